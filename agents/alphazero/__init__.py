@@ -1,0 +1,1 @@
+"""AlphaZero: self-play, replay, learner and the network they share."""

@@ -1,0 +1,78 @@
+"""The device, precision and CPU threads a run uses."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from lab.errors import UserError
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how to compute. `threads` is the number of CPU threads of one torch operation."""
+
+    device: torch.device
+    precision: Precision
+    threads: int
+
+
+def resolve(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Device:
+    """Turn a configuration's words into a `Device`; changes nothing in the process (see `apply`).
+
+    `device`: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda" or "cuda:N". `precision`: "auto"
+    (bf16 on CUDA GPUs that have it, else fp32), "fp32" or "bf16". `threads`: None keeps torch's choice.
+    Raises UserError for an unknown or absent device, and for bf16 where it is not worth having.
+    """
+    target = _resolve_device(device)
+    if threads is not None and threads < 1:
+        raise UserError(f"threads={threads} is not positive; give a number of CPU threads or leave it out")
+    return Device(target, _resolve_precision(precision, target), threads or torch.get_num_threads())
+
+
+def apply(device: Device) -> None:
+    """Set this process's thread count and float32 matrix-product precision (TF32 only beside bf16)."""
+    torch.set_num_threads(device.threads)
+    allow_tf32 = device.precision == "bf16"
+    torch.set_float32_matmul_precision("high" if allow_tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = allow_tf32
+
+
+def autocast(device: Device) -> contextlib.AbstractContextManager[object]:
+    """Context for forward passes: bfloat16 autocast under bf16, nothing under fp32."""
+    if device.precision == "bf16":
+        return torch.autocast(device.device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def _resolve_device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    target: torch.device | None = None
+    with contextlib.suppress(RuntimeError):  # torch's message lists dozens of backends
+        target = torch.device(name)
+    if target is None or target.type not in ("cpu", "cuda"):
+        raise UserError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N")
+    if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UserError(f"device {name!r} is absent ({count} CUDA devices found); use cpu or auto")
+    return target
+
+
+def _resolve_precision(name: str, device: torch.device) -> Precision:
+    if name not in ("auto", "fp32", "bf16"):
+        raise UserError(f"precision {name!r} is unknown; use auto, fp32 or bf16")
+    if device.type == "cpu":
+        if name == "bf16":
+            # oneDNN runs bf16 convolutions of this size 4-9x slower than fp32 on CPUs without AMX.
+            raise UserError("precision=bf16 is 4-9x slower than fp32 on a CPU; use fp32 or a GPU")
+        return "fp32"
+    has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)
+    if name == "bf16" and not has_bf16:
+        raise UserError("precision=bf16: this GPU has no bfloat16 arithmetic; use precision=fp32")
+    return "bf16" if has_bf16 and name != "fp32" else "fp32"

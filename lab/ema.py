@@ -1,0 +1,61 @@
+"""Averaged weights: an exponential moving average of a network, which plays or samples in its place."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class EMA:
+    """Exponential moving average of a module's parameters and buffers; `module` is the averaged network.
+
+    After updates with x_1 ... x_n and a constant decay d the average is sum_i d^(n-i) x_i divided by the
+    sum of the factors: the start is corrected as in Adam (Kingma and Ba 2015, section 3), so the untrained
+    weights do not count. `bias_correction=False` counts the weights at construction as x_0, the plain
+    recursion of the progressive GAN. Floating-point buffers (BatchNorm running statistics) are averaged
+    too, others are copied. An update is a few fused operations without a host sync.
+    """
+
+    def __init__(self, source: nn.Module, decay: float = 0.999, *, bias_correction: bool = True) -> None:
+        self.module = copy.deepcopy(source).eval().requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+        self.mass = 0.0 if bias_correction else 1.0
+
+    @torch.no_grad()
+    def update(self, source: nn.Module, decay: float | None = None) -> None:
+        """Take `source` into the average. `decay` overrides the default for this update, for schedules."""
+        decay = self.decay if decay is None else decay
+        self.mass = decay * self.mass + (1.0 - decay)
+        step = (1.0 - decay) / self.mass if self.mass > 0.0 else 0.0
+        averages, sources = _paired(self.module, source)
+        floating = [i for i, tensor in enumerate(averages) if tensor.is_floating_point()]
+        others = [i for i, tensor in enumerate(averages) if not tensor.is_floating_point()]
+        if floating:
+            torch._foreach_lerp_([averages[i] for i in floating], [sources[i] for i in floating], step)
+        if others:
+            torch._foreach_copy_([averages[i] for i in others], [sources[i] for i in others])
+        self.updates += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"module": self.module.state_dict(), "updates": self.updates, "mass": self.mass}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.module.load_state_dict(state["module"])
+        self.updates = state["updates"]
+        self.mass = state["mass"]
+
+
+def _paired(average: nn.Module, source: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Matching tensors of both, shared ones once."""
+    ours, theirs = _tensors(average), _tensors(source)
+    if ours.keys() != theirs.keys():
+        raise ValueError(f"EMA: the networks differ in {sorted(ours.keys() ^ theirs.keys())}")
+    return list(ours.values()), [theirs[name] for name in ours]
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return dict(module.named_parameters()) | dict(module.named_buffers())

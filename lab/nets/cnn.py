@@ -1,0 +1,150 @@
+"""Convolutional networks: a plain stack and the residual tower of AlphaGo Zero."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from lab.errors import UserError
+from lab.nets.init import HE, Init
+from lab.nets.layers import Conv2d, Linear, activation_layer, largest_divisor
+
+
+def channel_norm(kind: str, channels: int) -> nn.Module:
+    """Normalisation of [B, channels, H, W]: "batch", "group" (at most 32 groups) or "layer" (one group)."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    if kind == "group":
+        return nn.GroupNorm(largest_divisor(channels, at_most=32), channels)
+    if kind == "layer":
+        return nn.GroupNorm(1, channels)
+    raise UserError(f"norm {kind!r} is unknown for a CNN; use batch, group, layer or none")
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution (no bias where a norm follows), norm, activation.
+
+    [B, in_channels, H, W] -> [B, out_channels, H', W']; padding is half the kernel.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        norm: str = "batch",
+        activation: str = "relu",
+        init: Init = HE,
+    ) -> None:
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        layers["conv"] = Conv2d(
+            in_channels, out_channels, kernel_size, stride=stride, bias=norm == "none", init=init
+        )
+        if norm != "none":
+            layers["norm"] = channel_norm(norm, out_channels)
+        if activation != "none":
+            layers["activation"] = activation_layer(activation)
+        super().__init__(layers)
+
+
+class CNN(nn.Sequential):
+    """Plain convolutional network: one block per entry of `channels`, mean over H and W, linear output.
+
+    [B, in_channels, H, W] -> [B, out_features]; `out_features=None` returns the last block's feature
+    map. `strides` has one entry per block (1 where not given).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: Sequence[int],
+        out_features: int | None,
+        *,
+        kernel_size: int = 3,
+        strides: Sequence[int] | None = None,
+        norm: str = "batch",
+        activation: str = "relu",
+        init: Init = HE,
+    ) -> None:
+        strides = [1] * len(channels) if strides is None else strides
+        if len(strides) != len(channels):
+            raise UserError(f"CNN: {len(channels)} channels but {len(strides)} strides; give one per block")
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        width = in_channels
+        for index, (features, stride) in enumerate(zip(channels, strides, strict=True)):
+            layers[f"block{index}"] = ConvBlock(
+                width, features, kernel_size, stride=stride, norm=norm, activation=activation, init=init
+            )
+            width = features
+        if out_features is not None:
+            layers["pool"] = nn.AdaptiveAvgPool2d(1)
+            layers["flatten"] = nn.Flatten()
+            layers["out"] = Linear(width, out_features, init=init.with_gain(1.0))
+        super().__init__(layers)
+
+
+class SqueezeExcitation(nn.Module):
+    """Scales each channel by a gate computed from all channel means (Hu et al. 2018, section 3)."""
+
+    def __init__(self, channels: int, squeezed: int, *, init: Init = HE) -> None:
+        super().__init__()
+        self.squeeze = Linear(channels, squeezed, init=init)
+        self.excite = Linear(squeezed, channels, init=init.with_gain(1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = self.excite(self.squeeze(x.mean((2, 3))).relu()).sigmoid()
+        return x * gate[:, :, None, None]
+
+
+class ResidualBlock(nn.Module):
+    """[B, channels, H, W] -> the same: two 3x3 convolution blocks, skip connection, ReLU.
+
+    `squeeze_excitation` is the width of the gate's bottleneck, 0 for none.
+    """
+
+    def __init__(
+        self, channels: int, *, norm: str = "batch", squeeze_excitation: int = 0, init: Init = HE
+    ) -> None:
+        super().__init__()
+        self.first = ConvBlock(channels, channels, norm=norm, init=init)
+        self.second = ConvBlock(channels, channels, norm=norm, activation="none", init=init)
+        self.gate = SqueezeExcitation(channels, squeeze_excitation, init=init) if squeeze_excitation else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = self.second(self.first(x))
+        if self.gate is not None:
+            residual = self.gate(residual)
+        return (x + residual).relu()
+
+
+class ResidualTower(nn.Module):
+    """[B, in_channels, H, W] -> [B, channels, H, W]: a convolution block, then `blocks` residual blocks.
+
+    Silver et al. 2017 (AlphaGo Zero), Methods, "Neural network architecture": 256 channels, 19 or 39 blocks.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        blocks: int,
+        *,
+        norm: str = "batch",
+        squeeze_excitation: int = 0,
+        init: Init = HE,
+    ) -> None:
+        super().__init__()
+        self.stem = ConvBlock(in_channels, channels, norm=norm, init=init)
+        self.blocks = nn.Sequential(
+            *(
+                ResidualBlock(channels, norm=norm, squeeze_excitation=squeeze_excitation, init=init)
+                for _ in range(blocks)
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(self.stem(x))

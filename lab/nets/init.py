@@ -1,0 +1,55 @@
+"""How weights start and how they are scaled while training: one policy, a parameter of every layer."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from lab.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Init:
+    """Initialisation and scale policy of a layer with `fan_in` inputs per output.
+
+    The effective weight has standard deviation `gain / sqrt(fan_in)` at the start, whatever the policy.
+    With `runtime` false that is the stored weight (He et al. 2015, section 2.2, gain sqrt(2) for ReLU). With
+    `runtime` true the stored weight is drawn from N(0, 1) and multiplied by the constant on every forward
+    pass, so that adaptive optimisers move all layers at the same relative speed: the equalized learning rate
+    of Karras et al. 2018, section 4.1. `lr_multiplier` (runtime only) slows a layer down further by storing
+    its weight and bias divided by it (Karras et al. 2019, appendix C: 0.01 in the mapping network).
+    """
+
+    gain: float = math.sqrt(2.0)
+    runtime: bool = False
+    lr_multiplier: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.lr_multiplier != 1.0 and not self.runtime:
+            raise UserError("Init: lr_multiplier works through the runtime scale; set runtime=True")
+
+    def with_gain(self, gain: float) -> Init:
+        return dataclasses.replace(self, gain=gain)
+
+    def std(self, fan_in: int) -> float:
+        """Standard deviation of the stored weight."""
+        return 1.0 / self.lr_multiplier if self.runtime else self.gain / math.sqrt(fan_in)
+
+    def weight_scale(self, fan_in: int) -> float:
+        """What the stored weight is multiplied by on every forward pass."""
+        return self.gain / math.sqrt(fan_in) * self.lr_multiplier if self.runtime else 1.0
+
+    @torch.no_grad()
+    def reset(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Draw `weight` [out, in, ...] and clear `bias` in place."""
+        weight.normal_(0.0, self.std(weight[0].numel()))
+        if bias is not None:
+            bias.zero_()
+
+
+HE = Init()
+EQUALIZED = Init(runtime=True)
+POLICIES = {"he": HE, "equalized": EQUALIZED}
