@@ -1,0 +1,69 @@
+# The environments, the main job and the checks. `make help` lists the targets.
+
+PYTHON ?= $(shell for python in python3.11 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+PEERS := .venv-peers
+# Wheels alone, so that no compiler is ever needed; the build backend comes from the constraints as well.
+PIP := -m pip --disable-pip-version-check install --only-binary :all:
+# torch does not move with `make lock`: name the release here.
+TORCH := torch==2.13.0
+ARGS :=
+
+.DEFAULT_GOAL := help
+.PHONY: help install train test test-slow lint types peers lock clean check-python
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+install: $(VENV)/installed  ## make .venv with everything but Ray and the peers
+
+train: install  ## learn Connect Four: resumes the last run if unfinished, else starts the next
+	$(VENV)/bin/lab train alphazero/connect_four --continue-latest $(ARGS)
+
+test: install  ## the fast tests
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+test-slow: install  ## the tests marked slow; none found is a failure
+	$(VENV)/bin/python -m pytest -m "slow and not peers" --timeout 900 $(ARGS)
+
+lint: install  ## ruff: rules and formatting
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+
+types: install  ## mypy
+	$(VENV)/bin/python -m mypy
+
+peers: $(PEERS)/installed  ## compare with mctx, pgx and OpenSpiel, in an environment of their own
+	$(PEERS)/bin/python -m pytest -m "" --timeout 1800 $(ARGS) tests/peers tests/bench
+
+lock: check-python  ## resolve pyproject.toml anew into the constraints files
+	$(PYTHON) .ci/lock.py $(TORCH)
+
+clean:  ## remove caches and builds; environments and runs stay
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache
+	find lab agents gans cluster configs tests -name __pycache__ -type d -exec rm -rf {} +
+
+check-python:
+	@test -n "$(PYTHON)" || { echo "make: no python3 found; install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { \
+	  echo "make: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || { \
+	  echo "make: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+# $(call environment,DIRECTORY,EXTRAS,CONSTRAINTS). An environment whose last installation did not finish, or that
+# has no working pip, is made anew; otherwise it is brought up to date.
+define environment
+	@if [ -e $(1)/unfinished ] || ! $(1)/bin/python -m pip --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m venv --clear $(1); fi
+	@touch $(1)/unfinished
+	$(1)/bin/python $(PIP) $(3) hatchling
+	$(1)/bin/python $(PIP) $(3) --no-build-isolation --editable ".[$(2)]"
+	@mv $(1)/unfinished $(1)/installed
+	@touch $(1)/installed
+endef
+
+$(VENV)/installed: pyproject.toml constraints.txt | check-python
+	$(call environment,$(VENV),dev,-c constraints.txt)
+
+$(PEERS)/installed: pyproject.toml constraints.txt constraints-peers.txt | check-python
+	$(call environment,$(PEERS),$(strip dev,peers),-c constraints.txt -c constraints-peers.txt)

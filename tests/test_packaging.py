@@ -1,0 +1,177 @@
+"""What holds for the packages as such: light imports, their boundaries, and what none of them may use."""
+
+import ast
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("lab", "agents", "gans", "cluster", "configs")
+CONSTRAINTS = ROOT / "constraints.txt"
+
+# Refuses what an import must not need: accelerators are hidden, these packages are absent, sockets do not open.
+IMPORT_ALONE = """
+import importlib, socket, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+def refuse(*args, **kwargs):
+    raise AssertionError("an import opened a socket")
+
+sys.meta_path.insert(0, Absent())
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+for name in {modules!r}:
+    importlib.import_module(name)
+torch = sys.modules.get("torch")
+assert torch is None or not torch.cuda.is_initialized(), "an import started CUDA"
+print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Dotted name and file of every module of the packages."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imported(path: Path, top_level_only: bool = False) -> set[str]:
+    """Dotted names that a file imports; `from a import b` counts as a.b, relative imports are left out."""
+    tree = ast.parse(path.read_text(), str(path))
+    names = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and _is_import_call(node):
+            names.add(str(getattr(node.args[0], "value", "")))
+    return names
+
+
+def _is_import_call(node: ast.Call) -> bool:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return name in {"import_module", "__import__"} and bool(node.args)
+
+
+def importers(package: str) -> set[str]:
+    """Files, relative to the root, that import a package anywhere."""
+    return {
+        str(path.relative_to(ROOT))
+        for _, path in modules()
+        if any(name.partition(".")[0] == package for name in imported(path))
+    }
+
+
+def import_alone(names: list[str], absent: tuple[str, ...] = ()) -> set[str]:
+    """Imports modules in a fresh interpreter without GPU, network and `absent`; the top-level packages it loaded."""
+    script = IMPORT_ALONE.format(modules=names, absent=absent)
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+def test_every_module_imports_without_gpu_network_ray_wandb_or_pygame() -> None:
+    names = [name for name, path in modules() if path.name != "__main__.py"]
+    assert {"lab", "agents", "gans", "cluster"} <= set(names)
+    import_alone(names, absent=("ray", "wandb", "pygame", "jax", "mctx", "pgx", "pyspiel"))
+
+
+@pytest.mark.parametrize("name", ["lab", "lab.errors", "lab.registry", "lab.cli"])
+def test_the_command_line_starts_without_the_heavy_packages(name: str) -> None:
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} does not exist")
+    assert not import_alone([name]) & {"torch", "numpy", "wandb", "pettingzoo", "gymnasium", "ray"}
+
+
+def test_only_the_tracking_module_imports_wandb() -> None:
+    assert importers("wandb") <= {"lab/tracking.py"}
+
+
+def test_only_cluster_imports_ray_and_only_inside_functions() -> None:
+    assert all(path.startswith("cluster/") for path in importers("ray"))
+    for _, path in modules():
+        assert not any(name.partition(".")[0] == "ray" for name in imported(path, top_level_only=True)), path
+
+
+@pytest.mark.parametrize(
+    ("package", "others"),
+    [
+        ("lab", {"agents", "gans", "cluster"}),
+        ("agents", {"gans", "cluster"}),
+        ("gans", {"agents", "cluster"}),
+    ],
+)
+def test_a_package_imports_only_those_below_it(package: str, others: set[str]) -> None:
+    for other in others:
+        assert not [path for path in importers(other) if path.startswith(f"{package}/")]
+
+
+def forbidden(tree: ast.AST) -> Iterator[str]:
+    """Names used in a tree that read or run whatever a file holds."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found = {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found = {(node.module or "").partition(".")[0]}
+            if node.module in {"torch", "torch.serialization"}:
+                found = {f"torch.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "torch":
+            found = {f"torch.{node.attr}"}
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found = {node.func.id}
+        else:
+            continue
+        pickles = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+        yield from found & {*pickles, "torch.load", "torch.save", "eval", "exec"}
+
+
+def test_no_file_uses_pickle_torch_load_eval_or_exec() -> None:
+    paths = [path for folder in (*PACKAGES, "tests") for path in sorted((ROOT / folder).rglob("*.py"))]
+    used = {str(path.relative_to(ROOT)): set(forbidden(ast.parse(path.read_text()))) for path in paths}
+    assert {path: names for path, names in used.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import pickle", "from pickle import loads", "torch.load(path)", "from torch import save", "eval(text)"],
+)
+def test_the_search_for_forbidden_names_finds_them(source: str) -> None:
+    assert list(forbidden(ast.parse(source)))
+
+
+def test_a_method_called_eval_is_allowed() -> None:
+    assert not list(forbidden(ast.parse("network.eval()")))
+
+
+def test_every_package_is_marked_as_typed() -> None:
+    assert all((ROOT / package / "py.typed").is_file() for package in PACKAGES)
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-peers.txt"])
+def test_constraints_pin_public_versions_exactly(name: str) -> None:
+    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[a-z0-9.]+", line)] == []
+
+
+def test_every_direct_dependency_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    pins = (CONSTRAINTS.read_text() + (ROOT / "constraints-peers.txt").read_text()).splitlines()
+    pinned = {pin.partition("==")[0] for pin in pins}
+    for requirement in [*project["dependencies"], *extras["dev"], *extras["cluster"], *extras["peers"]]:
+        name = re.split(r"[\[<>=!~ ]", requirement)[0].lower().replace("_", "-")
+        assert name in pinned, f"{name} is not pinned: run make lock"
