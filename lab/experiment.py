@@ -32,7 +32,7 @@ class Experiment(Protocol):
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """Work done so far, by name; no value ever decreases. "iterations" is the loop's own, not among them."""
+        """Work done so far by name; never decreases. "iterations" is the loop's own and not among them."""
         ...
 
     @property

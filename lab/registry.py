@@ -1,0 +1,101 @@
+"""The one place where `lab` names the packages built on it: kinds of experiment and command-line verbs.
+
+Everything is a "module:name" string imported on use, so `lab` needs none of those packages to be imported. Another
+distribution adds a kind with an entry point in the group `rivals.kinds`: its name is the kind's, its value a `Kind`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+from lab.errors import UserError
+from lab.nearest import did_you_mean
+
+ENTRY_POINTS = "rivals.kinds"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of experiment, as "module:name" targets.
+
+    `config` is a subclass of `lab.config.ExperimentConfig`; `build` a function `(config, directory, device) ->
+    Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function whose first
+    argument is the run; `catalogue` is its `lab.metrics.Catalogue`, or empty when only the loop's metrics are known.
+    """
+
+    config: str
+    build: str
+    verbs: Mapping[str, str] = field(default_factory=dict)
+    catalogue: str = ""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command of `lab`. `target` is "module:name" of a Typer command function.
+
+    Without a target it is either a group with `verbs` of its own, or chosen by the kind of the run it is given.
+    """
+
+    help: str
+    target: str = ""
+    verbs: Mapping[str, Verb] = field(default_factory=dict)
+
+
+KINDS: dict[str, Kind] = {
+    "alphazero": Kind(
+        config="agents.alphazero.config:AlphaZeroConfig",
+        build="agents.alphazero.experiment:build",
+        verbs={"eval": "agents.verbs:evaluate", "play": "agents.verbs:play"},
+        catalogue="agents.alphazero.metrics:CATALOGUE",
+    ),
+}
+
+VERBS: dict[str, Verb] = {
+    "list": Verb("List the presets.", "lab.verbs.list:list_presets"),
+    "train": Verb("Train a preset from scratch.", "lab.verbs.train:train"),
+    "resume": Verb("Continue a stopped run exactly.", "lab.verbs.resume:resume"),
+    "eval": Verb("Grade a run."),
+    "play": Verb("Play against a run."),
+    "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.verbs:arena"),
+    "show": Verb("Show a run's metrics and curves in the terminal.", "lab.verbs.show:show"),
+    "bench": Verb(
+        "Measure speed on this machine.",
+        verbs={"selfplay": Verb("Self-play against the bare network.", "agents.verbs:bench_selfplay")},
+    ),
+    "doctor": Verb("Check versions, devices, tracking, disk and presets.", "lab.verbs.doctor:doctor"),
+}
+
+
+def register_kind(name: str, kind: Kind) -> None:
+    """Add a kind in this process. Raises ValueError when the name is taken."""
+    if name in KINDS:
+        raise ValueError(f"experiment kind {name!r} is registered already")
+    KINDS[name] = kind
+
+
+def find_kind(name: str) -> Kind:
+    """The kind of that name, from `KINDS` or an installed entry point. Raises UserError naming the nearest."""
+    if name in KINDS:
+        return KINDS[name]
+    installed = metadata.entry_points(group=ENTRY_POINTS)
+    if name in installed.names:
+        kind = installed[name].load()
+        if not isinstance(kind, Kind):
+            raise TypeError(f"entry point {name!r} of {ENTRY_POINTS} is {type(kind).__name__}, not a Kind")
+        return kind
+    raise UserError(f"unknown kind {name!r}; {did_you_mean(name, [*KINDS, *installed.names])}")
+
+
+def kind_names() -> list[str]:
+    """Every known kind, sorted."""
+    return sorted({*KINDS, *metadata.entry_points(group=ENTRY_POINTS).names})
+
+
+def load(target: str) -> Any:
+    """Import "module:name" and return the object."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
