@@ -1,7 +1,8 @@
-"""Pydantic's validation errors as lines a person can act on: the dotted key, what is wrong, the nearest key."""
+"""Pydantic's validation errors as lines to act on: the dotted key, what is wrong, the nearest key."""
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from lab.nearest import did_you_mean, nearest
 
 Path = tuple[str | int, ...]
+_DETAIL = re.compile(r", (?:unable to|got) .*")  # how pydantic tried to convert the value
 
 
 def explain(error: ValidationError, config_class: type[BaseModel], settings: Mapping[str, Any]) -> list[str]:
@@ -35,23 +37,20 @@ def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, An
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{key} is a section: set its keys, as in {key}.name=value, not {key}={problem['input']!r}"
     if message.startswith("Input "):
-        message = message.removeprefix("Input ")
+        message = _DETAIL.sub("", message.removeprefix("Input "))
     else:
         message = message[0].lower() + message[1:]
     return f"{key} {message}, not {problem['input']!r}"
 
 
 def _in_settings(location: Sequence[str | int], settings: Any) -> Path:
-    """The part of pydantic's location that exists in the settings: it also names union members and validators."""
+    """The part of pydantic's location that is in the settings: it also names union members."""
     path: list[str | int] = []
     for part in location:
-        if isinstance(settings, Mapping) and part in settings:
-            settings = settings[part]
-        elif isinstance(settings, list | tuple) and isinstance(part, int) and part < len(settings):
-            settings = settings[part]
-        else:
-            continue
-        path.append(part)
+        inside = part in settings if isinstance(settings, Mapping) else isinstance(settings, list)
+        if inside:
+            settings = settings[part]  # pydantic names no element that a list lacks
+            path.append(part)
     return tuple(path)
 
 
@@ -59,9 +58,8 @@ def _nearest_key(path: Path, config_class: type[BaseModel]) -> str:
     """The sibling most like the last part, else a key of that name elsewhere, else all siblings."""
     *section_path, last = path
     prefix = "".join(f"{part}." for part in section_path)
-    siblings = [
-        prefix + name for section in _sections(config_class, section_path) for name in section.model_fields
-    ]
+    sections = _sections(config_class, section_path)
+    siblings = [prefix + name for section in sections for name in section.model_fields]
     everywhere = dict.fromkeys(_keys(config_class))
     by_name = {key.rpartition(".")[2]: key for key in everywhere}
     near_sibling = nearest(str(last), [key.rpartition(".")[2] for key in siblings])

@@ -19,15 +19,16 @@ Settings = dict[str, Any]
 
 
 def preset_names() -> list[str]:
-    """Names of the shipped presets, sorted, e.g. "alphazero/connect_four". A leading underscore marks a mere base."""
+    """Names of the shipped presets, e.g. "alphazero/connect_four"; a leading underscore marks a mere base."""
     return sorted(name for name in _shipped() if not name.rpartition("/")[2].startswith("_"))
 
 
 def resolve(preset: str, overrides: Sequence[str] = ()) -> Settings:
     """The settings of a preset over those of its bases, then the overrides `a.b=c` over both.
 
-    `preset` is a shipped name or the path of a YAML file of one's own; so is each `base`, a path being relative to
-    the file that names it. Raises UserError for unknown names, bad YAML, a circle of bases or a malformed override.
+    `preset` is a shipped name or the path of a YAML file of one's own; so is each `base`, a path being relative
+    to the file that names it. Raises UserError for unknown names, bad YAML, a circle of bases or a malformed
+    override.
     """
     return merge(_with_bases(preset, Path(), ()), parse_overrides(overrides))
 
@@ -39,9 +40,7 @@ def parse_overrides(overrides: Sequence[str]) -> Settings:
         path, equals, value_text = text.partition("=")
         parts = path.split(".")
         if not equals or not all(part.strip() == part != "" for part in parts):
-            raise UserError(
-                f"cannot read the override {text!r}; write key=value, as in search.simulations=64"
-            )
+            raise UserError(f"cannot read {text!r}: an override is key=value, as in search.simulations=64")
         try:
             value = yaml_text.parse(value_text)
         except ValueError as error:

@@ -1,7 +1,7 @@
 """The one place where `lab` names the packages built on it: kinds of experiment and command-line verbs.
 
-Everything is a "module:name" string imported on use, so `lab` needs none of those packages to be imported. Another
-distribution adds a kind with an entry point in the group `rivals.kinds`: its name is the kind's, its value a `Kind`.
+Everything is a "module:name" string imported on use, so importing `lab` imports none of those packages. Another
+distribution adds a kind with an entry point in the group `rivals.kinds`: a name and a `Kind`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ ENTRY_POINTS = "rivals.kinds"
 class Kind:
     """A kind of experiment, as "module:name" targets.
 
-    `config` is a subclass of `lab.config.ExperimentConfig`; `build` a function `(config, directory, device) ->
-    Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function whose first
-    argument is the run; `catalogue` is its `lab.metrics.Catalogue`, or empty when only the loop's metrics are known.
+    `config` is a subclass of `lab.config.ExperimentConfig`; `build` a function `(config, directory, device)
+    -> Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function
+    that takes `run: lab.verbs.Run` and `runs_dir: lab.verbs.RunsDir`; `catalogue` is its
+    `lab.metrics.Catalogue`, if it adds to the loop's.
     """
 
     config: str
@@ -37,7 +38,7 @@ class Kind:
 class Verb:
     """A command of `lab`. `target` is "module:name" of a Typer command function.
 
-    Without a target it is either a group with `verbs` of its own, or chosen by the kind of the run it is given.
+    Without a target it is either a group with `verbs` of its own, or chosen by the kind of the run given.
     """
 
     help: str
@@ -78,7 +79,7 @@ def register_kind(name: str, kind: Kind) -> None:
 
 
 def find_kind(name: str) -> Kind:
-    """The kind of that name, from `KINDS` or an installed entry point. Raises UserError naming the nearest."""
+    """The kind of that name, from `KINDS` or an entry point. Raises UserError naming the nearest."""
     if name in KINDS:
         return KINDS[name]
     installed = metadata.entry_points(group=ENTRY_POINTS)
