@@ -1,0 +1,1 @@
+"""Agents: games as batched tensors, batched tree search, and AlphaZero."""

@@ -1,0 +1,156 @@
+"""Games of stones in a row on a grid: tic-tac-toe, Connect Four and their larger relatives."""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.games.game import Symmetries
+from lab.errors import UserError
+
+_DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+RUNNING, LAST_MOVER_WON, DRAWN = 0, 1, 2
+
+
+class LineState(NamedTuple):
+    """B boards.
+
+    cells: int8 [B, rows * columns], row 0 on top: +1 the mover's stone, -1 the opponent's, 0 empty.
+    plies: int64 [B], moves played. outcome: int8 [B], RUNNING, LAST_MOVER_WON or DRAWN.
+    """
+
+    cells: Tensor
+    plies: Tensor
+    outcome: Tensor
+
+
+class _Tables(NamedTuple):
+    windows: Tensor  # int64 [cells, 4 * length * (length - 1)]: the other cells of each line through a cell
+    sides: Tensor  # int8 [1, 2, 1]: the signs that the two observation planes look for
+    hashes: Tensor  # int64 [cells]
+    symmetries: Symmetries
+
+
+class LineGame:
+    """Two players place stones in turn; `length` in a row, column or diagonal wins; a full board is a draw.
+
+    With `gravity` an action is a column and the stone falls (Connect Four), else an action is a cell (tic-tac-toe).
+    """
+
+    def __init__(self, name: str, rows: int, columns: int, length: int, gravity: bool) -> None:
+        if min(rows, columns) < 1 or length < 2:
+            raise UserError(f"{name}: rows and columns must be at least 1 and length at least 2")
+        if length > max(rows, columns):
+            raise UserError(f"{name}: length {length} fits neither {rows} rows nor {columns} columns")
+        self.name = name
+        self.options = {"rows": rows, "columns": columns, "length": length}
+        self.rows, self.columns, self.length, self.gravity = rows, columns, length, gravity
+        self.num_actions = columns if gravity else rows * columns
+        self.observation_shape = (2, rows, columns)
+        self.max_plies = rows * columns
+        self.action_names: Sequence[str] = [str(a + 1) for a in range(self.num_actions)]
+
+    def initial(self, batch: int, device: torch.device) -> LineState:
+        return LineState(
+            torch.zeros(batch, self.rows * self.columns, dtype=torch.int8, device=device),
+            torch.zeros(batch, dtype=torch.int64, device=device),
+            torch.zeros(batch, dtype=torch.int8, device=device),
+        )
+
+    def legal(self, state: LineState) -> Tensor:
+        # The first `columns` cells are the top row: with gravity a column is open while its top cell is empty.
+        entry = state.cells[:, : self.num_actions]
+        return (entry == 0) & (state.outcome == RUNNING)[:, None]
+
+    def step(self, state: LineState, action: Tensor) -> LineState:
+        cells, plies, outcome = state
+        tables = self._tables(cells.device)
+        target = action
+        if self.gravity:
+            height = (cells != 0).view(-1, self.rows, self.columns).sum(1).gather(1, action[:, None])[:, 0]
+            target = ((self.rows - 1 - height) * self.columns + action).clamp_(min=0)
+        placed = cells.scatter(1, target[:, None], 1)
+        # One column more, always empty, is where lines that leave the board point to.
+        own = torch.nn.functional.pad(placed == 1, (0, 1))
+        lines = own.gather(1, tables.windows.index_select(0, target)).view(-1, 4 * self.length, self.length - 1)
+        won = lines.all(-1).any(-1)
+        running = outcome == RUNNING
+        now = torch.where(won, LAST_MOVER_WON, torch.where(plies + 1 >= self.max_plies, DRAWN, RUNNING))
+        return LineState(
+            torch.where(running[:, None], -placed, cells),
+            plies + running,
+            torch.where(running, now.to(torch.int8), outcome),
+        )
+
+    def player(self, state: LineState) -> Tensor:
+        return state.plies % 2
+
+    def done(self, state: LineState) -> Tensor:
+        return state.outcome != RUNNING
+
+    def reward(self, state: LineState) -> Tensor:
+        # The loser is to move: with an even number of plies played, that is player 0.
+        first = (state.plies % 2 * 2 - 1) * (state.outcome == LAST_MOVER_WON)
+        return torch.stack([first, -first], 1).to(torch.float32)
+
+    def observe(self, state: LineState) -> Tensor:
+        cells = state.cells[:, None]
+        planes = (cells == self._tables(cells.device).sides).to(torch.float32)
+        return planes.view(-1, 2, self.rows, self.columns)
+
+    def key(self, state: LineState) -> Tensor:
+        # A random linear form modulo 2**64: two different boards collide with probability 2**-63.
+        return (state.cells * self._tables(state.cells.device).hashes).sum(1)
+
+    def symmetries(self, device: torch.device) -> Symmetries:
+        return self._tables(device).symmetries
+
+    def render(self, state: LineState, index: int) -> str:
+        cells = state.cells[index].view(self.rows, self.columns)
+        mover = "XO"[int(state.plies[index]) % 2]
+        other = "XO"[1 - int(state.plies[index]) % 2]
+        glyphs = {0: ".", 1: mover, -1: other}
+        lines = [" ".join(glyphs[int(c)] for c in row) for row in cells]
+        if self.gravity:
+            lines.append(" ".join(str((c + 1) % 10) for c in range(self.columns)))
+        return "\n".join(lines)
+
+    def _tables(self, device: torch.device) -> _Tables:
+        return _tables(self.rows, self.columns, self.length, self.gravity, device)
+
+
+@cache
+def _tables(rows: int, columns: int, length: int, gravity: bool, device: torch.device) -> _Tables:
+    cells = rows * columns
+    windows = np.full((cells, 4 * length * (length - 1)), cells, dtype=np.int64)
+    for row, column in product(range(rows), range(columns)):
+        slots = windows[row * columns + column].reshape(4 * length, length - 1)
+        for line, ((dr, dc), start) in enumerate(product(_DIRECTIONS, range(length))):
+            offsets = [k - start for k in range(length) if k != start]
+            for slot, k in enumerate(offsets):
+                r, c = row + k * dr, column + k * dc
+                if 0 <= r < rows and 0 <= c < columns:
+                    slots[line, slot] = r * columns + c
+    rng = np.random.default_rng(0x5EED)
+    hashes = rng.integers(-(2**63), 2**63 - 1, size=cells, dtype=np.int64)
+    # The same maps applied to cells, to both planes and to actions; with gravity only the mirror keeps the rules.
+    grid = np.arange(cells).reshape(rows, columns)
+    if gravity:
+        maps = [grid, grid[:, ::-1]]
+    elif rows == columns:
+        maps = [np.rot90(g, k) for g in (grid, grid[:, ::-1]) for k in range(4)]
+    else:
+        maps = [grid, grid[:, ::-1], grid[::-1], grid[::-1, ::-1]]
+    planes = np.stack([np.concatenate([m.ravel(), m.ravel() + cells]) for m in maps])
+    actions = np.stack([m[0] if gravity else m.ravel() for m in maps])
+    symmetries = Symmetries(
+        torch.from_numpy(planes.copy()).to(device), torch.from_numpy(actions.copy()).to(device)
+    )
+    sides = torch.tensor([1, -1], dtype=torch.int8, device=device).view(1, 2, 1)
+    return _Tables(
+        torch.from_numpy(windows).to(device), sides, torch.from_numpy(hashes).to(device), symmetries
+    )

@@ -1,0 +1,65 @@
+"""A table of positions already evaluated under the present weights."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Observations float32 [N, C, H, W] -> (policy logits float32 [N, A], value float32 [N] in [-1, 1])."""
+
+_EMPTY = -1
+
+
+class Lookup(NamedTuple):
+    """logits float32 [B, A] and value float32 [B], right in rows that were found.
+
+    missing: int64 [N], rows to evaluate, each a different position. twins: int64 [T], further rows with the position of
+    rows `twin_of` int64 [T], which are among the missing.
+    """
+
+    logits: Tensor
+    value: Tensor
+    missing: Tensor
+    twins: Tensor
+    twin_of: Tensor
+
+
+class EvaluationCache:
+    """Direct-mapped, always replacing: slot = low bits of the key.
+
+    Lookups count on the host which rows are missing, so this is for the CPU; a GPU evaluates full batches instead.
+    """
+
+    def __init__(self, slots: int, num_actions: int, device: torch.device) -> None:
+        """slots: a power of two; an entry takes 4 * num_actions + 20 bytes."""
+        if slots < 1 or slots & (slots - 1):
+            raise ValueError(f"slots must be a power of two, not {slots}")
+        self._keys = torch.full((slots,), _EMPTY, dtype=torch.int64, device=device)
+        self._logits = torch.zeros(slots, num_actions, device=device)
+        self._value = torch.zeros(slots, device=device)
+        self._claims = torch.zeros(slots, dtype=torch.int64, device=device)
+
+    def clear(self) -> None:
+        """Forgets everything; call it when the weights change."""
+        self._keys.fill_(_EMPTY)
+
+    def lookup(self, keys: Tensor, wanted: Tensor) -> "Lookup":
+        """What is known of B positions, and which rows must be evaluated. keys: int64 [B]; wanted: bool [B]."""
+        slot = keys & (len(self._keys) - 1)
+        logits, value = self._logits.index_select(0, slot), self._value.index_select(0, slot)
+        missing = (wanted & (self._keys.index_select(0, slot) != keys)).nonzero()[:, 0]
+        # Equal keys claim the same slot; the lowest row speaks for them (amin: the same on any number of threads).
+        slot = slot.index_select(0, missing)
+        self._claims.scatter_reduce_(0, slot, missing, "amin", include_self=False)
+        speaker = self._claims.index_select(0, slot)
+        twin = (speaker != missing) & (keys.index_select(0, speaker) == keys.index_select(0, missing))
+        return Lookup(logits, value, missing[~twin], missing[twin], speaker[twin])
+
+    def store(self, keys: Tensor, logits: Tensor, value: Tensor) -> None:
+        """Enters evaluations of different positions: keys int64 [N], logits [N, A], value [N]."""
+        slot = keys & (len(self._keys) - 1)
+        self._keys[slot] = keys
+        self._logits[slot] = logits
+        self._value[slot] = value

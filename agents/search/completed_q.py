@@ -1,0 +1,27 @@
+"""Q values completed by a mixed value estimate, and their transform (Danihelka et al. 2022, appendix D)."""
+
+import torch
+from torch import Tensor
+
+from agents.search.tree import NodeStats
+
+
+def completed_q(stats: NodeStats) -> Tensor:
+    """Mean returns [R, K], with the mixed value (equation 33) for actions without visits.
+
+    The mixed value is the raw value averaged with the visited actions' mean return, weighted by the prior.
+    """
+    visited = stats.visits > 0
+    q = stats.value_sum / stats.visits.clamp_min(1.0)
+    prior = torch.softmax(stats.logits, -1).clamp_min(torch.finfo(torch.float32).tiny) * visited
+    weighted = (prior * q).sum(-1) / prior.sum(-1).clamp_min(torch.finfo(torch.float32).tiny)
+    visits = stats.visits.sum(-1)
+    mixed = (stats.value + visits * weighted) / (visits + 1.0)
+    return torch.where(visited, q, mixed[:, None])
+
+
+def transform(q: Tensor, visits: Tensor, value_scale: float, visit_offset: float) -> Tensor:
+    """Monotone transform sigma (equation 8) of completed Q values [R, K], after scaling each row to [0, 1]."""
+    low, high = torch.aminmax(q, dim=-1, keepdim=True)
+    scaled = (q - low) / (high - low).clamp_min(1e-8)
+    return (visit_offset + visits.amax(-1, keepdim=True)) * value_scale * scaled
