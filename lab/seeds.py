@@ -1,0 +1,50 @@
+"""The global random states: set, captured and restored together."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy's legacy global generator, torch on the CPU and on every CUDA device."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
+def capture() -> dict[str, Any]:
+    """The states of all global generators, as a checkpoint can hold them; changes none of them."""
+    version, words, gauss = random.getstate()
+    state: dict[str, Any] = {
+        "python": {"version": version, "words": np.array(words, dtype=np.uint32), "gauss": gauss},
+        "numpy": np.random.get_state(legacy=False),  # noqa: NPY002
+        "torch": torch.get_rng_state(),
+        "cuda": [],
+    }
+    # Asking for the state of CUDA generators would create contexts on devices this process does not use.
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state["cuda"] = [tensor.cpu() for tensor in torch.cuda.get_rng_state_all()]
+    return state
+
+
+def restore(state: dict[str, Any]) -> None:
+    """Put back what `capture` returned; CUDA states only where there are as many devices as there were."""
+    python = state["python"]
+    random.setstate((python["version"], tuple(int(word) for word in python["words"]), python["gauss"]))
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    cuda = state["cuda"]
+    if cuda and torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(cuda)
+
+
+def generator_state(generator: np.random.Generator) -> dict[str, Any]:
+    """The state of a numpy Generator, as a checkpoint can hold it."""
+    return dict(generator.bit_generator.state)
+
+
+def restore_generator(generator: np.random.Generator, state: dict[str, Any]) -> None:
+    """Put a numpy Generator back to what `generator_state` returned; same kind of bit generator only."""
+    generator.bit_generator.state = state
