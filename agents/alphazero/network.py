@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
+from lab.device import resolve
 from lab.nets.cnn import ConvBlock, ResidualTower
 from lab.nets.fold import fold, fold_into
+from lab.nets.fused_cpu import FusedTower, pixel_linear
 from lab.nets.init import HE, Init
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP
@@ -63,24 +67,86 @@ def expected_value(outcome: Tensor) -> Tensor:
     return chances[..., WIN] - chances[..., LOSS]
 
 
-def _channels_last(net: PolicyValueNet) -> PolicyValueNet:
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+Form = Literal["fused", "plain"]
 
 
 class InferenceNet:
     """The fastest form of a `PolicyValueNet` for self-play: an evaluator.
 
-    observation [B, C, H, W] float32 -> policy logits [B, A] float32, value [B] float32 in [-1, 1].
+    observation [B, C, H, W] float32 -> policy logits [B, A] float32, value [B] float32 in [-1, 1], without
+    gradients. Normalisation is folded into the weights and memory is channels_last. `precision` "auto" means
+    bf16 on GPUs that have it and fp32 elsewhere. `form` says how it computes: "fused" (oneDNN's fused
+    operations, fp32 on a CPU) or "plain" (torch modules); `plain=True` asks for the latter.
     """
 
-    def __init__(self, net: PolicyValueNet) -> None:
-        self.folded = _channels_last(fold(net))
+    def __init__(self, net: PolicyValueNet, *, precision: str = "auto", plain: bool = False) -> None:
+        place = next(net.parameters()).device
+        if precision == "auto":
+            precision = resolve(str(place), precision).precision
+        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        # Weights are stored in the precision they are used in: autocast would convert them on every call.
+        self.folded = fold(net).to(self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._fused = None
+        if place.type == "cpu" and self.dtype == torch.float32 and not plain:
+            self._fused = _fused_form(self.folded)
+
+    @property
+    def form(self) -> Form:
+        return "plain" if self._fused is None else "fused"
 
     def update(self, net: PolicyValueNet) -> None:
-        """Take new weights into the same storage."""
+        """Take the weights of `net`, which has the same shape, into the same storage."""
         fold_into(net, self.folded)
+        if self._fused is not None:
+            self._fused.refresh()
 
     @torch.inference_mode()
     def __call__(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        logits, outcome = self.folded(observation.contiguous(memory_format=torch.channels_last))
-        return logits, expected_value(outcome)
+        if self._fused is not None:
+            logits, outcome = self._fused(observation)
+        else:
+            channels_last = observation.to(self.dtype).contiguous(memory_format=torch.channels_last)
+            logits, outcome = self.folded(channels_last)
+        return logits.float(), expected_value(outcome.float())
+
+
+class _Fused:
+    """`PolicyValueNet.forward` with the tower in fused operations and both heads' planes in one product."""
+
+    def __init__(self, folded: PolicyValueNet) -> None:
+        self._folded = folded
+        self._tower = FusedTower(folded.tower)  # refuses norms that do not fold
+        self._pack_planes()
+
+    def refresh(self) -> None:
+        self._tower.refresh()
+        self._pack_planes()
+
+    @torch.no_grad()
+    def _pack_planes(self) -> None:
+        policy, value = self._folded.policy_planes.conv, self._folded.value_planes.conv
+        self._weight = torch.cat([policy.weight, value.weight]).flatten(1)
+        assert policy.bias is not None and value.bias is not None
+        self._bias = torch.cat([policy.bias, value.bias])
+        self._split = policy.out_channels
+
+    def __call__(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        planes = pixel_linear(self._tower(observation), self._weight, self._bias).relu_()
+        policy, value = planes[:, : self._split], planes[:, self._split :]
+        return self._folded.policy(policy.flatten(1)), self._folded.value(value.flatten(1))
+
+
+@torch.inference_mode()
+def _fused_form(folded: PolicyValueNet) -> _Fused | None:
+    """The fused form if this torch has it and it computes the same, else None."""
+    generator = torch.Generator().manual_seed(0)
+    observation = torch.rand((5, *folded.observation_shape), generator=generator)
+    try:
+        fused = _Fused(folded)
+        outputs = fused(observation)
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return None
+    same = all(
+        torch.allclose(*pair, rtol=1e-4, atol=1e-4) for pair in zip(outputs, folded(observation), strict=True)
+    )
+    return fused if same else None

@@ -29,6 +29,8 @@ class ConvBlock(nn.Sequential):
     [B, in_channels, H, W] -> [B, out_channels, H', W']; padding is half the kernel.
     """
 
+    conv: Conv2d
+
     def __init__(
         self,
         in_channels: int,
