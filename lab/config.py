@@ -180,7 +180,9 @@ def differences(one: BaseModel, other: BaseModel) -> list[str]:
 
 def is_resumable(key: str) -> bool:
     """Whether a stopped run may change this dotted key."""
-    return any(key == allowed or key.startswith(allowed.removesuffix("*")) for allowed in RESUMABLE)
+    return key in RESUMABLE or any(
+        key.startswith(allowed[:-1]) for allowed in RESUMABLE if allowed[-1] == "*"
+    )
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

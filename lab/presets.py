@@ -26,9 +26,9 @@ def preset_names() -> list[str]:
 def resolve(preset: str, overrides: Sequence[str] = ()) -> Settings:
     """The settings of a preset over those of its bases, then the overrides `a.b=c` over both.
 
-    `preset` is a shipped name or the path of a YAML file of one's own; so is each `base`, a path being relative
-    to the file that names it. Raises UserError for unknown names, bad YAML, a circle of bases or a malformed
-    override.
+    `preset` is a shipped name or the path of a YAML file of one's own; so is each `base`, a path being
+    relative to the file that names it. Raises UserError for unknown names, bad YAML, a circle of bases or a
+    malformed override.
     """
     return merge(_with_bases(preset, Path(), ()), parse_overrides(overrides))
 

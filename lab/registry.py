@@ -1,7 +1,7 @@
 """The one place where `lab` names the packages built on it: kinds of experiment and command-line verbs.
 
-Everything is a "module:name" string imported on use, so importing `lab` imports none of those packages. Another
-distribution adds a kind with an entry point in the group `rivals.kinds`: a name and a `Kind`.
+Everything is a "module:name" string imported on use, so importing `lab` imports none of those packages.
+Another distribution adds a kind with an entry point in the group `rivals.kinds`: a name and a `Kind`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+"""What `lab train` and `lab resume` share: everything is checked, then built, then handed to the run loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import device, seeds
+from lab.config import ExperimentConfig, dump, load_run_config
+from lab.device import Device
+from lab.loop import Outcome, run
+from lab.registry import find_kind, load
+from lab.run_dir import RunDir
+
+
+def start_run(config: ExperimentConfig, runs_dir: Path, name: str, *, overwrite: bool) -> int:
+    """Create a run and train it; return the exit code."""
+    resolved = _resolve(config)
+    with RunDir.create(runs_dir, name, dump(config), overwrite) as run_dir:
+        print(f"run {run_dir.name} in {run_dir.path}")
+        return _train(config, run_dir, resolved)
+
+
+def continue_run(path: Path, overrides: Sequence[str]) -> int:
+    """Train a stopped run on, with the changes that a stopped run may have; return the exit code."""
+    with RunDir.open(path) as run_dir:
+        config = load_run_config(run_dir.config_path, overrides)
+        resolved = _resolve(config)
+        run_dir.lock()
+        if overrides:
+            run_dir.write_config(dump(config))
+        if run_dir.finished:
+            print(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")
+            print(f"train it further with `lab resume {run_dir.path} budget=N`")
+            _print_next(config, run_dir)
+            return 0
+        print(f"continuing run {run_dir.name} in {run_dir.path}")
+        return _train(config, run_dir, resolved)
+
+
+def _resolve(config: ExperimentConfig) -> Device:
+    """Find out what is missing before anything is created on disk."""
+    load(find_kind(config.kind).build)
+    return device.resolve(config.device, config.precision, config.threads)
+
+
+def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
+    device.apply(resolved)
+    seeds.seed_everything(config.seed)
+    experiment = load(find_kind(config.kind).build)(config, run_dir.path, resolved)
+    outcome = run(experiment, config, run_dir)
+    _print_end(config, run_dir, outcome, experiment.progress)
+    return outcome.exit_code
+
+
+def _print_end(config: ExperimentConfig, run_dir: RunDir, outcome: Outcome, progress: str) -> None:
+    done = outcome.counters.get(progress, 0)
+    print(
+        f"{done:,} of {config.budget:,} {progress} after {outcome.iteration:,} iterations, in {run_dir.path}"
+    )
+    if done < config.budget:
+        print(f"continue it with: lab resume {run_dir.path}")
+    _print_next(config, run_dir)
+
+
+def _print_next(config: ExperimentConfig, run_dir: RunDir) -> None:
+    verbs = [*sorted(find_kind(config.kind).verbs, reverse=True), "show"]
+    print("next: " + " | ".join(f"lab {verb} {run_dir.path}" for verb in verbs))
