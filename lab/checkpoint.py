@@ -13,8 +13,8 @@ import hashlib
 import json
 import os
 import platform
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -80,7 +80,7 @@ def save(
     temporary: Path | None = None
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=directory))
+        temporary = _make_temporary(directory)
         tree, tensors = encode(state)
         files: dict[str, dict[str, Any]] = {}
         with _hashed(temporary / TENSORS, files) as file:
@@ -206,7 +206,7 @@ def mark_best(checkpoint: Path) -> Path:
     final = checkpoint.parent / BEST
     temporary: Path | None = None
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=checkpoint.parent))
+        temporary = _make_temporary(checkpoint.parent)
         for file in checkpoint.iterdir():
             try:
                 os.link(file, temporary / file.name)
@@ -264,10 +264,15 @@ def versions() -> dict[str, str]:
 
 def write_error(error: OSError, path: Path) -> CheckpointError:
     """The one line for a failed write: the path, the reason, and the free space when that is the reason."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if is_disk_full(error):
         reason = f"{error.strerror} ({_free_space(path)} free): make room, then `lab resume`"
         return CheckpointError(f"cannot write {path}: {reason}")
     return CheckpointError(f"cannot write {path}: {error.strerror or error}")
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether a write failed for want of room: on the disk, in the quota, or under a limit on file size."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _free_space(path: Path) -> str:
@@ -298,6 +303,14 @@ def _hashed(path: Path, files: dict[str, dict[str, Any]]) -> Iterator[_HashingFi
         raw.flush()
         os.fsync(raw.fileno())
     files[path.name] = {"bytes": file.size, "sha256": file.digest.hexdigest()}
+
+
+def _make_temporary(directory: Path) -> Path:
+    path = directory / (
+        _TEMPORARY + secrets.token_hex(4)
+    )  # tempfile would keep others from reading the result
+    path.mkdir()
+    return path
 
 
 def _put_in_place(temporary: Path, final: Path) -> None:

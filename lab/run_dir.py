@@ -3,7 +3,6 @@
 runs/<name>/config.yaml  metrics.jsonl  log.txt  checkpoints/  samples/  games/  wandb/  debug/
 """
 
-import difflib
 import fcntl
 import os
 import re
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 from lab import checkpoint, yaml_text
 from lab.errors import UserError
+from lab.nearest import did_you_mean
 
 CONFIG = "config.yaml"
 _LOCK = ".lock"
@@ -41,10 +41,10 @@ class RunDir:
 
     @classmethod
     def create(cls, root: Path, name: str, config_yaml_text: str, overwrite: bool = False) -> Self:
-        """Make `root/name` and lock it; raises UserError when the name is taken (see `overwrite`).
+        """Make `root/name` and lock it; raises UserError when the name is taken.
 
-        With `overwrite` the old run is set aside inside the directory and removed by `started()`, so that a new
-        run that fails before it begins costs nothing.
+        With `overwrite` the old run is set aside inside the directory and removed by `started()`: a new run
+        that fails before it begins costs nothing.
         """
         path = Path(root) / check_name(name)
         taken = os.path.lexists(path) and not _is_empty(path)
@@ -72,7 +72,7 @@ class RunDir:
         if (path / _REPLACED).is_dir() and not (path / CONFIG).is_file():
             raise UserError(f"{path} was being replaced when its process died: its files are in {_REPLACED}/")
         if not (path / CONFIG).is_file():
-            raise UserError(f"no run at {path}" + _nearest(path))
+            raise UserError(f"no run at {path}: {_known(path)}")
         return cls(path)
 
     @staticmethod
@@ -227,11 +227,9 @@ def _numbers(root: Path, stem: str) -> list[int]:
     return [int(match[1]) for entry in Path(root).iterdir() if (match := pattern.fullmatch(entry.name))]
 
 
-def _nearest(path: Path) -> str:
+def _known(path: Path) -> str:
     if not path.parent.is_dir():
-        return f": {path.parent} does not exist"
-    names = [entry.name for entry in path.parent.iterdir() if (entry / CONFIG).is_file()]
-    close = difflib.get_close_matches(path.name, names, n=1)
-    if close:
-        return f": did you mean {path.parent / close[0]}?"
-    return f": {path.parent} holds " + (", ".join(sorted(names)[:8]) if names else "no runs")
+        return f"{path.parent} does not exist"
+    return did_you_mean(
+        path.name, [entry.name for entry in path.parent.iterdir() if (entry / CONFIG).is_file()]
+    )

@@ -1,0 +1,71 @@
+"""The run loop: trains any experiment to its budget; stopped at any moment, it continues exactly."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from lab import checkpoint
+from lab.config import ExperimentConfig
+from lab.experiment import Experiment
+from lab.interrupt import Interrupt
+from lab.progress import Progress
+from lab.run_dir import RunDir
+from lab.session import Session
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `exit_code` is 0 at the budget, 130 after SIGINT, 143 after SIGTERM."""
+
+    exit_code: int
+    iteration: int
+    counters: dict[str, int]
+    checkpoint: Path | None
+
+
+def run(
+    experiment: Experiment, config: ExperimentConfig, run_dir: RunDir, *, console: Console | None = None
+) -> Outcome:
+    """Train `experiment` until its progress counter is at `config.budget`, from the newest checkpoint if any.
+
+    SIGINT or SIGTERM ends it after the iteration, with a checkpoint; a second SIGINT at once. Lines go to
+    `console`, standard output unless given. Raises UserError when no checkpoint is valid, a loss is NaN or
+    infinite, a file cannot be written, or another process trains this run.
+    """
+    run_dir.lock()
+    with (
+        Interrupt() as interrupt,
+        Progress(run_dir.log_path, experiment.progress, config.budget, console) as progress,
+        Session(experiment, config, run_dir, progress) as session,
+    ):
+        try:
+            session.restore()
+            while not interrupt:
+                if session.evaluation_due():
+                    session.evaluate()
+                if session.checkpoint_due():
+                    session.save()
+                if session.complete() or interrupt:
+                    break
+                session.iterate()
+            session.save()  # nothing to do unless interrupted
+        except KeyboardInterrupt:
+            progress.say("stopped at once: what came after the last checkpoint is lost")
+        except OSError as error:
+            if not checkpoint.is_disk_full(error):
+                raise
+            raise checkpoint.write_error(error, run_dir.path) from error
+        if interrupt.signal:
+            where = (
+                f"at iteration {session.saved_at}"
+                if session.saved_at is not None
+                else "before any checkpoint"
+            )
+            progress.say(
+                f"{interrupt.signal.name}: stopped {where}; continue with: lab resume {run_dir.path}"
+            )
+        else:
+            progress.say(session.summary())
+        session.exit_code = interrupt.exit_code
+        return Outcome(interrupt.exit_code, session.state.iteration, dict(experiment.counters), session.saved)

@@ -1,0 +1,269 @@
+"""The steps of a run loop and what they keep between them: restore, iterate, evaluate, save."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from lab import checkpoint, guard, metrics, seeds, tracking
+from lab import device as devices
+from lab.config import ExperimentConfig
+from lab.errors import UserError
+from lab.experiment import Experiment
+from lab.media import Media
+from lab.progress import Progress, headline, memory_mb
+from lab.run_dir import RunDir
+
+
+@dataclass
+class LoopState:
+    """The loop's own part of a checkpoint, besides the random states."""
+
+    iteration: int = 0
+    seconds: float = 0.0  # of training, over all resumes
+    evaluated_at: int = 0  # iteration of the last evaluation; behind when a signal came before it
+    best: float | None = None
+    best_at: int | None = None
+    wandb_id: str | None = None
+
+
+class Session:
+    """One process's share of a run: the steps of `lab.loop.run`. Leaving it closes what they opened.
+
+    `saved` is the newest checkpoint and `saved_at` its iteration, None while there is none.
+    """
+
+    def __init__(
+        self, experiment: Experiment, config: ExperimentConfig, run_dir: RunDir, progress: Progress
+    ) -> None:
+        self.state = LoopState()
+        self.saved: Path | None = None
+        self.saved_at: int | None = None
+        self.exit_code = 1  # until the loop has ended well
+        self._experiment, self._config, self._run_dir, self._progress = experiment, config, run_dir, progress
+        self._catalogue = metrics.LOOP_METRICS | experiment.catalogue
+        self._headline = headline(self._catalogue, config.evaluate.best)
+        self._tracker = tracking.Tracker(None)
+        self._log: metrics.MetricsLog | None = None
+        self._dirty = self._improved = False
+        self._since = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._log is not None:
+            self._log.close()
+        best = self._run_dir.checkpoints / checkpoint.BEST
+        finished = self.exit_code == 0 and self.complete()
+        self._tracker.finish(self.exit_code, artifact=best if finished and best.is_dir() else None)
+
+    def restore(self) -> None:
+        """Continue from the newest checkpoint that verifies, or begin; then open the logs.
+
+        Raises UserError when there are checkpoints and none can be used.
+        """
+        best = self._config.evaluate.best
+        if best is not None and best not in self._catalogue:
+            raise UserError(f"evaluate.best={best} is not among this experiment's metrics")
+        folder = self._run_dir.checkpoints
+        checkpoint.tidy(folder)
+        random_states = self._load_newest(folder)
+        metrics.cut_back(self._run_dir.metrics_path, self.state.iteration)
+        self._log = metrics.MetricsLog(self._run_dir.metrics_path)
+        self._run_dir.started()
+        if not self.complete() or self.evaluation_due():
+            self._tracker = tracking.start(
+                self._config, self._run_dir, self._catalogue, self.state.wandb_id, say=self._progress.say
+            )
+            self.state.wandb_id = self._tracker.run_id or self.state.wandb_id
+        # Last, so that nothing above has drawn from the generators the experiment is about to use.
+        if random_states is None:
+            seeds.seed_everything(self._config.seed)
+        else:
+            seeds.restore(random_states)
+        self._since = time.monotonic()
+
+    def complete(self) -> bool:
+        """Whether the progress counter has reached the budget."""
+        return self._count() >= self._config.budget
+
+    def evaluation_due(self) -> bool:
+        """Whether this iteration is to be evaluated and has not been."""
+        every, iteration = self._config.evaluate.every, self.state.iteration
+        if every == 0 or iteration == self.state.evaluated_at:
+            return False
+        return iteration % every == 0 or self.complete()
+
+    def checkpoint_due(self) -> bool:
+        """Whether there is anything unsaved that is to be saved now."""
+        due = self.state.iteration % self._config.checkpoint.every == 0
+        return self._dirty and (due or self._improved or self.complete())
+
+    def iterate(self) -> None:
+        """Train one iteration; raises UserError, before anything is saved, when a loss is NaN or infinite."""
+        start = time.monotonic()
+        iteration = self.state.iteration + 1
+        try:
+            values = {name: float(value) for name, value in self._experiment.iterate().items()}
+        except FloatingPointError as error:
+            reason = str(error) or "a floating-point error"
+            raise guard.stop(self._run_dir, self._experiment, iteration, reason, {}) from error
+        self._refuse_bad_losses(iteration, values)
+        values["time/iteration_s"] = time.monotonic() - start
+        self.state.iteration = iteration
+        self._dirty = True
+        self._record(values | memory_mb())
+        self._progress.iteration(self.state.iteration, self._count(), values, self._headline)
+
+    def evaluate(self) -> None:
+        """Grade the experiment, leaving no trace in its training."""
+        start = time.monotonic()
+        with _undisturbed(self._experiment):
+            evaluation = self._experiment.evaluate()
+        values = {name: float(value) for name, value in evaluation.metrics.items()}
+        self._refuse_bad_losses(self.state.iteration, values)
+        self.state.evaluated_at = self.state.iteration
+        self._dirty = True
+        self._compare_with_best(values)
+        self._record(values | {"time/evaluation_s": time.monotonic() - start}, evaluation.media)
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self._progress.say(f"evaluation at iteration {self.state.iteration}: {shown}")
+
+    def save(self) -> None:
+        """Write a checkpoint of what has changed since the last, and keep it as best if it is."""
+        if not self._dirty and self.saved is not None:
+            return
+        start = time.monotonic()
+        self._advance_clock()
+        state = {
+            "loop": asdict(self.state),
+            "random": seeds.capture(),
+            "machine": _machine(self._config),
+            "experiment": self._experiment.state_dict(),
+        }
+        meta = {
+            "progress": self._experiment.progress,
+            "evaluation_due": self.evaluation_due(),
+            "best": self.state.best,
+            "best_at": self.state.best_at,
+            "wandb_id": self.state.wandb_id,
+        }
+        folder = self._run_dir.checkpoints
+        self.saved = checkpoint.save(
+            folder, state, iteration=self.state.iteration, counters=self._experiment.counters, extra_meta=meta
+        )
+        self.saved_at = self.state.iteration
+        if self._improved:
+            checkpoint.mark_best(self.saved)
+        checkpoint.prune(folder, self._config.checkpoint.keep)
+        self._dirty = self._improved = False
+        self._record({"time/checkpoint_s": time.monotonic() - start})
+
+    def summary(self) -> str:
+        """One line on a run that has reached its budget."""
+        self._advance_clock()
+        time_taken = timedelta(seconds=round(self.state.seconds))
+        best = ""
+        if self.state.best is not None:
+            best = (
+                f"; best {self._config.evaluate.best} {self.state.best:.4g} at iteration {self.state.best_at}"
+            )
+        return (
+            f"complete: {self._count():,} {self._experiment.progress} in {self.state.iteration} iterations, "
+            f"{time_taken}{best}; {self._run_dir.path}"
+        )
+
+    def _count(self) -> int:
+        return self._experiment.counters[self._experiment.progress]
+
+    def _load_newest(self, folder: Path) -> dict[str, Any] | None:
+        """Load the newest usable checkpoint; returns its random states, None for a run without checkpoints."""
+        skipped = checkpoint.numbered(folder)
+        for found in checkpoint.newest_first(folder, self._progress.say):
+            try:
+                self._experiment.load_state_dict(found.state["experiment"])
+            except (
+                checkpoint.CheckpointError
+            ) as error:  # a file that it names, such as a replay segment, is damaged
+                self._progress.say(f"skipped checkpoint {found.path}: {error}")
+                continue
+            self.state = LoopState(**found.state["loop"])
+            self.saved, self.saved_at = found.path, self.state.iteration
+            self._welcome(found, skipped[: skipped.index(found.path)])
+            return dict(found.state["random"])
+        if skipped:
+            raise checkpoint.none_valid(folder)
+        if metrics.read(self._run_dir.metrics_path):
+            self._progress.say("this run was stopped before its first checkpoint: it begins again")
+        return None
+
+    def _welcome(self, found: checkpoint.Checkpoint, skipped: list[Path]) -> None:
+        for path in skipped:
+            checkpoint.set_aside(path)
+        if self.state.best_at == self.state.iteration:
+            # A crash between writing this checkpoint and keeping it as best is made good.
+            checkpoint.mark_best(found.path)
+        self._progress.say(f"continuing from iteration {self.state.iteration} ({found.path})")
+        was, now = (
+            found.state["machine"] | found.manifest.versions,
+            _machine(self._config) | checkpoint.versions(),
+        )
+        changed = [f"{name} {was.get(name)} -> {now[name]}" for name in now if was.get(name) != now[name]]
+        if changed:
+            self._progress.say(f"not bit for bit what an uninterrupted run would be: {', '.join(changed)}")
+
+    def _compare_with_best(self, values: Mapping[str, float]) -> None:
+        value = values.get(self._config.evaluate.best or "")
+        if value is not None and (self.state.best is None or value > self.state.best):
+            self.state.best, self.state.best_at = value, self.state.iteration
+            self._improved = True
+
+    def _record(self, values: Mapping[str, float], media: Sequence[Media] = ()) -> None:
+        assert self._log is not None, "restore() comes first"
+        self._catalogue.check(values)
+        self._advance_clock()
+        counters = dict(self._experiment.counters)
+        self._log.append(self.state.iteration, counters, values, self.state.seconds)
+        self._tracker.log(self.state.iteration, counters, values, media)
+
+    def _advance_clock(self) -> None:
+        now = time.monotonic()
+        self.state.seconds += now - self._since
+        self._since = now
+
+    def _refuse_bad_losses(self, iteration: int, values: Mapping[str, float]) -> None:
+        bad = guard.bad_losses(values)
+        if bad:
+            reason = ", ".join(f"{name} is {value}" for name, value in bad.items())
+            raise guard.stop(self._run_dir, self._experiment, iteration, reason, values)
+
+
+@contextmanager
+def _undisturbed(experiment: Experiment) -> Iterator[None]:
+    """Put the random states back afterwards, and the modules' training flags, which `eval()` changes."""
+    random_states = seeds.capture()
+    owned = [value for value in vars(experiment).values() if isinstance(value, torch.nn.Module)]
+    flags = [(module, module.training) for root in owned for module in root.modules()]
+    yield
+    for module, training in flags:
+        module.training = training
+    seeds.restore(random_states)
+
+
+def _machine(config: ExperimentConfig) -> dict[str, Any]:
+    """What besides the state decides the last bits of a sum."""
+    target = devices.resolve(config.device, config.precision, config.threads)
+    if target.device.type == "cuda":
+        name = torch.cuda.get_device_name(target.device)
+    else:
+        name = torch.backends.cpu.get_cpu_capability()
+    return {"device": target.device.type, "processor": name, "threads": torch.get_num_threads()}

@@ -1,0 +1,117 @@
+"""A small experiment for tests of the run loop, and the `lab` command with it registered.
+
+An MLP learns a fixed function from shuffled synthetic data, with an optimizer, averaged weights, dropout (the
+global random state) and a data order of its own. As a script it is `lab` with the kind `toy`.
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lab import seeds
+from lab.config import ExperimentConfig
+from lab.device import Device
+from lab.experiment import Evaluation
+from lab.media import Image, Table, Text
+from lab.metrics import Catalogue, Metric
+from lab.registry import Kind, register_kind
+
+CATALOGUE = Catalogue(
+    [
+        Metric("toy/loss", "", "mean squared error of the batch", "toy", higher_is_better=False),
+        Metric("toy/score", "", "minus the error of the averaged network on held-out data", "toy", True),
+    ]
+)
+KIND = Kind(
+    config="tests.lab.toy:ToyConfig", build="tests.lab.toy:build", catalogue="tests.lab.toy:CATALOGUE"
+)
+
+
+class ToyConfig(ExperimentConfig):
+    """`pause_s` lengthens an iteration, `evaluation_s` an evaluation; the loss is NaN at iteration `nan_at`."""
+
+    batch: int = 8
+    pause_s: float = 0.0
+    evaluation_s: float = 0.0
+    nan_at: int | None = None
+
+
+class Toy:
+    """The experiment; progress is counted in samples."""
+
+    progress = "samples"
+    catalogue = CATALOGUE
+
+    def __init__(self, config: ToyConfig) -> None:
+        self._config = config
+        self.counters = {"samples": 0}
+        self.network = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Dropout(0.2), nn.Linear(16, 1))
+        self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-2)
+        self.order = np.random.default_rng(config.seed)
+        self.inputs = torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
+        self.targets = self.inputs.prod(dim=1, keepdim=True)
+
+    def iterate(self) -> dict[str, float]:
+        time.sleep(self._config.pause_s)
+        rows = torch.from_numpy(self.order.permutation(192)[: self._config.batch])
+        loss = nn.functional.mse_loss(self.network(self.inputs[rows]), self.targets[rows])
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        for name, value in self.network.state_dict().items():
+            self.average[name] = torch.lerp(self.average[name].float(), value.float(), 0.1).to(value.dtype)
+        self.counters["samples"] += self._config.batch
+        failed = self.counters["samples"] == (self._config.nan_at or -1) * self._config.batch
+        return {"toy/loss": float("nan") if failed else loss.item()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "counters": self.counters,
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "order": seeds.generator_state(self.order),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.counters = dict(state["counters"])
+        self.network.load_state_dict(state["network"])
+        self.average = dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        seeds.restore_generator(self.order, state["order"])
+
+    def evaluate(self) -> Evaluation:
+        time.sleep(self._config.evaluation_s)
+        torch.rand(3)  # an evaluation that draws numbers must not change training
+        self.network.eval()
+        with torch.no_grad():
+            output = torch.func.functional_call(self.network, self.average, self.inputs[192:])
+        score = -nn.functional.mse_loss(output, self.targets[192:]).item()
+        table = Table("toy/table", ["sample", "output"], [[i, output[i].item()] for i in range(3)])
+        image = Image("toy/picture", np.full((8, 8, 3), 127, dtype=np.uint8), caption="grey")
+        return Evaluation({"toy/score": score}, [table, image, Text("toy/text", "x < y")])
+
+
+def build(config: ToyConfig, directory: Path, device: Device) -> Toy:
+    """The toy experiment."""
+    return Toy(config)
+
+
+def main() -> None:
+    """`lab` with the toy kind."""
+    from lab.cli import main as lab_main
+
+    torch.set_num_threads(1)
+    register_kind("toy", KIND)
+    sys.exit(lab_main())
+
+
+if __name__ == "__main__":
+    main()
