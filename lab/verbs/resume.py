@@ -14,6 +14,6 @@ def resume(run: Run, overrides: Overrides = None, runs_dir: RunsDir = RUNS_DIR) 
     longer be the same experiment.
     """
     path = find_run(run, runs_dir)
-    from lab.verbs.session import continue_run
+    from lab.verbs.start import continue_run
 
     raise typer.Exit(continue_run(path, overrides or []))

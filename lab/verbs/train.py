@@ -50,7 +50,7 @@ def train(
     config = load_preset(preset, overrides)
 
     from lab.run_dir import RunDir
-    from lab.verbs.session import continue_run, start_run
+    from lab.verbs.start import continue_run, start_run
 
     stem = run_stem(preset)
     if continue_latest and (latest := RunDir.latest_unfinished(runs_dir, stem)) is not None:
@@ -73,6 +73,6 @@ def _check_same(run: RunDir, asked: ExperimentConfig) -> None:
     changed = [key for key in keys if not is_resumable(key) and key != "description"]
     if changed:
         raise UserError(
-            f"run {run.name!r} was started with another {', '.join(changed)}; `lab resume {run.path}` continues "
-            "it as it was, --overwrite replaces it, another --name starts anew"
+            f"run {run.name!r} was started with another {', '.join(changed)}; `lab resume {run.path}` "
+            "continues it as it was, --overwrite replaces it, another --name starts anew"
         )
