@@ -1,0 +1,80 @@
+"""Players: whoever chooses moves for a batch of boards."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from agents.games.game import Game
+from agents.search.cache import Evaluate
+from agents.search.result import SearchResult
+from lab import rng
+
+
+class Player(Protocol):
+    """Chooses moves; each depends on its board, game id and ply alone, never on the rest of the batch."""
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+        ...
+
+    def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
+        """Legal actions int64 [B]; game_ids and plies, int64 [B], name the random draws."""
+        ...
+
+
+class Decider(Protocol):
+    """What players, grading and the terminal need of an agent (`agents.alphazero.agent.Agent` is one)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def game(self) -> Game: ...
+
+    @property
+    def evaluate(self) -> Evaluate: ...
+
+    def decide(self, state: Any, simulations: int) -> SearchResult:
+        """Noise-free decisions for B boards; with 0 simulations the network's own, and `q` says nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class RandomPlayer:
+    """Every legal move is equally likely."""
+
+    game: Game
+    seed: int = 0
+    name: str = "random"
+
+    def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
+        return random_actions(self.game.legal(state), self.seed, rng.Stream.RANDOM_PLAYER, game_ids, plies)
+
+
+@dataclass(frozen=True)
+class AgentPlayer:
+    """A trained agent at a number of simulations; 0 is the network alone. It draws no random numbers."""
+
+    agent: Decider
+    simulations: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.agent.name}@{self.simulations}"
+
+    def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
+        return self.agent.decide(state, self.simulations).action
+
+
+def random_actions(legal: Tensor, seed: int, *counters: Tensor | int) -> Tensor:
+    """One uniformly drawn legal action a row, int64 [B].
+
+    legal: bool [B, A]; counters: integers or int64 [B], which name the draws. Rows without
+    a legal action get 0.
+    """
+    actions = torch.arange(legal.shape[1], device=legal.device)
+    spread = [c[:, None] if isinstance(c, Tensor) else int(c) for c in counters]
+    return torch.where(legal, rng.uniform(seed, *spread, actions), -1.0).argmax(1)

@@ -1,0 +1,183 @@
+"""Solved positions and the files they come in.
+
+A file has the header `moves,c1,...,cN`, with an optional column `set` before it. `moves` are 1-based columns
+from the empty board; the scores are exact for the side to move: positive wins, larger is sooner, `x` is a
+full column.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from agents.games.game import Game, select, where
+from agents.games.line_game import LineGame, LineState
+from lab import rng
+from lab.errors import UserError
+
+CPU = torch.device("cpu")
+_SHOWN = 5  # complaints listed by line; the rest are counted
+
+
+@dataclass(frozen=True)
+class Positions:
+    """N running boards with exact scores.
+
+    states: a game state of N boards. scores: int64 [N, A], for the mover; ILLEGAL where an action is illegal.
+    sets: the name of each position's set, or empty when there are none.
+    """
+
+    game: Game
+    states: LineState
+    scores: Tensor
+    sets: Sequence[str] = ()
+
+    ILLEGAL = -(10**6)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, index: Tensor) -> "Positions":
+        """The positions numbered `index` int64 [M]."""
+        sets = [self.sets[i] for i in index.tolist()] if self.sets else ()
+        return Positions(self.game, select(self.states, index), self.scores[index], sets)
+
+    def without(self, others: "Positions") -> "Positions":
+        """Those that are not among `others`, whatever moves lead there, mirror images included."""
+        known = torch.isin(self._keys(), others._keys())
+        return self.take((~known).nonzero()[:, 0])
+
+    def _keys(self) -> Tensor:
+        """int64 [N], equal for positions that a symmetry of the board maps onto each other."""
+        planes = self.game.observe(self.states).flatten(1).to(torch.int64)
+        maps = self.game.symmetries(planes.device).planes
+        weights = rng.random_bits(0, torch.arange(planes.shape[1], device=planes.device))
+        return torch.stack([(planes[:, one] * weights).sum(1) for one in maps]).amin(0)
+
+
+def read(path: Path, game: Game, device: torch.device = CPU) -> Positions:
+    """Positions of a CSV file.
+
+    Raises UserError when the file cannot be read, is not for this game, or has malformed or illegal lines:
+    the first few with their numbers and a count of the rest.
+    """
+    if not isinstance(game, LineGame) or not game.gravity:
+        raise UserError(
+            f"{path}: positions are of Connect Four and the run plays {game.name}; omit --positions"
+        )
+    if game.columns > 9:
+        raise UserError(f"{path}: a board of {game.columns} columns cannot be written with one digit a move")
+    rows, has_sets = _rows(path, game)
+    problems: dict[int, str] = {}
+    moves = [_moves(row.moves, game.columns) for row in rows]
+    scores = [_scores(row.scores, game.columns) for row in rows]
+    for row, played, scored in zip(rows, moves, scores, strict=True):
+        for parsed in (played, scored):
+            if isinstance(parsed, str):
+                problems.setdefault(row.line, parsed)
+    states, illegal = _play(game, [m if isinstance(m, list) else [] for m in moves], device)
+    table = torch.tensor([s if isinstance(s, list) else [0] * game.columns for s in scores], device=device)
+    done, legal = game.done(states).tolist(), game.legal(states)
+    marked = ((table == Positions.ILLEGAL) != ~legal).any(1).tolist()
+    for number, row in enumerate(rows):
+        if illegal[number]:
+            problems.setdefault(row.line, illegal[number])
+        elif done[number]:
+            problems.setdefault(row.line, "the game is over after these moves")
+        elif marked[number]:
+            problems.setdefault(row.line, _mismatch(table[number], legal[number]))
+    if problems:
+        raise UserError(_complaint(path, problems))
+    return Positions(game, states, table, [row.set for row in rows] if has_sets else ())
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    set: str
+    moves: str
+    scores: list[str]
+
+
+def _rows(path: Path, game: LineGame) -> tuple[list[_Row], bool]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; give a CSV of positions to --positions") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a CSV of positions: {error}") from error
+    wanted = ["moves", *(f"c{c + 1}" for c in range(game.columns))]
+    if not lines:
+        raise UserError(f"{path} is empty; its first line must be {','.join(wanted)}")
+    number, header = lines[0]
+    has_sets = header[:1] == ["set"]
+    if header[has_sets:] != wanted:
+        message = f"{path}, line {number}: the header must be {','.join(wanted)}, not {','.join(header)[:80]}"
+        raise UserError(message + " (a column `set` may come first)")
+    if len(lines) == 1:
+        raise UserError(f"{path} has a header and no positions")
+    rows = []
+    for number, cells in lines[1:]:
+        cells = cells if has_sets else ["", *cells]
+        rows.append(_Row(number, cells[0], cells[1] if len(cells) > 1 else "", cells[2:]))
+    return rows, has_sets
+
+
+def _moves(text: str, columns: int) -> list[int] | str:
+    """0-based columns, or what is wrong."""
+    for place, sign in enumerate(text):
+        if sign not in "123456789"[:columns]:
+            return f"move {place + 1} is {sign!r}, not a column 1-{columns}"
+    return [int(sign) - 1 for sign in text]
+
+
+def _scores(cells: Sequence[str], columns: int) -> list[int] | str:
+    """Exact scores, ILLEGAL for x, or what is wrong."""
+    if len(cells) != columns:
+        return f"{len(cells)} scores instead of {columns}"
+    scores = []
+    for column, cell in enumerate(cells):
+        digits = cell.removeprefix("-")
+        if cell != "x" and not (digits.isascii() and digits.isdecimal() and len(digits) <= 4):
+            return f"the score of column {column + 1} is {cell!r}, neither a whole number nor x"
+        scores.append(Positions.ILLEGAL if cell == "x" else int(cell))
+    return scores
+
+
+def _play(game: LineGame, moves: list[list[int]], device: torch.device) -> tuple[LineState, list[str]]:
+    """States after the moves, all rows at once, and for each row what was illegal ("" if nothing)."""
+    # A longer sequence than the board has cells is illegal by its last move at the latest.
+    longest = min(max(map(len, moves)), game.max_plies + 1)
+    padded = [(m + [-1] * longest)[:longest] for m in moves]
+    table = torch.tensor(padded, dtype=torch.int64, device=device).view(len(moves), longest)
+    state = game.initial(len(moves), device)
+    illegal = [""] * len(moves)
+    for ply in range(longest):
+        action = table[:, ply]
+        active = action >= 0
+        legal = game.legal(state).gather(1, action.clamp_min(0)[:, None])[:, 0]
+        done = game.done(state)
+        for row in (active & ~legal).nonzero()[:, 0].tolist():
+            full = f"is column {int(action[row]) + 1}, which is full"
+            reason = "comes after the end of the game" if done[row] else full
+            illegal[row] = illegal[row] or f"move {ply + 1} {reason}"
+        state = where(active & legal, game.step(state, action.clamp_min(0)), state)
+    return state, illegal
+
+
+def _mismatch(scores: Tensor, legal: Tensor) -> str:
+    column = int(((scores == Positions.ILLEGAL) != ~legal).nonzero()[0])
+    fact = "open and its score is x" if legal[column] else "full and its score is not x"
+    return f"column {column + 1} is {fact}"
+
+
+def _complaint(path: Path, problems: dict[int, str]) -> str:
+    lines = sorted(problems)
+    listed = "; ".join(f"line {line}: {problems[line]}" for line in lines[:_SHOWN])
+    rest = len(lines) - _SHOWN
+    return f"{path}: {listed}" + (f"; and {rest} more such lines" if rest > 0 else "")
