@@ -1,0 +1,85 @@
+"""The smallest kind of experiment: it counts steps. Registers itself for tests of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import typer
+from pydantic import PositiveInt, model_validator
+
+from lab.config import Checkpointing, Config, ExperimentConfig
+from lab.device import Device
+from lab.experiment import Evaluation
+from lab.metrics import Catalogue, Metric
+from lab.registry import KINDS, Kind, register_kind
+from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
+
+HERE = "tests.lab.counting_kind"
+CATALOGUE = Catalogue([Metric("count/half", "steps", "half the steps", "count", higher_is_better=True)])
+
+
+class Search(Config):
+    simulations: PositiveInt = 32
+    variant: Literal["gumbel", "puct"] = "gumbel"
+    fraction: float | None = None
+    stages: tuple[Checkpointing, ...] = ()
+
+
+class CountingConfig(ExperimentConfig):
+    stride: PositiveInt = 1
+    rate: float = 0.1
+    flag: bool = False
+    search: Search = Search()
+
+    @model_validator(mode="after")
+    def _stride_divides_budget(self) -> Self:
+        if self.budget % self.stride:
+            raise ValueError(f"stride={self.stride} does not divide budget={self.budget}")
+        return self
+
+
+class Counting:
+    progress = "steps"
+    catalogue = CATALOGUE
+
+    def __init__(self, stride: int) -> None:
+        self.stride, self.steps = stride, 0
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return {"steps": self.steps}
+
+    def iterate(self) -> dict[str, float]:
+        self.steps += self.stride
+        return {"count/half": self.steps / 2}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.steps = state["steps"]
+
+    def evaluate(self) -> Evaluation:
+        return Evaluation()
+
+
+def build(config: CountingConfig, directory: Path, device: Device) -> Counting:
+    return Counting(config.stride)
+
+
+def grade(
+    run: Run,
+    strictness: Annotated[int, typer.Option(help="How strict.")] = 1,
+    as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
+) -> None:
+    """Grade a counting run."""
+    print_json({"run": find_run(run, runs_dir).name, "strictness": strictness})
+
+
+def register() -> None:
+    if "counting" not in KINDS:
+        verbs = {"eval": f"{HERE}:grade"}
+        register_kind("counting", Kind(f"{HERE}:CountingConfig", f"{HERE}:build", verbs, f"{HERE}:CATALOGUE"))
