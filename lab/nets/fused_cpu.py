@@ -1,7 +1,7 @@
 """A residual tower in oneDNN's fused operations, for inference on a CPU in float32.
 
 Eager PyTorch runs convolution, ReLU and skip connection as separate passes over memory and brings the weights
-into the blocked layout of the kernels on every call; at the sizes of board games that is a fifth of the time.
+into the blocked layout of the kernels on every call; at the sizes of board games a quarter of the time.
 The operations below are those that torch's compiler emits for the same graph. They are not public, so the
 caller compares a first result with the plain form and must be ready to do without.
 """
