@@ -102,6 +102,20 @@ class LineGame:
         planes = (cells == self._tables(cells.device).sides).to(torch.float32)
         return planes.view(-1, 2, self.rows, self.columns)
 
+    def from_observation(self, planes: Tensor) -> LineState:
+        """The state that `observe` shows, rebuilt from its planes [B, 2, rows, columns] alone."""
+        stones = planes.flatten(2).to(torch.int8)
+        cells = stones[:, 0] - stones[:, 1]
+        plies = stones.sum((1, 2))
+        # Only the opponent, who moved last, can have a line.
+        theirs = torch.nn.functional.pad(cells == -1, (0, 1))
+        windows = self._tables(cells.device).windows
+        lines = theirs.index_select(1, windows.flatten()).view(-1, *windows.shape)
+        full = lines.view(len(lines), self.max_plies, 4 * self.length, self.length - 1).all(-1).any(-1)
+        won = (full & theirs[:, :-1]).any(-1)
+        outcome = torch.where(won, LAST_MOVER_WON, torch.where(plies >= self.max_plies, DRAWN, RUNNING))
+        return LineState(cells, plies, outcome.to(torch.int8))
+
     def key(self, state: LineState) -> Tensor:
         # A random linear form modulo 2**64: two different boards collide with probability 2**-63.
         return (state.cells * self._tables(state.cells.device).hashes).sum(1)

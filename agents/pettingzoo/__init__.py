@@ -1,0 +1,20 @@
+"""Every game as a PettingZoo environment, and trained agents as policies for PettingZoo environments.
+
+`make("connect_four", rows=5)` builds one by name; importing this package also enters each game into
+PettingZoo's own registry, as "rivals/connect_four-v0" and so on.
+"""
+
+import pettingzoo
+
+from agents.games import GAMES
+from agents.pettingzoo.env import VERSION, GameEnv, raw_env
+from agents.pettingzoo.env import env as make
+from agents.pettingzoo.policy import Policy, policy_for
+
+if hasattr(pettingzoo, "register"):  # newer than the oldest PettingZoo that the environments work with
+    for _name in GAMES:
+        pettingzoo.register(
+            "aec", f"rivals/{_name}-v{VERSION}", "agents.pettingzoo.env:env", kwargs={"game_name": _name}
+        )
+
+__all__ = ["GameEnv", "Policy", "make", "policy_for", "raw_env"]

@@ -1,0 +1,150 @@
+"""A game as a PettingZoo AEC environment, with the spaces of PettingZoo's own classic games."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from pettingzoo import AECEnv
+from pettingzoo.utils import wrappers
+
+from agents import games
+from agents.pettingzoo.picture import draw
+from agents.pettingzoo.window import Window
+from lab.errors import UserError
+
+VERSION = 0
+_CPU = torch.device("cpu")
+
+
+class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
+    """One board of a game, without PettingZoo's wrappers; "player_0" moves first, "player_1" second.
+
+    Observations are dictionaries: `observation` int8 [H, W, C], the observing agent's planes first, and
+    `action_mask` int8 [A], all zeros for the agent that is not to move. Rewards are +1, 0 or -1 when the game
+    ends. The rules hold no chance, so a seed changes nothing.
+    """
+
+    def __init__(self, game_name: str, render_mode: str | None = None, **options: int) -> None:
+        super().__init__()
+        self.metadata: dict[str, Any] = {
+            "render_modes": ["human", "ansi", "rgb_array"],
+            "name": f"{game_name}_v{VERSION}",
+            "is_parallelizable": False,
+            "render_fps": 2,
+        }
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            known = ", ".join(self.metadata["render_modes"])
+            raise UserError(f"unknown render_mode {render_mode!r}; choose one of: {known}")
+        self.render_mode = render_mode
+        self.game = games.make(game_name, **options)
+        self.possible_agents = ["player_0", "player_1"]
+        self.agents = self.possible_agents[:]
+        self.observation_spaces = {agent: self._observation_space() for agent in self.agents}
+        self.action_spaces = {agent: spaces.Discrete(self.game.num_actions) for agent in self.agents}
+        self._window: Window | None = None
+
+    def _observation_space(self) -> spaces.Dict:
+        planes, height, width = self.game.observation_shape
+        return spaces.Dict(
+            {
+                "observation": spaces.Box(0, 1, (height, width, planes), np.int8),
+                "action_mask": spaces.Box(0, 1, (self.game.num_actions,), np.int8),
+            }
+        )
+
+    def observation_space(self, agent: str) -> spaces.Dict:
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Discrete:
+        return self.action_spaces[agent]
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
+        """The empty board; `seed` and `options` are accepted, as the interface asks, and change nothing."""
+        self._state = self.game.initial(1, _CPU)
+        self.agents = self.possible_agents[:]
+        self.rewards = dict.fromkeys(self.agents, 0.0)
+        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self.terminations = dict.fromkeys(self.agents, False)
+        self.truncations = dict.fromkeys(self.agents, False)
+        self.infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
+        self._skip_agent_selection = None
+        self._select_agent()
+        if self.render_mode == "human":
+            self.render()
+
+    def step(self, action: int | None) -> None:
+        """Plays the selected agent's action; None removes an agent whose game is over.
+
+        Raises ValueError for an illegal action, which the wrappers of `env` turn into a loss.
+        """
+        agent = self.agent_selection
+        if self.terminations[agent] or self.truncations[agent]:
+            self._was_dead_step(action)
+            return
+        legal = self.game.legal(self._state)[0]
+        if action is None or not 0 <= action < len(legal) or not legal[action]:
+            raise ValueError(f"action {action} is not legal; legal are {legal.nonzero()[:, 0].tolist()}")
+        self._cumulative_rewards[agent] = 0.0
+        self._state = self.game.step(self._state, torch.tensor([int(action)]))
+        self.rewards = dict(zip(self.agents, self.game.reward(self._state)[0].tolist(), strict=True))
+        self.terminations = dict.fromkeys(self.agents, bool(self.game.done(self._state)))
+        self._accumulate_rewards()
+        self._select_agent()
+        if self.render_mode == "human":
+            self.render()
+
+    def observe(self, agent: str) -> dict[str, NDArray[np.int8]]:
+        """What an agent sees; the one that is not to move sees the two halves of the planes exchanged."""
+        planes = self.game.observe(self._state)[0].numpy().astype(np.int8)
+        mask = np.zeros(self.game.num_actions, np.int8)
+        if agent == self.agent_selection:
+            mask = self.game.legal(self._state)[0].numpy().astype(np.int8)
+        if self.possible_agents.index(agent) != int(self.game.player(self._state)):
+            planes = _exchanged(planes)
+        return {"observation": planes.transpose(1, 2, 0).copy(), "action_mask": mask}
+
+    def render(self) -> str | NDArray[np.uint8] | None:
+        """Text (ansi), uint8 [height, width, 3] (rgb_array), or a picture on the screen (human)."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() does nothing without a render_mode; give one when making it")
+            return None
+        if self.render_mode == "ansi":
+            return self.game.render(self._state, 0)
+        planes = self.observe(self.possible_agents[0])["observation"].transpose(2, 0, 1)
+        picture = draw(planes, discs=getattr(self.game, "gravity", False))
+        if self.render_mode == "rgb_array":
+            return picture
+        if self._window is None:
+            self._window = Window(str(self.metadata["name"]), self.metadata["render_fps"])
+        self._window.show(picture)
+        return None
+
+    def close(self) -> None:
+        """Closes the window, if there is one; rendering again opens another."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def _select_agent(self) -> None:
+        self.agent_selection = self.possible_agents[int(self.game.player(self._state))]
+
+
+def _exchanged(planes: NDArray[np.int8]) -> NDArray[np.int8]:
+    half = len(planes) // 2
+    return np.concatenate([planes[half : 2 * half], planes[:half], planes[2 * half :]])
+
+
+def raw_env(game_name: str, render_mode: str | None = None, **options: int) -> GameEnv:
+    """A game's environment without wrappers; `options` are the game's, such as rows, columns and length."""
+    return GameEnv(game_name, render_mode, **options)
+
+
+def env(game_name: str, render_mode: str | None = None, **options: int) -> AECEnv[str, Any, Any]:
+    """A game's environment with PettingZoo's usual wrappers: an illegal move loses, misuse is an error."""
+    wrapped: AECEnv[str, Any, Any] = raw_env(game_name, render_mode, **options)
+    wrapped = wrappers.TerminateIllegalWrapper(wrapped, illegal_reward=-1)
+    wrapped = wrappers.AssertOutOfBoundsWrapper(wrapped)
+    return wrappers.OrderEnforcingWrapper(wrapped)
