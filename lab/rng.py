@@ -28,6 +28,7 @@ class Stream(IntEnum):
     SYMMETRY = 6
     ROLLOUT = 7
     RANDOM_PLAYER = 8
+    RESIGNATION_AUDIT = 9
 
 
 def _logical_shift_right(x: Tensor, bits: int) -> Tensor:

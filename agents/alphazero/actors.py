@@ -1,0 +1,105 @@
+"""The seam between the learner and whoever plays: weights go out by version, finished games come back."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+
+from agents.alphazero.config import AlphaZeroConfig
+from agents.alphazero.network import InferenceNet, PolicyValueNet
+from agents.alphazero.records import FinishedGames
+from agents.alphazero.selfplay import SelfPlay
+from agents.games.game import Game
+from agents.search import GumbelSearch, PuctSearch
+from agents.search.cache import EvaluationCache
+from agents.search.dynamics import GameDynamics, LeafCounts
+
+
+class Actors(Protocol):
+    """Plays games with the newest weights it was given."""
+
+    def publish(self, version: int, net: PolicyValueNet) -> None:
+        """Plays with these weights (a copy is taken) from the next move on."""
+        ...
+
+    def poll(self) -> list[FinishedGames]:
+        """Finished games not handed over yet, each exactly once; may wait for some."""
+        ...
+
+    def counts(self) -> LeafCounts:
+        """Leaves since the start, by what became of them."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Games in flight."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continues them."""
+        ...
+
+
+class LocalActors:
+    """Self-play in this process: a poll plays `moves_per_iteration` moves on every board."""
+
+    def __init__(self, game: Game, config: AlphaZeroConfig, net: PolicyValueNet, device: torch.device) -> None:
+        self._moves = config.selfplay.moves_per_iteration
+        self._version = 0
+        self._inference = InferenceNet(net)
+        self._dynamics = make_dynamics(game, self._inference, config.selfplay.cache_slots, device)
+        search = make_search(config, device)
+        self._selfplay = SelfPlay(game, search, self._dynamics, config.selfplay, config.seed, device)
+
+    def publish(self, version: int, net: PolicyValueNet) -> None:
+        self._version = version
+        self._inference.update(net)
+        if self._dynamics.cache is not None:
+            self._dynamics.cache.clear()
+
+    def poll(self) -> list[FinishedGames]:
+        played = (self._selfplay.move(self._version) for _ in range(self._moves))
+        return [games for games in played if games is not None]
+
+    def counts(self) -> LeafCounts:
+        return self._dynamics.counts
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"selfplay": self._selfplay.state_dict(), "counts": dict(vars(self._dynamics.counts))}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._selfplay.load_state_dict(state["selfplay"])
+        self._dynamics.counts = LeafCounts(**state["counts"])
+
+
+def make_dynamics(game: Game, evaluate: InferenceNet, cache_slots: int, device: torch.device) -> GameDynamics:
+    """The game as a search's dynamics; the table of evaluations is for the CPU, where batches may vary in size."""
+    cached = cache_slots > 0 and device.type == "cpu"
+    cache = EvaluationCache(cache_slots, game.num_actions, device) if cached else None
+    return GameDynamics(game, evaluate, cache)
+
+
+def make_search(
+    config: AlphaZeroConfig, device: torch.device, simulations: int | None = None, noise: bool = True
+) -> GumbelSearch | PuctSearch:
+    """The configured search; without noise it plays its best move."""
+    options = config.search
+    count = simulations or options.simulations
+    static = device.type != "cpu"
+    if options.algorithm == "gumbel":
+        return GumbelSearch(
+            count,
+            options.considered,
+            options.value_scale,
+            options.visit_offset,
+            options.gumbel_scale if noise else 0.0,
+            static,
+        )
+    return PuctSearch(
+        count,
+        options.c_init,
+        options.c_base,
+        options.dirichlet_alpha,
+        options.dirichlet_fraction if noise else 0.0,
+        options.fpu_reduction,
+        static,
+    )

@@ -1,0 +1,102 @@
+"""A trained network ready to decide: what evaluation, the arena, PettingZoo policies and people play against."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agents.alphazero.actors import make_dynamics, make_search
+from agents.alphazero.config import AlphaZeroConfig
+from agents.alphazero.network import InferenceNet, PolicyValueNet
+from agents.games.game import Game
+from agents.search import GumbelSearch, PuctSearch, SearchResult
+from agents.search.dynamics import GameDynamics
+from lab import checkpoint
+from lab.config import load_run_config
+from lab.device import Device
+from lab.errors import UserError
+
+_CACHE_SLOTS = 2**18
+WHICH = ("best", "latest")
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An averaged network with its game and configuration. It decides without noise."""
+
+    name: str
+    game: Game
+    evaluate: InferenceNet
+    config: AlphaZeroConfig
+    device: torch.device
+
+    def search(self, simulations: int) -> GumbelSearch | PuctSearch:
+        """The run's search with this many simulations, without noise."""
+        return make_search(self.config, self.device, simulations, noise=False)
+
+    def dynamics(self) -> GameDynamics:
+        """The game's rules with this network at the leaves."""
+        return make_dynamics(self.game, self.evaluate, _CACHE_SLOTS, self.device)
+
+    @torch.inference_mode()
+    def decide(self, state: Any, simulations: int) -> SearchResult:
+        """Decisions for B running boards; with 0 simulations the network's own, and `q` holds NaN."""
+        dynamics = self.dynamics()
+        legal = self.game.legal(state)
+        logits, value = dynamics.evaluate_states(state, torch.ones_like(legal[:, 0]))
+        if simulations == 0:
+            policy = torch.softmax(logits, -1)
+            nothing = torch.zeros_like(logits)
+            return SearchResult(logits.argmax(-1), policy, value, nothing, nothing + torch.nan)
+        ids = torch.arange(len(value), device=value.device)
+        return self.search(simulations)(
+            state, legal, logits, value, dynamics, 0, ids, torch.zeros_like(ids), temperature=0.0
+        )
+
+
+def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: torch.device) -> Agent:
+    """An agent that plays with a copy of `net`."""
+    return Agent(name, config.game.make(), InferenceNet(net), config, device)
+
+
+def make_network(config: AlphaZeroConfig, game: Game) -> PolicyValueNet:
+    """A new network of the configured size."""
+    return PolicyValueNet(game.observation_shape, game.num_actions, **config.network.model_dump())
+
+
+def load_agent(path: str | Path, device: Device, which: str = "best") -> Agent:
+    """The agent of a run directory, or of one of its checkpoint directories.
+
+    which: "best", "latest" or an iteration, for a run; "best" falls back to the latest where none is marked.
+    Raises UserError when there is no such checkpoint or it is not one of an AlphaZero run.
+    """
+    path = Path(path)
+    run, chosen = (path.parent.parent, path) if path.parent.name == "checkpoints" else (path, None)
+    config = load_run_config(run / "config.yaml")
+    if not isinstance(config, AlphaZeroConfig):
+        raise UserError(f"{run} is a {config.kind} run, not an AlphaZero one; it cannot play")
+    if chosen is None:
+        chosen = _choose(run, which)
+    state, manifest = checkpoint.load(chosen)
+    net = make_network(config, config.game.make())
+    net.load_state_dict(state["experiment"]["learner"]["average"]["module"])
+    name = run.name if chosen.name == checkpoint.BEST else f"{run.name}:{manifest.iteration}"
+    return make_agent(name, config, net.to(device.device), device.device)
+
+
+def _choose(run: Path, which: str) -> Path:
+    checkpoints = run / "checkpoints"
+    if which == "best" and (checkpoints / checkpoint.BEST).is_dir():
+        return checkpoints / checkpoint.BEST
+    if which in WHICH:
+        skipped: list[str] = []
+        found = checkpoint.latest_valid(checkpoints, skipped.append)
+        if found is None:
+            raise UserError(f"{run} has no checkpoint yet; train it with `lab resume {run.name}`")
+        return found
+    if not which.isdecimal() or not (checkpoints / f"{int(which):06d}").is_dir():
+        known = ", ".join(str(int(p.name)) for p in checkpoint.numbered(checkpoints)) or "none"
+        raise UserError(f"{run} has no checkpoint {which!r}; give best, latest or an iteration of: {known}")
+    return checkpoints / f"{int(which):06d}"

@@ -1,0 +1,178 @@
+"""What an AlphaZero experiment can be told."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from agents import games
+from agents.games import Game
+from lab.config import Config, ExperimentConfig
+from lab.errors import UserError
+
+
+class GameConfig(Config):
+    """A game's name and options (rows, columns, length ...)."""
+
+    name: str
+    options: dict[str, PositiveInt] = {}
+
+    def make(self) -> Game:
+        return games.make(self.name, **self.options)
+
+
+class NetworkConfig(Config):
+    """The residual tower and its heads."""
+
+    channels: PositiveInt = 64
+    blocks: PositiveInt = 5
+    norm: Literal["batch", "group", "layer", "none"] = "batch"
+    squeeze_excitation: NonNegativeInt = 0
+    policy_planes: PositiveInt = 2
+    value_planes: PositiveInt = 1
+    value_hidden: PositiveInt = 64
+
+
+class SearchConfig(Config):
+    """Gumbel AlphaZero or PUCT; options of the other algorithm have no effect."""
+
+    algorithm: Literal["gumbel", "puct"] = "gumbel"
+    simulations: PositiveInt = 32
+    considered: PositiveInt = 16
+    value_scale: PositiveFloat = 0.1
+    visit_offset: PositiveFloat = 50.0
+    gumbel_scale: NonNegativeFloat = 1.0
+    c_init: PositiveFloat = 1.25
+    c_base: PositiveFloat = 19652.0
+    dirichlet_alpha: PositiveFloat = 1.0
+    dirichlet_fraction: float = Field(default=0.25, ge=0.0, le=1.0)
+    fpu_reduction: float = 0.0
+
+
+class TemperatureConfig(Config):
+    """Root temperature by ply: `start` until `decay_plies`, falling linearly to `end` there.
+
+    It scales Gumbel's root noise, or sharpens PUCT's move choice.
+    """
+
+    start: NonNegativeFloat = 1.0
+    end: NonNegativeFloat = 1.0
+    decay_plies: NonNegativeInt = 0
+
+
+class SelfPlayConfig(Config):
+    """Batched self-play.
+
+    opening_plies: each game starts after a uniformly drawn number of random plies, up to this one.
+    resign_below: a side whose value after search falls below this loses; None (the default) plays games to the end.
+    resign_audit: share of games that are played to the end all the same, to measure wrong resignations.
+    cache_slots: entries of the table of evaluated positions (a power of two; CPU only; 0 is none).
+    """
+
+    boards: PositiveInt = 256
+    moves_per_iteration: PositiveInt = 16
+    opening_plies: NonNegativeInt = 0
+    temperature: TemperatureConfig = TemperatureConfig()
+    resign_below: float | None = Field(default=None, ge=-1.0, lt=0.0)
+    resign_audit: float = Field(default=0.1, ge=0.0, le=1.0)
+    cache_slots: NonNegativeInt = 2**18
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> Self:
+        if self.cache_slots & (self.cache_slots - 1):
+            raise ValueError(f"cache_slots must be a power of two or 0, not {self.cache_slots}")
+        return self
+
+
+class ReplayConfig(Config):
+    """Positions kept for learning.
+
+    The window holds all of the first `window_start` positions, then grows sublinearly with those seen (KataGo, Wu 2019,
+    appendix C): window_start * (1 + window_scale * ((n / window_start) ** window_exponent - 1) / window_exponent).
+    """
+
+    capacity: PositiveInt = 2_000_000
+    window_start: PositiveInt = 50_000
+    window_exponent: float = Field(default=0.75, gt=0.0, le=1.0)
+    window_scale: float = Field(default=0.4, gt=0.0, le=1.0)
+    min_positions: PositiveInt = 4_000
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.window_start > self.capacity:
+            raise ValueError(f"window_start {self.window_start} exceeds capacity {self.capacity}; lower one or raise the other")
+        if self.min_positions > self.window_start:
+            raise ValueError(f"min_positions {self.min_positions} exceeds window_start {self.window_start}; learning would never start")
+        return self
+
+
+class LearnerConfig(Config):
+    """Gradient descent on replayed positions.
+
+    reuse: how often a position is trained on, on average (the limiter keeps it). learning_rate falls from its value to
+    learning_rate * final_fraction along a half cosine over `decay_positions` of self-play; left out, that is the budget
+    the run is created with, and a later change of the budget does not move it.
+    value_weight: of the outcome's cross-entropy; search_value_weight: of the squared difference between the expected
+    value and the search's root value. average_decay: of the weights that play, per step.
+    """
+
+    batch_size: PositiveInt = 256
+    reuse: PositiveFloat = 4.0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: PositiveFloat = 2e-3
+    final_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
+    decay_positions: PositiveInt | None = None
+    warmup_steps: NonNegativeInt = 100
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
+    weight_decay: NonNegativeFloat = 1e-4
+    value_weight: NonNegativeFloat = 1.0
+    search_value_weight: NonNegativeFloat = 0.5
+    gradient_clip: PositiveFloat = 5.0
+    average_decay: float = Field(default=0.99, ge=0.0, lt=1.0)
+    symmetries: bool = True
+
+
+class GradingConfig(Config):
+    """How the averaged network is graded during training.
+
+    simulations: of every decision graded. games: against each opponent, 0 for none. rollouts: simulations of the
+    plain rollout search it meets; random play is met as well.
+    """
+
+    simulations: PositiveInt = 64
+    games: NonNegativeInt = 0
+    rollouts: PositiveInt = 100
+
+
+class AlphaZeroConfig(ExperimentConfig):
+    """A complete AlphaZero experiment. The budget counts positions of finished self-play games."""
+
+    kind: Literal["alphazero"] = "alphazero"
+    game: GameConfig
+    network: NetworkConfig = NetworkConfig()
+    search: SearchConfig = SearchConfig()
+    selfplay: SelfPlayConfig = SelfPlayConfig()
+    replay: ReplayConfig = ReplayConfig()
+    learner: LearnerConfig = LearnerConfig()
+    grading: GradingConfig = GradingConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _decay_over_the_first_budget(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("learner", {}), dict):
+            learner = data.get("learner", {})
+            if learner.get("decay_positions") is None and isinstance(data.get("budget"), int):
+                return {**data, "learner": {**learner, "decay_positions": data["budget"]}}
+        return data
+
+    @model_validator(mode="after")
+    def _game_exists(self) -> Self:
+        try:
+            game = self.game.make()
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        if self.selfplay.opening_plies >= game.max_plies:
+            raise ValueError(
+                f"selfplay.opening_plies {self.selfplay.opening_plies} leaves nothing of a game of at most "
+                f"{game.max_plies} plies"
+            )
+        return self

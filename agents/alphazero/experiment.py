@@ -1,0 +1,150 @@
+"""AlphaZero as an experiment: play with the averaged weights, learn from what was played, publish new weights."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agents.alphazero.actors import Actors, LocalActors
+from agents.alphazero.agent import make_agent, make_network
+from agents.alphazero.config import AlphaZeroConfig
+from agents.alphazero.grading import grade_agent
+from agents.alphazero.learner import Learner, learning_rate, steps_allowed
+from agents.alphazero.metrics import CATALOGUE
+from agents.alphazero.records import FinishedGames, concatenate
+from agents.alphazero.replay import Replay
+from agents.search.dynamics import LeafCounts
+from lab.device import Device
+from lab.experiment import Evaluation
+from lab.metrics import Catalogue
+
+
+class AlphaZero:
+    """Self-play, replay and learner, advanced by iterations (Silver et al. 2018; Danihelka et al. 2022)."""
+
+    progress = "positions"
+
+    def __init__(self, config: AlphaZeroConfig, directory: Path, device: Device) -> None:
+        self.config, self._device = config, device
+        game = config.game.make()
+        self.replay = Replay(game, config.replay, directory / "replay")
+        self.learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
+        self.actors: Actors = LocalActors(game, config, self.learner.average.module, device.device)
+        self._version = 0
+        self._games = 0
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return CATALOGUE
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {
+            "positions": self.replay.total,
+            "games": self._games,
+            "trained": self.learner.steps * self.config.learner.batch_size,
+            "version": self._version,
+        }
+
+    def iterate(self) -> dict[str, float]:
+        """Receive finished games, learn as much as the reuse limit allows, publish the averaged weights."""
+        start = time.perf_counter()
+        before = LeafCounts(**vars(self.actors.counts()))
+        finished = self.actors.poll()
+        played = time.perf_counter() - start
+        for games in finished:
+            self.replay.extend(games.positions)
+            self._games += len(games.game_id)
+        metrics = self._selfplay_metrics(finished, self.actors.counts() - before, played)
+        start = time.perf_counter()
+        metrics |= self._learn()
+        self._publish()
+        learned = time.perf_counter() - start
+        if "loss/total" in metrics:
+            trained = metrics.pop("learner/iteration_steps") * self.config.learner.batch_size
+            metrics["learner/samples_per_s"] = trained / learned
+        return metrics | {"time/selfplay_s": played, "time/learning_s": learned}
+
+    def evaluate(self) -> Evaluation:
+        agent = make_agent("agent", self.config, self.learner.average.module, self._device.device)
+        return grade_agent(agent, self.config.grading, self.config.seed)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "learner": self.learner.state_dict(),
+            "replay": self.replay.state_dict(),
+            "actors": self.actors.state_dict(),
+            "games": self._games,
+            "version": self._version,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.learner.load_state_dict(state["learner"])
+        self.replay.load_state_dict(state["replay"])
+        self.actors.load_state_dict(state["actors"])
+        self._games = state["games"]
+        self._version = state["version"]
+        self.actors.publish(self._version, self.learner.average.module)
+
+    def _learn(self) -> dict[str, float]:
+        config = self.config.learner
+        trained = self.learner.steps * config.batch_size
+        steps = steps_allowed(config, self.replay.total, trained, self.config.replay.min_positions)
+        rate = learning_rate(config, self.replay.total)
+        sums: dict[str, Tensor] = {}
+        for _ in range(steps):
+            batch = self.replay.sample(config.batch_size, self.config.seed, self.learner.steps)
+            statistics = self.learner.step(batch, rate)
+            statistics["replay/lag"] = (self._version - batch.version.to(torch.float32)).mean()
+            for name, value in statistics.items():
+                sums[name] = sums[name] + value if name in sums else value
+        metrics = {name: float(value) / steps for name, value in sums.items()}
+        if steps:
+            metrics["learner/iteration_steps"] = steps
+        trained = self.learner.steps * config.batch_size
+        return metrics | {
+            "learner/steps": self.learner.steps,
+            "learner/learning_rate": rate,
+            "learner/reuse": trained / max(self.replay.total, 1),
+            "replay/window": self.replay.window,
+        }
+
+    def _publish(self) -> None:
+        self._version += 1
+        self.actors.publish(self._version, self.learner.average.module)
+
+    def _selfplay_metrics(
+        self, finished: list[FinishedGames], counts: LeafCounts, seconds: float
+    ) -> dict[str, float]:
+        leaves = counts.evaluated + counts.ended + counts.repeated
+        moves = leaves / (self.config.search.simulations + 1)
+        metrics = {
+            "selfplay/games": float(self._games),
+            "selfplay/moves_per_s": moves / seconds,
+            "selfplay/sims_per_s": leaves / seconds,
+            "selfplay/evaluated": counts.evaluated / max(leaves, 1),
+            "selfplay/ended": counts.ended / max(leaves, 1),
+            "selfplay/repeated": counts.repeated / max(leaves, 1),
+            "selfplay/batch": counts.evaluated / max(counts.batches, 1),
+        }
+        if not finished:
+            return metrics
+        games = concatenate(finished)
+        audited = games.wrong_resignation[games.wrong_resignation >= 0].float()
+        if len(audited):
+            metrics["selfplay/wrong_resignations"] = float(audited.mean())
+        return metrics | {
+            "selfplay/games_per_h": len(games.game_id) / seconds * 3600,
+            "selfplay/plies": float(games.plies.float().mean()),
+            "selfplay/first_wins": float((games.first_reward > 0).float().mean()),
+            "selfplay/draws": float((games.first_reward == 0).float().mean()),
+            "selfplay/resigned": float(games.resigned.float().mean()),
+        }
+
+
+def build(config: AlphaZeroConfig, directory: Path, device: Device) -> AlphaZero:
+    """The experiment of a run directory; see `lab.registry`."""
+    return AlphaZero(config, directory, device)

@@ -1,0 +1,130 @@
+"""The learner: gradient steps on replayed positions, and the averaged weights that play."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from agents.alphazero.config import LearnerConfig
+from agents.alphazero.network import DRAW, LOSS, WIN, PolicyValueNet, expected_value
+from agents.alphazero.records import Samples, unpack_bits
+from agents.games.game import Game
+from lab import rng
+from lab.device import Device, autocast
+from lab.ema import EMA
+
+
+class Learner:
+    """Network, optimizer, averaged weights and the number of steps taken."""
+
+    def __init__(self, net: PolicyValueNet, game: Game, config: LearnerConfig, device: Device, seed: int) -> None:
+        self.config, self.game, self.device, self.seed = config, game, device, seed
+        self.net = net.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = EMA(self.net, config.average_decay)
+        self.steps = 0
+        self._optimizer = make_optimizer(self.net, config)
+        self._symmetries = game.symmetries(device.device)
+        self._shape = game.observation_shape
+
+    def step(self, positions: Samples, learning_rate: float) -> dict[str, Tensor]:
+        """One gradient step on N positions; returns losses and statistics as 0-d tensors on the device."""
+        observation, policy, outcome, search_value = self._batch(positions)
+        self.net.train()
+        with autocast(self.device):
+            logits, outcome_logits = self.net(observation)
+        losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, outcome, search_value)
+        loss = (
+            losses["loss/policy"]
+            + self.config.value_weight * losses["loss/value"]
+            + self.config.search_value_weight * losses["loss/search_value"]
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate * warmup(self.steps, self.config.warmup_steps)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.gradient_clip)
+        self._optimizer.step()
+        self.steps += 1
+        self.average.update(self.net)
+        statistics = {"loss/total": loss, **losses, "learner/gradient_norm": norm}
+        return {name: value.detach() for name, value in statistics.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.steps = state["steps"]
+
+    def _batch(self, positions: Samples) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Observations [N, C, H, W], policies [N, A], outcomes and search values [N], each board randomly turned."""
+        positions = Samples(*(t.to(self.device.device, non_blocking=True) for t in positions))
+        planes = unpack_bits(positions.planes, math.prod(self._shape))
+        policy = positions.policy.to(torch.float32)
+        if self.config.symmetries:
+            rows = torch.arange(len(positions), device=self.device.device)
+            count = len(self._symmetries.actions)
+            which = rng.integers(count, self.seed, int(rng.Stream.SYMMETRY), self.steps, rows)
+            planes = planes.gather(1, self._symmetries.planes.index_select(0, which))
+            policy = policy.gather(1, self._symmetries.actions.index_select(0, which))
+        observation = planes.view(-1, *self._shape).contiguous(memory_format=torch.channels_last)
+        return observation, policy, positions.outcome.to(torch.int64), positions.search_value.to(torch.float32)
+
+
+def alphazero_losses(
+    logits: Tensor, outcome_logits: Tensor, policy: Tensor, outcome: Tensor, search_value: Tensor
+) -> dict[str, Tensor]:
+    """Mean losses over N positions, 0-d each, differentiable.
+
+    logits and policy: [N, A]; outcome_logits: [N, 3]; outcome: int64 [N] of +1, 0, -1; search_value: [N].
+    The policy loss is the divergence from the target: cross-entropy less the target's own entropy, so that 0 is perfect.
+    """
+    log_policy = torch.log_softmax(logits, -1)
+    entropy = -torch.special.xlogy(policy, policy).sum(-1).mean()
+    classes = torch.where(outcome > 0, WIN, torch.where(outcome < 0, LOSS, DRAW))
+    return {
+        "loss/policy": -(policy * log_policy).sum(-1).mean() - entropy,
+        "loss/value": F.cross_entropy(outcome_logits, classes),
+        "loss/search_value": F.mse_loss(expected_value(outcome_logits), search_value),
+        "learner/target_entropy": entropy,
+    }
+
+
+def make_optimizer(net: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
+    """AdamW or SGD with Nesterov momentum; weight decay spares biases and normalisation parameters."""
+    decayed = [p for p in net.parameters() if p.dim() > 1]
+    spared = [p for p in net.parameters() if p.dim() <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    if config.optimizer == "sgd":
+        nesterov = config.momentum > 0
+        return torch.optim.SGD(groups, config.learning_rate, config.momentum, nesterov=nesterov, fused=True)
+    return torch.optim.AdamW(groups, config.learning_rate, betas=(config.momentum, 0.99), fused=True)
+
+
+def warmup(step: int, steps: int) -> float:
+    """Factor of the learning rate at a step: linear from 1 / steps to 1."""
+    return min(1.0, (step + 1) / max(steps, 1))
+
+
+def learning_rate(config: LearnerConfig, positions: int) -> float:
+    """Half a cosine from `learning_rate` to its `final_fraction` over `decay_positions`; constant without them."""
+    share = min(positions / config.decay_positions, 1.0) if config.decay_positions else 0.0
+    cosine = 0.5 * (1.0 + math.cos(math.pi * share))
+    return config.learning_rate * (config.final_fraction + (1.0 - config.final_fraction) * cosine)
+
+
+def steps_allowed(config: LearnerConfig, received: int, trained: int, minimum: int) -> int:
+    """Gradient steps that keep positions trained at most `reuse` times the positions received; 0 below `minimum`."""
+    if received < minimum:
+        return 0
+    return max(0, int((config.reuse * received - trained) // config.batch_size))

@@ -1,0 +1,42 @@
+"""What AlphaZero measures."""
+
+from lab.metrics import Catalogue, Metric
+
+CATALOGUE = Catalogue(
+    [
+        Metric("loss/total", "nats", "weighted sum of the losses", "loss", False),
+        Metric("loss/policy", "nats", "divergence of the policy from the search's, 0 is perfect", "loss", False),
+        Metric("loss/value", "nats", "cross-entropy of win/draw/loss with the game's outcome", "loss", False),
+        Metric("loss/search_value", "", "squared error of the value against the search's", "loss", False),
+        Metric("learner/target_entropy", "nats", "entropy of the search's policies", "learner"),
+        Metric("learner/gradient_norm", "", "norm of the gradient before clipping", "learner"),
+        Metric("learner/learning_rate", "", "learning rate of the last step", "learner"),
+        Metric("learner/steps", "steps", "gradient steps so far", "learner"),
+        Metric("learner/reuse", "", "positions trained on per position received", "learner"),
+        Metric("learner/samples_per_s", "1/s", "positions trained on per second of learning", "speed", True),
+        Metric("replay/window", "positions", "positions that can be sampled", "replay"),
+        Metric("replay/lag", "versions", "mean age of the weights that played the trained positions", "replay"),
+        Metric("selfplay/games", "games", "games finished so far", "selfplay"),
+        Metric("selfplay/plies", "plies", "mean length of the games that ended", "selfplay"),
+        Metric("selfplay/first_wins", "share", "games won by the side that moved first", "selfplay"),
+        Metric("selfplay/draws", "share", "games drawn", "selfplay"),
+        Metric("selfplay/resigned", "share", "games that ended by resignation", "selfplay"),
+        Metric("selfplay/wrong_resignations", "share", "audited resignations that would not have lost", "selfplay", False),
+        Metric("selfplay/games_per_h", "1/h", "games finished per hour of self-play", "speed", True),
+        Metric("selfplay/moves_per_s", "1/s", "moves per second of self-play, all boards", "speed", True),
+        Metric("selfplay/sims_per_s", "1/s", "simulations per second of self-play, root evaluations counted", "speed", True),
+        Metric("selfplay/evaluated", "share", "leaves that went through the network", "selfplay"),
+        Metric("selfplay/ended", "share", "leaves at which the game was over", "selfplay"),
+        Metric("selfplay/repeated", "share", "leaves known from the table of evaluations", "selfplay"),
+        Metric("selfplay/batch", "rows", "mean rows of a network call", "selfplay"),
+        Metric("time/selfplay_s", "s", "self-play in this iteration", "time"),
+        Metric("time/learning_s", "s", "learning in this iteration", "time"),
+        Metric("eval/best_class", "share", "solved positions in which the move keeps the best result", "eval", True),
+        Metric("eval/best_score", "share", "solved positions in which the move has the best score", "eval", True),
+        Metric("eval/network_best_class", "share", "the same for the network without search", "eval", True),
+        Metric("eval/network_best_score", "share", "the same for the network without search", "eval", True),
+        Metric("eval/calibration_error", "", "expected calibration error of the value head", "eval", False),
+        Metric("eval/score_random", "share", "points against random play", "eval", True),
+        Metric("eval/score_rollouts", "share", "points against a plain rollout search", "eval", True),
+    ]
+)

@@ -1,0 +1,136 @@
+"""Replay: a bounded window of finished positions, sampled by counter, kept on disk as append-only segments."""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from agents.alphazero.config import ReplayConfig
+from agents.alphazero.records import Samples, packed_size
+from agents.games.game import Game
+from lab import rng
+from lab.checkpoint import CheckpointError
+
+# Segments stay on disk for as many saves after they left the window, so that an older checkpoint finds its own.
+_SAVES_KEPT = 8
+
+
+class Replay:
+    """Samples by index 0, 1, 2 ... in order of arrival; the newest `window` of them can be sampled.
+
+    Memory is a ring of `capacity` rows. `state_dict` writes what is new since the last one as one file
+    `segment-<first>-<end>.safetensors` in `directory`, and names all files that the window needs with their hashes.
+    """
+
+    def __init__(self, game: Game, config: ReplayConfig, directory: Path) -> None:
+        channels, height, width = game.observation_shape
+        rows = config.capacity
+        self.config, self.directory = config, directory
+        self.total = 0
+        self._ring = Samples(
+            planes=torch.zeros(rows, packed_size(channels * height * width), dtype=torch.uint8),
+            policy=torch.zeros(rows, game.num_actions, dtype=torch.float16),
+            outcome=torch.zeros(rows, dtype=torch.int8),
+            search_value=torch.zeros(rows, dtype=torch.float16),
+            version=torch.zeros(rows, dtype=torch.int32),
+        )
+        self._segments: list[dict[str, Any]] = []
+        self._window_starts: deque[int] = deque(maxlen=_SAVES_KEPT)
+
+    @property
+    def window(self) -> int:
+        """Samples that can be sampled now."""
+        return min(window_size(self.config, self.total), self.total, self.config.capacity)
+
+    def extend(self, positions: Samples) -> None:
+        """Adds N positions; the oldest make room."""
+        rows = torch.arange(self.total, self.total + len(positions)) % self.config.capacity
+        for ring, new in zip(self._ring, positions, strict=True):
+            ring[rows] = new
+        self.total += len(positions)
+
+    def sample(self, batch: int, seed: int, step: int) -> Samples:
+        """`batch` positions drawn uniformly from the window, with replacement: a function of seed and step."""
+        draws = rng.integers(self.window, seed, int(rng.Stream.REPLAY_ORDER), step, torch.arange(batch))
+        return self._rows(self.total - 1 - draws)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Writes the new positions to disk and returns what names them."""
+        self._write_new()
+        self._window_starts.append(self.total - self.window)
+        self._prune(min(self._window_starts))
+        return {
+            "total": self.total,
+            "segments": [dict(s) for s in self._segments],
+            "window_starts": list(self._window_starts),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Reads the segments back. Raises CheckpointError for one that is missing or damaged."""
+        self._segments = [dict(s) for s in state["segments"]]
+        self._window_starts = deque(state["window_starts"], maxlen=_SAVES_KEPT)
+        self.total = self._segments[0]["first"] if self._segments else 0
+        for segment in self._segments:
+            self.extend(self._read(segment))
+        if self.total != state["total"]:
+            raise CheckpointError(f"replay in {str(self.directory)!r} ends at {self.total}, not {state['total']}")
+
+    def _rows(self, index: Tensor) -> Samples:
+        rows = index % self.config.capacity
+        return Samples(*(field.index_select(0, rows) for field in self._ring))
+
+    def _write_new(self) -> None:
+        first = self._segments[-1]["end"] if self._segments else 0
+        first = max(first, self.total - self.config.capacity)
+        if first == self.total:
+            return
+        data = save_tensors(self._rows(torch.arange(first, self.total))._asdict())
+        name = f"segment-{first:010d}-{self.total:010d}.safetensors"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        _write_durably(self.directory / name, data)
+        digest = hashlib.sha256(data).hexdigest()
+        self._segments.append({"name": name, "first": first, "end": self.total, "sha256": digest})
+
+    def _prune(self, needed_from: int) -> None:
+        while self._segments and self._segments[0]["end"] <= needed_from:
+            (self.directory / self._segments.pop(0)["name"]).unlink(missing_ok=True)
+
+    def _read(self, segment: Mapping[str, Any]) -> Samples:
+        path = self.directory / segment["name"]
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != segment["sha256"]:
+                raise CheckpointError(f"replay segment {str(path)!r} is damaged (its hash differs); resume an older run or start anew")
+            return Samples(**load_tensors(data))
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"cannot read replay segment {str(path)!r}: {error}") from None
+
+
+def window_size(config: ReplayConfig, total: int) -> int:
+    """Samples in the window after `total`: all at first, then sublinear growth (see `ReplayConfig`)."""
+    start = config.window_start
+    if total <= start:
+        return total
+    grown = ((total / start) ** config.window_exponent - 1) / config.window_exponent
+    return int(start * (1 + config.window_scale * grown))
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise

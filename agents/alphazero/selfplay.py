@@ -1,0 +1,187 @@
+"""Batched self-play: many games advance together; each that ends leaves its record and makes room for the next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agents.alphazero.config import SelfPlayConfig, TemperatureConfig
+from agents.alphazero.records import FinishedGames, Samples, pack_bits, packed_size
+from agents.games.game import Game, where
+from agents.search import GumbelSearch, PuctSearch
+from agents.search.dynamics import GameDynamics
+from lab import rng
+
+
+@dataclass
+class _Records:
+    """The unfinished games' positions so far; row b, column t is the t-th searched position of board b."""
+
+    planes: Tensor  # uint8 [B, T, bytes]
+    policy: Tensor  # float16 [B, T, A]
+    search_value: Tensor  # float16 [B, T]
+    version: Tensor  # int32 [B, T]
+    player: Tensor  # int8 [B, T]
+    length: Tensor  # int64 [B]
+    resigner: Tensor  # int8 [B], who would have resigned first, -1 nobody
+
+
+class SelfPlay:
+    """Plays B games at once with a search; only finished games leave it.
+
+    A game is a function of the seed, its id and the weights it is played with. Ids count up from `first_game_id` in
+    steps of `game_id_stride`, so that several workers share no game.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        search: GumbelSearch | PuctSearch,
+        dynamics: GameDynamics,
+        config: SelfPlayConfig,
+        seed: int,
+        device: torch.device,
+        first_game_id: int = 0,
+        game_id_stride: int = 1,
+    ) -> None:
+        self.game, self.search, self.dynamics, self.config = game, search, dynamics, config
+        self.seed, self.device = seed, device
+        self._stride = game_id_stride
+        boards, plies = config.boards, game.max_plies
+        channels, height, width = game.observation_shape
+
+        def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
+            return torch.zeros(boards, *shape, dtype=dtype, device=device)
+
+        self._records = _Records(
+            planes=zeros(plies, packed_size(channels * height * width), dtype=torch.uint8),
+            policy=zeros(plies, game.num_actions, dtype=torch.float16),
+            search_value=zeros(plies, dtype=torch.float16),
+            version=zeros(plies, dtype=torch.int32),
+            player=zeros(plies, dtype=torch.int8),
+            length=zeros(dtype=torch.int64),
+            resigner=zeros(dtype=torch.int8) - 1,
+        )
+        self._rows = torch.arange(boards, device=device)
+        self._ids = first_game_id + self._rows * game_id_stride
+        self._next_id = first_game_id + boards * game_id_stride
+        self._state, self._plies = random_opening(game, self._ids, seed, config.opening_plies)
+
+    @torch.inference_mode()
+    def move(self, version: int) -> FinishedGames | None:
+        """Plays one move on every board with the weights of this version; returns the games that ended, on the CPU."""
+        game, state, records = self.game, self._state, self._records
+        everywhere = torch.ones_like(self._rows, dtype=torch.bool)
+        logits, value = self.dynamics.evaluate_states(state, everywhere)
+        legal = game.legal(state)
+        temperature = root_temperature(self.config.temperature, self._plies)
+        result = self.search(
+            state, legal, logits, value, self.dynamics, self.seed, self._ids, self._plies, temperature
+        )
+        player = game.player(state)
+        at = (self._rows, records.length)
+        records.planes[at] = pack_bits(game.observe(state).flatten(1))
+        records.policy[at] = result.policy.to(torch.float16)
+        records.search_value[at] = result.value.to(torch.float16)
+        records.version[at] = version
+        records.player[at] = player.to(torch.int8)
+        records.length += 1
+        self._plies += 1
+        self._state = game.step(state, result.action)
+        resigned = self._resignations(result.value, player)
+        over = game.done(self._state) | resigned
+        ended = over.nonzero()[:, 0]  # the one host synchronisation of a move
+        if not len(ended):
+            return None
+        finished = self._collect(ended, resigned)
+        self._restart(ended)
+        return finished
+
+    def state_dict(self) -> dict[str, Any]:
+        """Games in flight with their partial records."""
+        return {
+            "state": list(self._state),
+            "ids": self._ids,
+            "next_id": self._next_id,
+            "plies": self._plies,
+            "records": dict(vars(self._records)),
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Continues the games of `state_dict`."""
+        self._state = type(self._state)(*(t.to(self.device) for t in saved["state"]))
+        self._ids = saved["ids"].to(self.device)
+        self._next_id = saved["next_id"]
+        self._plies = saved["plies"].to(self.device)
+        self._records = _Records(**{name: t.to(self.device) for name, t in saved["records"].items()})
+
+    def _resignations(self, value: Tensor, player: Tensor) -> Tensor:
+        """Boards bool [B] whose mover gives up; audited games only note who would have."""
+        records = self._records
+        if self.config.resign_below is None:
+            return torch.zeros_like(value, dtype=torch.bool)
+        lost = (value < self.config.resign_below) & (records.resigner < 0)
+        records.resigner = torch.where(lost, player.to(torch.int8), records.resigner)
+        audited = rng.uniform(self.seed, int(rng.Stream.RESIGNATION_AUDIT), self._ids) < self.config.resign_audit
+        return lost & ~audited & ~self.game.done(self._state)
+
+    def _collect(self, ended: Tensor, resigned: Tensor) -> FinishedGames:
+        records = self._records
+        reward = self.game.reward(self._state).index_select(0, ended)
+        gave_up, resigner = resigned[ended], records.resigner[ended].to(torch.int64)
+        lost = torch.nn.functional.one_hot(resigner.clamp_min(0), 2) * -2.0 + 1.0
+        reward = torch.where(gave_up[:, None], lost, reward)
+        wrong = (reward.gather(1, resigner.clamp_min(0)[:, None])[:, 0] > -1).to(torch.int8)
+        wrong = torch.where((resigner >= 0) & ~gave_up, wrong, -1)
+        length = records.length[ended]
+        longest = int(length.max())
+        played = torch.arange(longest, device=self.device) < length[:, None]
+        outcome = reward.gather(1, records.player[ended, :longest].to(torch.int64))
+        positions = Samples(
+            planes=records.planes[ended, :longest][played],
+            policy=records.policy[ended, :longest][played],
+            outcome=outcome[played].to(torch.int8),
+            search_value=records.search_value[ended, :longest][played],
+            version=records.version[ended, :longest][played],
+        )
+        games = (self._ids[ended], self._plies[ended], reward[:, 0].to(torch.int8), gave_up, wrong)
+        return FinishedGames(Samples(*(t.cpu() for t in positions)), *(t.cpu() for t in games))
+
+    def _restart(self, ended: Tensor) -> None:
+        self._ids[ended] = self._next_id + torch.arange(len(ended), device=self.device) * self._stride
+        self._next_id += len(ended) * self._stride
+        self._records.length[ended] = 0
+        self._records.resigner[ended] = -1
+        fresh, self._plies[ended] = random_opening(
+            self.game, self._ids[ended], self.seed, self.config.opening_plies
+        )
+        for field, new in zip(self._state, fresh, strict=True):
+            field[ended] = new
+
+
+def root_temperature(config: TemperatureConfig, plies: Tensor) -> Tensor:
+    """float32 [B] for plies int64 [B]: linear from start to end over `decay_plies`, then constant."""
+    share = (plies / max(config.decay_plies, 1)).clamp(max=1.0)
+    return config.start + (config.end - config.start) * share
+
+
+def random_opening(game: Game, ids: Tensor, seed: int, most: int) -> tuple[Any, Tensor]:
+    """Boards after 0 to `most` uniformly random plies, and the plies played int64 [B]; none is over.
+
+    Self-play from the empty board alone sees a narrow tree; openings widen it (Wu 2019, section 5.1).
+    ids: int64 [B], which with the seed determine the plies.
+    """
+    state = game.initial(len(ids), ids.device)
+    plies = torch.zeros_like(ids)
+    stream = int(rng.Stream.RANDOM_OPENING)
+    wanted = rng.integers(most + 1, seed, stream, ids)
+    actions = torch.arange(game.num_actions, device=ids.device)
+    for ply in range(most):
+        noise = rng.uniform(seed, stream, ids[:, None], ply + 1, actions)
+        moved = game.step(state, (noise * game.legal(state)).argmax(1))
+        played = (ply < wanted) & ~game.done(moved)
+        state = where(played, moved, state)
+        plies = plies + played
+    return state, plies
