@@ -1,7 +1,7 @@
 """What holds for every game (random games, every option set), and independent rules for games of lines."""
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ def test_rewards_are_zero_sum_and_zero_until_the_end(name: str, options: dict[st
 def test_player_0_begins_and_players_alternate(name: str, options: dict[str, int]) -> None:
     game, states, _ = playout(name, options)
     assert (game.player(states[0]) == 0).all()
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in pairwise(states):
         running = ~game.done(before)
         assert torch.equal(game.player(after)[running], 1 - game.player(before)[running])
 
@@ -212,11 +212,11 @@ def lines(game: LineGame) -> list[list[tuple[int, int]]]:
 def has_line(stones: NDArray[np.bool_], all_lines: list[list[tuple[int, int]]]) -> NDArray[np.bool_]:
     """bool [B] for stones [B, rows, columns]."""
     rows, columns = np.array(all_lines).transpose(2, 0, 1)
-    return stones[:, rows, columns].all(2).any(1)
+    return np.any(stones[:, rows, columns].all(2), axis=1)
 
 
 class PlainRules:
-    """The same rules with NumPy boards [B, rows, columns] of 0, 1 and 2, which are looked through as a whole."""
+    """The same rules on NumPy boards [B, rows, columns] of 0, 1 and 2, looked through as a whole."""
 
     def __init__(self, game: LineGame, batch: int) -> None:
         self.game, self.lines = game, lines(game)
@@ -261,8 +261,10 @@ def test_rules_agree_with_plain_ones_on_random_games(name: str, options: dict[st
 
 
 def almost_lines(game: LineGame, background: int) -> Iterator[tuple[Tensor, int, list[int]]]:
-    """Boards [cells] on which the mover lacks one stone of a line: with the action that adds it and the line's other
-    cells. Other cells hold `background`; with gravity, those under the missing stone are the opponent's."""
+    """Boards [cells] on which the mover lacks one stone of a line; the action that adds it; its other cells.
+
+    Cells off the line hold `background`; with gravity, those under the missing stone are the opponent's.
+    """
     for line in lines(game):
         for target in line:
             board = torch.full((game.rows, game.columns), background, dtype=torch.int8)
