@@ -75,6 +75,6 @@ def random_actions(legal: Tensor, seed: int, *counters: Tensor | int) -> Tensor:
     legal: bool [B, A]; counters: integers or int64 [B], which name the draws. Rows without
     a legal action get 0.
     """
-    actions = torch.arange(legal.shape[1], device=legal.device)
-    spread = [c[:, None] if isinstance(c, Tensor) else int(c) for c in counters]
-    return torch.where(legal, rng.uniform(seed, *spread, actions), -1.0).argmax(1)
+    place = legal.cumsum(1)
+    drawn = rng.integers(place[:, -1].clamp_min(1), seed, *counters, device=legal.device)
+    return (place > drawn[:, None]).to(torch.int8).argmax(1)

@@ -1,0 +1,126 @@
+"""Elo ratings with 95% intervals: the Bradley-Terry model, draws as half a win and half a loss.
+
+A pool's result is `score` [P, P], points of the row's player against the column's, and `games` [P, P], how many
+they played; score + score.T == games.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+PER_LOGIT = 400.0 / math.log(10.0)
+_DROP = 1.9207  # half of the 95% quantile of chi-squared with one degree of freedom (1.96 ** 2)
+_WIDEST = 15.0  # logits, about 2600 Elo: a bound beyond that is none
+_RIDGE = 1e-7  # keeps the solution finite where the likelihood grows for ever
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One player's strength relative to the anchor.
+
+    elo: the maximum likelihood estimate where there is one. A player (or a group) that took every point or none
+    from the rest has none: the estimate then gives each pair that met one drawn game more, and one end of the
+    interval is infinite. low, high: 95% interval from the profile likelihood, without those games.
+    """
+
+    name: str
+    elo: float
+    low: float
+    high: float
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the games bound the strength on both sides."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+def ratings(names: Sequence[str], score: Matrix, games: Matrix, anchor: int = 0) -> list[Rating]:
+    """Ratings of P players relative to `anchor`, which has 0.
+
+    Games are taken as independent and without draws, which spread less, so intervals err on the wide side.
+    Raises ValueError when the players do not all meet, directly or over others.
+    """
+    if not _connected(games > 0):
+        raise ValueError("some players never met, not even over others: they cannot be compared")
+    # An estimate exists if and only if everybody is linked to everybody by points taken (Ford 1957).
+    finite = _strongly_connected(score > 0)
+    met = (games > 0).astype(float)
+    likeliest = _fit(score, games, anchor)
+    strengths = likeliest if finite else _fit(score + met / 2, games + met, anchor)
+    top = _log_likelihood(likeliest, score)
+    result = []
+    for player, name in enumerate(names):
+        if player == anchor:
+            result.append(Rating(name, 0.0, 0.0, 0.0))
+            continue
+        low, high = (_bound(score, games, anchor, player, top, likeliest[player], s) for s in (-1.0, 1.0))
+        result.append(Rating(name, PER_LOGIT * strengths[player], PER_LOGIT * low, PER_LOGIT * high))
+    return result
+
+
+def elo_of_score(score: float) -> float:
+    """The difference at which a share `score` of the points is expected; infinite at 0 and 1."""
+    if score in (0.0, 1.0):
+        return math.copysign(math.inf, score - 0.5)
+    return PER_LOGIT * math.log(score / (1.0 - score))
+
+
+def _log_likelihood(strengths: Matrix, score: Matrix) -> float:
+    difference = strengths[:, None] - strengths[None, :]
+    return float(-(score * np.logaddexp(0.0, -difference)).sum())
+
+
+def _fit(score: Matrix, games: Matrix, anchor: int, fixed: tuple[int, float] | None = None) -> Matrix:
+    """The likeliest strengths [P] in logits with `anchor` at 0 and `fixed` (player, strength) held."""
+    strengths = np.zeros(len(score))
+    free = np.array([p for p in range(len(score)) if p != anchor and (fixed is None or p != fixed[0])])
+    if fixed is not None:
+        strengths[fixed[0]] = fixed[1]
+    if not len(free):
+        return strengths
+    for _ in range(100):
+        expected = 1.0 / (1.0 + np.exp(-(strengths[:, None] - strengths[None, :])))
+        gradient = (score - games * expected).sum(1) - _RIDGE * strengths
+        spread = games * expected * (1.0 - expected)
+        hessian = np.diag(spread.sum(1) + _RIDGE) - spread
+        step = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+        step *= min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))  # Newton overshoots far from the top
+        strengths[free] += step
+        if np.abs(step).max() < 1e-9:
+            break
+    return strengths
+
+
+def _bound(
+    score: Matrix, games: Matrix, anchor: int, player: int, top: float, start: float, sign: float
+) -> float:
+    """How far `player` can move up (sign 1) or down (-1) until the profile likelihood has dropped by _DROP."""
+
+    def inside(strength: float) -> bool:
+        profile = _log_likelihood(_fit(score, games, anchor, (player, strength)), score)
+        return top - profile < _DROP
+
+    near, far = start, sign * _WIDEST
+    if inside(far):
+        return sign * math.inf
+    while abs(far - near) > 1e-4:
+        middle = (near + far) / 2
+        near, far = (middle, far) if inside(middle) else (near, middle)
+    return near
+
+
+def _connected(linked: NDArray[np.bool_]) -> bool:
+    return _strongly_connected(linked | linked.T)
+
+
+def _strongly_connected(linked: NDArray[np.bool_]) -> bool:
+    """Whether every player reaches every other along links (Warshall 1962)."""
+    reach = linked | np.eye(len(linked), dtype=bool)
+    for via in range(len(reach)):
+        reach |= reach[:, via : via + 1] & reach[via : via + 1, :]
+    return bool(reach.all())
