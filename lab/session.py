@@ -186,7 +186,7 @@ class Session:
         return self._experiment.counters[self._experiment.progress]
 
     def _load_newest(self, folder: Path) -> dict[str, Any] | None:
-        """Load the newest usable checkpoint; returns its random states, None for a run without checkpoints."""
+        """Load the newest usable checkpoint; returns its random states, or None without any checkpoint."""
         skipped = checkpoint.numbered(folder)
         for found in checkpoint.newest_first(folder, self._progress.say):
             try:
@@ -219,7 +219,7 @@ class Session:
         )
         changed = [f"{name} {was.get(name)} -> {now[name]}" for name in now if was.get(name) != now[name]]
         if changed:
-            self._progress.say(f"not bit for bit what an uninterrupted run would be: {', '.join(changed)}")
+            self._progress.say(f"no longer bit for bit the uninterrupted run: {', '.join(changed)}")
 
     def _compare_with_best(self, values: Mapping[str, float]) -> None:
         value = values.get(self._config.evaluate.best or "")

@@ -41,6 +41,7 @@ class Tracker:
     def __init__(self, run: "wandb.Run | None", sent_until: int = 0, say: Say = _silent) -> None:
         self.run_id: str | None = run.id if run is not None else None
         self._run, self._sent_until, self._say = run, sent_until, say
+        self._left_out: set[str] = set()
 
     def log(
         self,
@@ -56,8 +57,7 @@ class Tracker:
         if self._run is None or iteration <= self._sent_until:
             return
         try:
-            shown = {item.name: _to_wandb(item) for item in media}
-            self._run.log({STEP: iteration, **counters, **metrics, **shown})
+            self._run.log({STEP: iteration, **counters, **metrics, **self._shown(media)})
         except Exception as error:  # tracking must never end a run
             self._give_up(error)
 
@@ -72,6 +72,18 @@ class Tracker:
         except Exception as error:
             self._give_up(error)
         self._run = None
+
+    def _shown(self, media: Sequence[Media]) -> dict[str, Any]:
+        """Media as wandb's own objects. One that cannot be made is left out; the numbers beside it are not."""
+        shown: dict[str, Any] = {}
+        for item in media:
+            try:
+                shown[item.name] = _to_wandb(item)
+            except Exception as error:
+                if item.name not in self._left_out:
+                    self._left_out.add(item.name)
+                    self._say(f"W&B: {item.name} is left out ({_one_line(error)})")
+        return shown
 
     def _upload(self, directory: Path) -> None:
         import wandb
@@ -133,8 +145,8 @@ def start(
 def choose_mode(wanted: str, say: Say = _silent) -> Mode:
     """The mode for a configuration's `tracking.wandb`: "auto" is online with a login, else offline.
 
-    Under "auto" the environment's WANDB_MODE decides first. Online without a login would prompt for one, so it
-    becomes offline.
+    Under "auto" the environment's WANDB_MODE decides first. Online without a login would prompt for one:
+    it becomes offline.
     """
     if wanted == "auto":
         wanted = {"disabled": "off"}.get(

@@ -4,9 +4,10 @@ An MLP learns a fixed function from shuffled synthetic data, with an optimizer, 
 global random state) and a data order of its own. As a script it is `lab` with the kind `toy`.
 """
 
+import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ import torch
 from torch import nn
 
 from lab import seeds
-from lab.config import ExperimentConfig
+from lab.config import ExperimentConfig, dump
 from lab.device import Device
 from lab.experiment import Evaluation
 from lab.media import Image, Table, Text
 from lab.metrics import Catalogue, Metric
 from lab.registry import Kind, register_kind
 
+ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue(
     [
         Metric("toy/loss", "", "mean squared error of the batch", "toy", higher_is_better=False),
@@ -34,7 +36,7 @@ KIND = Kind(
 
 
 class ToyConfig(ExperimentConfig):
-    """`pause_s` lengthens an iteration, `evaluation_s` an evaluation; the loss is NaN at iteration `nan_at`."""
+    """`pause_s` lengthens iterations, `evaluation_s` evaluations; at iteration `nan_at` the loss is NaN."""
 
     batch: int = 8
     pause_s: float = 0.0
@@ -102,6 +104,49 @@ class Toy:
 def build(config: ToyConfig, directory: Path, device: Device) -> Toy:
     """The toy experiment."""
     return Toy(config)
+
+
+def config(**changes: Any) -> ToyConfig:
+    """20 iterations, a checkpoint and an evaluation every 5, without tracking."""
+    settings: dict[str, Any] = {
+        "kind": "toy",
+        "budget": 160,
+        "threads": 1,
+        "checkpoint": {"every": 5},
+        "evaluate": {"every": 5, "best": "toy/score"},
+        "tracking": {"wandb": "off"},
+    }
+    return ToyConfig.model_validate(settings | changes)
+
+
+def preset(folder: Path, **changes: Any) -> Path:
+    """`config` as a preset file."""
+    path = folder / "toy.yaml"
+    path.write_text(dump(config(**changes)))
+    return path
+
+
+def launch(*arguments: str | Path) -> subprocess.Popen[str]:
+    """`lab ARGUMENTS` in a process of its own, with its output readable."""
+    command = [sys.executable, "-m", "tests.lab.toy", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def lab(*arguments: str | Path, code: int = 0) -> str:
+    """Run `lab ARGUMENTS` to its end, expecting the exit code; returns both outputs."""
+    process = launch(*arguments)
+    output = "".join(process.communicate(timeout=60))
+    assert process.returncode == code, output
+    return output
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Return once `condition` is true; fails after 60 s or when the process ends first."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.01)
 
 
 def main() -> None:
