@@ -98,14 +98,16 @@ def _not_loaded() -> None:
 
 
 def _kind_for(verb: str, arguments: Sequence[str]) -> str:
-    """The kind of the run among a verb's arguments; without one (help), the first kind that has it."""
-    from lab.verbs import locate_run, stored_kind
+    """The kind of the run among a verb's arguments; without one (help), the first kind that has the verb."""
+    from lab.verbs import find_run, locate_run, stored_kind
 
     runs_dir = _runs_dir(arguments)
-    # An option's value may come first, but is hardly ever the name of a run.
-    runs = (locate_run(argument, runs_dir) for argument in arguments if not argument.startswith("-"))
-    run = next((path for path in runs if path is not None), None)
+    # Which word is the run is not known before the options are; an option's value is hardly a run's name.
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    run = next((path for word in words if (path := locate_run(word, runs_dir)) is not None), None)
     if run is None:
+        if len(words) == 1 and not set(arguments) & {*_HELP["help_option_names"]}:
+            find_run(words[0], runs_dir)  # raises, naming the nearest
         return next(kind for kind in kind_names() if verb in find_kind(kind).verbs)
     kind = stored_kind(run)
     if verb not in find_kind(kind).verbs:
@@ -117,7 +119,7 @@ def _runs_dir(arguments: Sequence[str]) -> Path:
     """What `lab.verbs.RunsDir` will be once the options are parsed."""
     from lab.verbs import RUNS_DIR, RUNS_DIR_VARIABLE
 
-    for option, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for option, value in zip(arguments, [*arguments, ""][1:], strict=True):
         if option == "--runs-dir":
             return Path(value)
         if option.startswith("--runs-dir="):

@@ -83,7 +83,10 @@ LOOP_METRICS = Catalogue(
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of `metrics.jsonl`. `seconds` is training time so far, continuing over resumes."""
+    """One line of `metrics.jsonl`. `seconds` is training time so far, continuing over resumes.
+
+    An iteration has a line of its own; what an evaluation or a checkpoint adds to it may follow as another.
+    """
 
     iteration: int
     counters: dict[str, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab import device, seeds
 from lab.config import ExperimentConfig, dump, load_run_config
 from lab.device import Device
-from lab.loop import Outcome, run
+from lab.loop import run
 from lab.registry import find_kind, load
 from lab.run_dir import RunDir
 
@@ -48,19 +48,9 @@ def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
     device.apply(resolved)
     seeds.seed_everything(config.seed)
     experiment = load(find_kind(config.kind).build)(config, run_dir.path, resolved)
-    outcome = run(experiment, config, run_dir)
-    _print_end(config, run_dir, outcome, experiment.progress)
-    return outcome.exit_code
-
-
-def _print_end(config: ExperimentConfig, run_dir: RunDir, outcome: Outcome, progress: str) -> None:
-    done = outcome.counters.get(progress, 0)
-    print(
-        f"{done:,} of {config.budget:,} {progress} after {outcome.iteration:,} iterations, in {run_dir.path}"
-    )
-    if done < config.budget:
-        print(f"continue it with: lab resume {run_dir.path}")
+    outcome = run(experiment, config, run_dir)  # says how it ended and how to go on
     _print_next(config, run_dir)
+    return outcome.exit_code
 
 
 def _print_next(config: ExperimentConfig, run_dir: RunDir) -> None:

@@ -11,9 +11,13 @@ import pytest
 from lab import yaml_text
 from lab.config import ExperimentConfig, differences, dump, load_preset, load_run_config
 from lab.errors import UserError
+from lab.registry import KINDS
 from tests.lab import counting_kind
 
-counting_kind.register()
+
+@pytest.fixture(autouse=True)
+def _counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "counting", counting_kind.KIND)
 
 
 @pytest.fixture
