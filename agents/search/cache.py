@@ -15,8 +15,8 @@ _EMPTY = -1
 class Lookup(NamedTuple):
     """logits float32 [B, A] and value float32 [B], right in rows that were found.
 
-    missing: int64 [N], rows to evaluate; two have the same position only if a third row took their slot. twins: int64
-    [T], further rows with the position of rows `twin_of` int64 [T], which are among the missing.
+    missing: int64 [N], rows to evaluate; two have the same position only if a third row took their slot.
+    twins: int64 [T], further rows with the position of rows `twin_of` int64 [T], which are among the missing.
     """
 
     logits: Tensor
@@ -60,8 +60,8 @@ class EvaluationCache:
     def store(self, keys: Tensor, logits: Tensor, value: Tensor) -> None:
         """Enters evaluations: keys int64 [N], logits [N, A], value [N]."""
         slot = keys & (len(self._keys) - 1)
-        # Of positions that share a slot the lowest row gets it. Left to three indexed writes, which race on several
-        # threads, an entry could mix them: the key of one with the logits of another.
+        # Of positions that share a slot the lowest row gets it. Left to three indexed writes, which race on
+        # several threads, an entry could mix them: the key of one with the logits of another.
         rows = torch.arange(len(keys), device=keys.device)
         self._claims.scatter_reduce_(0, slot, rows, "amin", include_self=False)
         winner = self._claims.index_select(0, slot)

@@ -1,0 +1,177 @@
+"""Searches with a network that knows nothing find forced wins and blocks, and play tic-tac-toe perfectly."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from agents.games import make
+from agents.games.game import Game, where
+from agents.search import GumbelSearch, PuctSearch, SearchResult
+from agents.search.cache import EvaluationCache
+from agents.search.dynamics import GameDynamics
+
+CPU = torch.device("cpu")
+
+
+def know_nothing(actions: int) -> Any:
+    """Evaluator of equal priors and even chances."""
+
+    def evaluate(observation: Tensor) -> tuple[Tensor, Tensor]:
+        return observation.new_zeros(len(observation), actions), observation.new_zeros(len(observation))
+
+    return evaluate
+
+
+def play(game: Game, lines: Sequence[Sequence[int]], device: torch.device = CPU) -> Any:
+    """The boards after these sequences of actions."""
+    state = game.initial(len(lines), device)
+    for ply in range(max(map(len, lines), default=0)):
+        action = torch.tensor([line[ply] if ply < len(line) else 0 for line in lines], device=device)
+        playing = torch.tensor([ply < len(line) for line in lines], device=device)
+        state = where(playing, game.step(state, action), state)
+    return state
+
+
+def think(
+    game: Game,
+    search: GumbelSearch | PuctSearch,
+    state: Any,
+    temperature: float = 0.0,
+    cached: bool = False,
+) -> SearchResult:
+    actions = game.num_actions
+    cache = EvaluationCache(2**12, actions, CPU) if cached else None
+    dynamics = GameDynamics(game, know_nothing(actions), cache)
+    boards = torch.arange(len(state[0]), device=state[0].device)
+    logits, value = dynamics.evaluate_states(state, torch.ones_like(boards, dtype=torch.bool))
+    legal = game.legal(state)
+    return search(state, legal, logits, value, dynamics, 0, boards, boards, temperature)
+
+
+def name_of(search: object) -> str:
+    return type(search).__name__
+
+
+def both(simulations: int) -> list[GumbelSearch | PuctSearch]:
+    return [GumbelSearch(simulations), PuctSearch(simulations)]
+
+
+# Columns from 0. The first player is to move after an even number of moves.
+FORCED = {
+    "wins along a row": ([0, 0, 1, 1, 2, 2], {3}),
+    "wins in a gap": ([0, 0, 1, 1, 3, 3], {2}),
+    "wins along a diagonal": ([0, 1, 1, 2, 3, 2, 2, 3, 3, 0], {3}),
+    "wins as the second player": ([0, 1, 0, 1, 2, 1, 2], {1}),
+    "blocks upwards": ([0, 1, 0, 2, 0], {0}),
+    "blocks along a row": ([0, 0, 1, 1, 2], {3}),
+    "wins rather than blocks": ([0, 6, 0, 6, 0, 6], {0}),
+    "makes two threats at once": ([2, 2, 3, 3], {1, 4}),
+}
+
+
+@pytest.mark.parametrize("search", both(256), ids=name_of)
+@pytest.mark.parametrize("cached", [False, True])
+def test_forced_moves_in_connect_four(search: GumbelSearch | PuctSearch, cached: bool) -> None:
+    game = make("connect_four")
+    state = play(game, [line for line, _ in FORCED.values()])
+    actions = think(game, search, state, cached=cached).action.tolist()
+    wrong = {name: a for (name, (_, right)), a in zip(FORCED.items(), actions, strict=True) if a not in right}
+    assert not wrong
+
+
+@pytest.mark.parametrize("search", both(800), ids=name_of)
+def test_an_open_row_is_closed_before_it_makes_two_threats(search: GumbelSearch | PuctSearch) -> None:
+    # Stones in columns 2 and 3 of the bottom row, and column 0 taken: a third in column 4 would threaten 1
+    # and 5.
+    game = make("connect_four")
+    assert think(game, search, play(game, [[3, 0, 2]]), cached=True).action.item() in {1, 4, 5}
+
+
+@pytest.mark.parametrize("search", both(32), ids=name_of)
+def test_a_win_at_once_takes_nearly_all_of_the_policy_whatever_the_noise(
+    search: GumbelSearch | PuctSearch,
+) -> None:
+    game = make("connect_four")
+    result = think(game, search, play(game, [[0, 1, 0, 1, 0, 1]] * 64), temperature=1.0)
+    assert (result.policy.argmax(-1) == 0).all()
+    assert (result.value > 0.5).all()
+
+
+Board = tuple[int, ...]
+LINES = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
+
+
+def moved(board: Board, action: int) -> Board:
+    """The board after the mover (+1) takes a cell, seen by the next to move."""
+    return tuple(-c for c in (*board[:action], 1, *board[action + 1 :]))
+
+
+@cache
+def minimax(board: Board) -> int:
+    """The outcome for the side to move, whose stones are +1: 1, 0 or -1."""
+    if any(all(board[c] == -1 for c in line) for line in LINES):
+        return -1
+    moves = [a for a in range(9) if board[a] == 0]
+    return max((-minimax(moved(board, a)) for a in moves), default=0)
+
+
+def reachable() -> dict[Board, list[int]]:
+    """Every position in which somebody is to move, with moves that lead to it."""
+    found: dict[Board, list[int]] = {}
+    frontier: list[tuple[Board, list[int]]] = [((0,) * 9, [])]
+    while frontier:
+        board, line = frontier.pop()
+        lost = any(all(board[c] == -1 for c in cells) for cells in LINES)
+        if board not in found and not lost and 0 in board:
+            found[board] = line
+            frontier += [(moved(board, a), [*line, a]) for a in range(9) if board[a] == 0]
+    return found
+
+
+@pytest.mark.parametrize("search", both(400), ids=name_of)
+def test_tic_tac_toe_is_played_perfectly(search: GumbelSearch | PuctSearch) -> None:
+    positions = reachable()
+    assert len(positions) == 4520
+    sample = list(positions.items())[::18]
+    game = make("tic_tac_toe")
+    state = play(game, [line for _, line in sample])
+    actions = think(game, search, state, cached=True).action.tolist()
+    wrong = [
+        board
+        for (board, _), action in zip(sample, actions, strict=True)
+        if -minimax(moved(board, action)) != minimax(board)
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("search", [GumbelSearch(12, static=True), PuctSearch(12, static=True)], ids=name_of)
+@pytest.mark.parametrize("name", ["connect_four", "tic_tac_toe"])
+def test_the_static_form_never_looks_at_the_data(search: GumbelSearch | PuctSearch, name: str) -> None:
+    # Tensors on the meta device have shapes and no contents: reading one back, or a shape that depends on
+    # one, fails.
+    game = make(name)
+    meta = torch.device("meta")
+    result = think(game, search, game.initial(4, meta), temperature=1.0)
+    assert result.policy.shape == (4, game.num_actions)
+    assert {field.device.type for field in result} == {"meta"}
+
+
+def test_the_test_above_would_notice() -> None:
+    game = make("connect_four")
+    with pytest.raises(RuntimeError, match="meta"):
+        think(game, GumbelSearch(12), game.initial(4, torch.device("meta")))
+
+
+@pytest.mark.parametrize("search", both(16), ids=name_of)
+def test_a_board_that_is_over_disturbs_no_other(search: GumbelSearch | PuctSearch) -> None:
+    game = make("connect_four")
+    won = [0, 1, 0, 1, 0, 1, 0]
+    mixed = think(game, search, play(game, [won, [3], won]))
+    assert all(field.isfinite().all() for field in mixed)
+    legal = game.legal(play(game, [won, [3], won]))
+    assert (mixed.visits[1][~legal[1]] == 0).all()
+    assert mixed.visits[1].sum() == 16
