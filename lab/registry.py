@@ -65,7 +65,7 @@ VERBS: dict[str, Verb] = {
     "show": Verb("Show a run's metrics and curves in the terminal.", "lab.verbs.show:show"),
     "bench": Verb(
         "Measure speed on this machine.",
-        verbs={"selfplay": Verb("Self-play against the bare network.", "agents.verbs:bench_selfplay")},
+        verbs={"selfplay": Verb("Self-play against the bare network.", "agents.alphazero.bench:bench_selfplay")},
     ),
     "doctor": Verb("Check versions, devices, tracking, disk and presets.", "lab.verbs.doctor:doctor"),
 }

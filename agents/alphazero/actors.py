@@ -64,7 +64,7 @@ class LocalActors:
         return self._dynamics.counts
 
     def state_dict(self) -> dict[str, Any]:
-        return {"selfplay": self._selfplay.state_dict(), "counts": dict(vars(self._dynamics.counts))}
+        return {"selfplay": self._selfplay.state_dict(), "counts": self._dynamics.counts._asdict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._selfplay.load_state_dict(state["selfplay"])
@@ -75,7 +75,7 @@ def make_dynamics(game: Game, evaluate: InferenceNet, cache_slots: int, device: 
     """The game as a search's dynamics; the table of evaluations is for the CPU, where batches may vary in size."""
     cached = cache_slots > 0 and device.type == "cpu"
     cache = EvaluationCache(cache_slots, game.num_actions, device) if cached else None
-    return GameDynamics(game, evaluate, cache)
+    return GameDynamics(game, evaluate, cache, static=device.type != "cpu")
 
 
 def make_search(

@@ -52,13 +52,13 @@ class AlphaZero:
     def iterate(self) -> dict[str, float]:
         """Receive finished games, learn as much as the reuse limit allows, publish the averaged weights."""
         start = time.perf_counter()
-        before = LeafCounts(**vars(self.actors.counts()))
+        before = self.actors.counts()
         finished = self.actors.poll()
         played = time.perf_counter() - start
         for games in finished:
             self.replay.extend(games.positions)
             self._games += len(games.game_id)
-        metrics = self._selfplay_metrics(finished, self.actors.counts() - before, played)
+        metrics = self._selfplay_metrics(finished, self.actors.counts().since(before), played)
         start = time.perf_counter()
         metrics |= self._learn()
         self._publish()
@@ -119,7 +119,7 @@ class AlphaZero:
     def _selfplay_metrics(
         self, finished: list[FinishedGames], counts: LeafCounts, seconds: float
     ) -> dict[str, float]:
-        leaves = counts.evaluated + counts.ended + counts.repeated
+        leaves = counts.leaves
         moves = leaves / (self.config.search.simulations + 1)
         metrics = {
             "selfplay/games": float(self._games),

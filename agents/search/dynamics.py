@@ -1,7 +1,6 @@
 """The rules of a game as the dynamics of a search, with leaves evaluated by a network in batches."""
 
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,12 +10,12 @@ from agents.search.cache import EvaluationCache, Evaluate
 from agents.search.tree import Leaf
 
 
-@dataclass
-class LeafCounts:
-    """What became of the leaves asked for. Their sum is the number of simulations plus root evaluations.
+class LeafCounts(NamedTuple):
+    """What became of the leaves asked for. Rows add up: evaluated + ended + repeated = simulations + root evaluations.
 
-    evaluated: rows through the network. ended: the game was over, or an ended leaf was visited again. repeated: found
-    in the table of evaluations, or asked for by another row of the same batch. batches: network calls.
+    evaluated: rows whose evaluation was wanted and went through the network. ended: the game was over, or an ended leaf
+    was visited again. repeated: found in the table of evaluations, or asked for by another row of the same batch.
+    batches: network calls.
     """
 
     evaluated: int = 0
@@ -24,22 +23,47 @@ class LeafCounts:
     repeated: int = 0
     batches: int = 0
 
-    def __sub__(self, other: "LeafCounts") -> "LeafCounts":
-        return LeafCounts(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+    def since(self, earlier: "LeafCounts") -> "LeafCounts":
+        return LeafCounts(*(now - then for now, then in zip(self, earlier, strict=True)))
+
+    @property
+    def leaves(self) -> int:
+        return self.evaluated + self.ended + self.repeated
 
 
 class GameDynamics:
     """Steps a game and evaluates the positions reached.
 
-    With a cache (CPU) only rows that need the network go through it. Without one every batch goes through whole, with
-    static shapes and nothing read back from the device; then `counts` has rows of batches only.
+    With `static` every batch goes through the network whole: fixed shapes, and nothing is read back from the device.
+    Without it (the CPU) only rows whose evaluation is wanted do, and with a cache only those not known from it.
     """
 
-    def __init__(self, game: Game, evaluate: Evaluate, cache: EvaluationCache | None = None) -> None:
+    def __init__(
+        self, game: Game, evaluate: Evaluate, cache: EvaluationCache | None = None, static: bool = False
+    ) -> None:
+        if static and cache is not None:
+            raise ValueError("a table of evaluations makes batches vary in size; static dynamics cannot have one")
         self.game = game
         self.evaluate = evaluate
         self.cache = cache
-        self.counts = LeafCounts()
+        self.static = static
+        self._counted = LeafCounts()
+        self._wanted: Tensor | int = 0  # static: rows wanted so far, a tensor on the device
+
+    @property
+    def counts(self) -> LeafCounts:
+        """Leaves so far. With `static` reading it waits for the device."""
+        if not self.static:
+            return self._counted
+        wanted = int(self._wanted)
+        return self._counted._replace(evaluated=wanted, ended=self._counted.evaluated - wanted)
+
+    @counts.setter
+    def counts(self, counts: LeafCounts) -> None:
+        self._counted = counts
+        if self.static:
+            self._counted = counts._replace(evaluated=counts.leaves, ended=0)
+            self._wanted = counts.evaluated
 
     def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Leaf:
         """Successors and evaluations of B edges; wanted: bool [B] (see `agents.search.tree.Dynamics`)."""
@@ -54,26 +78,46 @@ class GameDynamics:
 
     def evaluate_states(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
         """Legal-masked logits [B, A] and values [B] of states; rows not wanted hold anything finite."""
-        logits, value = self._evaluate(states, wanted)
+        if self.static:
+            self._wanted = self._wanted + wanted.sum()
+            self._count(len(wanted), 0, 0)
+            logits, value = self.evaluate(self.game.observe(states))
+        elif self.cache is not None:
+            logits, value = self._through_table(self.cache, states, wanted)
+        else:
+            logits, value = self._wanted_alone(states, wanted)
         return torch.where(self.game.legal(states), logits, torch.finfo(torch.float32).min), value
 
-    def _evaluate(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        if self.cache is None:
-            self.counts.evaluated += len(wanted)
-            self.counts.batches += 1
+    def _wanted_alone(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        rows = wanted.nonzero()[:, 0]
+        self._count(len(rows), len(wanted) - len(rows), 0)
+        if len(rows) == len(wanted):
             return self.evaluate(self.game.observe(states))
+        logits = torch.zeros(len(wanted), self.game.num_actions, device=wanted.device)
+        value = torch.zeros(len(wanted), device=wanted.device)
+        if len(rows):
+            logits[rows], value[rows] = self.evaluate(self.game.observe(select(states, rows)))
+        return logits, value
+
+    def _through_table(self, cache: EvaluationCache, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
         keys = self.game.key(states)
-        logits, value, missing, twins, twin_of = self.cache.lookup(keys, wanted)
+        logits, value, missing, twins, twin_of = cache.lookup(keys, wanted)
+        asked = int(wanted.sum())
+        self._count(len(missing), len(wanted) - asked, asked - len(missing))
         if len(missing):
             new_logits, new_value = self.evaluate(self.game.observe(select(states, missing)))
-            self.cache.store(keys.index_select(0, missing), new_logits, new_value)
+            cache.store(keys.index_select(0, missing), new_logits, new_value)
             logits[missing] = new_logits
             value[missing] = new_value
             logits[twins] = logits[twin_of]
             value[twins] = value[twin_of]
-        asked = int(wanted.sum())
-        self.counts.evaluated += len(missing)
-        self.counts.repeated += asked - len(missing)
-        self.counts.ended += len(wanted) - asked
-        self.counts.batches += int(len(missing) > 0)
         return logits, value
+
+    def _count(self, evaluated: int, ended: int, repeated: int) -> None:
+        before = self._counted
+        self._counted = LeafCounts(
+            before.evaluated + evaluated,
+            before.ended + ended,
+            before.repeated + repeated,
+            before.batches + int(evaluated > 0),
+        )

@@ -1,0 +1,310 @@
+"""`lab bench selfplay`: self-play against the bare network it has to feed, and learning against a bare loop."""
+
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+import typer
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from agents.alphazero.actors import make_dynamics, make_search
+from agents.alphazero.agent import make_network
+from agents.alphazero.config import AlphaZeroConfig
+from agents.alphazero.learner import Learner
+from agents.alphazero.network import InferenceNet, PolicyValueNet
+from agents.alphazero.records import Samples, packed_size
+from agents.alphazero.selfplay import SelfPlay
+from agents.games import Game
+from agents.search.dynamics import GameDynamics
+from lab import device as devices
+from lab.config import validate
+from lab.device import Device
+from lab.verbs import Json, print_json
+
+
+@dataclass(frozen=True)
+class SelfPlaySpeed:
+    """One measurement. Shares are of all leaves; rates are per second of the whole self-play's wall time.
+
+    raw_evals_per_s: rows through the same network at the same batch, fastest form, median of before, between and after.
+    ratio: sims_per_s / raw_evals_per_s, where sims_per_s counts root evaluations too. network_ratio: the same for the
+    leaves that really went through the network, so neither ended nor repeated ones flatter it.
+    """
+
+    device: str
+    threads: int
+    game: str
+    channels: int
+    blocks: int
+    batch: int
+    simulations: int
+    table: bool
+    form: str
+    raw_evals_per_s: float
+    sims_per_s: float
+    ratio: float
+    network_ratio: float
+    evaluated_share: float
+    ended_share: float
+    repeated_share: float
+    moves_per_s: float
+    games_per_h: float
+    seconds_by_component: dict[str, float]
+    learner_samples_per_s: float
+    learner_ratio: float
+    peak_memory_mb: float
+
+
+def bench_selfplay(
+    game: Annotated[str, typer.Option(help="Game to play.")] = "connect_four",
+    channels: Annotated[int, typer.Option(min=1, help="Channels of the tower.")] = 64,
+    blocks: Annotated[int, typer.Option(min=1, help="Residual blocks of the tower.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="Games played at once.")] = 256,
+    simulations: Annotated[int, typer.Option(min=1, help="Simulations of a move.")] = 32,
+    search: Annotated[str, typer.Option(help="gumbel or puct.")] = "gumbel",
+    table: Annotated[bool, typer.Option(help="Keep a table of evaluated positions (CPU).")] = True,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Self-play measured, after the games are mixed.")] = 20.0,
+    as_json: Json = False,
+) -> None:
+    """Measure self-play and learning speed with an untrained network.
+
+    Games are first mixed by as many quick plies as the longest game has, so that all stages are present.
+    """
+    settings = {
+        "budget": 1,
+        "game": {"name": game},
+        "network": {"channels": channels, "blocks": blocks},
+        "search": {"algorithm": search, "simulations": simulations},
+        "selfplay": {"boards": batch} | ({} if table else {"cache_slots": 0}),
+    }
+    config = validate(AlphaZeroConfig, settings, "bench selfplay")
+    target = devices.resolve(device, precision, threads)
+    devices.apply(target)
+    speed = measure(config, target, seconds)
+    if as_json:
+        print_json(asdict(speed))
+    else:
+        _print(speed)
+
+
+def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> SelfPlaySpeed:
+    """Raw evaluations before, between and after two halves of self-play, then components and the learner."""
+    game = config.game.make()
+    torch.manual_seed(config.seed)
+    net = make_network(config, game).to(device.device)
+    evaluate = InferenceNet(net, precision=device.precision)
+    dynamics = make_dynamics(game, evaluate, config.selfplay.cache_slots, device.device)
+    selfplay = SelfPlay(
+        game, make_search(config, device.device), dynamics, config.selfplay, config.seed, device.device
+    )
+    _mix(selfplay, config, device)
+    boards = config.selfplay.boards
+
+    raw = [_raw_rate(evaluate, game, boards, device)]
+    before, moves, games, spent = dynamics.counts, 0, 0, 0.0
+    for _ in range(2):
+        played = _play(selfplay, device, seconds / 2)
+        moves, games, spent = moves + played[0], games + played[1], spent + played[2]
+        raw.append(_raw_rate(evaluate, game, boards, device))
+    counts = dynamics.counts.since(before)
+    raw_rate = statistics.median(raw)
+    learned, bare = _learner_rates(config, net, game, device)
+    return SelfPlaySpeed(
+        device=str(device.device),
+        threads=torch.get_num_threads(),
+        game=game.name,
+        channels=config.network.channels,
+        blocks=config.network.blocks,
+        batch=boards,
+        simulations=config.search.simulations,
+        table=dynamics.cache is not None,
+        form=evaluate.form,
+        raw_evals_per_s=raw_rate,
+        sims_per_s=counts.leaves / spent,
+        ratio=counts.leaves / spent / raw_rate,
+        network_ratio=counts.evaluated / spent / raw_rate,
+        evaluated_share=counts.evaluated / counts.leaves,
+        ended_share=counts.ended / counts.leaves,
+        repeated_share=counts.repeated / counts.leaves,
+        moves_per_s=moves * boards / spent,
+        games_per_h=games / spent * 3600,
+        seconds_by_component=_components(selfplay, device),
+        learner_samples_per_s=learned,
+        learner_ratio=learned / bare,
+        peak_memory_mb=_peak_memory_mb(device),
+    )
+
+
+def _mix(selfplay: SelfPlay, config: AlphaZeroConfig, device: Device) -> None:
+    full = selfplay.search
+    selfplay.search = make_search(config, device.device, simulations=1)
+    for _ in range(selfplay.game.max_plies):
+        selfplay.move(version=0)
+    selfplay.search = full
+    if selfplay.dynamics.cache is not None:
+        selfplay.dynamics.cache.clear()
+
+
+def _play(selfplay: SelfPlay, device: Device, seconds: float) -> tuple[int, int, float]:
+    """Moves (of all boards at once), games and seconds."""
+    moves = games = 0
+    start = now = time.perf_counter()
+    while now - start < seconds:
+        # As in training: weights change, and the table is emptied, once an iteration.
+        if moves % 16 == 0 and selfplay.dynamics.cache is not None:
+            selfplay.dynamics.cache.clear()
+        finished = selfplay.move(version=0)
+        games += 0 if finished is None else len(finished.game_id)
+        moves += 1
+        _synchronize(device)
+        now = time.perf_counter()
+    return moves, games, now - start
+
+
+def _raw_rate(evaluate: InferenceNet, game: Game, batch: int, device: Device, seconds: float = 1.5) -> float:
+    """Rows per second through the network alone."""
+    observation = torch.rand(batch, *game.observation_shape, device=device.device).round()
+    return batch * _calls_per_s(lambda: evaluate(observation), device, seconds)
+
+
+def _learner_rates(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, device: Device) -> tuple[float, float]:
+    """Samples per second of the learner's step, and of a bare forward and backward pass of the same network."""
+    size = config.learner.batch_size
+    channels, height, width = game.observation_shape
+    policy = torch.softmax(torch.randn(size, game.num_actions), -1)
+    samples = Samples(
+        planes=torch.randint(0, 256, (size, packed_size(channels * height * width)), dtype=torch.uint8),
+        policy=policy.to(torch.float16),
+        outcome=torch.randint(-1, 2, (size,), dtype=torch.int8),
+        search_value=torch.zeros(size, dtype=torch.float16),
+        version=torch.zeros(size, dtype=torch.int32),
+    )
+    learner = Learner(net, game, config.learner, device, config.seed)
+    net.train()
+    layout = torch.channels_last
+    observation = torch.rand(size, *game.observation_shape, device=device.device).contiguous(memory_format=layout)
+    target = policy.to(device.device)
+    outcome = samples.outcome.to(device.device, torch.int64) % 3
+
+    def bare_step() -> None:
+        net.zero_grad(set_to_none=True)
+        with devices.autocast(device):
+            logits, result = net(observation)
+        (F.cross_entropy(logits, target) + F.cross_entropy(result, outcome)).backward()
+
+    rates: list[tuple[float, float]] = []
+    for _ in range(2):  # alternating, since machines drift
+        learned = _calls_per_s(lambda: learner.step(samples, 1e-3), device, 1.5)
+        rates.append((learned, _calls_per_s(bare_step, device, 1.5)))
+    return size * statistics.mean(r[0] for r in rates), size * statistics.mean(r[1] for r in rates)
+
+
+def _calls_per_s(call: Callable[[], Any], device: Device, seconds: float) -> float:
+    call()
+    _synchronize(device)
+    calls, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        call()
+        _synchronize(device)
+        calls += 1
+    return calls / (time.perf_counter() - start)
+
+
+class _Stopwatch:
+    """Adds up the wall time of calls."""
+
+    def __init__(self, call: Callable[..., Any], device: Device) -> None:
+        self._call, self._device = call, device
+        self.seconds = 0.0
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        _synchronize(self._device)
+        start = time.perf_counter()
+        result = self._call(*args, **options)
+        _synchronize(self._device)
+        self.seconds += time.perf_counter() - start
+        return result
+
+
+class _TimedDynamics(GameDynamics):
+    """The same dynamics with the time of a leaf's step and evaluation taken."""
+
+    def __init__(self, timed: GameDynamics, device: Device) -> None:
+        self.network = _Stopwatch(timed.evaluate, device)
+        super().__init__(timed.game, self.network, timed.cache, timed.static)
+        self.leaves = _Stopwatch(super().__call__, device)
+        self.network_in_leaves = 0.0
+
+    def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Any:
+        before = self.network.seconds
+        leaf = self.leaves(state, action, wanted)
+        self.network_in_leaves += self.network.seconds - before
+        return leaf
+
+
+def _components(selfplay: SelfPlay, device: Device, moves: int = 3) -> dict[str, float]:
+    """Seconds of a few moves by part, taken apart from the measurement since taking them costs time."""
+    plain, search = selfplay.dynamics, selfplay.search
+    dynamics = _TimedDynamics(plain, device)
+    timed_search = _Stopwatch(search, device)
+    selfplay.dynamics, selfplay.search = dynamics, timed_search  # type: ignore[assignment]
+    if dynamics.cache is not None:
+        dynamics.cache.clear()
+    start = time.perf_counter()
+    for _ in range(moves):
+        selfplay.move(version=0)
+    total = time.perf_counter() - start
+    selfplay.dynamics, selfplay.search = plain, search
+    network, inside = dynamics.network.seconds, dynamics.network_in_leaves
+    return {
+        "network": network,
+        "rules_and_table": dynamics.leaves.seconds - inside,
+        "tree": timed_search.seconds - dynamics.leaves.seconds,
+        "records_and_moves": total - timed_search.seconds - (network - inside),
+    }
+
+
+def _peak_memory_mb(device: Device) -> float:
+    if device.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device.device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _synchronize(device: Device) -> None:
+    if device.device.type == "cuda":
+        torch.cuda.synchronize(device.device)
+
+
+def _print(speed: SelfPlaySpeed) -> None:
+    console = Console(highlight=False)
+    console.print(
+        f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks ({speed.form}), {speed.batch} games, "
+        f"{speed.simulations} simulations, {speed.device}, {speed.threads} threads"
+    )
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("network alone", f"{speed.raw_evals_per_s:,.0f} evaluations/s")
+    table.add_row("self-play", f"{speed.sims_per_s:,.0f} simulations/s", f"{speed.ratio:.2f} of the network alone")
+    table.add_row("", f"{speed.moves_per_s:,.0f} moves/s", f"{speed.games_per_h:,.0f} games/h")
+    table.add_row(
+        "leaves",
+        f"{speed.evaluated_share:.0%} evaluated ({speed.network_ratio:.2f} of the network alone)",
+        f"{speed.ended_share:.0%} ended, {speed.repeated_share:.0%} repeated",
+    )
+    total = sum(speed.seconds_by_component.values())
+    parts = ", ".join(f"{name} {part / total:.0%}" for name, part in speed.seconds_by_component.items())
+    table.add_row("time", parts)
+    table.add_row(
+        "learner", f"{speed.learner_samples_per_s:,.0f} samples/s", f"{speed.learner_ratio:.2f} of a bare loop"
+    )
+    table.add_row("peak memory", f"{speed.peak_memory_mb:,.0f} MB")
+    console.print(table)
