@@ -1,7 +1,7 @@
 """A trained agent as a policy for any PettingZoo environment with the spaces of its game."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,19 +12,26 @@ from pettingzoo import AECEnv
 from torch import Tensor
 
 from agents.games import Game
-from agents.search import GumbelSearch
-from agents.search.dynamics import GameDynamics
+from agents.search import SearchResult
 from lab.errors import UserError
 
 
-class Evaluating(Protocol):
-    """What a policy needs of an agent."""
+class Deciding(Protocol):
+    """What a policy needs of an agent; `agents.alphazero.agent.Agent` has it."""
 
     @property
     def game(self) -> Game: ...
 
-    def evaluate(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """float32 [B, C, H, W] -> logits float32 [B, A] and the mover's value float32 [B]."""
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def evaluate(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Observations float32 [B, C, H, W] -> policy logits float32 [B, A] and values float32 [B]."""
+        ...
+
+    def decide(self, state: Any, simulations: int) -> SearchResult:
+        """Decisions for B running boards, without noise."""
         ...
 
 
@@ -36,9 +43,8 @@ class Policy:
     the legal action that the network likes best.
     """
 
-    agent: Evaluating
+    agent: Deciding
     simulations: int = 0
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def __post_init__(self) -> None:
         if self.simulations < 0:
@@ -56,22 +62,20 @@ class Policy:
         Raises UserError for other shapes than the game's, ValueError for a row without legal actions.
         """
         self._check(observations.shape[1:], action_masks.shape[1:])
-        mask = torch.from_numpy(np.asarray(action_masks) != 0).to(self.device)
+        mask = torch.from_numpy(np.asarray(action_masks) != 0)
         if not mask.any(-1).all():
             raise ValueError("no legal action: the game is over, or it is the other agent's move")
         channels_first = np.ascontiguousarray(np.moveaxis(observations, -1, 1), np.float32)
         with torch.inference_mode():
-            seen = torch.from_numpy(channels_first).to(self.device)
-            return (self._search(seen, mask) if self.simulations else self._prior(seen, mask)).cpu().numpy()
+            seen = torch.from_numpy(channels_first).to(self.agent.device)
+            return self._choose(seen, mask.to(self.agent.device)).cpu().numpy()
 
     def check(self, env: AECEnv[str, Any, Any]) -> None:
         """Raises UserError if an environment's spaces are not those of the agent's game."""
         for name in env.possible_agents:
             space = env.observation_space(name)
             if not isinstance(space, spaces.Dict) or not {"observation", "action_mask"} <= space.keys():
-                raise UserError(
-                    f"{env} does not show agents an observation and an action_mask, as policies need"
-                )
+                raise UserError(f"{env} does not show agents an observation and an action_mask, as policies need")
             self._check(space["observation"].shape or (), space["action_mask"].shape or ())
 
     def _check(self, seen: tuple[int, ...], actions: tuple[int, ...]) -> None:
@@ -83,24 +87,23 @@ class Policy:
                 f"{game.num_actions} actions, not {tuple(seen)} and {' x '.join(map(str, actions))} actions"
             )
 
-    def _prior(self, seen: Tensor, mask: Tensor) -> Tensor:
-        logits, _ = self.agent.evaluate(seen)
-        return torch.where(mask, logits.float().clamp_min(-1e30), -torch.inf).argmax(-1)
-
-    def _search(self, seen: Tensor, mask: Tensor) -> Tensor:
+    def _choose(self, seen: Tensor, mask: Tensor) -> Tensor:
+        if self.simulations == 0:
+            return _best(self.agent.evaluate(seen)[0], mask)
         game: Any = self.agent.game
-        state = game.from_observation(seen)
-        dynamics = GameDynamics(game, self.agent.evaluate)
-        logits, value = dynamics.evaluate_states(state, torch.ones_like(mask[:, 0]))
-        search = GumbelSearch(self.simulations, gumbel_scale=0.0)
-        # Seed, game ids and plies name the noise, of which there is none.
-        zeros = torch.zeros(len(mask), dtype=torch.int64, device=self.device)
-        return search(state, mask, logits, value, dynamics, 0, zeros, zeros).action
+        result = self.agent.decide(game.from_observation(seen), self.simulations)
+        # An environment may rule out more than the game does.
+        allowed = mask.gather(1, result.action[:, None])[:, 0]
+        return torch.where(allowed, result.action, _best(result.policy, mask))
 
 
-def policy_for(agent: Evaluating, simulations: int = 0, env: AECEnv[str, Any, Any] | None = None) -> Policy:
-    """The policy of a trained agent; with `env`, checked against its spaces. Runs where the agent does."""
-    policy = Policy(agent, simulations, getattr(agent, "device", torch.device("cpu")))
+def _best(preference: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask, preference.clamp_min(-1e30), -torch.inf).argmax(-1)
+
+
+def policy_for(agent: Deciding, simulations: int = 0, env: AECEnv[str, Any, Any] | None = None) -> Policy:
+    """The policy of a trained agent; with `env`, checked against the environment's spaces."""
+    policy = Policy(agent, simulations)
     if env is not None:
         policy.check(env)
     return policy

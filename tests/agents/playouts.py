@@ -39,9 +39,7 @@ class Playout(NamedTuple):
 
 def random_actions(legal: Tensor, generator: torch.Generator) -> Tensor:
     """int64 [B]: uniform over the legal actions, and over all actions on boards that are over."""
-    return torch.multinomial(
-        torch.where(legal.any(1, keepdim=True), legal, True).float(), 1, generator=generator
-    )[:, 0]
+    return torch.multinomial(torch.where(legal.any(1, keepdim=True), legal, True).float(), 1, generator=generator)[:, 0]
 
 
 def play(game: Any, batch: int, seed: int = 0) -> Playout:

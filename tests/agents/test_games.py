@@ -65,9 +65,7 @@ def test_boards_that_are_over_stay_as_they_are(name: str, options: dict[str, int
 
 
 @every_game
-def test_there_is_a_legal_action_until_a_board_is_over_and_none_after(
-    name: str, options: dict[str, int]
-) -> None:
+def test_there_is_a_legal_action_until_a_board_is_over_and_none_after(name: str, options: dict[str, int]) -> None:
     game, states, _ = playout(name, options)
     for state in states:
         assert torch.equal(game.legal(state).any(1), ~game.done(state))
@@ -102,13 +100,9 @@ def test_observations_are_zeros_and_ones(name: str, options: dict[str, int]) -> 
 
 
 @every_game
-def test_symmetries_are_permutations_and_the_first_changes_nothing(
-    name: str, options: dict[str, int]
-) -> None:
+def test_symmetries_are_permutations_and_the_first_changes_nothing(name: str, options: dict[str, int]) -> None:
     game, _, _ = playout(name, options)
-    for table, size in zip(
-        game.symmetries(CPU), (np.prod(game.observation_shape), game.num_actions), strict=True
-    ):
+    for table, size in zip(game.symmetries(CPU), (np.prod(game.observation_shape), game.num_actions), strict=True):
         assert table.dtype == torch.int64
         assert torch.equal(table[0], torch.arange(size))
         assert torch.equal(table.sort(1).values, torch.arange(size).expand(len(table), -1))
@@ -200,9 +194,7 @@ def test_boards_can_be_selected_merged_and_joined(name: str, options: dict[str, 
 def lines(game: LineGame) -> list[list[tuple[int, int]]]:
     """Cells (row, column) of every line on the board."""
     found = []
-    for row, column, (down, right) in product(
-        range(game.rows), range(game.columns), [(0, 1), (1, 0), (1, 1), (-1, 1)]
-    ):
+    for row, column, (down, right) in product(range(game.rows), range(game.columns), [(0, 1), (1, 0), (1, 1), (-1, 1)]):
         cells = [(row + k * down, column + k * right) for k in range(game.length)]
         if all(0 <= r < game.rows and 0 <= c < game.columns for r, c in cells):
             found.append(cells)
