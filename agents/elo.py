@@ -1,7 +1,7 @@
 """Elo ratings with 95% intervals: the Bradley-Terry model, draws as half a win and half a loss.
 
-A pool's result is `score` [P, P], points of the row's player against the column's, and `games` [P, P], how many
-they played; score + score.T == games.
+A pool's result is `score` [P, P], points of the row's player against the column's, and `games` [P, P], how
+many they played; score + score.T == games.
 """
 
 import math
@@ -23,9 +23,9 @@ _RIDGE = 1e-7  # keeps the solution finite where the likelihood grows for ever
 class Rating:
     """One player's strength relative to the anchor.
 
-    elo: the maximum likelihood estimate where there is one. A player (or a group) that took every point or none
-    from the rest has none: the estimate then gives each pair that met one drawn game more, and one end of the
-    interval is infinite. low, high: 95% interval from the profile likelihood, without those games.
+    elo: the maximum likelihood estimate where there is one. A player (or a group) that took every point or
+    none from the rest has none: the estimate then gives each pair that met one drawn game more, and one end of
+    the interval is infinite. low, high: 95% interval from the profile likelihood, without those games.
     """
 
     name: str
@@ -59,7 +59,7 @@ def ratings(names: Sequence[str], score: Matrix, games: Matrix, anchor: int = 0)
             result.append(Rating(name, 0.0, 0.0, 0.0))
             continue
         low, high = (_bound(score, games, anchor, player, top, likeliest[player], s) for s in (-1.0, 1.0))
-        result.append(Rating(name, PER_LOGIT * strengths[player], PER_LOGIT * low, PER_LOGIT * high))
+        result.append(Rating(name, *(PER_LOGIT * float(x) for x in (strengths[player], low, high))))
     return result
 
 
@@ -96,10 +96,8 @@ def _fit(score: Matrix, games: Matrix, anchor: int, fixed: tuple[int, float] | N
     return strengths
 
 
-def _bound(
-    score: Matrix, games: Matrix, anchor: int, player: int, top: float, start: float, sign: float
-) -> float:
-    """How far `player` can move up (sign 1) or down (-1) until the profile likelihood has dropped by _DROP."""
+def _bound(score: Matrix, games: Matrix, anchor: int, player: int, top: float, start: float, sign: float) -> float:
+    """Where `player`'s profile likelihood has dropped by _DROP: upwards (sign 1) or downwards (-1)."""
 
     def inside(strength: float) -> bool:
         profile = _log_likelihood(_fit(score, games, anchor, (player, strength)), score)

@@ -16,8 +16,8 @@ from agents.search.puct import ILLEGAL
 from agents.search.tree import Leaf, NodeStats, Tree, grow
 from lab import rng
 
-# UCB1 for rewards in [-1, 1]: sqrt(2) for rewards in [0, 1] (Auer et al. 2002), doubled with the range.
-EXPLORATION = 2.0 * math.sqrt(2.0)
+# UCB1 has twice this for rewards in [-1, 1] (Auer et al. 2002); in Connect Four half of it is a little stronger.
+EXPLORATION = math.sqrt(2.0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,96 @@
+"""Matches between players of known behaviour."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from agents.arena import Tally, match, openings, play_pairings, round_robin
+from agents.games import Game, make
+from agents.player import Player, RandomPlayer
+
+CPU = torch.device("cpu")
+GAME = make("connect_four")
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Plays the legal action nearest to a favourite."""
+
+    game: Game
+    favourite: int
+    name: str
+
+    def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
+        far = (torch.arange(self.game.num_actions) - self.favourite).abs()
+        return torch.where(self.game.legal(state), far, 10**6).argmin(1)
+
+
+def test_openings_are_random_reproducible_and_running() -> None:
+    state = openings(GAME, 200, seed=3)
+    assert (state.plies == 4).all() and not GAME.done(state).any()
+    assert len(GAME.key(state).unique()) > 100
+    assert torch.equal(state.cells, openings(GAME, 200, seed=3).cells)
+    assert torch.equal(state.cells[:10], openings(GAME, 10, seed=3).cells)
+    assert not torch.equal(state.cells, openings(GAME, 200, seed=4).cells)
+
+
+def test_an_opening_stops_before_it_would_end_the_game() -> None:
+    game = make("tic_tac_toe", rows=2, columns=2, length=2)
+    assert not game.done(openings(game, 50, seed=0, plies=10)).any()
+
+
+def test_both_colours_play_each_opening_and_results_are_the_players() -> None:
+    # On three cells with two in a row, the middle wins: nobody can stop both neighbours.
+    game = make("connect_four", rows=1, columns=3, length=2)
+    pairing = match(game, Fixed(game, 1, "a"), Fixed(game, 1, "b"), games=10)
+    assert pairing.first == Tally(5, 0, 0) and pairing.second == Tally(0, 0, 5)
+    assert pairing.results == [1, -1] * 5
+
+
+def test_an_odd_number_of_games_is_made_even() -> None:
+    assert match(GAME, RandomPlayer(GAME), Fixed(GAME, 3, "centre"), games=7).total.games == 8
+
+
+def test_a_player_that_is_better_scores_more() -> None:
+    pairing = match(GAME, Fixed(GAME, 3, "centre"), RandomPlayer(GAME), games=200)
+    assert pairing.total.points > 110
+
+
+def test_random_players_are_even() -> None:
+    players = [RandomPlayer(GAME, seed=1, name="a"), RandomPlayer(GAME, seed=2, name="b")]
+    result = round_robin(GAME, players, games=400)
+    rating = result.ratings[1]
+    assert rating.low < 0 < rating.high
+
+
+def test_games_do_not_depend_on_how_many_are_played_beside_them() -> None:
+    players = [RandomPlayer(GAME, seed=s, name=str(s)) for s in range(3)]
+    many = play_pairings(GAME, players, [(0, 1), (0, 2), (1, 2)], games=60)
+    few = play_pairings(GAME, players, [(0, 2)], games=20)
+    assert few[0].results == many[1].results[:20]
+    assert many[0].results != many[1].results
+    assert many == play_pairings(GAME, players, [(0, 1), (0, 2), (1, 2)], games=60)
+    assert many != play_pairings(GAME, players, [(0, 1), (0, 2), (1, 2)], games=60, seed=1)
+
+
+def test_the_random_player_anchors_the_ratings() -> None:
+    players: list[Player] = [Fixed(GAME, 3, "centre"), RandomPlayer(GAME), Fixed(GAME, 0, "edge")]
+    ratings = {r.name: r for r in round_robin(GAME, players, games=40).ratings}
+    assert ratings["random"].elo == 0.0
+    assert ratings["centre"].elo > 0
+
+
+def test_progress_counts_every_game_once() -> None:
+    ended: list[int] = []
+    round_robin(GAME, [RandomPlayer(GAME), Fixed(GAME, 0, "edge")], games=30, progress=ended.append)
+    assert sum(ended) == 30 and min(ended) >= 0
+
+
+@pytest.mark.parametrize("chunk", [1, 7])
+def test_a_player_decides_on_chunks_as_on_the_whole(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = match(GAME, RandomPlayer(GAME), Fixed(GAME, 2, "two"), games=20)
+    monkeypatch.setattr("agents.arena.CHUNK", chunk)
+    assert match(GAME, RandomPlayer(GAME), Fixed(GAME, 2, "two"), games=20) == whole
