@@ -111,8 +111,8 @@ class LearnerConfig(Config):
     reuse: how often a position is trained on, on average (the limiter keeps it). learning_rate falls from its value to
     learning_rate * final_fraction along a half cosine over `decay_positions` of self-play; left out, that is the budget
     the run is created with, and a later change of the budget does not move it.
-    value_weight: of the outcome's cross-entropy; search_value_weight: of the squared difference between the expected
-    value and the search's root value. average_decay: of the weights that play, per step.
+    value_weight: of the value loss beside the policy loss; search_value_share: of the search's root value in the value
+    target, the rest being the game's outcome. average_decay: of the weights that play, per step.
     """
 
     batch_size: PositiveInt = 256
@@ -125,7 +125,7 @@ class LearnerConfig(Config):
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
     weight_decay: NonNegativeFloat = 1e-4
     value_weight: NonNegativeFloat = 1.0
-    search_value_weight: NonNegativeFloat = 0.5
+    search_value_share: float = Field(default=0.5, ge=0.0, le=1.0)
     gradient_clip: PositiveFloat = 5.0
     average_decay: float = Field(default=0.99, ge=0.0, lt=1.0)
     symmetries: bool = True

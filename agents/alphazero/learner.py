@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agents.alphazero.config import LearnerConfig
-from agents.alphazero.network import DRAW, LOSS, WIN, PolicyValueNet, expected_value
+from agents.alphazero.network import DRAW, LOSS, WIN, PolicyValueNet
 from agents.alphazero.records import Samples, unpack_bits
 from agents.games.game import Game
 from lab import rng
@@ -35,12 +35,9 @@ class Learner:
         self.net.train()
         with autocast(self.device):
             logits, outcome_logits = self.net(observation)
-        losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, outcome, search_value)
-        loss = (
-            losses["loss/policy"]
-            + self.config.value_weight * losses["loss/value"]
-            + self.config.search_value_weight * losses["loss/search_value"]
-        )
+        target = value_target(outcome, search_value, outcome_logits.detach().float(), self.config.search_value_share)
+        losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, target)
+        loss = losses["loss/policy"] + self.config.value_weight * losses["loss/value"]
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate * warmup(self.steps, self.config.warmup_steps)
         self._optimizer.zero_grad(set_to_none=True)
@@ -81,23 +78,38 @@ class Learner:
         return observation, policy, positions.outcome.to(torch.int64), positions.search_value.to(torch.float32)
 
 
-def alphazero_losses(
-    logits: Tensor, outcome_logits: Tensor, policy: Tensor, outcome: Tensor, search_value: Tensor
-) -> dict[str, Tensor]:
+def alphazero_losses(logits: Tensor, outcome_logits: Tensor, policy: Tensor, outcome: Tensor) -> dict[str, Tensor]:
     """Mean losses over N positions, 0-d each, differentiable.
 
-    logits and policy: [N, A]; outcome_logits: [N, 3]; outcome: int64 [N] of +1, 0, -1; search_value: [N].
-    The policy loss is the divergence from the target: cross-entropy less the target's own entropy, so that 0 is perfect.
+    logits and policy: [N, A]; outcome_logits and outcome: [N, 3], targets as probabilities.
+    Both are divergences, cross-entropy less the target's own entropy, so that 0 is perfect.
     """
-    log_policy = torch.log_softmax(logits, -1)
-    entropy = -torch.special.xlogy(policy, policy).sum(-1).mean()
-    classes = torch.where(outcome > 0, WIN, torch.where(outcome < 0, LOSS, DRAW))
+    policy_entropy, outcome_entropy = entropy(policy), entropy(outcome)
     return {
-        "loss/policy": -(policy * log_policy).sum(-1).mean() - entropy,
-        "loss/value": F.cross_entropy(outcome_logits, classes),
-        "loss/search_value": F.mse_loss(expected_value(outcome_logits), search_value),
-        "learner/target_entropy": entropy,
+        "loss/policy": F.cross_entropy(logits, policy) - policy_entropy,
+        "loss/value": F.cross_entropy(outcome_logits, outcome) - outcome_entropy,
+        "learner/target_entropy": policy_entropy,
     }
+
+
+def entropy(probabilities: Tensor) -> Tensor:
+    """Mean entropy in nats of distributions [N, K], 0-d."""
+    return -torch.special.xlogy(probabilities, probabilities).sum(-1).mean()
+
+
+def value_target(outcome: Tensor, search_value: Tensor, outcome_logits: Tensor, share: float) -> Tensor:
+    """Win/draw/loss targets [N, 3]: the game's outcome, mixed with what the search thought of the position.
+
+    The outcome is unbiased but noisy, since both sides explore after the position; the search value is the reverse, and
+    their mean learns faster than either (Prasad 2018, "Lessons from AlphaZero: Connect Four"). A scalar value does not
+    say how likely a draw is: the network's own belief stands in, as far as the value leaves room for it.
+    outcome: int64 [N] of +1, 0, -1; search_value: [N]; outcome_logits: [N, 3]; share: of the search value, in [0, 1].
+    """
+    played = F.one_hot(torch.where(outcome > 0, WIN, torch.where(outcome < 0, LOSS, DRAW)), 3)
+    draw = torch.minimum(outcome_logits.softmax(-1)[:, DRAW], 1.0 - search_value.abs()).clamp_min(0.0)
+    win, loss = (1.0 - draw + search_value) / 2.0, (1.0 - draw - search_value) / 2.0
+    searched = torch.stack([win, draw, loss], -1)
+    return (1.0 - share) * played + share * searched
 
 
 def make_optimizer(net: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:

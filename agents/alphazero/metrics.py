@@ -6,8 +6,7 @@ CATALOGUE = Catalogue(
     [
         Metric("loss/total", "nats", "weighted sum of the losses", "loss", False),
         Metric("loss/policy", "nats", "divergence of the policy from the search's, 0 is perfect", "loss", False),
-        Metric("loss/value", "nats", "cross-entropy of win/draw/loss with the game's outcome", "loss", False),
-        Metric("loss/search_value", "", "squared error of the value against the search's", "loss", False),
+        Metric("loss/value", "nats", "divergence of win/draw/loss from its target, 0 is perfect", "loss", False),
         Metric("learner/target_entropy", "nats", "entropy of the search's policies", "learner"),
         Metric("learner/gradient_norm", "", "norm of the gradient before clipping", "learner"),
         Metric("learner/learning_rate", "", "learning rate of the last step", "learner"),
