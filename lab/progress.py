@@ -1,5 +1,6 @@
 """What a run says while it trains: a live line on a terminal, plain lines elsewhere, and log.txt."""
 
+import contextlib
 import logging
 import resource
 import sys
@@ -50,6 +51,9 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         logging.getLogger("lab").removeHandler(self._handler)
+        if error is not None:
+            with contextlib.suppress(OSError):  # a full disk may be the very error
+                self._write_log(f"{type(error).__name__}: {error}")
         if self._live is not None:
             self._live.stop()
         self._log.close()

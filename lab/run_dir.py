@@ -50,7 +50,7 @@ class RunDir:
         taken = os.path.lexists(path) and not _is_empty(path)
         if taken and not overwrite:
             raise UserError(f"run '{name}' exists in {root}: --resume continues it, --overwrite replaces it")
-        if taken and (path.is_symlink() or not (path / CONFIG).is_file()):
+        if taken and (path.is_symlink() or not any((path / mark).exists() for mark in (CONFIG, _REPLACED))):
             raise UserError(f"{path} is not a run (it has no {CONFIG}): --overwrite will not remove it")
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class RunDir:
         """An existing run, not locked; raises UserError, naming the nearest, where there is none."""
         path = Path(path)
         if (path / _REPLACED).is_dir() and not (path / CONFIG).is_file():
-            raise UserError(f"{path} was being replaced when its process died: its files are in {_REPLACED}/")
+            raise UserError(f"{path} was being replaced when its process died: its files are in {_REPLACED}")
         if not (path / CONFIG).is_file():
             raise UserError(f"no run at {path}: {_known(path)}")
         return cls(path)
@@ -196,13 +196,22 @@ class RunDir:
 
     def _set_old_aside(self) -> None:
         aside = self.path / _REPLACED
-        aside.mkdir(exist_ok=True)
+        if aside.is_dir():  # an earlier replacement was killed before it started: it is the one to go
+            self._put_old_back()
+        aside.mkdir()
         for entry in list(self.path.iterdir()):
             if entry.name not in (_LOCK, _REPLACED):
                 entry.rename(aside / entry.name)
 
     def _undo(self) -> None:
         self._created = False
+        self._put_old_back()
+        if not (self.path / CONFIG).exists():
+            (self.path / _LOCK).unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def _put_old_back(self) -> None:
+        """Remove what this run made, and bring back the run it was to replace, if any."""
         aside = self.path / _REPLACED
         for entry in list(self.path.iterdir()):
             if entry.name not in (_LOCK, _REPLACED):
@@ -211,9 +220,6 @@ class RunDir:
             for entry in list(aside.iterdir()):
                 entry.rename(self.path / entry.name)
             aside.rmdir()
-        else:
-            (self.path / _LOCK).unlink(missing_ok=True)
-            self.path.rmdir()
 
 
 def _is_empty(path: Path) -> bool:
@@ -230,6 +236,4 @@ def _numbers(root: Path, stem: str) -> list[int]:
 def _known(path: Path) -> str:
     if not path.parent.is_dir():
         return f"{path.parent} does not exist"
-    return did_you_mean(
-        path.name, [entry.name for entry in path.parent.iterdir() if (entry / CONFIG).is_file()]
-    )
+    return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir() if (entry / CONFIG).is_file()])

@@ -39,9 +39,7 @@ class Session:
     `saved` is the newest checkpoint and `saved_at` its iteration, None while there is none.
     """
 
-    def __init__(
-        self, experiment: Experiment, config: ExperimentConfig, run_dir: RunDir, progress: Progress
-    ) -> None:
+    def __init__(self, experiment: Experiment, config: ExperimentConfig, run_dir: RunDir, progress: Progress) -> None:
         self.state = LoopState()
         self.saved: Path | None = None
         self.saved_at: int | None = None
@@ -174,9 +172,7 @@ class Session:
         time_taken = timedelta(seconds=round(self.state.seconds))
         best = ""
         if self.state.best is not None:
-            best = (
-                f"; best {self._config.evaluate.best} {self.state.best:.4g} at iteration {self.state.best_at}"
-            )
+            best = f"; best {self._config.evaluate.best} {self.state.best:.4g} at iteration {self.state.best_at}"
         return (
             f"complete: {self._count():,} {self._experiment.progress} in {self.state.iteration} iterations, "
             f"{time_taken}{best}; {self._run_dir.path}"
@@ -191,9 +187,7 @@ class Session:
         for found in checkpoint.newest_first(folder, self._progress.say):
             try:
                 self._experiment.load_state_dict(found.state["experiment"])
-            except (
-                checkpoint.CheckpointError
-            ) as error:  # a file that it names, such as a replay segment, is damaged
+            except checkpoint.CheckpointError as error:  # a file that it names, such as a replay segment, is damaged
                 self._progress.say(f"skipped checkpoint {found.path}: {error}")
                 continue
             self.state = LoopState(**found.state["loop"])

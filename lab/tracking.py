@@ -9,7 +9,8 @@ import netrc
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlparse
@@ -28,6 +29,8 @@ _INIT_TIMEOUT_S = 20
 _FINISH_TIMEOUT_S = 20  # short of the 30 s a job manager commonly grants between SIGTERM and SIGKILL
 _ARTIFACT_TIMEOUT_S = 300
 Say = Callable[[str], None]
+_DATA_DIR = "WANDB_DATA_DIR"
+_MODE_OF_ENVIRONMENT = {"online": "online", "offline": "offline", "dryrun": "offline", "disabled": "off"}
 _SECRET = re.compile(r"key$|token|secret|password|credential", re.IGNORECASE)
 
 
@@ -38,9 +41,9 @@ def _silent(line: str) -> None:
 class Tracker:
     """A W&B run, or nothing: after the first failure, or made with None, every call is a no-op."""
 
-    def __init__(self, run: "wandb.Run | None", sent_until: int = 0, say: Say = _silent) -> None:
+    def __init__(self, run: "wandb.Run | None", folder: Path = Path(), sent_until: int = 0, say: Say = _silent) -> None:
         self.run_id: str | None = run.id if run is not None else None
-        self._run, self._sent_until, self._say = run, sent_until, say
+        self._run, self._folder, self._sent_until, self._say = run, folder, sent_until, say
         self._left_out: set[str] = set()
 
     def log(
@@ -57,7 +60,8 @@ class Tracker:
         if self._run is None or iteration <= self._sent_until:
             return
         try:
-            self._run.log({STEP: iteration, **counters, **metrics, **self._shown(media)})
+            with _staging_in(self._folder):
+                self._run.log({STEP: iteration, **counters, **metrics, **self._shown(media)})
         except Exception as error:  # tracking must never end a run
             self._give_up(error)
 
@@ -109,6 +113,8 @@ def start(
     mode = choose_mode(config.tracking.wandb, say)
     if mode == "off":
         return Tracker(None)
+    # Read on import and at login, which prints whatever the settings say.
+    os.environ.setdefault("WANDB_SILENT", "true")
     try:
         import wandb
 
@@ -130,13 +136,14 @@ def start(
             mode=mode,
             resume="allow" if mode == "online" else None,
             config=without_secrets(config.model_dump(mode="json")),
+            allow_val_change=True,  # a resumed run may have another budget
             reinit="create_new",
             settings=settings,
         )
         for group in sorted({name.split("/")[0] for name in catalogue}):
             run.define_metric(f"{group}/*", step_metric=STEP)
         sent_until = int(run.summary.get(STEP) or 0) if mode == "online" and run.resumed else 0
-        return Tracker(run, sent_until, say)
+        return Tracker(run, run_dir.path.resolve() / "wandb", sent_until, say)
     except Exception as error:
         say(f"W&B is off, training goes on ({_one_line(error)})")
         return Tracker(None)
@@ -149,9 +156,7 @@ def choose_mode(wanted: str, say: Say = _silent) -> Mode:
     it becomes offline.
     """
     if wanted == "auto":
-        wanted = {"disabled": "off"}.get(
-            os.environ.get("WANDB_MODE", ""), os.environ.get("WANDB_MODE", "auto")
-        )
+        wanted = _MODE_OF_ENVIRONMENT.get(os.environ.get("WANDB_MODE", ""), "auto")
     if wanted == "off":
         return "off"
     if wanted == "online" and not has_login():
@@ -181,6 +186,19 @@ def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in settings.items()
         if not _SECRET.search(key)
     }
+
+
+@contextmanager
+def _staging_in(folder: Path) -> Iterator[None]:
+    """Tables wait for `wandb sync` in the run rather than in the home directory, unless the user chose a place."""
+    if _DATA_DIR in os.environ:
+        yield
+        return
+    os.environ[_DATA_DIR] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[_DATA_DIR]
 
 
 def _to_wandb(item: Media) -> Any:

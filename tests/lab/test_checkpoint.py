@@ -31,8 +31,20 @@ def round_trip(directory: Path, value: Any) -> Any:
     return checkpoint.load(save(directory, {"value": value}))[0]["value"]
 
 
-DTYPES = "bool uint8 int16 uint16 int64 uint64 float16 bfloat16 float32 float64 complex64".split()
-VALUES = [{}, [], [[], {}], None, True, 2**127, -0.0, math.inf, "text", {"$tensor": "not one"}]
+DTYPES = [
+    "bool",
+    "uint8",
+    "int16",
+    "uint16",
+    "int64",
+    "uint64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+]
+VALUES: list[Any] = [{}, [], [[], {}], None, True, 2**127, -0.0, math.inf, "text", {"$tensor": "not one"}]
 DICTS = [{"a.b": {"c/d": 1}}, {0: "a", "0": "b", None: "c"}, {True: 1}, {1.5: 1}]
 
 
@@ -58,9 +70,7 @@ def test_plain_values_come_back_equal_and_of_the_same_type(tmp_path: Path, value
 def test_nan_comes_back_and_the_json_stays_standard(tmp_path: Path) -> None:
     path = save(tmp_path, {"value": math.nan})
     assert math.isnan(checkpoint.load(path)[0]["value"])
-    json.loads(
-        (path / "state.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
-    )
+    json.loads((path / "state.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 def test_tuples_come_back_as_lists_and_numpy_scalars_as_numbers(tmp_path: Path) -> None:
@@ -192,9 +202,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("damage", "reason"), DAMAGES.items())
-def test_damage_is_told_in_one_line_with_the_path(
-    tmp_path: Path, damage: Callable[[Path], None], reason: str
-) -> None:
+def test_damage_is_told_in_one_line_with_the_path(tmp_path: Path, damage: Callable[[Path], None], reason: str) -> None:
     path = save(tmp_path)
     damage(path)
     with pytest.raises(CheckpointError) as caught:
@@ -203,9 +211,7 @@ def test_damage_is_told_in_one_line_with_the_path(
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_newest_falls_back_to_the_one_before(
-    tmp_path: Path, damage: Callable[[Path], None]
-) -> None:
+def test_a_damaged_newest_falls_back_to_the_one_before(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     good, bad = save(tmp_path, iteration=9), save(tmp_path, iteration=10)
     damage(bad)
     lines: list[str] = []

@@ -26,9 +26,7 @@ def train(path: Path, settings: ToyConfig, experiment: Toy | None = None) -> tup
     seeds.seed_everything(settings.seed)
     exists = path.exists()
     with RunDir.open(path) if exists else RunDir.create(path.parent, path.name, dump(settings)) as run_dir:
-        outcome = loop.run(
-            experiment or Toy(settings), settings, run_dir, console=Console(file=output, width=300)
-        )
+        outcome = loop.run(experiment or Toy(settings), settings, run_dir, console=Console(file=output, width=300))
     return outcome, output.getvalue()
 
 
@@ -43,10 +41,7 @@ def final_state(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def computed_metrics(run: Path) -> list[tuple[int, dict[str, int], dict[str, float]]]:
     entries = metrics.read(run / "metrics.jsonl")
-    kept = [
-        (e.iteration, e.counters, {k: v for k, v in e.metrics.items() if k.startswith("toy/")})
-        for e in entries
-    ]
+    kept = [(e.iteration, e.counters, {k: v for k, v in e.metrics.items() if k.startswith("toy/")}) for e in entries]
     return [entry for entry in kept if entry[2]]
 
 
@@ -115,9 +110,7 @@ def test_a_damaged_newest_checkpoint_falls_back_and_arrives_at_the_same_place(
     assert_same_bits(final_state(straight), final_state(run))
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_never_begins_again(
-    uninterrupted: Path, tmp_path: Path
-) -> None:
+def test_a_run_whose_checkpoints_are_all_damaged_never_begins_again(uninterrupted: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(uninterrupted, run)
     for path in checkpoint.numbered(run / "checkpoints"):
@@ -144,13 +137,9 @@ def test_checkpoints_and_evaluations_do_not_alter_training(tmp_path: Path) -> No
 
 
 def test_a_run_ends_with_an_evaluation_and_a_checkpoint_whatever_the_intervals(tmp_path: Path) -> None:
-    outcome, _ = train(
-        tmp_path / "run", config(budget=24, checkpoint={"every": 1000}, evaluate={"every": 1000})
-    )
+    outcome, _ = train(tmp_path / "run", config(budget=24, checkpoint={"every": 1000}, evaluate={"every": 1000}))
     assert outcome.exit_code == 0 and outcome.checkpoint == tmp_path / "run" / "checkpoints" / "000003"
-    assert "toy/score" in {
-        name for entry in metrics.read(tmp_path / "run" / "metrics.jsonl") for name in entry.metrics
-    }
+    assert "toy/score" in {name for entry in metrics.read(tmp_path / "run" / "metrics.jsonl") for name in entry.metrics}
 
 
 class Graded(Toy):
@@ -196,6 +185,7 @@ def test_nan_stops_before_saving_and_leaves_a_bundle(tmp_path: Path) -> None:
     assert json.loads((bundle / "failure.json").read_text())["metrics"] == {"toy/loss": "nan"}
     assert (bundle / "config.yaml").read_text() == (run / "config.yaml").read_text()
     assert len((bundle / "metrics-tail.jsonl").read_text().splitlines()) > 9
+    assert "UserError: iteration 10: toy/loss is nan" in (run / "log.txt").read_text()
 
 
 def test_a_floating_point_error_stops_in_the_same_way(tmp_path: Path) -> None:
@@ -244,9 +234,7 @@ def test_the_terminal_and_log_txt_say_the_same(tmp_path: Path) -> None:
     _, output = train(tmp_path / "run", config())
     logged = [line.split(" ", 2)[2] for line in (tmp_path / "run" / "log.txt").read_text().splitlines()]
     assert output.splitlines() == logged
-    assert logged[0].startswith("iteration 1 | 8/160 samples") and logged[-1].startswith(
-        "complete: 160 samples"
-    )
+    assert logged[0].startswith("iteration 1 | 8/160 samples") and logged[-1].startswith("complete: 160 samples")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

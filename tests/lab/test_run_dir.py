@@ -1,5 +1,6 @@
 """A run's directory is never taken by two runs, and never lost by a mistake."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +29,7 @@ def files(path: Path) -> set[str]:
     return {str(entry.relative_to(path)) for entry in path.rglob("*") if entry.is_file()} - {".lock"}
 
 
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a..b", "-x", "a b", "a\n", "x" * 300]
-)
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a..b", "-x", "a b", "a\n", "x" * 300])
 def test_names_that_could_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="cannot name a run"):
         RunDir.create(tmp_path, name, CONFIG)
@@ -55,6 +54,16 @@ def test_overwrite_costs_nothing_when_the_new_run_fails_before_it_starts(tmp_pat
     before = files(old.path)
     with pytest.raises(RuntimeError), RunDir.create(tmp_path, "run", "kind: other\n", overwrite=True):
         raise RuntimeError("the network does not fit into memory")
+    assert files(old.path) == before and old.read_config()["kind"] == "toy"
+
+
+def test_a_replacement_killed_before_it_starts_still_holds_the_old_run(tmp_path: Path) -> None:
+    old = make(tmp_path, "run", progress=100)
+    before = files(old.path)
+    killed = RunDir.create(tmp_path, "run", "kind: killed\n", overwrite=True)
+    os.close(killed._lock_file or -1)  # what the kernel does for a killed process, and nothing else
+    with pytest.raises(RuntimeError), RunDir.create(tmp_path, "run", "kind: other\n", overwrite=True):
+        raise RuntimeError
     assert files(old.path) == before and old.read_config()["kind"] == "toy"
 
 
