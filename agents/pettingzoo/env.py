@@ -70,7 +70,6 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
         self.terminations = dict.fromkeys(self.agents, False)
         self.truncations = dict.fromkeys(self.agents, False)
         self.infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
-        self._skip_agent_selection = None
         self._select_agent()
         if self.render_mode == "human":
             self.render()
@@ -87,7 +86,6 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
         legal = self.game.legal(self._state)[0]
         if action is None or not 0 <= action < len(legal) or not legal[action]:
             raise ValueError(f"action {action} is not legal; legal are {legal.nonzero()[:, 0].tolist()}")
-        self._cumulative_rewards[agent] = 0.0
         self._state = self.game.step(self._state, torch.tensor([int(action)]))
         self.rewards = dict(zip(self.agents, self.game.reward(self._state)[0].tolist(), strict=True))
         self.terminations = dict.fromkeys(self.agents, bool(self.game.done(self._state)))

@@ -331,6 +331,15 @@ def test_pictures_show_the_board_as_it_lies() -> None:
     assert game.render(state, 1) == ". . . .\n. . . O\n. X . X\n1 2 3 4"
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "number"),
+    [("tic_tac_toe", {}, 8), ("tic_tac_toe", {"rows": 4, "columns": 7}, 4), ("connect_four", {}, 2)],
+)
+def test_all_the_boards_symmetries_are_there(name: str, options: dict[str, int], number: int) -> None:
+    for table in games.make(name, **options).symmetries(CPU):
+        assert len(table) == len(table.unique(dim=0)) == number
+
+
 @every_line_game
 def test_a_state_can_be_rebuilt_from_its_observation(name: str, options: dict[str, int]) -> None:
     game, states, _ = playout(name, options)
