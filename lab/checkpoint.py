@@ -8,7 +8,6 @@ The manifest is written last, all beside its final place, flushed to the disk an
 name a checkpoint is whole, or was damaged later, and the hashes tell which.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -22,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lab import __version__
+from lab import __version__, disk
 from lab.errors import UserError
 from lab.state_file import FormatError, decode, encode, read_tensors, write_tensors
 
@@ -94,7 +93,7 @@ def save(
         _put_in_place(temporary, final)
         return final
     except OSError as error:
-        raise write_error(error, final) from error
+        raise CheckpointError(disk.explain(error, final)) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -216,7 +215,7 @@ def mark_best(checkpoint: Path) -> Path:
         _put_in_place(temporary, final)
         return final
     except OSError as error:
-        raise write_error(error, final) from error
+        raise CheckpointError(disk.explain(error, final)) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -262,24 +261,6 @@ def versions() -> dict[str, str]:
     return found | {name: metadata.version(name) for name in ("torch", "numpy", "safetensors")}
 
 
-def write_error(error: OSError, path: Path) -> CheckpointError:
-    """The one line for a failed write: the path, the reason, and the free space when that is the reason."""
-    if is_disk_full(error):
-        reason = f"{error.strerror} ({_free_space(path)} free): make room, then `lab resume`"
-        return CheckpointError(f"cannot write {path}: {reason}")
-    return CheckpointError(f"cannot write {path}: {error.strerror or error}")
-
-
-def is_disk_full(error: OSError) -> bool:
-    """Whether a write failed for want of room: on the disk, in the quota, or under a limit on file size."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def _free_space(path: Path) -> str:
-    existing = next(parent for parent in [path, *path.parents] if parent.exists())
-    return f"{shutil.disk_usage(existing).free / 2**20:.0f} MiB"
-
-
 @dataclass
 class _HashingFile:
     """A file that hashes what passes through, so that a large checkpoint is not read again to be hashed."""
@@ -306,9 +287,7 @@ def _hashed(path: Path, files: dict[str, dict[str, Any]]) -> Iterator[_HashingFi
 
 
 def _make_temporary(directory: Path) -> Path:
-    path = directory / (
-        _TEMPORARY + secrets.token_hex(4)
-    )  # tempfile would keep others from reading the result
+    path = directory / (_TEMPORARY + secrets.token_hex(4))  # tempfile would keep others from reading the result
     path.mkdir()
     return path
 

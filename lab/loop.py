@@ -5,8 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lab import checkpoint
+from lab import disk
 from lab.config import ExperimentConfig
+from lab.errors import UserError
 from lab.experiment import Experiment
 from lab.interrupt import Interrupt
 from lab.progress import Progress
@@ -53,18 +54,12 @@ def run(
         except KeyboardInterrupt:
             progress.say("stopped at once: what came after the last checkpoint is lost")
         except OSError as error:
-            if not checkpoint.is_disk_full(error):
+            if not disk.is_full(error):
                 raise
-            raise checkpoint.write_error(error, run_dir.path) from error
+            raise UserError(disk.explain(error, run_dir.path)) from error
         if interrupt.signal:
-            where = (
-                f"at iteration {session.saved_at}"
-                if session.saved_at is not None
-                else "before any checkpoint"
-            )
-            progress.say(
-                f"{interrupt.signal.name}: stopped {where}; continue with: lab resume {run_dir.path}"
-            )
+            where = f"at iteration {session.saved_at}" if session.saved_at is not None else "before any checkpoint"
+            progress.say(f"{interrupt.signal.name}: stopped {where}; continue with: lab resume {run_dir.path}")
         else:
             progress.say(session.summary())
         session.exit_code = interrupt.exit_code

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lab import checkpoint, yaml_text
+from lab import checkpoint, disk, yaml_text
 from lab.errors import UserError
 from lab.nearest import did_you_mean
 
@@ -62,7 +62,7 @@ class RunDir:
                 (path / folder).mkdir(exist_ok=True)
             run.write_config(config_yaml_text)
         except OSError as error:
-            raise checkpoint.write_error(error, path) from error
+            raise UserError(disk.explain(error, path)) from error
         return run
 
     @classmethod
@@ -150,7 +150,7 @@ class RunDir:
             temporary.replace(self.config_path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise checkpoint.write_error(error, self.config_path) from error
+            raise UserError(disk.explain(error, self.config_path)) from error
 
     def lock(self) -> None:
         """Hold the run until `close()` or the end of the process; raises UserError when another has it.

@@ -1,0 +1,19 @@
+"""What to tell somebody whose disk cannot be written to."""
+
+import errno
+import shutil
+from pathlib import Path
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a write failed for want of room: on the disk, in the quota, or under a limit on file size."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def explain(error: OSError, path: Path) -> str:
+    """One line on a write to `path` that failed: the reason, and the free space where that is the reason."""
+    if not is_full(error):
+        return f"cannot write {path}: {error.strerror or error}"
+    existing = next(parent for parent in [path, *path.parents] if parent.exists())
+    free_mib = shutil.disk_usage(existing).free / 2**20
+    return f"cannot write {path}: {error.strerror} ({free_mib:.0f} MiB free): make room, then `lab resume`"
