@@ -52,7 +52,7 @@ def random_bits(seed: int, *counters: Tensor | int, device: torch.device | None 
     `device`.
     """
     on = next((c.device for c in counters if isinstance(c, Tensor)), device)
-    h = _mix(torch.tensor(_signed(seed), dtype=torch.int64, device=on) + _GOLDEN)
+    h = _mix(torch.full((), _signed(seed), dtype=torch.int64, device=on) + _GOLDEN)
     for c in counters:
         step = (c + 1) * _GOLDEN
         h = _mix(h + (step if isinstance(step, Tensor) else _signed(step)))

@@ -1,6 +1,7 @@
 """A trained network ready to decide: what evaluation, the arena, PettingZoo policies and people play against."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,14 @@ class Agent:
         """The game's rules with this network at the leaves."""
         return make_dynamics(self.game, self.evaluate, _CACHE_SLOTS, self.device)
 
+    @cached_property
+    def _dynamics(self) -> GameDynamics:
+        return self.dynamics()
+
     @torch.inference_mode()
     def decide(self, state: Any, simulations: int) -> SearchResult:
         """Decisions for B running boards; with 0 simulations the network's own, and `q` holds NaN."""
-        dynamics = self.dynamics()
+        dynamics = self._dynamics
         legal = self.game.legal(state)
         logits, value = dynamics.evaluate_states(state, torch.ones_like(legal[:, 0]))
         if simulations == 0:

@@ -11,7 +11,7 @@ from torch import Tensor
 from agents.alphazero.actors import Actors, LocalActors
 from agents.alphazero.agent import make_agent, make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.grading import grade_agent
+from agents.alphazero.grading import Grader
 from agents.alphazero.learner import Learner, learning_rate, steps_allowed
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
@@ -33,6 +33,7 @@ class AlphaZero:
         self.replay = Replay(game, config.replay, directory / "replay")
         self.learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
         self.actors: Actors = LocalActors(game, config, self.learner.average.module, device.device)
+        self._grader = Grader(game, config.grading, config.seed)
         self._version = 0
         self._games = 0
 
@@ -70,7 +71,7 @@ class AlphaZero:
 
     def evaluate(self) -> Evaluation:
         agent = make_agent("agent", self.config, self.learner.average.module, self._device.device)
-        return grade_agent(agent, self.config.grading, self.config.seed)
+        return self._grader.grade(agent)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -1,41 +1,79 @@
 """Grading an agent during training: solved positions, and games against fixed opponents."""
 
-from functools import cache
-
 from agents import positions
 from agents.alphazero.agent import Agent
 from agents.alphazero.config import GradingConfig
+from agents.arena import match
 from agents.games import Game
+from agents.minimax import Solution, lines_against_everything, solve
+from agents.player import AgentPlayer, Player, RandomPlayer
+from agents.positions import Positions, Report
+from agents.rollout import RolloutPlayer
 from lab.experiment import Evaluation
 from lab.media import Media, Table
 
+_TINY_PLIES = 9  # games no longer than this are solved whole
 
-def grade_agent(agent: Agent, config: GradingConfig, seed: int) -> Evaluation:
-    """Solved positions where the game has some, and `config.games` games against each fixed opponent."""
-    metrics: dict[str, float] = {}
-    media: list[Media] = []
-    solved = solved_positions(agent.game)
-    if solved is not None:
-        report = positions.grade(agent, solved, config.simulations)
-        searched, alone = report.searched, report.network_alone
-        metrics |= {
-            "eval/best_class": searched.best_class.overall or 0.0,
-            "eval/best_score": searched.best_score.overall or 0.0,
-            "eval/network_best_class": alone.best_class.overall or 0.0,
-            "eval/network_best_score": alone.best_score.overall or 0.0,
-            "eval/calibration_error": report.calibration.expected_error,
+
+class Grader:
+    """What one experiment's agents are graded on; solved positions are found once."""
+
+    def __init__(self, game: Game, config: GradingConfig, seed: int) -> None:
+        self._game, self._config, self._seed = game, config, seed
+        self._solution: Solution | None = solve(game) if game.max_plies <= _TINY_PLIES else None
+        self._positions = self._solved_positions()
+
+    def grade(self, agent: Agent) -> Evaluation:
+        """Solved positions and all lines of play where the game has them, then games against each fixed opponent."""
+        metrics: dict[str, float] = {}
+        media: list[Media] = []
+        if self._positions is not None:
+            report = positions.grade(agent, self._positions, self._config.simulations)
+            metrics |= _report_metrics(report)
+            media.append(_by_stage(report))
+        if self._solution is not None:
+            metrics["eval/lost_lines"] = float(self._lost_lines(agent, self._solution))
+        if self._config.games:
+            metrics |= self._games(agent)
+        return Evaluation(metrics, media)
+
+    def _solved_positions(self) -> Positions | None:
+        if self._solution is not None:
+            return self._solution.positions()
+        if self._game.name == "connect_four" and self._game.options == {"rows": 6, "columns": 7, "length": 4}:
+            return positions.shipped(self._game)
+        return None
+
+    def _lost_lines(self, agent: Agent, solution: Solution) -> int:
+        action = agent.decide(solution.states, self._config.simulations).action
+        return sum(lines_against_everything(solution, action, side).lost for side in (0, 1))
+
+    def _games(self, agent: Agent) -> dict[str, float]:
+        game, games = self._game, self._config.games
+        me = AgentPlayer(agent, self._config.simulations)
+        opponents: dict[str, Player] = {
+            "eval/score_random": RandomPlayer(game, self._seed),
+            "eval/score_rollouts": RolloutPlayer(game, self._config.rollouts, seed=self._seed),
         }
-        rows = [
-            [stage, searched.best_class.by_stage[stage], searched.best_score.by_stage[stage], alone.best_class.by_stage[stage]]
-            for stage in searched.best_class.by_stage
-        ]
-        media.append(Table("eval/by_stage", ["plies", "best class", "best score", "network best class"], rows))
-    return Evaluation(metrics, media)
+        totals = {name: match(game, me, other, games, self._seed).total for name, other in opponents.items()}
+        return {name: total.points / total.games for name, total in totals.items()}
 
 
-@cache
-def solved_positions(game: Game) -> positions.Positions | None:
-    """The shipped positions of 6x7 Connect Four; None for other games."""
-    if game.name == "connect_four" and game.options == {"rows": 6, "columns": 7, "length": 4}:
-        return positions.shipped(game)
-    return None
+def _report_metrics(report: Report) -> dict[str, float]:
+    searched, alone = report.searched, report.network_alone
+    return {
+        "eval/best_class": searched.best_class.overall or 0.0,
+        "eval/best_score": searched.best_score.overall or 0.0,
+        "eval/network_best_class": alone.best_class.overall or 0.0,
+        "eval/network_best_score": alone.best_score.overall or 0.0,
+        "eval/calibration_error": report.calibration.expected_error,
+    }
+
+
+def _by_stage(report: Report) -> Table:
+    searched, alone = report.searched, report.network_alone
+    rows = [
+        [stage, share, searched.best_score.by_stage[stage], alone.best_class.by_stage[stage]]
+        for stage, share in searched.best_class.by_stage.items()
+    ]
+    return Table("eval/by_stage", ["plies", "best class", "best score", "network's best class"], rows)

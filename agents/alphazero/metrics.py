@@ -35,6 +35,7 @@ CATALOGUE = Catalogue(
         Metric("eval/network_best_class", "share", "the same for the network without search", "eval", True),
         Metric("eval/network_best_score", "share", "the same for the network without search", "eval", True),
         Metric("eval/calibration_error", "", "expected calibration error of the value head", "eval", False),
+        Metric("eval/lost_lines", "games", "lines of play it loses against some sequence of replies", "eval", False),
         Metric("eval/score_random", "share", "points against random play", "eval", True),
         Metric("eval/score_rollouts", "share", "points against a plain rollout search", "eval", True),
     ]
