@@ -163,9 +163,9 @@ def play_out(
 def openings(game: Game, count: int, seed: int, device: torch.device = CPU, plies: int | None = None) -> Any:
     """`count` running boards after random legal moves that end no game.
 
-    plies: how many moves; None means a ninth of the longest game (4 in Connect Four, 1 in tic-tac-toe).
+    plies: how many moves; None means a ninth of the longest game, at least 2 (4 in Connect Four).
     """
-    plies = game.max_plies // 9 if plies is None else plies
+    plies = max(2, game.max_plies // 9) if plies is None else plies
     state = game.initial(count, device)
     number = torch.arange(count, device=device)
     for ply in range(plies):

@@ -70,5 +70,6 @@ def test_seeds_and_plies_change_the_random_games() -> None:
 
 
 def test_it_beats_random_play() -> None:
-    pairing = match(GAME, RolloutPlayer(GAME, 20), RandomPlayer(GAME), games=20)
-    assert pairing.total.points >= 15
+    game = make("tic_tac_toe")
+    pairing = match(game, RolloutPlayer(game, 20), RandomPlayer(game), games=60)
+    assert pairing.total.points >= 46
