@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+M = TypeVar("M", bound=nn.Module)
 
-class EMA:
+
+class EMA(Generic[M]):
     """Exponential moving average of a module's parameters and buffers; `module` is the averaged network.
 
     After updates with x_1 ... x_n and a constant decay d the average is sum_i d^(n-i) x_i divided by the
@@ -19,8 +21,8 @@ class EMA:
     too, others are copied. An update is a few fused operations without a host sync.
     """
 
-    def __init__(self, source: nn.Module, decay: float = 0.999, *, bias_correction: bool = True) -> None:
-        self.module = copy.deepcopy(source).eval().requires_grad_(False)
+    def __init__(self, source: M, decay: float = 0.999, *, bias_correction: bool = True) -> None:
+        self.module: M = copy.deepcopy(source).eval().requires_grad_(False)
         self.decay = decay
         self.updates = 0
         self.mass = 0.0 if bias_correction else 1.0
