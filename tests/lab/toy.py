@@ -7,7 +7,7 @@ global random state) and a data order of its own. As a script it is `lab` with t
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,15 @@ from lab.experiment import Evaluation
 from lab.media import Image, Table, Text
 from lab.metrics import Catalogue, Metric
 from lab.registry import Kind, register_kind
+from tests import command_line
 
-ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue(
     [
         Metric("toy/loss", "", "mean squared error of the batch", "toy", higher_is_better=False),
         Metric("toy/score", "", "minus the error of the averaged network on held-out data", "toy", True),
     ]
 )
-KIND = Kind(
-    config="tests.lab.toy:ToyConfig", build="tests.lab.toy:build", catalogue="tests.lab.toy:CATALOGUE"
-)
+KIND = Kind(config="tests.lab.toy:ToyConfig", build="tests.lab.toy:build", catalogue="tests.lab.toy:CATALOGUE")
 
 
 class ToyConfig(ExperimentConfig):
@@ -127,26 +125,13 @@ def preset(folder: Path, **changes: Any) -> Path:
 
 
 def launch(*arguments: str | Path) -> subprocess.Popen[str]:
-    """`lab ARGUMENTS` in a process of its own, with its output readable."""
-    command = [sys.executable, "-m", "tests.lab.toy", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """`lab ARGUMENTS` in a process of its own, with the toy kind."""
+    return command_line.launch(*arguments, module="tests.lab.toy")
 
 
 def lab(*arguments: str | Path, code: int = 0) -> str:
-    """Run `lab ARGUMENTS` to its end, expecting the exit code; returns both outputs."""
-    process = launch(*arguments)
-    output = "".join(process.communicate(timeout=60))
-    assert process.returncode == code, output
-    return output
-
-
-def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Return once `condition` is true; fails after 60 s or when the process ends first."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.01)
+    """Run `lab ARGUMENTS`, with the toy kind, to its end; returns both outputs."""
+    return command_line.lab(*arguments, code=code, module="tests.lab.toy")
 
 
 def main() -> None:
