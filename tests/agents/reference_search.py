@@ -100,9 +100,7 @@ def gumbel_interior(node: Node) -> int:
     return max(node.legal, key=lambda a: wish[a])
 
 
-def gumbel_search(
-    world: Tables, state: int, simulations: int, considered: int, gumbel: Floats
-) -> tuple[Node, int]:
+def gumbel_search(world: Tables, state: int, simulations: int, considered: int, gumbel: Floats) -> tuple[Node, int]:
     """The root after a Gumbel search with this noise, and the action to play."""
     root = Node(world, state)
     remaining = min(considered, len(root.legal))

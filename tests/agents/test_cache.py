@@ -21,9 +21,7 @@ def truth(keys: Tensor, actions: int = 3) -> tuple[Tensor, Tensor]:
     return logits, torch.cos(keys.to(torch.float32))
 
 
-def ask(
-    cache: EvaluationCache, keys: Tensor, wanted: Tensor | None = None
-) -> tuple[Tensor, Tensor, list[int]]:
+def ask(cache: EvaluationCache, keys: Tensor, wanted: Tensor | None = None) -> tuple[Tensor, Tensor, list[int]]:
     """Looks up, evaluates what is missing, and returns logits, values and the rows evaluated."""
     everything = torch.ones_like(keys, dtype=torch.bool)
     logits, value, missing, twins, twin_of = cache.lookup(keys, everything if wanted is None else wanted)

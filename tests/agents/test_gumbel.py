@@ -48,6 +48,7 @@ def test_mixed_value_completes_actions_without_visits() -> None:
         visits=torch.tensor([[2.0, 1.0, 0.0]]),
         value_sum=torch.tensor([[1.0, -0.5, 0.0]]),
         logits=torch.log(torch.tensor([[0.5, 0.25, 0.25]])),
+        prior=torch.tensor([[0.5, 0.25, 0.25]]),
         value=torch.tensor([1.0]),
     )
     assert torch.allclose(completed_q(stats), torch.tensor([[0.5, -0.5, 0.375]]))
@@ -58,6 +59,7 @@ def test_visited_actions_of_vanishing_prior_are_averaged_all_the_same() -> None:
         visits=torch.tensor([[1.0, 0.0]]),
         value_sum=torch.tensor([[0.5, 0.0]]),
         logits=torch.tensor([[-500.0, 0.0]]),
+        prior=torch.tensor([[0.0, 1.0]]),
         value=torch.tensor([0.0]),
     )
     assert torch.allclose(completed_q(stats), torch.tensor([[0.5, 0.25]]))
@@ -121,9 +123,7 @@ def test_temperature_zero_leaves_no_noise() -> None:
     ("simulations", "considered", "general"),
     [(1, 1, False), (13, 3, True), (32, 16, False), (40, 5, True), (64, 4, False)],
 )
-def test_equal_to_a_search_written_one_node_at_a_time(
-    simulations: int, considered: int, general: bool
-) -> None:
+def test_equal_to_a_search_written_one_node_at_a_time(simulations: int, considered: int, general: bool) -> None:
     world = random_tables(simulations, states=40, actions=6, general=general)
     noise = np.random.default_rng(considered).gumbel(size=(40, 6))
     result = search(

@@ -45,7 +45,7 @@ def think(
 ) -> SearchResult:
     actions = game.num_actions
     cache = EvaluationCache(2**12, actions, CPU) if cached else None
-    dynamics = GameDynamics(game, know_nothing(actions), cache)
+    dynamics = GameDynamics(game, know_nothing(actions), cache, static=search.static)
     boards = torch.arange(len(state[0]), device=state[0].device)
     logits, value = dynamics.evaluate_states(state, torch.ones_like(boards, dtype=torch.bool))
     legal = game.legal(state)
@@ -83,7 +83,7 @@ def test_forced_moves_in_connect_four(search: GumbelSearch | PuctSearch, cached:
     assert not wrong
 
 
-@pytest.mark.parametrize("search", both(800), ids=name_of)
+@pytest.mark.parametrize("search", both(500), ids=name_of)
 def test_an_open_row_is_closed_before_it_makes_two_threats(search: GumbelSearch | PuctSearch) -> None:
     # Stones in columns 2 and 3 of the bottom row, and column 0 taken: a third in column 4 would threaten 1
     # and 5.
@@ -132,7 +132,7 @@ def reachable() -> dict[Board, list[int]]:
     return found
 
 
-@pytest.mark.parametrize("search", both(400), ids=name_of)
+@pytest.mark.parametrize("search", both(256), ids=name_of)
 def test_tic_tac_toe_is_played_perfectly(search: GumbelSearch | PuctSearch) -> None:
     positions = reachable()
     assert len(positions) == 4520
@@ -148,7 +148,7 @@ def test_tic_tac_toe_is_played_perfectly(search: GumbelSearch | PuctSearch) -> N
     assert not wrong
 
 
-@pytest.mark.parametrize("search", [GumbelSearch(12, static=True), PuctSearch(12, static=True)], ids=name_of)
+@pytest.mark.parametrize("search", [GumbelSearch(6, static=True), PuctSearch(6, static=True)], ids=name_of)
 @pytest.mark.parametrize("name", ["connect_four", "tic_tac_toe"])
 def test_the_static_form_never_looks_at_the_data(search: GumbelSearch | PuctSearch, name: str) -> None:
     # Tensors on the meta device have shapes and no contents: reading one back, or a shape that depends on
@@ -163,7 +163,7 @@ def test_the_static_form_never_looks_at_the_data(search: GumbelSearch | PuctSear
 def test_the_test_above_would_notice() -> None:
     game = make("connect_four")
     with pytest.raises(RuntimeError, match="meta"):
-        think(game, GumbelSearch(12), game.initial(4, torch.device("meta")))
+        think(game, GumbelSearch(6), game.initial(4, torch.device("meta")))
 
 
 @pytest.mark.parametrize("search", both(16), ids=name_of)

@@ -47,7 +47,7 @@ def test_a_single_action_gets_every_simulation(considered: int) -> None:
     assert considered_visits(considered, 5) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("considered", range(2, 21))
+@pytest.mark.parametrize("considered", [2, 3, 5, 7, 8, 16, 20])
 @pytest.mark.parametrize("simulations", [0, 1, 2, 7, 16, 50, 64, 200])
 def test_every_schedule_can_be_followed(considered: int, simulations: int) -> None:
     schedule = considered_visits(considered, simulations)
