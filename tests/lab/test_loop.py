@@ -17,7 +17,9 @@ from lab.config import dump
 from lab.errors import UserError
 from lab.experiment import Evaluation
 from lab.run_dir import RunDir
-from tests.lab.toy import Toy, ToyConfig, config, lab, launch, preset, wait_until
+from tests.command_line import wait_until
+from tests.lab.toy import Toy, ToyConfig, config, lab, launch, preset
+from tests.same_run import assert_same_bits, assert_same_run, final_state
 
 
 def train(path: Path, settings: ToyConfig, experiment: Toy | None = None) -> tuple[loop.Outcome, str]:
@@ -28,43 +30,6 @@ def train(path: Path, settings: ToyConfig, experiment: Toy | None = None) -> tup
     with RunDir.open(path) if exists else RunDir.create(path.parent, path.name, dump(settings)) as run_dir:
         outcome = loop.run(experiment or Toy(settings), settings, run_dir, console=Console(file=output, width=300))
     return outcome, output.getvalue()
-
-
-def final_state(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The newest checkpoint without what is measured rather than computed."""
-    path = checkpoint.latest_valid(run / "checkpoints", pytest.fail)
-    assert path is not None
-    state, _ = checkpoint.load(path)
-    del state["loop"]["seconds"]
-    return state, {"iteration": int(path.name)}
-
-
-def computed_metrics(run: Path) -> list[tuple[int, dict[str, int], dict[str, float]]]:
-    entries = metrics.read(run / "metrics.jsonl")
-    kept = [(e.iteration, e.counters, {k: v for k, v in e.metrics.items() if k.startswith("toy/")}) for e in entries]
-    return [entry for entry in kept if entry[2]]
-
-
-def assert_same_bits(one: Any, other: Any, path: str = "") -> None:
-    assert type(one) is type(other), path
-    if isinstance(one, Mapping):
-        assert list(one) == list(other), path
-        for key in one:
-            assert_same_bits(one[key], other[key], f"{path}/{key}")
-    elif isinstance(one, list):
-        assert len(one) == len(other), path
-        for index, (first, second) in enumerate(zip(one, other, strict=True)):
-            assert_same_bits(first, second, f"{path}/{index}")
-    elif isinstance(one, torch.Tensor):
-        assert one.dtype == other.dtype and one.shape == other.shape, path
-        assert one.numpy().tobytes() == other.numpy().tobytes(), path
-    else:
-        assert repr(one) == repr(other), path
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    assert_same_bits(final_state(one), final_state(other))
-    assert computed_metrics(one) == computed_metrics(other)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +72,7 @@ def test_a_damaged_newest_checkpoint_falls_back_and_arrives_at_the_same_place(
     assert "continuing from iteration 15" in output
     straight = tmp_path / "straight"
     train(straight, config(budget=168))
-    assert_same_bits(final_state(straight), final_state(run))
+    assert_same_run(straight, run)
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_never_begins_again(uninterrupted: Path, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from lab import checkpoint, metrics
-from tests.lab.test_loop import assert_same_run, train
-from tests.lab.toy import config, lab, launch, preset, wait_until
+from tests.command_line import wait_until
+from tests.lab.test_loop import train
+from tests.lab.toy import config, lab, launch, preset
+from tests.same_run import assert_same_run
 
 
 def start(folder: Path, **changes: object) -> tuple[subprocess.Popen[str], Path]:

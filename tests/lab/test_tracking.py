@@ -11,8 +11,9 @@ import pytest
 
 from lab import checkpoint, metrics, tracking
 from lab.run_dir import RunDir
-from tests.lab.test_loop import assert_same_run, train
+from tests.lab.test_loop import train
 from tests.lab.toy import config
+from tests.same_run import assert_same_run
 
 ROOT = Path(__file__).parents[2]
 OFFLINE = {"wandb": "offline", "project": "rivals"}
