@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from agents.games.game import Game, concatenate, select
+from agents.player import Decider, moved
 from agents.position_file import CPU, Positions
 from lab.errors import UserError
 
@@ -59,12 +60,23 @@ def solve(game: Game, device: torch.device = CPU, limit: int = 2_000_000) -> Sol
         levels.append(successors)
         total += len(game.done(successors))
         if total > limit:
-            raise UserError(
-                f"{game.name} {game.options} has more than {limit:,} positions; too many to solve"
-            )
+            raise UserError(f"{game.name} {game.options} has more than {limit:,} positions; too many to solve")
     states, children = concatenate(levels), torch.cat(all_children)
     sizes = [len(c) for c in all_children]
     return Solution(game, states, sizes, children, _score(game, states, children, sizes))
+
+
+def every_line(agent: Decider, solution: Solution, simulations: int, chunk: int = 512) -> list[Lines]:
+    """The agent moving first, and moving second, against every sequence of replies.
+
+    It decides once in each position, `chunk` boards at once.
+    """
+    running = (~solution.game.done(solution.states)).nonzero()[:, 0]
+    action = torch.zeros(len(solution.score), dtype=torch.int64, device=running.device)
+    for rows in running.split(chunk):
+        states = moved(select(solution.states, rows), agent.device)
+        action[rows] = agent.decide(states, simulations).action.to(running.device)
+    return [lines_against_everything(solution, action, side) for side in (0, 1)]
 
 
 def lines_against_everything(solution: Solution, action: Tensor, side: int) -> Lines:

@@ -37,6 +37,11 @@ class Decider(Protocol):
     @property
     def evaluate(self) -> Evaluate: ...
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes, and where `decide` and `evaluate` expect their boards."""
+        ...
+
     def decide(self, state: Any, simulations: int) -> SearchResult:
         """Noise-free decisions for B boards; with 0 simulations the network's own, and `q` says nothing."""
         ...
@@ -66,7 +71,12 @@ class AgentPlayer:
         return f"{self.agent.name}@{self.simulations}"
 
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
-        return self.agent.decide(state, self.simulations).action
+        return self.agent.decide(moved(state, self.agent.device), self.simulations).action.to(game_ids.device)
+
+
+def moved(state: Any, device: torch.device) -> Any:
+    """A state (or any NamedTuple of tensors) on `device`."""
+    return type(state)(*(field.to(device) for field in state))
 
 
 def random_actions(legal: Tensor, seed: int, *counters: Tensor | int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.games.game import Game, select
-from agents.player import Decider
+from agents.player import Decider, moved
 from agents.position_file import CPU, Positions, read
 
 __all__ = ["Calibration", "Moves", "Positions", "Report", "Share", "grade", "read", "shipped", "stage_names"]
@@ -110,13 +110,14 @@ def grade(
     chunk: int = 512,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Report:
-    """Lets the agent decide in every position, `chunk` boards at once, on the device that holds them.
+    """Lets the agent decide in every position, `chunk` boards at once.
 
     `progress` is told how many positions each chunk has finished.
     """
     searched, alone, values = [], [], []
-    for index in torch.arange(len(positions), device=positions.scores.device).split(chunk):
-        states = select(positions.states, index)
+    device = positions.scores.device
+    for index in torch.arange(len(positions), device=device).split(chunk):
+        states = moved(select(positions.states, index), agent.device)
         searched.append(agent.decide(states, simulations).action)
         alone.append(agent.decide(states, 0).action if simulations else searched[-1])
         values.append(agent.evaluate(positions.game.observe(states))[1])
@@ -124,9 +125,9 @@ def grade(
     return Report(
         positions=len(positions),
         simulations=simulations,
-        searched=grade_moves(positions, torch.cat(searched)),
-        network_alone=grade_moves(positions, torch.cat(alone)),
-        calibration=calibrate(torch.cat(values).float(), positions.scores.amax(1).sign()),
+        searched=grade_moves(positions, torch.cat(searched).to(device)),
+        network_alone=grade_moves(positions, torch.cat(alone).to(device)),
+        calibration=calibrate(torch.cat(values).to(device), positions.scores.amax(1).sign()),
     )
 
 

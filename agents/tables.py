@@ -17,7 +17,7 @@ def report_tables(report: Report) -> RenderableType:
     by_stage = _moves_table(report, "plies", lambda share: share.by_stage)
     sets = report.searched.best_class.by_set
     tables = [by_stage, *([_moves_table(report, "set", lambda share: share.by_set)] if sets else [])]
-    return Group(*tables, _calibration_table(report.calibration))
+    return Group(*tables, _calibration(report.calibration))
 
 
 def lines_table(lines: Sequence[Lines]) -> Table:
@@ -54,8 +54,8 @@ def interval_text(rating: Rating) -> str:
 
 
 def _moves_table(report: Report, kind: str, split: Callable[[Share], dict[str, float | None]]) -> Table:
-    table = _table(kind, "class", "failable", "score", "failable", "class", "failable", "score", "failable")
-    table.caption = f"left with {report.simulations} simulations, right the network alone"
+    heads = [f"{who}class" for who in (f"{report.simulations} simulations:\n", "the network alone:\n")]
+    table = _table(f"\n{kind}", *(head for first in heads for head in (first, "\nfailable", "\nscore", "\nfailable")))
     for row in ["all", *split(report.searched.best_class)]:
         cells = [
             percent(share.overall if row == "all" else split(share)[row])
@@ -66,15 +66,15 @@ def _moves_table(report: Report, kind: str, split: Callable[[Share], dict[str, f
     return table
 
 
-def _calibration_table(calibration: Calibration) -> Table:
+def _calibration(calibration: Calibration) -> RenderableType:
     table = _table("predicted value", "positions", "mean predicted", "mean exact")
     means = ", ".join(f"{name} {_signed(mean)}" for name, mean in calibration.mean_value.items())
-    table.caption = f"calibration error {calibration.expected_error:.3f}, Brier {calibration.brier:.3f}; mean {means}"
+    summary = f"calibration error {calibration.expected_error:.3f}, Brier {calibration.brier:.3f}; mean {means}"
     for one in calibration.bins:
         if one.positions:
             inside = f"{one.low:+.1f} to {one.high:+.1f}"
             table.add_row(inside, str(one.positions), _signed(one.predicted), _signed(one.exact))
-    return table
+    return Group(table, summary)
 
 
 def _pairing_cells(pairing: Pairing) -> list[str]:
@@ -96,7 +96,7 @@ def _signed(value: float | None) -> str:
 
 
 def _table(first: str, *columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(first)
     for column in columns:
         table.add_column(column, justify="right")

@@ -7,7 +7,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -17,7 +16,7 @@ from agents.alphazero.agent import Agent, load_agent
 from agents.arena import Pairing, Result, round_robin
 from agents.elo import Rating
 from agents.games import Game
-from agents.minimax import Lines, Solution, lines_against_everything, solve
+from agents.minimax import Lines, Solution, every_line, solve
 from agents.player import AgentPlayer, Player, RandomPlayer
 from agents.positions import Positions, grade, read, shipped
 from agents.rollout import RolloutPlayer
@@ -159,31 +158,21 @@ def opponents(text: str, game: Game, seed: int) -> list[Player]:
     return players
 
 
-def every_line(agent: Agent, solution: Solution, simulations: int) -> list[Lines]:
-    """The agent as first and second against every sequence of replies; it decides once in each position."""
-    states = solution.states
-    running = (~solution.game.done(states)).nonzero()[:, 0]
-    action = torch.zeros(len(solution.score), dtype=torch.int64, device=running.device)
-    for rows in running.split(512):
-        action[rows] = agent.decide(type(states)(*(f[rows] for f in states)), simulations).action
-    return [lines_against_everything(solution, action, side) for side in (0, 1)]
-
-
 def _positions(agent: Agent, file: Path | None, exclude_shipped: bool) -> tuple[Positions, Solution | None]:
     """What to grade on, and the solution of a game small enough to have one."""
     game = agent.game
     has_shipped = game.name == "connect_four" and game.options == {"rows": 6, "columns": 7, "length": 4}
     if file is not None:
-        positions = read(file, game, agent.device)
+        positions = read(file, game)
         if exclude_shipped and has_shipped:
-            positions = positions.without(shipped(game, agent.device))
+            positions = positions.without(shipped(game))
             if not len(positions):
                 raise UserError(f"{file}: all its positions are shipped ones; omit --exclude-shipped")
         return positions, None
     if has_shipped:
-        return shipped(game, agent.device), None
+        return shipped(game), None
     try:
-        solution = solve(game, agent.device, _SOLVABLE)
+        solution = solve(game, limit=_SOLVABLE)
     except UserError as error:
         raise UserError(f"{error}; give --positions FILE") from error
     return solution.positions(), solution

@@ -16,6 +16,7 @@ from agents.games.line_game import LineGame
 from agents.play import Sitting, play
 from agents.search.result import SearchResult
 
+CPU = torch.device("cpu")
 FOUR = make("connect_four")
 THREE = make("tic_tac_toe")
 
@@ -26,6 +27,7 @@ class First:
 
     game: Any = FOUR
     name: str = "first"
+    device: torch.device = CPU
 
     def evaluate(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
@@ -182,7 +184,7 @@ def test_colour_adds_nothing_but_colour() -> None:
 
 
 def test_the_board_with_discs() -> None:
-    state = FOUR.initial(1, torch.device("cpu"))
+    state = FOUR.initial(1, CPU)
     after = FOUR.step(state, torch.tensor([2]))
     assert isinstance(FOUR, LineGame)
     lines = board(FOUR, after, state, unicode=True).plain.splitlines()

@@ -15,6 +15,7 @@ from agents.positions import calibrate, grade, grade_moves, shipped
 from agents.search.result import SearchResult
 from lab.errors import UserError
 
+CPU = torch.device("cpu")
 HEADER = "moves,c1,c2,c3,c4,c5,c6,c7\n"
 GAME = make("connect_four")
 
@@ -101,9 +102,7 @@ def test_missing_unreadable_and_foreign_files_are_refused(tmp_path: Path) -> Non
 
 
 def test_a_run_of_another_game_is_told_so(tmp_path: Path) -> None:
-    assert "the run plays tic_tac_toe" in complaint(
-        tmp_path, HEADER + "44,0,0,0,0,0,0,0\n", make("tic_tac_toe")
-    )
+    assert "the run plays tic_tac_toe" in complaint(tmp_path, HEADER + "44,0,0,0,0,0,0,0\n", make("tic_tac_toe"))
 
 
 def test_the_shipped_positions_are_500_that_matter() -> None:
@@ -111,9 +110,7 @@ def test_the_shipped_positions_are_500_that_matter() -> None:
     assert len(positions) == 500
     assert not GAME.done(positions.states).any()
     # Whoever can win at once has a larger score there than anywhere it does not.
-    wins = torch.stack(
-        [GAME.reward(GAME.step(positions.states, torch.full((500,), a))).amax(1) for a in range(7)], 1
-    )
+    wins = torch.stack([GAME.reward(GAME.step(positions.states, torch.full((500,), a))).amax(1) for a in range(7)], 1)
     wins = (wins > 0) & GAME.legal(positions.states)
     best = positions.scores.amax(1, keepdim=True)
     assert wins.any()
@@ -164,6 +161,7 @@ class Rule:
 
     name: str = "rule"
     game: Game = GAME
+    device: torch.device = CPU
 
     def evaluate(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros(len(observation), 7), torch.full((len(observation),), 0.3)
