@@ -61,6 +61,12 @@ class Learner:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
+        # Fused steps walk through memory in order, so moments must lie in memory as their parameters do; a checkpoint
+        # keeps the numbers and not the layout.
+        for parameter, moments in self._optimizer.state.items():
+            for name, moment in moments.items():
+                if moment.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter).copy_(moment)
         self.steps = state["steps"]
 
     def _batch(self, positions: Samples) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -122,10 +122,11 @@ class SelfPlay:
         records = self._records
         if self.config.resign_below is None:
             return torch.zeros_like(value, dtype=torch.bool)
-        lost = (value < self.config.resign_below) & (records.resigner < 0)
-        records.resigner = torch.where(lost, player.to(torch.int8), records.resigner)
         audited = rng.uniform(self.seed, int(rng.Stream.RESIGNATION_AUDIT), self._ids) < self.config.resign_audit
-        return lost & ~audited & ~self.game.done(self._state)
+        # Elsewhere a move that ends the game leaves nothing to resign, and its mover never loses by it.
+        lost = (value < self.config.resign_below) & (audited | ~self.game.done(self._state)) & (records.resigner < 0)
+        records.resigner = torch.where(lost, player.to(torch.int8), records.resigner)
+        return lost & ~audited
 
     def _collect(self, ended: Tensor, resigned: Tensor) -> FinishedGames:
         records = self._records
@@ -163,7 +164,7 @@ class SelfPlay:
 
 def root_temperature(config: TemperatureConfig, plies: Tensor) -> Tensor:
     """float32 [B] for plies int64 [B]: linear from start to end over `decay_plies`, then constant."""
-    share = (plies / max(config.decay_plies, 1)).clamp(max=1.0)
+    share = (plies / config.decay_plies).clamp(max=1.0) if config.decay_plies else torch.ones_like(plies)
     return config.start + (config.end - config.start) * share
 
 
