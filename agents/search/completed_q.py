@@ -13,7 +13,7 @@ def completed_q(stats: NodeStats) -> Tensor:
     """
     visited = stats.visits > 0
     q = stats.value_sum / stats.visits.clamp_min(1.0)
-    prior = torch.softmax(stats.logits, -1).clamp_min(torch.finfo(torch.float32).tiny) * visited
+    prior = stats.prior.clamp_min(torch.finfo(torch.float32).tiny) * visited
     weighted = (prior * q).sum(-1) / prior.sum(-1).clamp_min(torch.finfo(torch.float32).tiny)
     visits = stats.visits.sum(-1)
     mixed = (stats.value + visits * weighted) / (visits + 1.0)
@@ -25,3 +25,15 @@ def transform(q: Tensor, visits: Tensor, value_scale: float, visit_offset: float
     low, high = torch.aminmax(q, dim=-1, keepdim=True)
     scaled = (q - low) / (high - low).clamp_min(1e-8)
     return (visit_offset + visits.amax(-1, keepdim=True)) * value_scale * scaled
+
+
+def improved_policy(stats: NodeStats, sigma: Tensor, most: float) -> Tensor:
+    """softmax(logits + sigma) [R, K], the policy that improves on the prior (equation 11).
+
+    sigma: [R, K] from `transform`, at most `most`. While its exponential is a float32, the prior, already normalised,
+    saves the softmax, which over rows this short costs more than the rest of a choice.
+    """
+    if most > 80.0:
+        return torch.softmax(stats.logits + sigma, -1)
+    weight = stats.prior * torch.exp(sigma)
+    return weight / weight.sum(-1, keepdim=True)

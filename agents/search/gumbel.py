@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.search.completed_q import completed_q, transform
+from agents.search.completed_q import completed_q, improved_policy, transform
 from agents.search.result import SearchResult
 from agents.search.sequential_halving import schedule_table
 from agents.search.tree import Dynamics, NodeStats, grow
@@ -69,15 +69,19 @@ class GumbelSearch:
         stats = tree.root_stats()
         action = self._best_considered(stats, stats.visits.amax(-1), root_gumbel, legal)
         q = completed_q(stats)
-        policy = torch.softmax(logits + self._sigma(q, stats), -1)
+        policy = improved_policy(stats, self._sigma(q, stats), self._most_sigma)
         return SearchResult(action, policy, (policy * q).sum(-1), stats.visits, q)
+
+    @property
+    def _most_sigma(self) -> float:
+        return (self.visit_offset + self.simulations) * self.value_scale
 
     def _sigma(self, q: Tensor, stats: NodeStats) -> Tensor:
         return transform(q, stats.visits, self.value_scale, self.visit_offset)
 
     def _interior_choice(self, stats: NodeStats) -> Tensor:
         """The action whose share of visits lags most behind the improved policy (section 5)."""
-        improved = torch.softmax(stats.logits + self._sigma(completed_q(stats), stats), -1)
+        improved = improved_policy(stats, self._sigma(completed_q(stats), stats), self._most_sigma)
         return (improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))).argmax(-1)
 
     def _best_considered(self, stats: NodeStats, visits: Tensor, gumbel: Tensor, legal: Tensor) -> Tensor:

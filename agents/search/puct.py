@@ -81,7 +81,6 @@ class PuctSearch:
 
     def _choice(self, stats: NodeStats) -> Tensor:
         total = stats.visits.sum(-1, keepdim=True)
-        prior = torch.softmax(stats.logits, -1)
         visited = stats.visits > 0
         mean = (stats.value[:, None] + stats.value_sum.sum(-1, keepdim=True)) / (1.0 + total)
         q = torch.where(
@@ -89,7 +88,7 @@ class PuctSearch:
         )
         c = self.c_init + torch.log((1.0 + total + self.c_base) / self.c_base)
         # At a node without visits the root of 0 would leave the prior out; 1 makes it decide.
-        urgency = c * prior * torch.sqrt(total.clamp_min(1.0)) / (1.0 + stats.visits)
+        urgency = c * stats.prior * torch.sqrt(total.clamp_min(1.0)) / (1.0 + stats.visits)
         return torch.where(stats.logits > ILLEGAL, q + urgency, -torch.inf).argmax(-1)
 
     def _move(

@@ -23,12 +23,14 @@ class NodeStats(NamedTuple):
     """What choices are made from, for R nodes.
 
     visits and value_sum: float32 [R, K], simulations through each action and the sum of their returns for the mover.
-    logits: float32 [R, K], the prior (illegal actions at the smallest float). value: float32 [R], the raw estimate.
+    logits: float32 [R, K], the prior (illegal actions at the smallest float), and prior: its softmax. value: float32 [R],
+    the raw estimate.
     """
 
     visits: Tensor
     value_sum: Tensor
     logits: Tensor
+    prior: Tensor
     value: Tensor
 
 
@@ -62,6 +64,7 @@ class Tree:
     actions: int
     states: Any  # fields [M * B, ...]
     logits: Tensor  # [M * B, K]
+    prior: Tensor  # [M * B, K], softmax of the logits: once a node instead of at every choice
     value: Tensor  # [M * B]
     choice: Tensor  # [M * B], the edge an interior node would follow
     visits: Tensor  # [M * B * K], as are the rest
@@ -84,6 +87,7 @@ class Tree:
             actions=actions,
             states=type(root_states)(*(f.new_zeros((nodes, *f.shape[1:])) for f in root_states)),
             logits=logits.new_zeros((nodes, actions)),
+            prior=logits.new_zeros((nodes, actions)),
             value=logits.new_zeros(nodes),
             choice=torch.zeros(nodes, dtype=torch.int64, device=logits.device),
             visits=edges(0.0),
@@ -101,6 +105,7 @@ class Tree:
             self.visits[: end * self.actions].view(rows),
             self.value_sum[: end * self.actions].view(rows),
             self.logits[:end],
+            self.prior[:end],
             self.value[:end],
         )
 
@@ -110,6 +115,7 @@ class Tree:
             self.visits.view(-1, self.actions).index_select(0, nodes),
             self.value_sum.view(-1, self.actions).index_select(0, nodes),
             self.logits.index_select(0, nodes),
+            self.prior.index_select(0, nodes),
             self.value.index_select(0, nodes),
         )
 
@@ -119,6 +125,7 @@ class Tree:
         for stored, new in zip(self.states, states, strict=True):
             stored[block] = new
         self.logits[block] = logits
+        self.prior[block] = torch.softmax(logits, -1)
         self.value[block] = value
 
 
