@@ -89,7 +89,7 @@ def save(
         manifest = Manifest(iteration, dict(counters), extra_meta or {}, files, versions())
         with _hashed(temporary / MANIFEST, {}) as file:
             file.write(json.dumps(asdict(manifest), indent=1).encode())
-        _sync_directory(temporary)
+        disk.sync_directory(temporary)
         _put_in_place(temporary, final)
         return final
     except OSError as error:
@@ -211,7 +211,7 @@ def mark_best(checkpoint: Path) -> Path:
                 os.link(file, temporary / file.name)
             except OSError:
                 shutil.copy2(file, temporary / file.name)
-        _sync_directory(temporary)
+        disk.sync_directory(temporary)
         _put_in_place(temporary, final)
         return final
     except OSError as error:
@@ -299,13 +299,5 @@ def _put_in_place(temporary: Path, final: Path) -> None:
         shutil.rmtree(replaced, ignore_errors=True)
         final.rename(replaced)
     temporary.rename(final)
-    _sync_directory(final.parent)
+    disk.sync_directory(final.parent)
     shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

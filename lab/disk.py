@@ -1,6 +1,7 @@
-"""What to tell somebody whose disk cannot be written to."""
+"""Writing that lasts, and what to tell somebody whose disk cannot be written to."""
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -17,3 +18,12 @@ def explain(error: OSError, path: Path) -> str:
     existing = next(parent for parent in [path, *path.parents] if parent.exists())
     free_mib = shutil.disk_usage(existing).free / 2**20
     return f"cannot write {path}: {error.strerror} ({free_mib:.0f} MiB free): make room, then `lab resume`"
+
+
+def sync_directory(path: Path) -> None:
+    """Return once the names in a directory are on the disk; until then a crash can undo a rename."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -30,7 +30,7 @@ class AlphaZero:
     def __init__(self, config: AlphaZeroConfig, directory: Path, device: Device) -> None:
         self.config, self._device = config, device
         game = config.game.make()
-        self.replay = Replay(game, config.replay, directory / "replay")
+        self.replay = Replay(game, config.replay, directory / "replay", config.checkpoint.keep)
         self.learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
         self.actors: Actors = LocalActors(game, config, self.learner.average.module, device.device)
         self._grader = Grader(game, config.grading, config.seed)

@@ -16,11 +16,8 @@ from torch import Tensor
 from agents.alphazero.config import ReplayConfig
 from agents.alphazero.records import Samples, packed_size
 from agents.games.game import Game
-from lab import rng
+from lab import disk, rng
 from lab.checkpoint import CheckpointError
-
-# Segments stay on disk for as many saves after they left the window, so that an older checkpoint finds its own.
-_SAVES_KEPT = 8
 
 
 class Replay:
@@ -28,9 +25,10 @@ class Replay:
 
     Memory is a ring of `capacity` rows. `state_dict` writes what is new since the last one as one file
     `segment-<first>-<end>.safetensors` in `directory`, and names all files that the window needs with their hashes.
+    The last `saves_kept` states find all of theirs.
     """
 
-    def __init__(self, game: Game, config: ReplayConfig, directory: Path) -> None:
+    def __init__(self, game: Game, config: ReplayConfig, directory: Path, saves_kept: int) -> None:
         channels, height, width = game.observation_shape
         rows = config.capacity
         self.config, self.directory = config, directory
@@ -43,7 +41,8 @@ class Replay:
             version=torch.zeros(rows, dtype=torch.int32),
         )
         self._segments: list[dict[str, Any]] = []
-        self._window_starts: deque[int] = deque(maxlen=_SAVES_KEPT)
+        # One more: the state may have been taken for a checkpoint whose writing then fails.
+        self._window_starts: deque[int] = deque(maxlen=saves_kept + 1)
 
     @property
     def window(self) -> int:
@@ -52,10 +51,11 @@ class Replay:
 
     def extend(self, positions: Samples) -> None:
         """Adds N positions; the oldest make room."""
-        rows = torch.arange(self.total, self.total + len(positions)) % self.config.capacity
-        for ring, new in zip(self._ring, positions, strict=True):
-            ring[rows] = new
         self.total += len(positions)
+        kept = min(len(positions), self.config.capacity)
+        rows = torch.arange(self.total - kept, self.total) % self.config.capacity
+        for ring, new in zip(self._ring, positions, strict=True):
+            ring[rows] = new[len(new) - kept :]
 
     def sample(self, batch: int, seed: int, step: int) -> Samples:
         """`batch` positions drawn uniformly from the window, with replacement: a function of seed and step."""
@@ -63,22 +63,26 @@ class Replay:
         return self._rows(self.total - 1 - draws)
 
     def state_dict(self) -> dict[str, Any]:
-        """Writes the new positions to disk and returns what names them."""
+        """Writes the new positions to disk and returns what names them. Raises CheckpointError when it cannot."""
         self._write_new()
-        self._window_starts.append(self.total - self.window)
+        start = self.total - self.window
+        self._window_starts.append(start)
         self._prune(min(self._window_starts))
+        # Those that only earlier states need are named apart: they will be gone before this state is.
         return {
             "total": self.total,
-            "segments": [dict(s) for s in self._segments],
+            "segments": [dict(s) for s in self._segments if s["end"] > start],
+            "retired": [dict(s) for s in self._segments if s["end"] <= start],
             "window_starts": list(self._window_starts),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Reads the segments back. Raises CheckpointError for one that is missing or damaged."""
-        self._segments = [dict(s) for s in state["segments"]]
-        self._window_starts = deque(state["window_starts"], maxlen=_SAVES_KEPT)
-        self.total = self._segments[0]["first"] if self._segments else 0
-        for segment in self._segments:
+        needed = state["segments"]
+        self._segments = [dict(s) for s in (*state["retired"], *needed)]
+        self._window_starts = deque(state["window_starts"], maxlen=self._window_starts.maxlen)
+        self.total = needed[0]["first"] if needed else 0
+        for segment in needed:
             self.extend(self._read(segment))
         if self.total != state["total"]:
             raise CheckpointError(f"replay in {str(self.directory)!r} ends at {self.total}, not {state['total']}")
@@ -94,8 +98,11 @@ class Replay:
             return
         data = save_tensors(self._rows(torch.arange(first, self.total))._asdict())
         name = f"segment-{first:010d}-{self.total:010d}.safetensors"
-        self.directory.mkdir(parents=True, exist_ok=True)
-        _write_durably(self.directory / name, data)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            _write_durably(self.directory / name, data)
+        except OSError as error:
+            raise CheckpointError(disk.explain(error, self.directory / name)) from error
         digest = hashlib.sha256(data).hexdigest()
         self._segments.append({"name": name, "first": first, "end": self.total, "sha256": digest})
 
@@ -108,7 +115,7 @@ class Replay:
         try:
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != segment["sha256"]:
-                raise CheckpointError(f"replay segment {str(path)!r} is damaged (its hash differs); resume an older run or start anew")
+                raise CheckpointError(f"replay segment {str(path)!r} is damaged (its SHA-256 differs)")
             return Samples(**load_tensors(data))
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"cannot read replay segment {str(path)!r}: {error}") from None
@@ -120,7 +127,8 @@ def window_size(config: ReplayConfig, total: int) -> int:
     if total <= start:
         return total
     grown = ((total / start) ** config.window_exponent - 1) / config.window_exponent
-    return int(start * (1 + config.window_scale * grown))
+    # Rounding must not make the window jump by two: pruning relies on a start that never moves back.
+    return int(start * (1 + config.window_scale * grown) + 1e-6)
 
 
 def _write_durably(path: Path, data: bytes) -> None:
@@ -131,6 +139,7 @@ def _write_durably(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+        disk.sync_directory(path.parent)
     except OSError:
         beside.unlink(missing_ok=True)
         raise

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
 
 from agents.alphazero.config import TemperatureConfig
 from agents.alphazero.records import FinishedGames, Samples, concatenate, unpack_bits
@@ -14,7 +13,7 @@ from agents.alphazero.selfplay import random_opening, root_temperature
 from agents.games import make, select
 from agents.search import GumbelSearch, PuctSearch
 from lab import checkpoint
-from tests.agents.small_alphazero import CPU, play_games, selfplay
+from tests.agents.small_alphazero import play_games, selfplay
 from tests.same_run import assert_same_bits
 
 QUICK = GumbelSearch(2, considered=2)
@@ -107,7 +106,7 @@ def test_policies_are_distributions_over_legal_actions(game: Any, search: Gumbel
 
 def test_every_position_knows_the_version_that_searched_it() -> None:
     player = selfplay(TIC_TAC_TOE, boards=4)
-    batches = [games for version in range(100, 120) if (games := player.move(version)) is not None]
+    batches = [ended for version in range(100, 120) if (ended := player.move(version)) is not None]
     games = split(TIC_TAC_TOE, batches)
     for played in games.values():
         first = int(played.positions.version[0])
