@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from agents.search import GumbelSearch, SearchResult
 from agents.search.completed_q import completed_q, transform
-from agents.search.tree import NodeStats
+from agents.search.tree import NodeStats, Tree
 from tests.agents.reference_search import gumbel_search, improved_policy
 from tests.agents.table_dynamics import ILLEGAL, Tables, TableState, random_tables, tables
 
@@ -40,28 +41,28 @@ def bandit(values: list[float], logits: list[float] | None = None, root_value: f
     )
 
 
+def root_stats(visits: list[float], value_sum: list[float], logits: Tensor, value: float) -> NodeStats:
+    """Statistics of one root that has seen this."""
+    state = TableState(torch.zeros(1, dtype=torch.int64))
+    tree = Tree.allocate(state, logits[None], simulations=0)
+    tree.write_block(0, state, logits[None], torch.tensor([value]))
+    tree.visits[:] = torch.tensor(visits)
+    tree.value_sum[:] = torch.tensor(value_sum)
+    return tree.root_stats()
+
+
 def test_mixed_value_completes_actions_without_visits() -> None:
     # Prior 1/2, 1/4, 1/4. Visited: the first twice with mean 0.5, the second once with mean -0.5. Weighted by
     # their prior that is (1/2 * 0.5 - 1/4 * 0.5) / (3/4) = 1/6; with the raw value 1, (1 + 3 * 1/6) / 4 =
     # 0.375.
-    stats = NodeStats(
-        visits=torch.tensor([[2.0, 1.0, 0.0]]),
-        value_sum=torch.tensor([[1.0, -0.5, 0.0]]),
-        logits=torch.log(torch.tensor([[0.5, 0.25, 0.25]])),
-        prior=torch.tensor([[0.5, 0.25, 0.25]]),
-        value=torch.tensor([1.0]),
+    stats = root_stats(
+        visits=[2.0, 1.0, 0.0], value_sum=[1.0, -0.5, 0.0], logits=torch.log(torch.tensor([0.5, 0.25, 0.25])), value=1.0
     )
     assert torch.allclose(completed_q(stats), torch.tensor([[0.5, -0.5, 0.375]]))
 
 
 def test_visited_actions_of_vanishing_prior_are_averaged_all_the_same() -> None:
-    stats = NodeStats(
-        visits=torch.tensor([[1.0, 0.0]]),
-        value_sum=torch.tensor([[0.5, 0.0]]),
-        logits=torch.tensor([[-500.0, 0.0]]),
-        prior=torch.tensor([[0.0, 1.0]]),
-        value=torch.tensor([0.0]),
-    )
+    stats = root_stats(visits=[1.0, 0.0], value_sum=[0.5, 0.0], logits=torch.tensor([-500.0, 0.0]), value=0.0)
     assert torch.allclose(completed_q(stats), torch.tensor([[0.5, 0.25]]))
 
 

@@ -101,6 +101,25 @@ def test_a_win_at_once_takes_nearly_all_of_the_policy_whatever_the_noise(
     assert (result.value > 0.5).all()
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_moves_that_end_the_game_are_not_evaluated(cached: bool) -> None:
+    game = make("connect_four")
+    rows = 0
+
+    def evaluate(observation: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal rows
+        rows += len(observation)
+        return observation.new_zeros(len(observation), 7), observation.new_zeros(len(observation))
+
+    state = play(game, [[0, 1, 0, 1, 0, 1], [0, 1, 0, 1, 2, 1], [0, 1, 0, 1, 0, 1]])
+    dynamics = GameDynamics(game, evaluate, EvaluationCache(64, 7, CPU) if cached else None)
+    leaf = dynamics(state, torch.tensor([0, 0, 4]), torch.ones(3, dtype=torch.bool))
+    assert leaf.ended.tolist() == [True, False, False]
+    assert leaf.reward.tolist() == [1.0, 0.0, 0.0]
+    assert leaf.discount.tolist() == [0.0, -1.0, -1.0]
+    assert rows == 2
+
+
 Board = tuple[int, ...]
 LINES = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
 
@@ -132,20 +151,45 @@ def reachable() -> dict[Board, list[int]]:
     return found
 
 
-@pytest.mark.parametrize("search", both(256), ids=name_of)
-def test_tic_tac_toe_is_played_perfectly(search: GumbelSearch | PuctSearch) -> None:
-    positions = reachable()
-    assert len(positions) == 4520
-    sample = list(positions.items())[::18]
+def blunders(search: GumbelSearch | PuctSearch, positions: Sequence[tuple[Board, list[int]]]) -> list[Board]:
+    """Positions in which the action chosen gives minimax value away."""
     game = make("tic_tac_toe")
-    state = play(game, [line for _, line in sample])
+    state = play(game, [line for _, line in positions])
     actions = think(game, search, state, cached=True).action.tolist()
-    wrong = [
+    return [
         board
-        for (board, _), action in zip(sample, actions, strict=True)
+        for (board, _), action in zip(positions, actions, strict=True)
         if -minimax(moved(board, action)) != minimax(board)
     ]
-    assert not wrong
+
+
+def positions_after(fewest: int, most: int) -> list[tuple[Board, list[int]]]:
+    """Reachable positions with this many stones."""
+    return [item for item in reachable().items() if fewest <= len(item[1]) <= most]
+
+
+def test_all_positions_of_tic_tac_toe_are_found() -> None:
+    # 5478 positions can be reached; 942 are won and 16 are drawn.
+    assert len(reachable()) == 5478 - 942 - 16
+
+
+@pytest.mark.parametrize("search", both(256), ids=name_of)
+def test_tic_tac_toe_is_played_perfectly(search: GumbelSearch | PuctSearch) -> None:
+    assert not blunders(search, positions_after(4, 8)[::20])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("search", both(400), ids=name_of)
+def test_tic_tac_toe_is_played_perfectly_from_every_position_of_four_stones_on(
+    search: GumbelSearch | PuctSearch,
+) -> None:
+    assert not blunders(search, positions_after(4, 8))
+
+
+@pytest.mark.slow
+def test_the_opening_of_tic_tac_toe_is_played_perfectly_with_enough_simulations() -> None:
+    # PUCT alone: sequential halving drops what looks worse at first, and some of these refutations are deep.
+    assert not blunders(PuctSearch(1600), positions_after(0, 3))
 
 
 @pytest.mark.parametrize("search", [GumbelSearch(6, static=True), PuctSearch(6, static=True)], ids=name_of)
