@@ -2,7 +2,16 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from agents import games
 from agents.games import Game
@@ -14,7 +23,7 @@ class GameConfig(Config):
     """A game's name and options (rows, columns, length ...)."""
 
     name: str
-    options: dict[str, PositiveInt] = {}
+    options: dict[str, PositiveInt] = Field(default_factory=dict)
 
     def make(self) -> Game:
         return games.make(self.name, **self.options)
@@ -99,9 +108,14 @@ class ReplayConfig(Config):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.window_start > self.capacity:
-            raise ValueError(f"window_start {self.window_start} exceeds capacity {self.capacity}; lower one or raise the other")
+            raise ValueError(
+                f"window_start {self.window_start} exceeds capacity {self.capacity}; lower one or raise the other"
+            )
         if self.min_positions > self.window_start:
-            raise ValueError(f"min_positions {self.min_positions} exceeds window_start {self.window_start}; learning would never start")
+            raise ValueError(
+                f"min_positions {self.min_positions} exceeds window_start {self.window_start}; "
+                "learning would never start"
+            )
         return self
 
 
@@ -158,10 +172,15 @@ class AlphaZeroConfig(ExperimentConfig):
     @model_validator(mode="before")
     @classmethod
     def _decay_over_the_first_budget(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("learner", {}), dict):
-            learner = data.get("learner", {})
-            if learner.get("decay_positions") is None and isinstance(data.get("budget"), int):
-                return {**data, "learner": {**learner, "decay_positions": data["budget"]}}
+        if not isinstance(data, dict) or not isinstance(data.get("learner", {}), dict):
+            return data
+        learner = data.get("learner", {})
+        try:
+            budget = TypeAdapter(PositiveInt).validate_python(data.get("budget"))
+        except ValidationError:
+            return data  # said of the budget itself
+        if learner.get("decay_positions") is None:
+            return {**data, "learner": {**learner, "decay_positions": budget}}
         return data
 
     @model_validator(mode="after")
