@@ -45,7 +45,7 @@ class LocalActors:
     def __init__(self, game: Game, config: AlphaZeroConfig, net: PolicyValueNet, device: torch.device) -> None:
         self._moves = config.selfplay.moves_per_iteration
         self._version = 0
-        self._inference = InferenceNet(net)
+        self._inference = InferenceNet(net, precision=config.precision)
         self._dynamics = make_dynamics(game, self._inference, config.selfplay.cache_slots, device)
         search = make_search(config, device)
         self._selfplay = SelfPlay(game, search, self._dynamics, config.selfplay, config.seed, device)

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from agents.alphazero.actors import make_dynamics, make_search
 from agents.alphazero.config import AlphaZeroConfig
+from agents.alphazero.learner import load_weights
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.games.game import Game
 from agents.search import GumbelSearch, PuctSearch, SearchResult
 from agents.search.dynamics import GameDynamics
 from lab import checkpoint
+from lab.checkpoint import CheckpointError
 from lab.config import load_run_config
 from lab.device import Device
 from lab.errors import UserError
@@ -86,7 +87,10 @@ def load_agent(path: str | Path, device: Device, which: str = "best") -> Agent:
         chosen = _choose(run, which)
     state, manifest = checkpoint.load(chosen)
     net = make_network(config, config.game.make())
-    net.load_state_dict(state["experiment"]["learner"]["average"]["module"])
+    try:
+        load_weights(net, state, "experiment", "learner", "average", "module")
+    except CheckpointError as error:
+        raise CheckpointError(f"{chosen}: {error}") from None
     name = run.name if chosen.name == checkpoint.BEST else f"{run.name}:{manifest.iteration}"
     return make_agent(name, config, net.to(device.device), device.device)
 

@@ -1,5 +1,6 @@
 """AlphaZero as an experiment: play with the averaged weights, learn from what was played, publish new weights."""
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from agents.alphazero.actors import Actors, LocalActors
 from agents.alphazero.agent import make_agent, make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.grading import Grader
-from agents.alphazero.learner import Learner, learning_rate, steps_allowed
+from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import Replay
@@ -83,6 +84,7 @@ class AlphaZero:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        load_weights(self.learner.net, state, "learner", "net")  # refuses a foreign checkpoint before all else
         self.learner.load_state_dict(state["learner"])
         self.replay.load_state_dict(state["replay"])
         self.actors.load_state_dict(state["actors"])
@@ -105,6 +107,9 @@ class AlphaZero:
         metrics = {name: float(value) / steps for name, value in sums.items()}
         if steps:
             metrics["learner/iteration_steps"] = steps
+            # The last step's loss is the one before it and cannot tell what the step did to the weights.
+            if math.isfinite(metrics["loss/total"]) and not math.isfinite(metrics["learner/gradient_norm"]):
+                raise FloatingPointError("a gradient is NaN or infinite")
         trained = self.learner.steps * config.batch_size
         return metrics | {
             "learner/steps": self.learner.steps,

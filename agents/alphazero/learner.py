@@ -13,6 +13,7 @@ from agents.alphazero.network import DRAW, LOSS, WIN, PolicyValueNet
 from agents.alphazero.records import Samples, unpack_bits
 from agents.games.game import Game
 from lab import rng
+from lab.checkpoint import CheckpointError
 from lab.device import Device, autocast
 from lab.ema import EMA
 
@@ -82,6 +83,17 @@ class Learner:
             policy = policy.gather(1, self._symmetries.actions.index_select(0, which))
         observation = planes.view(-1, *self._shape).contiguous(memory_format=torch.channels_last)
         return observation, policy, positions.outcome.to(torch.int64), positions.search_value.to(torch.float32)
+
+
+def load_weights(net: nn.Module, state: Mapping[str, Any], *place: str) -> None:
+    """Weights from nested state. Raises CheckpointError when it has none at this place, or those of another network."""
+    weights: Any = state
+    try:
+        for key in place:
+            weights = weights[key]
+        net.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError):  # torch's own message takes a line for each tensor
+        raise CheckpointError("its network is not the one of this run's config.yaml") from None
 
 
 def alphazero_losses(logits: Tensor, outcome_logits: Tensor, policy: Tensor, outcome: Tensor) -> dict[str, Tensor]:
