@@ -5,7 +5,7 @@ from agents.alphazero.agent import Agent
 from agents.alphazero.config import GradingConfig
 from agents.arena import match
 from agents.games import Game
-from agents.minimax import Solution, lines_against_everything, solve
+from agents.minimax import Solution, every_line, solve
 from agents.player import AgentPlayer, Player, RandomPlayer
 from agents.positions import Positions, Report
 from agents.rollout import RolloutPlayer
@@ -32,7 +32,8 @@ class Grader:
             metrics |= _report_metrics(report)
             media.append(_by_stage(report))
         if self._solution is not None:
-            metrics["eval/lost_lines"] = float(self._lost_lines(agent, self._solution))
+            lines = every_line(agent, self._solution, self._config.simulations)
+            metrics["eval/lost_lines"] = float(sum(side.lost for side in lines))
         if self._config.games:
             metrics |= self._games(agent)
         return Evaluation(metrics, media)
@@ -44,10 +45,6 @@ class Grader:
             return positions.shipped(self._game)
         return None
 
-    def _lost_lines(self, agent: Agent, solution: Solution) -> int:
-        action = agent.decide(solution.states, self._config.simulations).action
-        return sum(lines_against_everything(solution, action, side).lost for side in (0, 1))
-
     def _games(self, agent: Agent) -> dict[str, float]:
         game, games = self._game, self._config.games
         me = AgentPlayer(agent, self._config.simulations)
@@ -55,7 +52,7 @@ class Grader:
             "eval/score_random": RandomPlayer(game, self._seed),
             "eval/score_rollouts": RolloutPlayer(game, self._config.rollouts, seed=self._seed),
         }
-        totals = {name: match(game, me, other, games, self._seed).total for name, other in opponents.items()}
+        totals = {name: match(game, me, other, games, self._seed, agent.device).total for name, other in opponents.items()}
         return {name: total.points / total.games for name, total in totals.items()}
 
 
