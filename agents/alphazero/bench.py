@@ -28,6 +28,8 @@ from lab.config import validate
 from lab.device import Device
 from lab.verbs import Json, print_json
 
+COMPARED_S = 1.5  # of each run of what self-play and the learner are compared with
+
 
 @dataclass(frozen=True)
 class SelfPlaySpeed:
@@ -171,10 +173,10 @@ def _play(selfplay: SelfPlay, device: Device, seconds: float) -> tuple[int, int,
     return moves, games, now - start
 
 
-def _raw_rate(evaluate: InferenceNet, game: Game, batch: int, device: Device, seconds: float = 1.5) -> float:
+def _raw_rate(evaluate: InferenceNet, game: Game, batch: int, device: Device) -> float:
     """Rows per second through the network alone."""
     observation = torch.rand(batch, *game.observation_shape, device=device.device).round()
-    return batch * _calls_per_s(lambda: evaluate(observation), device, seconds)
+    return batch * _calls_per_s(lambda: evaluate(observation), device, COMPARED_S)
 
 
 def _learner_rates(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, device: Device) -> tuple[float, float]:
@@ -204,8 +206,8 @@ def _learner_rates(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, dev
 
     rates: list[tuple[float, float]] = []
     for _ in range(2):  # alternating, since machines drift
-        learned = _calls_per_s(lambda: learner.step(samples, 1e-3), device, 1.5)
-        rates.append((learned, _calls_per_s(bare_step, device, 1.5)))
+        learned = _calls_per_s(lambda: learner.step(samples, 1e-3), device, COMPARED_S)
+        rates.append((learned, _calls_per_s(bare_step, device, COMPARED_S)))
     return size * statistics.mean(r[0] for r in rates), size * statistics.mean(r[1] for r in rates)
 
 

@@ -17,6 +17,7 @@ from agents.alphazero.learner import Learner, learning_rate, load_weights, steps
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import Replay
+from agents.alphazero.showcase import show_game
 from agents.search.dynamics import LeafCounts
 from lab.device import Device
 from lab.experiment import Evaluation
@@ -31,6 +32,7 @@ class AlphaZero:
     def __init__(self, config: AlphaZeroConfig, directory: Path, device: Device) -> None:
         self.config, self._device = config, device
         game = config.game.make()
+        self._games_directory = directory / "games"
         self.replay = Replay(game, config.replay, directory / "replay", config.checkpoint.keep)
         self.learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
         self.actors: Actors = LocalActors(game, config, self.learner.average.module, device.device)
@@ -72,7 +74,11 @@ class AlphaZero:
 
     def evaluate(self) -> Evaluation:
         agent = make_agent("agent", self.config, self.learner.average.module, self._device.device)
-        return self._grader.grade(agent)
+        graded = self._grader.grade(agent)
+        shown = show_game(agent, self.config.grading.simulations)
+        self._games_directory.mkdir(exist_ok=True)
+        (self._games_directory / f"{self.replay.total:010d}.txt").write_text(shown.text, encoding="utf-8")
+        return Evaluation(graded.metrics, [*graded.media, *shown.media()])
 
     def state_dict(self) -> dict[str, Any]:
         return {
