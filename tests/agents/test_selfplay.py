@@ -309,5 +309,3 @@ def test_the_share_of_audited_games_is_as_configured() -> None:
     audited = sum(played.wrong_resignation >= 0 for played in games)
     assert resigned + audited > 200
     assert abs(audited / (resigned + audited) - 0.25) < 0.08
-
-
