@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "COMPARED_S", 0.05)
 
 
-def measured(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, object]:
+def measured(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
     capsys.readouterr()
     assert main(["bench", "selfplay", *SMALL.split(), *options, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)  # one object and nothing else
@@ -41,7 +42,7 @@ def measured(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, obj
 
 @pytest.mark.parametrize("options", [[], ["--no-table"], ["--search", "puct"]], ids=["table", "no table", "puct"])
 def test_the_numbers_agree_with_each_other(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    found: dict[str, float] = measured(capsys, *options)  # type: ignore[assignment]
+    found = measured(capsys, *options)
     assert found.keys() >= KEYS
     assert (found["channels"], found["blocks"], found["batch"], found["simulations"]) == (4, 1, 8, 4)
     assert (found["game"], found["device"], found["threads"]) == ("tic_tac_toe", "cpu", 1)
