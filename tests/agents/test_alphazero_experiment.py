@@ -23,6 +23,7 @@ from tests.same_run import assert_same_bits
 
 def experiment(folder: Path, **changes: Any) -> AlphaZero:
     settings = config(**changes)
+    folder.mkdir(parents=True, exist_ok=True)
     seeds.seed_everything(settings.seed)
     return build(settings, folder, DEVICE)
 

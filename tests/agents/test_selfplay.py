@@ -74,7 +74,7 @@ def successors(game: Any, state: Any) -> Any:
 def test_recorded_positions_are_a_legal_game_whose_result_every_mover_is_told(
     game: Any, search: GumbelSearch | PuctSearch
 ) -> None:
-    games = split(game, play_games(selfplay(game, search=search, opening_plies=3), moves=25))
+    games = split(game, play_games(selfplay(game, search=search, opening_plies=3), moves=14))
     assert len(games) > 16
     results = set()
     for played in games.values():
@@ -97,7 +97,7 @@ def test_recorded_positions_are_a_legal_game_whose_result_every_mover_is_told(
 @pytest.mark.parametrize("search", BOTH, ids=name)
 @pytest.mark.parametrize("game", GAMES, ids=name)
 def test_policies_are_distributions_over_legal_actions(game: Any, search: GumbelSearch | PuctSearch) -> None:
-    positions = concatenate(play_games(selfplay(game, search=search), moves=20)).positions
+    positions = concatenate(play_games(selfplay(game, search=search), moves=10)).positions
     policy = positions.policy.double()
     assert torch.allclose(policy.sum(1), torch.ones(len(policy), dtype=torch.float64), atol=2e-3)
     assert (policy[~game.legal(boards(game, positions))] == 0).all()
@@ -120,7 +120,7 @@ def test_a_game_is_a_function_of_its_id_whatever_the_batch_and_the_worker(
     game: Any, search: GumbelSearch | PuctSearch
 ) -> None:
     settings: dict[str, Any] = {"search": search, "opening_plies": 3, "resign_below": -0.8, "resign_audit": 0.5}
-    whole = split(game, play_games(selfplay(game, boards=16, **settings), moves=15))
+    whole = split(game, play_games(selfplay(game, boards=16, **settings), moves=12))
     others = [
         selfplay(game, boards=7, **settings),
         selfplay(game, boards=16, cache_slots=64, **settings),
@@ -128,7 +128,7 @@ def test_a_game_is_a_function_of_its_id_whatever_the_batch_and_the_worker(
         selfplay(game, boards=2, first_game_id=2, stride=3, **settings),
     ]
     for other in others:
-        games = split(game, play_games(other, moves=20))
+        games = split(game, play_games(other, moves=14))
         shared = sorted(games.keys() & whole.keys())
         assert len(shared) >= 3
         for id in shared:
@@ -304,8 +304,8 @@ def test_audited_games_go_on_and_say_whether_resigning_would_have_been_wrong() -
 
 
 def test_the_share_of_audited_games_is_as_configured() -> None:
-    games = resigning(audit=0.25, moves=60).values()
+    games = resigning(audit=0.25, moves=40).values()
     resigned = sum(played.resigned for played in games)
     audited = sum(played.wrong_resignation >= 0 for played in games)
-    assert resigned + audited > 200
-    assert abs(audited / (resigned + audited) - 0.25) < 0.08
+    assert resigned + audited > 120
+    assert abs(audited / (resigned + audited) - 0.25) < 0.1
