@@ -113,7 +113,7 @@ def gamma(alpha: float, seed: int, *counters: Tensor | int, device: torch.device
 def dirichlet(alpha: float, legal: Tensor, seed: int, *counters: Tensor | int) -> Tensor:
     """Dirichlet(alpha, ..., alpha) over the legal actions.
 
-    legal: bool [B, A]; counters broadcast to [B, 1]. Returns float32 [B, A], zero on illegal actions, rows summing to 1.
+    legal: bool [B, A]; counters broadcast to [B, 1]. Returns float32 [B, A], 0 on illegal actions, rows summing to 1.
     """
     actions = torch.arange(legal.shape[-1], device=legal.device)
     draws = gamma(alpha, seed, *counters, actions).clamp_min(1e-30) * legal

@@ -106,9 +106,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> SelfPlay
     net = make_network(config, game).to(device.device)
     evaluate = InferenceNet(net, precision=device.precision)
     dynamics = make_dynamics(game, evaluate, config.selfplay.cache_slots, device.device)
-    selfplay = SelfPlay(
-        game, make_search(config, device.device), dynamics, config.selfplay, config.seed, device.device
-    )
+    selfplay = SelfPlay(game, make_search(config, device.device), dynamics, config.selfplay, config.seed, device.device)
     _mix(selfplay, config, device)
     boards = config.selfplay.boards
 

@@ -128,9 +128,7 @@ class AlphaZero:
         self._version += 1
         self.actors.publish(self._version, self.learner.average.module)
 
-    def _selfplay_metrics(
-        self, finished: list[FinishedGames], counts: LeafCounts, seconds: float
-    ) -> dict[str, float]:
+    def _selfplay_metrics(self, finished: list[FinishedGames], counts: LeafCounts, seconds: float) -> dict[str, float]:
         leaves = counts.leaves
         moves = leaves / (self.config.search.simulations + 1)
         metrics = {

@@ -52,7 +52,9 @@ class Grader:
             "eval/score_random": RandomPlayer(game, self._seed),
             "eval/score_rollouts": RolloutPlayer(game, self._config.rollouts, seed=self._seed),
         }
-        totals = {name: match(game, me, other, games, self._seed, agent.device).total for name, other in opponents.items()}
+        totals = {
+            name: match(game, me, other, games, self._seed, agent.device).total for name, other in opponents.items()
+        }
         return {name: total.points / total.games for name, total in totals.items()}
 
 

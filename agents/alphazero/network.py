@@ -146,7 +146,5 @@ def _fused_form(folded: PolicyValueNet) -> _Fused | None:
         outputs = fused(observation)
     except (AttributeError, NotImplementedError, RuntimeError):
         return None
-    same = all(
-        torch.allclose(*pair, rtol=1e-4, atol=1e-4) for pair in zip(outputs, folded(observation), strict=True)
-    )
+    same = all(torch.allclose(*pair, rtol=1e-4, atol=1e-4) for pair in zip(outputs, folded(observation), strict=True))
     return fused if same else None

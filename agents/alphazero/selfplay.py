@@ -77,9 +77,7 @@ class SelfPlay:
         logits, value = self.dynamics.evaluate_states(state, everywhere)
         legal = game.legal(state)
         temperature = root_temperature(self.config.temperature, self._plies)
-        result = self.search(
-            state, legal, logits, value, self.dynamics, self.seed, self._ids, self._plies, temperature
-        )
+        result = self.search(state, legal, logits, value, self.dynamics, self.seed, self._ids, self._plies, temperature)
         player = game.player(state)
         at = (self._rows, records.length)
         records.planes[at] = pack_bits(game.observe(state).flatten(1))
@@ -155,9 +153,7 @@ class SelfPlay:
         self._next_id += len(ended) * self._stride
         self._records.length[ended] = 0
         self._records.resigner[ended] = -1
-        fresh, self._plies[ended] = random_opening(
-            self.game, self._ids[ended], self.seed, self.config.opening_plies
-        )
+        fresh, self._plies[ended] = random_opening(self.game, self._ids[ended], self.seed, self.config.opening_plies)
         for field, new in zip(self._state, fresh, strict=True):
             field[ended] = new
 

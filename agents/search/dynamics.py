@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from agents.games.game import Game, select
-from agents.search.cache import EvaluationCache, Evaluate
+from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.tree import Leaf
 
 

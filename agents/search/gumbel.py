@@ -50,9 +50,7 @@ class GumbelSearch:
         """
         if root_gumbel is None:
             actions = torch.arange(logits.shape[1], device=logits.device)
-            root_gumbel = rng.gumbel(
-                seed, int(rng.Stream.ROOT_GUMBEL), game_ids[:, None], plies[:, None], actions
-            )
+            root_gumbel = rng.gumbel(seed, int(rng.Stream.ROOT_GUMBEL), game_ids[:, None], plies[:, None], actions)
             scale = temperature[:, None] if isinstance(temperature, Tensor) else temperature
             root_gumbel = root_gumbel * (self.gumbel_scale * scale)
         logits = torch.where(legal, logits - logits.amax(-1, keepdim=True), ILLEGAL)
@@ -63,9 +61,7 @@ class GumbelSearch:
         def root_choice(stats: NodeStats, simulation: int) -> Tensor:
             return self._best_considered(stats, schedule[:, simulation], root_gumbel, legal)
 
-        tree = grow(
-            states, logits, value, dynamics, root_choice, self._interior_choice, self.simulations, self.static
-        )
+        tree = grow(states, logits, value, dynamics, root_choice, self._interior_choice, self.simulations, self.static)
         stats = tree.root_stats()
         action = self._best_considered(stats, stats.visits.amax(-1), root_gumbel, legal)
         q = completed_q(stats)

@@ -66,15 +66,11 @@ class PuctSearch:
         def root_choice(stats: NodeStats, simulation: int) -> Tensor:
             return self._choice(stats)
 
-        tree = grow(
-            states, logits, value, dynamics, root_choice, self._choice, self.simulations, self.static
-        )
+        tree = grow(states, logits, value, dynamics, root_choice, self._choice, self.simulations, self.static)
         stats = tree.root_stats()
         total = stats.visits.sum(-1)
         root_value = (value + stats.value_sum.sum(-1)) / (1.0 + total)
-        q = torch.where(
-            stats.visits > 0, stats.value_sum / stats.visits.clamp_min(1.0), root_value[:, None]
-        )
+        q = torch.where(stats.visits > 0, stats.value_sum / stats.visits.clamp_min(1.0), root_value[:, None])
         policy = stats.visits / total.clamp_min(1.0)[:, None]
         action = self._move(stats.visits, legal, seed, game_ids, plies, temperature)
         return SearchResult(action, policy, root_value, stats.visits, q)
@@ -83,9 +79,7 @@ class PuctSearch:
         total = stats.visits.sum(-1, keepdim=True)
         visited = stats.visits > 0
         mean = (stats.value[:, None] + stats.value_sum.sum(-1, keepdim=True)) / (1.0 + total)
-        q = torch.where(
-            visited, stats.value_sum / stats.visits.clamp_min(1.0), mean - self.fpu_reduction
-        )
+        q = torch.where(visited, stats.value_sum / stats.visits.clamp_min(1.0), mean - self.fpu_reduction)
         c = self.c_init + torch.log((1.0 + total + self.c_base) / self.c_base)
         # At a node without visits the root of 0 would leave the prior out; 1 makes it decide.
         urgency = c * stats.prior * torch.sqrt(total.clamp_min(1.0)) / (1.0 + stats.visits)

@@ -23,8 +23,8 @@ class NodeStats(NamedTuple):
     """What choices are made from, for R nodes.
 
     visits and value_sum: float32 [R, K], simulations through each action and the sum of their returns for the mover.
-    logits: float32 [R, K], the prior (illegal actions at the smallest float), and prior: its softmax. value: float32 [R],
-    the raw estimate.
+    logits: float32 [R, K], the prior (illegal actions at the smallest float), and prior: its softmax.
+    value: float32 [R], the raw estimate.
     """
 
     visits: Tensor
@@ -189,7 +189,7 @@ def _expand(tree: Tree, edge: Tensor, new: Tensor, index: int, dynamics: Dynamic
 
 
 def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> None:
-    """Adds the leaves' returns along paths [depth, B]; behind an ended edge the discount of 0 drops the leaf's value."""
+    """Adds the leaves' returns along paths [depth, B]; behind an ended edge a discount of 0 drops the leaf's value."""
     flat = path.flatten()
     counted = torch.ones_like(path, dtype=torch.bool)
     counted[1:] = path[1:] != path[:-1]
