@@ -65,9 +65,7 @@ def read(path: Path, game: Game, device: torch.device = CPU) -> Positions:
     the first few with their numbers and a count of the rest.
     """
     if not isinstance(game, LineGame) or not game.gravity:
-        raise UserError(
-            f"{path}: positions are of Connect Four and the run plays {game.name}; omit --positions"
-        )
+        raise UserError(f"{path}: positions are of Connect Four and the run plays {game.name}; omit --positions")
     if game.columns > 9:
         raise UserError(f"{path}: a board of {game.columns} columns cannot be written with one digit a move")
     rows, has_sets = _rows(path, game)

@@ -74,9 +74,7 @@ def _global_options(
 
 def _add(app: typer.Typer, verbs: Mapping[str, Verb], arguments: Sequence[str]) -> None:
     """Add every verb to the help, but load only the one that the arguments name."""
-    position = next(
-        (i for i, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments)
-    )
+    position = next((i for i, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
     chosen, rest = arguments[position : position + 1], arguments[position + 1 :]
     for name, verb in verbs.items():
         if verb.verbs:

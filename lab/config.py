@@ -180,9 +180,7 @@ def differences(one: BaseModel, other: BaseModel) -> list[str]:
 
 def is_resumable(key: str) -> bool:
     """Whether a stopped run may change this dotted key."""
-    return key in RESUMABLE or any(
-        key.startswith(allowed[:-1]) for allowed in RESUMABLE if allowed[-1] == "*"
-    )
+    return key in RESUMABLE or any(key.startswith(allowed[:-1]) for allowed in RESUMABLE if allowed[-1] == "*")
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -101,9 +101,7 @@ class MetricsLog:
         _cut_half_line(path)
         self._file = path.open("a", encoding="utf-8", buffering=1)
 
-    def append(
-        self, iteration: int, counters: Mapping[str, int], metrics: Mapping[str, float], seconds: float
-    ) -> None:
+    def append(self, iteration: int, counters: Mapping[str, int], metrics: Mapping[str, float], seconds: float) -> None:
         """Write one line. NaN and infinities, which JSON lacks, are written as null and read back as NaN."""
         line = {
             "iteration": iteration,

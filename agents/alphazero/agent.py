@@ -62,9 +62,9 @@ class Agent:
         )
 
 
-def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: torch.device) -> Agent:
-    """An agent that plays with a copy of `net`."""
-    return Agent(name, config.game.make(), InferenceNet(net), config, device)
+def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> Agent:
+    """An agent that plays with a copy of `net`, which lies on the device."""
+    return Agent(name, config.game.make(), InferenceNet(net, precision=device.precision), config, device.device)
 
 
 def make_network(config: AlphaZeroConfig, game: Game) -> PolicyValueNet:
@@ -92,7 +92,7 @@ def load_agent(path: str | Path, device: Device, which: str = "best") -> Agent:
     except CheckpointError as error:
         raise CheckpointError(f"{chosen}: {error}") from None
     name = run.name if chosen.name == checkpoint.BEST else f"{run.name}:{manifest.iteration}"
-    return make_agent(name, config, net.to(device.device), device.device)
+    return make_agent(name, config, net.to(device.device), device)
 
 
 def _choose(run: Path, which: str) -> Path:

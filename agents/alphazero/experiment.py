@@ -73,7 +73,7 @@ class AlphaZero:
         return metrics | {"time/selfplay_s": played, "time/learning_s": learned}
 
     def evaluate(self) -> Evaluation:
-        agent = make_agent("agent", self.config, self.learner.average.module, self._device.device)
+        agent = make_agent("agent", self.config, self.learner.average.module, self._device)
         graded = self._grader.grade(agent)
         shown = show_game(agent, self.config.grading.simulations)
         self._games_directory.mkdir(exist_ok=True)

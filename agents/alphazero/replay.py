@@ -96,6 +96,7 @@ class Replay:
         first = max(first, self.total - self.config.capacity)
         if first == self.total:
             return
+        self._drop_abandoned(first)
         data = save_tensors(self._rows(torch.arange(first, self.total))._asdict())
         name = f"segment-{first:010d}-{self.total:010d}.safetensors"
         try:
@@ -110,6 +111,12 @@ class Replay:
         while self._segments and self._segments[0]["end"] <= needed_from:
             (self.directory / self._segments.pop(0)["name"]).unlink(missing_ok=True)
 
+    def _drop_abandoned(self, end: int) -> None:
+        """Removes segments from `end` on: a later state wrote them, and this run did not continue from it."""
+        for path in self.directory.glob("segment-*.safetensors"):
+            if int(path.name.split("-")[1]) >= end:
+                path.unlink(missing_ok=True)
+
     def _read(self, segment: Mapping[str, Any]) -> Samples:
         path = self.directory / segment["name"]
         try:
@@ -122,7 +129,7 @@ class Replay:
 
 
 def window_size(config: ReplayConfig, total: int) -> int:
-    """Samples in the window after `total`: all at first, then sublinear growth (see `ReplayConfig`)."""
+    """Positions in the window after `total`: all at first, then sublinear growth (see `ReplayConfig`)."""
     start = config.window_start
     if total <= start:
         return total

@@ -82,9 +82,7 @@ def select(state: State, index: Tensor) -> State:
 
 def where(mask: Tensor, a: State, b: State) -> State:
     """Board by board, `a` where mask bool [B], else `b`."""
-    return type(a)(
-        *(torch.where(mask.view(-1, *[1] * (x.dim() - 1)), x, y) for x, y in zip(a, b, strict=True))
-    )
+    return type(a)(*(torch.where(mask.view(-1, *[1] * (x.dim() - 1)), x, y) for x, y in zip(a, b, strict=True)))
 
 
 def concatenate(states: Sequence[State]) -> State:

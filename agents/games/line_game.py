@@ -161,10 +161,6 @@ def _tables(rows: int, columns: int, length: int, gravity: bool, device: torch.d
         maps = [grid, grid[:, ::-1], grid[::-1], grid[::-1, ::-1]]
     planes = np.stack([np.concatenate([m.ravel(), m.ravel() + cells]) for m in maps])
     actions = np.stack([m[0] if gravity else m.ravel() for m in maps])
-    symmetries = Symmetries(
-        torch.from_numpy(planes.copy()).to(device), torch.from_numpy(actions.copy()).to(device)
-    )
+    symmetries = Symmetries(torch.from_numpy(planes.copy()).to(device), torch.from_numpy(actions.copy()).to(device))
     sides = torch.tensor([1, -1], dtype=torch.int8, device=device).view(1, 2, 1)
-    return _Tables(
-        torch.from_numpy(windows).to(device), sides, torch.from_numpy(hashes).to(device), symmetries
-    )
+    return _Tables(torch.from_numpy(windows).to(device), sides, torch.from_numpy(hashes).to(device), symmetries)

@@ -43,9 +43,7 @@ class ConvBlock(nn.Sequential):
         init: Init = HE,
     ) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        layers["conv"] = Conv2d(
-            in_channels, out_channels, kernel_size, stride=stride, bias=norm == "none", init=init
-        )
+        layers["conv"] = Conv2d(in_channels, out_channels, kernel_size, stride=stride, bias=norm == "none", init=init)
         if norm != "none":
             layers["norm"] = channel_norm(norm, out_channels)
         if activation != "none":
@@ -108,9 +106,7 @@ class ResidualBlock(nn.Module):
     `squeeze_excitation` is the width of the gate's bottleneck, 0 for none.
     """
 
-    def __init__(
-        self, channels: int, *, norm: str = "batch", squeeze_excitation: int = 0, init: Init = HE
-    ) -> None:
+    def __init__(self, channels: int, *, norm: str = "batch", squeeze_excitation: int = 0, init: Init = HE) -> None:
         super().__init__()
         self.first = ConvBlock(channels, channels, norm=norm, init=init)
         self.second = ConvBlock(channels, channels, norm=norm, activation="none", init=init)

@@ -70,9 +70,7 @@ def _foldable_pairs(sequence: nn.Sequential) -> Iterator[Pair]:
             yield Pair(layer, index, norm)  # type: ignore[arg-type]
 
 
-def _absorb(
-    norm: nn.BatchNorm1d | nn.BatchNorm2d, weight: Tensor, bias: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _absorb(norm: nn.BatchNorm1d | nn.BatchNorm2d, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     assert norm.running_mean is not None and norm.running_var is not None
     scale = (norm.running_var + norm.eps).rsqrt()
     if norm.weight is not None:

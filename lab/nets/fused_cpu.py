@@ -66,9 +66,7 @@ class PackedConv:
             raise NotImplementedError(f"{block} has no fused form")
         self.out_channels = conv.out_channels
         self._geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
-        self._weight = torch.ops.mkldnn._reorder_convolution_weight(
-            conv.weight.detach(), *self._geometry, None
-        )
+        self._weight = torch.ops.mkldnn._reorder_convolution_weight(conv.weight.detach(), *self._geometry, None)
         self._bias = None if conv.bias is None else conv.bias.detach()
 
     def relu(self, x: Tensor) -> Tensor:

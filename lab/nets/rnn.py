@@ -68,9 +68,7 @@ class RNN(nn.Module):
                     open_gate = name.startswith("bias_ih") and self.cell == "lstm" and gate == 1
                     block.fill_(1.0 if open_gate else 0.0)
 
-    def forward(
-        self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> tuple[Tensor, State]:
         """x [B, T, in_features] -> outputs [B, T, directions * hidden], state after the last step.
 
         `lengths` [B] int64, each from 1 to T: steps beyond them are not seen, and their outputs are zero. On
@@ -109,9 +107,7 @@ class ManyToOne(nn.Module):
         init: Init = HE,
     ) -> None:
         super().__init__()
-        self.rnn = RNN(
-            in_features, hidden, cell=cell, layers=layers, bidirectional=bidirectional, dropout=dropout
-        )
+        self.rnn = RNN(in_features, hidden, cell=cell, layers=layers, bidirectional=bidirectional, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
         self.out = Linear(self.rnn.out_features, out_features, init=init.with_gain(1.0))
 
@@ -139,15 +135,11 @@ class ManyToMany(nn.Module):
         init: Init = HE,
     ) -> None:
         super().__init__()
-        self.rnn = RNN(
-            in_features, hidden, cell=cell, layers=layers, bidirectional=bidirectional, dropout=dropout
-        )
+        self.rnn = RNN(in_features, hidden, cell=cell, layers=layers, bidirectional=bidirectional, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
         self.out = Linear(self.rnn.out_features, out_features, init=init.with_gain(1.0))
 
-    def forward(
-        self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> tuple[Tensor, State]:
         outputs, state = self.rnn(x, lengths, state)
         answers = self.out(self.dropout(outputs))
         if lengths is not None:

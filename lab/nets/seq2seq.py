@@ -148,9 +148,7 @@ class OneToMany(nn.Module):
     ) -> Tensor:
         """x [B, in_features], targets [B, T] int64 -> logits [B, T, vocabulary]."""
         state = self.first_state(x)
-        return teach(
-            self.decoder, self.start, targets, state, teacher_forcing=teacher_forcing, generator=generator
-        )
+        return teach(self.decoder, self.start, targets, state, teacher_forcing=teacher_forcing, generator=generator)
 
     def generate(self, x: Tensor, steps: int) -> Tensor:
         """x [B, in_features] -> tokens [B, steps] int64, greedily."""
@@ -180,9 +178,7 @@ class SequenceToSequence(nn.Module):
         super().__init__()
         self.start = start
         self.embedding = nn.Embedding(source_vocabulary, hidden)
-        self.encoder = RNN(
-            hidden, hidden, cell=cell, layers=layers, bidirectional=bidirectional, dropout=dropout
-        )
+        self.encoder = RNN(hidden, hidden, cell=cell, layers=layers, bidirectional=bidirectional, dropout=dropout)
         width = self.encoder.out_features
         self.decoder = Decoder(
             vocabulary, hidden, memory_features=width, cell=cell, layers=layers, dropout=dropout, init=init
@@ -194,9 +190,7 @@ class SequenceToSequence(nn.Module):
         """Source [B, S] int64, lengths [B] -> the decoder's first state, the memory it attends to."""
         features, final = self.encoder(self.embedding(source), lengths)
         mask = None if lengths is None else length_mask(lengths.to(source.device), source.shape[1])
-        state = tuple(
-            bridge(self._by_layer(part)).tanh() for bridge, part in zip(self.bridges, final, strict=True)
-        )
+        state = tuple(bridge(self._by_layer(part)).tanh() for bridge, part in zip(self.bridges, final, strict=True))
         return state, Memory(features, mask)
 
     def _by_layer(self, part: Tensor) -> Tensor:

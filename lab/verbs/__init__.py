@@ -18,9 +18,7 @@ _CONFIG = "config.yaml"
 
 Run = Annotated[
     str,
-    typer.Argument(
-        metavar="RUN", help="A run's name in the runs directory, or its path.", show_default=False
-    ),
+    typer.Argument(metavar="RUN", help="A run's name in the runs directory, or its path.", show_default=False),
 ]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar=RUNS_DIR_VARIABLE, help="Where the runs are.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]

@@ -112,9 +112,7 @@ def check_presets() -> dict[str, str]:
 def find_problems(sections: dict[str, dict[str, Any]]) -> list[str]:
     """One line for everything that a run needs and lacks."""
     problems = [
-        f"{name} is not installed: pip install {name}"
-        for name in REQUIRED
-        if sections["versions"][name] is None
+        f"{name} is not installed: pip install {name}" for name in REQUIRED if sections["versions"][name] is None
     ]
     if sections["versions"]["torch"] is not None and sections["devices"]["threads"] is None:
         problems.append("torch is installed but does not import: reinstall it")
@@ -138,9 +136,7 @@ def _print(sections: dict[str, dict[str, Any]], problems: list[str]) -> None:
     for name, version in sections["versions"].items():
         table.add_row(name, version or "not installed")
     report = sections["devices"]
-    table.add_row(
-        "cores", f"{report['cores_usable']} of {report['cores']} usable, {report['threads']} torch threads"
-    )
+    table.add_row("cores", f"{report['cores_usable']} of {report['cores']} usable, {report['threads']} torch threads")
     gpus = [f"{gpu['name']} ({gpu['memory_gb']} GB)" for gpu in report["gpus"]]
     table.add_row("GPUs", ", ".join(gpus) or "none: runs use the CPU")
     key = "key present" if sections["wandb"]["key_present"] else "no key"

@@ -14,9 +14,7 @@ def list_presets(as_json: Json = False) -> None:
     rows = []
     for name in presets.preset_names():
         settings = presets.resolve(name)
-        rows.append(
-            {"name": name, "kind": settings.get("kind", ""), "description": settings.get("description", "")}
-        )
+        rows.append({"name": name, "kind": settings.get("kind", ""), "description": settings.get("description", "")})
     if as_json:
         print_json({"presets": rows})
         return

@@ -127,9 +127,7 @@ def _table(series: Sequence[Series]) -> Table:
     table.add_column("unit", no_wrap=True)
     table.add_column("meaning")
     for one in series:
-        best, at = (
-            ("", "") if one.best is None else (_number(one.values[one.best]), str(one.iterations[one.best]))
-        )
+        best, at = ("", "") if one.best is None else (_number(one.values[one.best]), str(one.iterations[one.best]))
         metric = one.metric
         table.add_row(metric.name, _number(one.values[-1]), best, at, metric.unit, metric.meaning)
     return table

@@ -18,21 +18,15 @@ if TYPE_CHECKING:
 def train(
     preset: Annotated[
         str,
-        typer.Argument(
-            metavar="PRESET", help="A name from `lab list`, or a YAML file's path.", show_default=False
-        ),
+        typer.Argument(metavar="PRESET", help="A name from `lab list`, or a YAML file's path.", show_default=False),
     ],
     overrides: Overrides = None,
     name: Annotated[str, typer.Option(help="Name of the run.", show_default="PRESET-001, -002 ...")] = "",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run of that name if it exists.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run of that name if it exists.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run of that name.")] = False,
     continue_latest: Annotated[
         bool,
-        typer.Option(
-            "--continue-latest", help="Continue the preset's newest run if unfinished, else start the next."
-        ),
+        typer.Option("--continue-latest", help="Continue the preset's newest run if unfinished, else start the next."),
     ] = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:

@@ -34,7 +34,7 @@ def agent(algorithm: str = "gumbel", seed: int = 0) -> Agent:
     torch.manual_seed(seed)
     settings = config(search={"algorithm": algorithm})
     game = settings.game.make()
-    return make_agent("small", settings, make_network(settings, game).eval(), CPU)
+    return make_agent("small", settings, make_network(settings, game).eval(), DEVICE)
 
 
 def middle_game(game: Any, count: int = 40) -> Any:
@@ -131,7 +131,7 @@ def test_a_win_at_once_is_taken() -> None:
 def test_it_plays_with_a_copy_of_the_weights() -> None:
     settings = config()
     net = make_network(settings, settings.game.make()).eval()
-    one = make_agent("small", settings, net, CPU)
+    one = make_agent("small", settings, net, DEVICE)
     states = middle_game(one.game)
     before = one.decide(states, 4)
     with torch.no_grad():

@@ -17,7 +17,7 @@ from lab import checkpoint, loop, metrics, seeds
 from lab.config import dump
 from lab.errors import UserError
 from lab.run_dir import RunDir
-from tests.agents.small_alphazero import CPU, DEVICE, config
+from tests.agents.small_alphazero import DEVICE, config
 from tests.same_run import assert_same_bits
 
 
@@ -37,7 +37,7 @@ def trained(folder: Path, iterations: int, **changes: Any) -> AlphaZero:
 
 def best_class(made: AlphaZero, solved: positions.Positions) -> float:
     """How often the network alone keeps the minimax value."""
-    agent = make_agent("agent", made.config, made.learner.average.module, CPU)
+    agent = make_agent("agent", made.config, made.learner.average.module, DEVICE)
     share = positions.grade(agent, solved, simulations=0).best_class.overall
     assert share is not None
     return share

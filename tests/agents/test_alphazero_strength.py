@@ -22,7 +22,9 @@ def _lab(*arguments: str | Path) -> str:
 
 
 def _graded(runs: Path, simulations: int) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(_lab("eval", "run", "--runs-dir", runs, "--simulations", str(simulations), "--json"))
+    report: dict[str, Any] = json.loads(
+        _lab("eval", "run", "--runs-dir", runs, "--simulations", str(simulations), "--json")
+    )
     return report
 
 

@@ -73,9 +73,7 @@ def test_the_first_free_cell_loses_some_lines(tic_tac_toe: Solution) -> None:
 def test_lines_are_games_not_positions() -> None:
     # On 1x3 with two in a row, the first move in the middle wins after any of two replies.
     solution = solve(make("tic_tac_toe", rows=1, columns=3, length=2))
-    middle_first = torch.where(
-        solution.children[:, 1] >= 0, 1, (solution.children >= 0).to(torch.int64).argmax(1)
-    )
+    middle_first = torch.where(solution.children[:, 1] >= 0, 1, (solution.children >= 0).to(torch.int64).argmax(1))
     assert lines_against_everything(solution, middle_first, 0) == Lines(won=2, drawn=0, lost=0)
 
 

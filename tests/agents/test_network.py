@@ -66,9 +66,7 @@ def test_parameter_count_is_the_closed_form() -> None:
 
 def test_expected_value_is_chance_to_win_minus_chance_to_lose() -> None:
     chances = torch.zeros(2, 3)
-    chances[:, WIN], chances[:, DRAW], chances[:, LOSS] = torch.tensor(
-        [[0.5, 0.1], [0.3, 0.2], [0.2, 0.7]]
-    ).unbind(0)
+    chances[:, WIN], chances[:, DRAW], chances[:, LOSS] = torch.tensor([[0.5, 0.1], [0.3, 0.2], [0.2, 0.7]]).unbind(0)
     torch.testing.assert_close(expected_value(chances.log()), torch.tensor([0.3, -0.6]))
 
 
@@ -97,9 +95,7 @@ def test_exported_network_computes_the_same() -> None:
 
 @pytest.mark.parametrize("options", VARIANTS)
 @pytest.mark.parametrize("plain", [False, True])
-def test_inference_equals_the_evaluated_network_before_and_after_update(
-    options: dict[str, Any], plain: bool
-) -> None:
+def test_inference_equals_the_evaluated_network_before_and_after_update(options: dict[str, Any], plain: bool) -> None:
     net = move(small(**options))
     inference = InferenceNet(net, plain=plain)
     for batch in BATCHES:
@@ -134,9 +130,7 @@ def test_cpu_runs_the_fused_form_where_there_is_one() -> None:
 
 
 @pytest.mark.parametrize("error", [AttributeError, RuntimeError, NotImplementedError])
-def test_missing_operations_leave_the_plain_form(
-    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
-) -> None:
+def test_missing_operations_leave_the_plain_form(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
     def absent(*_: object) -> None:
         raise error
 

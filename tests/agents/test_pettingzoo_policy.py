@@ -13,8 +13,9 @@ from torch import Tensor
 from agents.alphazero.agent import Agent, make_agent, make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.pettingzoo import make, policy_for
+from lab.device import resolve
 from lab.errors import UserError
-from tests.agents.playouts import CPU, playout
+from tests.agents.playouts import playout
 
 LEFT, CENTRE = [float(-a) for a in range(7)], [-abs(3.0 - a) for a in range(7)]
 
@@ -25,7 +26,7 @@ def network_agent(name: str) -> Agent:
         {"game": {"name": name}, "network": {"channels": 8, "blocks": 1}, "budget": 1}
     )
     torch.manual_seed(0)
-    return make_agent(name, config, make_network(config, config.game.make()), CPU)
+    return make_agent(name, config, make_network(config, config.game.make()), resolve("cpu"))
 
 
 class Preferences:

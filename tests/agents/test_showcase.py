@@ -6,6 +6,7 @@ import torch
 from agents.alphazero.agent import make_agent, make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.showcase import heat_map, show_game
+from lab.device import resolve
 from lab.media import Image, Text
 
 CONFIG = AlphaZeroConfig.model_validate(
@@ -15,7 +16,7 @@ CONFIG = AlphaZeroConfig.model_validate(
 
 def test_a_shown_game_is_played_to_its_end() -> None:
     torch.manual_seed(0)
-    agent = make_agent("run", CONFIG, make_network(CONFIG, CONFIG.game.make()), torch.device("cpu"))
+    agent = make_agent("run", CONFIG, make_network(CONFIG, CONFIG.game.make()), resolve("cpu"))
     shown = show_game(agent, simulations=8)
     plies = len(shown.policies)
     assert 5 <= plies <= 9

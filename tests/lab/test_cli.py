@@ -92,9 +92,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"lab {__version__}\n"
 
 
-@pytest.mark.parametrize(
-    "arguments", [["trian"], ["train"], ["show", "x", "--nonsense"], ["bench", "nothing"]]
-)
+@pytest.mark.parametrize("arguments", [["trian"], ["train"], ["show", "x", "--nonsense"], ["bench", "nothing"]])
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "Usage" in capsys.readouterr().err
@@ -129,9 +127,7 @@ def test_the_resolved_configuration_is_stored(preset: str, runs: Path) -> None:
     assert "schema_version: 1" in stored
 
 
-def test_an_existing_name_needs_a_decision(
-    preset: str, runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_existing_name_needs_a_decision(preset: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", preset, "--name", "a"])
     text = mistake(capsys, "train", preset, "--name", "a")
     assert "--resume" in text and "--overwrite" in text
@@ -149,9 +145,7 @@ def test_a_stopped_run_is_continued(preset: str, runs: Path, command: str) -> No
     stop_early(preset, "a", runs)
     arguments = {"train": ["train", preset, "--name", "a", "--resume"], "resume": ["resume", "a"]}[command]
     assert main(arguments) == 0
-    assert list(dict.fromkeys(entry.iteration for entry in read(runs / "a" / "metrics.jsonl"))) == list(
-        range(1, 13)
-    )
+    assert list(dict.fromkeys(entry.iteration for entry in read(runs / "a" / "metrics.jsonl"))) == list(range(1, 13))
 
 
 def test_train_resume_starts_a_run_that_does_not_exist(preset: str, runs: Path) -> None:
@@ -159,9 +153,7 @@ def test_train_resume_starts_a_run_that_does_not_exist(preset: str, runs: Path) 
     assert steps(runs / "a") == 12
 
 
-def test_a_complete_run_says_so_and_trains_no_more(
-    preset: str, runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_complete_run_says_so_and_trains_no_more(preset: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", preset, "--name", "a"])
     before = (runs / "a" / "metrics.jsonl").read_bytes()
     capsys.readouterr()
@@ -185,9 +177,7 @@ def test_continue_latest_continues_the_unfinished_run_else_starts_the_next(prese
     assert steps(runs / "tally-002") == 12
 
 
-def test_resume_with_other_settings_is_refused(
-    preset: str, runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_resume_with_other_settings_is_refused(preset: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stop_early(preset, "a", runs)
     assert "another stride" in mistake(capsys, "train", preset, "--name", "a", "--resume", "stride=2")
     assert "cannot change seed" in mistake(capsys, "resume", "a", "seed=2")
@@ -271,9 +261,7 @@ def test_a_kind_name_is_taken_once() -> None:
 
 
 def test_an_entry_point_adds_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "guest.py").write_text(
-        "from lab.registry import Kind\nKIND = Kind('guest:Config', 'guest:build')\n"
-    )
+    (tmp_path / "guest.py").write_text("from lab.registry import Kind\nKIND = Kind('guest:Config', 'guest:build')\n")
     info = tmp_path / "guest-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guest\nVersion: 1.0\n")

@@ -72,9 +72,7 @@ def test_scalars_are_read_as_yaml_1_2(text: str, value: Any) -> None:
     assert type(parsed) is type(value)
 
 
-@pytest.mark.parametrize(
-    "text", ["a: 1\na: 2", "{a: [", "!!python/object:os.system {}", "a: 1\n\tb: 2", "\0"]
-)
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "{a: [", "!!python/object:os.system {}", "a: 1\n\tb: 2", "\0"])
 def test_what_is_not_plain_yaml_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         yaml_text.parse(text)
@@ -92,9 +90,7 @@ def test_command_line_beats_preset_beats_defaults(tmp_path: Path) -> None:
 
 
 def test_overrides_reach_into_sections_and_the_last_wins(preset: str) -> None:
-    config = counting(
-        preset, "search.simulations=4", "rate=1e-3", "tracking.wandb=off", "search.simulations=8"
-    )
+    config = counting(preset, "search.simulations=4", "rate=1e-3", "tracking.wandb=off", "search.simulations=8")
     assert config.search == counting_kind.Search(simulations=8)
     assert (config.rate, config.tracking.wandb) == (0.001, "off")
 
@@ -104,9 +100,7 @@ def test_bases_merge_mappings_and_replace_lists(tmp_path: Path) -> None:
     write(tmp_path / "first.yaml", f"kind: counting\nbudget: 12\n{search}\n")
     (tmp_path / "deeper").mkdir()
     write(tmp_path / "deeper" / "second.yaml", "base: ../first.yaml\nstride: 3\n")
-    third = write(
-        tmp_path / "third.yaml", "base: deeper/second.yaml\nsearch: {variant: puct, stages: [{every: 9}]}\n"
-    )
+    third = write(tmp_path / "third.yaml", "base: deeper/second.yaml\nsearch: {variant: puct, stages: [{every: 9}]}\n")
     config = counting(third)
     assert (config.stride, config.search.simulations, config.search.variant) == (3, 4, "puct")
     assert [stage.every for stage in config.search.stages] == [9]
@@ -200,13 +194,9 @@ def test_a_stopped_run_may_change_where_and_how_long(preset: str, tmp_path: Path
     assert len(differences(config, changed)) == 1
 
 
-@pytest.mark.parametrize(
-    "override", ["seed=1", "search.simulations=4", "search={simulations: 4}", "checkpoint.keep=3"]
-)
+@pytest.mark.parametrize("override", ["seed=1", "search.simulations=4", "search={simulations: 4}", "checkpoint.keep=3"])
 def test_a_stopped_run_may_change_nothing_else(preset: str, tmp_path: Path, override: str) -> None:
-    with pytest.raises(
-        UserError, match=r"`lab resume` accepts budget, device, threads, cluster\.\*, tracking\.\*"
-    ):
+    with pytest.raises(UserError, match=r"`lab resume` accepts budget, device, threads, cluster\.\*, tracking\.\*"):
         load_run_config(stored(load_preset(preset), tmp_path), [override])
 
 

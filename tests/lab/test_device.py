@@ -53,9 +53,7 @@ def test_unknown_device_names_the_choices(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:2", 2)])
-def test_absent_device_says_how_many_there_are(
-    monkeypatch: pytest.MonkeyPatch, name: str, count: int
-) -> None:
+def test_absent_device_says_how_many_there_are(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
     pretend_gpus(monkeypatch, count)
     with pytest.raises(UserError, match=f"{count} CUDA devices"):
         devices.resolve(name)

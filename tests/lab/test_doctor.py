@@ -42,9 +42,7 @@ def test_a_place_that_cannot_be_written_is_broken(capsys: pytest.CaptureFixture[
     assert "cannot be written" in str(found["problems"])
 
 
-def test_a_missing_requirement_is_broken(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_requirement_is_broken(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "REQUIRED", (*doctor.REQUIRED, "surely-not-installed"))
     assert main(["doctor"]) == 1
     captured = capsys.readouterr()
@@ -52,9 +50,7 @@ def test_a_missing_requirement_is_broken(
     assert "everything" not in captured.out
 
 
-def test_a_broken_preset_is_broken(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_preset_is_broken(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.presets.preset_names", lambda: ["alphazero/nowhere"])
     found = report(capsys, code=1)
     assert "unknown preset" in str(found["presets"]["alphazero/nowhere"])

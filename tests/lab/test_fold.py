@@ -108,9 +108,7 @@ def test_fused_tower_takes_new_weights_on_refresh() -> None:
         torch.testing.assert_close(fused(x), tower(x), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "tower", [ResidualTower(2, 8, 1, norm="group"), ResidualTower(2, 8, 1, squeeze_excitation=4)]
-)
+@pytest.mark.parametrize("tower", [ResidualTower(2, 8, 1, norm="group"), ResidualTower(2, 8, 1, squeeze_excitation=4)])
 def test_fused_tower_refuses_what_it_has_no_operation_for(tower: ResidualTower) -> None:
     with pytest.raises(NotImplementedError):
         FusedTower(fold(tower))

@@ -74,10 +74,7 @@ def test_stepwise_decoding_equals_one_call_when_every_token_is_forced() -> None:
 
 def test_scheduled_sampling_repeats_with_the_generator() -> None:
     network = SequenceToSequence(7, 7, 8)
-    runs = [
-        network(SOURCE, TARGETS, teacher_forcing=0.5, generator=torch.Generator().manual_seed(3))
-        for _ in range(2)
-    ]
+    runs = [network(SOURCE, TARGETS, teacher_forcing=0.5, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
     assert torch.equal(*runs)
 
 

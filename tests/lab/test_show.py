@@ -49,9 +49,7 @@ def test_the_table_has_latest_best_unit_and_meaning(run: Path, capsys: pytest.Ca
     assert row(text, "time/iteration_s")[1:5] == ["0.1667", "0.1667", "3", "s"]
 
 
-def test_a_metric_missing_from_the_catalogue_is_still_shown(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_metric_missing_from_the_catalogue_is_still_shown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert row(shown(capsys), "extra/unlisted") == ["extra/unlisted", "7"]
 
 
@@ -97,8 +95,6 @@ def test_a_run_before_its_first_iteration(run: Path, capsys: pytest.CaptureFixtu
     assert json.loads(shown(capsys, "--json"))["metrics"] == {}
 
 
-def test_a_kind_this_installation_lacks_shows_bare_numbers(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_kind_this_installation_lacks_shows_bare_numbers(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / "config.yaml").write_text("kind: elsewhere\n")
     assert row(shown(capsys), "count/half") == ["count/half", "3"]
