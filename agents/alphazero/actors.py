@@ -1,7 +1,6 @@
 """The seam between the learner and whoever plays: weights go out by version, finished games come back."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import torch
@@ -41,59 +40,35 @@ class Actors(Protocol):
 
 
 class LocalActors:
-    """Self-play in this process: a poll plays `moves_per_iteration` moves on every board.
-
-    Boards are split into groups, each played by a thread of its own: the small operations of one group's trees then run
-    beside the network calls of another, which release the interpreter. Each group has its own games (ids modulo the
-    number of groups) and its own table of evaluations, so that the outcome does not depend on the threads' timing.
-    """
+    """Self-play in this process: a poll plays `moves_per_iteration` moves on every board."""
 
     def __init__(self, game: Game, config: AlphaZeroConfig, net: PolicyValueNet, device: torch.device) -> None:
-        options = config.selfplay
-        self._moves = options.moves_per_iteration
+        self._moves = config.selfplay.moves_per_iteration
         self._version = 0
         self._inference = InferenceNet(net, precision=config.precision)
-        count = options.groups
-        share = options.model_copy(update={"boards": options.boards // count})
-        self._dynamics = [make_dynamics(game, self._inference, options.cache_slots, device) for _ in range(count)]
+        self._dynamics = make_dynamics(game, self._inference, config.selfplay.cache_slots, device)
         search = make_search(config, device)
-        self._groups = [
-            SelfPlay(game, search, dynamics, share, config.seed, device, first_game_id=number, game_id_stride=count)
-            for number, dynamics in enumerate(self._dynamics)
-        ]
-        # A thread's operations use as many cores as are its own; the caller's setting stays as it is.
-        own = max(1, torch.get_num_threads() // count)
-        self._threads = ThreadPoolExecutor(count, "selfplay", torch.set_num_threads, (own,)) if count > 1 else None
+        self._selfplay = SelfPlay(game, search, self._dynamics, config.selfplay, config.seed, device)
 
     def publish(self, version: int, net: PolicyValueNet) -> None:
         self._version = version
         self._inference.update(net)
-        for dynamics in self._dynamics:
-            if dynamics.cache is not None:
-                dynamics.cache.clear()
+        if self._dynamics.cache is not None:
+            self._dynamics.cache.clear()
 
     def poll(self) -> list[FinishedGames]:
-        played = self._threads.map(self._play, self._groups) if self._threads else map(self._play, self._groups)
-        return [games for group in played for games in group]
+        played = (self._selfplay.move(self._version) for _ in range(self._moves))
+        return [games for games in played if games is not None]
 
     def counts(self) -> LeafCounts:
-        return LeafCounts(*map(sum, zip(*(dynamics.counts for dynamics in self._dynamics), strict=True)))
+        return self._dynamics.counts
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "groups": [group.state_dict() for group in self._groups],
-            "counts": [dynamics.counts._asdict() for dynamics in self._dynamics],
-        }
+        return {"selfplay": self._selfplay.state_dict(), "counts": self._dynamics.counts._asdict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for group, saved in zip(self._groups, state["groups"], strict=True):
-            group.load_state_dict(saved)
-        for dynamics, counts in zip(self._dynamics, state["counts"], strict=True):
-            dynamics.counts = LeafCounts(**counts)
-
-    def _play(self, group: SelfPlay) -> list[FinishedGames]:
-        played = (group.move(self._version) for _ in range(self._moves))
-        return [games for games in played if games is not None]
+        self._selfplay.load_state_dict(state["selfplay"])
+        self._dynamics.counts = LeafCounts(**state["counts"])
 
 
 def make_dynamics(game: Game, evaluate: InferenceNet, cache_slots: int, device: torch.device) -> GameDynamics:

@@ -71,8 +71,6 @@ class TemperatureConfig(Config):
 class SelfPlayConfig(Config):
     """Batched self-play.
 
-    groups: the boards are played in this many groups, each by a thread of its own. On two CPU cores two groups play a
-    quarter more than one; a GPU wants one.
     opening_plies: each game starts after a uniformly drawn number of random plies, up to this one.
     resign_below: a side whose value after search falls below this loses; None (the default) plays games to the end.
     resign_audit: share of games that are played to the end all the same, to measure wrong resignations.
@@ -80,7 +78,6 @@ class SelfPlayConfig(Config):
     """
 
     boards: PositiveInt = 256
-    groups: PositiveInt = 1
     moves_per_iteration: PositiveInt = 16
     opening_plies: NonNegativeInt = 0
     temperature: TemperatureConfig = TemperatureConfig()
@@ -92,14 +89,6 @@ class SelfPlayConfig(Config):
     def _power_of_two(self) -> Self:
         if self.cache_slots & (self.cache_slots - 1):
             raise ValueError(f"cache_slots must be a power of two or 0, not {self.cache_slots}")
-        return self
-
-    @model_validator(mode="after")
-    def _equal_groups(self) -> Self:
-        if self.boards % self.groups:
-            raise ValueError(
-                f"boards {self.boards} cannot be split into {self.groups} equal groups; change one of them"
-            )
         return self
 
 
