@@ -35,9 +35,12 @@ COMPARED_S = 1.5  # of each run of what self-play and the learner are compared w
 class SelfPlaySpeed:
     """One measurement. Shares are of all leaves; rates are per second of the whole self-play's wall time.
 
-    raw_evals_per_s: rows through the same network at the same batch, fastest form, median of before, between and after.
+    raw_evals_per_s: rows through the same network at the same batch in the form that self-play uses, median of before,
+    between and after. plain_evals_per_s: the same in torch's own operations (BatchNorm folded, channels_last), where
+    self-play's form is a faster one.
     ratio: sims_per_s / raw_evals_per_s, where sims_per_s counts root evaluations too. network_ratio: the same for the
     leaves that really went through the network, so neither ended nor repeated ones flatter it.
+    plain_ratio: sims_per_s / plain_evals_per_s.
     """
 
     device: str
@@ -50,9 +53,11 @@ class SelfPlaySpeed:
     table: bool
     form: str
     raw_evals_per_s: float
+    plain_evals_per_s: float
     sims_per_s: float
     ratio: float
     network_ratio: float
+    plain_ratio: float
     evaluated_share: float
     ended_share: float
     repeated_share: float
@@ -110,14 +115,16 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> SelfPlay
     _mix(selfplay, config, device)
     boards = config.selfplay.boards
 
-    raw = [_raw_rate(evaluate, game, boards, device)]
+    plain_form = InferenceNet(net, precision=device.precision, plain=True)
+    raw, plain = [_raw_rate(evaluate, game, boards, device)], [_raw_rate(plain_form, game, boards, device)]
     before, moves, games, spent = dynamics.counts, 0, 0, 0.0
     for _ in range(2):
         played = _play(selfplay, device, seconds / 2)
         moves, games, spent = moves + played[0], games + played[1], spent + played[2]
         raw.append(_raw_rate(evaluate, game, boards, device))
+        plain.append(_raw_rate(plain_form, game, boards, device))
     counts = dynamics.counts.since(before)
-    raw_rate = statistics.median(raw)
+    raw_rate, plain_rate = statistics.median(raw), statistics.median(plain)
     learned, bare = _learner_rates(config, net, game, device)
     return SelfPlaySpeed(
         device=str(device.device),
@@ -130,9 +137,11 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> SelfPlay
         table=dynamics.cache is not None,
         form=evaluate.form,
         raw_evals_per_s=raw_rate,
+        plain_evals_per_s=plain_rate,
         sims_per_s=counts.leaves / spent,
         ratio=counts.leaves / spent / raw_rate,
         network_ratio=counts.evaluated / spent / raw_rate,
+        plain_ratio=counts.leaves / spent / plain_rate,
         evaluated_share=counts.evaluated / counts.leaves,
         ended_share=counts.ended / counts.leaves,
         repeated_share=counts.repeated / counts.leaves,
@@ -292,7 +301,11 @@ def _print(speed: SelfPlaySpeed) -> None:
         f"{speed.simulations} simulations, {speed.device}, {speed.threads} threads"
     )
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("network alone", f"{speed.raw_evals_per_s:,.0f} evaluations/s")
+    table.add_row(
+        "network alone",
+        f"{speed.raw_evals_per_s:,.0f} evaluations/s",
+        f"{speed.plain_evals_per_s:,.0f} in torch's own operations",
+    )
     table.add_row("self-play", f"{speed.sims_per_s:,.0f} simulations/s", f"{speed.ratio:.2f} of the network alone")
     table.add_row("", f"{speed.moves_per_s:,.0f} moves/s", f"{speed.games_per_h:,.0f} games/h")
     table.add_row(
