@@ -11,7 +11,7 @@ from agents.alphazero.records import FinishedGames
 from agents.alphazero.selfplay import SelfPlay
 from agents.games.game import Game
 from agents.search import GumbelSearch, PuctSearch
-from agents.search.cache import EvaluationCache
+from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.dynamics import GameDynamics, LeafCounts
 
 
@@ -71,7 +71,7 @@ class LocalActors:
         self._dynamics.counts = LeafCounts(**state["counts"])
 
 
-def make_dynamics(game: Game, evaluate: InferenceNet, cache_slots: int, device: torch.device) -> GameDynamics:
+def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int, device: torch.device) -> GameDynamics:
     """The game as a search's dynamics; the table of evaluations is for the CPU, where batches may vary in size."""
     cached = cache_slots > 0 and device.type == "cpu"
     cache = EvaluationCache(cache_slots, game.num_actions, device) if cached else None

@@ -13,7 +13,9 @@ from agents.alphazero.learner import load_weights
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.games.game import Game
 from agents.search import GumbelSearch, PuctSearch, SearchResult
+from agents.search.cache import Evaluate
 from agents.search.dynamics import GameDynamics
+from agents.search.symmetric import averaged
 from lab import checkpoint
 from lab.checkpoint import CheckpointError
 from lab.config import load_run_config
@@ -30,7 +32,7 @@ class Agent:
 
     name: str
     game: Game
-    evaluate: InferenceNet
+    evaluate: Evaluate
     config: AlphaZeroConfig
     device: torch.device
 
@@ -64,7 +66,11 @@ class Agent:
 
 def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> Agent:
     """An agent that plays with a copy of `net`, which lies on the device."""
-    return Agent(name, config.game.make(), InferenceNet(net, precision=device.precision), config, device.device)
+    game = config.game.make()
+    evaluate: Evaluate = InferenceNet(net, precision=device.precision)
+    if config.search.average_symmetries:
+        evaluate = averaged(evaluate, game)
+    return Agent(name, game, evaluate, config, device.device)
 
 
 def make_network(config: AlphaZeroConfig, game: Game) -> PolicyValueNet:

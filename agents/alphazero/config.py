@@ -42,10 +42,15 @@ class NetworkConfig(Config):
 
 
 class SearchConfig(Config):
-    """Gumbel AlphaZero or PUCT; options of the other algorithm have no effect."""
+    """Gumbel AlphaZero or PUCT; options of the other algorithm have no effect.
+
+    average_symmetries: agents that are graded or played against average the network over the board's symmetries;
+    self-play, which wants many evaluations rather than good ones, never does.
+    """
 
     algorithm: Literal["gumbel", "puct"] = "gumbel"
     simulations: PositiveInt = 32
+    average_symmetries: bool = True
     considered: PositiveInt = 16
     value_scale: PositiveFloat = 0.1
     visit_offset: PositiveFloat = 50.0

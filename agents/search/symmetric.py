@@ -1,0 +1,25 @@
+"""An evaluator averaged over a board's symmetries."""
+
+import torch
+from torch import Tensor
+
+from agents.games.game import Game
+from agents.search.cache import Evaluate
+
+
+def averaged(evaluate: Evaluate, game: Game) -> Evaluate:
+    """Evaluates each position in all its symmetric forms and averages logits and values.
+
+    The network is trained on all forms but does not answer alike to them; the mean errs less than any, for S times the
+    evaluations (Silver et al. 2017, Methods, draw one form at random instead).
+    """
+
+    def evaluate_all(observation: Tensor) -> tuple[Tensor, Tensor]:
+        planes, actions = game.symmetries(observation.device)
+        forms = observation.flatten(1)[:, planes].transpose(0, 1)  # [S, N, C*H*W]
+        logits, value = evaluate(forms.reshape(-1, *observation.shape[1:]))
+        count, rows = len(planes), len(observation)
+        back = torch.argsort(actions, dim=1)[:, None].expand(-1, rows, -1)
+        return logits.view(count, rows, -1).gather(2, back).mean(0), value.view(count, rows).mean(0)
+
+    return evaluate_all
