@@ -30,7 +30,8 @@ def config(**changes: Any) -> AlphaZeroConfig:
         "threads": 1,
         "game": {"name": "tic_tac_toe"},
         "network": {"channels": 8, "blocks": 1, "value_hidden": 8},
-        "search": {"simulations": 4, "considered": 4},
+        # Averaged over its symmetries a network ties where a board is symmetric, and rounding decides.
+        "search": {"simulations": 4, "considered": 4, "average_symmetries": False},
         "selfplay": {"boards": 8, "moves_per_iteration": 4, "opening_plies": 2, "cache_slots": 256},
         "replay": {"capacity": 1000, "window_start": 100, "min_positions": 40},
         "learner": {"batch_size": 16, "reuse": 2, "warmup_steps": 5},
