@@ -13,6 +13,7 @@ from agents.games.game import Game
 from agents.search import GumbelSearch, PuctSearch
 from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.dynamics import GameDynamics, LeafCounts
+from lab.device import Device
 
 
 class Actors(Protocol):
@@ -42,13 +43,13 @@ class Actors(Protocol):
 class LocalActors:
     """Self-play in this process: a poll plays `moves_per_iteration` moves on every board."""
 
-    def __init__(self, game: Game, config: AlphaZeroConfig, net: PolicyValueNet, device: torch.device) -> None:
+    def __init__(self, game: Game, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> None:
         self._moves = config.selfplay.moves_per_iteration
         self._version = 0
-        self._inference = InferenceNet(net, precision=config.precision)
-        self._dynamics = make_dynamics(game, self._inference, config.selfplay.cache_slots, device)
-        search = make_search(config, device)
-        self._selfplay = SelfPlay(game, search, self._dynamics, config.selfplay, config.seed, device)
+        self._inference = InferenceNet(net, precision=device.precision)
+        self._dynamics = make_dynamics(game, self._inference, config.selfplay.cache_slots, device.device)
+        search = make_search(config, device.device)
+        self._selfplay = SelfPlay(game, search, self._dynamics, config.selfplay, config.seed, device.device)
 
     def publish(self, version: int, net: PolicyValueNet) -> None:
         self._version = version
@@ -83,8 +84,8 @@ def make_search(
 ) -> GumbelSearch | PuctSearch:
     """The configured search; without noise it plays its best move."""
     options = config.search
-    count = simulations or options.simulations
-    static = device.type != "cpu"
+    count = options.simulations if simulations is None else simulations
+    static, max_depth = device.type != "cpu", config.game.make().max_plies
     if options.algorithm == "gumbel":
         return GumbelSearch(
             count,
@@ -93,6 +94,7 @@ def make_search(
             options.visit_offset,
             options.gumbel_scale if noise else 0.0,
             static,
+            max_depth,
         )
     return PuctSearch(
         count,
@@ -102,4 +104,5 @@ def make_search(
         options.dirichlet_fraction if noise else 0.0,
         options.fpu_reduction,
         static,
+        max_depth,
     )

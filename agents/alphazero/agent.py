@@ -1,6 +1,7 @@
 """A trained network ready to decide: what evaluation, the arena, PettingZoo policies and people play against."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from lab.device import Device
 from lab.errors import UserError
 
 _CACHE_SLOTS = 2**18
+_log = logging.getLogger(__name__)
 WHICH = ("best", "latest")
 
 
@@ -98,16 +100,21 @@ def load_agent(path: str | Path, device: Device, which: str = "best") -> Agent:
     except CheckpointError as error:
         raise CheckpointError(f"{chosen}: {error}") from None
     name = run.name if chosen.name == checkpoint.BEST else f"{run.name}:{manifest.iteration}"
-    return make_agent(name, config, net.to(device.device), device)
+    # A run told to compute in fp32 is graded in fp32 as well; bf16 is only for devices that have it.
+    precision = "fp32" if config.precision == "fp32" else device.precision
+    return make_agent(name, config, net.to(device.device), replace(device, precision=precision))
 
 
 def _choose(run: Path, which: str) -> Path:
     checkpoints = run / "checkpoints"
     if which == "best" and (checkpoints / checkpoint.BEST).is_dir():
-        return checkpoints / checkpoint.BEST
+        try:
+            checkpoint.verify(checkpoints / checkpoint.BEST)
+            return checkpoints / checkpoint.BEST
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; --checkpoint latest takes another") from None
     if which in WHICH:
-        skipped: list[str] = []
-        found = checkpoint.latest_valid(checkpoints, skipped.append)
+        found = checkpoint.latest_valid(checkpoints, _log.warning)
         if found is None:
             raise UserError(f"{run} has no checkpoint yet; train it with `lab resume {run.name}`")
         return found

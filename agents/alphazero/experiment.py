@@ -35,7 +35,7 @@ class AlphaZero:
         self._games_directory = directory / "games"
         self.replay = Replay(game, config.replay, directory / "replay", config.checkpoint.keep)
         self.learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
-        self.actors: Actors = LocalActors(game, config, self.learner.average.module, device.device)
+        self.actors: Actors = LocalActors(game, config, self.learner.average.module, device)
         self._grader = Grader(game, config.grading, config.seed)
         self._version = 0
         self._games = 0

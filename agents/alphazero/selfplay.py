@@ -90,7 +90,7 @@ class SelfPlay:
         self._state = game.step(state, result.action)
         resigned = self._resignations(result.value, player)
         over = game.done(self._state) | resigned
-        ended = over.nonzero()[:, 0]  # the one host synchronisation of a move
+        ended = over.nonzero()[:, 0]  # waits for the device: once a move, and for the record of what ended
         if not len(ended):
             return None
         finished = self._collect(ended, resigned)
@@ -135,15 +135,15 @@ class SelfPlay:
         wrong = (reward.gather(1, resigner.clamp_min(0)[:, None])[:, 0] > -1).to(torch.int8)
         wrong = torch.where((resigner >= 0) & ~gave_up, wrong, -1)
         length = records.length[ended]
-        longest = int(length.max())
-        played = torch.arange(longest, device=self.device) < length[:, None]
-        outcome = reward.gather(1, records.player[ended, :longest].to(torch.int64))
+        column = torch.arange(records.player.shape[1], device=self.device)
+        game, ply = (column < length[:, None]).nonzero(as_tuple=True)
+        at = (ended[game], ply)
         positions = Samples(
-            planes=records.planes[ended, :longest][played],
-            policy=records.policy[ended, :longest][played],
-            outcome=outcome[played].to(torch.int8),
-            search_value=records.search_value[ended, :longest][played],
-            version=records.version[ended, :longest][played],
+            planes=records.planes[at],
+            policy=records.policy[at],
+            outcome=reward[game, records.player[at].to(torch.int64)].to(torch.int8),
+            search_value=records.search_value[at],
+            version=records.version[at],
         )
         games = (self._ids[ended], self._plies[ended], reward[:, 0].to(torch.int8), gave_up, wrong)
         return FinishedGames(Samples(*(t.cpu() for t in positions)), *(t.cpu() for t in games))

@@ -29,6 +29,7 @@ class GumbelSearch:
     visit_offset: float = 50.0
     gumbel_scale: float = 1.0
     static: bool = False
+    max_depth: int | None = None
 
     def __call__(
         self,
@@ -61,7 +62,17 @@ class GumbelSearch:
         def root_choice(stats: NodeStats, simulation: int) -> Tensor:
             return self._best_considered(stats, schedule[:, simulation], root_gumbel, legal)
 
-        tree = grow(states, logits, value, dynamics, root_choice, self._interior_choice, self.simulations, self.static)
+        tree = grow(
+            states,
+            logits,
+            value,
+            dynamics,
+            root_choice,
+            self._interior_choice,
+            self.simulations,
+            self.static,
+            self.max_depth,
+        )
         stats = tree.root_stats()
         action = self._best_considered(stats, stats.visits.amax(-1), root_gumbel, legal)
         q = completed_q(stats)

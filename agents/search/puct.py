@@ -28,6 +28,7 @@ class PuctSearch:
     dirichlet_fraction: float = 0.25
     fpu_reduction: float = 0.0
     static: bool = False
+    max_depth: int | None = None
 
     def __call__(
         self,
@@ -66,7 +67,9 @@ class PuctSearch:
         def root_choice(stats: NodeStats, simulation: int) -> Tensor:
             return self._choice(stats)
 
-        tree = grow(states, logits, value, dynamics, root_choice, self._choice, self.simulations, self.static)
+        tree = grow(
+            states, logits, value, dynamics, root_choice, self._choice, self.simulations, self.static, self.max_depth
+        )
         stats = tree.root_stats()
         total = stats.visits.sum(-1)
         root_value = (value + stats.value_sum.sum(-1)) / (1.0 + total)

@@ -138,6 +138,7 @@ def grow(
     interior_choice: Choice,
     simulations: int,
     static: bool = False,
+    max_depth: int | None = None,
 ) -> Tree:
     """Runs `simulations` simulations from B roots: descend, expand one leaf a tree, back up.
 
@@ -145,13 +146,15 @@ def grow(
     `root_choice(stats, simulation)` and `interior_choice(stats)` answer actions int64.
     With `static` no step depends on the data: descents have the longest possible length, nothing is read back from the
     device, and all shapes are fixed, as a CUDA graph needs. Without it (the CPU) a descent ends with its deepest row.
+    max_depth: edges of the longest line of play, which bounds static descents; None where there is no such bound.
     """
     tree = Tree.allocate(root_states, logits, simulations)
     tree.write_block(0, root_states, logits, value)
     roots = torch.arange(tree.batch, device=logits.device)
     for simulation in range(simulations):
         first = roots * tree.actions + root_choice(tree.root_stats(), simulation)
-        path = _descend(tree, first, longest=simulation + 1, static=static)
+        longest = simulation + 1 if max_depth is None else min(simulation + 1, max_depth)
+        path = _descend(tree, first, longest, static)
         new = roots + (simulation + 1) * tree.batch
         leaf_value = _expand(tree, path[-1], new, simulation + 1, dynamics)
         _back_up(tree, path, leaf_value)

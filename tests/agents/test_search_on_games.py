@@ -219,3 +219,25 @@ def test_a_board_that_is_over_disturbs_no_other(search: GumbelSearch | PuctSearc
     legal = game.legal(play(game, [won, [3], won]))
     assert (mixed.visits[1][~legal[1]] == 0).all()
     assert mixed.visits[1].sum() == 16
+
+
+def test_a_bound_on_the_depth_at_the_longest_line_of_play_changes_nothing() -> None:
+    game = make("tic_tac_toe")
+    states = game.initial(3, CPU)
+    for cell in (4, 0, 8, 2):  # five plies are left, far fewer than simulations
+        states = game.step(states, torch.full((3,), cell))
+
+    def flat(observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(len(observation), 9), torch.zeros(len(observation))
+
+    ids = torch.arange(3)
+    found = []
+    for static, max_depth in ((False, None), (True, None), (True, 9), (True, 5)):
+        search = GumbelSearch(64, static=static, max_depth=max_depth)
+        dynamics = GameDynamics(game, flat, static=static)
+        legal = game.legal(states)
+        found.append(search(states, legal, *flat(game.observe(states)), dynamics, 0, ids, states.plies))
+    for other in found[1:]:
+        assert torch.equal(other.visits, found[0].visits)
+        assert torch.equal(other.action, found[0].action)
+        torch.testing.assert_close(other.policy, found[0].policy)
