@@ -178,6 +178,12 @@ def differences(one: BaseModel, other: BaseModel) -> list[str]:
     return [key for key in {**first, **second} if first.get(key, missing) != second.get(key, missing)]
 
 
+def derived(config: BaseModel, settings: Mapping[str, Any]) -> set[str]:
+    """Dotted keys of `config` that validators worked out: neither given in `settings` nor left at a default."""
+    given = {key for key, value in _leaves(settings).items() if value is not None}
+    return _leaves(config.model_dump(mode="json", exclude_unset=True)).keys() - given
+
+
 def is_resumable(key: str) -> bool:
     """Whether a stopped run may change this dotted key."""
     return key in RESUMABLE or any(key.startswith(allowed[:-1]) for allowed in RESUMABLE if allowed[-1] == "*")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.config import ExperimentConfig, differences, is_resumable, load_preset, load_run_config
+from lab import presets
+from lab.config import derived, differences, is_resumable, load_preset, load_run_config
 from lab.errors import UserError
 from lab.verbs import RUNS_DIR, Overrides, RunsDir
 
@@ -50,7 +52,7 @@ def train(
     if continue_latest and (latest := RunDir.latest_unfinished(runs_dir, stem)) is not None:
         raise typer.Exit(continue_run(latest.path, overrides))
     if resume and (runs_dir / name / "config.yaml").is_file():
-        _check_same(RunDir.open(runs_dir / name), config)
+        _check_same(RunDir.open(runs_dir / name), preset, overrides)
         raise typer.Exit(continue_run(runs_dir / name, overrides))
     name = name or RunDir.next_numbered(runs_dir, stem)
     raise typer.Exit(start_run(config, runs_dir, name, overwrite=overwrite))
@@ -61,10 +63,15 @@ def run_stem(preset: str) -> str:
     return Path(preset).stem if preset.endswith(".yaml") else preset.replace("/", "-")
 
 
-def _check_same(run: RunDir, asked: ExperimentConfig) -> None:
-    """Refuse to continue a run with other settings than asked for: it would silently train something else."""
+def _check_same(run: RunDir, preset: str, overrides: Sequence[str]) -> None:
+    """Refuse to continue a run with other settings than asked for: it would silently train something else.
+
+    A setting that the configuration works out from others, such as from the budget, stays the run's own.
+    """
+    asked = load_preset(preset, overrides)
+    own = derived(asked, presets.resolve(preset, overrides)) | {"description"}
     keys = differences(load_run_config(run.config_path), asked)
-    changed = [key for key in keys if not is_resumable(key) and key != "description"]
+    changed = [key for key in keys if not is_resumable(key) and key not in own]
     if changed:
         raise UserError(
             f"run {run.name!r} was started with another {', '.join(changed)}; `lab resume {run.path}` "

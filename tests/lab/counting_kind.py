@@ -32,6 +32,14 @@ class CountingConfig(ExperimentConfig):
     rate: float = 0.1
     flag: bool = False
     search: Search = Search()
+    horizon: PositiveInt | None = None  # the first budget, unless given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _horizon_is_the_first_budget(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("horizon") is None and "budget" in data:
+            return {**data, "horizon": data["budget"]}
+        return data
 
     @model_validator(mode="after")
     def _stride_divides_budget(self) -> Self:

@@ -153,6 +153,24 @@ def test_train_resume_starts_a_run_that_does_not_exist(preset: str, runs: Path) 
     assert steps(runs / "a") == 12
 
 
+def test_train_resume_takes_a_larger_budget_again_and_again(preset: str, runs: Path) -> None:
+    # The kind's `horizon` is worked out from the first budget, and stays.
+    main(["train", preset, "--name", "a"])
+    for budget in (16, 20, 20):
+        assert main(["train", preset, "--name", "a", "--resume", f"budget={budget}"]) == 0
+        assert steps(runs / "a") == budget
+    assert main(["train", preset, "--name", "a", "--resume"]) == 0
+    assert "horizon: 12" in (runs / "a" / "config.yaml").read_text()
+
+
+def test_train_resume_refuses_another_setting_that_was_given(
+    preset: str, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["train", preset, "--name", "a", "stride=2"])
+    assert "another stride" in mistake(capsys, "train", preset, "--name", "a", "--resume")
+    assert "another horizon" in mistake(capsys, "train", preset, "--name", "a", "--resume", "stride=2", "horizon=3")
+
+
 def test_a_complete_run_says_so_and_trains_no_more(preset: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", preset, "--name", "a"])
     before = (runs / "a" / "metrics.jsonl").read_bytes()
