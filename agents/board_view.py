@@ -18,7 +18,7 @@ def signs(unicode: bool) -> tuple[str, str]:
 def board(game: LineGame, state: LineState, previous: LineState | None = None, unicode: bool = True) -> Text:
     """One board (a state with B = 1); `previous` is the board before the last move, to mark that move."""
     cells = state.cells[0].tolist()
-    mover = int(state.plies[0]) % 2
+    mover = int(game.player(state)[0])
     won = winning_cells(game, state.cells[0])
     last = None if previous is None else int((previous.cells[0] != 0).ne(state.cells[0] != 0).nonzero()[0])
     width = max(3, len(str(game.num_actions)) + 2)

@@ -177,7 +177,7 @@ def stage_names(game: Game) -> tuple[str, str, str]:
 
 def _share(positions: Positions, hit: Tensor, among: Tensor) -> Share:
     third = positions.game.max_plies // 3
-    stage = torch.bucketize(positions.states.plies, torch.tensor([third, 2 * third], device=hit.device))
+    stage = torch.bucketize(positions.game.plies(positions.states), torch.tensor([third, 2 * third], device=hit.device))
     names = stage_names(positions.game)
     by_set = {}
     for name in dict.fromkeys(positions.sets):

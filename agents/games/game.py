@@ -47,6 +47,10 @@ class Game(Protocol):
         """int64 [B]: whose move it is, 0 or 1."""
         ...
 
+    def plies(self, state: Any) -> Tensor:
+        """int64 [B]: moves played so far."""
+        ...
+
     def done(self, state: Any) -> Tensor:
         """bool [B]."""
         ...
@@ -57,6 +61,10 @@ class Game(Protocol):
 
     def observe(self, state: Any) -> Tensor:
         """float32 [B, C, H, W] of zeros and ones, from the mover's point of view (the mover's planes first)."""
+        ...
+
+    def from_observation(self, planes: Tensor) -> Any:
+        """The state that `observe` shows, rebuilt from its planes float32 [B, C, H, W] alone."""
         ...
 
     def key(self, state: Any) -> Tensor:

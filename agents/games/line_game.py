@@ -89,6 +89,9 @@ class LineGame:
     def player(self, state: LineState) -> Tensor:
         return state.plies % 2
 
+    def plies(self, state: LineState) -> Tensor:
+        return state.plies
+
     def done(self, state: LineState) -> Tensor:
         return state.outcome != RUNNING
 
@@ -103,7 +106,6 @@ class LineGame:
         return planes.view(-1, 2, self.rows, self.columns)
 
     def from_observation(self, planes: Tensor) -> LineState:
-        """The state that `observe` shows, rebuilt from its planes [B, 2, rows, columns] alone."""
         stones = planes.flatten(2).to(torch.int8)
         cells = stones[:, 0] - stones[:, 1]
         plies = stones.sum((1, 2))

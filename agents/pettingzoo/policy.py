@@ -49,8 +49,6 @@ class Policy:
     def __post_init__(self) -> None:
         if self.simulations < 0:
             raise UserError(f"simulations must be 0 (the network alone) or more, not {self.simulations}")
-        if self.simulations and not hasattr(self.agent.game, "from_observation"):
-            raise UserError(f"{self.agent.game.name} cannot be searched from observations; use simulations=0")
 
     def __call__(self, observation: Mapping[str, NDArray[Any]]) -> int:
         """Action for one agent's observation, as `env.last()[0]` gives it. Raises as `batch` does."""
@@ -90,8 +88,7 @@ class Policy:
     def _choose(self, seen: Tensor, mask: Tensor) -> Tensor:
         if self.simulations == 0:
             return _best(self.agent.evaluate(seen)[0], mask)
-        game: Any = self.agent.game
-        result = self.agent.decide(game.from_observation(seen), self.simulations)
+        result = self.agent.decide(self.agent.game.from_observation(seen), self.simulations)
         # An environment may rule out more than the game does.
         allowed = mask.gather(1, result.action[:, None])[:, 0]
         return torch.where(allowed, result.action, _best(result.policy, mask))

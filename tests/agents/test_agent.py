@@ -144,6 +144,7 @@ def test_as_a_player_it_plays_its_decisions() -> None:
     one = agent()
     states = middle_game(one.game)
     player = AgentPlayer(one, 5)
-    ids = torch.arange(len(states.plies))
+    plies = one.game.plies(states)
+    ids = torch.arange(len(plies))
     assert player.name == "small@5"
-    assert torch.equal(player.choose(states, ids, states.plies), one.decide(states, 5).action)
+    assert torch.equal(player.choose(states, ids, plies), one.decide(states, 5).action)

@@ -30,7 +30,7 @@ class Fixed:
 
 def test_openings_are_random_reproducible_and_running() -> None:
     state = openings(GAME, 200, seed=3)
-    assert (state.plies == 4).all() and not GAME.done(state).any()
+    assert (GAME.plies(state) == 4).all() and not GAME.done(state).any()
     assert len(GAME.key(state).unique()) > 100
     assert torch.equal(state.cells, openings(GAME, 200, seed=3).cells)
     assert torch.equal(state.cells[:10], openings(GAME, 10, seed=3).cells)

@@ -37,6 +37,7 @@ def test_states_keep_their_dtypes_and_shapes(name: str, options: dict[str, int])
     shapes = {
         "legal": (game.legal, (batch, game.num_actions), torch.bool),
         "player": (game.player, (batch,), torch.int64),
+        "plies": (game.plies, (batch,), torch.int64),
         "done": (game.done, (batch,), torch.bool),
         "reward": (game.reward, (batch, 2), torch.float32),
         "observe": (game.observe, (batch, *game.observation_shape), torch.float32),
@@ -79,6 +80,23 @@ def test_player_0_begins_and_players_alternate(name: str, options: dict[str, int
     for before, after in pairwise(states):
         running = ~game.done(before)
         assert torch.equal(game.player(after)[running], 1 - game.player(before)[running])
+
+
+@every_game
+def test_plies_count_the_moves_of_running_boards(name: str, options: dict[str, int]) -> None:
+    game, states, _ = playout(name, options)
+    assert (game.plies(states[0]) == 0).all()
+    for before, after in pairwise(states):
+        assert torch.equal(game.plies(after), game.plies(before) + ~game.done(before))
+
+
+@every_game
+def test_an_observation_is_enough_to_rebuild_its_state(name: str, options: dict[str, int]) -> None:
+    game, states, _ = playout(name, options)
+    for state in states:
+        rebuilt = game.from_observation(game.observe(state))
+        for function in (game.observe, game.legal, game.player, game.plies, game.done, game.reward, game.key):
+            assert torch.equal(function(rebuilt), function(state))
 
 
 @every_game
@@ -143,7 +161,7 @@ def test_rules_read_nothing_back_from_the_device(name: str, options: dict[str, i
     game, device = games.make(name, **options), torch.device("meta")
     state = game.initial(8, device)
     state = game.step(state, torch.zeros(8, dtype=torch.int64, device=device))
-    functions = (game.legal, game.player, game.done, game.reward, game.observe, game.key)
+    functions = (game.legal, game.player, game.plies, game.done, game.reward, game.observe, game.key)
     results = [function(state) for function in functions]
     assert all(tensor.device == device for tensor in [*state, *results, *game.symmetries(device)])
 

@@ -161,10 +161,3 @@ def test_an_environment_without_a_mask_is_refused() -> None:
 def test_simulations_must_make_sense() -> None:
     with pytest.raises(UserError, match="simulations"):
         policy_for(preferring(CENTRE), simulations=-1)
-
-    class Closed:
-        name = "closed"
-
-    agent = replace(preferring(CENTRE), game=cast(Any, Closed()))
-    with pytest.raises(UserError, match="closed cannot be searched"):
-        policy_for(agent, simulations=1)

@@ -36,7 +36,7 @@ def complaint(folder: Path, text: str, game: Game = GAME) -> str:
 def test_moves_lead_from_the_empty_board_to_the_position(tmp_path: Path) -> None:
     positions = read(write(tmp_path, HEADER + "443,0,1,2,-3,4,5,6\n,0,0,0,1,0,0,0\n"), GAME)
     state = positions.states
-    assert state.plies.tolist() == [3, 0]
+    assert GAME.plies(state).tolist() == [3, 0]
     assert GAME.render(state, 0).splitlines()[4:6] == [". . . O . . .", ". . X X . . ."]
     assert positions.scores[0].tolist() == [0, 1, 2, -3, 4, 5, 6]
 
@@ -167,7 +167,7 @@ class Rule:
         return torch.zeros(len(observation), 7), torch.full((len(observation),), 0.3)
 
     def decide(self, state: Any, simulations: int) -> SearchResult:
-        batch = len(state.plies)
+        batch = len(GAME.plies(state))
         zeros = torch.zeros(batch, 7)
         return SearchResult(torch.full((batch,), 3 if simulations else 0), zeros, zeros[:, 0], zeros, zeros)
 
