@@ -80,7 +80,7 @@ class Session:
         self._run_dir.started()
         if not self.complete() or self.evaluation_due():
             self._tracker = tracking.start(
-                self._config, self._run_dir, self._catalogue, self.state.wandb_id, say=self._progress.say
+                self._config, self._run_dir, self.state.iteration, self.state.wandb_id, say=self._progress.say
             )
             self.state.wandb_id = self._tracker.run_id or self.state.wandb_id
         # Last, so that nothing above has drawn from the generators the experiment is about to use.

@@ -17,7 +17,6 @@ from urllib.parse import urlparse
 
 from lab.config import ExperimentConfig
 from lab.media import Image, Media, Table
-from lab.metrics import Catalogue
 from lab.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -41,9 +40,17 @@ def _silent(line: str) -> None:
 class Tracker:
     """A W&B run, or nothing: after the first failure, or made with None, every call is a no-op."""
 
-    def __init__(self, run: "wandb.Run | None", folder: Path = Path(), sent_until: int = 0, say: Say = _silent) -> None:
+    def __init__(
+        self,
+        run: "wandb.Run | None",
+        folder: Path = Path(),
+        resumed_at: int = 0,
+        sent_until: int = 0,
+        say: Say = _silent,
+    ) -> None:
         self.run_id: str | None = run.id if run is not None else None
-        self._run, self._folder, self._sent_until, self._say = run, folder, sent_until, say
+        self._run, self._folder, self._say = run, folder, say
+        self._resumed_at, self._sent_until = resumed_at, sent_until
         self._left_out: set[str] = set()
 
     def log(
@@ -55,9 +62,10 @@ class Tracker:
     ) -> None:
         """Send one record of metrics.jsonl, with the media shown beside it.
 
-        Records up to the iteration that W&B had when this run was continued online are there already.
+        Iterations done again that W&B had when this run was continued online are there already. At the iteration
+        continued from there can only be an evaluation that was still due.
         """
-        if self._run is None or iteration <= self._sent_until:
+        if self._run is None or self._resumed_at < iteration <= self._sent_until:
             return
         try:
             with _staging_in(self._folder):
@@ -105,11 +113,11 @@ class Tracker:
 def start(
     config: ExperimentConfig,
     run_dir: RunDir,
-    catalogue: Catalogue,
+    resumed_at: int,
     run_id: str | None,
     say: Say,
 ) -> Tracker:
-    """Begin (None) or continue the W&B run `run_id`; on any failure, one line and an idle Tracker."""
+    """Begin (None) or continue the W&B run `run_id` at an iteration; on any failure, one line and an idle Tracker."""
     mode = choose_mode(config.tracking.wandb, say)
     if mode == "off":
         return Tracker(None)
@@ -140,10 +148,10 @@ def start(
             reinit="create_new",
             settings=settings,
         )
-        for group in sorted({name.split("/")[0] for name in catalogue}):
-            run.define_metric(f"{group}/*", step_metric=STEP)
+        run.define_metric(STEP)
+        run.define_metric("*", step_metric=STEP)  # counters too, which have no group
         sent_until = int(run.summary.get(STEP) or 0) if mode == "online" and run.resumed else 0
-        return Tracker(run, run_dir.path.resolve() / "wandb", sent_until, say)
+        return Tracker(run, run_dir.path.resolve() / "wandb", resumed_at, sent_until, say)
     except Exception as error:
         say(f"W&B is off, training goes on ({_one_line(error)})")
         return Tracker(None)

@@ -72,8 +72,10 @@ def test_a_continuation_is_a_segment_under_the_same_id_that_repeats_nothing(trac
 
 def test_points_are_placed_by_iteration(tracked: Path) -> None:
     records = [json.loads(line) for line in inspect(segments(tracked)[1]).splitlines()]
-    steps = {r["metric"]["glob_name"]: r["metric"]["step_metric"] for r in records if r["type"] == "metric"}
-    assert steps == {"toy/*": "iteration", "time/*": "iteration", "memory/*": "iteration"}
+    defined = [record["metric"] for record in records if record["type"] == "metric"]
+    steps = {metric["glob_name"]: metric["step_metric"] for metric in defined if "glob_name" in metric}
+    assert steps == {"*": "iteration"}  # counters as well as metrics
+    assert "iteration" in {metric.get("name") for metric in defined}
 
 
 def test_tables_and_text_arrive_as_media_and_stay_in_the_run_directory(tracked: Path) -> None:
@@ -192,6 +194,27 @@ def test_what_an_online_run_has_already_is_not_sent_again(tmp_path: Path) -> Non
     for iteration in (10, 11, 12, 13, 13, 14):
         tracker.log(iteration, {}, {})
     assert run.sent == [13, 13, 14]
+
+
+def test_an_evaluation_still_due_when_an_online_run_is_continued_is_sent(tmp_path: Path) -> None:
+    run = Recorder()
+    tracker = tracking.Tracker(run, tmp_path, resumed_at=10, sent_until=12)  # type: ignore[arg-type]
+    for iteration in (10, 11, 12, 13):
+        tracker.log(iteration, {}, {})
+    assert run.sent == [10, 13]
+
+
+def test_the_loop_tells_the_tracker_where_it_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    def start(settings: object, run_dir: object, resumed_at: int, *rest: object, **more: object) -> tracking.Tracker:
+        told.append(resumed_at)
+        return tracking.Tracker(None)
+
+    monkeypatch.setattr(tracking, "start", start)
+    train(tmp_path / "run", config(budget=80))
+    train(tmp_path / "run", config(budget=88))
+    assert told == [0, 10]
 
 
 def test_secrets_are_left_out_of_the_configuration_at_any_depth() -> None:
