@@ -3,20 +3,22 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from agents.elo import Rating, ratings
-from agents.games.game import Game, select, where
+from agents.games.game import Game, concatenate, select, where
 from agents.player import Player, random_actions
 from agents.position_file import CPU
 from lab import rng
 
 CHUNK = 512  # boards that one player decides on at once
 _IDS_PER_PAIR = 1 << 32
+_FIRST_DRAWS = 1024  # openings drawn in the first round; each later round doubles how many there are
+_ENOUGH_DRAWS = 16  # draws for each opening found, after which a round without a new one is the last
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,29 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Result:
-    """A round robin: every pairing, and ratings in the order of the players."""
+    """A round robin: every pairing, and ratings in the order of the players.
+
+    distinct_openings: how many different openings each pair played; fewer than half its games where the game has
+    no more.
+    """
 
     pairings: list[Pairing]
     ratings: list[Rating]
+    distinct_openings: int
+
+
+class Openings(NamedTuple):
+    """N running boards to start from; the first `distinct` all differ, later ones repeat them in order."""
+
+    states: Any
+    distinct: int
 
 
 def match(
     game: Game, player: Player, opponent: Player, games: int, seed: int = 0, device: torch.device = CPU
 ) -> Pairing:
     """`games` games (made even) between two players."""
-    return play_pairings(game, [player, opponent], [(0, 1)], games, seed, device)[0]
+    return play_pairings(game, [player, opponent], [(0, 1)], openings(game, (games + 1) // 2, seed, device))[0]
 
 
 def round_robin(
@@ -79,16 +93,16 @@ def round_robin(
     games: int,
     seed: int = 0,
     device: torch.device = CPU,
-    opening_plies: int | None = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Result:
     """Everybody meets everybody in `games` games (made even).
 
-    Ratings are relative to the player named "random", or to the first. `opening_plies`: see `openings`.
-    `progress` is told how many games each ply has ended.
+    Ratings are relative to the player named "random", or to the first. `progress` is told how many games each ply
+    has ended.
     """
     pairs = list(itertools.combinations(range(len(players)), 2))
-    pairings = play_pairings(game, players, pairs, games, seed, device, opening_plies, progress)
+    starts = openings(game, (games + 1) // 2, seed, device)
+    pairings = play_pairings(game, players, pairs, starts, progress)
     score = np.zeros((len(players), len(players)))
     played = np.zeros_like(score)
     for (a, b), pairing in zip(pairs, pairings, strict=True):
@@ -97,27 +111,24 @@ def round_robin(
         played[a, b] = played[b, a] = total.games
     names = [p.name for p in players]
     anchor = names.index("random") if "random" in names else 0
-    return Result(pairings, ratings(names, score, played, anchor))
+    return Result(pairings, ratings(names, score, played, anchor), starts.distinct)
 
 
 def play_pairings(
     game: Game,
     players: Sequence[Player],
     pairs: Sequence[tuple[int, int]],
-    games: int,
-    seed: int = 0,
-    device: torch.device = CPU,
-    opening_plies: int | None = None,
+    starts: Openings,
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[Pairing]:
-    """`games` games (made even) of each pair of players.
+    """Each pair of players plays each opening twice, with either colour.
 
-    A game depends on the seed, the opening's number and the numbers of its two players, not on the others.
+    A game depends on its opening, the opening's number and the numbers of its two players, not on the others.
     """
-    games += games % 2
-    starts = openings(game, games // 2, seed, device, opening_plies)
+    device = game.done(starts.states).device
+    games = 2 * len(game.done(starts.states))
     number = torch.arange(games, device=device)
-    one = select(starts, number // 2)
+    one = select(starts.states, number // 2)
     states = type(one)(*(f.repeat(len(pairs), *[1] * (f.dim() - 1)) for f in one))
     # [games of all pairs, 2]: who moves first and who second; colours alternate within an opening.
     seats = torch.cat([torch.tensor([(a, b), (b, a)], device=device).repeat(games // 2, 1) for a, b in pairs])
@@ -160,19 +171,39 @@ def play_out(
     raise AssertionError("unreachable")
 
 
-def openings(game: Game, count: int, seed: int, device: torch.device = CPU, plies: int | None = None) -> Any:
-    """`count` running boards after random legal moves that end no game.
+def openings(game: Game, count: int, seed: int, device: torch.device = CPU) -> Openings:
+    """`count` different running boards after a few random moves; where a game has fewer, they repeat.
 
-    plies: how many moves; None means a ninth of the longest game, at least 2 (4 in Connect Four).
+    The moves are a ninth of the longest game, at least 2 (4 in Connect Four). Opening k depends on the seed alone,
+    not on `count`: openings are drawn with replacement, and each new one gets the next number.
     """
-    plies = max(2, game.max_plies // 9) if plies is None else plies
-    state = game.initial(count, device)
-    number = torch.arange(count, device=device)
-    for ply in range(plies):
+    found, different, drawn = game.initial(0, device), 0, 0
+    while different < count:
+        fresh = _random_openings(game, torch.arange(drawn, max(2 * drawn, _FIRST_DRAWS), device=device), seed)
+        drawn = max(2 * drawn, _FIRST_DRAWS)
+        before, together = different, concatenate([found, fresh])
+        found = select(together, _first_of_each(game.key(together)))
+        different = len(game.done(found))
+        if different == before and drawn >= _ENOUGH_DRAWS * different:
+            break
+    return Openings(select(found, torch.arange(count, device=device) % max(different, 1)), min(different, count))
+
+
+def _random_openings(game: Game, number: Tensor, seed: int) -> Any:
+    """A running board for each number int64 [B], after random legal moves that end no game."""
+    state = game.initial(len(number), number.device)
+    for ply in range(max(2, game.max_plies // 9)):
         action = random_actions(game.legal(state), seed, int(rng.Stream.RANDOM_OPENING), number, ply)
         after = game.step(state, action)
         state = where(game.done(after), state, after)
     return state
+
+
+def _first_of_each(keys: Tensor) -> Tensor:
+    """Where each different key int64 [N] comes first, in order."""
+    known, group = torch.unique(keys, return_inverse=True)
+    rows = torch.arange(len(keys), device=keys.device)
+    return torch.full_like(known, len(keys)).scatter_reduce_(0, group, rows, "amin").sort().values
 
 
 def _tally(results: Tensor) -> Tally:

@@ -42,7 +42,9 @@ class Rating:
 def ratings(names: Sequence[str], score: Matrix, games: Matrix, anchor: int = 0) -> list[Rating]:
     """Ratings of P players relative to `anchor`, which has 0.
 
-    Games are taken as independent and without draws, which spread less, so intervals err on the wide side.
+    Games are taken as independent and as won or lost. Draws spread less, and the two games of an opening, one with
+    either colour, tend to cancel what it favours: both make intervals err on the wide side. Repeated games make them
+    too narrow: players without randomness play an opening the same way each time, so openings must differ.
     Raises ValueError when the players do not all meet, directly or over others.
     """
     if not _connected(games > 0):

@@ -141,7 +141,13 @@ def arena(
     if as_json:
         print_json(_result_json(result) | {"game": game.name, "simulations": simulations, "seed": seed})
         return
-    Console(highlight=False).print(result_tables(result))
+    console = Console(highlight=False)
+    console.print(result_tables(result))
+    if result.distinct_openings < (games + 1) // 2:
+        console.print(
+            f"{game.name} has only {result.distinct_openings:,} different openings: games repeat those, "
+            "and intervals are too narrow for players without randomness"
+        )
 
 
 def opponents(text: str, game: Game, seed: int) -> list[Player]:
@@ -216,6 +222,7 @@ def _result_json(result: Result) -> dict[str, Any]:
     return {
         "pairings": [_pairing_json(pairing) for pairing in result.pairings],
         "ratings": [_rating_json(rating) for rating in result.ratings],
+        "distinct_openings": result.distinct_openings,
     }
 
 

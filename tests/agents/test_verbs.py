@@ -161,7 +161,14 @@ def test_arena_reports_both_colours_and_ratings(capsys: pytest.CaptureFixture[st
     assert [rating["player"] for rating in record["ratings"]] == ["random", "four@8"]
     assert record["ratings"][0]["elo"] == 0.0
     assert record["ratings"][1]["elo"] > 0
+    assert record["distinct_openings"] == 5
     assert record == answer(capsys, "arena", "four", "--games", "10", "--simulations", "8")
+
+
+def test_arena_says_when_openings_run_out(capsys: pytest.CaptureFixture[str]) -> None:
+    for games, said in (("146", True), ("144", False)):
+        assert cli.main(["arena", "three", "--games", games, "--simulations", "0"]) == 0
+        assert ("only 72 different openings" in " ".join(capsys.readouterr().out.split())) is said
 
 
 def test_arena_takes_checkpoints_and_rollouts(capsys: pytest.CaptureFixture[str]) -> None:
