@@ -15,7 +15,7 @@ import platform
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -193,10 +193,17 @@ def latest_valid(directory: Path, report: Report) -> Path | None:
 
 def none_valid(directory: Path) -> CheckpointError:
     """The error for a run all of whose checkpoints are damaged."""
-    hint = f" or continue from {directory / BEST}" if (directory / BEST).is_dir() else ""
+    hint = ""
+    with suppress(CheckpointError):
+        verify(directory / BEST)
+        run = directory.parent
+        hint = (
+            f". Its best checkpoint is whole: `lab eval {run}` and `lab play {run}` take it with "
+            f"`--checkpoint {BEST}`, `lab arena` as {run}:{BEST}"
+        )
     return CheckpointError(
         f"{directory}: none of its checkpoints is valid, and a run is never restarted by itself: "
-        f"restore one from a copy{hint}, or train again with --overwrite"
+        f"restore one from a copy, or train again with --overwrite{hint}"
     )
 
 

@@ -227,6 +227,18 @@ def test_none_valid_is_an_error_and_none_at_all_is_not(tmp_path: Path) -> None:
         checkpoint.latest_valid(tmp_path, lambda line: None)
 
 
+def test_none_valid_names_what_still_plays_only_where_the_best_is_whole(tmp_path: Path) -> None:
+    newest = save(tmp_path)
+    best = checkpoint.mark_best(newest)
+    _lose_manifest(newest)
+    for hinted in (True, False):
+        with pytest.raises(CheckpointError) as caught:
+            checkpoint.latest_valid(tmp_path, lambda line: None)
+        assert "continue from" not in str(caught.value)
+        assert ("--checkpoint best" in str(caught.value)) == hinted
+        (best / checkpoint.TENSORS).unlink(missing_ok=True)
+
+
 def test_newest_is_by_number_not_by_spelling(tmp_path: Path) -> None:
     for iteration in (999_999, 1_000_000, 2):
         save(tmp_path, iteration=iteration)
