@@ -36,11 +36,13 @@ def resolve(device: str = "auto", precision: str = "auto", threads: int | None =
 
 
 def apply(device: Device) -> None:
-    """Set this process's thread count and float32 matrix-product precision (TF32 only beside bf16)."""
+    """Set this process's thread count, CUDA device and float32 matrix-product precision (TF32 only beside bf16)."""
     torch.set_num_threads(device.threads)
     allow_tf32 = device.precision == "bf16"
     torch.set_float32_matmul_precision("high" if allow_tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = allow_tf32
+    if device.device.type == "cuda" and device.device.index is not None:
+        torch.cuda.set_device(device.device)  # what asks about memory without naming a GPU then means this one
 
 
 def autocast(device: Device) -> contextlib.AbstractContextManager[object]:

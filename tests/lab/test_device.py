@@ -87,6 +87,15 @@ def test_apply_allows_tf32_beside_bf16() -> None:
     assert torch.backends.cudnn.allow_tf32
 
 
+@pytest.mark.usefixtures("torch_settings")
+def test_apply_makes_the_gpu_that_was_named_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    for name in ("cpu", "cuda", "cuda:1"):
+        devices.apply(devices.Device(torch.device(name), "fp32", 1))
+    assert current == [torch.device("cuda:1")]
+
+
 def test_autocast_is_bfloat16_or_nothing() -> None:
     a = torch.ones(2, 2)
     with devices.autocast(devices.Device(torch.device("cpu"), "fp32", 1)):
