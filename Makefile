@@ -33,7 +33,7 @@ lint: install  ## ruff: rules and formatting
 types: install  ## mypy
 	$(VENV)/bin/python -m mypy
 
-peers: $(PEERS)/installed  ## compare with mctx, pgx and OpenSpiel, in an environment of their own
+peers: $(PEERS)/installed  ## compare with mctx and pgx, in an environment of their own
 	$(PEERS)/bin/python -m pytest -m "" --timeout 1800 $(ARGS) tests/peers tests/bench
 
 lock: check-python  ## resolve pyproject.toml anew into the constraints files
