@@ -20,6 +20,21 @@ def explain(error: OSError, path: Path) -> str:
     return f"cannot write {path}: {error.strerror} ({free_mib:.0f} MiB free): make room, then `lab resume`"
 
 
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file in one step and return once it is on the disk; an OSError leaves nothing half-written."""
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync_directory(path.parent)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
 def sync_directory(path: Path) -> None:
     """Return once the names in a directory are on the disk; until then a crash can undo a rename."""
     descriptor = os.open(path, os.O_RDONLY)

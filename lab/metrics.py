@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from lab import disk
+
 STRICT = "LAB_STRICT_METRICS"
 _log = logging.getLogger(__name__)
 
@@ -137,12 +139,7 @@ def cut_back(path: Path, iteration: int) -> int:
     kept = [line for line, entry in _lines(path) if entry.iteration <= iteration]
     if len(kept) == before and data.endswith(b"\n"):
         return 0
-    beside = path.with_name(path.name + ".tmp")
-    with beside.open("wb") as file:
-        file.write(b"".join(line + b"\n" for line in kept))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    disk.write_durably(path, b"".join(line + b"\n" for line in kept))
     return before - len(kept)
 
 

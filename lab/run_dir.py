@@ -141,15 +141,9 @@ class RunDir:
 
     def write_config(self, text: str) -> None:
         """Replace config.yaml in one step."""
-        temporary = self.path / f".{CONFIG}.writing"
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.config_path)
+            disk.write_durably(self.config_path, text.encode())
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise UserError(disk.explain(error, self.config_path)) from error
 
     def lock(self) -> None:

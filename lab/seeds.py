@@ -38,13 +38,3 @@ def restore(state: dict[str, Any]) -> None:
     cuda = state["cuda"]
     if cuda and torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(cuda)
-
-
-def generator_state(generator: np.random.Generator) -> dict[str, Any]:
-    """The state of a numpy Generator, as a checkpoint can hold it."""
-    return dict(generator.bit_generator.state)
-
-
-def restore_generator(generator: np.random.Generator, state: dict[str, Any]) -> None:
-    """Put a numpy Generator back to what `generator_state` returned; same kind of bit generator only."""
-    generator.bit_generator.state = state

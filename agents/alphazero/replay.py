@@ -1,7 +1,6 @@
 """Replay: a bounded window of finished positions, sampled by counter, kept on disk as append-only segments."""
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,7 +100,7 @@ class Replay:
         name = f"segment-{first:010d}-{self.total:010d}.safetensors"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            _write_durably(self.directory / name, data)
+            disk.write_durably(self.directory / name, data)
         except OSError as error:
             raise CheckpointError(disk.explain(error, self.directory / name)) from error
         digest = hashlib.sha256(data).hexdigest()
@@ -136,17 +135,3 @@ def window_size(config: ReplayConfig, total: int) -> int:
     grown = ((total / start) ** config.window_exponent - 1) / config.window_exponent
     # Rounding must not make the window jump by two: pruning relies on a start that never moves back.
     return int(start * (1 + config.window_scale * grown) + 1e-6)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        disk.sync_directory(path.parent)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from lab import seeds
 from lab.config import ExperimentConfig, dump
 from lab.device import Device
 from lab.experiment import Evaluation
@@ -77,7 +76,7 @@ class Toy:
             "network": self.network.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
-            "order": seeds.generator_state(self.order),
+            "order": dict(self.order.bit_generator.state),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -85,7 +84,7 @@ class Toy:
         self.network.load_state_dict(state["network"])
         self.average = dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        seeds.restore_generator(self.order, state["order"])
+        self.order.bit_generator.state = state["order"]
 
     def evaluate(self) -> Evaluation:
         time.sleep(self._config.evaluation_s)
