@@ -10,9 +10,20 @@ from torch import Tensor
 
 from agents.games.game import Game, select
 from agents.player import Decider, moved
-from agents.position_file import CPU, Positions, read
+from agents.position_file import Positions, read
 
-__all__ = ["Calibration", "Moves", "Positions", "Report", "Share", "grade", "read", "shipped", "stage_names"]
+__all__ = [
+    "Calibration",
+    "Moves",
+    "Positions",
+    "Report",
+    "Share",
+    "grade",
+    "has_shipped",
+    "read",
+    "shipped",
+    "stage_names",
+]
 
 SHIPPED = "connect_four_positions.csv"
 _BINS = 10
@@ -97,10 +108,15 @@ class Report:
         }
 
 
-def shipped(game: Game, device: torch.device = CPU) -> Positions:
+def has_shipped(game: Game) -> bool:
+    """Whether positions of this game come with the package."""
+    return game.name == "connect_four" and game.options == {"rows": 6, "columns": 7, "length": 4}
+
+
+def shipped(game: Game) -> Positions:
     """The 500 positions that come with the package: 6x7 Connect Four, for evaluation, never for training."""
     with resources.as_file(resources.files("agents") / "data" / SHIPPED) as path:
-        return read(path, game, device)
+        return read(path, game)
 
 
 def grade(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from agents.games.game import Game, select
 from agents.player import random_actions
+from agents.search.dynamics import advance
 from agents.search.puct import ILLEGAL
 from agents.search.tree import Leaf, NodeStats, Tree, grow
 from lab import rng
@@ -73,15 +74,10 @@ class _RolloutLeaves:
         self.leaf = 0
 
     def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Leaf:
-        game = self.game
-        mover = game.player(state)
-        successor = game.step(state, action)
-        ended = game.done(successor)
-        reward = game.reward(successor).gather(1, mover[:, None])[:, 0]
-        discount = torch.where(game.player(successor) == mover, 1.0, -1.0) * ~ended
+        after = advance(self.game, state, action)
         self.leaf += 1
-        value = self.values(successor, wanted & ~ended)
-        return Leaf(successor, reward, discount, ended, self.order(successor), value)
+        value = self.values(after.states, wanted & ~after.ended)
+        return Leaf(*after, self.order(after.states), value)
 
     def order(self, state: Any) -> Tensor:
         """Random numbers in (0, 1) as logits [B, A]: the order in which a node's actions are first tried."""

@@ -18,14 +18,13 @@ from agents.elo import Rating
 from agents.games import Game
 from agents.minimax import Lines, Solution, every_line, solve
 from agents.player import AgentPlayer, Player, RandomPlayer
-from agents.positions import Positions, grade, read, shipped
+from agents.positions import Positions, grade, has_shipped, read, shipped
 from agents.rollout import RolloutPlayer
 from agents.tables import lines_table, report_tables, result_tables
 from lab import device as devices
 from lab.errors import UserError
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, locate_run, print_json
 
-_SOLVABLE = 200_000  # positions of a game that is small enough to be graded on all of them
 _MOST_ROLLOUTS = 100_000
 
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
@@ -167,18 +166,17 @@ def opponents(text: str, game: Game, seed: int) -> list[Player]:
 def _positions(agent: Agent, file: Path | None, exclude_shipped: bool) -> tuple[Positions, Solution | None]:
     """What to grade on, and the solution of a game small enough to have one."""
     game = agent.game
-    has_shipped = game.name == "connect_four" and game.options == {"rows": 6, "columns": 7, "length": 4}
     if file is not None:
         positions = read(file, game)
-        if exclude_shipped and has_shipped:
+        if exclude_shipped and has_shipped(game):
             positions = positions.without(shipped(game))
             if not len(positions):
                 raise UserError(f"{file}: all its positions are shipped ones; omit --exclude-shipped")
         return positions, None
-    if has_shipped:
+    if has_shipped(game):
         return shipped(game), None
     try:
-        solution = solve(game, limit=_SOLVABLE)
+        solution = solve(game)
     except UserError as error:
         raise UserError(f"{error}; give --positions FILE") from error
     return solution.positions(), solution

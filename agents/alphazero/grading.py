@@ -9,10 +9,9 @@ from agents.minimax import Solution, every_line, solve
 from agents.player import AgentPlayer, Player, RandomPlayer
 from agents.positions import Positions, Report
 from agents.rollout import RolloutPlayer
+from lab.errors import UserError
 from lab.experiment import Evaluation
 from lab.media import Media, Table
-
-_TINY_PLIES = 9  # games no longer than this are solved whole
 
 
 class Grader:
@@ -20,7 +19,7 @@ class Grader:
 
     def __init__(self, game: Game, config: GradingConfig, seed: int) -> None:
         self._game, self._config, self._seed = game, config, seed
-        self._solution: Solution | None = solve(game) if game.max_plies <= _TINY_PLIES else None
+        self._solution = _solution(game)
         self._positions = self._solved_positions()
 
     def grade(self, agent: Agent) -> Evaluation:
@@ -41,9 +40,7 @@ class Grader:
     def _solved_positions(self) -> Positions | None:
         if self._solution is not None:
             return self._solution.positions()
-        if self._game.name == "connect_four" and self._game.options == {"rows": 6, "columns": 7, "length": 4}:
-            return positions.shipped(self._game)
-        return None
+        return positions.shipped(self._game) if positions.has_shipped(self._game) else None
 
     def _games(self, agent: Agent) -> dict[str, float]:
         game, games = self._game, self._config.games
@@ -56,6 +53,16 @@ class Grader:
             name: match(game, me, other, games, self._seed, agent.device).total for name, other in opponents.items()
         }
         return {name: total.points / total.games for name, total in totals.items()}
+
+
+def _solution(game: Game) -> Solution | None:
+    """The solution of a game small enough to have one."""
+    if positions.has_shipped(game):
+        return None
+    try:
+        return solve(game)
+    except UserError:
+        return None
 
 
 def _report_metrics(report: Report) -> dict[str, float]:

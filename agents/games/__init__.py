@@ -1,6 +1,5 @@
 """Games as batched tensors, by name."""
 
-import difflib
 import inspect
 from collections.abc import Callable
 
@@ -8,6 +7,7 @@ from agents.games.connect_four import connect_four
 from agents.games.game import Game, Symmetries, concatenate, select, where
 from agents.games.tic_tac_toe import tic_tac_toe
 from lab.errors import UserError
+from lab.nearest import did_you_mean
 
 GAMES: dict[str, Callable[..., Game]] = {"tic_tac_toe": tic_tac_toe, "connect_four": connect_four}
 
@@ -15,9 +15,7 @@ GAMES: dict[str, Callable[..., Game]] = {"tic_tac_toe": tic_tac_toe, "connect_fo
 def make(name: str, **options: int) -> Game:
     """The game `name` with its options, for example `make("connect_four", rows=5)`."""
     if name not in GAMES:
-        near = difflib.get_close_matches(name, GAMES, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"games are: {', '.join(GAMES)}"
-        raise UserError(f"unknown game {name!r}; {hint}")
+        raise UserError(f"unknown game {name!r}; {did_you_mean(name, GAMES)}")
     known = inspect.signature(GAMES[name]).parameters
     for option in options:
         if option not in known:

@@ -1,8 +1,8 @@
 """A trained agent as a policy for any PettingZoo environment with the spaces of its game."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,28 +11,8 @@ from numpy.typing import NDArray
 from pettingzoo import AECEnv
 from torch import Tensor
 
-from agents.games import Game
-from agents.search import SearchResult
+from agents.player import Decider
 from lab.errors import UserError
-
-
-class Deciding(Protocol):
-    """What a policy needs of an agent; `agents.alphazero.agent.Agent` has it."""
-
-    @property
-    def game(self) -> Game: ...
-
-    @property
-    def device(self) -> torch.device: ...
-
-    @property
-    def evaluate(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """Observations float32 [B, C, H, W] -> policy logits float32 [B, A] and values float32 [B]."""
-        ...
-
-    def decide(self, state: Any, simulations: int) -> SearchResult:
-        """Decisions for B running boards, without noise."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +23,7 @@ class Policy:
     the legal action that the network likes best.
     """
 
-    agent: Deciding
+    agent: Decider
     simulations: int = 0
 
     def __post_init__(self) -> None:
@@ -98,7 +78,7 @@ def _best(preference: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, preference.clamp_min(-1e30), -torch.inf).argmax(-1)
 
 
-def policy_for(agent: Deciding, simulations: int = 0, env: AECEnv[str, Any, Any] | None = None) -> Policy:
+def policy_for(agent: Decider, simulations: int = 0, env: AECEnv[str, Any, Any] | None = None) -> Policy:
     """The policy of a trained agent; with `env`, checked against the environment's spaces."""
     policy = Policy(agent, simulations)
     if env is not None:

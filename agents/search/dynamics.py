@@ -31,6 +31,29 @@ class LeafCounts(NamedTuple):
         return self.evaluated + self.ended + self.repeated
 
 
+class Successors(NamedTuple):
+    """B moves made: the states after them, and what the movers got.
+
+    reward: float32 [B], the mover's. discount: float32 [B], by which the successor's value, seen by whoever moves
+    there, becomes the mover's: -1 where the turn passed, 1 where it did not, 0 where the game is over. ended: bool [B].
+    """
+
+    states: Any
+    reward: Tensor
+    discount: Tensor
+    ended: Tensor
+
+
+def advance(game: Game, state: Any, action: Tensor) -> Successors:
+    """Makes the moves `action` int64 [B]."""
+    mover = game.player(state)
+    after = game.step(state, action)
+    ended = game.done(after)
+    reward = game.reward(after).gather(1, mover[:, None])[:, 0]
+    discount = torch.where(game.player(after) == mover, 1.0, -1.0) * ~ended
+    return Successors(after, reward, discount, ended)
+
+
 class GameDynamics:
     """Steps a game and evaluates the positions reached.
 
@@ -67,14 +90,9 @@ class GameDynamics:
 
     def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Leaf:
         """Successors and evaluations of B edges; wanted: bool [B] (see `agents.search.tree.Dynamics`)."""
-        game = self.game
-        mover = game.player(state)
-        successor = game.step(state, action)
-        ended = game.done(successor)
-        reward = game.reward(successor).gather(1, mover[:, None])[:, 0]
-        discount = torch.where(game.player(successor) == mover, 1.0, -1.0) * ~ended
-        logits, value = self.evaluate_states(successor, wanted & ~ended)
-        return Leaf(successor, reward, discount, ended, logits, value)
+        after = advance(self.game, state, action)
+        logits, value = self.evaluate_states(after.states, wanted & ~after.ended)
+        return Leaf(*after, logits, value)
 
     def evaluate_states(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
         """Legal-masked logits [B, A] and values [B] of states; rows not wanted hold anything finite."""

@@ -200,7 +200,7 @@ def test_boards_can_be_selected_merged_and_joined(name: str, options: dict[str, 
     ("name", "options", "message"),
     [
         ("conect_four", {}, "connect_four"),
-        ("go", {}, "tic_tac_toe, connect_four"),
+        ("go", {}, "connect_four, tic_tac_toe"),
         ("connect_four", {"row": 5}, "rows, columns, length"),
         ("connect_four", {"rows": 0}, "at least 1"),
         ("tic_tac_toe", {"length": 4}, "length 4"),

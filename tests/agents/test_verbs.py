@@ -129,10 +129,7 @@ def test_a_small_game_is_graded_on_all_its_positions_and_every_line(capsys: pyte
     assert record["every_line"]["second"]["lost"] > 0
 
 
-def test_a_game_without_positions_asks_for_a_file(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verbs, "_SOLVABLE", 500)
+def test_a_game_without_positions_asks_for_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert "give --positions FILE" in complaint(capsys, "eval", "small")
 
 
