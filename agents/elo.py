@@ -65,13 +65,6 @@ def ratings(names: Sequence[str], score: Matrix, games: Matrix, anchor: int = 0)
     return result
 
 
-def elo_of_score(score: float) -> float:
-    """The difference at which a share `score` of the points is expected; infinite at 0 and 1."""
-    if score in (0.0, 1.0):
-        return math.copysign(math.inf, score - 0.5)
-    return PER_LOGIT * math.log(score / (1.0 - score))
-
-
 def _log_likelihood(strengths: Matrix, score: Matrix) -> float:
     difference = strengths[:, None] - strengths[None, :]
     return float(-(score * np.logaddexp(0.0, -difference)).sum())

@@ -58,7 +58,7 @@ class Positions:
         return torch.stack([(planes[:, one] * weights).sum(1) for one in maps]).amin(0)
 
 
-def read(path: Path, game: Game, device: torch.device = CPU) -> Positions:
+def read(path: Path, game: Game) -> Positions:
     """Positions of a CSV file.
 
     Raises UserError when the file cannot be read, is not for this game, or has malformed or illegal lines:
@@ -76,8 +76,8 @@ def read(path: Path, game: Game, device: torch.device = CPU) -> Positions:
         for parsed in (played, scored):
             if isinstance(parsed, str):
                 problems.setdefault(row.line, parsed)
-    states, illegal = _play(game, [m if isinstance(m, list) else [] for m in moves], device)
-    table = torch.tensor([s if isinstance(s, list) else [0] * game.columns for s in scores], device=device)
+    states, illegal = _play(game, [m if isinstance(m, list) else [] for m in moves])
+    table = torch.tensor([s if isinstance(s, list) else [0] * game.columns for s in scores])
     done, legal = game.done(states).tolist(), game.legal(states)
     marked = ((table == Positions.ILLEGAL) != ~legal).any(1).tolist()
     for number, row in enumerate(rows):
@@ -147,13 +147,13 @@ def _scores(cells: Sequence[str], columns: int) -> list[int] | str:
     return scores
 
 
-def _play(game: LineGame, moves: list[list[int]], device: torch.device) -> tuple[LineState, list[str]]:
+def _play(game: LineGame, moves: list[list[int]]) -> tuple[LineState, list[str]]:
     """States after the moves, all rows at once, and for each row what was illegal ("" if nothing)."""
     # A longer sequence than the board has cells is illegal by its last move at the latest.
     longest = min(max(map(len, moves)), game.max_plies + 1)
     padded = [(m + [-1] * longest)[:longest] for m in moves]
-    table = torch.tensor(padded, dtype=torch.int64, device=device).view(len(moves), longest)
-    state = game.initial(len(moves), device)
+    table = torch.tensor(padded, dtype=torch.int64).view(len(moves), longest)
+    state = game.initial(len(moves), CPU)
     illegal = [""] * len(moves)
     for ply in range(longest):
         action = table[:, ply]

@@ -23,20 +23,15 @@ EXPLORATION = math.sqrt(2.0)
 
 @dataclass(frozen=True)
 class RolloutPlayer:
-    """UCT with `simulations` leaves a move, each worth the mean of `rollouts` random games.
-
-    Plays the most visited action.
-    """
+    """UCT with `simulations` leaves a move, each worth the result of a random game; plays the most visited action."""
 
     game: Game
     simulations: int
-    rollouts: int = 1
     seed: int = 0
-    exploration: float = EXPLORATION
 
     @property
     def name(self) -> str:
-        return f"rollout:{self.simulations}" + (f"x{self.rollouts}" if self.rollouts > 1 else "")
+        return f"rollout:{self.simulations}"
 
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
         stats = self.search(state, game_ids, plies).root_stats()
@@ -59,7 +54,7 @@ class RolloutPlayer:
         """UCB1; unvisited actions first, in the random order that the logits hold."""
         total = stats.visits.sum(1, keepdim=True).clamp_min(1.0)
         visits = stats.visits.clamp_min(1.0)
-        bound = stats.value_sum / visits + self.exploration * torch.sqrt(torch.log(total) / visits)
+        bound = stats.value_sum / visits + EXPLORATION * torch.sqrt(torch.log(total) / visits)
         unvisited = 100.0 + stats.logits  # above every bound
         score = torch.where(stats.visits > 0, bound, unvisited)
         return torch.where(stats.logits > ILLEGAL, score, -math.inf).argmax(1)
@@ -87,21 +82,18 @@ class _RolloutLeaves:
         return torch.where(legal, rng.uniform(self.player.seed, draw[:, None], actions), ILLEGAL)
 
     def values(self, state: Any, wanted: Tensor) -> Tensor:
-        """Mean results [B] of random games from boards `wanted` bool [B], for the mover; zero elsewhere."""
+        """Results [B] of a random game from each board `wanted` bool [B], for the mover; zero elsewhere."""
         value = torch.zeros(len(wanted), device=wanted.device)
-        boards, rollouts = wanted.nonzero()[:, 0], self.player.rollouts
-        row = boards.repeat(rollouts)
+        row = wanted.nonzero()[:, 0]
         mover = self.game.player(state)
-        number = torch.arange(rollouts, device=row.device).repeat_interleave(len(boards))
         # Hashed once for all plies of a random game.
-        draw = self._bits(self.game_ids[row], self.plies[row], self.leaf, number)
+        draw = self._bits(self.game_ids[row], self.plies[row], self.leaf, 0)
         state, step = select(state, row), 0
         # Only running games are stepped: a host sync a ply, for half the work of carrying the others along.
         while len(row):
             action = random_actions(self.game.legal(state), self.player.seed, draw, step)
             state = self.game.step(state, action)
-            result = self.game.reward(state).gather(1, mover[row][:, None])[:, 0]
-            value.index_add_(0, row, result / rollouts)
+            value[row] = self.game.reward(state).gather(1, mover[row][:, None])[:, 0]
             running = (~self.game.done(state)).nonzero()[:, 0]
             state, row, draw = select(state, running), row[running], draw[running]
             step += 1

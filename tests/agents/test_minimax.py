@@ -85,3 +85,5 @@ def test_connect_four_in_miniature_scores_the_winning_column() -> None:
 def test_a_large_game_is_refused() -> None:
     with pytest.raises(UserError, match="more than 1,000 positions"):
         solve(make("connect_four"), limit=1000)
+    with pytest.raises(UserError, match="more than 10,000 positions"):
+        solve(make("connect_four", rows=4, columns=4))
