@@ -254,7 +254,9 @@ def test_a_window_is_opened_by_the_first_picture_and_not_before(
     env.reset()
     assert pygame.display.get_init()
     env.step(3)
-    screen = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
+    surface = pygame.display.get_surface()
+    assert surface is not None
+    screen = pygame.surfarray.array3d(surface).swapaxes(0, 1)
     model = make("connect_four", render_mode="rgb_array")
     model.reset()
     model.step(3)
