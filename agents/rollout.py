@@ -13,8 +13,7 @@ from torch import Tensor
 from agents.games.game import Game, select
 from agents.player import random_actions
 from agents.search.dynamics import advance
-from agents.search.puct import ILLEGAL
-from agents.search.tree import Leaf, NodeStats, Tree, grow
+from agents.search.tree import ILLEGAL, Leaf, NodeStats, Tree, grow
 from lab import rng
 
 # UCB1 has twice this for rewards in [-1, 1] (Auer et al. 2002); in Connect Four half of it is a little stronger.

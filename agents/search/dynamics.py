@@ -7,7 +7,7 @@ from torch import Tensor
 
 from agents.games.game import Game, select
 from agents.search.cache import Evaluate, EvaluationCache
-from agents.search.tree import Leaf
+from agents.search.tree import ILLEGAL, Leaf
 
 
 class LeafCounts(NamedTuple):
@@ -104,7 +104,7 @@ class GameDynamics:
             logits, value = self._through_table(self.cache, states, wanted)
         else:
             logits, value = self._wanted_alone(states, wanted)
-        return torch.where(self.game.legal(states), logits, torch.finfo(torch.float32).min), value
+        return torch.where(self.game.legal(states), logits, ILLEGAL), value
 
     def _wanted_alone(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
         rows = wanted.nonzero()[:, 0]

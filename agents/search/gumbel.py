@@ -9,10 +9,8 @@ from torch import Tensor
 from agents.search.completed_q import completed_q, improved_policy, transform
 from agents.search.result import SearchResult
 from agents.search.sequential_halving import schedule_table
-from agents.search.tree import Dynamics, NodeStats, grow
+from agents.search.tree import ILLEGAL, Dynamics, NodeStats, grow
 from lab import rng
-
-ILLEGAL = torch.finfo(torch.float32).min
 
 
 @dataclass(frozen=True)

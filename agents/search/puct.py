@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from agents.search.result import SearchResult
-from agents.search.tree import Dynamics, NodeStats, grow
+from agents.search.tree import ILLEGAL, Dynamics, NodeStats, grow
 from lab import rng
-
-ILLEGAL = torch.finfo(torch.float32).min
 
 
 @dataclass(frozen=True)

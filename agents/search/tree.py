@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 UNEXPANDED, ENDED = -1, -2
+ILLEGAL = torch.finfo(torch.float32).min
+"""The logit of an illegal action; its prior is exactly 0."""
 
 
 class NodeStats(NamedTuple):
