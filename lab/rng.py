@@ -29,6 +29,12 @@ class Stream(IntEnum):
     ROLLOUT = 7
     RANDOM_PLAYER = 8
     RESIGNATION_AUDIT = 9
+    LATENT = 10
+    INTERPOLATE = 11
+    FLIP = 12
+    AUGMENT = 13
+    SAMPLE = 14
+    LABEL = 15
 
 
 def _logical_shift_right(x: Tensor, bits: int) -> Tensor:
