@@ -10,7 +10,7 @@ TORCH := torch==2.13.0
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint types peers lock clean check-python
+.PHONY: help install train gan test test-slow lint types peers lock clean check-python
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,6 +19,9 @@ install: $(VENV)/installed  ## make .venv with everything but Ray and the peers
 
 train: install  ## learn Connect Four: resumes the last run if unfinished, else starts the next
 	$(VENV)/bin/lab train alphazero/connect_four --continue-latest $(ARGS)
+
+gan: install  ## grow a GAN on handwritten digits: resumes the last run if unfinished, else starts the next
+	$(VENV)/bin/lab train progressive_gan/digits --continue-latest $(ARGS)
 
 test: install  ## the fast tests
 	$(VENV)/bin/python -m pytest $(ARGS)

@@ -19,7 +19,7 @@ class DataConfig(Config):
 class NetworkConfig(Config):
     """Both networks. Channels at a resolution are min(2 * fmap_base / resolution, fmap_max), appendix A.
 
-    channels: of a picture. classes: 0 is unconditional. mapping_layers: of an MLP in front of the generator, 0 for none.
+    channels: of a picture. classes: 0 is unconditional. mapping_layers: of an MLP before the generator, 0 for none.
     minibatch_group: pictures whose statistics are joined in the critic, 1 for none.
     """
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from gans.config import NetworkConfig
 from gans.schedule import level_of
 from lab.nets.cnn import ConvBlock
-from lab.nets.init import EQUALIZED
+from lab.nets.init import EQUALIZED, Init
 from lab.nets.layers import Conv2d, Linear, scaled
 from lab.nets.mlp import MLP
 
-_MAPPING = EQUALIZED.__class__(runtime=True, lr_multiplier=0.01)  # Karras et al. 2019, appendix C
+_MAPPING = Init(runtime=True, lr_multiplier=0.01)  # Karras et al. 2019, appendix C
 
 
 def channels_at(config: NetworkConfig, resolution: int) -> int:

@@ -53,6 +53,18 @@ KINDS: dict[str, Kind] = {
         verbs={"eval": "agents.verbs:evaluate", "play": "agents.verbs:play"},
         catalogue="agents.alphazero.metrics:CATALOGUE",
     ),
+    "progressive_gan": Kind(
+        config="gans.config:ProgressiveGANConfig",
+        build="gans.experiment:build",
+        verbs={"eval": "gans.verbs:evaluate", "sample": "gans.verbs:sample", "export": "gans.verbs:export"},
+        catalogue="gans.metrics:CATALOGUE",
+    ),
+    "supervised": Kind(
+        config="lab.supervised.config:SupervisedConfig",
+        build="lab.supervised.experiment:build",
+        verbs={"eval": "lab.supervised.verbs:evaluate"},
+        catalogue="lab.supervised.metrics:CATALOGUE",
+    ),
 }
 
 VERBS: dict[str, Verb] = {
@@ -62,10 +74,23 @@ VERBS: dict[str, Verb] = {
     "eval": Verb("Grade a run."),
     "play": Verb("Play against a run."),
     "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.verbs:arena"),
+    "sample": Verb("Draw pictures from a run: files, a grid, an interpolation, its growth."),
+    "export": Verb("Export a run's network to ONNX or torch.export."),
+    "data": Verb(
+        "Pack, look at and fetch sets of pictures.",
+        verbs={
+            "pack": Verb("Pack a folder, a zip or arrays into one file.", "lab.verbs.data:pack"),
+            "inspect": Verb("Show what a packed file holds.", "lab.verbs.data:inspect"),
+            "fetch": Verb("Download a public set and pack it.", "lab.verbs.data:fetch"),
+        },
+    ),
     "show": Verb("Show a run's metrics and curves in the terminal.", "lab.verbs.show:show"),
     "bench": Verb(
         "Measure speed on this machine.",
-        verbs={"selfplay": Verb("Self-play against the bare network.", "agents.alphazero.bench:bench_selfplay")},
+        verbs={
+            "selfplay": Verb("Self-play against the bare network.", "agents.alphazero.bench:bench_selfplay"),
+            "gan": Verb("Training steps of a progressive GAN against the bare convolutions.", "gans.bench:bench_gan"),
+        },
     ),
     "doctor": Verb("Check versions, devices, tracking, disk and presets.", "lab.verbs.doctor:doctor"),
 }

@@ -1,0 +1,243 @@
+"""One step of both networks and the averaged generator: everything that changes while a GAN trains."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gans import losses
+from gans.augment import adjust, augment
+from gans.config import ProgressiveGANConfig
+from gans.network import Critic, Generator, fade_reals
+from gans.schedule import Stage, stage_at
+from lab import rng
+from lab.data.batches import normalise, random_flip, reduce_to
+from lab.device import Device, autocast
+from lab.ema import EMA
+
+
+class Trainer:
+    """Generator, critic, their optimizers and the averaged generator.
+
+    `images` counts real images shown to the critic; stage, batch size and learning rate follow from it.
+    """
+
+    def __init__(self, config: ProgressiveGANConfig, device: Device) -> None:
+        self.config, self.device = config, device
+        self.generator = self._placed(Generator(config.network))
+        self.critic = self._placed(Critic(config.network))
+        self.average = EMA(self.generator, config.training.average_decay, bias_correction=False)
+        self.images = self.steps = 0
+        self.augment_probability = config.augment.initial if config.augment.mode == "ada" else 1.0
+        self._generator_optimizer = self._optimizer(self.generator)
+        self._critic_optimizer = self._optimizer(self.critic)
+
+    @property
+    def stage(self) -> Stage:
+        """What the next step trains."""
+        return stage_at(self.config.growth, self.config.network.resolution, self.images)
+
+    @property
+    def batch_size(self) -> int:
+        """Images that the next step wants."""
+        return self.config.training.batch_at(self.stage.resolution)
+
+    def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """Critic, then generator, then average. images: uint8 [B, C, H, W] on the device, of any size not below the
+        stage's; labels: int64 [B] for a conditional network. Returns statistics as 0-d tensors on the device."""
+        stage = self._enter(self.stage)
+        rate = self.config.training.rate_at(stage.resolution)
+        self.critic.requires_grad_(True)
+        reals = self._reals(images, stage)
+        statistics = self._critic_step(reals, labels, stage, rate)
+        self.critic.requires_grad_(False)  # its weights' gradients would be computed for nothing
+        statistics |= self._generator_step(reals, labels, stage, rate)
+        self.average.update(self.generator)
+        self.images += len(images)
+        self.steps += 1
+        return statistics
+
+    def adapt(self, sign_mean: float, images: int) -> None:
+        """Move the augmentation's probability after `images` on which real scores had this mean sign."""
+        if self.config.augment.mode == "ada":
+            self.augment_probability = adjust(self.augment_probability, sign_mean, images, self.config.augment)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "critic": self.critic.state_dict(),
+            "average": self.average.state_dict(),
+            "generator_optimizer": self._generator_optimizer.state_dict(),
+            "critic_optimizer": self._critic_optimizer.state_dict(),
+            "images": self.images,
+            "steps": self.steps,
+            "augment_probability": self.augment_probability,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.critic.load_state_dict(state["critic"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, name in (
+            (self._generator_optimizer, "generator_optimizer"),
+            (self._critic_optimizer, "critic_optimizer"),
+        ):
+            optimizer.load_state_dict(state[name])
+            # Fused steps walk through memory in order: moments lie as their parameters do.
+            for parameter, moments in optimizer.state.items():
+                for key, moment in moments.items():
+                    if moment.shape == parameter.shape:
+                        moments[key] = torch.empty_like(parameter).copy_(moment)
+        self.images, self.steps = state["images"], state["steps"]
+        self.augment_probability = state["augment_probability"]
+
+    def _enter(self, stage: Stage) -> Stage:
+        """At a resolution's first step, forget the moments if so configured. The step before had an image or more."""
+        if self.config.training.reset_optimizer and self.steps:
+            before = stage_at(self.config.growth, self.config.network.resolution, self.images - 1)
+            if before.level != stage.level:
+                self._generator_optimizer = self._optimizer(self.generator)
+                self._critic_optimizer = self._optimizer(self.critic)
+        return stage
+
+    def _reals(self, images: Tensor, stage: Stage) -> Tensor:
+        """Normalised, mirrored, reduced to the stage and softened by its fade."""
+        reals = reduce_to(normalise(images), stage.resolution)
+        if self.config.data.flip:
+            reals = random_flip(reals, self.config.seed, self.images)
+        return fade_reals(reals, stage.alpha)
+
+    def _critic_step(self, reals: Tensor, labels: Tensor | None, stage: Stage, rate: float) -> dict[str, Tensor]:
+        _set_rate(self._critic_optimizer, rate)
+        self._critic_optimizer.zero_grad(set_to_none=True)
+        total: dict[str, Tensor] = {}
+        for rows in self._micro_batches(len(reals)):
+            share = (rows.stop - rows.start) / len(reals)
+            picked = None if labels is None else labels[rows]
+            with torch.no_grad(), autocast(self.device):
+                fakes = self.generator(self._latents(rows, 0), stage.level, stage.alpha, picked).float()
+            loss, statistics = self._critic_loss(reals[rows], fakes, picked, stage, rows)
+            (loss * share).backward()
+            for name, value in statistics.items():
+                total[name] = total.get(name, 0.0) + value.detach() * share
+        total["critic/gradient_norm"] = _gradient_norm(self.critic)
+        self._critic_optimizer.step()
+        return total
+
+    def _critic_loss(
+        self, reals: Tensor, fakes: Tensor, labels: Tensor | None, stage: Stage, rows: slice
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config.loss
+        if config.name == "wgan-gp":
+            real, fake = self._scores(reals, fakes, labels, stage, rows)
+            which = torch.arange(self.images + rows.start, self.images + rows.stop, device=reals.device)
+            share = rng.uniform(self.config.seed, int(rng.Stream.INTERPOLATE), which)[:, None, None, None]
+            mixed = torch.lerp(reals, fakes, share).requires_grad_()
+            squared = losses.squared_gradient_norm(self._score(mixed, labels, stage, rows), mixed)
+            penalty = losses.gradient_penalty(squared, config.gradient_target, config.penalty_weight)
+            loss = losses.wasserstein_critic(real, fake, config.drift) + penalty
+        elif config.name == "non-saturating":
+            due = self.steps % config.lazy == 0
+            if due:
+                # The penalty needs a graph to the pictures of the reals alone.
+                reals = reals.detach().requires_grad_()
+                real, fake = self._score(reals, labels, stage, rows), self._score(fakes, labels, stage, rows)
+                squared = losses.squared_gradient_norm(real, reals)
+                penalty = losses.zero_centred_penalty(squared, config.gamma) * config.lazy
+            else:
+                real, fake = self._scores(reals, fakes, labels, stage, rows)
+                penalty = torch.zeros((), device=reals.device)
+            loss = losses.non_saturating_critic(real, fake) + penalty
+        else:
+            both = torch.cat([reals, fakes]).requires_grad_()
+            real, fake = self._scores(both[: len(reals)], both[len(reals) :], labels, stage, rows)
+            squared = losses.squared_gradient_norm(torch.cat([real, fake]), both)
+            penalty = 2.0 * losses.zero_centred_penalty(squared, config.gamma)  # R1 + R2, each a mean over its half
+            loss = losses.relativistic(real, fake) + penalty
+        statistics = {
+            "loss/critic": loss,
+            "loss/penalty": penalty,
+            "critic/real": real.mean(),
+            "critic/fake": fake.mean(),
+            "critic/real_sign": real.sign().mean(),
+        }
+        return loss, statistics
+
+    def _generator_step(self, reals: Tensor, labels: Tensor | None, stage: Stage, rate: float) -> dict[str, Tensor]:
+        _set_rate(self._generator_optimizer, rate)
+        self._generator_optimizer.zero_grad(set_to_none=True)
+        name = self.config.loss.name
+        total = torch.zeros((), device=self.device.device)
+        for rows in self._micro_batches(len(reals)):
+            picked = None if labels is None else labels[rows]
+            with autocast(self.device):
+                fakes = self.generator(self._latents(rows, 1), stage.level, stage.alpha, picked)
+            fake = self._score(fakes.float(), picked, stage, rows)
+            if name == "wgan-gp":
+                loss = losses.wasserstein_generator(fake)
+            elif name == "non-saturating":
+                loss = losses.non_saturating_generator(fake)
+            else:
+                with torch.no_grad():
+                    real = self._score(reals[rows], picked, stage, rows)
+                loss = losses.relativistic(fake, real)
+            loss = loss * ((rows.stop - rows.start) / len(reals))
+            loss.backward()
+            total = total + loss.detach()
+        norm = _gradient_norm(self.generator)
+        self._generator_optimizer.step()
+        return {"loss/generator": total, "generator/gradient_norm": norm}
+
+    def _scores(
+        self, reals: Tensor, fakes: Tensor, labels: Tensor | None, stage: Stage, rows: slice
+    ) -> tuple[Tensor, Tensor]:
+        """Scores of both [B], in one pass where that changes no group of the minibatch statistic."""
+        if len(reals) % self.config.network.minibatch_group:
+            return self._score(reals, labels, stage, rows), self._score(fakes, labels, stage, rows)
+        both = torch.cat([self._augmented(reals, rows), self._augmented(fakes, rows)])
+        doubled = None if labels is None else torch.cat([labels, labels])
+        with autocast(self.device):
+            scores = self.critic(both, stage.level, stage.alpha, doubled).float()
+        return scores[: len(reals)], scores[len(reals) :]
+
+    def _score(self, images: Tensor, labels: Tensor | None, stage: Stage, rows: slice) -> Tensor:
+        with autocast(self.device):
+            return self.critic(self._augmented(images, rows), stage.level, stage.alpha, labels).float()
+
+    def _augmented(self, images: Tensor, rows: slice) -> Tensor:
+        if self.config.augment.mode == "none":
+            return images
+        start = self.images + rows.start
+        return augment(images, self.config.augment, self.augment_probability, self.config.seed, start)
+
+    def _latents(self, rows: slice, use: int) -> Tensor:
+        """[B, latent]: a pure function of the images shown, so that no generator's state need be kept."""
+        which = torch.arange(self.images + rows.start, self.images + rows.stop, device=self.device.device)[:, None]
+        places = torch.arange(self.config.network.latent, device=self.device.device)
+        return rng.normal(self.config.seed, int(rng.Stream.LATENT), use, which, places)
+
+    def _micro_batches(self, count: int) -> Iterator[slice]:
+        size = self.config.training.micro_batch or count
+        for start in range(0, count, size):
+            yield slice(start, min(start + size, count))
+
+    def _placed(self, net: Any) -> Any:
+        layout = torch.channels_last if self.device.device.type == "cuda" else torch.contiguous_format
+        return net.to(self.device.device, memory_format=layout)
+
+    def _optimizer(self, net: nn.Module) -> torch.optim.Adam:
+        config = self.config.training
+        betas = (config.beta1, config.beta2)
+        return torch.optim.Adam(net.parameters(), config.learning_rate, betas, eps=1e-8, fused=True)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _gradient_norm(net: nn.Module) -> Tensor:
+    """Over the parameters in use, 0-d on the device."""
+    gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+    return torch.stack(torch._foreach_norm(gradients)).norm()
