@@ -1,0 +1,197 @@
+"""A set of square pictures: the digits that need no download, or one packed file, mapped rather than loaded.
+
+A packed file is a safetensors file with "images" uint8 [N, C, H, W], "labels" int64 [N] if there are any, and in its
+metadata the format, the names of the classes and a fingerprint of the content.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from lab import disk
+from lab.errors import UserError
+from lab.nearest import did_you_mean
+
+FORMAT, SCHEMA_VERSION = "lab-images", "1"
+FETCHED = ("mnist", "fashion_mnist", "cifar10")
+_CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """images: uint8 [N, C, H, H], in memory or mapped read-only; labels: int64 [N] into `classes`, or None.
+
+    fingerprint: SHA-256 over shape, pixels and labels, as stored when the file was packed.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray | None
+    classes: tuple[str, ...]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        return int(self.images.shape[1])
+
+    @property
+    def resolution(self) -> int:
+        return int(self.images.shape[2])
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+def cache_directory() -> Path:
+    """Where fetched sets are kept: LAB_DATA, or the user's cache."""
+    return Path(os.environ.get("LAB_DATA") or Path.home() / ".cache" / "rivals-lab")
+
+
+def open_images(source: str) -> ImageSet:
+    """"digits", a name that `lab data fetch` stored, or a packed file's path. Raises UserError."""
+    if source == "digits":
+        return _digits()
+    if source in FETCHED:
+        path = cache_directory() / f"{source}.safetensors"
+        if not path.is_file():
+            raise UserError(f"data set {source!r} is not on this machine; `lab data fetch {source}` downloads it")
+        return _mapped(path)
+    path = Path(source).expanduser()
+    if path.is_dir() or path.suffix == ".zip":
+        raise UserError(f"{source} is not packed; `lab data pack {source} FILE.safetensors` makes what training reads")
+    if not path.is_file():
+        raise UserError(f"no data set {source!r}; give a packed file's path, or {did_you_mean(source, ['digits', *FETCHED])}")
+    return _mapped(path)
+
+
+def write_images(
+    path: Path,
+    images: "ImageSet | Iterable[np.ndarray]",
+    *,
+    shape: Sequence[int] | None = None,
+    labels: np.ndarray | None = None,
+    classes: Sequence[str] = (),
+    overwrite: bool = False,
+) -> str:
+    """Pack pictures into `path`, one [C, H, H] at a time; returns the fingerprint. Raises UserError.
+
+    An iterable of pictures needs the whole `shape` [N, C, H, H]. The file appears complete or not at all.
+    """
+    if isinstance(images, ImageSet):
+        shape, labels, classes = images.images.shape, images.labels, images.classes
+        pictures: Iterator[np.ndarray] = iter(images.images)
+    else:
+        pictures = iter(images)
+    assert shape is not None, "pictures that come one by one need a shape"
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} exists; --overwrite replaces it")
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            fingerprint = _write(file, pictures, tuple(shape), labels, classes)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        disk.sync_directory(path.parent)
+        return fingerprint
+    except OSError as error:
+        raise UserError(disk.explain(error, path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(
+    file: BinaryIO,
+    pictures: Iterator[np.ndarray],
+    shape: tuple[int, ...],
+    labels: np.ndarray | None,
+    classes: Sequence[str],
+) -> str:
+    size = int(np.prod(shape, dtype=np.int64))
+    stored = None if labels is None else np.ascontiguousarray(labels, dtype="<i8").tobytes()
+    # Labels first: they are eight bytes each, and so is the header's padding, so that all is aligned.
+    layout: dict[str, object] = {}
+    offset = 0
+    if stored is not None:
+        layout["labels"] = {"dtype": "I64", "shape": [shape[0]], "data_offsets": [0, len(stored)]}
+        offset = len(stored)
+    layout["images"] = {"dtype": "U8", "shape": list(shape), "data_offsets": [offset, offset + size]}
+    metadata = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "classes": json.dumps(list(classes))}
+    place = _header(layout, metadata | {"fingerprint": "0" * 64})
+    file.write(place)
+    file.write(stored or b"")
+    digest, count = hashlib.sha256(repr(shape).encode()), 0
+    for picture in pictures:
+        if picture.shape != shape[1:] or picture.dtype != np.uint8:
+            raise ValueError(f"a picture is {picture.dtype} {picture.shape}, not uint8 {shape[1:]}")
+        data = np.ascontiguousarray(picture).tobytes()
+        digest.update(data)
+        file.write(data)
+        count += 1
+    if count != shape[0]:
+        raise ValueError(f"{count} pictures came and {shape[0]} were announced")
+    digest.update(stored or b"")
+    fingerprint = digest.hexdigest()
+    file.seek(0)
+    file.write(_header(layout, metadata | {"fingerprint": fingerprint}))
+    return fingerprint
+
+
+def _header(layout: dict[str, object], metadata: dict[str, str]) -> bytes:
+    text = json.dumps({"__metadata__": metadata, **layout}).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _mapped(path: Path) -> ImageSet:
+    damaged = f"{path} is no packed set of pictures or is damaged; `lab data pack` makes one"
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= 100_000_000:
+                raise UserError(damaged)
+            header = json.loads(file.read(length))
+        metadata, layout = header["__metadata__"], header["images"]
+        if metadata["format"] != FORMAT or metadata["schema_version"] != SCHEMA_VERSION or layout["dtype"] != "U8":
+            raise UserError(damaged)
+        shape, (begin, end) = tuple(int(n) for n in layout["shape"]), layout["data_offsets"]
+        if len(shape) != 4 or shape[2] != shape[3] or end - begin != int(np.prod(shape, dtype=np.int64)):
+            raise UserError(damaged)
+        if path.stat().st_size != 8 + length + max(end, header.get("labels", layout)["data_offsets"][1]):
+            raise UserError(f"{path} is cut short or damaged; pack it again")
+        images = np.memmap(path, np.uint8, "r", 8 + length + begin, shape)
+        labels = None
+        if "labels" in header:
+            place = 8 + length + header["labels"]["data_offsets"][0]
+            labels = np.fromfile(path, "<i8", shape[0], offset=place).astype(np.int64)
+        classes = tuple(json.loads(metadata["classes"]))
+    except OSError as error:
+        raise UserError(disk.explain(error, path)) from error
+    except (ValueError, KeyError, TypeError):
+        raise UserError(damaged) from None
+    return ImageSet(path.stem, images, labels, classes, metadata["fingerprint"])
+
+
+def _digits() -> ImageSet:
+    """scikit-learn's handwritten digits, 8x8, enlarged to 32x32 (Alpaydin and Kaynak 1998, UCI)."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    small = np.rint(found.images * (255.0 / 16.0)).astype(np.uint8)
+    large = [np.asarray(Image.fromarray(digit).resize((32, 32), Image.Resampling.BICUBIC)) for digit in small]
+    images, labels = np.stack(large)[:, None], found.target.astype(np.int64)
+    digest = hashlib.sha256(repr(images.shape).encode() + images.tobytes() + labels.tobytes())
+    return ImageSet("digits", images, labels, tuple("0123456789"), digest.hexdigest())
