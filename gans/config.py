@@ -2,11 +2,20 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from lab.config import Config, ExperimentConfig
 
 RESOLUTIONS = tuple(4 * 2**level for level in range(9))
+AUGMENTATIONS = ("flip", "rotate90", "translation", "cutout", "brightness", "contrast", "saturation")
 
 
 class DataConfig(Config):
@@ -110,6 +119,14 @@ class AugmentConfig(Config):
     target: float = Field(default=0.6, ge=-1.0, le=1.0)
     speed_images: PositiveInt = 500_000
     initial: float = Field(default=0.0, ge=0.0, le=1.0)
+
+    @field_validator("policy")
+    @classmethod
+    def _known_policy(cls, policy: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in policy if name not in AUGMENTATIONS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no augmentation; use {', '.join(AUGMENTATIONS)}")
+        return policy
 
 
 class GradingConfig(Config):

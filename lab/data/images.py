@@ -59,7 +59,7 @@ def cache_directory() -> Path:
 
 
 def open_images(source: str) -> ImageSet:
-    """"digits", a name that `lab data fetch` stored, or a packed file's path. Raises UserError."""
+    """ "digits", a name that `lab data fetch` stored, or a packed file's path. Raises UserError."""
     if source == "digits":
         return _digits()
     if source in FETCHED:
@@ -71,7 +71,9 @@ def open_images(source: str) -> ImageSet:
     if path.is_dir() or path.suffix == ".zip":
         raise UserError(f"{source} is not packed; `lab data pack {source} FILE.safetensors` makes what training reads")
     if not path.is_file():
-        raise UserError(f"no data set {source!r}; give a packed file's path, or {did_you_mean(source, ['digits', *FETCHED])}")
+        raise UserError(
+            f"no data set {source!r}; give a packed file's path, or {did_you_mean(source, ['digits', *FETCHED])}"
+        )
     return _mapped(path)
 
 

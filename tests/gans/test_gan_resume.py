@@ -29,7 +29,11 @@ def iterations(run: Path) -> int:
 
 
 def alphas(run: Path) -> dict[int, float]:
-    return {e.iteration: e.metrics["stage/alpha"] for e in metrics.read(run / "metrics.jsonl") if e.metrics.get("stage/alpha")}
+    return {
+        e.iteration: e.metrics["stage/alpha"]
+        for e in metrics.read(run / "metrics.jsonl")
+        if e.metrics.get("stage/alpha")
+    }
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -83,5 +87,6 @@ def test_wrong_settings_are_one_line(tmp_path: Path) -> None:
     for overrides, expected in cases.items():
         output = lab("train", file, *overrides, "--runs-dir", tmp_path / "runs", code=2)
         assert expected in output, output
-        assert "Traceback" not in output and not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+        assert "Traceback" not in output
+        assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
     shutil.rmtree(tmp_path / "runs", ignore_errors=True)

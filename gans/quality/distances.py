@@ -1,0 +1,37 @@
+"""Distances between two sets of feature vectors."""
+
+import torch
+from torch import Tensor
+
+
+def frechet(real: Tensor, fake: Tensor) -> float:
+    """Frechet distance of Gaussians fitted to features [N, D] and [M, D] (Heusel et al. 2017).
+
+    The trace of the root of S1 S2 is the sum of the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is
+    symmetric: no complex numbers, and singular covariances do no harm. Computed in float64.
+    """
+    one, other = real.double(), fake.double()
+    first, second = torch.cov(one.T).atleast_2d(), torch.cov(other.T).atleast_2d()
+    values, vectors = torch.linalg.eigh(first)
+    root = vectors * values.clamp_min(0.0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ second @ root).clamp_min(0.0).sqrt().sum()
+    distance = (one.mean(0) - other.mean(0)).square().sum() + first.trace() + second.trace() - 2.0 * cross
+    return float(distance.clamp_min(0.0))
+
+
+def kernel(real: Tensor, fake: Tensor, *, size: int = 1000, subsets: int = 50, seed: int = 0) -> float:
+    """Kernel distance of features [N, D], [M, D]: unbiased squared maximum mean discrepancy under the kernel
+    (x.y / D + 1)**3, mean over random subsets (Binkowski et al. 2018)."""
+    generator = torch.Generator().manual_seed(seed)
+    size = min(size, len(real), len(fake))
+    total = 0.0
+    for _ in range(subsets):
+        x = real[torch.randperm(len(real), generator=generator)[:size]].double()
+        y = fake[torch.randperm(len(fake), generator=generator)[:size]].double()
+        within = sum(float(k.sum() - k.diagonal().sum()) for k in (_cubic(x, x), _cubic(y, y)))
+        total += within / (size * (size - 1)) - 2.0 * float(_cubic(x, y).mean())
+    return total / subsets
+
+
+def _cubic(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.T / x.shape[1] + 1.0) ** 3

@@ -1,0 +1,1 @@
+"""The verbs of `lab` that concern generators: sample, export and eval."""
