@@ -33,7 +33,7 @@ def augment(images: Tensor, config: AugmentConfig, probability: float, seed: int
 
 
 def adjust(probability: float, sign_mean: float, images: int, config: AugmentConfig) -> float:
-    """The probability after `images` on which the critic's sign on real ones had this mean (Karras et al. 2020, 3.1)."""
+    """The probability after `images` on which real scores had this mean sign (Karras et al. 2020, section 3.1)."""
     step = images / config.speed_images
     direction = (sign_mean > config.target) - (sign_mean < config.target)
     return min(max(probability + direction * step, 0.0), 1.0)

@@ -18,6 +18,7 @@ from gans.pictures import grid, save_png, to_uint8
 from gans.quality.features import load_extractor
 from gans.quality.report import Quality
 from gans.sampling import sample
+from gans.schedule import Stage
 from gans.trainer import Trainer
 from lab.checkpoint import CheckpointError
 from lab.data.batches import Batches, normalise, reduce_to
@@ -88,7 +89,7 @@ class ProgressiveGAN:
         save_png(self._samples_directory / f"{self.trainer.images:010d}.png", made)
         stage = sampler.stage
         media: list[Media] = [Image("samples", made, f"{self.trainer.images:,} images, alpha {stage.alpha:.2f}")]
-        real = grid(self._reals(side * side), columns=side)
+        real = grid(reals_at(self._data, side * side, stage), columns=side)
         save_png(self._samples_directory / f"real_{stage.resolution:04d}.png", real)
         media.append(Image("real", real, f"{stage.resolution} x {stage.resolution}, alpha {stage.alpha:.2f}"))
         return Evaluation(self._grade(sampler), media)
@@ -114,22 +115,22 @@ class ProgressiveGAN:
         except (KeyError, RuntimeError, ValueError):  # torch's own message takes a line for each tensor
             raise CheckpointError("its networks are not those of this run's config.yaml") from None
 
-    def _reals(self, count: int) -> Tensor:
-        """uint8 [N, C, R, R]: the first real images as the critic sees them now."""
-        stage = self.trainer.stage
-        images = torch.from_numpy(self._data.images[:count].copy())
-        return to_uint8(fade_reals(reduce_to(normalise(images), stage.resolution), stage.alpha))
-
     def _grade(self, sampler: Sampler) -> dict[str, float]:
         count, resolution = self.config.grading.samples, sampler.stage.resolution
         if not count or resolution < 16:
             return {}  # the metrics' patches and features need something to look at
         if resolution not in self._quality:
-            real = to_uint8(reduce_to(normalise(torch.from_numpy(self._data.images[: 2 * count].copy())), resolution))
+            real = reals_at(self._data, 2 * count, sampler.stage._replace(alpha=1.0))
             extractor = load_extractor(self.config.grading.extractor, self._device)
             self._quality = {resolution: Quality(real, extractor, seed=self.config.seed)}
         quality = self._quality[resolution]
         return quality.grade(sample(sampler, range(count), self.config.seed + 1)) | quality.floor()
+
+
+def reals_at(data: ImageSet, count: int, stage: Stage) -> Tensor:
+    """uint8 [N, C, R, R]: the first `count` pictures as the critic sees them at a stage."""
+    images = torch.from_numpy(data.images[:count].copy())
+    return to_uint8(fade_reals(reduce_to(normalise(images), stage.resolution), stage.alpha))
 
 
 def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:

@@ -108,7 +108,7 @@ class FirstGeneratorBlock(nn.Module):
         self.norm = PixelNorm()
 
     def forward(self, latents: Tensor) -> Tensor:
-        x = self.dense(latents).view(len(latents), -1, 4, 4)
+        x = self.dense(latents).unflatten(1, (-1, 4, 4))
         return self.norm(self.conv(self.norm(F.leaky_relu(x, 0.2))))
 
 

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from gans.network import hypersphere
 from gans.pictures import to_uint8
 from lab import rng
 from lab.device import autocast
+from lab.errors import UserError
 
 _BATCH = 64
 
@@ -49,6 +52,24 @@ def draw(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Ten
 def sample(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor:
     """Pictures number `indices` of a seed, uint8 [N, C, R, R] on the CPU."""
     return draw(sampler, latents_of(sampler, indices, seed), labels_of(sampler, indices, seed, label))
+
+
+def sample_batches(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Iterator[Tensor]:
+    """`sample` in batches, for more pictures than memory should hold."""
+    for start in range(0, len(indices), _BATCH):
+        yield sample(sampler, indices[start : start + _BATCH], seed, label)
+
+
+def read_latents(sampler: Sampler, path: Path) -> Tensor:
+    """Latents [N, latent] of a .npy file, on the device. Raises UserError."""
+    wanted = sampler.config.network.latent
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot read latents ({error})") from None
+    if values.ndim != 2 or values.shape[1] != wanted or not np.issubdtype(values.dtype, np.floating) or not len(values):
+        raise UserError(f"{path}: holds {values.dtype} {list(values.shape)}; latents are float [N, {wanted}]")
+    return torch.from_numpy(values.astype(np.float32)).to(sampler.device.device)
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
