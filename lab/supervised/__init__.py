@@ -1,0 +1,1 @@
+"""Learning from labels: classification of pictures."""
