@@ -1,0 +1,180 @@
+"""Where pictures come from: a folder, a StyleGAN zip or arrays, as names with a reader and labels."""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from lab.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_LISTING = "dataset.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """`read` gives the bytes (or the array) of a name; labels by name, if all have one.
+
+    `parallel` is whether the reader can go to another process without taking the pictures along.
+    """
+
+    names: list[str]
+    read: Callable[[str], Any]
+    labels: dict[str, int] | None
+    classes: tuple[str, ...]
+    parallel: bool = True
+
+
+def open_source(path: Path) -> Source:
+    """A folder, zip or array file as a `Source`. Raises UserError."""
+    if path.is_dir():
+        return _folder(path)
+    if not path.exists():
+        raise UserError(f"{path} does not exist; give a folder, .zip, .npy or .npz")
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return _zip(path)
+    if suffix in (".npy", ".npz"):
+        return _arrays(path)
+    raise UserError(f"{path} is no folder, .zip, .npy or .npz")
+
+
+def _folder(path: Path) -> Source:
+    inside = (Path(top) / file for top, _, files in os.walk(path) for file in files)
+    names = sorted(name for file in inside if _is_picture(name := file.relative_to(path).as_posix()))
+    listing = path / _LISTING
+    listed = _listed(listing.read_bytes(), path) if listing.is_file() else None
+    labels, classes = _labels(names, listed, listing.is_file(), path)
+    return Source(names, partial(_read_file, path), labels, classes)
+
+
+def _zip(path: Path) -> Source:
+    try:
+        with zipfile.ZipFile(path) as file:
+            inside = file.namelist()
+            listing = file.read(_LISTING) if _LISTING in inside else None
+    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+        raise UserError(f"{path} cannot be read as a zip ({error}): copy or download it again") from None
+    names = sorted(name for name in inside if _is_picture(name))
+    listed = None if listing is None else _listed(listing, path)
+    labels, classes = _labels(names, listed, listing is not None, path)
+    return Source(names, partial(_read_zip, path), labels, classes)
+
+
+def _arrays(path: Path) -> Source:
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            images, labels = loaded, None
+        else:
+            with loaded:
+                images, labels = loaded["images"], loaded["labels"] if "labels" in loaded.files else None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: cannot be read as images uint8 [N, H, W(, C)] and labels [N] ({error})") from None
+    is_image = images.dtype == np.uint8 and images.ndim in (3, 4)
+    if not is_image or (images.ndim == 4 and not _channels_first(images) and images.shape[3] not in (1, 3, 4)):
+        expected = "uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], C = 1 or 3"
+        raise UserError(f"{path}: images are {images.dtype} {list(images.shape)}, not {expected}")
+    names = [str(index) for index in range(len(images))]
+    found = None
+    if labels is not None:
+        if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or (len(labels) and labels.min() < 0):
+            wrong = f"{labels.dtype} {list(labels.shape)}"
+            raise UserError(f"{path}: labels are {wrong}, not integers from 0, one for each of {len(images)} images")
+        found = dict(zip(names, labels.tolist(), strict=True))
+    classes = tuple(str(k) for k in range(max(found.values()) + 1)) if found else ()
+    mapped = isinstance(images, np.memmap)
+    # A mapped array sent to another process would be copied whole; the path is enough there.
+    reader = partial(_read_npy, path) if mapped else partial(_read_array, images)
+    return Source(names, reader, found, classes, parallel=mapped)
+
+
+def _is_picture(name: str) -> bool:
+    """By the suffix; without what macOS hides in folders and zips."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith("._") and "__MACOSX" not in path.parts
+
+
+def _listed(text: bytes, path: Path) -> dict[str, int] | None:
+    """Labels by name of a dataset.json, None where it holds null. Raises UserError."""
+    try:
+        listed = json.loads(text)["labels"]
+        if listed is None:
+            return None
+        labels = {str(name): label for name, label in listed}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f'{path}: {_LISTING} is not {{"labels": [[name, label], ...]}} ({error})') from None
+    for name, label in labels.items():
+        if type(label) is not int or label < 0:
+            raise UserError(f"{path}: {_LISTING} labels {name} with {label!r}, not with an integer from 0")
+    return labels
+
+
+def _labels(
+    names: Sequence[str], listed: dict[str, int] | None, has_listing: bool, path: Path
+) -> tuple[dict[str, int] | None, tuple[str, ...]]:
+    """Labels by name and classes: as listed, else by the first folder when every picture is in one of several."""
+    tops = [name.split("/")[0] if "/" in name else None for name in names]
+    folders = tuple(sorted({top for top in tops if top is not None}))
+    split = len(folders) > 1 and None not in tops  # one folder or loose pictures say nothing about classes
+    if not has_listing:
+        return (
+            ({n: folders.index(top) for n, top in zip(names, tops, strict=True) if top}, folders)
+            if split
+            else (None, ())
+        )
+    if listed is None:
+        return None, ()
+    missing = next((name for name in names if name not in listed), None)
+    if missing is not None:
+        raise UserError(f"{path}: {_LISTING} has no label for {missing}")
+    labels = {name: listed[name] for name in names}
+    numbers = range(max(labels.values(), default=-1) + 1)
+    # Folders name the classes where each holds exactly one label.
+    pairs = {(labels[name], top) for name, top in zip(names, tops, strict=True)}
+    if split and len(pairs) == len(folders) == len(numbers) and {label for label, _ in pairs} == set(numbers):
+        return labels, tuple(str(top) for _, top in sorted(pairs, key=lambda pair: pair[0]))
+    return labels, tuple(str(number) for number in numbers)
+
+
+def _channels_first(images: np.ndarray) -> bool:
+    return images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3)
+
+
+def _read_file(folder: Path, name: str) -> bytes:
+    return (folder / name).read_bytes()
+
+
+_opened: dict[Path, Any] = {}  # per process: opening a zip of a million members takes seconds
+
+
+def _read_zip(path: Path, name: str) -> bytes:
+    if path not in _opened:
+        _opened[path] = zipfile.ZipFile(path)
+    return _opened[path].read(name)
+
+
+def _read_npy(path: Path, name: str) -> np.ndarray:
+    if path not in _opened:
+        _opened[path] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return _read_array(_opened[path], name)
+
+
+def _read_array(images: np.ndarray, name: str) -> np.ndarray:
+    """[H, W] or [H, W, C]."""
+    image = np.asarray(images[int(name)])
+    return image.transpose(1, 2, 0) if _channels_first(images) else image
+
+
+def close_sources() -> None:
+    """Forget what this process has open, so that a replaced file is read anew."""
+    for opened in _opened.values():
+        if isinstance(opened, zipfile.ZipFile):
+            opened.close()
+    _opened.clear()
