@@ -56,7 +56,8 @@ class ProgressiveGAN:
     def iterate(self) -> dict[str, float]:
         """Steps until `images_per_iteration` more images have been shown."""
         trainer, start = self.trainer, time.perf_counter()
-        first, steps, sums = trainer.images, trainer.steps, {}
+        first, steps = trainer.images, trainer.steps
+        sums: dict[str, Tensor] = {}
         while trainer.images < first + self.config.training.images_per_iteration:
             stage, batch = trainer.stage, trainer.batch_size
             images, labels = self._batches.at(trainer.images, batch)

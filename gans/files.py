@@ -7,6 +7,7 @@ import secrets
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -64,6 +65,7 @@ def save_clip(path: Path, frames: Iterable[np.ndarray], per_second: int = 20) ->
     count = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        writer: Any
         with imageio.get_writer(temporary, **options) as writer:
             for frame in frames:
                 writer.append_data(np.repeat(frame, 3, 2) if frame.shape[2] == 1 else frame)

@@ -57,6 +57,7 @@ class Supervised:
         self.network.train()
         while self._images < first + training.images_per_iteration:
             images, labels = self._batches.at(self._images, training.batch_size)
+            assert labels is not None, "split() refuses a set without labels"
             shifted = random_shift(normalise(images), training.shift, self.config.seed, self._images)
             with autocast(self._device):
                 loss = F.cross_entropy(self.network(shifted).float(), labels)
