@@ -10,6 +10,8 @@ _MEASURED = [
     ("kernel", "", "kernel distance of features", False),
     ("precision", "share", "samples that lie among the real ones", True),
     ("recall", "share", "real ones that lie among the samples", True),
+    ("class_share_min", "share", "samples of the rarest class", None),
+    ("class_share_max", "share", "samples of the most frequent class", None),
 ]
 
 CATALOGUE = Catalogue(

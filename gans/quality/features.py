@@ -21,10 +21,7 @@ def load_extractor(name: str, device: Device) -> Extractor:
     if name == "pixels":
         return pixel_features
     if name == "inception":
-        raise UserError(
-            "the inception extractor's weights cannot be had here: train a classifier (`lab train supervised/digits`) "
-            "and give its run directory, or use pixels"
-        )
+        return _inception(device.device)
     if not (Path(name) / "config.yaml").is_file():
         raise UserError(f"no extractor {name!r}; use pixels or the directory of a supervised run")
     from lab.supervised.features import load_features
@@ -33,11 +30,33 @@ def load_extractor(name: str, device: Device) -> Extractor:
 
 
 def pixel_features(images: Tensor) -> Tensor:
-    """Pictures reduced to 8x8, as vectors; coarse, and always at hand."""
-    return F.adaptive_avg_pool2d(images.float(), min(_PIXELS, images.shape[-1])).flatten(1)
+    """Pictures reduced to 8x8, as vectors in [0, 1]; coarse, and always at hand."""
+    return F.adaptive_avg_pool2d(images.float() / 255.0, min(_PIXELS, images.shape[-1])).flatten(1)
 
 
 @torch.no_grad()
 def extract(extractor: Extractor, images: Tensor, batch: int = 256) -> Tensor:
     """Features [N, D] of uint8 [N, C, H, W], in batches."""
     return torch.cat([extractor(rows).cpu().float() for rows in images.split(batch)])
+
+
+def _inception(device: torch.device) -> Extractor:
+    """The 2048 features of the Frechet Inception Distance, from the weights that torch-fidelity keeps or fetches."""
+    instead = "or use pixels, or the directory of a supervised run"
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise UserError(f"inception needs {error.name}: install torch-fidelity and torchvision, {instead}") from None
+    try:
+        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"]).to(device).eval()
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"cannot fetch inception's weights ({reason}): put them into {torch.hub.get_dir()}/checkpoints, {instead}"
+        ) from None
+
+    def features(images: Tensor) -> Tensor:
+        colours = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+        return network(colours.to(device))[0]
+
+    return features

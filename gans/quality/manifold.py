@@ -16,11 +16,16 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
 
 def _covered(points: Tensor, manifold: Tensor, k: int) -> float:
     reach = _radii(manifold, k)
-    inside = [(torch.cdist(rows, manifold) <= reach).any(1) for rows in points.split(_ROWS)]
+    inside = [(_distances(rows, manifold) <= reach).any(1) for rows in points.split(_ROWS)]
     return float(torch.cat(inside).float().mean())
 
 
 def _radii(points: Tensor, k: int) -> Tensor:
     # The nearest of all is the point itself.
-    parts = [torch.cdist(rows, points).kthvalue(min(k + 1, len(points)), 1).values for rows in points.split(_ROWS)]
+    parts = [_distances(rows, points).kthvalue(min(k + 1, len(points)), 1).values for rows in points.split(_ROWS)]
     return torch.cat(parts)
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    # Not by |x|^2 + |y|^2 - 2xy, whose rounding parts equal points.
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")

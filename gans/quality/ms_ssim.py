@@ -29,10 +29,13 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def ms_ssim_diversity(images: Tensor, pairs: int = 2000, seed: int = 0) -> float:
-    """Mean over random pairs of different pictures of uint8 [N, C, R, R]."""
+    """Mean over random pairs of different pictures of uint8 [N, C, R, R]. ValueError for fewer than two."""
+    if len(images) < 2:
+        raise ValueError("the similarity of pairs needs two pictures")
     generator = torch.Generator().manual_seed(seed)
     first = torch.randint(0, len(images), (pairs,), generator=generator)
     other = (first + torch.randint(1, len(images), (pairs,), generator=generator)) % len(images)
+    first, other = first.to(images.device), other.to(images.device)
     parts = [ms_ssim(images[a], images[b]) for a, b in zip(first.split(256), other.split(256), strict=True)]
     return float(torch.cat(parts).mean())
 

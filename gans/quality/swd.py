@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lab import rng
+
 _KERNEL = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0  # Burt and Adelson 1983
 _PATCH = 7
 SMALLEST = 16
@@ -11,23 +13,28 @@ SMALLEST = 16
 
 def sliced_wasserstein(
     real: Tensor, fake: Tensor, *, seed: int = 0, patches: int = 128, directions: int = 128, repeats: int = 4
-) -> dict[int, float]:
-    """uint8 [N, C, R, R] and [M, C, R, R] -> distance x 1000 by resolution, R down to 16.
+) -> dict[int | str, float]:
+    """uint8 [N, C, R, R] and [M, C, R, R] -> distance x 1000 by resolution, R down to 16, and their "average".
 
     128 patches of 7x7 an image and 4 x 128 random directions are the paper's. Equal numbers are compared: the
-    first min(N, M) of each.
+    first min(N, M) of each. Where a picture's patches lie depends on its pixels and the seed alone, so that the order
+    of the pictures does not matter and equal sets are at distance 0. ValueError for pictures below 16x16.
     """
+    if real.shape[-1] < SMALLEST:
+        raise ValueError(f"pictures of {real.shape[-1]}x{real.shape[-1]} have no level of {SMALLEST}x{SMALLEST}")
     count = min(len(real), len(fake))
     generator = torch.Generator().manual_seed(seed)
-    found = {}
-    for one, other in zip(_pyramid(real[:count]), _pyramid(fake[:count]), strict=True):
-        resolution = one.shape[-1]
-        a, b = (_normalised(_patches(level, patches, generator)) for level in (one, other))
+    found: dict[int | str, float] = {}
+    sets = (real[:count], fake[:count])
+    keys = [_fingerprints(images, seed) for images in sets]
+    for levels in zip(*(_pyramid(images) for images in sets), strict=True):
+        a, b = (_normalised(_patches(level, patches, seed, key)) for level, key in zip(levels, keys, strict=True))
         total = 0.0
         for _ in range(repeats):
-            axes = F.normalize(torch.randn(a.shape[1], directions, generator=generator), dim=0)
+            axes = F.normalize(torch.randn(a.shape[1], directions, generator=generator), dim=0).to(a.device)
             total += float(((a @ axes).sort(0).values - (b @ axes).sort(0).values).abs().mean())
-        found[resolution] = total / repeats * 1000.0
+        found[levels[0].shape[-1]] = total / repeats * 1000.0
+    found["average"] = sum(found.values()) / len(found)
     return found
 
 
@@ -48,7 +55,7 @@ def _pyramid(images: Tensor) -> list[Tensor]:
 
 def _smoothed(images: Tensor, gain: float = 1.0) -> Tensor:
     channels = images.shape[1]
-    kernel = (torch.outer(_KERNEL, _KERNEL) * gain).expand(channels, 1, 5, 5)
+    kernel = (torch.outer(_KERNEL, _KERNEL) * gain).to(images.device).expand(channels, 1, 5, 5)
     return F.conv2d(F.pad(images, (2, 2, 2, 2), mode="reflect"), kernel, groups=channels)
 
 
@@ -58,14 +65,26 @@ def _enlarged(images: Tensor) -> Tensor:
     return _smoothed(spread, gain=4.0)
 
 
-def _patches(level: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def _fingerprints(images: Tensor, seed: int) -> Tensor:
+    """int64 [N], a hash of each image's bytes: sums modulo 2**64 of pixels times random odd numbers."""
+    flat = images.flatten(1)
+    places = torch.arange(flat.shape[1], device=images.device)
+    weights = rng.random_bits(seed, rng.Stream.SAMPLE, places) | 1
+    return torch.cat([(rows.long() * weights).sum(1) for rows in flat.split(64)])
+
+
+def _patches(level: Tensor, count: int, seed: int, keys: Tensor) -> Tensor:
     """[N * count, C, 49] of random places in every image."""
     images, _, side, _ = level.shape
-    top, left = (torch.randint(0, side - _PATCH + 1, (images, count), generator=generator) for _ in range(2))
-    window = torch.arange(_PATCH)
+    device = level.device
+    draws = torch.arange(count, device=device)
+    top, left = (
+        rng.integers(side - _PATCH + 1, seed, rng.Stream.SAMPLE, side, axis, draws, keys[:, None]) for axis in range(2)
+    )
+    window = torch.arange(_PATCH, device=device)
     rows = top[:, :, None, None] + window[:, None]
     columns = left[:, :, None, None] + window
-    which = torch.arange(images)[:, None, None, None]
+    which = torch.arange(images, device=device)[:, None, None, None]
     found = level.permute(0, 2, 3, 1)[which, rows, columns]  # [N, count, 7, 7, C]
     return found.flatten(0, 1).flatten(1, 2).transpose(1, 2)
 

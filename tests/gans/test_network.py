@@ -7,7 +7,17 @@ import torch.nn.functional as F
 
 from gans.config import GrowthConfig, NetworkConfig
 from gans.losses import gradient_penalty, relativistic, squared_gradient_norm, wasserstein_critic, zero_centred_penalty
-from gans.network import Critic, Generator, PixelNorm, channels_at, enlarge, fade_reals, minibatch_stddev, reduce
+from gans.network import (
+    Critic,
+    EnlargedConv,
+    Generator,
+    PixelNorm,
+    channels_at,
+    enlarge,
+    fade_reals,
+    minibatch_stddev,
+    reduce,
+)
 from gans.schedule import Stage, images_until, stage_at
 
 CONFIG = NetworkConfig(resolution=32, channels=3, fmap_base=128, fmap_max=16, latent=12)
@@ -66,7 +76,8 @@ def test_at_alpha_1_they_are_plain_networks(nets: tuple[Generator, Critic], leve
 
 
 def test_the_fused_enlargement_is_the_readable_one(nets: tuple[Generator, Critic]) -> None:
-    block = nets[0].blocks[2].enlarged
+    block = nets[0].get_submodule("blocks.2.enlarged")
+    assert isinstance(block, EnlargedConv)
     x = torch.randn(3, 16, 8, 8)
     fused = block(x)
     block.fused = False
