@@ -3,32 +3,56 @@
 Every operation is a copy of pixels or linear in them, so that gradient penalties, which differentiate twice, pass.
 """
 
+import itertools
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gans.config import AugmentConfig
+from gans.resample import resample
 from lab import rng
 
-_Uniform = Callable[[int], Tensor]
-"""Draw number k, uniform in (0, 1), [B, 1, 1, 1]."""
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of one operation, [B, 1, 1, 1]: draw k of image i is a function of (seed, i, operation, k)."""
+
+    seed: int
+    which: Tensor
+    operation: int
+
+    def uniform(self, k: int) -> Tensor:
+        """In (0, 1). Draw 0 says whether the operation is done at all."""
+        return rng.uniform(self.seed, int(rng.Stream.AUGMENT), self.which, self.operation, k)[:, None, None, None]
+
+    def normal(self, k: int) -> Tensor:
+        """Of mean 0 and deviation 1."""
+        return rng.normal(self.seed, int(rng.Stream.AUGMENT), self.which, self.operation, k)[:, None, None, None]
 
 
 def augment(images: Tensor, config: AugmentConfig, probability: float, seed: int, start: int) -> Tensor:
-    """Images [B, C, H, W], each operation of the mode's policy applied to each with `probability`.
+    """Images [B, C, R, R], each operation of the mode's policy applied to each with `probability`.
 
-    "diffaug" (Zhao et al. 2020) and "ada" (Karras et al. 2020, pixel copies and colour). Image i is changed by
-    draws of (seed, start + i) alone.
+    "diffaug" (Zhao et al. 2020) and "ada" (Karras et al. 2020, appendix B: pixel copies, geometry resampled bilinearly
+    and colour, of which brightness, contrast and saturation are drawn as in diffaug). Image i is changed by draws of
+    (seed, start + i) alone, and one that nothing is drawn for stays as it is, bit for bit.
     """
     which = torch.arange(start, start + len(images), device=images.device)
-    for number, name in enumerate(policy_of(config)):
-
-        def uniform(draw: int, number: int = number) -> Tensor:
-            return rng.uniform(seed, int(rng.Stream.AUGMENT), which, number, draw)[:, None, None, None]
-
-        changed = OPERATIONS[name](images, uniform)
-        images = torch.where(uniform(0) < probability, changed, images)
+    policy = policy_of(config)
+    steps = [
+        # An operation named n times is done at least once with `probability`.
+        (name, Draws(seed, which, number), 1.0 - (1.0 - probability) ** (1.0 / policy.count(name)))
+        for number, name in enumerate(policy)
+    ]
+    for geometric, group in itertools.groupby(steps, lambda step: step[0] in GEOMETRY):
+        if geometric:
+            images = _moved(images, list(group))
+            continue
+        for name, draws, share in group:
+            images = torch.where(draws.uniform(0) < share, OPERATIONS[name](images, draws), images)
     return images
 
 
@@ -44,23 +68,36 @@ def policy_of(config: AugmentConfig) -> tuple[str, ...]:
     return config.policy or POLICIES[config.mode]
 
 
-def _flip(images: Tensor, uniform: _Uniform) -> Tensor:
-    return torch.where(uniform(1) < 0.5, images.flip(3), images)
+def _moved(images: Tensor, steps: list[tuple[str, Draws, float]]) -> Tensor:
+    """Geometric operations in a row are one map, so that pixels are blended once."""
+    sources = torch.eye(3, device=images.device).expand(len(images), 3, 3)
+    moved = torch.zeros(len(images), 1, 1, 1, dtype=torch.bool, device=images.device)
+    for name, draws, share in steps:
+        happens = draws.uniform(0) < share
+        # Not by @, which is bfloat16 or TF32 where the networks are.
+        both = (sources[:, :, :, None] * GEOMETRY[name](draws)[:, None]).sum(2)
+        sources = torch.where(happens[:, 0], both, sources)
+        moved = moved | happens
+    return torch.where(moved, resample(images, sources), images)
 
 
-def _rotate90(images: Tensor, uniform: _Uniform) -> Tensor:
-    turns = (uniform(1) * 4.0).long()
+def _flip(images: Tensor, draws: Draws) -> Tensor:
+    return torch.where(draws.uniform(1) < 0.5, images.flip(3), images)
+
+
+def _rotate90(images: Tensor, draws: Draws) -> Tensor:
+    turns = (draws.uniform(1) * 4.0).long()
     result = images
     for turn in (1, 2, 3):
         result = torch.where(turns == turn, torch.rot90(images, turn, (2, 3)), result)
     return result
 
 
-def _translation(images: Tensor, uniform: _Uniform) -> Tensor:
+def _translation(images: Tensor, draws: Draws) -> Tensor:
     """By up to an eighth of the side, zeros (grey) coming in."""
     height, width = images.shape[2:]
-    down = _whole(uniform(1), height // 8)
-    right = _whole(uniform(2), width // 8)
+    down = _whole(draws.uniform(1), height // 8)
+    right = _whole(draws.uniform(2), width // 8)
     rows = torch.arange(height, device=images.device)[None, None, :, None] - down
     columns = torch.arange(width, device=images.device)[None, None, None, :] - right
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
@@ -69,29 +106,29 @@ def _translation(images: Tensor, uniform: _Uniform) -> Tensor:
     return moved * inside
 
 
-def _cutout(images: Tensor, uniform: _Uniform) -> Tensor:
+def _cutout(images: Tensor, draws: Draws) -> Tensor:
     """A square of half the side becomes 0."""
     height, width = images.shape[2:]
-    top = (uniform(1) * (height + 1 - height % 2)).floor()
-    left = (uniform(2) * (width + 1 - width % 2)).floor()
+    top = (draws.uniform(1) * (height + 1 - height % 2)).floor()
+    left = (draws.uniform(2) * (width + 1 - width % 2)).floor()
     rows = torch.arange(height, device=images.device)[None, None, :, None]
     columns = torch.arange(width, device=images.device)[None, None, None, :]
     outside = ((rows - top).abs() >= height / 4) | ((columns - left).abs() >= width / 4)
     return images * outside
 
 
-def _brightness(images: Tensor, uniform: _Uniform) -> Tensor:
-    return images + (uniform(1) - 0.5)
+def _brightness(images: Tensor, draws: Draws) -> Tensor:
+    return images + (draws.uniform(1) - 0.5)
 
 
-def _contrast(images: Tensor, uniform: _Uniform) -> Tensor:
+def _contrast(images: Tensor, draws: Draws) -> Tensor:
     mean = images.mean((1, 2, 3), keepdim=True)
-    return (images - mean) * (uniform(1) + 0.5) + mean
+    return (images - mean) * (draws.uniform(1) + 0.5) + mean
 
 
-def _saturation(images: Tensor, uniform: _Uniform) -> Tensor:
+def _saturation(images: Tensor, draws: Draws) -> Tensor:
     mean = images.mean(1, keepdim=True)
-    return (images - mean) * (uniform(1) * 2.0) + mean
+    return (images - mean) * (draws.uniform(1) * 2.0) + mean
 
 
 def _whole(uniform: Tensor, most: int) -> Tensor:
@@ -99,7 +136,46 @@ def _whole(uniform: Tensor, most: int) -> Tensor:
     return (uniform * (2 * most + 1)).long() - most
 
 
-OPERATIONS: dict[str, Callable[[Tensor, _Uniform], Tensor]] = {
+def _scale(draws: Draws) -> Tensor:
+    """Larger or smaller, by a lognormal factor."""
+    sources = _identity(draws)
+    sources[:, 0, 0] = sources[:, 1, 1] = _factor(draws)
+    return sources
+
+
+def _rotate(draws: Draws) -> Tensor:
+    """By any angle."""
+    angle = (2.0 * draws.uniform(1).flatten() - 1.0) * math.pi
+    sources = _identity(draws)
+    sources[:, 0, 0] = sources[:, 1, 1] = angle.cos()
+    sources[:, 0, 1], sources[:, 1, 0] = angle.sin(), -angle.sin()
+    return sources
+
+
+def _stretch(draws: Draws) -> Tensor:
+    """Wider and lower or the reverse, by a lognormal factor; the area stays."""
+    sources = _identity(draws)
+    sources[:, 0, 0] = _factor(draws)
+    sources[:, 1, 1] = 1.0 / sources[:, 0, 0]
+    return sources
+
+
+def _fractional_translation(draws: Draws) -> Tensor:
+    """Each way by a normal share of the side, which is 2 long, of deviation an eighth."""
+    sources = _identity(draws)
+    sources[:, 0, 2], sources[:, 1, 2] = (2.0 / 8.0 * draws.normal(k).flatten() for k in (1, 2))
+    return sources
+
+
+def _factor(draws: Draws) -> Tensor:
+    return torch.exp(0.2 * math.log(2.0) * draws.normal(1).flatten())
+
+
+def _identity(draws: Draws) -> Tensor:
+    return torch.eye(3, device=draws.which.device).repeat(len(draws.which), 1, 1)
+
+
+OPERATIONS: dict[str, Callable[[Tensor, Draws], Tensor]] = {
     "flip": _flip,
     "rotate90": _rotate90,
     "translation": _translation,
@@ -108,8 +184,16 @@ OPERATIONS: dict[str, Callable[[Tensor, _Uniform], Tensor]] = {
     "contrast": _contrast,
     "saturation": _saturation,
 }
+GEOMETRY: dict[str, Callable[[Draws], Tensor]] = {
+    "scale": _scale,
+    "rotate": _rotate,
+    "stretch": _stretch,
+    "fractional_translation": _fractional_translation,
+}
+"""Where each place is read from, [B, 3, 3]: the inverses of the paper's maps, whose distributions are symmetric."""
+_MOVES = ("scale", "rotate", "stretch", "rotate", "fractional_translation")  # so is any axis stretched along
 POLICIES: dict[str, tuple[str, ...]] = {
     "none": (),
     "diffaug": ("brightness", "saturation", "contrast", "translation", "cutout"),
-    "ada": ("flip", "rotate90", "translation", "brightness", "contrast", "saturation"),
+    "ada": ("flip", "rotate90", "translation", *_MOVES, "brightness", "contrast", "saturation"),
 }

@@ -15,7 +15,10 @@ from pydantic import (
 from lab.config import Config, ExperimentConfig
 
 RESOLUTIONS = tuple(4 * 2**level for level in range(9))
-AUGMENTATIONS = ("flip", "rotate90", "translation", "cutout", "brightness", "contrast", "saturation")
+AUGMENTATIONS = (
+    *("flip", "rotate90", "translation", "cutout", "brightness", "contrast", "saturation"),
+    *("scale", "rotate", "stretch", "fractional_translation"),
+)
 
 
 class DataConfig(Config):

@@ -1,0 +1,56 @@
+"""Pictures under affine maps, resampled: linear in the picture, so that it can be differentiated any number of times.
+
+torch's own `grid_sample` has no second derivative, which gradient penalties need.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_BILINEAR, _REFLECTION = 0, 2  # as torch's operators number their modes
+_PICTURE_ALONE = [True, False]  # of the two gradients that they can compute, of the picture and of the grid
+
+
+def resample(images: Tensor, sources: Tensor) -> Tensor:
+    """Pictures [B, C, R, R] -> the same shape: what lies at a place p is read at sources @ p, between pixels linearly,
+    beyond the border from the picture's mirror image.
+
+    sources [B, 3, 3] maps homogeneous places (x, y, 1), of which x and y run from -1 to 1 across the picture. The
+    result is a linear function of `images`; no gradient reaches `sources`.
+    """
+    side = images.shape[-1]
+    centres = (2.0 * torch.arange(side, device=images.device) + 1.0) / side - 1.0
+    # No matrix product: in bfloat16 or TF32 places would be off by whole pixels.
+    m = sources.detach()[..., None, None]
+    places = [m[:, row, 0] * centres + m[:, row, 1] * centres[:, None] + m[:, row, 2] for row in range(2)]
+    return _Resample.apply(images, torch.stack(places, -1).to(images.dtype))
+
+
+class _Resample(torch.autograd.Function):
+    """A: pictures to resampled pictures. Its derivative is its transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, grid: Tensor) -> Tensor:
+        ctx.save_for_backward(grid)
+        return torch.ops.aten.grid_sampler_2d(images, grid, _BILINEAR, _REFLECTION, False)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _Transpose.apply(gradient, *ctx.saved_tensors), None
+
+
+class _Transpose(torch.autograd.Function):
+    """A': every value back to the pixels that it was read from, by the same weights. Its derivative is A again."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, grid: Tensor) -> Tensor:
+        ctx.save_for_backward(grid)
+        picture = values  # only its shape is looked at
+        return torch.ops.aten.grid_sampler_2d_backward(
+            values, picture, grid, _BILINEAR, _REFLECTION, False, _PICTURE_ALONE
+        )[0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _Resample.apply(gradient, *ctx.saved_tensors), None
