@@ -13,7 +13,9 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import (
     BaseModel,
     ConfigDict,
+    NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     ValidationError,
     field_validator,
@@ -72,17 +74,40 @@ class Tracking(Config):
 
 
 class Cluster(Config):
-    """Where self-play runs. Zero workers and no address: in this process."""
+    """Workers beside the learner, on Ray; see `cluster`.
+
+    workers: processes that play; with 0 the learner's own does. address: "host:port" of a running cluster, or "auto"
+    for the one on this machine; left out, $RAY_ADDRESS, which jobs of a cluster have, else a cluster is started here.
+    worker_cpus, worker_gpus: each worker's share, such as 0.25 of a GPU. One without a share of a GPU computes on the
+    CPU; left out, the GPUs are dealt out evenly if the learner has one. worker_threads: of a worker's operations, as
+    many as its CPUs unless given.
+    results_ahead: calls that a worker may have been given beyond those collected, which bounds its unread results.
+    max_lag: versions of the weights by which the oldest call that is out may lie behind; 0 keeps in step.
+    place_timeout_s: within which the workers must have found room. hang_timeout_s: after which a call that has not
+    come back has its worker replaced. evaluator: grading runs in a worker of its own, beside training.
+    dashboard: of a cluster that is started here, at 127.0.0.1. worker_logs: what workers print is shown.
+    """
 
     workers: NonNegativeInt = 0
     address: str | None = None
+    worker_cpus: NonNegativeFloat = 1.0
+    worker_gpus: NonNegativeFloat | None = None
+    worker_threads: PositiveInt | None = None
+    results_ahead: PositiveInt = 2
+    max_lag: NonNegativeInt = 4
+    place_timeout_s: PositiveFloat = 60.0
+    hang_timeout_s: PositiveFloat = 600.0
+    evaluator: bool = False
+    dashboard: bool = False
+    worker_logs: bool = False
 
     @model_validator(mode="after")
-    def _one_process_only(self) -> Self:
-        if self.workers or self.address:
+    def _workers_first(self) -> Self:
+        if self.address and not self.workers:
+            raise ValueError("address has no effect without workers; set cluster.workers, say to 2")
+        if self.worker_gpus is not None and self.worker_gpus > 1 and self.worker_gpus % 1:
             raise ValueError(
-                f"workers and address need the cluster extra, which version {__version__} cannot use yet; "
-                "leave cluster.workers at 0 and cluster.address empty"
+                f"worker_gpus {self.worker_gpus:g} is neither a part of one GPU nor a whole number of them"
             )
         return self
 
@@ -110,6 +135,12 @@ class ExperimentConfig(Config):
     def _no_bf16_on_cpu(self) -> Self:
         if self.precision == "bf16" and self.device == "cpu":
             raise ValueError("precision=bf16 is slower than fp32 on a CPU; use precision=fp32 or a GPU")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_distributed(self) -> Self:
+        if self.cluster.workers and not find_kind(self.kind).workers:
+            raise ValueError(f"experiments of kind {self.kind!r} run in one process alone; leave cluster.workers at 0")
         return self
 
 

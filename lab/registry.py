@@ -16,6 +16,8 @@ from lab.errors import UserError
 from lab.nearest import did_you_mean
 
 ENTRY_POINTS = "rivals.kinds"
+CONNECT = "cluster.connect:connect"
+"""The context `(cluster, device)` in which a run with workers has its cluster."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,15 @@ class Kind:
     `config` is a subclass of `lab.config.ExperimentConfig`; `build` a function `(config, directory, device)
     -> Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function
     that takes `run: lab.verbs.Run` and `runs_dir: lab.verbs.RunsDir`; `catalogue` is its
-    `lab.metrics.Catalogue`, if it adds to the loop's.
+    `lab.metrics.Catalogue`, if it adds to the loop's. `workers` is what the experiment calls to have its work
+    done on a cluster, if it can be.
     """
 
     config: str
     build: str
     verbs: Mapping[str, str] = field(default_factory=dict)
     catalogue: str = ""
+    workers: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ KINDS: dict[str, Kind] = {
         build="agents.alphazero.experiment:build",
         verbs={"eval": "agents.verbs:evaluate", "play": "agents.verbs:play"},
         catalogue="agents.alphazero.metrics:CATALOGUE",
+        workers="cluster.selfplay:start",
     ),
     "progressive_gan": Kind(
         config="gans.config:ProgressiveGANConfig",

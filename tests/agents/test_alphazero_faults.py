@@ -68,7 +68,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
         (["train", "{preset}", "game.options.rows=2", "game.options.columns=2"], "length 3"),
         (["train", "{preset}", "selfplay.opening_plies=9"], "opening_plies"),
         (["train", "{preset}", "evaluate.best=eval/best_clas"], "evaluate.best=eval/best_clas"),
-        (["train", "{preset}", "cluster.workers=2"], "cluster"),
+        (["train", "{preset}", "cluster.address=here:6379"], "cluster.workers"),
         (["resume", "smal"], "no run 'smal'"),
         (["eval", "smal"], "no run 'smal'"),
         (["play", "smal"], "no run 'smal'"),
