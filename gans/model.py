@@ -1,5 +1,6 @@
 """The averaged generator of a run, ready to be drawn from."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from lab.checkpoint import CheckpointError
 from lab.config import load_run_config
 from lab.device import Device
 from lab.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampl
     config = load_run_config(run / "config.yaml")
     if not isinstance(config, ProgressiveGANConfig):
         raise UserError(f"run {run.name!r} is of kind {config.kind!r}, not progressive_gan")
-    path = _find(run, checkpoint)
+    path = checkpoints.choose(run, checkpoint, _log.warning)
     state = checkpoints.load(path)[0]
     generator = Generator(config.network)
     try:
@@ -39,23 +42,3 @@ def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampl
         raise CheckpointError(f"{path}: its generator is not that of the run's config.yaml") from None
     generator = generator.to(device.device).eval().requires_grad_(False)
     return Sampler(generator, config, stage_at(config.growth, config.network.resolution, images), images, device)
-
-
-def _find(run: Path, checkpoint: str) -> Path:
-    folder = run / "checkpoints"
-    if checkpoint == "latest":
-        latest = checkpoints.latest_valid(folder, report=lambda line: None)
-        if latest is None:
-            raise UserError(f"run {run.name!r} has no checkpoint yet; wait for its first or `lab resume {run}`")
-        return latest
-    path = folder / (
-        checkpoint
-        if checkpoint == checkpoints.BEST
-        else f"{int(checkpoint):06d}"
-        if checkpoint.isdecimal()
-        else checkpoint
-    )
-    if not path.is_dir():
-        has = ", ".join(str(int(p.name)) for p in checkpoints.numbered(folder)) or "none"
-        raise UserError(f"run {run.name!r} has no checkpoint {checkpoint!r}; it has {has} (or say latest)")
-    return path

@@ -191,6 +191,30 @@ def latest_valid(directory: Path, report: Report) -> Path | None:
     return None
 
 
+def choose(run: Path, which: str, report: Report) -> Path:
+    """The checkpoint that a user means by "best", "latest" (the newest that verifies) or an iteration.
+
+    "best" is the latest where none is marked; `report` gets a line for each damaged one that is passed over. Raises
+    UserError where there is no such checkpoint, naming those there are, or where the best is damaged.
+    """
+    directory = run / "checkpoints"
+    if which == BEST and (directory / BEST).is_dir():
+        try:
+            verify(directory / BEST)
+            return directory / BEST
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; --checkpoint latest takes another") from None
+    if which in (BEST, "latest"):
+        found = latest_valid(directory, report)
+        if found is None:
+            raise UserError(f"{run} has no checkpoint yet; train it with `lab resume {run}`")
+        return found
+    if not which.isdecimal() or not (directory / f"{int(which):06d}").is_dir():
+        known = ", ".join(str(int(path.name)) for path in numbered(directory)) or "none"
+        raise UserError(f"{run} has no checkpoint {which!r}; give best, latest or an iteration of: {known}")
+    return directory / f"{int(which):06d}"
+
+
 def none_valid(directory: Path) -> CheckpointError:
     """The error for a run all of whose checkpoints are damaged."""
     hint = ""

@@ -25,7 +25,6 @@ from lab.errors import UserError
 
 _CACHE_SLOTS = 2**18
 _log = logging.getLogger(__name__)
-WHICH = ("best", "latest")
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def make_network(config: AlphaZeroConfig, game: Game) -> PolicyValueNet:
     return PolicyValueNet(game.observation_shape, game.num_actions, **config.network.model_dump())
 
 
-def load_agent(path: str | Path, device: Device, which: str = "best") -> Agent:
+def load_agent(path: str | Path, device: Device, which: str = checkpoint.BEST) -> Agent:
     """The agent of a run directory, or of one of its checkpoint directories.
 
     which: "best", "latest" or an iteration, for a run; "best" falls back to the latest where none is marked.
@@ -92,7 +91,7 @@ def load_agent(path: str | Path, device: Device, which: str = "best") -> Agent:
     if not isinstance(config, AlphaZeroConfig):
         raise UserError(f"{run} is a {config.kind} run, not an AlphaZero one; it cannot play")
     if chosen is None:
-        chosen = _choose(run, which)
+        chosen = checkpoint.choose(run, which, _log.warning)
     state, manifest = checkpoint.load(chosen)
     net = make_network(config, config.game.make())
     try:
@@ -103,22 +102,3 @@ def load_agent(path: str | Path, device: Device, which: str = "best") -> Agent:
     # A run told to compute in fp32 is graded in fp32 as well; bf16 is only for devices that have it.
     precision = "fp32" if config.precision == "fp32" else device.precision
     return make_agent(name, config, net.to(device.device), replace(device, precision=precision))
-
-
-def _choose(run: Path, which: str) -> Path:
-    checkpoints = run / "checkpoints"
-    if which == "best" and (checkpoints / checkpoint.BEST).is_dir():
-        try:
-            checkpoint.verify(checkpoints / checkpoint.BEST)
-            return checkpoints / checkpoint.BEST
-        except CheckpointError as error:
-            raise CheckpointError(f"{error}; --checkpoint latest takes another") from None
-    if which in WHICH:
-        found = checkpoint.latest_valid(checkpoints, _log.warning)
-        if found is None:
-            raise UserError(f"{run} has no checkpoint yet; train it with `lab resume {run.name}`")
-        return found
-    if not which.isdecimal() or not (checkpoints / f"{int(which):06d}").is_dir():
-        known = ", ".join(str(int(p.name)) for p in checkpoint.numbered(checkpoints)) or "none"
-        raise UserError(f"{run} has no checkpoint {which!r}; give best, latest or an iteration of: {known}")
-    return checkpoints / f"{int(which):06d}"

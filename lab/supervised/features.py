@@ -1,17 +1,21 @@
 """A trained classifier as a feature extractor."""
 
+import logging
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lab import checkpoint as checkpoints
+from lab.checkpoint import CheckpointError
 from lab.config import load_run_config
 from lab.data.batches import normalise
 from lab.device import Device
 from lab.errors import UserError
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.network import Classifier
+
+_log = logging.getLogger(__name__)
 
 
 class Features:
@@ -37,19 +41,18 @@ class Features:
         return normalise(images.to(self._device.device))
 
 
-def load_features(run: Path, device: Device, checkpoint: str = "best") -> Features:
-    """The classifier of a supervised run, its best checkpoint if there is one, else the latest. Raises UserError."""
+def load_features(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -> Features:
+    """The classifier of a supervised run's checkpoint: "best", "latest" or an iteration. Raises UserError."""
     config = load_run_config(run / "config.yaml")
     if not isinstance(config, SupervisedConfig):
         raise UserError(f"{run} is a run of kind {config.kind!r}, not supervised")
-    path: Path | None = run / "checkpoints" / checkpoint
-    if path is None or not path.is_dir():
-        path = checkpoints.latest_valid(run / "checkpoints", report=lambda line: None)
-    if path is None:
-        raise UserError(f"run {run.name!r} has no checkpoint yet")
-    weights = checkpoints.load(path)[0]["experiment"]["network"]
-    channels = weights["trunk.block0.conv.weight"].shape[1]
-    classes = weights["out.bias"].shape[0]
-    network = Classifier(config.network, channels, classes)
-    network.load_state_dict(weights)
+    path = checkpoints.choose(run, checkpoint, _log.warning)
+    state = checkpoints.load(path)[0]
+    try:
+        weights = state["experiment"]["network"]
+        channels, classes = weights["trunk.block0.conv.weight"].shape[1], len(weights["out.bias"])
+        network = Classifier(config.network, channels, classes)
+        network.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError):
+        raise CheckpointError(f"{path}: its network is not that of the run's config.yaml") from None
     return Features(network, channels, tuple(str(k) for k in range(classes)), device)

@@ -16,7 +16,7 @@ from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
 
 def evaluate(
     run: Run,
-    checkpoint: Annotated[str, typer.Option("--checkpoint", help="best or an iteration as in checkpoints/.")] = "best",
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")] = "best",
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
