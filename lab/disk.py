@@ -11,13 +11,13 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def explain(error: OSError, path: Path) -> str:
-    """One line on a write to `path` that failed: the reason, and the free space where that is the reason."""
+def explain(error: OSError, path: Path, then: str = "`lab resume`") -> str:
+    """One line on a write to `path` that failed: the reason; where that is room, how much is free and what to do."""
     if not is_full(error):
         return f"cannot write {path}: {error.strerror or error}"
     existing = next(parent for parent in [path, *path.parents] if parent.exists())
     free_mib = shutil.disk_usage(existing).free / 2**20
-    return f"cannot write {path}: {error.strerror} ({free_mib:.0f} MiB free): make room, then `lab resume`"
+    return f"cannot write {path}: {error.strerror} ({free_mib:.0f} MiB free): make room, then {then}"
 
 
 def write_durably(path: Path, data: bytes) -> None:

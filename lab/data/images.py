@@ -1,17 +1,18 @@
 """A set of square pictures: the digits that need no download, or one packed file, mapped rather than loaded.
 
 A packed file is a safetensors file with "images" uint8 [N, C, H, W], "labels" int64 [N] if there are any, and in its
-metadata the format, the names of the classes and a fingerprint of the content.
+metadata the format, the names of the classes, the rule its pictures were made by and a fingerprint of the content.
 """
 
 import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,14 +22,15 @@ from lab.nearest import did_you_mean
 
 FORMAT, SCHEMA_VERSION = "lab-images", "1"
 FETCHED = ("mnist", "fashion_mnist", "cifar10")
-_CHUNK = 256
+RESOLUTIONS = tuple(2**power for power in range(2, 11))
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """images: uint8 [N, C, H, H], in memory or mapped read-only; labels: int64 [N] into `classes`, or None.
 
-    fingerprint: SHA-256 over shape, pixels and labels, as stored when the file was packed.
+    fingerprint: SHA-256 over shape, pixels and labels, as stored when the file was packed. rule: how its pictures
+    were cropped and resized, "" where nobody wrote that down.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ImageSet:
     labels: np.ndarray | None
     classes: tuple[str, ...]
     fingerprint: str
+    rule: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -59,22 +62,25 @@ def cache_directory() -> Path:
 
 
 def open_images(source: str) -> ImageSet:
-    """ "digits", a name that `lab data fetch` stored, or a packed file's path. Raises UserError."""
+    """ "digits", a name that `lab data fetch` stored (mnist, mnist_test, ...), or a packed file's path.
+
+    Raises UserError, also for a file whose pictures cannot be trained on.
+    """
     if source == "digits":
         return _digits()
-    if source in FETCHED:
-        path = cache_directory() / f"{source}.safetensors"
+    if (public := source.removesuffix("_test")) in FETCHED:
+        path, fetch = cache_directory() / f"{source}.safetensors", f"`lab data fetch {public}"
         if not path.is_file():
-            raise UserError(f"data set {source!r} is not on this machine; `lab data fetch {source}` downloads it")
-        return _mapped(path)
+            raise UserError(f"data set {source!r} is not on this machine; {fetch}` downloads it")
+        return _mapped(path, f"{fetch} --overwrite` makes it anew")
     path = Path(source).expanduser()
-    if path.is_dir() or path.suffix == ".zip":
+    if path.is_dir() or path.suffix in (".zip", ".npy", ".npz"):
         raise UserError(f"{source} is not packed; `lab data pack {source} FILE.safetensors` makes what training reads")
     if not path.is_file():
         raise UserError(
             f"no data set {source!r}; give a packed file's path, or {did_you_mean(source, ['digits', *FETCHED])}"
         )
-    return _mapped(path)
+    return _mapped(path, "`lab data pack` makes one")
 
 
 def write_images(
@@ -84,6 +90,7 @@ def write_images(
     shape: Sequence[int] | None = None,
     labels: np.ndarray | None = None,
     classes: Sequence[str] = (),
+    rule: str = "",
     overwrite: bool = False,
 ) -> str:
     """Pack pictures into `path`, one [C, H, H] at a time; returns the fingerprint. Raises UserError.
@@ -91,7 +98,7 @@ def write_images(
     An iterable of pictures needs the whole `shape` [N, C, H, H]. The file appears complete or not at all.
     """
     if isinstance(images, ImageSet):
-        shape, labels, classes = images.images.shape, images.labels, images.classes
+        shape, labels, classes, rule = images.images.shape, images.labels, images.classes, images.rule
         pictures: Iterator[np.ndarray] = iter(images.images)
     else:
         pictures = iter(images)
@@ -101,17 +108,21 @@ def write_images(
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(path.parent).free
+        if needed > free:
+            raise UserError(f"{path} needs {needed / 2**20:,.0f} MiB and {free / 2**20:,.0f} MiB are free: make room")
         with temporary.open("wb") as file:
-            fingerprint = _write(file, pictures, tuple(shape), labels, classes)
+            fingerprint = _write(file, pictures, tuple(shape), labels, classes, rule)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
         disk.sync_directory(path.parent)
         return fingerprint
     except OSError as error:
-        raise UserError(disk.explain(error, path)) from error
+        raise UserError(disk.explain(error, path, "try again")) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def _write(
@@ -120,6 +131,7 @@ def _write(
     shape: tuple[int, ...],
     labels: np.ndarray | None,
     classes: Sequence[str],
+    rule: str,
 ) -> str:
     size = int(np.prod(shape, dtype=np.int64))
     stored = None if labels is None else np.ascontiguousarray(labels, dtype="<i8").tobytes()
@@ -130,7 +142,7 @@ def _write(
         layout["labels"] = {"dtype": "I64", "shape": [shape[0]], "data_offsets": [0, len(stored)]}
         offset = len(stored)
     layout["images"] = {"dtype": "U8", "shape": list(shape), "data_offsets": [offset, offset + size]}
-    metadata = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "classes": json.dumps(list(classes))}
+    metadata = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "classes": json.dumps(list(classes)), "rule": rule}
     place = _header(layout, metadata | {"fingerprint": "0" * 64})
     file.write(place)
     file.write(stored or b"")
@@ -157,33 +169,54 @@ def _header(layout: dict[str, object], metadata: dict[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _mapped(path: Path) -> ImageSet:
-    damaged = f"{path} is no packed set of pictures or is damaged; `lab data pack` makes one"
+def _mapped(path: Path, remedy: str) -> ImageSet:
+    damaged = f"{path} is no packed set of pictures or is damaged; {remedy}"
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= 100_000_000:
-                raise UserError(damaged)
-            header = json.loads(file.read(length))
-        metadata, layout = header["__metadata__"], header["images"]
-        if metadata["format"] != FORMAT or metadata["schema_version"] != SCHEMA_VERSION or layout["dtype"] != "U8":
+        start, header = _read_header(path)
+        metadata, layout, labelled = header["__metadata__"], header["images"], header.get("labels")
+        if (metadata["format"], metadata["schema_version"], layout["dtype"]) != (FORMAT, SCHEMA_VERSION, "U8"):
             raise UserError(damaged)
         shape, (begin, end) = tuple(int(n) for n in layout["shape"]), layout["data_offsets"]
-        if len(shape) != 4 or shape[2] != shape[3] or end - begin != int(np.prod(shape, dtype=np.int64)):
+        if len(shape) != 4 or end - begin != int(np.prod(shape, dtype=np.int64)):
             raise UserError(damaged)
-        if path.stat().st_size != 8 + length + max(end, header.get("labels", layout)["data_offsets"][1]):
-            raise UserError(f"{path} is cut short or damaged; pack it again")
-        images = np.memmap(path, np.uint8, "r", 8 + length + begin, shape)
-        labels = None
-        if "labels" in header:
-            place = 8 + length + header["labels"]["data_offsets"][0]
-            labels = np.fromfile(path, "<i8", shape[0], offset=place).astype(np.int64)
+        if labelled is not None and (labelled["dtype"], labelled["shape"]) != ("I64", [shape[0]]):
+            raise UserError(damaged)
+        if path.stat().st_size != start + max(end, labelled["data_offsets"][1] if labelled else 0):
+            raise UserError(f"{path} is cut short or damaged; {remedy}")
+        _check_shape(path, shape)
+        images, labels = np.memmap(path, np.uint8, "r", start + begin, shape), None
+        if labelled is not None:
+            labels = np.fromfile(path, "<i8", shape[0], offset=start + labelled["data_offsets"][0]).astype(np.int64)
         classes = tuple(json.loads(metadata["classes"]))
+        found = ImageSet(path.stem, images, labels, classes, metadata["fingerprint"], metadata.get("rule", ""))
     except OSError as error:
-        raise UserError(disk.explain(error, path)) from error
-    except (ValueError, KeyError, TypeError):
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(damaged) from None
-    return ImageSet(path.stem, images, labels, classes, metadata["fingerprint"])
+    if labels is not None and not 0 <= labels.min() <= labels.max() < len(classes):
+        span = f"{labels.min()} to {labels.max()}"
+        raise UserError(f"{path} has labels from {span} and {len(classes)} classes; pack it again from what it is of")
+    return found
+
+
+def _read_header(path: Path) -> tuple[int, dict[str, Any]]:
+    """Where the tensors begin, and what the header says. Raises ValueError where there is none."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= 100_000_000:
+            raise ValueError(length)
+        return 8 + length, json.loads(file.read(length))
+
+
+def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
+    count, channels, height, width = shape
+    if count == 0:
+        raise UserError(f"{path} holds no pictures; pack some")
+    if channels not in (1, 3):
+        raise UserError(f"{path} has pictures of {channels} channels, not 1 or 3; pack it again from what it is of")
+    if height != width or height not in RESOLUTIONS:
+        size = f"{height} x {width}"
+        raise UserError(f"{path} has pictures of {size}; a side is a power of two from 4 to 1024: pack it again")
 
 
 def _digits() -> ImageSet:
@@ -196,4 +229,5 @@ def _digits() -> ImageSet:
     large = [np.asarray(Image.fromarray(digit).resize((32, 32), Image.Resampling.BICUBIC)) for digit in small]
     images, labels = np.stack(large)[:, None], found.target.astype(np.int64)
     digest = hashlib.sha256(repr(images.shape).encode() + images.tobytes() + labels.tobytes())
-    return ImageSet("digits", images, labels, tuple("0123456789"), digest.hexdigest())
+    rule = "published at 8 x 8, enlarged to 32 x 32 (bicubic)"
+    return ImageSet("digits", images, labels, tuple("0123456789"), digest.hexdigest(), rule)

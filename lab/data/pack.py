@@ -1,32 +1,30 @@
-"""Pictures from a source to one packed file: cropped, resized, decoded in parallel, kept in order."""
+"""Pictures from a source to one packed file: looked at, then cropped, resized and written in order."""
 
-import io
-import multiprocessing
-import signal
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
-from lab.data.images import write_images
-from lab.data.sources import SUFFIXES, close_sources, open_source
+from lab.data.decoders import Decoders
+from lab.data.decoding import Fit, Look, look, make
+from lab.data.images import RESOLUTIONS, write_images
+from lab.data.sources import SUFFIXES, Source, close_sources, open_source
 from lab.errors import UserError
 
-Fit = Literal["crop", "pad", "stretch"]
-_SHOWN = 10
-_CHUNK = 64
+_SHOWN = 10  # broken pictures in an error
 _FEW = 1000  # starting processes costs more than decoding fewer pictures than this
+_CHUNK = 16  # pictures that go to a process at once; Ctrl-C waits for a few of these
+_CHUNK_BYTES = 2**21  # and not more than this comes back at once
+
+Progress = Callable[[int, int], None]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Packed:
-    """What was written, by which rule, and which pictures were left out with the reason."""
+    """What was written, by which rule, what may not have been expected, and what was left out with the reason."""
 
     count: int
     resolution: int
@@ -34,7 +32,8 @@ class Packed:
     classes: tuple[str, ...]
     fingerprint: str
     rule: str
-    broken: list[str] = field(default_factory=list)
+    notes: list[str]
+    broken: list[str]
 
 
 def pack(
@@ -47,173 +46,122 @@ def pack(
     skip_broken: bool = False,
     workers: int = 1,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> Packed:
-    """Pack a folder, a StyleGAN zip, .npy or .npz into `out`.
+    """Pack a folder, a StyleGAN zip, .npy or .npz into `out`. Raises UserError; `out` appears complete or not at all.
 
-    A picture is made square (`crop` the centre, `pad` with black, or `stretch`) and resized (box for whole factors,
-    else Lanczos) to `resolution`, by default the largest power of two that no picture's smaller side is below.
-    `channels` is 1 or 3, by default 3 if any picture has colour. Transparent pictures lie on white. Raises
-    UserError; a broken picture is refused unless `skip_broken`.
+    A picture is made square: its centre is cropped (`crop`), it is stretched (`stretch`), or it is centred on black
+    and shrunk if it does not fit (`pad`). It is resized to `resolution`, by default the largest power of two that no
+    picture's smaller side is below: by the means of boxes where both sides are whole multiples of the new ones, else
+    by Lanczos. `channels` is 1 or 3, by default 3 if any picture's format has colour. Transparent pictures lie on
+    white. A broken picture is refused unless `skip_broken`. `progress` gets steps done and in all, two a picture.
     """
-    if out.is_dir() or (out.exists() and source.exists() and out.samefile(source)):
-        raise UserError(f"{out} is a folder or the source itself; name another file to write")
+    _check(source, out, resolution, channels, overwrite)
+    scratch = out.with_name(f".{out.name}-{secrets.token_hex(4)}.npy")
+    try:
+        found = open_source(source, scratch)
+        if not found.names:
+            raise UserError(f"{source} holds no pictures ({', '.join(SUFFIXES[:4])} ...)")
+        total = 2 * len(found.names)
+        with Decoders(workers if len(found.names) >= _FEW else 1) as decoders:
+            looks, broken = _survey(source, found, decoders, skip_broken, lambda done: progress(done, total))
+            side, why = (resolution, "as asked") if resolution else _largest_power(source, looks)
+            depth = channels or (3 if any(seen.has_colour for seen in looks.values()) else 1)
+            rule, names = _rule(fit, side, why), list(looks)
+            making = partial(make, found.read, side=side, channels=depth, fit=fit)
+
+            def pictures() -> Iterator[np.ndarray]:
+                chunk = max(1, min(_CHUNK, _CHUNK_BYTES // (depth * side * side)))
+                for index, picture in enumerate(decoders.map(making, names, chunk)):
+                    progress(len(found.names) + index + 1, total)
+                    yield picture
+
+            fingerprint = write_images(
+                out,
+                pictures(),
+                shape=(len(names), depth, side, side),
+                labels=None if found.labels is None else np.array([found.labels[name] for name in names], np.int64),
+                classes=found.classes,
+                rule=rule,
+                overwrite=overwrite,
+            )
+    finally:
+        close_sources()
+        if scratch.exists():
+            scratch.unlink()
+    notes = _notes(list(looks.values()), side, depth, fit)
+    return Packed(len(names), side, depth, found.classes, fingerprint, rule, notes, broken)
+
+
+def _check(source: Path, out: Path, resolution: int | None, channels: int | None, overwrite: bool) -> None:
+    if out.suffix != ".safetensors" or out.is_dir():
+        raise UserError(f"{out} is no name for a packed set; write to FILE.safetensors")
+    if out.exists() and source.exists() and out.samefile(source):
+        raise UserError(f"{out} is the source itself; name another file to write")
     if out.exists() and not overwrite:
         raise UserError(f"{out} exists; --overwrite replaces it")
-    if resolution is not None and (resolution < 4 or resolution > 1024 or resolution & (resolution - 1)):
+    if resolution is not None and resolution not in RESOLUTIONS:
         raise UserError(f"--resolution {resolution} is no power of two from 4 to 1024")
-    found = open_source(source)
-    if not found.names:
-        raise UserError(f"{source} holds no pictures ({', '.join(SUFFIXES[:4])} ...)")
-    total = 2 * len(found.names)
-    with _Decoders(workers if found.parallel and len(found.names) >= _FEW else 1, found.read) as decoders:
-        facts, broken = {}, []
-        for name, fact in zip(found.names, decoders.map(_look, found.names), strict=True):
-            if isinstance(fact, str):
-                broken.append(f"{name}: {fact}")
-            else:
-                facts[name] = fact
-            progress(len(facts) + len(broken), total)
-        if broken and not skip_broken:
-            more = f"\n  and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
-            lines = "\n  ".join(broken[:_SHOWN])
-            raise UserError(f"{len(broken)} pictures cannot be read (--broken skip leaves them out):\n  {lines}{more}")
-        names = list(facts)
-        if not names:
-            raise UserError(f"{source}: none of its {len(broken)} pictures can be read")
-        smallest = min(names, key=lambda name: min(facts[name][0]))
-        smaller_side = min(facts[smallest][0])
-        side = resolution or _largest_power(smaller_side, source)
-        depth = channels or (3 if any(colour for _, colour in facts.values()) else 1)
-        labels = None if found.labels is None else np.array([found.labels[name] for name in names], dtype=np.int64)
-
-        def pictures() -> Iterator[np.ndarray]:
-            made = decoders.map(partial(_make, side=side, channels=depth, fit=fit), names)
-            for index, picture in enumerate(made):
-                progress(len(found.names) + index + 1, total)
-                yield picture
-
-        shape = (len(names), depth, side, side)
-        fingerprint = write_images(
-            out, pictures(), shape=shape, labels=labels, classes=found.classes, overwrite=overwrite
-        )
-    given = "as asked" if resolution else f"largest power of two in the smallest picture ({smallest}, {smaller_side})"
-    how = {"crop": "centre cropped", "pad": "on a black border", "stretch": "stretched"}[fit]
-    return Packed(len(names), side, depth, found.classes, fingerprint, f"{how}; {side} pixels: {given}", broken)
+    if channels not in (None, 1, 3):
+        raise UserError(f"--channels {channels} is neither 1 (grey) nor 3 (colour)")
 
 
-def _open(content: bytes | np.ndarray) -> Any:
-    """A PIL image of mode L or RGB, upright, on white."""
-    from PIL import Image, ImageOps
-
-    if isinstance(content, np.ndarray):
-        image = Image.fromarray(content[:, :, 0] if content.ndim == 3 and content.shape[2] == 1 else content)
-    else:
-        image = Image.open(io.BytesIO(content))
-        image.load()
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        # PIL's own conversion would cut everything above 255 off.
-        image = Image.fromarray(np.rint(np.asarray(image) / 257.0).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits per pixel are not supported")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        grey = image.mode in ("L", "LA", "La")
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L" if grey else "RGB")
-    return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _look(name: str) -> tuple[tuple[int, int], bool] | str:
-    """Size and whether it has colour, or why it cannot be read."""
-    try:
-        image = _open(_read(name))
-    except Exception as error:  # decoders of damaged files raise nearly anything; memory is the machine's, not theirs
-        if isinstance(error, MemoryError):
-            raise
-        return (str(error) or type(error).__name__).splitlines()[0]
-    return image.size, image.mode == "RGB"
+def _survey(
+    source: Path, found: Source, decoders: Decoders, skip_broken: bool, progress: Callable[[int], None]
+) -> tuple[dict[str, Look], list[str]]:
+    """What every picture is like, and which cannot be read. Raises UserError unless those may be left out."""
+    looks: dict[str, Look] = {}
+    broken = []
+    for name, seen in zip(found.names, decoders.map(partial(look, found.read), found.names, _CHUNK), strict=True):
+        if isinstance(seen, str):
+            broken.append(f"{_printable(name)}: {seen}")
+        else:
+            looks[name] = seen
+        progress(len(looks) + len(broken))
+    if broken and not skip_broken:
+        listed = [*broken[:_SHOWN], *([f"and {len(broken) - _SHOWN} more"] if len(broken) > _SHOWN else [])]
+        which = f"{len(broken)} of {len(found.names)} pictures cannot be read (--broken skip leaves them out)"
+        raise UserError("\n  ".join([f"{source}: {which}:", *listed]))
+    if not looks:
+        raise UserError(f"{source}: none of its {len(broken)} pictures can be read, the first because of {broken[0]}")
+    return looks, broken
 
 
-def _make(name: str, side: int, channels: int, fit: Fit) -> np.ndarray:
-    """uint8 [channels, side, side]. Raises UserError when the picture can no longer be read."""
-    from PIL import Image, ImageOps
-
-    try:
-        image = _open(_read(name)).convert("L" if channels == 1 else "RGB")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name} changed while it was packed ({error}); pack again") from None
-    width, height = image.size
-    if fit == "crop":
-        short = min(width, height)
-        left, top = (width - short) // 2, (height - short) // 2
-        image = image.crop((left, top, left + short, top + short))
-    if fit == "pad" and max(width, height) <= side:
-        left, top = (side - width) // 2, (side - height) // 2
-        image = ImageOps.expand(image, (left, top, side - width - left, side - height - top), fill=0)
-    elif fit == "pad":
-        image = ImageOps.pad(image, (side, side), Image.Resampling.LANCZOS, color="black")
-    elif image.size != (side, side):
-        whole = image.width % side == 0 and image.height % side == 0
-        image = image.resize((side, side), Image.Resampling.BOX if whole else Image.Resampling.LANCZOS)
-    pixels = np.asarray(image)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+def _largest_power(source: Path, looks: dict[str, Look]) -> tuple[int, str]:
+    """The resolution that every picture fills, and why it is that."""
+    smallest = min(looks, key=lambda name: min(looks[name][:2]))
+    width, height, _ = looks[smallest]
+    which = f"the smallest picture, {_printable(smallest)} of {width} x {height}"
+    if min(width, height) < 4:
+        raise UserError(f"{source}: {which}, has a side below 4; leave it out or say --resolution")
+    return min(2 ** (min(width, height).bit_length() - 1), RESOLUTIONS[-1]), f"the largest power of two in {which}"
 
 
-def _largest_power(smaller_side: int, source: Path) -> int:
-    if smaller_side < 4:
-        raise UserError(f"{source} has a picture with a side of {smaller_side} pixels; 4 is the least (--resolution)")
-    return min(2 ** (smaller_side.bit_length() - 1), 1024)
+def _rule(fit: Fit, side: int, why: str) -> str:
+    target = f"{side} x {side} ({why})"
+    how = {
+        "crop": f"cropped to the centre square and resized to {target}",
+        "pad": f"centred on black, {target}, and shrunk where larger",
+        "stretch": f"stretched to {target}",
+    }[fit]
+    return f"{how}; resized by means of boxes for whole factors, else Lanczos"
 
 
-_read: Callable[[str], Any]  # set in every process by `_begin`
+def _notes(looks: list[Look], side: int, channels: int, fit: Fit) -> list[str]:
+    """What may not have been expected of the set."""
+    colour, small = sum(seen.has_colour for seen in looks), sum(min(seen[:2]) < side for seen in looks)
+    notes = []
+    if channels == 3 and colour < len(looks):
+        notes.append(f"{len(looks) - colour:,} of {len(looks):,} pictures are grey and were stored in 3 channels")
+    if channels == 1 and colour:
+        notes.append(f"{colour:,} of {len(looks):,} pictures have colour and were stored in grey")
+    if small and fit != "pad":
+        notes.append(f"{small:,} of {len(looks):,} pictures have a side below {side} and were enlarged")
+    if len(looks) == 1:
+        notes.append("the set is one picture; training takes two or more")
+    return notes
 
 
-def _begin(read: Callable[[str], Any], is_worker: bool = True) -> None:
-    global _read
-    _read = read
-    if is_worker:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
-
-
-def _each(function: Callable[[str], Any], names: Sequence[str]) -> list[Any]:
-    return [function(name) for name in names]
-
-
-class _Decoders:
-    """Maps a function over names in order, in this process or in `workers` others, few chunks ahead."""
-
-    def __init__(self, workers: int, read: Callable[[str], Any]) -> None:
-        self._read, self._workers = read, workers
-        self._pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> "_Decoders":
-        _begin(self._read, is_worker=False)
-        if self._workers > 1:
-            # spawn: a fork of a process with threads can hang.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, context, _begin, (self._read,))
-        return self
-
-    def map(self, function: Callable[[str], Any], names: Sequence[str]) -> Iterator[Any]:
-        """The function of each name, in order. Raises UserError when a worker dies."""
-        if self._pool is None:
-            yield from map(function, names)
-            return
-        chunks = (names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK))
-        # What is decoded and not yet written stays bounded, however slow the disk is.
-        waiting: deque[Future[list[Any]]] = deque()
-        try:
-            for chunk in chunks:
-                waiting.append(self._pool.submit(_each, function, chunk))
-                if len(waiting) > 3 * self._workers:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        except BrokenProcessPool:
-            raise UserError("a decoding process was killed, likely for memory: use fewer --workers") from None
-
-    def __exit__(self, *error: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-        close_sources()
+def _printable(name: str) -> str:
+    """A file's name on one line, whatever bytes are in it."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in name)

@@ -5,12 +5,11 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
+from lab.data import arrays
 from lab.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -19,20 +18,19 @@ _LISTING = "dataset.json"
 
 @dataclass(frozen=True)
 class Source:
-    """`read` gives the bytes (or the array) of a name; labels by name, if all have one.
-
-    `parallel` is whether the reader can go to another process without taking the pictures along.
-    """
+    """`read` gives the bytes (or the array) of a name, in any process; labels by name, if all have one."""
 
     names: list[str]
     read: Callable[[str], Any]
     labels: dict[str, int] | None
     classes: tuple[str, ...]
-    parallel: bool = True
 
 
-def open_source(path: Path) -> Source:
-    """A folder, zip or array file as a `Source`. Raises UserError."""
+def open_source(path: Path, scratch: Path) -> Source:
+    """A folder, zip or array file as a `Source`. Raises UserError.
+
+    A compressed .npz is unpacked to `scratch`, which the caller removes when done.
+    """
     if path.is_dir():
         return _folder(path)
     if not path.exists():
@@ -41,7 +39,7 @@ def open_source(path: Path) -> Source:
     if suffix == ".zip":
         return _zip(path)
     if suffix in (".npy", ".npz"):
-        return _arrays(path)
+        return _arrays(path, scratch)
     raise UserError(f"{path} is no folder, .zip, .npy or .npz")
 
 
@@ -61,38 +59,18 @@ def _zip(path: Path) -> Source:
             listing = file.read(_LISTING) if _LISTING in inside else None
     except (zipfile.BadZipFile, OSError, RuntimeError) as error:
         raise UserError(f"{path} cannot be read as a zip ({error}): copy or download it again") from None
-    names = sorted(name for name in inside if _is_picture(name))
+    names = sorted({name for name in inside if _is_picture(name)})
     listed = None if listing is None else _listed(listing, path)
     labels, classes = _labels(names, listed, listing is not None, path)
     return Source(names, partial(_read_zip, path), labels, classes)
 
 
-def _arrays(path: Path) -> Source:
-    try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            images, labels = loaded, None
-        else:
-            with loaded:
-                images, labels = loaded["images"], loaded["labels"] if "labels" in loaded.files else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read as images uint8 [N, H, W(, C)] and labels [N] ({error})") from None
-    is_image = images.dtype == np.uint8 and images.ndim in (3, 4)
-    if not is_image or (images.ndim == 4 and not _channels_first(images) and images.shape[3] not in (1, 3, 4)):
-        expected = "uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], C = 1 or 3"
-        raise UserError(f"{path}: images are {images.dtype} {list(images.shape)}, not {expected}")
-    names = [str(index) for index in range(len(images))]
-    found = None
-    if labels is not None:
-        if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or (len(labels) and labels.min() < 0):
-            wrong = f"{labels.dtype} {list(labels.shape)}"
-            raise UserError(f"{path}: labels are {wrong}, not integers from 0, one for each of {len(images)} images")
-        found = dict(zip(names, labels.tolist(), strict=True))
+def _arrays(path: Path, scratch: Path) -> Source:
+    pixels, labels = arrays.open_arrays(path, scratch)
+    names = [str(index) for index in range(len(pixels))]
+    found = None if labels is None else dict(zip(names, labels.tolist(), strict=True))
     classes = tuple(str(k) for k in range(max(found.values()) + 1)) if found else ()
-    mapped = isinstance(images, np.memmap)
-    # A mapped array sent to another process would be copied whole; the path is enough there.
-    reader = partial(_read_npy, path) if mapped else partial(_read_array, images)
-    return Source(names, reader, found, classes, parallel=mapped)
+    return Source(names, partial(arrays.read_picture, pixels), found, classes)
 
 
 def _is_picture(name: str) -> bool:
@@ -143,38 +121,20 @@ def _labels(
     return labels, tuple(str(number) for number in numbers)
 
 
-def _channels_first(images: np.ndarray) -> bool:
-    return images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3)
-
-
 def _read_file(folder: Path, name: str) -> bytes:
     return (folder / name).read_bytes()
 
 
-_opened: dict[Path, Any] = {}  # per process: opening a zip of a million members takes seconds
+@cache  # per process: opening a zip of a million members takes seconds
+def _opened(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
 
 
 def _read_zip(path: Path, name: str) -> bytes:
-    if path not in _opened:
-        _opened[path] = zipfile.ZipFile(path)
-    return _opened[path].read(name)
-
-
-def _read_npy(path: Path, name: str) -> np.ndarray:
-    if path not in _opened:
-        _opened[path] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return _read_array(_opened[path], name)
-
-
-def _read_array(images: np.ndarray, name: str) -> np.ndarray:
-    """[H, W] or [H, W, C]."""
-    image = np.asarray(images[int(name)])
-    return image.transpose(1, 2, 0) if _channels_first(images) else image
+    return _opened(path).read(name)
 
 
 def close_sources() -> None:
     """Forget what this process has open, so that a replaced file is read anew."""
-    for opened in _opened.values():
-        if isinstance(opened, zipfile.ZipFile):
-            opened.close()
-    _opened.clear()
+    _opened.cache_clear()
+    arrays.mapped.cache_clear()

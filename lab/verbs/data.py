@@ -1,5 +1,9 @@
 """`lab data`: pack, look at and fetch sets of pictures."""
 
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +29,7 @@ class Fit(StrEnum):
 def pack(
     source: Annotated[Path, typer.Argument(help="A folder, a StyleGAN zip, .npy or .npz (images, labels).")],
     out: Annotated[Path, typer.Argument(help="The packed file, FILE.safetensors.")],
-    resolution: Annotated[int | None, typer.Option(help="Power of two; the largest that all pictures fill.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="4, 8, ... 1024; the largest that all pictures fill.")] = None,
     channels: Annotated[int | None, typer.Option(min=1, max=3, help="1 or 3; 3 if any picture has colour.")] = None,
     fit: Annotated[Fit, typer.Option(help="How a picture becomes square.")] = Fit.crop,
     broken: Annotated[Broken, typer.Option(help="What to do about pictures that cannot be read.")] = Broken.refuse,
@@ -37,13 +41,9 @@ def pack(
     Labels come from dataset.json, or from subfolders when every picture is in one.
     """
     from lab.data import pack as packing
-    from lab.errors import UserError
 
-    if channels == 2:
-        raise UserError("--channels is 1 or 3")
-    console = Console(highlight=False)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("packing")
+    with _work() as bar:
+        task = bar.add_task("packing", total=None)
         packed = packing.pack(
             source,
             out,
@@ -56,47 +56,79 @@ def pack(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for line in packed.broken:
-        console.print(f"left out {line}", soft_wrap=True, markup=False)
-    classes = f", {len(packed.classes)} classes" if packed.classes else ", no labels"
-    size = f"{packed.resolution} x {packed.resolution}, {packed.channels} channels"
-    console.print(f"{packed.count:,} pictures ({size}, {fit}{classes}) in {out}", soft_wrap=True, markup=False)
+        _say(f"left out {line}")
+    for line in packed.notes:
+        _say(f"note: {line}")
+    _say(f"rule: {packed.rule}")
+    classes = f"{len(packed.classes)} classes" if packed.classes else "no labels"
+    size = f"{packed.count:,} x {packed.channels} x {packed.resolution} x {packed.resolution}"
+    _say(f"{out}: {size}, {classes}")
 
 
 def inspect(
     file: Annotated[str, typer.Argument(help="A packed file, or a set's name (digits).")],
-    sheet: Annotated[Path | None, typer.Option(help="PNG with the first 64 pictures.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write a PNG: classes in rows, or 64 of all pictures.")] = None,
     as_json: Json = False,
 ) -> None:
     """Print what a set of pictures holds."""
     import numpy as np
 
     from lab.data.images import open_images
+    from lab.data.sheet import save_sheet
 
     data = open_images(file)
-    counts = {} if data.labels is None else dict(zip(data.classes, np.bincount(data.labels).tolist(), strict=False))
+    counts = None
+    if data.labels is not None:
+        found = np.bincount(data.labels, minlength=data.num_classes).tolist()
+        counts = dict(zip(data.classes, found, strict=True))
     if sheet is not None:
-        from PIL import Image
-
-        first = np.asarray(data.images[:64])
-        side, blank = data.resolution, np.zeros((64 - len(first), *first.shape[1:]), np.uint8)
-        tiles = np.concatenate([first, blank]).reshape(8, 8, data.channels, side, side)
-        pixels = tiles.transpose(0, 3, 1, 4, 2).reshape(8 * side, 8 * side, data.channels)
-        Image.fromarray(pixels[:, :, 0] if data.channels == 1 else pixels).save(sheet)
-    record = {"pictures": len(data), "resolution": data.resolution, "channels": data.channels, "labels": counts}
+        save_sheet(sheet, data)
+    record = {
+        "pictures": len(data),
+        "resolution": data.resolution,
+        "channels": data.channels,
+        "labels": counts,
+        "rule": data.rule,
+        "fingerprint": data.fingerprint,
+        "sheet": None if sheet is None else str(sheet),
+    }
     if as_json:
-        print_json(record | {"fingerprint": data.fingerprint})
+        print_json(record)
         return
-    console = Console(highlight=False)
-    console.print(f"{len(data):,} pictures, {data.resolution} x {data.resolution}, {data.channels} channels")
-    console.print("labels: " + (", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"))
-    console.print(f"fingerprint {data.fingerprint}")
+    shown = record | {"labels": ", ".join(f"{name} {count:,}" for name, count in (counts or {}).items())}
+    for name, value in shown.items():
+        _say(f"{name:<12}{value or 'none'}")
 
 
 def fetch(
     name: Annotated[str, typer.Argument(help="mnist, fashion_mnist or cifar10.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Fetch it again.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Pack again, downloading what is damaged.")] = False,
 ) -> None:
-    """Download a public set and pack it, for `data.source=NAME`."""
+    """Download a public set and pack it, for `data.source=NAME` and `data.source=NAME_test`."""
     from lab.data.fetch import fetch as download
 
-    Console(highlight=False).print(f"{name} in {download(name, overwrite=overwrite)}", soft_wrap=True, markup=False)
+    with _work() as bar:
+        task = bar.add_task(name, total=None)
+        packed = download(
+            name,
+            overwrite=overwrite,
+            progress=lambda file, done, total: bar.update(task, description=file, completed=done, total=total),
+        )
+    for path in packed:
+        _say(f"{path.stem} in {path}")
+
+
+def _say(line: str) -> None:
+    Console(highlight=False).print(line, soft_wrap=True, markup=False)
+
+
+@contextlib.contextmanager
+def _work() -> Iterator[Progress]:
+    """A progress bar on a terminal. SIGTERM unwinds as Ctrl-C does, so that nothing half-written is left."""
+    console = Console()
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            yield bar
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,79 @@
+"""Processes that map a function over names: in order, a bounded way ahead, and none left behind."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from lab.errors import UserError
+
+T = TypeVar("T")
+
+
+class Decoders:
+    """Maps in `workers` other processes, or in this one where `workers` is 1. A context."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Decoders":
+        if self._workers > 1:
+            # spawn: a fork of a process with threads can hang.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, context, _end_with_parent)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def map(self, function: Callable[[str], T], names: Sequence[str], chunk: int) -> Iterator[T]:
+        """The function of each name, in order; `chunk` names go to a process at once.
+
+        Raises UserError when a process dies.
+        """
+        if self._pool is None:
+            yield from map(function, names)
+            return
+        # What is decoded and not yet taken stays bounded, however slow the disk is.
+        waiting: deque[Future[list[T]]] = deque()
+        try:
+            for start in range(0, len(names), chunk):
+                waiting.append(_submit(self._pool, function, names[start : start + chunk]))
+                if len(waiting) > 3 * self._workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        except BrokenProcessPool:
+            raise UserError("a decoding process was killed, likely for memory: use fewer --workers") from None
+
+
+def _submit(pool: ProcessPoolExecutor, function: Callable[[str], T], names: Sequence[str]) -> Future[list[T]]:
+    # A process that this starts inherits the mask: Ctrl-C reaches all of them, and only the parent is to answer it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        return pool.submit(_each, function, names)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _each(function: Callable[[str], T], names: Sequence[str]) -> list[T]:
+    return [function(name) for name in names]
+
+
+def _end_with_parent() -> None:
+    """A pool's processes wait for work for ever when their parent is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -1,0 +1,94 @@
+"""One picture: from the bytes of a file to a square of the wanted size."""
+
+import io
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from lab.errors import UserError
+
+Fit = Literal["crop", "pad", "stretch"]
+Read = Callable[[str], bytes | np.ndarray]
+
+
+class Look(NamedTuple):
+    """What packing has to know of a picture; `has_colour` by its format, whatever the pixels."""
+
+    width: int
+    height: int
+    has_colour: bool
+
+
+def look(read: Read, name: str) -> Look | str:
+    """Decode a picture; says why where it cannot be."""
+    image = _decode(read, name)
+    return image if isinstance(image, str) else Look(image.width, image.height, image.mode == "RGB")
+
+
+def make(read: Read, name: str, side: int, channels: int, fit: Fit) -> np.ndarray:
+    """uint8 [channels, side, side]. Raises UserError when the picture can no longer be read."""
+    image = _decode(read, name)
+    if isinstance(image, str):
+        raise UserError(f"{name} changed while it was packed ({image}); pack again")
+    pixels = np.asarray(_square(image.convert("L" if channels == 1 else "RGB"), side, fit))
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _decode(read: Read, name: str) -> Any:
+    """A PIL image of mode L or RGB, upright, on white; or why there is none."""
+    from PIL import UnidentifiedImageError
+
+    try:
+        return _opened(read(name))
+    except UnidentifiedImageError:
+        return "no known kind of picture"
+    except MemoryError:  # the machine's trouble, not the picture's
+        raise
+    except Exception as error:  # decoders of damaged files raise nearly anything
+        return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _opened(content: bytes | np.ndarray) -> Any:
+    from PIL import Image, ImageOps
+
+    if isinstance(content, np.ndarray):
+        image = Image.fromarray(content[:, :, 0] if content.ndim == 3 and content.shape[2] == 1 else content)
+    else:
+        image = Image.open(io.BytesIO(content))
+        image.load()
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        # PIL's own conversion would cut everything above 255 off.
+        image = Image.fromarray(np.rint(np.asarray(image) / 257.0).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bits per pixel are not supported")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        grey = image.mode in ("L", "LA", "La")
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L" if grey else "RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _square(image: Any, side: int, fit: Fit) -> Any:
+    from PIL import Image
+
+    width, height = image.size
+    size = (side, side)
+    if fit == "crop":
+        width = height = min(image.size)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        image = image.crop((left, top, left + width, top + height))
+    elif fit == "pad":
+        share = min(1.0, side / max(image.size))
+        size = (max(1, round(width * share)), max(1, round(height * share)))
+    if image.size != size:
+        is_whole = width % size[0] == 0 and height % size[1] == 0
+        factors = width // size[0], height // size[1]
+        # Not BOX, which is the same but rounds twice.
+        image = image.reduce(factors) if is_whole else image.resize(size, Image.Resampling.LANCZOS)
+    if size == (side, side):
+        return image
+    square = Image.new(image.mode, (side, side))
+    square.paste(image, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return square
