@@ -28,7 +28,7 @@ class Kind:
     -> Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function
     that takes `run: lab.verbs.Run` and `runs_dir: lab.verbs.RunsDir`; `catalogue` is its
     `lab.metrics.Catalogue`, if it adds to the loop's. `workers` is what the experiment calls to have its work
-    done on a cluster, if it can be.
+    done on a cluster, if it can be; it then has a method `close` that lets go of them.
     """
 
     config: str

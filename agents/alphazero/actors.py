@@ -1,5 +1,6 @@
 """The seam between the learner and whoever plays: weights go out by version, finished games come back."""
 
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -31,25 +32,46 @@ class Actors(Protocol):
         """Leaves since the start, by what became of them."""
         ...
 
+    def seconds(self) -> float:
+        """Wall time of self-play since this process began, until the last poll."""
+        ...
+
+    def metrics(self) -> dict[str, float]:
+        """What the players measure of themselves, since the last call."""
+        ...
+
     def state_dict(self) -> dict[str, Any]:
-        """Games in flight."""
+        """What continues in another process: games in flight, or what is known of players elsewhere.
+
+        Actors of one kind keep what another kind left in a state, for when it comes back.
+        """
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continues them."""
+        """Continues from it."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of whatever plays elsewhere."""
         ...
 
 
 class LocalActors:
     """Self-play in this process: a poll plays `moves_per_iteration` moves on every board."""
 
-    def __init__(self, game: Game, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> None:
+    def __init__(
+        self, game: Game, config: AlphaZeroConfig, net: PolicyValueNet, device: Device, first_game_id: int = 0
+    ) -> None:
         self._moves = config.selfplay.moves_per_iteration
         self._version = 0
         self._inference = InferenceNet(net, precision=device.precision)
         self._dynamics = make_dynamics(game, self._inference, config.selfplay.cache_slots, device.device)
         search = make_search(config, device.device)
-        self._selfplay = SelfPlay(game, search, self._dynamics, config.selfplay, config.seed, device.device)
+        self._selfplay = SelfPlay(
+            game, search, self._dynamics, config.selfplay, config.seed, device.device, first_game_id
+        )
+        self._seconds = 0.0
+        self._elsewhere: dict[str, Any] = {}
 
     def publish(self, version: int, net: PolicyValueNet) -> None:
         self._version = version
@@ -58,18 +80,32 @@ class LocalActors:
             self._dynamics.cache.clear()
 
     def poll(self) -> list[FinishedGames]:
-        played = (self._selfplay.move(self._version) for _ in range(self._moves))
+        start = time.perf_counter()
+        played = [self._selfplay.move(self._version) for _ in range(self._moves)]
+        self._seconds += time.perf_counter() - start
         return [games for games in played if games is not None]
 
     def counts(self) -> LeafCounts:
         return self._dynamics.counts
 
+    def seconds(self) -> float:
+        return self._seconds
+
+    def metrics(self) -> dict[str, float]:
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
-        return {"selfplay": self._selfplay.state_dict(), "counts": self._dynamics.counts._asdict()}
+        own = {"selfplay": self._selfplay.state_dict(), "counts": self._dynamics.counts._asdict()}
+        return own | self._elsewhere
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._selfplay.load_state_dict(state["selfplay"])
+        if "selfplay" in state:  # not if other actors have played since the start
+            self._selfplay.load_state_dict(state["selfplay"])
         self._dynamics.counts = LeafCounts(**state["counts"])
+        self._elsewhere = {name: part for name, part in state.items() if name not in ("selfplay", "counts")}
+
+    def close(self) -> None:
+        pass
 
 
 def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int, device: torch.device) -> GameDynamics:

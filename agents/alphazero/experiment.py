@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from agents.alphazero.actors import Actors, LocalActors
-from agents.alphazero.agent import make_agent, make_network
+from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.grading import Grader
+from agents.alphazero.grading import Evaluator, Graded, LocalEvaluator
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import Replay
-from agents.alphazero.showcase import show_game
 from agents.search.dynamics import LeafCounts
 from lab.device import Device
 from lab.experiment import Evaluation
+from lab.media import Media
 from lab.metrics import Catalogue
+from lab.registry import find_kind, load
 
 
 class AlphaZero:
@@ -35,10 +36,18 @@ class AlphaZero:
         self._games_directory = directory / "games"
         self.replay = Replay(game, config.replay, directory / "replay", config.checkpoint.keep)
         self.learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
-        self.actors: Actors = LocalActors(game, config, self.learner.average.module, device)
-        self._grader = Grader(game, config.grading, config.seed)
+        self.actors: Actors
+        self._evaluator: Evaluator
+        if config.cluster.workers:
+            begin = load(find_kind(config.kind).workers)
+            self.actors, self._evaluator = begin(config, self.learner.average.module, device)
+        else:
+            self.actors = LocalActors(game, config, self.learner.average.module, device)
+            self._evaluator = LocalEvaluator(config, device)
         self._version = 0
         self._games = 0
+        self._late: list[Graded] = []
+        self._late_media: list[Media] = []
 
     @property
     def catalogue(self) -> Catalogue:
@@ -56,13 +65,14 @@ class AlphaZero:
     def iterate(self) -> dict[str, float]:
         """Receive finished games, learn as much as the reuse limit allows, publish the averaged weights."""
         start = time.perf_counter()
-        before = self.actors.counts()
+        before, seconds_before = self.actors.counts(), self.actors.seconds()
         finished = self.actors.poll()
-        played = time.perf_counter() - start
+        polled = time.perf_counter() - start
         for games in finished:
             self.replay.extend(games.positions)
             self._games += len(games.game_id)
-        metrics = self._selfplay_metrics(finished, self.actors.counts().since(before), played)
+        counts, seconds = self.actors.counts().since(before), self.actors.seconds() - seconds_before
+        metrics = self._selfplay_metrics(finished, counts, seconds) | self.actors.metrics()
         start = time.perf_counter()
         metrics |= self._learn()
         self._publish()
@@ -70,15 +80,21 @@ class AlphaZero:
         if "loss/total" in metrics:
             trained = metrics.pop("learner/iteration_steps") * self.config.learner.batch_size
             metrics["learner/samples_per_s"] = trained / learned
-        return metrics | {"time/selfplay_s": played, "time/learning_s": learned}
+        return metrics | {"time/selfplay_s": polled, "time/learning_s": learned} | self._late_grading()
 
     def evaluate(self) -> Evaluation:
-        agent = make_agent("agent", self.config, self.learner.average.module, self._device)
-        graded = self._grader.grade(agent)
-        shown = show_game(agent, self.config.grading.simulations)
-        self._games_directory.mkdir(exist_ok=True)
-        (self._games_directory / f"{self.replay.total:010d}.txt").write_text(shown.text, encoding="utf-8")
-        return Evaluation(graded.metrics, [*graded.media, *shown.media()])
+        """Grades the averaged network; what an evaluator elsewhere finds out comes with a later iteration's metrics.
+
+        At the end of the budget it is waited for.
+        """
+        now = self.replay.total
+        self._evaluator.ask(now, self.learner.average.module)
+        complete = self.counters[self.progress] >= self.config.budget
+        graded = [self._keep(graded) for graded in self._evaluator.answers(wait=complete)]
+        self._late += [late for late in graded if late.positions != now]
+        metrics = next((graded.evaluation.metrics for graded in graded if graded.positions == now), {})
+        media, self._late_media = self._late_media, []
+        return Evaluation(metrics, media)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -97,6 +113,25 @@ class AlphaZero:
         self._games = state["games"]
         self._version = state["version"]
         self.actors.publish(self._version, self.learner.average.module)
+
+    def close(self) -> None:
+        """Lets go of workers."""
+        self.actors.close()
+        self._evaluator.close()
+
+    def _keep(self, graded: Graded) -> Graded:
+        self._games_directory.mkdir(exist_ok=True)
+        (self._games_directory / f"{graded.positions:010d}.txt").write_text(graded.game, encoding="utf-8")
+        self._late_media += graded.evaluation.media
+        return graded
+
+    def _late_grading(self) -> dict[str, float]:
+        """One grading that an evaluator elsewhere has come to since it was asked for, and for what."""
+        self._late += [self._keep(graded) for graded in self._evaluator.answers()]
+        if not self._late:
+            return {}
+        graded = self._late.pop(0)
+        return {**graded.evaluation.metrics, "eval/at_positions": float(graded.positions)}
 
     def _learn(self) -> dict[str, float]:
         config = self.config.learner

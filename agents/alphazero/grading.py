@@ -1,17 +1,69 @@
-"""Grading an agent during training: solved positions, and games against fixed opponents."""
+"""Grading an agent during training: solved positions, games against fixed opponents, and a game to look at."""
+
+from typing import NamedTuple, Protocol
 
 from agents import positions
-from agents.alphazero.agent import Agent
-from agents.alphazero.config import GradingConfig
+from agents.alphazero.agent import Agent, make_agent
+from agents.alphazero.config import AlphaZeroConfig, GradingConfig
+from agents.alphazero.network import PolicyValueNet
+from agents.alphazero.showcase import show_game
 from agents.arena import match
 from agents.games import Game
 from agents.minimax import Solution, every_line, solve
 from agents.player import AgentPlayer, Player, RandomPlayer
 from agents.positions import Positions, Report
 from agents.rollout import RolloutPlayer
+from lab.device import Device
 from lab.errors import UserError
 from lab.experiment import Evaluation
 from lab.media import Media, Table
+
+
+class Graded(NamedTuple):
+    """How the network did that had been published after `positions` positions. game: one of its games, as text."""
+
+    positions: int
+    evaluation: Evaluation
+    game: str
+
+
+class Evaluator(Protocol):
+    """Grades networks, here or elsewhere."""
+
+    def ask(self, positions: int, net: PolicyValueNet) -> None:
+        """Begins grading the network as it is now."""
+        ...
+
+    def answers(self, wait: bool = False) -> list[Graded]:
+        """Gradings that have ended since the last call, each once; with `wait` of all that was asked for."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of whatever grades elsewhere."""
+        ...
+
+
+class LocalEvaluator:
+    """Grades in this process, at once."""
+
+    def __init__(self, config: AlphaZeroConfig, device: Device) -> None:
+        self._config, self._device = config, device
+        self._grader = Grader(config.game.make(), config.grading, config.seed)
+        self._answers: list[Graded] = []
+
+    def ask(self, positions: int, net: PolicyValueNet) -> None:
+        agent = make_agent("agent", self._config, net, self._device)
+        graded = self._grader.grade(agent)
+        shown = show_game(agent, self._config.grading.simulations)
+        evaluation = Evaluation(graded.metrics, [*graded.media, *shown.media()])
+        self._answers.append(Graded(positions, evaluation, shown.text))
+
+    def answers(self, wait: bool = False) -> list[Graded]:
+        answers, self._answers = self._answers, []
+        return answers
+
+    def close(self) -> None:
+        pass
 
 
 class Grader:

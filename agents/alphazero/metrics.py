@@ -32,7 +32,7 @@ CATALOGUE = Catalogue(
         Metric("selfplay/ended", "share", "leaves at which the game was over", "selfplay"),
         Metric("selfplay/repeated", "share", "leaves known from the table of evaluations", "selfplay"),
         Metric("selfplay/batch", "rows", "mean rows of a network call", "selfplay"),
-        Metric("time/selfplay_s", "s", "self-play in this iteration", "time"),
+        Metric("time/selfplay_s", "s", "self-play in this iteration; with workers the wait for their games", "time"),
         Metric("time/learning_s", "s", "learning in this iteration", "time"),
         Metric("eval/best_class", "share", "solved positions in which the move keeps the best result", "eval", True),
         Metric("eval/best_score", "share", "solved positions in which the move has the best score", "eval", True),
@@ -40,7 +40,20 @@ CATALOGUE = Catalogue(
         Metric("eval/network_best_score", "share", "the same for the network without search", "eval", True),
         Metric("eval/calibration_error", "", "expected calibration error of the value head", "eval", False),
         Metric("eval/lost_lines", "games", "lines of play it loses against some sequence of replies", "eval", False),
+        Metric("eval/at_positions", "positions", "positions at which the graded network was published", "eval"),
         Metric("eval/score_random", "share", "points against random play", "eval", True),
         Metric("eval/score_rollouts", "share", "points against a plain rollout search", "eval", True),
+        Metric("cluster/workers_alive", "workers", "workers that are up", "cluster", True),
+        Metric("cluster/restarts", "workers", "workers replaced since the process began", "cluster", False),
+        Metric("cluster/lag", "versions", "mean age of the weights at the receipt of what they played", "cluster"),
+        Metric("cluster/lag_most", "versions", "the highest such age", "cluster"),
+        Metric("cluster/learner_wait", "share", "of the time that the learner waited for games", "cluster"),
+        Metric("cluster/worker_busy", "share", "of the workers' time that they played", "cluster", True),
+        Metric("cluster/result_mb_per_s", "MB/s", "finished games received", "cluster"),
+        Metric("cluster/weights_mb", "MB", "one version of the weights", "cluster"),
+        Metric(
+            "cluster/worker_moves_per_s", "1/s", "moves per second of a worker while it plays, mean", "cluster", True
+        ),
+        Metric("cluster/slowest_moves_per_s", "1/s", "the same of the slowest worker", "cluster", True),
     ]
 )

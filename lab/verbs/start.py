@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab import device, seeds
 from lab.config import ExperimentConfig, dump, load_run_config
 from lab.device import Device
 from lab.loop import run
-from lab.registry import find_kind, load
+from lab.registry import CONNECT, find_kind, load
 from lab.run_dir import RunDir
 
 
 def start_run(config: ExperimentConfig, runs_dir: Path, name: str, *, overwrite: bool) -> int:
     """Create a run and train it; return the exit code."""
     resolved = _resolve(config)
-    with RunDir.create(runs_dir, name, dump(config), overwrite) as run_dir:
+    # The cluster first: where there is none, no run is created.
+    with _cluster(config, resolved), RunDir.create(runs_dir, name, dump(config), overwrite) as run_dir:
         print(f"run {run_dir.name} in {run_dir.path}")
         return _train(config, run_dir, resolved)
 
@@ -35,7 +37,8 @@ def continue_run(path: Path, overrides: Sequence[str]) -> int:
             _print_next(config, run_dir)
             return 0
         print(f"continuing run {run_dir.name} in {run_dir.path}")
-        return _train(config, run_dir, resolved)
+        with _cluster(config, resolved):
+            return _train(config, run_dir, resolved)
 
 
 def _resolve(config: ExperimentConfig) -> Device:
@@ -44,11 +47,25 @@ def _resolve(config: ExperimentConfig) -> Device:
     return device.resolve(config.device, config.precision, config.threads)
 
 
+@contextlib.contextmanager
+def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
+    """The cluster of a run with workers."""
+    if not config.cluster.workers:
+        yield
+        return
+    with load(CONNECT)(config.cluster, resolved) as connection:
+        print(f"{config.cluster.workers} workers on {connection}; with workers no two runs are bit for bit the same")
+        yield
+
+
 def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
     device.apply(resolved)
     seeds.seed_everything(config.seed)
     experiment = load(find_kind(config.kind).build)(config, run_dir.path, resolved)
-    outcome = run(experiment, config, run_dir)  # says how it ended and how to go on
+    with contextlib.ExitStack() as stack:
+        if config.cluster.workers:
+            stack.callback(experiment.close)
+        outcome = run(experiment, config, run_dir)  # says how it ended and how to go on
     _print_next(config, run_dir)
     return outcome.exit_code
 
