@@ -57,7 +57,7 @@ def _opened(content: bytes | np.ndarray) -> Any:
     else:
         image = Image.open(io.BytesIO(content))
         image.load()
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16"):
         # PIL's own conversion would cut everything above 255 off.
         image = Image.fromarray(np.rint(np.asarray(image) / 257.0).astype(np.uint8))

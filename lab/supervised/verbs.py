@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 from rich.console import Console
@@ -12,6 +13,8 @@ from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import split
 from lab.supervised.features import load_features
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
+
+_BATCH = 256
 
 
 def evaluate(
@@ -29,8 +32,9 @@ def evaluate(
     assert isinstance(config, SupervisedConfig)
     test = split(config.data, config.seed)[1]
     assert test.labels is not None
-    images, labels = torch.from_numpy(test.images[:]), torch.from_numpy(test.labels[:])
-    right = torch.cat([features.classify(rows).cpu() for rows in images.split(256)]) == labels
+    labels, starts = torch.from_numpy(test.labels), range(0, len(test), _BATCH)
+    pieces = (torch.from_numpy(np.array(test.images[start : start + _BATCH])) for start in starts)
+    right = torch.cat([features.classify(images).cpu() for images in pieces]) == labels
     by_class = {
         name: float(right[labels == k].float().mean()) for k, name in enumerate(test.classes) if (labels == k).any()
     }

@@ -42,7 +42,7 @@ def pack(
     """
     from lab.data import pack as packing
 
-    with _work() as bar:
+    with _progress() as bar:
         task = bar.add_task("packing", total=None)
         packed = packing.pack(
             source,
@@ -107,7 +107,7 @@ def fetch(
     """Download a public set and pack it, for `data.source=NAME` and `data.source=NAME_test`."""
     from lab.data.fetch import fetch as download
 
-    with _work() as bar:
+    with _progress() as bar:
         task = bar.add_task(name, total=None)
         packed = download(
             name,
@@ -123,7 +123,7 @@ def _say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _work() -> Iterator[Progress]:
+def _progress() -> Iterator[Progress]:
     """A progress bar on a terminal. SIGTERM unwinds as Ctrl-C does, so that nothing half-written is left."""
     console = Console()
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

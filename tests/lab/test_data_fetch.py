@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import json
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -18,8 +19,6 @@ from lab.data import fetch as fetching
 from lab.data.fetch import fetch, read_cifar, read_idx
 from lab.data.images import open_images
 from lab.errors import UserError
-from lab.supervised.config import DataConfig
-from lab.supervised.experiment import split
 
 
 class Server:
@@ -115,10 +114,16 @@ def test_cifar_has_five_files_of_training_pictures_and_one_of_test_pictures(serv
     assert train.classes == test.classes and train.classes[6] == "frog"
 
 
-def test_a_classifier_is_tested_on_the_test_pictures(server: Server) -> None:
+@pytest.mark.filterwarnings("error:The given NumPy array is not writable")
+def test_the_preset_trains_on_the_training_pictures_and_is_graded_on_the_test_pictures(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     fetch("mnist")
-    train, test = split(DataConfig(source="mnist", test_source="mnist_test"), seed=0)
-    assert (len(train), len(test)) == (20, 10)
+    settings = ["budget=40", "training.batch_size=20", "training.images_per_iteration=20", "tracking.wandb=off"]
+    assert main(["train", "supervised/mnist", "--name", "run", "device=cpu", *settings]) == 0
+    capsys.readouterr()
+    assert main(["eval", "run", "--json", "--device", "cpu"]) == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == 10
 
 
 def test_the_second_time_needs_no_network(server: Server) -> None:
