@@ -189,11 +189,10 @@ class _Calls:
 
     def __init__(self, layer: Conv, batch: int, device: Device) -> None:
         bf16 = device.precision == "bf16"
-        layout = torch.channels_last if device.device.type == "cuda" else torch.contiguous_format
 
         def random(*shape: int) -> Tensor:
             values = torch.randn(*shape, device=device.device, dtype=torch.bfloat16 if bf16 else torch.float32)
-            return values.contiguous(memory_format=layout)
+            return values.contiguous(memory_format=torch.channels_last)  # as in training
 
         self._x = random(batch, layer.inputs, layer.side, layer.side)
         self._y = random(batch, layer.outputs, layer.side, layer.side)

@@ -82,6 +82,7 @@ class TrainingConfig(Config):
 
     micro_batch: pictures that pass through the networks at once; larger batches accumulate gradients.
     reset_optimizer: forget Adam's moments whenever a resolution comes in. average_decay: of the averaged generator.
+    compile: torch.compile for every pass that is differentiated once; the first step of each stage takes a minute.
     """
 
     batch_size: PositiveInt = 16
@@ -93,6 +94,7 @@ class TrainingConfig(Config):
     beta2: float = Field(default=0.99, ge=0.0, lt=1.0)
     reset_optimizer: bool = False
     average_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
+    compile: bool = False
     images_per_iteration: PositiveInt = 1000
 
     def batch_at(self, resolution: int) -> int:
@@ -136,12 +138,14 @@ class GradingConfig(Config):
     """What an evaluation does: a grid of grid x grid samples, and metrics over `samples` (0 for none).
 
     extractor: of the features for Frechet and kernel distance, precision and recall: "pixels", "inception" or a
-    supervised run's directory.
+    supervised run's directory. device: where metrics are computed, beside training ("cpu", "cuda:1"); empty: where
+    training is, which waits. What is measured beside training comes some iterations later and cannot choose the best.
     """
 
     grid: PositiveInt = 8
     samples: NonNegativeInt = 0
     extractor: str = "pixels"
+    device: str = ""
 
 
 class ProgressiveGANConfig(ExperimentConfig):
@@ -162,6 +166,10 @@ class ProgressiveGANConfig(ExperimentConfig):
             raise ValueError(
                 f"growth.start {self.growth.start} must be a power of two from 4 to network.resolution "
                 f"{self.network.resolution}"
+            )
+        if self.grading.device and self.evaluate.best is not None:
+            raise ValueError(
+                f"evaluate.best {self.evaluate.best} needs metrics at once; leave grading.device or evaluate.best empty"
             )
         micro, group = self.training.micro_batch, self.network.minibatch_group
         if micro is not None and micro % group:

@@ -11,18 +11,16 @@ from torch import Tensor
 
 from gans import memory
 from gans.config import ProgressiveGANConfig
+from gans.grading import Grader
 from gans.metrics import CATALOGUE
 from gans.model import Sampler
-from gans.network import fade_reals
-from gans.pictures import grid, save_png, to_uint8
-from gans.quality.features import load_extractor
-from gans.quality.report import Quality
+from gans.pictures import grid, save_png
+from gans.reals import check_data, reals_at
 from gans.sampling import sample
-from gans.schedule import Stage
 from gans.trainer import Trainer
 from lab.checkpoint import CheckpointError
-from lab.data.batches import Batches, normalise, reduce_to
-from lab.data.images import ImageSet, open_images
+from lab.data.batches import Batches
+from lab.data.images import open_images
 from lab.device import Device
 from lab.errors import UserError
 from lab.experiment import Evaluation
@@ -43,7 +41,7 @@ class ProgressiveGAN:
         self._samples_directory = directory / "samples"
         self._batches = Batches(self._data, device.device, config.seed)
         self.trainer = Trainer(config, device)
-        self._quality: dict[int, Quality] = {}
+        self._grader = Grader(config, self._data, device)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -71,6 +69,7 @@ class ProgressiveGAN:
                 raise FloatingPointError(f"{name} is NaN or infinite")
         shown, seconds = trainer.images - first, time.perf_counter() - start
         trainer.adapt(metrics["critic/real_sign"], shown)
+        metrics |= self._grader.finished()
         return metrics | {
             "stage/resolution": stage.resolution,
             "stage/alpha": stage.alpha,
@@ -93,7 +92,8 @@ class ProgressiveGAN:
         real = grid(reals_at(self._data, side * side, stage), columns=side)
         save_png(self._samples_directory / f"real_{stage.resolution:04d}.png", real)
         media.append(Image("real", real, f"{stage.resolution} x {stage.resolution}, alpha {stage.alpha:.2f}"))
-        return Evaluation(self._grade(sampler), media)
+        last = self.trainer.images >= self.config.budget  # no iteration will follow that could hand it over
+        return Evaluation(self._grader.grade(sampler, now=last), media)
 
     def sampler(self) -> Sampler:
         """The averaged generator at the present stage."""
@@ -115,43 +115,6 @@ class ProgressiveGAN:
             self.trainer.load_state_dict(state["trainer"])
         except (KeyError, RuntimeError, ValueError):  # torch's own message takes a line for each tensor
             raise CheckpointError("its networks are not those of this run's config.yaml") from None
-
-    def _grade(self, sampler: Sampler) -> dict[str, float]:
-        count, resolution = self.config.grading.samples, sampler.stage.resolution
-        if not count or resolution < 16:
-            return {}  # the metrics' patches and features need something to look at
-        if resolution not in self._quality:
-            real = reals_at(self._data, 2 * count, sampler.stage._replace(alpha=1.0))
-            extractor = load_extractor(self.config.grading.extractor, self._device)
-            self._quality = {resolution: Quality(real, extractor, seed=self.config.seed)}
-        quality = self._quality[resolution]
-        return quality.grade(sample(sampler, range(count), self.config.seed + 1)) | quality.floor()
-
-
-def reals_at(data: ImageSet, count: int, stage: Stage) -> Tensor:
-    """uint8 [N, C, R, R]: the first `count` pictures as the critic sees them at a stage."""
-    images = torch.from_numpy(data.images[:count].copy())
-    return to_uint8(fade_reals(reduce_to(normalise(images), stage.resolution), stage.alpha))
-
-
-def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:
-    """Raise UserError when these images cannot train these networks."""
-    wanted = config.network
-    if data.channels != wanted.channels:
-        raise UserError(
-            f"{config.data.source} has {data.channels} channels and network.channels is {wanted.channels}: "
-            f"set network.channels={data.channels} or pack the data with --channels {wanted.channels}"
-        )
-    if data.resolution < wanted.resolution:
-        raise UserError(
-            f"{config.data.source} has {data.resolution} x {data.resolution} pictures, too small for "
-            f"network.resolution={wanted.resolution}: set it to {data.resolution} or less"
-        )
-    if wanted.classes and (data.labels is None or data.num_classes != wanted.classes):
-        has = "no labels" if data.labels is None else f"{data.num_classes} classes"
-        raise UserError(f"network.classes is {wanted.classes} and {config.data.source} has {has}")
-    if len(data) < 2:
-        raise UserError(f"{config.data.source} has {len(data)} image: a GAN needs at least 2 to tell apart")
 
 
 def build(config: ProgressiveGANConfig, directory: Path, device: Device) -> ProgressiveGAN:

@@ -1,6 +1,6 @@
 """One step of both networks and the averaged generator: everything that changes while a GAN trains."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -8,13 +8,15 @@ from torch import Tensor, nn
 
 from gans import losses
 from gans.augment import adjust, augment
+from gans.compiled import compiled
 from gans.config import ProgressiveGANConfig
-from gans.network import Critic, Generator, fade_reals
+from gans.network import Alpha, Critic, Generator, fade_reals
 from gans.schedule import Stage, stage_at
 from lab import rng
 from lab.data.batches import normalise, random_flip, reduce_to
 from lab.device import Device, autocast
 from lab.ema import EMA
+from lab.nets.second_order import is_penalised, penalised
 
 
 class Trainer:
@@ -32,6 +34,9 @@ class Trainer:
         self.augment_probability = config.augment.initial if config.augment.mode == "ada" else 1.0
         self._generator_optimizer = self._optimizer(self.generator)
         self._critic_optimizer = self._optimizer(self.critic)
+        # What is differentiated twice stays as it is: compiled graphs have no second derivative.
+        self._draw: Callable[..., Tensor] = compiled(self.generator) if config.training.compile else self.generator
+        self._judge: Callable[..., Tensor] = compiled(self.critic) if config.training.compile else self.critic
 
     @property
     def stage(self) -> Stage:
@@ -116,7 +121,7 @@ class Trainer:
             share = (rows.stop - rows.start) / len(reals)
             picked = None if labels is None else labels[rows]
             with torch.no_grad(), autocast(self.device):
-                fakes = self.generator(self._latents(rows, 0), stage.level, stage.alpha, picked).float()
+                fakes = self._draw(self._latents(rows, 0), stage.level, self._alpha(stage), picked).float()
             loss, statistics = self._critic_loss(reals[rows], fakes, picked, stage, rows)
             (loss * share).backward()
             for name, value in statistics.items():
@@ -134,7 +139,9 @@ class Trainer:
             which = torch.arange(self.images + rows.start, self.images + rows.stop, device=reals.device)
             share = rng.uniform(self.config.seed, int(rng.Stream.INTERPOLATE), which)[:, None, None, None]
             mixed = torch.lerp(reals, fakes, share).requires_grad_()
-            squared = losses.squared_gradient_norm(self._score(mixed, labels, stage, rows), mixed)
+            with penalised():
+                score = self._score(mixed, labels, stage, rows)
+            squared = losses.squared_gradient_norm(score, mixed)
             penalty = losses.gradient_penalty(squared, config.gradient_target, config.penalty_weight)
             loss = losses.wasserstein_critic(real, fake, config.drift) + penalty
         elif config.name == "non-saturating":
@@ -142,7 +149,9 @@ class Trainer:
             if due:
                 # The penalty needs a graph to the pictures of the reals alone.
                 reals = reals.detach().requires_grad_()
-                real, fake = self._score(reals, labels, stage, rows), self._score(fakes, labels, stage, rows)
+                with penalised():
+                    real = self._score(reals, labels, stage, rows)
+                fake = self._score(fakes, labels, stage, rows)
                 squared = losses.squared_gradient_norm(real, reals)
                 penalty = losses.zero_centred_penalty(squared, config.gamma) * config.lazy
             else:
@@ -151,7 +160,8 @@ class Trainer:
             loss = losses.non_saturating_critic(real, fake) + penalty
         else:
             both = torch.cat([reals, fakes]).requires_grad_()
-            real, fake = self._scores(both[: len(reals)], both[len(reals) :], labels, stage, rows)
+            with penalised():
+                real, fake = self._scores(both[: len(reals)], both[len(reals) :], labels, stage, rows)
             squared = losses.squared_gradient_norm(torch.cat([real, fake]), both)
             penalty = 2.0 * losses.zero_centred_penalty(squared, config.gamma)  # R1 + R2, each a mean over its half
             loss = losses.relativistic(real, fake) + penalty
@@ -172,7 +182,7 @@ class Trainer:
         for rows in self._micro_batches(len(reals)):
             picked = None if labels is None else labels[rows]
             with autocast(self.device):
-                fakes = self.generator(self._latents(rows, 1), stage.level, stage.alpha, picked)
+                fakes = self._draw(self._latents(rows, 1), stage.level, self._alpha(stage), picked)
             fake = self._score(fakes.float(), picked, stage, rows)
             if name == "wgan-gp":
                 loss = losses.wasserstein_generator(fake)
@@ -197,13 +207,22 @@ class Trainer:
             return self._score(reals, labels, stage, rows), self._score(fakes, labels, stage, rows)
         both = torch.cat([self._augmented(reals, rows), self._augmented(fakes, rows)])
         doubled = None if labels is None else torch.cat([labels, labels])
-        with autocast(self.device):
-            scores = self.critic(both, stage.level, stage.alpha, doubled).float()
+        scores = self._judged(both, stage, doubled)
         return scores[: len(reals)], scores[len(reals) :]
 
     def _score(self, images: Tensor, labels: Tensor | None, stage: Stage, rows: slice) -> Tensor:
+        return self._judged(self._augmented(images, rows), stage, labels)
+
+    def _judged(self, images: Tensor, stage: Stage, labels: Tensor | None) -> Tensor:
+        judge = self.critic if is_penalised() else self._judge
         with autocast(self.device):
-            return self.critic(self._augmented(images, rows), stage.level, stage.alpha, labels).float()
+            return judge(images, stage.level, self._alpha(stage), labels).float()
+
+    def _alpha(self, stage: Stage) -> Alpha:
+        """A number that changes with every step would be compiled anew with every step."""
+        if stage.alpha >= 1.0 or not self.config.training.compile:
+            return stage.alpha
+        return torch.tensor(stage.alpha, device=self.device.device)
 
     def _augmented(self, images: Tensor, rows: slice) -> Tensor:
         if self.config.augment.mode == "none":
@@ -223,8 +242,8 @@ class Trainer:
             yield slice(start, min(start + size, count))
 
     def _placed(self, net: Any) -> Any:
-        layout = torch.channels_last if self.device.device.type == "cuda" else torch.contiguous_format
-        return net.to(self.device.device, memory_format=layout)
+        # Channels last: a third faster on tensor cores, a tenth on a CPU, whose convolutions need no reordering then.
+        return net.to(self.device.device, memory_format=torch.channels_last)
 
     def _optimizer(self, net: nn.Module) -> torch.optim.Adam:
         config = self.config.training

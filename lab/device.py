@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,11 +39,26 @@ def resolve(device: str = "auto", precision: str = "auto", threads: int | None =
 def apply(device: Device) -> None:
     """Set this process's thread count, CUDA device and float32 matrix-product precision (TF32 only beside bf16)."""
     torch.set_num_threads(device.threads)
+    if device.device.type == "cpu":
+        _keep_freed_memory()
     allow_tf32 = device.precision == "bf16"
     torch.set_float32_matmul_precision("high" if allow_tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = allow_tf32
     if device.device.type == "cuda" and device.device.index is not None:
         torch.cuda.set_device(device.device)  # what asks about memory without naming a GPU then means this one
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc to hold on to what is freed instead of handing it back to the kernel, where there is glibc.
+
+    Blocks of 32 MB and more are otherwise mapped anew for every operation and cleared page by page: a fifth of a
+    training step on large batches. The peak of the process does not rise; it is not given back in between.
+    """
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
+    with contextlib.suppress(AttributeError, OSError):
+        library = ctypes.CDLL(None)
+        library.mallopt(mmap_max, 0)
+        library.mallopt(trim_threshold, 2**31 - 1)
 
 
 def autocast(device: Device) -> contextlib.AbstractContextManager[object]:

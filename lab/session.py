@@ -217,9 +217,14 @@ class Session:
 
     def _compare_with_best(self, values: Mapping[str, float]) -> None:
         value = values.get(self._config.evaluate.best or "")
-        if value is not None and (self.state.best is None or value > self.state.best):
+        if value is not None and (self.state.best is None or self._is_better(value, self.state.best)):
             self.state.best, self.state.best_at = value, self.state.iteration
             self._improved = True
+
+    def _is_better(self, value: float, than: float) -> bool:
+        assert self._config.evaluate.best is not None
+        lower = self._catalogue[self._config.evaluate.best].higher_is_better is False
+        return value < than if lower else value > than
 
     def _record(self, values: Mapping[str, float], media: Sequence[Media] = ()) -> None:
         assert self._log is not None, "restore() comes first"

@@ -16,6 +16,7 @@ _MEASURED = [
 
 CATALOGUE = Catalogue(
     [Metric(f"quality/{name}", unit, meaning, "quality", better) for name, unit, meaning, better in _MEASURED]
+    + [Metric("quality/images", "images", "real images shown when the graded pictures were made", "quality")]
     + [
         Metric(f"quality/{name}_floor", unit, f"{meaning}, of one half of the real data against the other", "quality")
         for name, unit, meaning, _ in _MEASURED

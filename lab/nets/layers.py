@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from lab.errors import UserError
 from lab.nets.init import HE, Init
+from lab.nets.second_order import conv2d, is_penalised
 
 
 def activation_layer(name: str) -> nn.Module:
@@ -73,7 +74,10 @@ class Conv2d(nn.Conv2d):
         self.init.reset(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, *scaled(self))
+        weight, bias = scaled(self)
+        if is_penalised() and self.stride == (1, 1):
+            return conv2d(x, weight, bias, int(self.padding[0]))
+        return self._conv_forward(x, weight, bias)
 
 
 def scaled(layer: Linear | Conv2d) -> tuple[Tensor, Tensor | None]:

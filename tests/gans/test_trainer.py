@@ -84,6 +84,28 @@ def test_moments_are_forgotten_when_a_resolution_comes_in_if_so_configured() -> 
         assert int(state["step"]) == (1 if reset else 2)
 
 
+@pytest.mark.parametrize("loss", ["wgan-gp", "non-saturating"])
+def test_compiled_passes_are_whole_graphs_that_serve_every_alpha(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_with, graphs = torch.compile, []
+
+    def count(module: Any, inputs: Any) -> Any:
+        graphs.append(module)
+        return module.forward
+
+    monkeypatch.setattr(
+        torch, "compile", lambda net, **options: compile_with(net, backend=count, fullgraph=True, **options)
+    )
+    plain, fast = trainer(loss={"name": loss}), trainer(loss={"name": loss}, training={"compile": True})
+    for images in (120, 130, 140):  # the same stage, fading
+        plain.images = fast.images = images
+        one, other = plain.step(batch()), fast.step(batch())
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-5)
+        if images == 130:  # after a step with the lazy penalty and one without
+            made = len(graphs)
+    assert 0 < made == len(graphs)
+
+
 def test_the_bare_convolutions_are_those_of_the_networks() -> None:
     one = trainer()
     generator, critic = convolutions(one.config, Stage(2, 16, 0.5))

@@ -124,6 +124,16 @@ def test_the_checkpoint_with_the_highest_score_is_kept_as_best(tmp_path: Path) -
     assert checkpoint.load(tmp_path / "run" / "checkpoints" / "best")[1].iteration == 4
 
 
+def test_where_less_is_better_the_lowest_is_best(tmp_path: Path) -> None:
+    class Losing(Toy):
+        def evaluate(self) -> Evaluation:
+            return Evaluation({"toy/loss": {2: 0.5, 4: 0.2, 6: 0.7, 8: 0.3}[self.counters["samples"] // 8]})
+
+    settings = config(checkpoint={"every": 1000}, evaluate={"every": 2, "best": "toy/loss"}, budget=64)
+    train(tmp_path / "run", settings, Losing(settings))
+    assert checkpoint.load(tmp_path / "run" / "checkpoints" / "best")[1].iteration == 4
+
+
 def test_the_best_survives_a_resume(tmp_path: Path) -> None:
     settings = config(evaluate={"every": 2, "best": "toy/score"}, budget=32)
     train(tmp_path / "run", settings, Graded(settings, {2: 0.9, 4: 0.1}))

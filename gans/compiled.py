@@ -1,0 +1,25 @@
+"""torch.compile for networks that grow: one graph for every stage, and one line when this machine cannot compile."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lab.errors import UserError
+
+_GRAPHS = 64  # nine resolutions, fading or not, with and without gradients; torch gives up after eight
+
+
+def compiled(network: nn.Module) -> Callable[..., Tensor]:
+    """The network's forward, compiled on its first call at each stage. Raises UserError."""
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _GRAPHS)
+    forward = torch.compile(network, dynamic=False)
+
+    def call(*inputs: object) -> Tensor:
+        try:
+            return forward(*inputs)
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            reason = str(error).strip().splitlines()[0][:160]
+            raise UserError(f"training.compile: this machine cannot compile ({reason}); leave it false") from None
+
+    return call
