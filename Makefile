@@ -15,7 +15,7 @@ ARGS :=
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-install: $(VENV)/installed  ## make .venv with everything but Ray and the peers
+install: $(VENV)/installed  ## make .venv with everything but the peers
 
 train: install  ## learn Connect Four: resumes the last run if unfinished, else starts the next
 	$(VENV)/bin/lab train alphazero/connect_four --continue-latest $(ARGS)
@@ -68,7 +68,7 @@ define environment
 endef
 
 $(VENV)/installed: pyproject.toml constraints.txt | check-python
-	$(call environment,$(VENV),dev,-c constraints.txt)
+	$(call environment,$(VENV),$(strip dev,cluster),-c constraints.txt)
 
 $(PEERS)/installed: pyproject.toml constraints.txt constraints-peers.txt | check-python
 	$(call environment,$(PEERS),$(strip dev,peers),-c constraints.txt -c constraints-peers.txt)

@@ -37,7 +37,7 @@ class ProgressiveGAN:
         self.config, self._device = config, device
         self._data = open_images(config.data.source)
         check_data(config, self._data)
-        memory.check(config, device)
+        self.memory = memory.check(config, device)
         self._samples_directory = directory / "samples"
         self._batches = Batches(self._data, device.device, config.seed)
         self.trainer = Trainer(config, device)
@@ -119,4 +119,7 @@ class ProgressiveGAN:
 
 def build(config: ProgressiveGANConfig, directory: Path, device: Device) -> ProgressiveGAN:
     """The experiment of a run directory; see `lab.registry`."""
-    return ProgressiveGAN(config, directory, device)
+    experiment = ProgressiveGAN(config, directory, device)
+    stages = ", ".join(f"{stage.resolution}: {stage.total_mb:,.0f}" for stage in experiment.memory)
+    print(f"memory wanted at each resolution, about (MB): {stages}")
+    return experiment

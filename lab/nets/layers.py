@@ -10,6 +10,9 @@ from lab.nets.init import HE, Init
 from lab.nets.second_order import conv2d, is_penalised
 
 
+_USUAL_BATCH = 16  # not the batch at hand: an exported graph must not depend on it
+
+
 def activation_layer(name: str) -> nn.Module:
     """The activation called `name`. Leaky ReLU has slope 0.2, as in the progressive GAN."""
     if name == "relu":
@@ -44,7 +47,7 @@ class Linear(nn.Linear):
         self.init.reset(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.linear(x, *scaled(self))
+        return functional.linear(*_scaled_once(self, x))
 
 
 class Conv2d(nn.Conv2d):
@@ -74,7 +77,7 @@ class Conv2d(nn.Conv2d):
         self.init.reset(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = scaled(self)
+        x, weight, bias = _scaled_once(self, x)
         if is_penalised() and self.stride == (1, 1):
             return conv2d(x, weight, bias, int(self.padding[0]))
         return self._conv_forward(x, weight, bias)
@@ -88,3 +91,11 @@ def scaled(layer: Linear | Conv2d) -> tuple[Tensor, Tensor | None]:
     if bias is not None and layer.bias_scale != 1.0:
         bias = bias * layer.bias_scale
     return weight, bias
+
+
+def _scaled_once(layer: Linear | Conv2d, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Input, weight and bias to compute with: the runtime scale goes to whichever of the first two is smaller."""
+    if layer.weight_scale == 1.0 or x[0].numel() * _USUAL_BATCH > layer.weight.numel():
+        return x, *scaled(layer)
+    bias = layer.bias if layer.bias is None or layer.bias_scale == 1.0 else layer.bias * layer.bias_scale
+    return x * layer.weight_scale, layer.weight, bias
