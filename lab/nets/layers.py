@@ -9,7 +9,6 @@ from lab.errors import UserError
 from lab.nets.init import HE, Init
 from lab.nets.second_order import conv2d, is_penalised
 
-
 _USUAL_BATCH = 16  # not the batch at hand: an exported graph must not depend on it
 
 
