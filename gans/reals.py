@@ -9,13 +9,21 @@ from gans.pictures import to_uint8
 from gans.schedule import Stage
 from lab.data.batches import normalise, reduce_to
 from lab.data.images import ImageSet
+from lab.data.order import indices
 from lab.errors import UserError
 
+_BATCH = 256
 
-def reals_at(data: ImageSet, count: int, stage: Stage) -> Tensor:
-    """uint8 [N, C, R, R]: the first `count` pictures as the critic sees them at a stage."""
-    images = torch.from_numpy(data.images[:count].copy())
-    return to_uint8(fade_reals(reduce_to(normalise(images), stage.resolution), stage.alpha))
+
+def reals_at(data: ImageSet, count: int, stage: Stage, seed: int = 0) -> Tensor:
+    """uint8 [N, C, R, R]: `count` pictures (all, if there are fewer) as the critic sees them at a stage.
+
+    They are drawn by the seed, since packed sets are often sorted by class.
+    """
+    rows = indices(len(data), seed, 0, min(count, len(data)))
+    images = torch.from_numpy(data.images[rows])
+    parts = [fade_reals(reduce_to(normalise(part), stage.resolution), stage.alpha) for part in images.split(_BATCH)]
+    return torch.cat([to_uint8(part) for part in parts])
 
 
 def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:
