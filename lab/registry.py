@@ -16,6 +16,7 @@ from lab.errors import UserError
 from lab.nearest import did_you_mean
 
 ENTRY_POINTS = "rivals.kinds"
+CLUSTER_DOCTOR = "cluster.doctor:doctor"
 CONNECT = "cluster.connect:connect"
 """The context `(cluster, device)` in which a run with workers has its cluster."""
 
@@ -97,6 +98,8 @@ VERBS: dict[str, Verb] = {
             "gan": Verb("Training steps of a progressive GAN against the bare convolutions.", "gans.bench:bench_gan"),
         },
     ),
+    "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.submit:submit"),
+    "capacity": Verb("Compute what 8, 64 or 512 GPUs would need, and what holds them up.", "cluster.capacity:capacity"),
     "doctor": Verb("Check versions, devices, tracking, disk and presets.", "lab.verbs.doctor:doctor"),
 }
 

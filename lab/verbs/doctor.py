@@ -1,4 +1,7 @@
-"""`lab doctor`: what this machine and installation offer a run, and what is broken. Touches no network."""
+"""`lab doctor`: what this machine and installation offer a run, and what is broken. Touches no network.
+
+`lab doctor --cluster` asks a Ray cluster instead; see `cluster.doctor`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,15 +20,33 @@ from rich.table import Table
 
 from lab import __version__
 from lab.errors import UserError
-from lab.verbs import RUNS_DIR, Json, RunsDir, print_json
+from lab.registry import CLUSTER_DOCTOR, load
+from lab.verbs import RUNS_DIR, Json, Overrides, RunsDir, print_json
 
 REQUIRED = ("torch", "numpy", "pydantic", "safetensors", "gymnasium", "pettingzoo", "wandb")
 OPTIONAL = ("ray",)
 LITTLE_DISK_GB = 1.0  # a run of the longer presets, its replay included, needs less
 
 
-def doctor(as_json: Json = False, runs_dir: RunsDir = RUNS_DIR) -> None:
+def doctor(
+    overrides: Overrides = None,
+    as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
+    cluster: Annotated[bool, typer.Option("--cluster", help="Check a Ray cluster instead of this machine.")] = False,
+    address: Annotated[
+        str, typer.Option(help="With --cluster: its job server.", show_default="http://127.0.0.1:8265")
+    ] = "",
+    preset: Annotated[str, typer.Option(help="With --cluster: the preset whose workers are to find room.")] = "",
+    working_dir: Annotated[Path, typer.Option(help="With --cluster: what would be sent with a job.")] = Path(),
+) -> None:
     """Check versions, devices, tracking, disk and presets; exit with 1 if what a run needs is broken."""
+    if cluster:
+        if overrides and not preset:
+            raise UserError("settings are of a preset: give --preset as well")
+        load(CLUSTER_DOCTOR)(address, preset, overrides or [], working_dir, as_json)
+        return
+    if address or preset or overrides:
+        raise UserError("--address, --preset and its settings are of a cluster: give --cluster as well")
     sections = {
         "versions": versions(),
         "devices": devices(),

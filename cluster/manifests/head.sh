@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Start the head of a cluster on this machine: cluster/manifests/head.sh [options of `ray start`]
+# A later option wins, so `--port=6380 --num-cpus=4` at the end change what is said here. With --block it stays in the
+# foreground, and the node ends with it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.venv/bin:$PATH" # what a job calls `python` is found here
+export PATH
+
+export RAY_AUTH_MODE=token # nobody runs anything here without the token
+export RAY_USAGE_STATS_ENABLED=0 RAY_ENABLE_UV_RUN_RUNTIME_ENV=0
+unset RAY_ADDRESS
+
+# The token comes from RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token, which is made if need be.
+if [[ -z "${RAY_AUTH_TOKEN:-}" && -z "${RAY_AUTH_TOKEN_PATH:-}" && ! -s "$HOME/.ray/auth_token" ]]; then
+  (umask 077 && ray get-auth-token --generate >/dev/null)
+  echo "made a token in $HOME/.ray/auth_token: copy it to the other machines" >&2
+fi
+
+# Ports of the other machines' firewalls: 6379, 8076, 8077, 10002-10999. The dashboard is for this machine alone.
+exec ray start --head \
+  --port=6379 \
+  --object-manager-port=8076 \
+  --node-manager-port=8077 \
+  --min-worker-port=10002 --max-worker-port=10999 \
+  --metrics-export-port=8080 \
+  --dashboard-host=127.0.0.1 --dashboard-port=8265 \
+  --dashboard-agent-listen-port=52365 \
+  --disable-usage-stats \
+  "$@"

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Let this machine join a cluster: cluster/manifests/worker.sh HEAD[:PORT] [options of `ray start`]
+# A later option wins. With --block it stays in the foreground, and the node ends with it.
+set -euo pipefail
+if [[ $# -lt 1 || "$1" == -* ]]; then
+  echo "usage: worker.sh HEAD[:PORT] [options of ray start]" >&2
+  exit 2
+fi
+head="$1"
+shift
+[[ "$head" == *:* ]] || head="$head:6379"
+
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.venv/bin:$PATH" # what a job calls `python` is found here
+export PATH
+
+export RAY_AUTH_MODE=token
+export RAY_USAGE_STATS_ENABLED=0 RAY_ENABLE_UV_RUN_RUNTIME_ENV=0
+unset RAY_ADDRESS
+if [[ -z "${RAY_AUTH_TOKEN:-}" && -z "${RAY_AUTH_TOKEN_PATH:-}" && ! -s "$HOME/.ray/auth_token" ]]; then
+  echo "no token: copy the head's ~/.ray/auth_token to this machine, or set RAY_AUTH_TOKEN" >&2
+  exit 2
+fi
+
+exec ray start --address="$head" \
+  --object-manager-port=8076 \
+  --node-manager-port=8077 \
+  --min-worker-port=10002 --max-worker-port=10999 \
+  --metrics-export-port=8080 \
+  --dashboard-agent-listen-port=52365 \
+  --disable-usage-stats \
+  "$@"
