@@ -134,6 +134,7 @@ class Session:
         self._compare_with_best(values)
         self._record(values | {"time/evaluation_s": time.monotonic() - start}, evaluation.media)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        shown = shown or ", ".join(item.name for item in evaluation.media)  # pictures alone
         self._progress.say(f"evaluation at iteration {self.state.iteration}: {shown}")
 
     def save(self) -> None:
