@@ -97,16 +97,16 @@ def _place(config: ExperimentConfig | None) -> dict[str, Any] | None:
     """Reserve what the preset's workers ask for, and give it back."""
     if config is None or not config.cluster.workers:
         return None
-    from cluster.placement import Room, worker_share
+    from cluster.placement import Room, shares
     from lab import device
 
-    share = worker_share(config.cluster, device.resolve(config.device, config.precision, config.threads))
+    wanted = shares(config.cluster, device.resolve(config.device, config.precision, config.threads))
     start = time.monotonic()
     try:
-        Room(share, config.cluster.workers, min(_PLACE_TIMEOUT_S, config.cluster.place_timeout_s)).close()
+        Room(wanted, min(_PLACE_TIMEOUT_S, config.cluster.place_timeout_s)).close()
     except UserError as error:
         return {"problem": str(error)}
-    return {"share": share.resources, "seconds": time.monotonic() - start}
+    return {"share": wanted[0].resources, "seconds": time.monotonic() - start}
 
 
 if __name__ == "__main__":
