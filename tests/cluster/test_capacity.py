@@ -82,7 +82,7 @@ def test_each_limit_can_be_the_bottleneck(changes: dict[str, Any], bottleneck: s
 
 
 def test_every_limit_has_its_case_above() -> None:
-    (cases,) = test_each_limit_can_be_the_bottleneck.pytestmark  # type: ignore[attr-defined]
+    (cases,) = test_each_limit_can_be_the_bottleneck.pytestmark
     assert {case[1] for case in cases.args[1]} == set(capacity.limits(figures(), 8, 1))
 
 
