@@ -14,7 +14,8 @@ from lab.nets.second_order import conv2d, is_penalised, penalised
 def tensors(kernel: int = 3) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     shapes = ((3, 4, 6, 5), (7, 4, kernel, kernel), (7,))
-    return tuple(torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes)
+    x, weight, bias = (torch.randn(s, generator=generator, dtype=torch.float64).requires_grad_() for s in shapes)
+    return x, weight, bias
 
 
 def penalty(convolve: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor:
@@ -37,7 +38,7 @@ def test_a_penalty_s_gradients_are_torch_s(kernel: int, padding: int) -> None:
 
 def test_input_gradients_pass_gradgradcheck() -> None:
     x, weight, bias = tensors()
-    assert torch.autograd.gradcheck(lambda *inputs: conv2d(*inputs, 1), (x, weight, bias))
+    assert torch.autograd.gradcheck(lambda x, weight, bias: conv2d(x, weight, bias, 1), (x, weight, bias))
     assert torch.autograd.gradgradcheck(lambda x: conv2d(x, weight.detach(), bias.detach(), 1), (x,))
 
 
