@@ -140,7 +140,7 @@ def _start(ray: Any, cluster: Cluster) -> None:
     if os.environ.get("RAY_AUTH_MODE", "token") == "token":
         if find_token() is None:
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        _use_tokens()
+        use_tokens()
     # "local" starts one even where another runs: joining is only ever asked for.
     _init(ray, "local", cluster, include_dashboard=cluster.dashboard, dashboard_host="127.0.0.1")
 
@@ -152,7 +152,7 @@ def _join(ray: Any, address: str, cluster: Cluster) -> None:
     _check_versions(address, theirs, Versions(ray.__version__, platform.python_version()))
     # Ray sends a token only when told to; a cluster without authentication ignores it.
     if token is not None and "RAY_AUTH_MODE" not in os.environ:
-        _use_tokens()
+        use_tokens()
     _init(ray, address, cluster)
 
 
@@ -228,7 +228,8 @@ def _connection(ray: Any, started: bool) -> Connection:
     )
 
 
-def _use_tokens() -> None:
+def use_tokens() -> None:
+    """Has this process, and those it starts, prove themselves to Ray with a token."""
     os.environ["RAY_AUTH_MODE"] = "token"
     from ray._raylet import AuthenticationTokenLoader, Config
 

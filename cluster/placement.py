@@ -1,12 +1,16 @@
 """Room for workers: one placement group, reserved within a time limit or refused with what is missing."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.connect import gpu_share, import_ray
 from lab.config import Cluster
 from lab.device import Device
 from lab.errors import UserError
+
+_SHOWN = 6  # nodes in a message
 
 
 @dataclass(frozen=True)
@@ -22,40 +26,48 @@ class Share:
         return {name: count for name, count in (("CPU", self.cpus), ("GPU", self.gpus)) if count}
 
 
-def worker_share(cluster: Cluster, device: Device) -> Share:
-    """Each worker's share of the cluster that this process is connected to."""
+def shares(cluster: Cluster, device: Device) -> list[Share]:
+    """Each worker's share of the cluster that this process is connected to, and last the evaluator's if there is one.
+
+    An evaluator works rarely: it has no CPU to itself, which would mostly idle, and needs its part of a GPU's memory.
+    """
     gpus = gpu_share(cluster, device, import_ray().cluster_resources().get("GPU", 0.0))
-    return Share(cluster.worker_cpus, gpus, cluster.worker_threads or max(1, int(cluster.worker_cpus)))
+    worker = Share(cluster.worker_cpus, gpus, cluster.worker_threads or max(1, int(cluster.worker_cpus)))
+    return [worker] * cluster.workers + [replace(worker, cpus=0.0)] * cluster.evaluator
 
 
 class Room:
-    """A bundle for each of `count` workers, kept together on few nodes, where weights arrive once for all of them.
+    """A bundle for each share, kept together on few nodes, where weights arrive once for all who use them.
 
     When a node goes, its bundles wait for room elsewhere and their workers start there; the others go on.
-    Raises UserError when it is not there within `timeout_s`.
+    Raises UserError when there is no room within `timeout_s`.
     """
 
-    def __init__(self, share: Share, count: int, timeout_s: float) -> None:
+    def __init__(self, shares: Sequence[Share], timeout_s: float) -> None:
         self._ray, self._group = import_ray(), None
-        self.share = share
-        if not share.resources:  # a share of nothing fits everywhere
+        self.shares = shares
+        # Shares of nothing fit everywhere; Ray knows no bundles of nothing.
+        self._bundles = [index for index, share in enumerate(shares) if share.resources]
+        if not self._bundles:
             return
         from ray.util.placement_group import placement_group
 
-        self._group = placement_group([share.resources] * count, strategy="PACK")
+        self._group = placement_group([shares[index].resources for index in self._bundles], strategy="PACK")
         if not self._group.wait(timeout_s):
             self.close()
-            raise UserError(_what_is_missing(self._ray, share, count, timeout_s))
+            raise UserError(_what_is_missing(self._ray, shares, timeout_s))
 
-    def hire(self, actor_class: type, index: int, *arguments: Any) -> Any:
-        """Starts an actor in bundle `index`. It neither restarts nor retries by itself; see `cluster.pool.Pool`."""
+    def hire(self, index: int, actor_class: type, *arguments: Any) -> Any:
+        """Starts an actor with share `index`. It neither restarts nor retries by itself; see `cluster.pool.Pool`."""
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+        share = self.shares[index]
         options: dict[str, Any] = {}
-        if self._group is not None:
-            options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(self._group, index)
+        if index in self._bundles:
+            bundle = self._bundles.index(index)
+            options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(self._group, bundle)
         actor = self._ray.remote(
-            num_cpus=self.share.cpus, num_gpus=self.share.gpus, max_restarts=0, max_task_retries=0, **options
+            num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=0, max_task_retries=0, **options
         )(actor_class)
         return actor.remote(*arguments)
 
@@ -66,13 +78,13 @@ class Room:
             remove_placement_group(self._group)
 
 
-def _what_is_missing(ray: Any, share: Share, count: int, timeout_s: float) -> str:
-    wanted = " and ".join(f"{amount:g} {name}" for name, amount in share.resources.items())
+def _what_is_missing(ray: Any, shares: Sequence[Share], timeout_s: float) -> str:
+    wanted = Counter(" and ".join(f"{amount:g} {name}" for name, amount in share.resources.items()) for share in shares)
+    asked = ", ".join(f"{count} with {share} each" for share, count in wanted.items() if share)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    have = "; ".join(f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in nodes[:6]) + (
-        "; ..." if len(nodes) > 6 else ""
-    )
+    have = [f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in nodes]
+    shown = "; ".join(have[:_SHOWN]) + ("; ..." if len(have) > _SHOWN else "")
     return (
-        f"no room within {timeout_s:g} s for {count} workers with {wanted} each; the cluster's {len(nodes)} nodes have "
-        f"{have}, less what others use: lower cluster.workers or the shares, or raise cluster.place_timeout_s"
+        f"no room within {timeout_s:g} s for workers: {asked}; the cluster's nodes have {shown}, less what others use: "
+        "lower cluster.workers or the shares, or raise cluster.place_timeout_s"
     )

@@ -80,7 +80,7 @@ class Pool:
         self._seats = [_Seat(index) for index in range(size)]
         for seat in self._seats:
             self._fill(seat)
-        self._last_up = time.monotonic()
+        self._nobody_since: float | None = None
 
     @property
     def up(self) -> list[int]:
@@ -142,7 +142,7 @@ class Pool:
             if self._deaths > _DEATHS_IN_A_ROW * len(self._seats):
                 raise UserError(f"{self._what}s die as soon as they start: {_last_line(error)}") from error
             return self._replace(seat, _last_line(error))
-        self._last_up = seat.since = time.monotonic()
+        seat.since = time.monotonic()
         if seat.starting is not None:
             seat.starting, seat.process = None, value
             return None
@@ -163,10 +163,12 @@ class Pool:
         return seat.starting is None and time.monotonic() - seat.since > self._hang_timeout_s
 
     def _check_anyone_is_up(self) -> None:
-        now = time.monotonic()
         if self.up:
-            self._last_up = now
-        elif now - self._last_up > self._place_timeout_s:
+            self._nobody_since = None
+            return
+        now = time.monotonic()
+        self._nobody_since = self._nobody_since or now
+        if now - self._nobody_since > self._place_timeout_s:
             free = self._ray.available_resources()
             raise UserError(
                 f"no {self._what} has been up for {self._place_timeout_s:g} s; the cluster has {free.get('CPU', 0):g} "
@@ -175,5 +177,6 @@ class Pool:
 
 
 def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Ray adds advice on every cause that it can think of.
+    lines = [line.strip() for line in str(error).partition(" Some common causes")[0].splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

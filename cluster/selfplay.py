@@ -14,8 +14,9 @@ from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.records import FinishedGames
 from agents.search.dynamics import LeafCounts
 from cluster.connect import connect, import_ray
+from cluster.evaluation import RayEvaluator
 from cluster.ledger import Ledger
-from cluster.placement import Room, worker_share
+from cluster.placement import Room, shares
 from cluster.pool import Done, Pool
 from cluster.worker import Played, SelfPlayWorker, unpack, weights_of
 from lab.device import Device
@@ -24,8 +25,18 @@ _log = logging.getLogger(__name__)
 
 
 def start(config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> tuple[Actors, Evaluator]:
-    """Who plays, with `net` to begin with, and who grades, if there are workers; see `lab.registry.Kind.workers`."""
-    return RayActors(config, net, device), LocalEvaluator(config, device)
+    """Who plays, with `net` to begin with, and who grades, if there are workers; see `lab.registry.Kind.workers`.
+
+    Closing the actors closes the room that both have, and the connection to the cluster.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(connect(config.cluster, device))
+        room = Room(shares(config.cluster, device), config.cluster.place_timeout_s)
+        stack.callback(room.close)
+        actors = RayActors(config, net, room, stack.pop_all())
+    if config.cluster.evaluator:
+        return actors, RayEvaluator(config, room, seat=config.cluster.workers)
+    return actors, LocalEvaluator(config, device)
 
 
 class RayActors:
@@ -36,21 +47,13 @@ class RayActors:
     newest when it went out. Calls go out in the order in which their results are collected, one result at a time.
     """
 
-    def __init__(self, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> None:
+    def __init__(self, config: AlphaZeroConfig, net: PolicyValueNet, room: Room, closing: ExitStack) -> None:
         self._config, self._options = config, config.cluster
-        self._closing = ExitStack()
-        self._closing.enter_context(connect(config.cluster, device))
-        try:
-            self._ray = import_ray()
-            share = worker_share(config.cluster, device)
-            self._room = Room(share, self._options.workers, self._options.place_timeout_s)
-            self._closing.callback(self._room.close)
-        except BaseException:
-            self._closing.close()
-            raise
+        self._ray, self._room, self._closing = import_ray(), room, closing
         self._settings = config.model_dump(mode="json")
         self._ledger = Ledger()
         self._pool: Pool | None = None
+        self._version, self._weights_bytes = 0, 0
         self._weights: Any = None  # reference to the newest version's
         self.publish(0, net)
         self._counts = LeafCounts()
@@ -152,9 +155,9 @@ class RayActors:
 
     def _hire(self, worker: int) -> Any:
         incarnation = self._ledger.next_incarnation(worker)
-        share = self._room.share
+        share = self._room.shares[worker]
         return self._room.hire(
-            SelfPlayWorker, worker, self._settings, worker, incarnation, share.threads, share.gpus > 0
+            worker, SelfPlayWorker, self._settings, worker, incarnation, share.threads, share.gpus > 0
         )
 
     def _hand_out(self, pool: Pool) -> None:

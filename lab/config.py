@@ -59,7 +59,7 @@ class Checkpointing(Config):
 
 
 class Evaluating(Config):
-    """When the experiment is graded (iterations, 0 = never) and the metric whose highest value is best."""
+    """When the experiment is graded (iterations, 0 = never) and the metric whose best value is kept."""
 
     every: NonNegativeInt = 20
     best: str | None = None
@@ -95,7 +95,7 @@ class Cluster(Config):
     worker_threads: PositiveInt | None = None
     results_ahead: PositiveInt = 2
     max_lag: NonNegativeInt = 4
-    place_timeout_s: PositiveFloat = 60.0
+    place_timeout_s: PositiveFloat = 120.0
     hang_timeout_s: PositiveFloat = 600.0
     evaluator: bool = False
     dashboard: bool = False

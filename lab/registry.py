@@ -96,6 +96,7 @@ VERBS: dict[str, Verb] = {
         verbs={
             "selfplay": Verb("Self-play against the bare network.", "agents.alphazero.bench:bench_selfplay"),
             "gan": Verb("Training steps of a progressive GAN against the bare convolutions.", "gans.bench:bench_gan"),
+            "cluster": Verb("Self-play by workers on Ray against plain processes.", "cluster.bench:bench_cluster"),
         },
     ),
     "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.submit:submit"),

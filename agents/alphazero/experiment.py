@@ -1,5 +1,6 @@
 """AlphaZero as an experiment: play with the averaged weights, learn from what was played, publish new weights."""
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from lab.experiment import Evaluation
 from lab.media import Media
 from lab.metrics import Catalogue
 from lab.registry import find_kind, load
+
+_log = logging.getLogger(__name__)
 
 
 class AlphaZero:
@@ -88,9 +91,11 @@ class AlphaZero:
         At the end of the budget it is waited for.
         """
         now = self.replay.total
-        self._evaluator.ask(now, self.learner.average.module)
         complete = self.counters[self.progress] >= self.config.budget
-        graded = [self._keep(graded) for graded in self._evaluator.answers(wait=complete)]
+        answers = self._evaluator.answers(wait=complete)  # first, for the last grading not to find another running
+        self._evaluator.ask(now, self.learner.average.module)
+        answers += self._evaluator.answers(wait=complete)
+        graded = [self._keep(answer) for answer in answers]
         self._late += [late for late in graded if late.positions != now]
         metrics = next((graded.evaluation.metrics for graded in graded if graded.positions == now), {})
         media, self._late_media = self._late_media, []
@@ -103,6 +108,7 @@ class AlphaZero:
             "actors": self.actors.state_dict(),
             "games": self._games,
             "version": self._version,
+            **({} if self._evaluator.pending is None else {"grading": self._evaluator.pending}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -113,11 +119,15 @@ class AlphaZero:
         self._games = state["games"]
         self._version = state["version"]
         self.actors.publish(self._version, self.learner.average.module)
+        if "grading" in state:
+            _log.warning(
+                "no grading at %d positions: it was lost with the process that waited for it", state["grading"]
+            )
 
     def close(self) -> None:
         """Lets go of workers."""
-        self.actors.close()
         self._evaluator.close()
+        self.actors.close()
 
     def _keep(self, graded: Graded) -> Graded:
         self._games_directory.mkdir(exist_ok=True)

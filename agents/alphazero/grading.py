@@ -31,7 +31,12 @@ class Evaluator(Protocol):
     """Grades networks, here or elsewhere."""
 
     def ask(self, positions: int, net: PolicyValueNet) -> None:
-        """Begins grading the network as it is now."""
+        """Begins grading the network as it is now; not if another grading is still running."""
+        ...
+
+    @property
+    def pending(self) -> int | None:
+        """The positions of a grading that has no answer yet."""
         ...
 
     def answers(self, wait: bool = False) -> list[Graded]:
@@ -45,6 +50,8 @@ class Evaluator(Protocol):
 
 class LocalEvaluator:
     """Grades in this process, at once."""
+
+    pending = None
 
     def __init__(self, config: AlphaZeroConfig, device: Device) -> None:
         self._config, self._device = config, device

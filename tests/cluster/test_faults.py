@@ -1,0 +1,146 @@
+"""Whoever dies or hangs, the run goes on, and no game that was received is lost or counted twice. Real signals."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.alphazero.experiment import AlphaZero
+from agents.alphazero.records import FinishedGames
+from cluster.evaluation import RayEvaluator
+from cluster.pool import Pool
+from cluster.selfplay import RayActors
+from lab.errors import UserError
+from tests.agents.small_alphazero import DEVICE, config
+
+Make = Callable[..., AlphaZero]
+
+
+@pytest.fixture
+def make(tmp_path: Path, ray_here: object) -> Iterator[Make]:
+    """Builds an experiment with workers that end with the test."""
+    made: list[AlphaZero] = []
+
+    def build(workers: int, **cluster: Any) -> AlphaZero:
+        settings = config(cluster={"workers": workers, "worker_cpus": 0.25} | cluster)
+        directory = tmp_path / str(len(made))
+        directory.mkdir()
+        made.append(AlphaZero(settings, directory, DEVICE))
+        return made[-1]
+
+    yield build
+    for experiment in made:
+        experiment.close()
+
+
+def workers(experiment: AlphaZero) -> RayActors:
+    assert isinstance(experiment.actors, RayActors)
+    return experiment.actors
+
+
+def iterate_until(experiment: AlphaZero, true: Callable[[dict[str, float]], bool]) -> None:
+    """Iterations until their metrics say so; every game received is in the replay once, whatever happens."""
+    for _ in range(3000):
+        before = experiment.counters
+        values = experiment.iterate()
+        now = experiment.counters
+        assert now["positions"] == experiment.replay.total >= before["positions"]
+        assert now["trained"] <= 2 * now["positions"]
+        if true(values):
+            return
+    pytest.fail("it never came true")
+
+
+def test_a_killed_worker_is_replaced_and_plays_other_games(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = make(2)
+    received: list[int] = []
+    poll = workers(experiment).poll
+
+    def noted() -> list[FinishedGames]:
+        games = poll()
+        received.extend(game for batch in games for game in batch.game_id.tolist())
+        return games
+
+    monkeypatch.setattr(workers(experiment), "poll", noted)
+    iterate_until(experiment, lambda values: values["cluster/workers_alive"] == 2)
+    victim = workers(experiment).processes()[0]
+    os.kill(victim, signal.SIGKILL)
+    iterate_until(experiment, lambda values: values["cluster/restarts"] == 1)
+    iterate_until(experiment, lambda values: values["cluster/workers_alive"] == 2)
+    experiment.iterate()
+    assert victim not in workers(experiment).processes()
+    assert len(received) == len(set(received)) == experiment.counters["games"]
+    due = workers(experiment).state_dict()["ledger"]["due"]
+    assert sorted(incarnation for _, incarnation, _ in due) == [0, 1]
+
+
+def test_a_worker_that_hangs_is_replaced(make: Make) -> None:
+    experiment = make(1, hang_timeout_s=3)
+    iterate_until(experiment, lambda values: values["cluster/workers_alive"] == 1)
+    victim = workers(experiment).processes()[0]
+    os.kill(victim, signal.SIGSTOP)
+    experiment.iterate()  # what it had played before it stopped
+    iterate_until(experiment, lambda values: values["cluster/restarts"] >= 1 and values["cluster/workers_alive"] == 1)
+    assert victim not in workers(experiment).processes()
+    with pytest.raises(ProcessLookupError):
+        os.kill(victim, 0)
+
+
+def test_workers_that_only_die_end_the_run_with_the_reason(ray_here: object) -> None:
+    import ray
+
+    class Doomed:
+        def __init__(self) -> None:
+            raise ValueError("no such weights")
+
+        def ready(self) -> int:
+            return 0
+
+    pool = Pool(
+        "doomed worker", 1, lambda _: ray.remote(num_cpus=0)(Doomed).remote(), place_timeout_s=60, hang_timeout_s=60
+    )
+    with pytest.raises(UserError, match=r"doomed workers die as soon as they start.*no such weights"):
+        for _ in range(20):
+            pool.next()
+    pool.close()
+
+
+def test_grading_goes_on_beside_training_and_is_of_the_weights_it_was_asked_for(make: Make) -> None:
+    experiment = make(1, evaluator=True)
+    for _ in range(3):
+        experiment.iterate()
+    at = experiment.counters["positions"]
+    assert not experiment.evaluate().metrics
+    graded: dict[str, float] = {}
+
+    def arrived(values: dict[str, float]) -> bool:
+        graded.update({name: value for name, value in values.items() if name.startswith("eval/")})
+        return bool(graded)
+
+    iterate_until(experiment, arrived)
+    assert graded["eval/at_positions"] == at < experiment.counters["positions"]
+    assert "eval/best_class" in graded
+
+
+def test_the_last_grading_is_waited_for(make: Make) -> None:
+    experiment = make(1, evaluator=True)
+    experiment.iterate()
+    experiment.evaluate()
+    iterate_until(experiment, lambda values: experiment.counters["positions"] >= experiment.config.budget)
+    assert "eval/best_class" in experiment.evaluate().metrics
+
+
+def test_a_killed_evaluator_grades_again(make: Make) -> None:
+    experiment = make(1, evaluator=True)
+    evaluator = experiment._evaluator
+    assert isinstance(evaluator, RayEvaluator)
+    evaluator.ask(7, experiment.learner.average.module)
+    while not (running := evaluator.processes()):
+        evaluator.answers()
+    os.kill(running[0], signal.SIGKILL)
+    answers = evaluator.answers(wait=True)
+    assert [graded.positions for graded in answers] == [7]
+    assert evaluator.processes() != running
