@@ -172,6 +172,16 @@ class ProgressiveGANConfig(ExperimentConfig):
                 f"evaluate.best {self.evaluate.best} needs metrics at once; leave grading.device or evaluate.best empty"
             )
         micro, group = self.training.micro_batch, self.network.minibatch_group
+        for resolution in RESOLUTIONS[
+            RESOLUTIONS.index(self.growth.start) : RESOLUTIONS.index(self.network.resolution) + 1
+        ]:
+            batch = self.training.batch_at(resolution)
+            groups = -(-batch // group)
+            if groups < self.cluster.learners:
+                raise ValueError(
+                    f"a batch of {batch} at {resolution} x {resolution} is {groups} groups of network.minibatch_group "
+                    f"{group}, one learner's least share; lower cluster.learners to {groups}"
+                )
         if micro is not None and micro % group:
             raise ValueError(
                 f"training.micro_batch {micro} splits groups of network.minibatch_group {group}; make it a multiple"

@@ -58,7 +58,8 @@ class ProgressiveGAN:
         sums: dict[str, Tensor] = {}
         while trainer.images < first + self.config.training.images_per_iteration:
             stage, batch = trainer.stage, trainer.batch_size
-            images, labels = self._batches.at(trainer.images, batch)
+            rows = trainer.rows
+            images, labels = self._batches.at(trainer.images + rows.start, rows.stop - rows.start, batch)
             statistics = trainer.step(images, labels if self.config.network.classes else None)
             sums = {name: sums[name] + value if sums else value for name, value in statistics.items()}
         taken = trainer.steps - steps

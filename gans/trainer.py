@@ -17,12 +17,14 @@ from lab.data.batches import normalise, random_flip, reduce_to
 from lab.device import Device, autocast
 from lab.ema import EMA
 from lab.nets.second_order import is_penalised, penalised
+from lab.parallel import gradients, ranks
 
 
 class Trainer:
     """Generator, critic, their optimizers and the averaged generator.
 
-    `images` counts real images shown to the critic; stage, batch size and learning rate follow from it.
+    `images` counts real images shown to the critic; stage, batch size and learning rate follow from it. Among ranks
+    each computes the rows of the global batch that are its own; all take the same steps.
     """
 
     def __init__(self, config: ProgressiveGANConfig, device: Device) -> None:
@@ -31,6 +33,8 @@ class Trainer:
         self.critic = self._placed(Critic(config.network))
         self.average = EMA(self.generator, config.training.average_decay, bias_correction=False)
         self.images = self.steps = 0
+        self._ranks = ranks()
+        self._first = self._count = 0  # number of this rank's first image; images in the global batch
         self.augment_probability = config.augment.initial if config.augment.mode == "ada" else 1.0
         self._generator_optimizer = self._optimizer(self.generator)
         self._critic_optimizer = self._optimizer(self.critic)
@@ -45,12 +49,21 @@ class Trainer:
 
     @property
     def batch_size(self) -> int:
-        """Images that the next step wants."""
+        """Images that the next step wants, of all ranks together."""
         return self.config.training.batch_at(self.stage.resolution)
+
+    @property
+    def rows(self) -> slice:
+        """Those of them that are this rank's: whole groups of the minibatch statistic."""
+        return self._ranks.rows(self.batch_size, self.config.network.minibatch_group)
 
     def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Critic, then generator, then average. images: uint8 [B, C, H, W] on the device, of any size not below the
-        stage's; labels: int64 [B] for a conditional network. Returns statistics as 0-d tensors on the device."""
+        stage's, this rank's `rows` where there are several; labels: int64 [B] for a conditional network. Returns
+        statistics of the global batch as 0-d tensors on the device."""
+        alone = self._ranks.size == 1
+        self._count = len(images) if alone else self.batch_size
+        self._first = self.images if alone else self.images + self.rows.start
         stage = self._enter(self.stage)
         rate = self.config.training.rate_at(stage.resolution)
         self.critic.requires_grad_(True)
@@ -59,7 +72,7 @@ class Trainer:
         self.critic.requires_grad_(False)  # its weights' gradients would be computed for nothing
         statistics |= self._generator_step(reals, labels, stage, rate)
         self.average.update(self.generator)
-        self.images += len(images)
+        self.images += self._count
         self.steps += 1
         return statistics
 
@@ -110,7 +123,7 @@ class Trainer:
         """Normalised, mirrored, reduced to the stage and softened by its fade."""
         reals = reduce_to(normalise(images), stage.resolution)
         if self.config.data.flip:
-            reals = random_flip(reals, self.config.seed, self.images)
+            reals = random_flip(reals, self.config.seed, self._first)
         return fade_reals(reals, stage.alpha)
 
     def _critic_step(self, reals: Tensor, labels: Tensor | None, stage: Stage, rate: float) -> dict[str, Tensor]:
@@ -118,7 +131,7 @@ class Trainer:
         self._critic_optimizer.zero_grad(set_to_none=True)
         total: dict[str, Tensor] = {}
         for rows in self._micro_batches(len(reals)):
-            share = (rows.stop - rows.start) / len(reals)
+            share = (rows.stop - rows.start) / self._count
             picked = None if labels is None else labels[rows]
             with torch.no_grad(), autocast(self.device):
                 fakes = self._draw(self._latents(rows, 0), stage.level, self._alpha(stage), picked).float()
@@ -126,7 +139,8 @@ class Trainer:
             (loss * share).backward()
             for name, value in statistics.items():
                 total[name] = total.get(name, 0.0) + value.detach() * share
-        total["critic/gradient_norm"] = _gradient_norm(self.critic)
+        self._ranks.sum_([*gradients(self.critic), *total.values()])
+        total["critic/gradient_norm"] = _norm(gradients(self.critic))
         self._critic_optimizer.step()
         return total
 
@@ -136,7 +150,7 @@ class Trainer:
         config = self.config.loss
         if config.name == "wgan-gp":
             real, fake = self._scores(reals, fakes, labels, stage, rows)
-            which = torch.arange(self.images + rows.start, self.images + rows.stop, device=reals.device)
+            which = torch.arange(self._first + rows.start, self._first + rows.stop, device=reals.device)
             share = rng.uniform(self.config.seed, int(rng.Stream.INTERPOLATE), which)[:, None, None, None]
             mixed = torch.lerp(reals, fakes, share).requires_grad_()
             with penalised():
@@ -192,10 +206,11 @@ class Trainer:
                 with torch.no_grad():
                     real = self._score(reals[rows], picked, stage, rows)
                 loss = losses.relativistic(fake, real)
-            loss = loss * ((rows.stop - rows.start) / len(reals))
+            loss = loss * ((rows.stop - rows.start) / self._count)
             loss.backward()
             total = total + loss.detach()
-        norm = _gradient_norm(self.generator)
+        self._ranks.sum_([*gradients(self.generator), total])
+        norm = _norm(gradients(self.generator))
         self._generator_optimizer.step()
         return {"loss/generator": total, "generator/gradient_norm": norm}
 
@@ -227,12 +242,12 @@ class Trainer:
     def _augmented(self, images: Tensor, rows: slice) -> Tensor:
         if self.config.augment.mode == "none":
             return images
-        start = self.images + rows.start
+        start = self._first + rows.start
         return augment(images, self.config.augment, self.augment_probability, self.config.seed, start)
 
     def _latents(self, rows: slice, use: int) -> Tensor:
         """[B, latent]: a pure function of the images shown, so that no generator's state need be kept."""
-        which = torch.arange(self.images + rows.start, self.images + rows.stop, device=self.device.device)[:, None]
+        which = torch.arange(self._first + rows.start, self._first + rows.stop, device=self.device.device)[:, None]
         places = torch.arange(self.config.network.latent, device=self.device.device)
         return rng.normal(self.config.seed, int(rng.Stream.LATENT), use, which, places)
 
@@ -256,7 +271,6 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def _gradient_norm(net: nn.Module) -> Tensor:
-    """Over the parameters in use, 0-d on the device."""
-    gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
-    return torch.stack(torch._foreach_norm(gradients)).norm()
+def _norm(tensors: list[Tensor]) -> Tensor:
+    """Of all values together, 0-d on the device."""
+    return torch.stack(torch._foreach_norm(tensors)).norm()

@@ -76,7 +76,8 @@ class Tracking(Config):
 class Cluster(Config):
     """Workers beside the learner, on Ray; see `cluster`.
 
-    workers: processes that play; with 0 the learner's own does. address: "host:port" of a running cluster, or "auto"
+    workers: processes that play; with 0 the learner's own does. learners: processes that share each batch, data
+    parallel, each with the share of a worker or a GPU of its own. address: "host:port" of a running cluster, or "auto"
     for the one on this machine; left out, $RAY_ADDRESS, which jobs of a cluster have, else a cluster is started here.
     worker_cpus, worker_gpus: each worker's share, such as 0.25 of a GPU. One without a share of a GPU computes on the
     CPU; left out, the GPUs are dealt out evenly if the learner has one. worker_threads: of a worker's operations, as
@@ -89,6 +90,7 @@ class Cluster(Config):
     """
 
     workers: NonNegativeInt = 0
+    learners: PositiveInt = 1
     address: str | None = None
     worker_cpus: NonNegativeFloat = 1.0
     worker_gpus: NonNegativeFloat | None = None
@@ -103,7 +105,7 @@ class Cluster(Config):
 
     @model_validator(mode="after")
     def _workers_first(self) -> Self:
-        if self.address and not self.workers:
+        if self.address and not self.workers and self.learners == 1:
             raise ValueError("address has no effect without workers; set cluster.workers, say to 2")
         if self.worker_gpus is not None and self.worker_gpus > 1 and self.worker_gpus % 1:
             raise ValueError(
@@ -140,7 +142,11 @@ class ExperimentConfig(Config):
     @model_validator(mode="after")
     def _can_be_distributed(self) -> Self:
         if self.cluster.workers and not find_kind(self.kind).workers:
-            raise ValueError(f"experiments of kind {self.kind!r} run in one process alone; leave cluster.workers at 0")
+            raise ValueError(f"experiments of kind {self.kind!r} have no workers; leave cluster.workers at 0")
+        if self.cluster.learners > 1 and not find_kind(self.kind).learners:
+            raise ValueError(
+                f"experiments of kind {self.kind!r} learn in one process alone; leave cluster.learners at 1"
+            )
         return self
 
 

@@ -29,7 +29,9 @@ class Kind:
     -> Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function
     that takes `run: lab.verbs.Run` and `runs_dir: lab.verbs.RunsDir`; `catalogue` is its
     `lab.metrics.Catalogue`, if it adds to the loop's. `workers` is what the experiment calls to have its work
-    done on a cluster, if it can be; it then has a method `close` that lets go of them.
+    done on a cluster, if it can be; it then has a method `close` that lets go of them. `learners` is a function
+    `(config, run_dir) -> exit code` that trains it on several ranks, if its iterations share their batches among
+    `lab.parallel.ranks()`.
     """
 
     config: str
@@ -37,6 +39,7 @@ class Kind:
     verbs: Mapping[str, str] = field(default_factory=dict)
     catalogue: str = ""
     workers: str = ""
+    learners: str = ""
 
 
 @dataclass(frozen=True)

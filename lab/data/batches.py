@@ -24,13 +24,17 @@ class Batches:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._ahead: tuple[int, int, Future[_Batch]] | None = None
 
-    def at(self, start: int, count: int) -> _Batch:
-        """Items start to start + count: images uint8 [count, C, H, W] and labels int64 [count], if any."""
+    def at(self, start: int, count: int, step: int | None = None) -> _Batch:
+        """Items start to start + count: images uint8 [count, C, H, W] and labels int64 [count], if any.
+
+        step: from this start to the one that will likely be asked for next, `count` unless given.
+        """
         if self._ahead is not None and self._ahead[:2] == (start, count):
             images, labels = self._ahead[2].result()
         else:
             images, labels = self._gather(start, count)
-        self._ahead = (start + count, count, self._pool.submit(self._gather, start + count, count))
+        following = start + (count if step is None else step)
+        self._ahead = (following, count, self._pool.submit(self._gather, following, count))
         if self._device.type == "cpu":
             return images, labels
         moved = None if labels is None else labels.to(self._device, non_blocking=True)

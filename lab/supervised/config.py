@@ -1,6 +1,8 @@
 """What a supervised experiment can be told."""
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from typing import Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from lab.config import Config, ExperimentConfig
 
@@ -41,3 +43,12 @@ class SupervisedConfig(ExperimentConfig):
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _enough_for_the_learners(self) -> Self:
+        if self.training.batch_size < self.cluster.learners:
+            raise ValueError(
+                f"training.batch_size {self.training.batch_size} leaves some of {self.cluster.learners} learners "
+                "without an image; lower cluster.learners"
+            )
+        return self

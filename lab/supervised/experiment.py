@@ -21,13 +21,18 @@ from lab.errors import UserError
 from lab.experiment import Evaluation
 from lab.media import Table
 from lab.metrics import Catalogue
+from lab.nets.global_norm import with_global_norms
+from lab.parallel import gradients, ranks
 from lab.supervised.config import DataConfig, SupervisedConfig
 from lab.supervised.metrics import CATALOGUE
 from lab.supervised.network import Classifier
 
 
 class Supervised:
-    """A classifier and its optimizer, advanced by iterations of a few thousand images."""
+    """A classifier and its optimizer, advanced by iterations of a few thousand images.
+
+    Among ranks each computes its share of every batch; all take the same steps.
+    """
 
     progress = "images"
 
@@ -36,6 +41,9 @@ class Supervised:
         self._train, self._test = split(config.data, config.seed)
         self._batches = Batches(self._train, device.device, config.seed)
         self.network = Classifier(config.network, self._train.channels, self._train.num_classes).to(device.device)
+        self._ranks = ranks()
+        if self._ranks.size > 1:
+            with_global_norms(self.network)
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), config.training.learning_rate, weight_decay=config.training.weight_decay
         )
@@ -52,23 +60,28 @@ class Supervised:
     def iterate(self) -> dict[str, float]:
         """Steps over about `images_per_iteration` images."""
         training, start, total, steps = self.config.training, time.perf_counter(), torch.zeros(()), 0
-        first = self._images
+        first, batch = self._images, training.batch_size
+        rows = self._ranks.rows(batch)
+        mine = rows.stop - rows.start
         total = total.to(self._device.device)
         self.network.train()
         while self._images < first + training.images_per_iteration:
-            images, labels = self._batches.at(self._images, training.batch_size)
+            start_at = self._images + rows.start
+            images, labels = self._batches.at(start_at, mine, batch)
             assert labels is not None, "split() refuses a set without labels"
-            shifted = random_shift(normalise(images), training.shift, self.config.seed, self._images)
+            shifted = random_shift(normalise(images), training.shift, self.config.seed, start_at)
             with autocast(self._device):
-                loss = F.cross_entropy(self.network(shifted).float(), labels)
+                loss = F.cross_entropy(self.network(shifted).float(), labels) * (mine / batch)
             share = min(self._images / training.decay_images, 1.0)
             for group in self._optimizer.param_groups:
                 group["lr"] = training.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            loss = loss.detach()
+            self._ranks.sum_([*gradients(self.network), loss])
             self._optimizer.step()
-            self._images += len(images)
-            total, steps = total + loss.detach(), steps + 1
+            self._images += batch
+            total, steps = total + loss, steps + 1
         seconds = time.perf_counter() - start
         return {
             "loss/classification": float(total) / steps,

@@ -131,7 +131,7 @@ def test_a_circle_of_bases_is_refused(tmp_path: Path) -> None:
         ("seed", "cannot read 'seed': an override is key=value"),
         ("a..b=1", "cannot read 'a..b=1'"),
         ("rate=[1", "cannot read the value of 'rate'"),
-        ("cluster.workers=2", "experiments of kind 'counting' run in one process alone"),
+        ("cluster.workers=2", "experiments of kind 'counting' have no workers"),
     ],
 )
 def test_a_mistake_gets_one_line_with_cause_and_fix(preset: str, override: str, expected: str) -> None:

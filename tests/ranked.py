@@ -1,0 +1,24 @@
+"""Runs a function in several processes of one gloo group."""
+
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+
+def in_ranks(size: int, function: Callable[..., None], *arguments: Any) -> None:
+    """Call `function(*arguments)` in every rank and wait; fails when one of them does."""
+    with tempfile.TemporaryDirectory() as folder:
+        mp.spawn(_joined, (size, f"file://{folder}/meeting", function, arguments), nprocs=size)
+
+
+def _joined(rank: int, size: int, meeting: str, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
+    try:
+        function(*arguments)
+    finally:
+        dist.destroy_process_group()
