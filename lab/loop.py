@@ -26,17 +26,23 @@ class Outcome:
 
 
 def run(
-    experiment: Experiment, config: ExperimentConfig, run_dir: RunDir, *, console: Console | None = None
+    experiment: Experiment,
+    config: ExperimentConfig,
+    run_dir: RunDir,
+    *,
+    console: Console | None = None,
+    interrupt: Interrupt | None = None,
 ) -> Outcome:
     """Train `experiment` until its progress counter is at `config.budget`, from the newest checkpoint if any.
 
     SIGINT or SIGTERM ends it after the iteration, with a checkpoint; a second SIGINT at once. Lines go to
-    `console`, standard output unless given. Raises UserError when no checkpoint is valid, a loss is NaN or
-    infinite, a file cannot be written, or another process trains this run.
+    `console`, standard output unless given. `interrupt`: where a caller that gets the signals passes them on.
+    Raises UserError when no checkpoint is valid, a loss is NaN or infinite, a file cannot be written, or another
+    process trains this run.
     """
     run_dir.lock()
     with (
-        Interrupt() as interrupt,
+        interrupt or Interrupt() as interrupt,
         Progress(run_dir.log_path, experiment.progress, config.budget, console) as progress,
         Session(experiment, config, run_dir, progress) as session,
     ):

@@ -17,6 +17,7 @@ from lab.nearest import did_you_mean
 
 ENTRY_POINTS = "rivals.kinds"
 CLUSTER_DOCTOR = "cluster.doctor:doctor"
+RANKS = "cluster.train:train"
 CONNECT = "cluster.connect:connect"
 """The context `(cluster, device)` in which a run with workers has its cluster."""
 
@@ -67,12 +68,14 @@ KINDS: dict[str, Kind] = {
         build="gans.experiment:build",
         verbs={"eval": "gans.verbs:evaluate", "sample": "gans.verbs:sample", "export": "gans.verbs:export"},
         catalogue="gans.metrics:CATALOGUE",
+        learners=RANKS,
     ),
     "supervised": Kind(
         config="lab.supervised.config:SupervisedConfig",
         build="lab.supervised.experiment:build",
         verbs={"eval": "lab.supervised.verbs:evaluate"},
         catalogue="lab.supervised.metrics:CATALOGUE",
+        learners=RANKS,
     ),
 }
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import spawn
 
 
 def in_ranks(size: int, function: Callable[..., None], *arguments: Any) -> None:
     """Call `function(*arguments)` in every rank and wait; fails when one of them does."""
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_joined, (size, f"file://{folder}/meeting", function, arguments), nprocs=size)
+        spawn(_joined, (size, f"file://{folder}/meeting", function, arguments), nprocs=size)
 
 
 def _joined(rank: int, size: int, meeting: str, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -49,16 +49,24 @@ def _resolve(config: ExperimentConfig) -> Device:
 
 @contextlib.contextmanager
 def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
-    """The cluster of a run with workers."""
-    if not config.cluster.workers:
+    """The cluster of a run with workers or several learners."""
+    workers, learners = config.cluster.workers, config.cluster.learners
+    if not workers and learners == 1:
         yield
         return
     with load(CONNECT)(config.cluster, resolved) as connection:
-        print(f"{config.cluster.workers} workers on {connection}; with workers no two runs are bit for bit the same")
+        if workers:
+            print(f"{workers} workers on {connection}; with workers no two runs are bit for bit the same")
+        else:
+            print(f"{learners} learners on {connection}; they train what one does, but for rounding")
         yield
 
 
 def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
+    if config.cluster.learners > 1:
+        exit_code: int = load(find_kind(config.kind).learners)(config, run_dir, resolved)
+        _print_next(config, run_dir)
+        return exit_code
     device.apply(resolved)
     seeds.seed_everything(config.seed)
     experiment = load(find_kind(config.kind).build)(config, run_dir.path, resolved)

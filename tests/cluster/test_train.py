@@ -1,0 +1,128 @@
+"""Learners through Ray Train: the run is the one that a single process trains, whoever dies on the way."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lab.cli import main
+from lab.config import from_settings
+from lab.errors import UserError
+from lab.metrics import read
+from tests.agents.small_alphazero import config as alphazero
+from tests.command_line import launch, wait_until
+from tests.gans.small_gan import config, preset
+from tests.same_run import final_state
+
+_RANKS = ("cluster.learners=2", "cluster.worker_cpus=0.5")
+_PATIENCE_S = 240
+
+
+def iterations(run: Path) -> int:
+    return max((entry.iteration for entry in read(run / "metrics.jsonl")), default=0)
+
+
+def assert_same_but_for_rounding(one: Path, other: Path) -> None:
+    """The same counters and nearly the same weights at the end."""
+    (first, at), (second, there) = final_state(one), final_state(other)
+    assert at == there
+    assert first["experiment"]["images"] == second["experiment"]["images"]
+    for net in ("generator", "critic", "average"):
+        weights, others = (state["experiment"]["trainer"][net] for state in (first, second))
+        torch.testing.assert_close(weights, others, rtol=5e-3, atol=5e-3)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one process, never interrupted."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert main(["train", str(preset(folder)), "--runs-dir", str(folder), "--name", "run"]) == 0
+    return folder / "run"
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_learners_train_what_one_process_goes_on_with(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, run = str(preset(tmp_path)), tmp_path / "run"
+    assert main(["train", file, *_RANKS, "budget=192", "--runs-dir", str(tmp_path), "--name", "run"]) == 0
+    assert "complete: 192 images" in capsys.readouterr().out
+    assert main(["resume", str(run), "budget=416", "cluster.learners=1"]) == 0
+    assert_same_but_for_rounding(alone, run)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
+def test_learners_go_on_with_what_one_process_trained(alone: Path, tmp_path: Path) -> None:
+    file, run = str(preset(tmp_path)), tmp_path / "run"
+    assert main(["train", file, "budget=192", "--runs-dir", str(tmp_path), "--name", "run"]) == 0
+    assert main(["resume", str(run), "budget=416", *_RANKS]) == 0
+    assert_same_but_for_rounding(alone, run)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * _PATIENCE_S)
+@pytest.mark.parametrize("leading", [True, False])
+def test_a_killed_rank_costs_the_iterations_since_the_checkpoint_and_a_signal_stops_all(
+    leading: bool, tmp_path: Path
+) -> None:
+    file, run = preset(tmp_path, training={"images_per_iteration": 320}, budget=10_000_000), tmp_path / "run"
+    process = launch("train", file, *_RANKS, "--runs-dir", tmp_path, "--name", "run")
+    wait_until(lambda: iterations(run) >= 5, process)
+    leader = int((run / ".lock").read_text().split()[1])
+    ranks = _ranks_of(process)
+    assert leader in ranks and len(ranks) == 2
+    victim = leader if leading else next(rank for rank in ranks if rank != leader)
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: "continuing from iteration" in (run / "log.txt").read_text(), process)
+    since = iterations(run)
+    wait_until(lambda: iterations(run) >= since + 2, process)
+    process.send_signal(signal.SIGTERM)
+    output = "".join(process.communicate(timeout=_PATIENCE_S))
+    assert process.returncode == 143, output
+    assert "SIGTERM: stopped at iteration" in output
+    seen = [entry.iteration for entry in read(run / "metrics.jsonl") if "loss/critic" in entry.metrics]
+    assert seen == list(range(1, len(seen) + 1))
+    state, _ = final_state(run)
+    assert state["experiment"]["images"] == 320 * len(seen)
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_learners_that_do_not_fit_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["cluster.learners=2", "cluster.worker_cpus=64", "cluster.place_timeout_s=1"]
+    assert main(["train", str(preset(tmp_path)), *asked, "--runs-dir", str(tmp_path), "--name", "run"]) == 2
+    assert "no room within 1 s for learners: 2 with 64 CPU each" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (config(), r"is 2 groups of network.minibatch_group 4, .* lower cluster.learners to 2"),
+        (alphazero(), "'alphazero' learn in one process alone; leave cluster.learners at 1"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(settings: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        from_settings(settings.model_dump(mode="json") | {"cluster": {"learners": 3}}, "here")
+
+
+def _ranks_of(process: subprocess.Popen[str]) -> list[int]:
+    """Process ids of the ranks that descend from a `lab train`."""
+    parents, found = {}, []
+    for entry in Path("/proc").iterdir():
+        try:
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if b"RayTrainWorker" in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except (OSError, ValueError):  # not a process, or gone
+            continue
+
+    def descends(number: int) -> bool:
+        return number == process.pid or (number in parents and descends(parents[number]))
+
+    return [number for number in found if descends(number)]
