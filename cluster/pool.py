@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.connect import import_ray
-from lab.errors import UserError
+from lab.errors import Stopped
 
 _log = logging.getLogger(__name__)
 _DEATHS_IN_A_ROW = 4  # of each seat, on average, without a single result: then it is not bad luck
@@ -105,7 +105,7 @@ class Pool:
     def next(self, timeout_s: float | None = None) -> Done | Lost | None:
         """The next result or loss, waited for; None after `timeout_s`, and when an actor has come up.
 
-        Raises UserError when no actor has been up for the time that placing may take, or actors only ever die.
+        Raises Stopped when no actor has been up for the time that placing may take, or actors only ever die.
         """
         end = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
         while True:
@@ -140,7 +140,7 @@ class Pool:
         except self._fatal as error:
             self._deaths += 1
             if self._deaths > _DEATHS_IN_A_ROW * len(self._seats):
-                raise UserError(f"{self._what}s die as soon as they start: {_last_line(error)}") from error
+                raise Stopped(f"{self._what}s die as soon as they start: {_last_line(error)}") from error
             return self._replace(seat, _last_line(error))
         seat.since = time.monotonic()
         if seat.starting is not None:
@@ -170,7 +170,7 @@ class Pool:
         self._nobody_since = self._nobody_since or now
         if now - self._nobody_since > self._place_timeout_s:
             free = self._ray.available_resources()
-            raise UserError(
+            raise Stopped(
                 f"no {self._what} has been up for {self._place_timeout_s:g} s; the cluster has {free.get('CPU', 0):g} "
                 f"CPUs and {free.get('GPU', 0):g} GPUs free: add a node or lower cluster.workers, then `lab resume`"
             )

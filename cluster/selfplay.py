@@ -20,6 +20,7 @@ from cluster.placement import Room, shares
 from cluster.pool import Done, Pool
 from cluster.worker import Played, SelfPlayWorker, unpack, weights_of
 from lab.device import Device
+from lab.errors import Stopped
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +79,10 @@ class RayActors:
         self._version = version
 
     def poll(self) -> list[FinishedGames]:
-        """As many results as there are workers up, and any that would otherwise fall behind by more than `max_lag`."""
+        """As many results as there are workers up, and any that would otherwise fall behind by more than `max_lag`.
+
+        Raises Stopped, with nothing collected, when no worker is left and none can be had.
+        """
         start = time.perf_counter()
         pool = self._pool = self._pool or self._open_pool()
         games: list[FinishedGames] = []
@@ -91,7 +95,12 @@ class RayActors:
             out = [version for worker in pool.up for version in pool.out(worker)]
             if collected and (not out or (collected >= wanted and min(out) >= oldest)):
                 break
-            outcome = pool.next()
+            try:
+                outcome = pool.next()
+            except Stopped:
+                if not collected:
+                    raise
+                break  # what was collected is learned from first; the next poll finds the same
             if isinstance(outcome, Done):
                 collected += 1
                 games += self._receive(outcome.value)

@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class Stopped(UserError):
+    """The experiment cannot go on and its state is whole: the run loop saves it first."""

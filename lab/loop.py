@@ -7,7 +7,7 @@ from rich.console import Console
 
 from lab import disk
 from lab.config import ExperimentConfig
-from lab.errors import UserError
+from lab.errors import Stopped, UserError
 from lab.experiment import Experiment
 from lab.interrupt import Interrupt
 from lab.progress import Progress
@@ -59,6 +59,9 @@ def run(
             session.save()  # nothing to do unless interrupted
         except KeyboardInterrupt:
             progress.say("stopped at once: what came after the last checkpoint is lost")
+        except Stopped:
+            session.save()
+            raise
         except OSError as error:
             if not disk.is_full(error):
                 raise

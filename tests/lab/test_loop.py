@@ -173,6 +173,13 @@ def test_a_floating_point_error_stops_in_the_same_way(tmp_path: Path) -> None:
     assert checkpoint.numbered(tmp_path / "run" / "checkpoints") == []
 
 
+def test_an_experiment_that_cannot_go_on_is_saved_first(tmp_path: Path) -> None:
+    output = lab("train", preset(tmp_path, stopped_at=3), "--runs-dir", tmp_path, "--name", "run", code=2)
+    assert "lab: nobody is left to work" in output and "Traceback" not in output
+    (saved,) = checkpoint.numbered(tmp_path / "run" / "checkpoints")
+    assert checkpoint.load(saved)[0]["experiment"]["counters"] == {"samples": 16}
+
+
 def test_a_checkpoint_whose_own_files_are_damaged_is_passed_over(tmp_path: Path) -> None:
     class Picky(Toy):
         def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 
 from lab.config import ExperimentConfig, dump
 from lab.device import Device
+from lab.errors import Stopped
 from lab.experiment import Evaluation
 from lab.media import Image, Table, Text
 from lab.metrics import Catalogue, Metric
@@ -33,12 +34,13 @@ KIND = Kind(config="tests.lab.toy:ToyConfig", build="tests.lab.toy:build", catal
 
 
 class ToyConfig(ExperimentConfig):
-    """`pause_s` lengthens iterations, `evaluation_s` evaluations; at iteration `nan_at` the loss is NaN."""
+    """`pause_s` lengthens iterations, `evaluation_s` evaluations; the loss of iteration `nan_at` is NaN, `stopped_at` raises Stopped."""
 
     batch: int = 8
     pause_s: float = 0.0
     evaluation_s: float = 0.0
     nan_at: int | None = None
+    stopped_at: int | None = None
 
 
 class Toy:
@@ -59,6 +61,8 @@ class Toy:
 
     def iterate(self) -> dict[str, float]:
         time.sleep(self._config.pause_s)
+        if self.counters["samples"] + self._config.batch == (self._config.stopped_at or 0) * self._config.batch:
+            raise Stopped("nobody is left to work")
         rows = torch.from_numpy(self.order.permutation(192)[: self._config.batch])
         loss = nn.functional.mse_loss(self.network(self.inputs[rows]), self.targets[rows])
         self.optimizer.zero_grad()
