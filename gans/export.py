@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gans.files import replacing
 from gans.model import Sampler
 from gans.sampling import latents_of
 from lab.errors import UserError
@@ -28,10 +29,9 @@ class _AtStage(nn.Module):
 def export(sampler: Sampler, path: Path) -> float:
     """Write .onnx or .pt2 with a free batch size; returns the largest difference to the network on other latents.
 
-    Raises UserError, leaving no file, for another suffix, a missing library or a difference above `TOLERANCE`.
+    Raises UserError, leaving what was there, for another suffix, a missing library or a difference above `TOLERANCE`.
     """
-    if path.suffix not in (".onnx", ".pt2"):
-        raise UserError(f"{path}: export to a .onnx or a .pt2 file")
+    check_suffix(path)
     module = _AtStage(sampler).eval()
     classes = sampler.config.network.classes
     inputs: tuple[Tensor, ...] = (latents_of(sampler, range(2), 0),)
@@ -43,17 +43,18 @@ def export(sampler: Sampler, path: Path) -> float:
     with torch.no_grad():
         expected = module(*others).numpy()
         program = torch.export.export(module, inputs, dynamic_shapes=shapes)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        found = _onnx(program, path, others) if path.suffix == ".onnx" else _torch(program, path, others)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    difference = float(np.abs(found - expected).max())
-    if not difference <= TOLERANCE:
-        path.unlink()
-        raise UserError(f"the exported network differs by {difference:.1e} from the run's: nothing was kept")
+    with replacing(path) as temporary:
+        found = (_onnx if path.suffix == ".onnx" else _torch)(program, temporary, others)
+        difference = float(np.abs(found - expected).max())
+        if not difference <= TOLERANCE:
+            raise UserError(f"the exported network differs by {difference:.1e} from the run's: nothing was kept")
     return difference
+
+
+def check_suffix(path: Path) -> None:
+    """Raise UserError unless there is an export to such a file."""
+    if path.suffix not in (".onnx", ".pt2"):
+        raise UserError(f"{path}: export to a .onnx or a .pt2 file")
 
 
 def _onnx(program: torch.export.ExportedProgram, path: Path, inputs: tuple[Tensor, ...]) -> np.ndarray:

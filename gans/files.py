@@ -4,80 +4,112 @@ import io
 import json
 import os
 import secrets
+import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from gans.pictures import save_png
 from lab import disk
 from lab.errors import UserError
 
-
-def save_folder(folder: Path, batches: Iterable[Tensor]) -> int:
-    """PNG files img00000000.png, ... of batches uint8 [B, C, H, W]; returns their number."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(disk.explain(error, folder)) from error
-    count = 0
-    for picture in _pictures(batches):
-        save_png(folder / f"img{count:08d}.png", picture)
-        count += 1
-    return count
+CLIPS = (".gif", ".mp4")
+_LISTING = "dataset.json"
+_PICTURE = "img[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].png"
 
 
-def save_zip(path: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:
-    """A stored zip of PNG files with dataset.json, as StyleGAN's tools read it; returns the number of pictures."""
-    from PIL import Image
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path`, of the same suffix, to write to: it takes the place of `path` at the end, or goes away.
 
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    names: list[str] = []
+    Folders on the way are made. Raises UserError where the disk refuses.
+    """
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix.lower()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
-            for picture in _pictures(batches):
-                names.append(f"{len(names) // 1000:05d}/img{len(names):08d}.png")
-                buffer = io.BytesIO()
-                Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(buffer, "PNG")
-                file.writestr(names[-1], buffer.getvalue())
-            paired = None if labels is None else [[name, label] for name, label in zip(names, labels, strict=True)]
-            file.writestr("dataset.json", json.dumps({"labels": paired}))
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(disk.explain(error, path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:
+    """img00000000.png, ... and dataset.json of batches uint8 [B, C, H, W]; returns the number of pictures.
+
+    In a folder that is there, pictures of such names are replaced once the new ones are complete; other files stay.
+    """
+    temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    names: list[str] = []
+    try:
+        temporary.mkdir(parents=True)
+        for picture in _encoded(batches):
+            names.append(f"img{len(names):08d}.png")
+            (temporary / names[-1]).write_bytes(picture)
+        (temporary / _LISTING).write_text(_listing(names, labels))
+        if folder.is_dir():
+            for old in folder.glob(_PICTURE):
+                old.unlink()
+            for file in temporary.iterdir():
+                file.replace(folder / file.name)
+        else:
+            temporary.rename(folder)
+    except OSError as error:
+        raise UserError(disk.explain(error, folder)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return len(names)
+
+
+def save_zip(path: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:
+    """A stored zip of PNG files with dataset.json, as StyleGAN's tools read it; returns the number of pictures."""
+    names: list[str] = []
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
+        for picture in _encoded(batches):
+            names.append(f"{len(names) // 1000:05d}/img{len(names):08d}.png")
+            file.writestr(names[-1], picture)
+        file.writestr(_LISTING, _listing(names, labels))
     return len(names)
 
 
 def save_clip(path: Path, frames: Iterable[np.ndarray], per_second: int = 20) -> int:
     """Frames uint8 [H, W, C] as .gif (endless) or .mp4; returns their number."""
-    if path.suffix not in (".gif", ".mp4"):
+    suffix = path.suffix.lower()
+    if suffix not in CLIPS:
         raise UserError(f"{path}: a clip is a .gif or an .mp4 file")
     import imageio.v2 as imageio
 
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
-    options = {"duration": 1000 / per_second, "loop": 0} if path.suffix == ".gif" else {"fps": per_second}
+    # A block of 2: the codec's colours lie in squares of four pixels. imageio would stretch frames to multiples of 16.
+    options: dict[str, Any] = {"fps": per_second, "macro_block_size": 2}
+    if suffix == ".gif":
+        options = {"duration": 1000 / per_second, "loop": 0}
     count = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writer: Any
-        with imageio.get_writer(temporary, **options) as writer:
-            for frame in frames:
-                writer.append_data(np.repeat(frame, 3, 2) if frame.shape[2] == 1 else frame)
-                count += 1
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(disk.explain(error, path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    writer: Any
+    with replacing(path) as temporary, imageio.get_writer(temporary, **options) as writer:
+        for frame in frames:
+            odd = [(0, side % 2 if suffix == ".mp4" else 0) for side in frame.shape[:2]]
+            writer.append_data(np.pad(frame, [*odd, (0, 0)]).repeat(3 // frame.shape[2], 2))
+            count += 1
     return count
 
 
-def _pictures(batches: Iterable[Tensor]) -> Iterator[np.ndarray]:
+def _encoded(batches: Iterable[Tensor]) -> Iterator[bytes]:
+    """Every picture as the bytes of a PNG file."""
+    from PIL import Image
+
     for batch in batches:
-        yield from batch.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        for pixels in batch.permute(0, 2, 3, 1).contiguous().cpu().numpy():
+            buffer = io.BytesIO()
+            Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+            yield buffer.getvalue()
+
+
+def _listing(names: Sequence[str], labels: Sequence[int] | None) -> str:
+    pairs = None if labels is None else [[name, label] for name, label in zip(names, labels, strict=True)]
+    return json.dumps({"labels": pairs})

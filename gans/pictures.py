@@ -1,16 +1,13 @@
 """Generated values to pixels, pictures to grids, grids to PNG files."""
 
 import math
-import os
-import secrets
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lab import disk
-from lab.errors import UserError
+from gans.files import replacing
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -34,11 +31,5 @@ def save_png(path: Path, pixels: np.ndarray) -> None:
     """Write uint8 [H, W, 1|3|4] in one step; raises UserError when the disk refuses."""
     from PIL import Image
 
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.png")
-    try:
-        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(disk.explain(error, path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(temporary, "PNG")

@@ -21,9 +21,11 @@ def reals_at(data: ImageSet, count: int, stage: Stage, seed: int = 0) -> Tensor:
     They are drawn by the seed, since packed sets are often sorted by class.
     """
     rows = indices(len(data), seed, 0, min(count, len(data)))
-    images = torch.from_numpy(data.images[rows])
-    parts = [fade_reals(reduce_to(normalise(part), stage.resolution), stage.alpha) for part in images.split(_BATCH)]
-    return torch.cat([to_uint8(part) for part in parts])
+    parts = []
+    for start in range(0, len(rows), _BATCH):  # whole sets at their full resolution may not fit into memory
+        images = normalise(torch.from_numpy(data.images[rows[start : start + _BATCH]]))
+        parts.append(to_uint8(fade_reals(reduce_to(images, stage.resolution), stage.alpha)))
+    return torch.cat(parts)
 
 
 def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:

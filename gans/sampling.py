@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,10 @@ from torch import Tensor
 from gans.model import Sampler
 from gans.network import hypersphere
 from gans.pictures import to_uint8
+from gans.schedule import level_of
 from lab import rng
 from lab.device import autocast
 from lab.errors import UserError
-
-_BATCH = 64
 
 
 def latents_of(sampler: Sampler, indices: Sequence[int], seed: int) -> Tensor:
@@ -38,15 +38,22 @@ def labels_of(sampler: Sampler, indices: Sequence[int], seed: int, label: int | 
 
 
 @torch.no_grad()
-def draw(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Latents [N, latent] -> uint8 [N, C, R, R] on the CPU, in batches."""
-    stage, parts = sampler.stage, []
-    for start in range(0, len(latents), _BATCH):
-        picked = None if labels is None else labels[start : start + _BATCH]
+def draw_batches(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
+    """Latents [N, latent] -> uint8 [B, C, R, R] on the CPU, as many at once as memory should hold."""
+    stage, size = sampler.stage, _batch(sampler)
+    for start in range(0, len(latents), size):
+        # Always a whole batch, the last picture repeated: how a sum is rounded may depend on the number of rows.
+        rows = torch.arange(start, start + size, device=latents.device).clamp_max(len(latents) - 1)
         with autocast(sampler.device):
-            images = sampler.generator(latents[start : start + _BATCH], stage.level, stage.alpha, picked)
-        parts.append(to_uint8(images).cpu())
-    return torch.cat(parts)
+            images = sampler.generator(
+                latents[rows], stage.level, stage.alpha, None if labels is None else labels[rows]
+            )
+        yield to_uint8(images[: len(latents) - start]).cpu()
+
+
+def draw(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Latents [N, latent] -> uint8 [N, C, R, R] on the CPU."""
+    return torch.cat(list(draw_batches(sampler, latents, labels)))
 
 
 def sample(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor:
@@ -56,8 +63,9 @@ def sample(sampler: Sampler, indices: Sequence[int], seed: int, label: int | Non
 
 def sample_batches(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Iterator[Tensor]:
     """`sample` in batches, for more pictures than memory should hold."""
-    for start in range(0, len(indices), _BATCH):
-        yield sample(sampler, indices[start : start + _BATCH], seed, label)
+    size = _batch(sampler)
+    for start in range(0, len(indices), size):
+        yield sample(sampler, indices[start : start + size], seed, label)
 
 
 def read_latents(sampler: Sampler, path: Path) -> Tensor:
@@ -65,11 +73,18 @@ def read_latents(sampler: Sampler, path: Path) -> Tensor:
     wanted = sampler.config.network.latent
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot read latents ({error})") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: cannot read latents as a .npy file ({error})") from None
+    if not isinstance(values, np.ndarray):
+        raise UserError(f"{path}: holds several arrays; latents are one, in a .npy file")
     if values.ndim != 2 or values.shape[1] != wanted or not np.issubdtype(values.dtype, np.floating) or not len(values):
         raise UserError(f"{path}: holds {values.dtype} {list(values.shape)}; latents are float [N, {wanted}]")
-    return torch.from_numpy(values.astype(np.float32)).to(sampler.device.device)
+    with np.errstate(over="ignore"):
+        latents = torch.from_numpy(values.astype(np.float32))
+    broken = ~latents.isfinite().all(1)
+    if broken.any():
+        raise UserError(f"{path}: latent {int(broken.nonzero()[0])} holds NaN, infinity or what float32 cannot")
+    return latents.to(sampler.device.device)
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
@@ -79,28 +94,37 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
     return (torch.sin((1.0 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
 
 
-def interpolation(
-    sampler: Sampler, cells: int, keys: int, between: int, seed: int, label: int | None = None
-) -> Iterator[Tensor]:
-    """Frames uint8 [cells, C, R, R] of a closed walk through `keys` random latents, `between` frames from each."""
-    points = [latents_of(sampler, range(k * cells, (k + 1) * cells), seed) for k in range(keys)]
-    labels = labels_of(sampler, range(cells), seed, label)
-    for key in range(keys):
-        for step in range(between):
-            # A cosine's ease in and out: the walk rests at the random points.
-            share = 0.5 - 0.5 * math.cos(math.pi * step / between)
-            yield draw(sampler, slerp(points[key], points[(key + 1) % keys], share), labels)
+def interpolation(sampler: Sampler, keys: Tensor, between: int, labels: Tensor | None = None) -> Iterator[Tensor]:
+    """A closed walk through latents [keys, cells, latent] in `between` frames from each to the next.
+
+    Yields frames uint8 [cells, C, R, R]; labels: int64 [cells] if conditional.
+    """
+    points, cells = hypersphere(keys.flatten(0, 1)).view(keys.shape), keys.shape[1]
+    at_once = max(1, _batch(sampler) // cells)
+    # A cosine's ease in and out: the walk rests at the keys.
+    shares = [0.5 - 0.5 * math.cos(math.pi * step / between) for step in range(between)]
+    places = [(key, share) for key in range(len(points)) for share in shares]
+    for start in range(0, len(places), at_once):
+        walked = [
+            slerp(points[key], points[(key + 1) % len(points)], share) for key, share in places[start : start + at_once]
+        ]
+        repeated = None if labels is None else labels.repeat(len(walked))
+        yield from draw(sampler, torch.cat(walked), repeated).split(cells)
 
 
-def growth(sampler: Sampler, count: int, seed: int, label: int | None = None) -> Tensor:
-    """uint8 [stages * count, C, R, R]: row by row the same latents at every resolution so far, enlarged to the last."""
-    latents, labels = latents_of(sampler, range(count), seed), labels_of(sampler, range(count), seed, label)
+def growth(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Latents [N, latent] -> uint8 [stages * N, C, R, R]: row by row the same latents at every resolution so far,
+    enlarged to the last."""
     rows = []
-    first = sampler.config.growth.start.bit_length() - 3
-    for level in range(first, sampler.stage.level + 1):
-        alpha = sampler.stage.alpha if level == sampler.stage.level else 1.0
-        stage = sampler.stage._replace(level=level, resolution=4 * 2**level, alpha=alpha)
-        images = draw(Sampler(sampler.generator, sampler.config, stage, 0, sampler.device), latents, labels)
+    for level in range(level_of(sampler.config.growth.start), sampler.stage.level + 1):
+        last = level == sampler.stage.level
+        stage = sampler.stage if last else sampler.stage._replace(level=level, resolution=4 * 2**level, alpha=1.0)
+        images = draw(replace(sampler, stage=stage), latents, labels)
         factor = sampler.stage.resolution // stage.resolution
         rows.append(images.repeat_interleave(factor, 2).repeat_interleave(factor, 3))
     return torch.cat(rows)
+
+
+def _batch(sampler: Sampler) -> int:
+    """64 pictures of 128 x 128, one of 1024 x 1024: the same memory."""
+    return max(1, min(64, 2**20 // sampler.stage.resolution**2))

@@ -1,35 +1,45 @@
 """The verbs of `lab` that concern generators: sample, export and eval."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from gans import export as exporting
-from gans.files import save_clip, save_folder, save_zip
+from gans.files import CLIPS, save_clip, save_folder, save_zip
 from gans.model import Sampler, load_sampler
 from gans.pictures import grid, save_png
-from gans.sampling import draw, growth, interpolation, labels_of, read_latents, sample_batches
+from gans.quality.sets import LEAST
+from gans.sampling import draw_batches, growth, interpolation, labels_of, latents_of, read_latents, sample_batches
 from lab import device as devices
 from lab.errors import UserError
-from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
+from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, locate_run, print_json
 
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="latest, best or an iteration.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
+_SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
+_COUNT, _SHOWN = 64, 16  # pictures; cells of a clip and columns of a growth
+_KEYS, _BETWEEN = 5, 20  # latents that a clip walks through, frames from one to the next
+
 
 def sample(
     run: Run,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Pictures.")] = 64,
+    count: Annotated[int | None, typer.Option("-n", "--count", min=1, help=f"Pictures, {_COUNT} unless given.")] = None,
     seed: Annotated[int, typer.Option(help="Picture i depends on the seed and i alone.")] = 0,
     out: Annotated[Path | None, typer.Option(help="A folder, or FILE.zip in the StyleGAN layout.")] = None,
-    grid_file: Annotated[Path | None, typer.Option("--grid", help="One PNG of all pictures.")] = None,
+    grid_file: Annotated[Path | None, typer.Option("--grid", help="FILE.png of all pictures.")] = None,
     interpolate: Annotated[Path | None, typer.Option(help="FILE.gif or FILE.mp4: a walk between latents.")] = None,
-    growth_file: Annotated[Path | None, typer.Option("--growth", help="PNG: the same latents at every stage.")] = None,
-    latents: Annotated[Path | None, typer.Option(help="FILE.npy of latents [N, latent] in place of the seed.")] = None,
+    growth_file: Annotated[Path | None, typer.Option("--growth", help="FILE.png: latents at every stage.")] = None,
+    latents: Annotated[
+        Path | None, typer.Option(help="FILE.npy of latents [N, latent] in place of the seed's.")
+    ] = None,
     label: Annotated[int | None, typer.Option("--class", min=0, help="Of a conditional run.")] = None,
     checkpoint: Checkpoint = "latest",
     overwrite: Overwrite = False,
@@ -42,39 +52,37 @@ def sample(
     """
     if not (out or grid_file or interpolate or growth_file):
         grid_file = Path("samples.png")
-    for path in (out, grid_file, interpolate, growth_file):
-        if path is not None and path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
-            raise UserError(f"{path} exists; --overwrite replaces it, or name another")
+    outputs = {"--out": out, "--grid": grid_file, "--interpolate": interpolate, "--growth": growth_file}
+    _check_outputs({option: path for option, path in outputs.items() if path is not None}, overwrite)
+    if latents is not None and count is not None:
+        raise UserError("-n and --latents contradict each other: every latent of the file makes a picture")
     sampler = load_sampler(find_run(run, runs_dir), _device(device), checkpoint)
     _check_label(sampler, label)
-    if latents is not None:
-        given = read_latents(sampler, latents)
-        batches = iter([draw(sampler, given, labels_of(sampler, range(len(given)), seed, label))])
-        count = len(given)
-        indices = list(range(count))
-    else:
-        indices = list(range(count))
-        batches = sample_batches(sampler, indices, seed, label)
-    if out is not None and grid_file is not None:
-        raise UserError("give --out or --grid, not both: the same pictures come again with the same --seed")
-    if out is not None:
-        drawn = labels_of(sampler, indices, seed, label)
-        names = None if drawn is None else drawn.tolist()
-        save_zip(out, batches, names) if out.suffix == ".zip" else save_folder(out, batches)
-        _said(f"{count} pictures in {out}")
-    if grid_file is not None:
-        import torch
-
-        save_png(grid_file, grid(torch.cat(list(batches))))
-        _said(f"{count} pictures in {grid_file}")
+    given = None if latents is None else read_latents(sampler, latents)
+    if given is not None and len(given) < 2 and interpolate is not None:
+        raise UserError(f"--interpolate walks from latent to latent and {latents} has one")
+    count = len(given) if given is not None else count or _COUNT
+    labels = labels_of(sampler, range(count), seed, label)
+    if out is not None or grid_file is not None:
+        if given is None:
+            batches = sample_batches(sampler, range(count), seed, label)
+        else:
+            batches = draw_batches(sampler, given, labels)
+        _save_pictures(batches, labels, out, grid_file, f"{count:,} pictures of {_stage(sampler)}")
+    shown = min(count, _SHOWN)
     if interpolate is not None:
-        cells = min(count, 16)
-        frames = (grid(images) for images in interpolation(sampler, cells, 5, 20, seed, label))
-        _said(f"{save_clip(interpolate, frames)} frames in {interpolate}")
+        if given is None:
+            keys = latents_of(sampler, range(_KEYS * shown), seed).view(_KEYS, shown, -1)
+        else:
+            keys = given[:, None]
+        frames = interpolation(sampler, keys, _BETWEEN, None if labels is None else labels[: keys.shape[1]])
+        written = save_clip(interpolate, (grid(images) for images in frames))
+        _said(f"{written} frames through {len(keys)} latents in {interpolate}")
     if growth_file is not None:
-        columns = min(count, 16)
-        save_png(growth_file, grid(growth(sampler, columns, seed, label), columns=columns))
-        _said(f"{columns} latents at every stage in {growth_file}")
+        columns = latents_of(sampler, range(shown), seed) if given is None else given[:shown]
+        rows = growth(sampler, columns, None if labels is None else labels[:shown])
+        save_png(growth_file, grid(rows, columns=shown))
+        _said(f"{shown} latents at {len(rows) // shown} resolutions in {growth_file}")
 
 
 def export(
@@ -86,8 +94,8 @@ def export(
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Export the generator, latents [N, latent] to pictures [N, C, R, R] in [-1, 1], and check the result."""
-    if out.exists() and not overwrite:
-        raise UserError(f"{out} exists; --overwrite replaces it, or name another")
+    exporting.check_suffix(out)
+    _check_absent(out, overwrite)
     sampler = load_sampler(find_run(run, runs_dir), _device("cpu"), checkpoint)
     difference = exporting.export(sampler, out)
     if as_json:
@@ -98,51 +106,96 @@ def export(
 
 def evaluate(
     run: Run,
-    count: Annotated[int, typer.Option("--samples", min=16, help="Generated pictures.")] = 2000,
+    count: Annotated[
+        int | None, typer.Option("--samples", min=LEAST, help="Generated and real pictures; up to 2,000 unless given.")
+    ] = None,
     against: Annotated[str, typer.Option(help="Real pictures; the run's own data unless given.")] = "",
-    extractor: Annotated[str, typer.Option(help="pixels or a supervised run's directory.")] = "pixels",
+    extractor: Annotated[str, typer.Option(help="pixels, inception or a supervised run.")] = "pixels",
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
     checkpoint: Checkpoint = "latest",
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Compare a run's pictures with real ones; the floor is what two halves of the real ones score."""
-    import torch
+    """Compare a run's pictures with real ones; the floor is what real pictures score in place of the samples.
 
-    from gans.experiment import check_data, reals_at
-    from gans.quality.features import load_extractor
-    from gans.quality.report import Quality
-    from lab.data.images import open_images
+    With --against, the floor is scored by as many of the run's own pictures.
+    """
+    from gans.quality.features import extract, load_extractor
+    from gans.quality.report import Quality, class_shares
+    from gans.quality.sets import real_pictures
 
     place = _device(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
-    data = open_images(against or sampler.config.data.source)
-    check_data(sampler.config, data)
-    real = reals_at(data, min(len(data), max(count, 2)), sampler.stage._replace(alpha=1.0))
-    features = load_extractor(extractor, place)
+    features = load_extractor(str(locate_run(extractor, runs_dir) or extractor), place)
+    pictures = real_pictures(sampler, against, count)
+    count = len(pictures.real)
+    quality = Quality(pictures.real, features, others=pictures.others, seed=seed)
     fake = torch.cat(list(sample_batches(sampler, range(count), seed)))
-    quality = Quality(real, features, seed=seed)
-    values, floor = quality.grade(fake), quality.floor()
-    record: dict[str, Any] = {"run": run, "images_shown": sampler.images_shown, "samples": count, "real": len(real)}
-    classify = getattr(features, "classify", None)
-    if classify is not None:
-        found = torch.bincount(
-            torch.cat([classify(rows).cpu() for rows in fake.split(256)]), minlength=data.num_classes
-        )
-        record["class_shares"] = (found / len(fake)).tolist()
+    of_fake = extract(features, fake)
+    values, floor, shares = quality.grade(fake, of_fake), quality.floor(), class_shares(features, of_fake)
+    source = against or sampler.config.data.source
     if as_json:
-        print_json(record | values | floor)
+        record: dict[str, Any] = {
+            "run": run,
+            "images_shown": sampler.images_shown,
+            "resolution": sampler.stage.resolution,
+            "samples": count,
+            "real": count,
+            "against": source,
+            "extractor": extractor,
+            "floor": pictures.floor,
+        }
+        print_json(record | values | floor | ({"class_shares": shares} if shares else {}))
         return
-    table = Table(title=f"{run}: {count:,} samples against {len(real):,} real pictures, {extractor}")
+    _said(f"{run}: {count:,} samples against {count:,} pictures of {source}, by {extractor}")
+    _said(f"floor: {pictures.floor}")
+    table = Table()
     for column in ("metric", "samples", "floor"):
         table.add_column(column, justify="left" if column == "metric" else "right")
     for name, value in values.items():
         table.add_row(name.removeprefix("quality/"), f"{value:.4g}", f"{floor[name + '_floor']:.4g}")
-    console = Console(highlight=False)
-    console.print(table)
-    if classify is not None:
-        console.print("shares of the classes: " + ", ".join(f"{share:.1%}" for share in record["class_shares"]))
+    Console(highlight=False).print(table)
+    if shares:
+        _said("shares of the classes: " + ", ".join(f"{share:.1%}" for share in shares))
+
+
+def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:
+    """Raise UserError before anything is loaded for files that could not be written or would be lost."""
+    for option, path in outputs.items():
+        suffixes = _SUFFIXES.get(option)
+        if suffixes and path.suffix.lower() not in suffixes:
+            raise UserError(f"{option} {path}: give a file that ends in {' or '.join(suffixes)}")
+        if option == "--out" and path.suffix[1:].isalpha() and path.suffix.lower() != ".zip" and not path.is_dir():
+            raise UserError(f"--out {path}: give FILE.zip, or a folder (one with a dot must be there already)")
+        if not (option == "--out" and path.is_dir() and not any(path.iterdir())):
+            _check_absent(path, overwrite)
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise UserError(f"{' and '.join(outputs)} name one file: give each its own")
+
+
+def _check_absent(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} exists; --overwrite replaces it, or name another")
+
+
+def _save_pictures(
+    batches: Iterable[Tensor], labels: Tensor | None, out: Path | None, grid_file: Path | None, what: str
+) -> None:
+    if grid_file is not None:
+        batches = list(batches)  # drawn once for both
+        save_png(grid_file, grid(torch.cat(batches)))
+        _said(f"{what} in {grid_file}")
+    if out is not None:
+        save = save_zip if out.suffix.lower() == ".zip" else save_folder
+        save(out, batches, None if labels is None else labels.tolist())
+        _said(f"{what} in {out}")
+
+
+def _stage(sampler: Sampler) -> str:
+    stage = sampler.stage
+    fade = f", alpha {stage.alpha:.2f}" if stage.alpha < 1.0 else ""
+    return f"{stage.resolution} x {stage.resolution} after {sampler.images_shown:,} images{fade}"
 
 
 def _check_label(sampler: Sampler, label: int | None) -> None:

@@ -18,7 +18,7 @@ CATALOGUE = Catalogue(
     [Metric(f"quality/{name}", unit, meaning, "quality", better) for name, unit, meaning, better in _MEASURED]
     + [Metric("quality/images", "images", "real images shown when the graded pictures were made", "quality")]
     + [
-        Metric(f"quality/{name}_floor", unit, f"{meaning}, of one half of the real data against the other", "quality")
+        Metric(f"quality/{name}_floor", unit, f"{meaning}, of real pictures against other real ones", "quality")
         for name, unit, meaning, _ in _MEASURED
     ]
 )

@@ -1,6 +1,4 @@
-"""All metrics of a set of generated pictures, beside what two halves of the real ones score."""
-
-from collections.abc import Callable
+"""All metrics of a set of generated pictures, beside what real pictures score against other real ones."""
 
 import torch
 from torch import Tensor
@@ -11,37 +9,41 @@ from gans.quality.manifold import precision_recall
 from gans.quality.ms_ssim import ms_ssim_diversity
 from gans.quality.swd import SMALLEST, sliced_wasserstein
 
-_MANIFOLD = 5000  # features that precision and recall look at: their cost is quadratic
+_MANIFOLD = 10_000  # features that precision and recall look at: their cost is quadratic
 _SLICED = 4096  # pictures of the sliced Wasserstein distance, for its memory
-_BATCH = 256
 
 
 class Quality:
     """Compares generated pictures with `real`, uint8 [N, C, R, R] in random order.
 
-    An extractor that can also `classify(images) -> [N]` adds the smallest and largest share of a class.
+    others: real pictures of which as many score the floor; two halves of `real` do without. An extractor with
+    `classes` that can also `classify(features) -> int64 [N]` adds the smallest and largest share of a class.
     """
 
-    def __init__(self, real: Tensor, extractor: Extractor, *, seed: int = 0) -> None:
-        self._real, self._extractor, self._seed = real, extractor, seed
+    def __init__(self, real: Tensor, extractor: Extractor, *, others: Tensor | None = None, seed: int = 0) -> None:
+        self._real, self._others, self._extractor, self._seed = real, others, extractor, seed
         self._features = extract(extractor, real)
         self._floor: dict[str, float] | None = None
-        self._classes: int | None = None
 
-    def grade(self, fake: Tensor) -> dict[str, float]:
-        """Metrics named quality/* of uint8 [M, C, R, R]."""
-        return self._compare(self._real, self._features, fake, extract(self._extractor, fake)) | self._alone(fake)
+    def grade(self, fake: Tensor, features: Tensor | None = None) -> dict[str, float]:
+        """Metrics named quality/* of uint8 [M, C, R, R]; features: theirs, where they are known already."""
+        features = extract(self._extractor, fake) if features is None else features
+        return self._compare(self._real, self._features, fake, features) | self._alone(fake, features)
 
     def floor(self) -> dict[str, float]:
-        """The same between two random halves of the real pictures, named quality/*_floor.
+        """The same of real pictures, named quality/*_floor.
 
-        Similarity and classes, which need no second set, are those of all real pictures.
+        Similarity and classes, which need no second set, are those of all of `real`.
         """
         if self._floor is None:
-            order = torch.randperm(len(self._real), generator=torch.Generator().manual_seed(self._seed))
-            one, other = order.tensor_split(2)
-            found = self._compare(self._real[one], self._features[one], self._real[other], self._features[other])
-            found |= self._alone(self._real)
+            if self._others is None:
+                order = torch.randperm(len(self._real), generator=torch.Generator().manual_seed(self._seed))
+                one, other = order.tensor_split(2)
+                found = self._compare(self._real[one], self._features[one], self._real[other], self._features[other])
+            else:
+                features = extract(self._extractor, self._others)
+                found = self._compare(self._real, self._features, self._others, features)
+            found |= self._alone(self._real, self._features)
             self._floor = {f"{name}_floor": value for name, value in found.items()}
         return self._floor
 
@@ -61,17 +63,19 @@ class Quality:
             found |= {f"quality/swd_{resolution}": value for resolution, value in sliced.items()}
         return found
 
-    def _alone(self, images: Tensor) -> dict[str, float]:
+    def _alone(self, images: Tensor, features: Tensor) -> dict[str, float]:
         """What is measured of one set by itself."""
         found = {"quality/ms_ssim": ms_ssim_diversity(images, seed=self._seed)}
-        classify = getattr(self._extractor, "classify", None)
-        if classify is not None:
-            if self._classes is None:
-                self._classes = int(_labels(classify, self._real).max()) + 1
-            shares = torch.bincount(_labels(classify, images), minlength=self._classes) / len(images)
-            found |= {"quality/class_share_min": float(shares.min()), "quality/class_share_max": float(shares.max())}
+        shares = class_shares(self._extractor, features)
+        if shares:
+            found |= {"quality/class_share_min": min(shares), "quality/class_share_max": max(shares)}
         return found
 
 
-def _labels(classify: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    return torch.cat([classify(rows).cpu() for rows in images.split(_BATCH)])
+def class_shares(extractor: Extractor, features: Tensor) -> list[float]:
+    """The share of every class among features [N, D]; none from an extractor that tells no classes apart."""
+    classify = getattr(extractor, "classify", None)
+    if classify is None:
+        return []
+    counts = torch.bincount(classify(features).cpu(), minlength=len(getattr(extractor, "classes", ())))
+    return (counts.double() / len(features)).tolist()

@@ -1,5 +1,6 @@
 """Sliced Wasserstein distance over Laplacian pyramids (Karras et al. 2018, section 5)."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,6 +9,7 @@ from lab import rng
 
 _KERNEL = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0  # Burt and Adelson 1983
 _PATCH = 7
+_AT_ONCE = 16  # directions, for the memory of their projections
 SMALLEST = 16
 
 
@@ -32,8 +34,9 @@ def sliced_wasserstein(
         total = 0.0
         for _ in range(repeats):
             axes = F.normalize(torch.randn(a.shape[1], directions, generator=generator), dim=0).to(a.device)
-            total += float(((a @ axes).sort(0).values - (b @ axes).sort(0).values).abs().mean())
-        found[levels[0].shape[-1]] = total / repeats * 1000.0
+            for some in axes.T.split(_AT_ONCE):
+                total += float(_sorted(some @ a.T).sub_(_sorted(some @ b.T)).abs_().mean(1).sum())
+        found[levels[0].shape[-1]] = total / (repeats * directions) * 1000.0
     found["average"] = sum(found.values()) / len(found)
     return found
 
@@ -76,20 +79,23 @@ def _fingerprints(images: Tensor, seed: int) -> Tensor:
 def _patches(level: Tensor, count: int, seed: int, keys: Tensor) -> Tensor:
     """[N * count, C, 49] of random places in every image."""
     images, _, side, _ = level.shape
-    device = level.device
-    draws = torch.arange(count, device=device)
+    draws = torch.arange(count, device=level.device)
     top, left = (
         rng.integers(side - _PATCH + 1, seed, rng.Stream.SAMPLE, side, axis, draws, keys[:, None]) for axis in range(2)
     )
-    window = torch.arange(_PATCH, device=device)
-    rows = top[:, :, None, None] + window[:, None]
-    columns = left[:, :, None, None] + window
-    which = torch.arange(images, device=device)[:, None, None, None]
-    found = level.permute(0, 2, 3, 1)[which, rows, columns]  # [N, count, 7, 7, C]
-    return found.flatten(0, 1).flatten(1, 2).transpose(1, 2)
+    which = torch.arange(images, device=level.device)[:, None]
+    windows = level.unfold(2, _PATCH, 1).unfold(3, _PATCH, 1)
+    return windows[which, :, top, left].flatten(0, 1).flatten(2)
 
 
 def _normalised(patches: Tensor) -> Tensor:
-    """Every channel to mean 0 and deviation 1 over all patches, as one vector each [P, C * 49]."""
-    mean, deviation = patches.mean((0, 2), keepdim=True), patches.std((0, 2), keepdim=True, correction=0)
-    return ((patches - mean) / deviation.clamp_min(1e-8)).flatten(1)
+    """Every channel to mean 0 and deviation 1 over all patches, as one vector each [P, C * 49]; in place."""
+    deviation, mean = torch.std_mean(patches, (0, 2), keepdim=True, correction=0)
+    return patches.sub_(mean).div_(deviation.clamp_min(1e-8)).flatten(1)
+
+
+def _sorted(rows: Tensor) -> Tensor:
+    """Each row in order. NumPy's sort, vectorised and without the places, is several times faster on a CPU."""
+    if rows.device.type == "cpu":
+        return torch.from_numpy(np.sort(rows.numpy(), axis=1))
+    return rows.sort(1).values

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Features:
-    """uint8 [N, C, H, W] -> the last hidden layer, float32 [N, D]; `classify` -> int64 [N]."""
+    """uint8 [N, C, H, W] -> the last hidden layer, float32 [N, D], which `classify` takes -> int64 [N]."""
 
     def __init__(self, network: Classifier, channels: int, classes: tuple[str, ...], device: Device) -> None:
         self._network, self._device = network.to(device.device).eval(), device
@@ -27,18 +27,15 @@ class Features:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        return self._network.features(self._prepared(images)).float()
-
-    @torch.no_grad()
-    def classify(self, images: Tensor) -> Tensor:
-        return self._network(self._prepared(images)).argmax(1)
-
-    def _prepared(self, images: Tensor) -> Tensor:
         if images.shape[1] != self.channels:
             raise UserError(
                 f"the classifier was trained on {self.channels} channels and these pictures have {images.shape[1]}"
             )
-        return normalise(images.to(self._device.device))
+        return self._network.features(normalise(images.to(self._device.device))).float()
+
+    @torch.no_grad()
+    def classify(self, features: Tensor) -> Tensor:
+        return self._network.out(features.to(self._device.device)).argmax(1)
 
 
 def load_features(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -> Features:

@@ -34,7 +34,7 @@ def evaluate(
     assert test.labels is not None
     labels, starts = torch.from_numpy(test.labels), range(0, len(test), _BATCH)
     pieces = (torch.from_numpy(np.array(test.images[start : start + _BATCH])) for start in starts)
-    right = torch.cat([features.classify(images).cpu() for images in pieces]) == labels
+    right = torch.cat([features.classify(features(images)).cpu() for images in pieces]) == labels
     by_class = {
         name: float(right[labels == k].float().mean()) for k, name in enumerate(test.classes) if (labels == k).any()
     }

@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gans.quality.catalogue import CATALOGUE
+from gans.quality.distances import frechet
 from gans.quality.features import pixel_features
 from gans.quality.ms_ssim import ms_ssim_diversity
-from gans.quality.report import Quality
+from gans.quality.report import Quality, class_shares
 
 
 def pictures(count: int, seed: int, side: int = 32) -> Tensor:
@@ -17,13 +18,15 @@ def pictures(count: int, seed: int, side: int = 32) -> Tensor:
 
 
 class Brightness:
-    """Classifies pictures by quarters of their mean brightness."""
+    """Classifies pictures by their brightness in one corner, in five equal parts of which the last is never seen."""
+
+    classes = tuple("01234")
 
     def __call__(self, images: Tensor) -> Tensor:
         return pixel_features(images)
 
-    def classify(self, images: Tensor) -> Tensor:
-        return images[:, 0, 0, 0].long() // 64
+    def classify(self, features: Tensor) -> Tensor:
+        return (features[:, 0] * 4).long()
 
 
 @pytest.mark.parametrize("side", [8, 32])
@@ -42,6 +45,45 @@ def test_floor_is_computed_once_and_its_similarity_is_that_of_all_real_pictures(
     assert quality.floor() is floor
     assert floor["quality/ms_ssim_floor"] == ms_ssim_diversity(real, seed=3)
     assert floor == Quality(real, pixel_features, seed=3).floor()
+
+
+def test_with_others_the_floor_is_what_they_score_in_place_of_samples() -> None:
+    real, others = pictures(40, 0), pictures(40, 1)
+    quality = Quality(real, Brightness(), others=others, seed=3)
+    graded, floor = quality.grade(others), quality.floor()
+    for name in set(graded) - {"quality/ms_ssim", "quality/class_share_min", "quality/class_share_max"}:
+        assert floor[f"{name}_floor"] == graded[name]
+    alone = Quality(real, Brightness(), seed=3).floor()
+    for name in ("quality/ms_ssim_floor", "quality/class_share_max_floor"):
+        assert floor[name] == alone[name]
+
+
+def test_halves_that_share_nothing_score_the_floor() -> None:
+    """Of two kinds of pictures, one in each half, the floor is their distance."""
+    real = torch.cat([pictures(20, 0), 255 - pictures(20, 0) // 4])
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
+    shuffled = torch.empty_like(real)
+    shuffled[order] = real  # so that the halves drawn are the kinds
+    wanted = frechet(pixel_features(real[:20]), pixel_features(real[20:]))
+    assert Quality(shuffled, pixel_features, seed=3).floor()["quality/frechet_floor"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_shares_of_classes_count_those_that_are_never_seen() -> None:
+    features = torch.tensor([[0.1], [0.2], [0.3], [0.99]])
+    assert class_shares(Brightness(), features) == [0.5, 0.25, 0.0, 0.25, 0.0]
+    assert class_shares(pixel_features, features) == []
+
+
+def test_features_known_already_are_not_extracted_again() -> None:
+    fake, calls = pictures(20, 1), []
+
+    def counted(images: Tensor) -> Tensor:
+        calls.append(len(images))
+        return pixel_features(images)
+
+    quality = Quality(pictures(20, 0), counted, seed=0)
+    known = quality.grade(fake, pixel_features(fake))
+    assert calls == [20] and known == quality.grade(fake)
 
 
 def test_more_of_the_same_scores_about_the_floor_and_noise_scores_worse() -> None:

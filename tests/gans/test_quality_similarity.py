@@ -1,6 +1,7 @@
 """Multi-scale structural similarity against scikit-image and torchmetrics."""
 
 import sys
+from importlib.machinery import ModuleSpec
 from unittest.mock import MagicMock
 
 import pytest
@@ -40,7 +41,7 @@ def test_one_scale_is_scikit_image_s(channels: int) -> None:
 def test_five_scales_are_torchmetrics_s(monkeypatch: pytest.MonkeyPatch) -> None:
     # Importing torchmetrics imports torch-fidelity, and that torchvision: neither has a part in this metric.
     for name in ("", ".feature_extractor_inceptionv3", ".helpers", ".interpolate_compat_tensorflow"):
-        stand_in = MagicMock(FeatureExtractorInceptionV3=torch.nn.Module)
+        stand_in = MagicMock(FeatureExtractorInceptionV3=torch.nn.Module, __spec__=ModuleSpec(name, None))
         monkeypatch.setitem(sys.modules, f"torch_fidelity{name}", stand_in)
     functional = pytest.importorskip("torchmetrics.functional.image")
     x, y = pair(256)
