@@ -19,6 +19,7 @@ from lab.errors import UserError
 
 CLIPS = (".gif", ".mp4")
 _LISTING = "dataset.json"
+_THEN = "do the same again"
 _PICTURE = "img[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].png"
 
 
@@ -34,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(disk.explain(error, path)) from error
+        raise UserError(disk.explain(error, path, _THEN)) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -45,7 +46,8 @@ def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] |
 
     In a folder that is there, pictures of such names are replaced once the new ones are complete; other files stay.
     """
-    temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    # Within a folder that is there, which may be a disk of its own, and beside one that is not.
+    temporary = (folder if folder.is_dir() else folder.parent) / f".{folder.name}-{secrets.token_hex(4)}"
     names: list[str] = []
     try:
         temporary.mkdir(parents=True)
@@ -61,7 +63,7 @@ def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] |
         else:
             temporary.rename(folder)
     except OSError as error:
-        raise UserError(disk.explain(error, folder)) from error
+        raise UserError(disk.explain(error, folder, _THEN)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return len(names)

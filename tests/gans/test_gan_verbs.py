@@ -115,6 +115,14 @@ def test_overwriting_a_folder_leaves_no_old_picture_and_nobody_else_s_file(
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
+def test_a_folder_that_is_there_and_empty_is_filled(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said(capsys, "sample", plain, "-n", 1, "--out", ".")
+    assert sorted(contents(tmp_path)) == ["dataset.json", "img00000000.png"]
+
+
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
 def test_a_walk_has_every_frame_and_begins_with_the_seed_s_pictures(
     suffix: str, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
