@@ -62,7 +62,8 @@ class Grader:
         if resolution not in self._quality:
             real = reals_at(self._data, 2 * count, sampler.stage._replace(alpha=1.0))
             extractor = load_extractor(self._config.grading.extractor, self._device)
-            self._quality = {resolution: Quality(real, extractor, seed=self._config.seed)}
+            others = real[count:] if len(real) == 2 * count else None  # the floor compares as many
+            self._quality = {resolution: Quality(real[:count], extractor, others=others, seed=self._config.seed)}
         quality = self._quality[resolution]
         found = quality.grade(sample(sampler, range(count), self._config.seed + 1)) | quality.floor()
         return found | {"quality/images": float(sampler.images_shown)}

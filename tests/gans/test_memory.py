@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from gans.config import ProgressiveGANConfig
 from gans.memory import estimate
 
@@ -13,18 +15,23 @@ SETTINGS = {
     "training": {"batch_size": 16},
 }
 STEP = f"""
-import resource, torch
+import torch
 from gans.config import ProgressiveGANConfig
 from gans.trainer import Trainer
 from lab.device import Device
+
+def peak():  # getrusage would begin with the parent's
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
 torch.set_num_threads(1)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 trainer = Trainer(ProgressiveGANConfig.model_validate({SETTINGS}), Device(torch.device("cpu"), "fp32", 1))
 trainer.step(torch.zeros(16, 3, 64, 64, dtype=torch.uint8))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6)
+print((peak() - before) * 1024 / 1e6)
 """
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_the_estimate_is_within_a_factor_of_two_of_the_measured_peak() -> None:
     measured = float(subprocess.run([sys.executable, "-c", STEP], check=True, capture_output=True, text=True).stdout)
     (stage,) = estimate(ProgressiveGANConfig.model_validate(SETTINGS))
