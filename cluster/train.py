@@ -32,6 +32,7 @@ MAX_FAILURES = 10  # groups lost in one call of this program; an error that come
 _COLLECTIVE_TIMEOUT_S = 1800  # the other ranks wait in one while rank 0 grades and saves
 _LOCK_PATIENCE_S = 30.0  # for a killed rank 0 to be gone
 _LOOK_S = 0.25
+_PLACE_HERE_S = 10.0
 
 
 class Desk:
@@ -67,9 +68,11 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
     Raises UserError when there is no room for them, or for what ends a run in one process too.
     """
     ray = import_ray()
-    share = _share(config.cluster, device)
+    share, wait_s = _share(config.cluster, device), config.cluster.place_timeout_s
+    if config.cluster.address is None and "RAY_ADDRESS" not in os.environ:
+        wait_s = min(wait_s, _PLACE_HERE_S)  # a cluster started here does not grow
     try:
-        Room([share] * config.cluster.learners, config.cluster.place_timeout_s).close()
+        Room([share] * config.cluster.learners, wait_s).close()
     except UserError as refusal:  # it speaks of workers
         raise UserError(str(refusal).replace("worker", "learner")) from None
     run_dir.started()

@@ -42,7 +42,7 @@ def run(
     """
     run_dir.lock()
     with (
-        interrupt or Interrupt() as interrupt,
+        Interrupt() if interrupt is None else interrupt as interrupt,
         Progress(run_dir.log_path, experiment.progress, config.budget, console) as progress,
         Session(experiment, config, run_dir, progress) as session,
     ):

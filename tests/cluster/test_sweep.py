@@ -1,0 +1,102 @@
+"""Sweeps: what a search space may say, which trials it makes, and that the worse ones are stopped cleanly."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.space import Dimension, overrides, parse, points
+from lab import checkpoint
+from lab.cli import main
+from lab.errors import UserError
+from lab.presets import parse_overrides
+
+
+def test_a_space_is_read_beside_plain_settings() -> None:
+    space, fixed = parse(["a.b=loguniform(1e-4, 1e-2)", "c=choice(x, 2, true)", "budget=9", "d=randint(1,3)"])
+    assert space == [
+        Dimension("a.b", "loguniform", (1e-4, 1e-2)),
+        Dimension("c", "choice", ("x", 2, True)),
+        Dimension("d", "randint", (1, 3)),
+    ]
+    assert fixed == ["budget=9"]
+
+
+def test_choices_alone_are_a_grid() -> None:
+    space, _ = parse(["a=choice(1, 2)", "b=choice(x, y)"])
+    assert points(space, 0, seed=0) == [{"a": a, "b": b} for a in (1, 2) for b in ("x", "y")]
+
+
+def test_draws_lie_in_their_ranges_and_follow_the_seed() -> None:
+    space, _ = parse(["a=loguniform(1e-4, 1e-2)", "b=uniform(-1, 1)", "c=randint(1, 3)"])
+    drawn = points(space, 400, seed=0)
+    assert drawn == points(space, 400, seed=0) != points(space, 400, seed=1)
+    assert all(1e-4 <= p["a"] <= 1e-2 and -1 <= p["b"] <= 1 for p in drawn)
+    assert {p["c"] for p in drawn} == {1, 2, 3}
+    assert abs(sum(math.log10(p["a"]) for p in drawn) / 400 + 3) < 0.1, "not uniform in the logarithm"
+
+
+@pytest.mark.parametrize("value", [1e-7, 0.1, 3, True, "x", "1e-3", "no: yes", "true"])
+def test_a_drawn_value_arrives_as_it_is(value: Any) -> None:
+    assert parse_overrides(overrides({"a.b": value})) == {"a": {"b": value}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a=uniform(1)", "uniform wants two numbers"),
+        ("a=uniform(2, 1)", "the lower first"),
+        ("a=loguniform(0, 1)", "above 0"),
+        ("a=randint(0.5, 2)", "whole numbers"),
+        ("a=choice()", "one at least"),
+        ("a=choice([1], 2)", "numbers and words"),
+        ("a=__import__('os').getcwd()", "a range is key=choice"),
+        ("a=normal(0, 1)", "a range is key=choice"),
+    ],
+)
+def test_a_bad_space_is_one_line(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse([text])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["budget=10"], "nothing to search"),
+        (["training.learning_rat=uniform(0.1, 0.2)"], "learning_rate"),
+        (["training.learning_rate=uniform(-2, -1)"], "training.learning_rate"),
+        (["training.shift=choice(1, 2)", "--metric", "eval/acuracy"], "did you mean 'eval/accuracy'"),
+        (["training.shift=choice(1, 2)", "--scheduler", "pbt"], "use asha or none"),
+        (["training.shift=choice(1, 2)", "cluster.learners=2"], "leave cluster.workers at 0"),
+    ],
+)
+def test_a_bad_sweep_is_refused_before_anything_starts(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("cluster.sweep.connect", lambda *_: pytest.fail("Ray was started"))
+    assert main(["sweep", "supervised/digits", *arguments, "--runs-dir", str(tmp_path), "--name", "s"]) == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.usefixtures("ray_here")
+def test_the_best_is_found_and_the_worst_stopped_with_a_checkpoint(tmp_path: Path) -> None:
+    fixed = ["budget=12000", "evaluate.every=1", "training.images_per_iteration=600", "threads=1"]
+    space = "training.learning_rate=choice(2e-3, 5e-3, 1e-2, 1e-7)"
+    shares = ["cluster.worker_cpus=0.5", "--concurrent", "2", "--runs-dir", str(tmp_path), "--name", "s"]
+    assert main(["sweep", "supervised/digits", space, *fixed, *shares]) == 0
+    record = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    values = [trial["value"] for trial in record["trials"]]
+    assert values == sorted(values, reverse=True) and len(values) == 4
+    assert record["trials"][0]["settings"]["training.learning_rate"] > 1e-3
+    worst = record["trials"][-1]
+    assert worst["settings"]["training.learning_rate"] == 1e-7
+    assert worst["state"] == "stopped" and worst["iteration"] < 20
+    run = tmp_path / "s" / worst["name"]
+    found = checkpoint.latest_valid(run / "checkpoints", pytest.fail)
+    assert found is not None and int(found.name) == worst["iteration"]
