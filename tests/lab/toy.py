@@ -34,7 +34,10 @@ KIND = Kind(config="tests.lab.toy:ToyConfig", build="tests.lab.toy:build", catal
 
 
 class ToyConfig(ExperimentConfig):
-    """`pause_s` lengthens iterations, `evaluation_s` evaluations; the loss of iteration `nan_at` is NaN, `stopped_at` raises Stopped."""
+    """`pause_s` lengthens iterations, `evaluation_s` evaluations.
+
+    The loss of iteration `nan_at` is NaN; iteration `stopped_at` raises Stopped.
+    """
 
     batch: int = 8
     pause_s: float = 0.0
