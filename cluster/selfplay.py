@@ -25,7 +25,9 @@ from lab.errors import Stopped
 _log = logging.getLogger(__name__)
 
 
-def start(config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> tuple[Actors, Evaluator]:
+def start(
+    config: AlphaZeroConfig, net: PolicyValueNet, device: Device, actors_class: "type[RayActors] | None" = None
+) -> tuple[Actors, Evaluator]:
     """Who plays, with `net` to begin with, and who grades, if there are workers; see `lab.registry.Kind.workers`.
 
     Closing the actors closes the room that both have, and the connection to the cluster.
@@ -34,7 +36,7 @@ def start(config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> tuple
         stack.enter_context(connect(config.cluster, device))
         room = Room(shares(config.cluster, device), config.cluster.place_timeout_s)
         stack.callback(room.close)
-        actors = RayActors(config, net, room, stack.pop_all())
+        actors = (actors_class or RayActors)(config, net, room, stack.pop_all())
     if config.cluster.evaluator:
         return actors, RayEvaluator(config, room, seat=config.cluster.workers)
     return actors, LocalEvaluator(config, device)

@@ -108,6 +108,7 @@ VERBS: dict[str, Verb] = {
     "sweep": Verb("Train a preset at many settings on Ray; print the best.", "cluster.sweep:sweep"),
     "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.submit:submit"),
     "capacity": Verb("Compute what 8, 64 or 512 GPUs would need, and what holds them up.", "cluster.capacity:capacity"),
+    "drill": Verb("Harm runs on purpose and see whether they get over it.", "cluster.drill:drill"),
     "doctor": Verb("Check versions, devices, tracking, disk and presets.", "lab.verbs.doctor:doctor"),
 }
 
