@@ -1,4 +1,7 @@
-"""One Ray for all the tests that can share one: starting it takes several seconds."""
+"""One Ray for the tests of a file: starting it takes several seconds.
+
+Not one for all files: some try other tokens, and Ray keeps one token in a process, which a cluster at work then misses.
+"""
 
 from collections.abc import Iterator
 
@@ -8,7 +11,7 @@ from cluster.connect import Connection, connect
 from lab.config import Cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_here() -> Iterator[Connection]:
     """A cluster on this machine that this process is connected to."""
     pytest.importorskip("ray")
