@@ -105,7 +105,9 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float, rounds: int
     weights_mb = 0.0
     with connect(config.cluster, device):
         for _ in range(rounds):
-            here.append(_of_one(LocalActors(config.game.make(), config, net, device), config, seconds))
+            local = LocalActors(config.game.make(), config, net, device)
+            local.poll()  # as the others have
+            here.append(_of_one(local, config, seconds))
             for count in counts:
                 plain[count].append(_of_processes(config, count, seconds))
                 actors = _workers(config, net, device, count)

@@ -116,13 +116,20 @@ def probe(address: str, token: str | None, timeout_s: float = PROBE_TIMEOUT_S) -
 
 
 def find_token() -> str | None:
-    """The token that Ray would use: $RAY_AUTH_TOKEN, the file $RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token."""
-    import_ray()
+    """The token that Ray would use: $RAY_AUTH_TOKEN, the file $RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.
+
+    Raises UserError where the file that is named cannot be read.
+    """
+    ray = import_ray()
     from ray._raylet import AuthenticationTokenLoader
 
     loader = AuthenticationTokenLoader.instance()
     loader.reset_cache()
-    return loader.get_raw_token(ignore_auth_mode=True) or None
+    try:
+        return loader.get_raw_token(ignore_auth_mode=True) or None
+    except ray.exceptions.AuthenticationError:  # a paragraph of advice
+        where = os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")
+        raise UserError(f"{where} has no token for Ray; write one there, or unset RAY_AUTH_TOKEN_PATH") from None
 
 
 def _refusal(address: str, token: str | None, code: str) -> str:
@@ -174,7 +181,9 @@ def _head_address(address: str) -> str:
     if address == "auto":
         from ray._private.services import find_gcs_addresses
 
-        found = sorted(find_gcs_addresses())
+        # A job is told its own; its machine may have several.
+        own = os.environ.get("RAY_ADDRESS", address)
+        found = [own] if own != address else sorted(find_gcs_addresses())
         if not found:
             raise UserError("no Ray cluster runs on this machine; leave the address out to start one")
         return found[0]

@@ -227,11 +227,13 @@ def kill_driver(run: Subject, limit_s: float) -> float:
     run.start()
     run.wait(lambda: checkpoint.numbered(run.path / "checkpoints"), _RECOVERY_S)
     run.end(signal.SIGKILL, -signal.SIGKILL)
-    before = watch.iteration(run.path)
+    before, began = watch.iteration(run.path), time.monotonic()
     run.resume()
-    # Resuming cuts the record back to the checkpoint first.
-    run.wait(lambda: watch.iteration(run.path) < before, limit_s)
-    return run.wait(lambda: watch.iteration(run.path) >= before, limit_s)
+    log = run.path / "log.txt"
+    # Resuming cuts the record back to the checkpoint first: until it says so, the record is the dead driver's.
+    run.wait(lambda: "continuing from iteration" in log.read_text(encoding="utf-8"), limit_s)
+    run.wait(lambda: watch.iteration(run.path) >= before, limit_s)
+    return time.monotonic() - began
 
 
 def stop_driver(run: Subject, limit_s: float) -> float:

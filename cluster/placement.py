@@ -40,10 +40,10 @@ class Room:
     """A bundle for each share, kept together on few nodes, where weights arrive once for all who use them.
 
     When a node goes, its bundles wait for room elsewhere and their workers start there; the others go on.
-    Raises UserError when there is no room within `timeout_s`.
+    Raises UserError, which speaks of them as `who`, when there is no room within `timeout_s`.
     """
 
-    def __init__(self, shares: Sequence[Share], timeout_s: float) -> None:
+    def __init__(self, shares: Sequence[Share], timeout_s: float, who: str = "workers") -> None:
         self._ray, self._group = import_ray(), None
         self.shares = shares
         # Shares of nothing fit everywhere; Ray knows no bundles of nothing.
@@ -55,7 +55,7 @@ class Room:
         self._group = placement_group([shares[index].resources for index in self._bundles], strategy="PACK")
         if not self._group.wait(timeout_s):
             self.close()
-            raise UserError(_what_is_missing(self._ray, shares, timeout_s))
+            raise UserError(_what_is_missing(self._ray, shares, timeout_s, who))
 
     def hire(self, index: int, actor_class: type, *arguments: Any) -> Any:
         """Starts an actor with share `index`. It neither restarts nor retries by itself; see `cluster.pool.Pool`."""
@@ -78,13 +78,13 @@ class Room:
             remove_placement_group(self._group)
 
 
-def _what_is_missing(ray: Any, shares: Sequence[Share], timeout_s: float) -> str:
+def _what_is_missing(ray: Any, shares: Sequence[Share], timeout_s: float, who: str) -> str:
     wanted = Counter(" and ".join(f"{amount:g} {name}" for name, amount in share.resources.items()) for share in shares)
     asked = ", ".join(f"{count} with {share} each" for share, count in wanted.items() if share)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     have = [f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in nodes]
     shown = "; ".join(have[:_SHOWN]) + ("; ..." if len(have) > _SHOWN else "")
     return (
-        f"no room within {timeout_s:g} s for workers: {asked}; the cluster's nodes have {shown}, less what others use: "
-        "lower cluster.workers or the shares, or raise cluster.place_timeout_s"
+        f"no room within {timeout_s:g} s for {who}: {asked}; the cluster's nodes have {shown}, less what others use: "
+        f"lower cluster.{who} or the shares, or raise cluster.place_timeout_s"
     )

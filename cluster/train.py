@@ -71,10 +71,7 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
     share, wait_s = _share(config.cluster, device), config.cluster.place_timeout_s
     if config.cluster.address is None and "RAY_ADDRESS" not in os.environ:
         wait_s = min(wait_s, _PLACE_HERE_S)  # a cluster started here does not grow
-    try:
-        Room([share] * config.cluster.learners, wait_s).close()
-    except UserError as refusal:  # it speaks of workers
-        raise UserError(str(refusal).replace("worker", "learner")) from None
+    Room([share] * config.cluster.learners, wait_s, "learners").close()
     run_dir.started()
     run_dir.close()  # rank 0 locks it
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(

@@ -82,7 +82,7 @@ class TrainingConfig(Config):
 
     micro_batch: pictures that pass through the networks at once; larger batches accumulate gradients.
     reset_optimizer: forget Adam's moments whenever a resolution comes in. average_decay: of the averaged generator.
-    compile: torch.compile for every pass that is differentiated once; the first step of each stage takes a minute.
+    compile: torch.compile for every pass that is differentiated once; the first steps of each stage compile.
     """
 
     batch_size: PositiveInt = 16

@@ -249,7 +249,7 @@ class Session:
 
 @contextmanager
 def _undisturbed(experiment: Experiment) -> Iterator[None]:
-    """Put the random states back afterwards, and the modules' training flags, which `eval()` changes."""
+    """Put the random states back afterwards, and the modules' training flags, which grading changes."""
     random_states = seeds.capture()
     owned = [value for value in vars(experiment).values() if isinstance(value, torch.nn.Module)]
     flags = [(module, module.training) for root in owned for module in root.modules()]

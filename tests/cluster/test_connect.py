@@ -58,6 +58,17 @@ def test_without_ray_the_installation_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_token_s_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    settings = preset(tmp_path, cluster={"workers": 1})
+    command = [sys.executable, "-m", "lab", "train", settings, "--runs-dir", tmp_path, "--name", "run"]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
+    environment["RAY_AUTH_TOKEN_PATH"] = str(tmp_path / "token")
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=environment)
+    assert ended.returncode == 2
+    assert f"{tmp_path / 'token'} has no token for Ray" in one_line(ended.stderr)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_address_where_nothing_answers(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no Ray cluster answers at 127.0.0.1:1 " in refused("cluster.address=127.0.0.1:1")
 

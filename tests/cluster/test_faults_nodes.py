@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cluster.connect import use_tokens
-from lab.metrics import read
+from cluster.watch import alive, descendants, entries, iteration, running
 from tests.agents.small_alphazero import preset
 from tests.command_line import lab, launch, wait_until
 
@@ -30,42 +30,6 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     yield cluster
     cluster.shutdown()
-
-
-def entries(run: Path) -> list[Any]:
-    return [entry for entry in read(run / "metrics.jsonl") if "cluster/workers_alive" in entry.metrics]
-
-
-def alive(run: Path) -> float:
-    found = entries(run)
-    return float(found[-1].metrics["cluster/workers_alive"]) if found else 0.0
-
-
-def iteration(run: Path) -> int:
-    found = entries(run)
-    return int(found[-1].iteration) if found else 0
-
-
-def descendants(process: int) -> set[int]:
-    """Processes started by this one, and by those."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(stat.parent.name)] = int(fields[1])
-    found = {process}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {process}
-
-
-def is_running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_dead_node_costs_its_workers_alone_and_a_late_one_takes_them_in(nodes: Any, tmp_path: Path) -> None:
@@ -104,8 +68,8 @@ def test_a_killed_learner_leaves_no_process_and_is_resumed(tmp_path: Path) -> No
     at = iteration(run)
     # Those that play end at once. Those that Ray holds ready look for its head for a minute first.
     deadline = time.monotonic() + 90
-    while any(map(is_running, started)):
-        assert time.monotonic() < deadline, f"still running: {[p for p in started if is_running(p)]}"
+    while left := running(started):
+        assert time.monotonic() < deadline, f"still running: {left}"
         time.sleep(0.2)
     positions = entries(run)[-1].counters["positions"]
     output = lab("resume", run, f"budget={positions + 200}")
