@@ -51,7 +51,7 @@ def one_line(output: str) -> str:
 
 def test_without_ray_the_installation_is_named(tmp_path: Path) -> None:
     settings = preset(tmp_path, cluster={"workers": 1})
-    command = [sys.executable, "-c", _WITHOUT_RAY, "train", settings, "--runs-dir", tmp_path, "--name", "run"]
+    command = [sys.executable, "-c", _WITHOUT_RAY, "train", str(settings), "--runs-dir", str(tmp_path), "--name", "run"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     assert "pip install 'rivals-lab[cluster]'" in one_line(ended.stderr)
@@ -60,7 +60,7 @@ def test_without_ray_the_installation_is_named(tmp_path: Path) -> None:
 
 def test_a_token_s_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     settings = preset(tmp_path, cluster={"workers": 1})
-    command = [sys.executable, "-m", "lab", "train", settings, "--runs-dir", tmp_path, "--name", "run"]
+    command = [sys.executable, "-m", "lab", "train", str(settings), "--runs-dir", str(tmp_path), "--name", "run"]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
     environment["RAY_AUTH_TOKEN_PATH"] = str(tmp_path / "token")
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=environment)
