@@ -1,9 +1,9 @@
 """Classification as an experiment: batches in a fixed order, cross-entropy, accuracy on what was held out."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,13 @@ from lab import rng
 from lab.checkpoint import CheckpointError
 from lab.data.batches import Batches, normalise
 from lab.data.images import ImageSet, open_images
-from lab.device import Device, autocast
+from lab.device import Device
 from lab.errors import UserError
 from lab.experiment import Evaluation
 from lab.media import Table
 from lab.metrics import Catalogue
-from lab.nets.global_norm import with_global_norms
-from lab.parallel import gradients, ranks
 from lab.supervised.config import DataConfig, SupervisedConfig
+from lab.supervised.fit import Fit, LossSum
 from lab.supervised.metrics import CATALOGUE
 from lab.supervised.network import Classifier
 
@@ -41,12 +40,7 @@ class Supervised:
         self._train, self._test = split(config.data, config.seed)
         self._batches = Batches(self._train, device.device, config.seed)
         self.network = Classifier(config.network, self._train.channels, self._train.num_classes).to(device.device)
-        self._ranks = ranks()
-        if self._ranks.size > 1:
-            with_global_norms(self.network)
-        self._optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.training.learning_rate, weight_decay=config.training.weight_decay
-        )
+        self._fit = Fit(self.network, config.training, device, config.training.decay_images)
         self._images = 0
 
     @property
@@ -59,34 +53,27 @@ class Supervised:
 
     def iterate(self) -> dict[str, float]:
         """Steps over about `images_per_iteration` images."""
-        training, start, total, steps = self.config.training, time.perf_counter(), torch.zeros(()), 0
-        first, batch = self._images, training.batch_size
-        rows = self._ranks.rows(batch)
-        mine = rows.stop - rows.start
-        total = total.to(self._device.device)
+        training, start, first = self.config.training, time.perf_counter(), self._images
+        total, steps = torch.zeros((), device=self._device.device), 0
+        rows, batch = self._fit.rows, training.batch_size
         self.network.train()
         while self._images < first + training.images_per_iteration:
-            start_at = self._images + rows.start
-            images, labels = self._batches.at(start_at, mine, batch)
+            images, labels = self._batches.at(self._images + rows.start, rows.stop - rows.start, batch)
             assert labels is not None, "split() refuses a set without labels"
-            shifted = random_shift(normalise(images), training.shift, self.config.seed, start_at)
-            with autocast(self._device):
-                loss = F.cross_entropy(self.network(shifted).float(), labels) * (mine / batch)
-            share = min(self._images / training.decay_images, 1.0)
-            for group in self._optimizer.param_groups:
-                group["lr"] = training.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
-            self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            loss = loss.detach()
-            self._ranks.sum_([*gradients(self.network), loss])
-            self._optimizer.step()
+            losses = partial(self._losses, images, labels, self._images + rows.start)
+            total, steps = total + self._fit.step(self._images, losses).loss, steps + 1
             self._images += batch
-            total, steps = total + loss, steps + 1
         seconds = time.perf_counter() - start
         return {
             "loss/classification": float(total) / steps,
             "speed/images_per_s": (self._images - first) / seconds,
         }
+
+    def _losses(self, images: Tensor, labels: Tensor, first: int, rows: slice) -> LossSum:
+        shift, seed = self.config.training.shift, self.config.seed
+        logits = self.network(random_shift(normalise(images[rows]), shift, seed, first + rows.start))
+        total = F.cross_entropy(logits.float(), labels[rows], reduction="sum")
+        return LossSum(total, len(logits))
 
     def evaluate(self) -> Evaluation:
         logits, labels = predictions(self.network, self._test, self._device)
@@ -104,7 +91,7 @@ class Supervised:
     def state_dict(self) -> dict[str, Any]:
         return {
             "network": self.network.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "fit": self._fit.state_dict(),
             "images": self._images,
             "data": self._train.fingerprint,
         }
@@ -116,7 +103,7 @@ class Supervised:
             self.network.load_state_dict(state["network"])
         except RuntimeError:
             raise CheckpointError("its network is not the one of this run's config.yaml") from None
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._fit.load_state_dict(state.get("fit", {}))
         self._images = state["images"]
 
 

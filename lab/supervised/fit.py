@@ -1,0 +1,130 @@
+"""The training step of every supervised experiment; what it does at a counter depends on nothing else."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lab.checkpoint import CheckpointError
+from lab.device import Device, autocast
+from lab.nets.global_norm import with_global_norms
+from lab.parallel import gradients, ranks
+from lab.supervised.config import FitConfig
+
+_START_OF_CYCLE = 1.0 / 25.0  # of the peak; Smith and Topin 2018 start between a third and a twentieth of it
+
+
+class LossSum(NamedTuple):
+    """Losses added up over some items, 0-d, and what to divide the sum by: items, tokens or class weights.
+
+    Sums rather than means: parts of a batch, in turn or on other ranks, then make the mean of the whole.
+    """
+
+    total: Tensor
+    weight: Tensor | float
+
+
+class Step(NamedTuple):
+    """The mean loss of the global batch and the norm of its gradient before clipping, 0-d on the device."""
+
+    loss: Tensor
+    gradient_norm: Tensor
+
+
+class Fit:
+    """A network and its optimizer.
+
+    The learning rate is a function of a counter that reaches the end of its schedule at `period`. Among ranks each
+    computes its share of every batch, BatchNorm has the statistics of the whole, and all take the same steps.
+    Parameters that are frozen when this is made stay so.
+    """
+
+    def __init__(self, network: nn.Module, config: FitConfig, device: Device, period: int) -> None:
+        self.network, self.config = network, config
+        self._device, self._period, self._ranks = device, period, ranks()
+        if self._ranks.size > 1:
+            with_global_norms(network)
+        self._optimizer = make_optimizer(network, config)
+
+    @property
+    def rows(self) -> slice:
+        """This rank's share of the items of a batch, neighbours; all of them where there is one rank."""
+        return self._ranks.rows(self.config.batch_size)
+
+    def step(self, counter: int, losses: Callable[[slice], LossSum]) -> Step:
+        """One step of the optimizer. `losses` is called under autocast for each micro batch, a slice of this rank's
+        items numbered from 0 (the first is item `rows.start` of the global batch)."""
+        rate = learning_rate(self.config, counter / self._period)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.zero_grad(set_to_none=True)
+        total, weight = torch.zeros(2, device=self._device.device)
+        for rows in self._micro_batches():
+            with autocast(self._device):
+                part = losses(rows)
+            part.total.backward()
+            total, weight = total + part.total.detach(), weight + part.weight
+        slopes = gradients(self.network)
+        self._ranks.sum_([*slopes, total, weight])
+        norm = torch.stack(torch._foreach_norm(slopes)).norm() / weight
+        scale = 1.0 / weight
+        if self.config.clip_norm is not None:
+            scale = scale * (self.config.clip_norm / (norm + 1e-6)).clamp(max=1.0)
+        torch._foreach_mul_(slopes, scale)
+        self._optimizer.step()
+        return Step(total / weight, norm)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but the network, which is saved by whoever uses it."""
+        return {"optimizer": self._optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Raises CheckpointError where the state is of other parameters."""
+        try:
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (KeyError, TypeError, ValueError):
+            raise CheckpointError("its optimizer is not the one of this run's config.yaml") from None
+        # Fused steps walk through memory in order, so moments must lie in memory as their parameters do; a checkpoint
+        # keeps the numbers and not the layout.
+        for parameter, moments in self._optimizer.state.items():
+            for name, moment in moments.items():
+                if isinstance(moment, Tensor) and moment.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter).copy_(moment)
+
+    def _micro_batches(self) -> Iterator[slice]:
+        rows = self.rows
+        count = rows.stop - rows.start
+        size = self.config.micro_batch or count
+        for start in range(0, count, size):
+            yield slice(start, min(start + size, count))
+
+
+def learning_rate(config: FitConfig, share: float) -> float:
+    """At a share of the schedule, 0 to 1 (beyond: as at 1).
+
+    "cosine" falls to 0 along half a cosine, "linear" in a straight line; both rise linearly first over `warmup`, from
+    0. "one-cycle" (Smith and Topin 2018) rises over `warmup` from a twenty-fifth and falls to 0, in straight lines.
+    """
+    share, peak = min(share, 1.0), config.learning_rate
+    if share < config.warmup:
+        start = _START_OF_CYCLE if config.schedule == "one-cycle" else 0.0
+        return peak * (start + (1.0 - start) * share / config.warmup)
+    if config.schedule == "constant":
+        return peak
+    left = (1.0 - share) / (1.0 - config.warmup)
+    return peak * (0.5 * (1.0 - math.cos(math.pi * left)) if config.schedule == "cosine" else left)
+
+
+def make_optimizer(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    """AdamW, or SGD with Nesterov momentum, over what is not frozen; biases and norms do not decay."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in learning if p.dim() > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in learning if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    if config.optimizer == "sgd":
+        nesterov = config.momentum > 0
+        return torch.optim.SGD(groups, config.learning_rate, config.momentum, nesterov=nesterov, fused=True)
+    return torch.optim.AdamW(groups, config.learning_rate, betas=(config.momentum, 0.999), fused=True)
