@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -14,6 +17,7 @@ from lab.nets.layers import Linear
 State = tuple[Tensor, ...]
 
 GATES = {"lstm": 4, "gru": 3}
+_SATURATED = 1e4  # a gate's input beyond which its sigmoid is exactly 0 or 1, in bfloat16 too
 
 
 def length_mask(lengths: Tensor, steps: int) -> Tensor:
@@ -26,7 +30,11 @@ class RNN(nn.Module):
 
     `cell` is "lstm" or "gru". `dropout` acts between layers. Input weights start Xavier uniform, recurrent
     ones orthogonal for each gate, and the LSTM's forget gate open (bias 1; Jozefowicz et al. 2015).
+    Lengths are honoured by packing the sequences, or, where `masked` is true, by gates that hold the state through
+    the padding: the same numbers, without the lengths leaving the device, and in a graph that can be exported.
     """
+
+    masked = False
 
     def __init__(
         self,
@@ -71,9 +79,11 @@ class RNN(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> tuple[Tensor, State]:
         """x [B, T, in_features] -> outputs [B, T, directions * hidden], state after the last step.
 
-        `lengths` [B] int64, each from 1 to T: steps beyond them are not seen, and their outputs are zero. On
-        CUDA they cost a host sync, unless they are on the CPU.
+        `lengths` [B] int64, each from 1 to T: steps beyond them are not seen, and their outputs are zero. Packing
+        costs a host sync on CUDA, unless the lengths are on the CPU.
         """
+        if lengths is not None and self.masked:
+            return self._masked_forward(x, lengths, state)
         packed = x if lengths is None else _pack(x, lengths)
         # nn.GRU takes and gives its one tensor bare.
         initial = state if state is None or self.cell == "lstm" else state[0]
@@ -82,9 +92,73 @@ class RNN(nn.Module):
             outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
         return outputs, final if self.cell == "lstm" else (final,)
 
+    def _masked_forward(self, x: Tensor, lengths: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Layer by layer, each told by one more input feature, 1 at padding, to hold its state there."""
+        mask = length_mask(lengths, x.shape[1])[:, :, None]
+        padding = (~mask).to(x.dtype)
+        zero = x.new_zeros(self.layers * self.directions, x.shape[0], self.hidden)
+        initial = state if state is not None else (zero,) * (2 if self.cell == "lstm" else 1)
+        finals: list[State] = []
+        for layer in range(self.layers):
+            if layer > 0:
+                x = F.dropout(x, self.core.dropout, self.training)
+            rows = slice(layer * self.directions, (layer + 1) * self.directions)
+            first = tuple(part[rows] for part in initial)
+            arguments = (self._holding_weights(layer, x), True, 1, 0.0, False, self.directions == 2, True)
+            x = torch.cat([x, padding], dim=2)
+            if self.cell == "lstm":
+                # At padding the cell is held, and so is a hidden state of zero, but no other.
+                assert state is None or self.directions == 1, "backwards, a masked LSTM starts from zero"
+                x, _, cell = torch.lstm(x, first, *arguments)
+                finals.append((self._last(x, lengths), cell))
+            else:
+                x, hidden = torch.gru(x, first[0], *arguments)
+                finals.append((hidden,))
+            x = x * mask
+        return x, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
+
+    def _holding_weights(self, layer: int, x: Tensor) -> list[Tensor]:
+        """One layer's weights with a column that closes the LSTM's input and opens its forget gate, or a GRU's update.
+
+        torch orders the gates input, forget, cell, output and reset, update, new.
+        """
+        column = x.new_zeros(GATES[self.cell], self.hidden)
+        column[1] = _SATURATED
+        if self.cell == "lstm":
+            column[0] = -_SATURATED
+        weights: list[Tensor] = []
+        for suffix in ("", "_reverse")[: self.directions]:
+            name = f"l{layer}{suffix}"
+            inputs, *others = (
+                self.core.get_parameter(f"{what}_{name}") for what in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            weights += [torch.cat([inputs, column.view(-1, 1)], dim=1), *others]
+        return weights
+
+    def _last(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, directions * hidden] -> each direction's output at its last step, [directions, B, hidden]."""
+        at = (lengths - 1)[:, None, None].expand(-1, 1, self.hidden)
+        ends = [outputs[:, :, : self.hidden].gather(1, at)[:, 0]]
+        if self.directions == 2:
+            ends.append(outputs[:, 0, self.hidden :])
+        return torch.stack(ends)
+
     def summary(self, state: State) -> Tensor:
         """The top layer's final hidden state, both directions side by side: [B, directions * hidden]."""
         return torch.cat(state[0][-self.directions :].unbind(0), dim=1)
+
+
+def masked(module: nn.Module) -> nn.Module:
+    """A copy of `module` whose recurrent layers mask padding where they packed around it."""
+    return set_masked(copy.deepcopy(module), True)
+
+
+def set_masked(module: nn.Module, value: bool) -> nn.Module:
+    """Have every recurrent layer in `module` mask padding, or pack around it; returns the module."""
+    for part in module.modules():
+        if isinstance(part, RNN):
+            part.masked = value
+    return module
 
 
 def _pack(x: Tensor, lengths: Tensor) -> nn.utils.rnn.PackedSequence:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from lab.errors import UserError
-from lab.nets.rnn import RNN, ManyToMany, ManyToOne, length_mask
+from lab.nets.rnn import RNN, ManyToMany, ManyToOne, length_mask, masked
 
 CELLS = [("lstm", 4, 2), ("gru", 3, 1)]
 LENGTHS = torch.tensor([5, 2, 1])
@@ -132,3 +132,35 @@ def test_exported_many_to_many_computes_the_same() -> None:
 def test_unknown_cell_names_the_choices() -> None:
     with pytest.raises(UserError, match="lstm or gru"):
         RNN(2, 2, cell="elman")
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_masking_equals_packing_in_outputs_state_and_gradients(cell: str, bidirectional: bool) -> None:
+    packing = RNN(3, 6, cell=cell, layers=2, bidirectional=bidirectional)
+    masking = masked(packing)
+    x = torch.randn(3, 6, 3)  # one step that no sequence has
+    for one, other in zip(packing(x, LENGTHS)[1], masking(x, LENGTHS)[1], strict=True):
+        torch.testing.assert_close(one, other)
+    outputs, other_outputs = packing(x, LENGTHS)[0], masking(x, LENGTHS)[0]
+    torch.testing.assert_close(outputs, other_outputs)
+    (outputs**2).sum().backward()
+    (other_outputs**2).sum().backward()
+    for one, other in zip(packing.parameters(), masking.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_masking_equals_packing_from_a_state_given(cell: str) -> None:
+    packing, x = RNN(3, 6, cell=cell, layers=2), torch.randn(3, 5, 3)
+    _, state = packing(torch.randn(3, 4, 3))
+    for one, other in zip(packing(x, LENGTHS, state)[1], masked(packing)(x, LENGTHS, state)[1], strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_masked_layers_ignore_what_the_padding_holds() -> None:
+    network, x = ManyToOne(3, 6, 2, bidirectional=True), torch.randn(3, 5, 3)
+    network = masked(network)
+    answers = network(x, LENGTHS)
+    x[1, 2:] = 100.0
+    torch.testing.assert_close(network(x, LENGTHS), answers)
