@@ -35,6 +35,7 @@ class Stream(IntEnum):
     AUGMENT = 13
     SAMPLE = 14
     LABEL = 15
+    SERIES = 32
 
 
 def _logical_shift_right(x: Tensor, bits: int) -> Tensor:
