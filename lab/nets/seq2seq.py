@@ -7,16 +7,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lab.errors import UserError
 from lab.nets.init import HE, Init
 from lab.nets.layers import Linear
 from lab.nets.rnn import RNN, State, length_mask
 
 
 class Memory(NamedTuple):
-    """What a decoder attends to: features [B, S, F]; mask [B, S] bool, false at padding (None: none)."""
+    """What a decoder attends to: features [B, S, F]; mask [B, S] bool, false at padding (None: none).
+
+    `keys` [B, S, hidden] are what queries are compared with, computed from the features on each call unless given.
+    """
 
     features: Tensor
     mask: Tensor | None
+    keys: Tensor | None = None
 
 
 class Attention(nn.Module):
@@ -31,17 +36,24 @@ class Attention(nn.Module):
         self.combine = Linear(hidden + memory_features, hidden, bias=False, init=init.with_gain(1.0))
 
     def forward(self, queries: Tensor, memory: Memory) -> Tensor:
-        scores = queries @ self.score(memory.features).transpose(1, 2)
+        read = self.weights(queries, memory) @ memory.features
+        return self.combine(torch.cat([queries, read], dim=-1)).tanh()
+
+    def weights(self, queries: Tensor, memory: Memory) -> Tensor:
+        """How much each query reads of each item: [B, T, S], rows sum to 1, 0 at padding."""
+        keys = self.score(memory.features) if memory.keys is None else memory.keys
+        scores = queries @ keys.transpose(1, 2)
         if memory.mask is not None:
             scores = scores.masked_fill(~memory.mask[:, None, :], float("-inf"))
-        read = scores.softmax(-1) @ memory.features
-        return self.combine(torch.cat([queries, read], dim=-1)).tanh()
+        return scores.softmax(-1)
 
 
 class Decoder(nn.Module):
     """A language model over `vocabulary` tokens that starts from a state and may attend to a memory.
 
-    `memory_features` is the width of the memory, 0 for a decoder without attention.
+    `memory_features` is the width of the memory, 0 for a decoder without attention. `attention` is "top", after the
+    last recurrent layer (Luong et al. 2015), or "bottom", after the first, so that the layers above it remember what
+    was read (Wu et al. 2016, section 3): what a carry needs, at the price of a second layer.
     """
 
     def __init__(
@@ -52,23 +64,50 @@ class Decoder(nn.Module):
         memory_features: int = 0,
         cell: str = "lstm",
         layers: int = 1,
+        attention: str = "top",
         dropout: float = 0.0,
         init: Init = HE,
     ) -> None:
         super().__init__()
+        if attention not in ("top", "bottom"):
+            raise UserError(f"attention {attention!r} is unknown; use top or bottom")
+        between = bool(memory_features) and attention == "bottom"
+        if between and layers < 2:
+            raise UserError(
+                "attention=bottom is between recurrent layers and there is one; use layers=2 or attention=top"
+            )
+        self.layers = layers
         self.embedding = nn.Embedding(vocabulary, hidden)
-        self.rnn = RNN(hidden, hidden, cell=cell, layers=layers, dropout=dropout)
+        self.rnn = RNN(hidden, hidden, cell=cell, layers=1 if between else layers, dropout=dropout)
+        self.upper = RNN(hidden, hidden, cell=cell, layers=layers - 1, dropout=dropout) if between else None
         self.attention = Attention(hidden, memory_features, init=init) if memory_features else None
         self.dropout = nn.Dropout(dropout)
         self.out = Linear(hidden, vocabulary, init=init.with_gain(1.0))
 
     def forward(self, tokens: Tensor, state: State, memory: Memory | None = None) -> tuple[Tensor, State]:
         """Tokens [B, T] int64 read so far -> logits [B, T, vocabulary] of the token after each, new state."""
-        outputs, state = self.rnn(self.embedding(tokens), state=state)
+        outputs, after = self._lower(tokens, state)
         if self.attention is not None:
             assert memory is not None, "a decoder with attention needs a memory"
             outputs = self.attention(outputs, memory)
-        return self.out(self.dropout(outputs)), state
+        if self.upper is not None:
+            outputs, upper = self.upper(self.dropout(outputs), state=tuple(part[1:] for part in state))
+            after = tuple(torch.cat(parts) for parts in zip(after, upper, strict=True))
+        return self.out(self.dropout(outputs)), after
+
+    def attention_weights(self, tokens: Tensor, state: State, memory: Memory) -> Tensor:
+        """What is read of each source item after each of `tokens` [B, T]: [B, T, S], rows sum to 1."""
+        assert self.attention is not None, "this decoder has no attention"
+        return self.attention.weights(self._lower(tokens, state)[0], memory)
+
+    def prepare(self, memory: Memory | None) -> Memory | None:
+        """The memory with the keys that every step of decoding would compute again."""
+        if memory is None or self.attention is None:
+            return memory
+        return memory._replace(keys=self.attention.score(memory.features))
+
+    def _lower(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.rnn(self.embedding(tokens), state=tuple(part[: self.rnn.layers] for part in state))
 
 
 def teach(
@@ -78,18 +117,17 @@ def teach(
     state: State,
     memory: Memory | None = None,
     *,
-    teacher_forcing: float = 1.0,
-    generator: torch.Generator | None = None,
+    forced: Tensor | None = None,
 ) -> Tensor:
     """Logits [B, T, vocabulary] for `targets` [B, T] int64; the decoder reads `start`, then what came before.
 
-    Each token it reads is the target with probability `teacher_forcing`, else its own likeliest token
-    (scheduled sampling, Bengio et al. 2015). At 1 all steps are one call.
+    What it reads before step t is the target where `forced` [B, T] bool is true at t, else its own likeliest token
+    (scheduled sampling, Bengio et al. 2015). Without `forced` it is the target everywhere, and all steps are one call.
     """
-    inputs = torch.cat([torch.full_like(targets[:, :1], start), targets[:, :-1]], dim=1)
-    if teacher_forcing >= 1.0:
+    inputs = shifted(start, targets)
+    if forced is None:
         return decoder(inputs, state, memory)[0]
-    forced = torch.rand(targets.shape, generator=generator, device=targets.device) < teacher_forcing
+    memory = decoder.prepare(memory)
     token = inputs[:, 0]
     logits: list[Tensor] = []
     for step in range(targets.shape[1]):
@@ -100,15 +138,30 @@ def teach(
     return torch.cat(logits, dim=1)
 
 
+def shifted(start: int, targets: Tensor) -> Tensor:
+    """What is read before each of `targets` [B, T]: `start`, then the target before it."""
+    return torch.cat([torch.full_like(targets[:, :1], start), targets[:, :-1]], dim=1)
+
+
 @torch.no_grad()
-def generate(decoder: Decoder, start: int, steps: int, state: State, memory: Memory | None = None) -> Tensor:
-    """Greedy decoding: the likeliest token at each step, [B, steps] int64. The caller cuts at the end."""
-    token = torch.full((state[0].shape[1], 1), start, device=state[0].device)
-    tokens = []
+def generate(
+    decoder: Decoder, start: int, steps: int, state: State, memory: Memory | None = None, *, end: int | None = None
+) -> Tensor:
+    """Greedy decoding: the likeliest token at each step, [B, steps] int64. The caller cuts at the end.
+
+    With `end`, fewer columns where every row has written it; looking costs a host sync at each step.
+    """
+    memory = decoder.prepare(memory)
+    token = torch.full_like(state[0][0, :, :1], start, dtype=torch.int64)
+    tokens, ended = [], torch.zeros_like(token, dtype=torch.bool)
     for _ in range(steps):
         logits, state = decoder(token, state, memory)
         token = logits.argmax(-1)
         tokens.append(token)
+        if end is not None:
+            ended = ended | (token == end)
+            if bool(ended.all()):
+                break
     return torch.cat(tokens, dim=1)
 
 
@@ -134,8 +187,7 @@ class OneToMany(nn.Module):
         self.bridge = Linear(in_features, self.parts * layers * hidden, init=init.with_gain(1.0))
 
     def first_state(self, x: Tensor) -> State:
-        rnn = self.decoder.rnn
-        states = self.bridge(x).tanh().view(-1, self.parts, rnn.layers, rnn.hidden)
+        states = self.bridge(x).tanh().view(-1, self.parts, self.decoder.layers, self.decoder.rnn.hidden)
         return tuple(part.transpose(0, 1).contiguous() for part in states.unbind(1))
 
     def forward(
@@ -143,12 +195,10 @@ class OneToMany(nn.Module):
         x: Tensor,
         targets: Tensor,
         *,
-        teacher_forcing: float = 1.0,
-        generator: torch.Generator | None = None,
+        forced: Tensor | None = None,
     ) -> Tensor:
-        """x [B, in_features], targets [B, T] int64 -> logits [B, T, vocabulary]."""
-        state = self.first_state(x)
-        return teach(self.decoder, self.start, targets, state, teacher_forcing=teacher_forcing, generator=generator)
+        """x [B, in_features], targets [B, T] int64 -> logits [B, T, vocabulary]; see `teach`."""
+        return teach(self.decoder, self.start, targets, self.first_state(x), forced=forced)
 
     def generate(self, x: Tensor, steps: int) -> Tensor:
         """x [B, in_features] -> tokens [B, steps] int64, greedily."""
@@ -172,6 +222,7 @@ class SequenceToSequence(nn.Module):
         cell: str = "lstm",
         layers: int = 1,
         bidirectional: bool = True,
+        attention: str = "top",
         dropout: float = 0.0,
         init: Init = HE,
     ) -> None:
@@ -181,7 +232,14 @@ class SequenceToSequence(nn.Module):
         self.encoder = RNN(hidden, hidden, cell=cell, layers=layers, bidirectional=bidirectional, dropout=dropout)
         width = self.encoder.out_features
         self.decoder = Decoder(
-            vocabulary, hidden, memory_features=width, cell=cell, layers=layers, dropout=dropout, init=init
+            vocabulary,
+            hidden,
+            memory_features=width,
+            cell=cell,
+            layers=layers,
+            attention=attention,
+            dropout=dropout,
+            init=init,
         )
         parts = 2 if cell == "lstm" else 1
         self.bridges = nn.ModuleList(Linear(width, hidden, init=init.with_gain(1.0)) for _ in range(parts))
@@ -205,20 +263,10 @@ class SequenceToSequence(nn.Module):
         targets: Tensor,
         lengths: Tensor | None = None,
         *,
-        teacher_forcing: float = 1.0,
-        generator: torch.Generator | None = None,
+        forced: Tensor | None = None,
     ) -> Tensor:
-        """Source [B, S] int64 with `lengths` [B], targets [B, T] int64 -> logits [B, T, vocabulary]."""
-        state, memory = self.encode(source, lengths)
-        return teach(
-            self.decoder,
-            self.start,
-            targets,
-            state,
-            memory,
-            teacher_forcing=teacher_forcing,
-            generator=generator,
-        )
+        """Source [B, S] int64 with `lengths` [B], targets [B, T] int64 -> logits [B, T, vocabulary]; see `teach`."""
+        return teach(self.decoder, self.start, targets, *self.encode(source, lengths), forced=forced)
 
     def generate(self, source: Tensor, steps: int, lengths: Tensor | None = None) -> Tensor:
         """Source [B, S] int64 with `lengths` [B] -> tokens [B, steps] int64, greedily."""

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lab.nets.seq2seq import Attention, Memory, OneToMany, SequenceToSequence
+from lab.errors import UserError
+from lab.nets.seq2seq import Attention, Memory, OneToMany, SequenceToSequence, generate
 
 SOURCE = torch.randint(1, 7, (3, 5), generator=torch.Generator().manual_seed(0))
 TARGETS = torch.randint(1, 7, (3, 4), generator=torch.Generator().manual_seed(1))
@@ -61,21 +62,55 @@ def test_teacher_forced_logits_do_not_see_the_future() -> None:
 
 def test_free_running_equals_greedy_generation_and_ignores_targets() -> None:
     network, x = OneToMany(3, 7, 8).eval(), torch.randn(3, 3)
-    free = network(x, TARGETS, teacher_forcing=0.0)
-    assert torch.equal(free, network(x, TARGETS.flip(1), teacher_forcing=0.0))
+    unforced = torch.zeros_like(TARGETS, dtype=torch.bool)
+    free = network(x, TARGETS, forced=unforced)
+    assert torch.equal(free, network(x, TARGETS.flip(1), forced=unforced))
     assert torch.equal(free.argmax(-1), network.generate(x, 4))
 
 
 def test_stepwise_decoding_equals_one_call_when_every_token_is_forced() -> None:
     network = SequenceToSequence(7, 7, 8, layers=2)
-    stepwise = network(SOURCE, TARGETS, teacher_forcing=1.0 - 1e-9)
+    stepwise = network(SOURCE, TARGETS, forced=torch.ones_like(TARGETS, dtype=torch.bool))
     torch.testing.assert_close(stepwise, network(SOURCE, TARGETS))
 
 
-def test_scheduled_sampling_repeats_with_the_generator() -> None:
-    network = SequenceToSequence(7, 7, 8)
-    runs = [network(SOURCE, TARGETS, teacher_forcing=0.5, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
-    assert torch.equal(*runs)
+def test_scheduled_sampling_reads_the_target_exactly_where_it_is_forced() -> None:
+    network, forced = SequenceToSequence(7, 7, 8), torch.tensor([[True, True, False, True]]).expand(3, -1)
+    mixed = network(SOURCE, TARGETS, forced=forced)
+    own = network(SOURCE, TARGETS)[:, 1].argmax(-1)
+    read = torch.cat([TARGETS[:, :1], own[:, None], TARGETS[:, 2:]], dim=1)
+    torch.testing.assert_close(mixed, network(SOURCE, read))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_layers_above_the_attention_see_what_was_read_before(cell: str) -> None:
+    network = SequenceToSequence(7, 7, 8, cell=cell, layers=3, attention="bottom").eval()
+    logits = network(SOURCE, TARGETS, LENGTHS)
+    alone = network(SOURCE[1:2, :2], TARGETS[1:2])
+    torch.testing.assert_close(logits[1:2], alone)
+    stepwise = network(SOURCE, TARGETS, LENGTHS, forced=torch.ones_like(TARGETS, dtype=torch.bool))
+    torch.testing.assert_close(stepwise, logits)
+
+
+def test_attention_weights_sum_to_one_and_leave_out_padding() -> None:
+    network = SequenceToSequence(7, 7, 8, layers=2, attention="bottom")
+    weights = network.decoder.attention_weights(TARGETS, *network.encode(SOURCE, LENGTHS))
+    assert weights.shape == (3, 4, 5) and bool((weights[1, :, 2:] == 0).all())
+    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 4))
+
+
+def test_generation_stops_once_every_row_has_ended() -> None:
+    network, x = OneToMany(3, 7, 8).eval(), torch.randn(6, 3)
+    whole = network.generate(x, 20)
+    row, end = whole[:1], int(whole[0, 3])
+    first = int((row[0] == end).nonzero()[0])
+    state = network.first_state(x[:1])
+    assert torch.equal(generate(network.decoder, 0, 20, state, end=end), row[:, : first + 1])
+
+
+def test_attention_between_layers_needs_two() -> None:
+    with pytest.raises(UserError, match="layers=2"):
+        SequenceToSequence(7, 7, 8, attention="bottom")
 
 
 @pytest.mark.parametrize("task", ["one_to_many", "reverse"])

@@ -1,0 +1,78 @@
+"""Beam search over a decoder, for a whole batch at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lab.nets.rnn import State
+from lab.nets.seq2seq import Decoder, Memory
+
+
+class Hypotheses(NamedTuple):
+    """The best sequences of each row, best first.
+
+    tokens [B, width, T] int64, `end` from the first end on; scores [B, width], log-probabilities up to and with that
+    end. A score of -inf marks a place for which there is no sequence.
+    """
+
+    tokens: Tensor
+    scores: Tensor
+
+
+@torch.no_grad()
+def beam_search(
+    decoder: Decoder,
+    start: int,
+    end: int,
+    steps: int,
+    state: State,
+    memory: Memory | None = None,
+    *,
+    width: int,
+    length_penalty: float = 0.0,
+) -> Hypotheses:
+    """The `width` likeliest sequences that a beam of that width finds in at most `steps` tokens.
+
+    A sequence that has ended keeps its place while its probability is among the best. `length_penalty` orders the
+    results alone: log-probability / ((5 + length) / 6) ** penalty (Wu et al. 2016, section 7). T is `steps`, or fewer
+    where all have ended; looking costs a host sync at each step.
+    """
+    batch, device = state[0].shape[1], state[0].device
+    state = tuple(part.repeat_interleave(width, dim=1) for part in state)
+    memory = _repeated(decoder.prepare(memory), width)
+    scores = torch.full((batch, width), float("-inf"), device=device)
+    scores[:, 0] = 0.0  # one way to have written nothing
+    written = torch.full((batch, width, 0), end, device=device)
+    lengths = torch.zeros(batch, width, dtype=torch.int64, device=device)
+    ended = torch.zeros(batch, width, dtype=torch.bool, device=device)
+    token = torch.full((batch * width, 1), start, device=device)
+    first_row = width * torch.arange(batch, device=device)[:, None]
+    for _ in range(steps):
+        logits, state = decoder(token, state, memory)
+        going_on = logits[:, 0].float().log_softmax(-1).view(batch, width, -1)
+        vocabulary = going_on.shape[-1]
+        staying = torch.full_like(going_on, float("-inf"))
+        staying[:, :, end] = 0.0
+        totals = scores[:, :, None] + torch.where(ended[:, :, None], staying, going_on)
+        scores, chosen = totals.flatten(1).topk(width)
+        origin, next_token = chosen // vocabulary, chosen % vocabulary
+        written = torch.cat([written.gather(1, origin[:, :, None].expand_as(written)), next_token[:, :, None]], dim=2)
+        was_ended = ended.gather(1, origin)
+        lengths = lengths.gather(1, origin) + (~was_ended).long()
+        ended = was_ended | (next_token == end)
+        state = tuple(part.index_select(1, (first_row + origin).flatten()) for part in state)
+        token = next_token.reshape(-1, 1)
+        if bool(ended.all()):
+            break
+    ranked = scores / ((5.0 + lengths) / 6.0) ** length_penalty
+    order = ranked.argsort(dim=1, descending=True, stable=True)
+    return Hypotheses(written.gather(1, order[:, :, None].expand_as(written)), scores.gather(1, order))
+
+
+def _repeated(memory: Memory | None, width: int) -> Memory | None:
+    if memory is None:
+        return None
+    return Memory(*(None if part is None else part.repeat_interleave(width, dim=0) for part in memory))  # type: ignore[arg-type]
