@@ -35,6 +35,10 @@ class Stream(IntEnum):
     AUGMENT = 13
     SAMPLE = 14
     LABEL = 15
+    EXAMPLE = 16
+    HELD_OUT = 17
+    TEACHER = 18
+    WINDOW = 19
     SERIES = 32
 
 
