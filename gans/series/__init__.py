@@ -1,0 +1,1 @@
+"""Recurrent GANs for multivariate time series."""

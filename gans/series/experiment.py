@@ -1,0 +1,159 @@
+"""A series GAN as an experiment: show real series, train both networks, score what the generator makes."""
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gans.series.config import SeriesGANConfig
+from gans.series.distances import autocorrelation
+from gans.series.metrics import CATALOGUE
+from gans.series.model import Kept, Sampler
+from gans.series.plots import draw_panels, paired_panel, series_panels
+from gans.series.scores import LEAST, Scores
+from gans.series.sets import SeriesSet, open_series
+from gans.series.trainer import Trainer
+from lab.checkpoint import CheckpointError
+from lab.data.order import indices
+from lab.device import Device
+from lab.errors import UserError
+from lab.experiment import Evaluation
+from lab.media import Image
+from lab.metrics import Catalogue
+from lab.pictures import save_png
+
+
+class SeriesGAN:
+    """Recurrent generator and critic of time series (Esteban et al. 2017), advanced by iterations of many steps."""
+
+    progress = "series"
+
+    def __init__(self, config: SeriesGANConfig, directory: Path, device: Device) -> None:
+        self.config, self._device = config, device
+        data = open_series(config.data, config.seed)
+        self._picked = pick(data, config) if config.grading.series else None
+        self._fingerprint, self._kept = data.fingerprint(), Kept.from_set(data)
+        self._data = data.to(device.device)
+        self._samples_directory = directory / "samples"
+        self.trainer = Trainer(config, data.channels, len(data.classes), device)
+        self._scores: Scores | None = None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return CATALOGUE
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {"series": self.trainer.series, "steps": self.trainer.steps}
+
+    def iterate(self) -> dict[str, float]:
+        """Steps until `series_per_iteration` more series have been shown."""
+        trainer, training, start = self.trainer, self.config.training, time.perf_counter()
+        first = trainer.series
+        sums: dict[str, Tensor] = {}
+        counts: dict[str, int] = {}
+        while trainer.series < first + training.series_per_iteration:
+            rate = trainer.rate * training.learning_rate
+            for name, value in trainer.step(*self._batch(trainer.series)).items():
+                sums[name] = sums[name] + value if name in sums else value
+                counts[name] = counts.get(name, 0) + 1
+        # The only wait for the device in an iteration.
+        totals = torch.stack(list(sums.values())).tolist()
+        metrics = {name: total / counts[name] for name, total in zip(sums, totals, strict=True)}
+        for name in ("critic/gradient_norm", "generator/gradient_norm"):
+            if not math.isfinite(metrics.get(name, 0.0)):
+                raise FloatingPointError(f"{name} is NaN or infinite")
+        shown, seconds = trainer.series - first, time.perf_counter() - start
+        return metrics | {"training/learning_rate": rate, "speed/series_per_s": shown / seconds}
+
+    def evaluate(self) -> Evaluation:
+        """Scores beside their floors, and a plot of real and generated series."""
+        sampler = self.sampler()
+        if self._picked is not None and self._scores is None:
+            self._scores = Scores(*self._picked, self.config.grading, self.config.seed, self._device)
+        shown = plot(self._data, sampler, self.config.grading.plot, self.config.seed)
+        self._samples_directory.mkdir(exist_ok=True)
+        save_png(self._samples_directory / f"{self.trainer.series:010d}.png", shown)
+        media = [Image("series", shown, f"{self.trainer.series:,} series")]
+        if self._scores is None or self._picked is None:
+            return Evaluation({}, media)
+        generated = sampler.sample(range(len(self._picked[0])), self.config.seed + 1)
+        return Evaluation(self._scores.grade(generated) | self._scores.floor(), media)
+
+    def sampler(self) -> Sampler:
+        """The averaged generator."""
+        trainer = self.trainer
+        return Sampler(trainer.average.module, self.config, self._kept, trainer.series, self._device)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"trainer": self.trainer.state_dict(), "kept": self._kept.state_dict(), "data": self._fingerprint}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if "data" not in state or "trainer" not in state:
+            raise CheckpointError("it is not of a series GAN")
+        if state["data"] != self._fingerprint:
+            raise UserError(
+                f"{self.config.data.source} is not the data this run was trained on: "
+                "put the old data back, or start a new run"
+            )
+        try:
+            self.trainer.load_state_dict(state["trainer"])
+        except (KeyError, RuntimeError, ValueError):  # torch's own message takes a line for each tensor
+            raise CheckpointError("its networks are not those of this run's config.yaml") from None
+
+    def _batch(self, start: int) -> tuple[Tensor, Tensor | None]:
+        """Series number start to start + batch_size in the order of training, and their labels."""
+        data, count = self._data, self.config.training.batch_size
+        rows = torch.from_numpy(indices(len(data.training), self.config.seed, start, count)).to(self._device.device)
+        return data.windows(data.training[rows]), None if data.labels is None else data.labels[rows]
+
+
+def pick(data: SeriesSet, config: SeriesGANConfig) -> tuple[Tensor, Tensor]:
+    """Series held out and as many to train on, float32 [N, T, C] on the CPU, in random order. Raises UserError."""
+    count = min(config.grading.series, len(data.held_out), len(data.training))
+    if count < LEAST:
+        raise UserError(
+            f"{data.source}: {len(data.held_out)} windows held out and {len(data.training)} to train on are too few "
+            f"for scores, which need {LEAST} of each; bring more rows, raise data.held_out, or set grading.series=0"
+        )
+    generator = np.random.default_rng(config.seed)
+    held_out, training = (
+        data.windows(starts[torch.from_numpy(generator.permutation(len(starts))[:count]).to(starts.device)]).cpu()
+        for starts in (data.held_out, data.training)
+    )
+    return held_out, training
+
+
+def plot(data: SeriesSet, sampler: Sampler, count: int, seed: int) -> np.ndarray:
+    """Real series beside generated ones, below them autocorrelations and deviations of both; uint8 [H, W, 3]."""
+    several = min(256, len(data.held_out))
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(data.held_out))[:several])
+    real = data.windows(data.held_out[order.to(data.held_out.device)]).cpu()
+    generated = sampler.sample(range(several), seed + 1)
+    rows = series_panels(real[:count].numpy(), generated[:count].numpy())
+    lags = data.length // 2
+    rows.append(
+        [
+            paired_panel(
+                "autocorrelation by lag; generated dashed",
+                autocorrelation(real, lags).numpy(),
+                autocorrelation(generated, lags).numpy(),
+            ),
+            paired_panel(
+                "deviation by step; generated dashed",
+                real.std(0, correction=0).numpy(),
+                generated.std(0, correction=0).numpy(),
+            ),
+        ]
+    )
+    return draw_panels(rows)
+
+
+def build(config: SeriesGANConfig, directory: Path, device: Device) -> SeriesGAN:
+    """The experiment of a run directory; see `lab.registry`."""
+    return SeriesGAN(config, directory, device)

@@ -1,0 +1,100 @@
+"""Scores of generated series by networks trained after the fact (Yoon et al. 2019, section 5 and appendix B)."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gans.series.config import GradingConfig
+from lab.data.order import indices
+from lab.device import Device
+from lab.nets.rnn import ManyToMany, ManyToOne
+from lab.supervised.config import FitConfig
+from lab.supervised.fit import Fit, LossSum
+
+_TRAINED = 0.75  # of the series, those that the classifier learns from
+_BATCH = 1024  # series at once where nothing is learned
+_Loss = Callable[[nn.Module, Tensor], LossSum]
+
+
+def discriminative_score(real: Tensor, generated: Tensor, config: GradingConfig, seed: int, device: Device) -> float:
+    """|accuracy - 1/2| of a recurrent classifier on series it was not trained on: 0 where it cannot tell them apart.
+
+    [N, T, C] each, standardised, N at least 8.
+    """
+    count = min(len(real), len(generated))
+    cut = int(count * _TRAINED)
+    generator = torch.Generator().manual_seed(seed)
+    real, generated = (series[torch.randperm(len(series), generator=generator)[:count]] for series in (real, generated))
+    series = torch.cat([real[:cut], generated[:cut]]).to(device.device)
+    answers = torch.cat([torch.ones(cut), torch.zeros(cut)]).to(device.device)
+    network = _made(ManyToOne, series.shape[2], 1, config, seed)
+
+    def loss(network: nn.Module, rows: Tensor) -> LossSum:
+        logits = network(series[rows])[:, 0].float()
+        return LossSum(F.binary_cross_entropy_with_logits(logits, answers[rows], reduction="sum"), len(rows))
+
+    _fit(network, len(series), loss, config, seed, device)
+    right = [(_answers(network, real[cut:]) > 0.0), (_answers(network, generated[cut:]) <= 0.0)]
+    return abs(float(torch.cat(right).double().mean()) - 0.5)
+
+
+def predictive_score(real: Tensor, generated: Tensor, config: GradingConfig, seed: int, device: Device) -> float:
+    """Mean absolute error, on real series, of a recurrent network that learned from generated ones to predict each
+    step from those before it.
+
+    [N, T, C] and [M, T, C], standardised: the error is in deviations of the data.
+    """
+    learned = generated.to(device.device)
+    network = _made(ManyToMany, learned.shape[2], learned.shape[2], config, seed)
+
+    def loss(network: nn.Module, rows: Tensor) -> LossSum:
+        series = learned[rows]
+        error = network(series[:, :-1])[0].float() - series[:, 1:]
+        return LossSum(error.abs().sum(), error.numel())
+
+    _fit(network, len(learned), loss, config, seed, device)
+    with torch.no_grad():
+        errors = [
+            (network(series[:, :-1])[0] - series[:, 1:]).abs().double().sum()
+            for series in real.to(device.device).split(_BATCH)
+        ]
+    return float(torch.stack(errors).sum()) / real[:, 1:].numel()
+
+
+def _made(
+    kind: type[ManyToOne] | type[ManyToMany], channels: int, answers: int, config: GradingConfig, seed: int
+) -> nn.Module:
+    """A network whose first weights are a function of the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return kind(channels, config.hidden, answers, cell="gru")
+
+
+def _fit(network: nn.Module, count: int, loss: _Loss, config: GradingConfig, seed: int, device: Device) -> None:
+    network.to(device.device).train()
+    batch = min(config.batch_size, count)
+    # In float32 whatever training uses: the scores of two machines should be one.
+    fit = Fit(
+        network,
+        FitConfig(batch_size=batch, learning_rate=config.learning_rate, weight_decay=0.0, warmup=0.05),
+        Device(device.device, "fp32", device.threads),
+        config.steps,
+    )
+    for step in range(config.steps):
+        rows = torch.from_numpy(indices(count, seed, step * batch, batch)).to(device.device)
+        fit.step(step, partial(_of_part, loss, network, rows))
+    network.eval()
+
+
+def _of_part(loss: _Loss, network: nn.Module, rows: Tensor, part: slice) -> LossSum:
+    return loss(network, rows[part])
+
+
+@torch.no_grad()
+def _answers(network: nn.Module, series: Tensor) -> Tensor:
+    """Logits [N] on the CPU."""
+    place = next(network.parameters()).device
+    return torch.cat([network(part.to(place))[:, 0].float().cpu() for part in series.split(_BATCH)])

@@ -1,0 +1,37 @@
+"""All scores of generated series, beside what real series score in their place."""
+
+from torch import Tensor
+
+from gans.series.config import GradingConfig
+from gans.series.distances import autocorrelation_distance, correlation_distance, marginal_distance
+from gans.series.posthoc import discriminative_score, predictive_score
+from lab.device import Device
+
+LEAST = 32  # series held out, below which the scores say nothing
+
+
+class Scores:
+    """Compares generated series with `held_out`, [N, T, C]; `training` [N, T, C], real ones that the generator may have
+    seen, score the floor. All standardised and on the CPU."""
+
+    def __init__(self, held_out: Tensor, training: Tensor, config: GradingConfig, seed: int, device: Device) -> None:
+        self._held_out, self._training = held_out, training
+        self._config, self._seed, self._device = config, seed, device
+        self._floor: dict[str, float] | None = None
+
+    def grade(self, generated: Tensor) -> dict[str, float]:
+        """Metrics named series/* of as many generated series, [N, T, C] on the CPU."""
+        real, config, seed, device = self._held_out, self._config, self._seed, self._device
+        return {
+            "series/discriminative": discriminative_score(real, generated, config, seed, device),
+            "series/predictive": predictive_score(real, generated, config, seed, device),
+            "series/autocorrelation": autocorrelation_distance(real, generated, real.shape[1] // 2),
+            "series/correlation": correlation_distance(real, generated),
+            "series/marginal": marginal_distance(real, generated),
+        }
+
+    def floor(self) -> dict[str, float]:
+        """The same of real series, named series/*_floor."""
+        if self._floor is None:
+            self._floor = {f"{name}_floor": value for name, value in self.grade(self._training).items()}
+        return self._floor

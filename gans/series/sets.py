@@ -1,0 +1,185 @@
+"""Windows of series, standardised, some held out for the scores."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gans.series import synthetic
+from gans.series.config import DataConfig
+from gans.series.table import read_rows
+from lab.errors import UserError
+
+_BLOCK = 4  # windows' lengths in a stretch of a long series: at their borders windows are lost
+Run = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What turns standardised values into those of the data: mean and deviation [C], float64, of each channel."""
+
+    columns: tuple[str, ...]
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def restore(self, standardised: Tensor) -> np.ndarray:
+        """[..., C] -> float64 [..., C] on the CPU."""
+        return standardised.detach().cpu().double().numpy() * self.deviation + self.mean
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"columns": list(self.columns), "mean": self.mean, "deviation": self.deviation}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Self:
+        return cls(tuple(state["columns"]), np.asarray(state["mean"]), np.asarray(state["deviation"]))
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesSet:
+    """Rows float32 [R, C], standardised, and the first row of every window, int64 [N] and [M].
+
+    labels: int64 [N] of the training windows, None without classes.
+    """
+
+    source: str
+    rows: Tensor
+    length: int
+    training: Tensor
+    held_out: Tensor
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    scale: Scale
+
+    @property
+    def channels(self) -> int:
+        return self.rows.shape[1]
+
+    def windows(self, starts: Tensor) -> Tensor:
+        """float32 [B, length, C] of first rows [B]."""
+        return self.rows[starts[:, None] + torch.arange(self.length, device=self.rows.device)]
+
+    def to(self, device: torch.device) -> "SeriesSet":
+        moved = [self.rows.to(device), self.training.to(device), self.held_out.to(device)]
+        labels = None if self.labels is None else self.labels.to(device)
+        return SeriesSet(self.source, moved[0], self.length, moved[1], moved[2], labels, self.classes, self.scale)
+
+    def fingerprint(self) -> str:
+        """Of all that training can see of it."""
+        digest = hashlib.sha256(repr((self.length, self.scale.columns, self.classes)).encode())
+        for tensor in (self.rows, self.training, self.held_out, self.labels):
+            if tensor is not None:
+                digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+        return digest.hexdigest()
+
+
+def open_series(config: DataConfig, seed: int) -> SeriesSet:
+    """The series that a configuration names. Raises UserError for a file that does not serve."""
+    return _from_file(config, seed) if config.source.endswith(".csv") else _synthetic(config, seed)
+
+
+def _synthetic(config: DataConfig, seed: int) -> SeriesSet:
+    made, length = config.synthetic, config.length
+    kept = made.series - max(1, round(made.series * config.held_out))
+    if kept < 1:
+        raise UserError(f"data.synthetic.series {made.series} leaves none to train on; raise it")
+    labels = synthetic.classes_of(made, seed)
+    draw = synthetic.sines if config.source == "sines" else synthetic.autoregressive
+    values = draw(made, length, seed, labels)
+    columns = tuple(f"channel_{index}" for index in range(made.channels))
+    classes = tuple(str(index) for index in range(made.classes))
+    scale = _scale(columns, values[:kept].flatten(0, 1).double().numpy(), config.source)
+    starts = torch.arange(made.series) * length
+    training_labels = None if labels is None else labels[:kept]
+    if training_labels is not None:
+        _check_classes(training_labels, classes, config.source)
+    rows = _standardised(values.flatten(0, 1).double().numpy(), scale)
+    return SeriesSet(config.source, rows, length, starts[:kept], starts[kept:], training_labels, classes, scale)
+
+
+def _from_file(config: DataConfig, seed: int) -> SeriesSet:
+    rows, length = read_rows(config), config.length
+    training, held_out = split(rows.runs, length, config.held_out, seed, whole=bool(config.series))
+    starts = np.array([start for run in training for start in windows_in(run, length, config.stride)])
+    held = np.array([start for run in held_out for start in windows_in(run, length, config.stride)])
+    if not len(starts) or not len(held):
+        longest = max((stop - start for start, stop in rows.runs), default=0)
+        raise UserError(
+            f"{config.source}: too few rows ({len(rows.values)}, {longest} in the longest series) for windows of "
+            f"{length} steps to train on and others to hold out; lower data.length or bring {2 * length} or more"
+        )
+    seen = np.concatenate([rows.values[start:stop] for start, stop in training])
+    scale = _scale(rows.columns, seen, config.source)
+    classes = tuple(sorted(set(rows.labels))) if config.label else ()
+    labels = None
+    if classes:
+        of_row = np.repeat([classes.index(label) for label in rows.labels], [stop - start for start, stop in rows.runs])
+        labels = torch.from_numpy(of_row[starts].astype(np.int64))
+        _check_classes(labels, classes, config.source)
+    values = _standardised(rows.values, scale)
+    return SeriesSet(
+        config.source, values, length, torch.from_numpy(starts), torch.from_numpy(held), labels, classes, scale
+    )
+
+
+def split(runs: Sequence[Run], length: int, share: float, seed: int, *, whole: bool) -> tuple[list[Run], list[Run]]:
+    """Stretches to train on and stretches held out, together all runs that hold a window.
+
+    whole: runs are held out as they are. Otherwise they are cut into blocks of a few windows' length, so that what is
+    held out comes from all over the time that a file covers.
+    """
+    long_enough = [run for run in runs if run[1] - run[0] >= length]
+    units = [(run, run) for run in long_enough]
+    if not whole or len(units) == 1:
+        units = [(block, run) for run in long_enough for block in _blocks(run, length, share)]
+    if len(units) < 2:
+        return [], []
+    held = np.zeros(len(units), dtype=bool)
+    held[np.random.default_rng(seed).permutation(len(units))[: max(1, round(share * len(units)))]] = True
+    merged: tuple[list[Run], list[Run]] = ([], [])
+    previous = None
+    for (block, run), is_held in zip(units, held, strict=True):
+        part = merged[int(is_held)]
+        if previous == (run, is_held):
+            part[-1] = (part[-1][0], block[1])
+        else:
+            part.append(block)
+        previous = (run, is_held)
+    return merged
+
+
+def windows_in(run: Run, length: int, stride: int) -> range:
+    """First rows of the windows in a stretch."""
+    return range(run[0], run[1] - length + 1, stride)
+
+
+def _blocks(run: Run, length: int, share: float) -> Iterator[Run]:
+    rows = run[1] - run[0]
+    size = min(max(int(rows * share), length), _BLOCK * length)
+    count = rows // size
+    for index in range(count):
+        start = run[0] + index * size
+        yield start, run[1] if index == count - 1 else start + size
+
+
+def _scale(columns: tuple[str, ...], values: np.ndarray, source: str) -> Scale:
+    mean, deviation = values.mean(0), values.std(0)
+    for name, centre, spread in zip(columns, mean, deviation, strict=True):
+        if spread <= 1e-9 * abs(centre) or not np.isfinite(spread):
+            what = "does not change" if np.isfinite(spread) else "holds numbers too large to average"
+            raise UserError(f"{source}: column {name!r} {what}; leave it out with data.columns")
+    return Scale(columns, mean, deviation)
+
+
+def _standardised(values: np.ndarray, scale: Scale) -> Tensor:
+    return torch.from_numpy(((values - scale.mean) / scale.deviation).astype(np.float32))
+
+
+def _check_classes(labels: Tensor, classes: tuple[str, ...], source: str) -> None:
+    counts = torch.bincount(labels, minlength=len(classes))
+    if (counts == 0).any():
+        name = classes[int((counts == 0).nonzero()[0])]
+        raise UserError(f"{source}: class {name!r} has no whole window to train on; leave it out or bring more of it")

@@ -1,0 +1,175 @@
+"""One step of both networks and the averaged generator: everything that changes while a series GAN trains."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gans import losses
+from gans.series.config import SeriesGANConfig
+from gans.series.network import Critic, Generator
+from gans.series.noise import Noise, noise
+from lab import rng
+from lab.device import Device
+from lab.ema import EMA
+from lab.nets.second_order import penalised
+from lab.parallel import gradients
+
+
+class Trainer:
+    """Generator, critic, their optimizers and the averaged generator.
+
+    `series` counts real series shown to the critic and names every draw; the learning rate follows from it. All is
+    computed in float32: networks this small gain nothing from less.
+    """
+
+    def __init__(self, config: SeriesGANConfig, channels: int, classes: int, device: Device) -> None:
+        self.config, self.device = config, device
+        self.generator = Generator(config.network, channels, classes).to(device.device)
+        self.critic = Critic(config.network, channels, classes).to(device.device)
+        self.average = EMA(self.generator, config.training.average_decay, bias_correction=False)
+        self.series = self.steps = 0
+        training = config.training
+        self._generator_optimizer = self._optimizer(self.generator, training.learning_rate)
+        self._critic_optimizer = self._optimizer(self.critic, training.critic_learning_rate or training.learning_rate)
+
+    @property
+    def rate(self) -> float:
+        """What both learning rates are multiplied by at the next step."""
+        decay = self.config.training.decay_series
+        return 1.0 if decay is None else 0.5 * (1.0 + math.cos(math.pi * min(self.series / decay, 1.0)))
+
+    def step(self, series: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """Critic; on every `critic_steps`-th step generator and average too.
+
+        series: float32 [B, T, C], standardised, on the device; labels: int64 [B] of a conditional network. Returns
+        statistics as 0-d tensors on the device, the generator's where it took a step.
+        """
+        training = self.config.training
+        self.critic.requires_grad_(True)
+        statistics = self._critic_step(series, labels)
+        if (self.steps + 1) % training.critic_steps == 0:
+            self.critic.requires_grad_(False)  # its weights' gradients would be computed for nothing
+            statistics |= self._generator_step(series, labels)
+            self.average.update(self.generator)
+        self.series += len(series)
+        self.steps += 1
+        return statistics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "critic": self.critic.state_dict(),
+            "average": self.average.state_dict(),
+            "generator_optimizer": self._generator_optimizer.state_dict(),
+            "critic_optimizer": self._critic_optimizer.state_dict(),
+            "series": self.series,
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.critic.load_state_dict(state["critic"])
+        self.average.load_state_dict(state["average"])
+        self._generator_optimizer.load_state_dict(state["generator_optimizer"])
+        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self.series, self.steps = state["series"], state["steps"]
+
+    def _critic_step(self, real: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+        training = self.config.training
+        _set_rate(self._critic_optimizer, (training.critic_learning_rate or training.learning_rate) * self.rate)
+        self._critic_optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            fake = self.generator(*self._noise(len(real), 0), labels)
+        loss, statistics = self._critic_loss(real, fake, labels)
+        loss.backward()
+        statistics["critic/gradient_norm"] = _norm(self.critic)
+        self._critic_optimizer.step()
+        return {name: value.detach() for name, value in statistics.items()}
+
+    def _critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config.loss
+        penalty = torch.zeros((), device=real.device)
+        if config.name == "wgan-gp":
+            of_real, of_fake = self._scores(real, fake, labels)
+            mixed = torch.lerp(real, fake, self._share(len(real))).requires_grad_()
+            with penalised():
+                of_mixed = self.critic(mixed, labels)
+            squared = losses.squared_gradient_norm(of_mixed, mixed)
+            penalty = losses.gradient_penalty(squared, config.gradient_target, config.penalty_weight)
+            loss = losses.wasserstein_critic(of_real, of_fake, config.drift)
+        elif config.name == "non-saturating":
+            if self.steps % config.lazy == 0:
+                real = real.detach().requires_grad_()
+                with penalised():
+                    of_real = self.critic(real, labels)
+                of_fake = self.critic(fake, labels)
+                squared = losses.squared_gradient_norm(of_real, real)
+                penalty = losses.zero_centred_penalty(squared, config.gamma) * config.lazy
+            else:
+                of_real, of_fake = self._scores(real, fake, labels)
+            loss = losses.non_saturating_critic(of_real, of_fake)
+        else:
+            both = torch.cat([real, fake]).requires_grad_()
+            with penalised():
+                of_real, of_fake = self._scores(both[: len(real)], both[len(real) :], labels)
+            squared = losses.squared_gradient_norm(torch.cat([of_real, of_fake]), both)
+            penalty = 2.0 * losses.zero_centred_penalty(squared, config.gamma)  # R1 + R2, each a mean over its half
+            loss = losses.relativistic(of_real, of_fake)
+        loss = loss + penalty
+        return loss, {
+            "loss/critic": loss,
+            "loss/penalty": penalty,
+            "critic/real": of_real.mean(),
+            "critic/fake": of_fake.mean(),
+        }
+
+    def _generator_step(self, real: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+        _set_rate(self._generator_optimizer, self.config.training.learning_rate * self.rate)
+        self._generator_optimizer.zero_grad(set_to_none=True)
+        of_fake = self.critic(self.generator(*self._noise(len(real), 1), labels), labels)
+        name = self.config.loss.name
+        if name == "wgan-gp":
+            loss = losses.wasserstein_generator(of_fake)
+        elif name == "non-saturating":
+            loss = losses.non_saturating_generator(of_fake)
+        else:
+            with torch.no_grad():
+                of_real = self.critic(real, labels)
+            loss = losses.relativistic(of_fake, of_real)
+        loss.backward()
+        norm = _norm(self.generator)
+        self._generator_optimizer.step()
+        return {"loss/generator": loss.detach(), "generator/gradient_norm": norm}
+
+    def _scores(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores of both [B], in one pass."""
+        doubled = None if labels is None else torch.cat([labels, labels])
+        of_real, of_fake = self.critic(torch.cat([real, fake]), doubled).chunk(2)
+        return of_real, of_fake
+
+    def _noise(self, count: int, use: int) -> Noise:
+        """A pure function of the series shown, so that no random state need be kept."""
+        which = torch.arange(self.series, self.series + count, device=self.device.device)
+        length = self.config.data.length
+        return noise(self.config.network, length, which, self.config.seed, int(rng.Stream.LATENT), use)
+
+    def _share(self, count: int) -> Tensor:
+        which = torch.arange(self.series, self.series + count, device=self.device.device)
+        return rng.uniform(self.config.seed, int(rng.Stream.INTERPOLATE), which)[:, None, None]
+
+    def _optimizer(self, net: nn.Module, rate: float) -> torch.optim.Adam:
+        betas = (self.config.training.beta1, self.config.training.beta2)
+        return torch.optim.Adam(net.parameters(), rate, betas, eps=1e-8, fused=True)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _norm(net: nn.Module) -> Tensor:
+    """Of all gradients together, 0-d on the device."""
+    return torch.stack(torch._foreach_norm(gradients(net))).norm()
