@@ -1,0 +1,1 @@
+"""Recurrent networks in every configuration, on sequences generated or read from files."""

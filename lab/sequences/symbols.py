@@ -1,0 +1,64 @@
+"""From text to the numbers that networks read, and back."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lab.errors import UserError
+
+PAD, END = 0, 1
+"""Tokens that are no symbols: padding, which a decoder also reads before it has written anything, and the end."""
+_SPECIAL = 2
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """The symbols of a text, numbered from 2 in their order; `words` are separated by spaces, characters by nothing."""
+
+    names: tuple[str, ...]
+    words: bool = False
+
+    def __len__(self) -> int:
+        """How many tokens there are, padding and end included."""
+        return _SPECIAL + len(self.names)
+
+    @classmethod
+    def of(cls, texts: Iterable[str], words: bool = False) -> "Symbols":
+        """Those that occur, sorted."""
+        return cls(tuple(sorted({symbol for text in texts for symbol in divide(text, words)})), words)
+
+    def encode(self, text: str, what: str = "the input") -> list[int]:
+        """Tokens of a text; `what` names it in a UserError for a symbol that is not among these."""
+        numbers = {name: token for token, name in enumerate(self.names, start=_SPECIAL)}
+        tokens = []
+        for symbol in divide(text, self.words):
+            if symbol not in numbers:
+                unit = "word" if self.words else "character"
+                raise UserError(f"{what}: the {unit} {symbol!r} is unknown; known are {self._shown()}")
+            tokens.append(numbers[symbol])
+        return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text up to the first end; padding is nothing."""
+        kept = tokens[: tokens.index(END)] if END in tokens else tokens
+        return (" " if self.words else "").join(self.names[token - _SPECIAL] for token in kept if token >= _SPECIAL)
+
+    def _shown(self) -> str:
+        if self.words:
+            return f"{', '.join(self.names[:8])}{', ...' if len(self.names) > 8 else ''}"
+        return repr("".join(self.names))
+
+
+def divide(text: str, words: bool) -> list[str]:
+    """The symbols of a text: its words or its characters."""
+    return text.split() if words else list(text)
+
+
+def padded(rows: Sequence[Sequence[int]], width: int | None = None) -> Tensor:
+    """Rows of tokens as int64 [N, width], the longest row unless given, with `PAD` behind."""
+    table = torch.full((len(rows), width or max((len(row) for row in rows), default=0)), PAD)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = torch.tensor(row, dtype=torch.int64)
+    return table

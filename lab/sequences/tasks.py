@@ -1,0 +1,213 @@
+"""Tasks whose examples are generated: each draws inputs and their answers from numbers alone, as tensors."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lab import rng
+from lab.nets.rnn import length_mask
+from lab.sequences.examples import Examples
+from lab.sequences.spelling import spelled
+from lab.sequences.symbols import END, PAD, Symbols, padded
+
+Answer = Literal["label", "number", "tags", "sequence"]
+Drawer = Callable[[Callable[..., Tensor], Tensor], Examples]
+
+_DIGITS = "0123456789"
+_FIRST = 2  # the token of the first symbol
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of some size: what is read, what is answered, how examples are drawn.
+
+    `draw(below, numbers)` makes example i of numbers [N]; `below(high, what)` are uniform int64 [N] in [0, high), and
+    `below(high, what, places)` [N, places], one draw for each `what`. `fixed`: all inputs are of one length.
+    """
+
+    answer: Answer
+    inputs: Symbols
+    targets: Symbols | None
+    longest: tuple[int, int]
+    draw: Drawer
+    fixed: bool = False
+
+
+def bit_count(size: int) -> Task:
+    """`size` bits -> how many are set, as a label."""
+    labels = Symbols(tuple(str(count) for count in range(size + 1)))
+
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+        bits = below(2, 0, size)
+        return Examples(bits + _FIRST, torch.full_like(numbers, size), bits.sum(1, keepdim=True) + _FIRST)
+
+    return Task("label", Symbols(tuple("01")), labels, (size, 1), draw, fixed=True)
+
+
+def spell(size: int) -> Task:
+    """A number of `size` digits, 4 at most -> its name, letter by letter."""
+    names = [spelled(number) for number in range(10**size)]
+    letters = Symbols.of(names)
+    table = padded([[*letters.encode(name), END] for name in names])
+
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+        value = below(10**size, 0)
+        return Examples(
+            _digits(value, size).flip(1) + _FIRST, torch.full_like(numbers, size), table.to(value.device)[value]
+        )
+
+    return Task("sequence", Symbols(tuple(_DIGITS)), letters, (size, table.shape[1]), draw, fixed=True)
+
+
+def parity(size: int) -> Task:
+    """1 to `size` bits -> whether the number of set ones is even or odd."""
+
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+        lengths = 1 + below(size, 0)
+        mask = length_mask(lengths, size)
+        bits = below(2, 1, size) * mask
+        odd = bits.sum(1, keepdim=True) % 2
+        return Examples(torch.where(mask, bits + _FIRST, PAD), lengths, odd + _FIRST)
+
+    return Task("label", Symbols(tuple("01")), Symbols(("even", "odd"), words=True), (size, 1), draw)
+
+
+def adding(size: int) -> Task:
+    """2 to `size` digits, two of them behind a star -> the sum of these two (Hochreiter and Schmidhuber 1997, 5.4)."""
+    places = size + 2
+
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+        count = 2 + below(size - 1, 0)
+        one = below(count, 1)
+        other = (one + 1 + below(count - 1, 2)) % count
+        first, second = torch.minimum(one, other)[:, None], torch.maximum(one, other)[:, None]
+        digits = below(10, 3, places)
+        columns = torch.arange(places, device=numbers.device).expand(len(numbers), -1)
+        starred = (columns == first) | (columns == second + 1)  # the second star stands one place later
+        lengths = count + 2
+        tokens = torch.where(starred, _FIRST + 10, digits + _FIRST)
+        chosen = ((columns == first + 1) | (columns == second + 2)) & length_mask(lengths, places)
+        return Examples(
+            torch.where(length_mask(lengths, places), tokens, PAD), lengths, (digits * chosen).sum(1).float()
+        )
+
+    return Task("number", Symbols(tuple(_DIGITS + "*")), None, (places, 0), draw)
+
+
+def brackets(size: int) -> Task:
+    """1 to `size` brackets -> for each its depth, 1 to 9, or an exclamation mark where it is never closed.
+
+    What comes later decides, so only a network that reads both ways can answer.
+    """
+    deepest = 9
+
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+        lengths = 1 + below(size, 0)
+        coins = below(2, 1, size)
+        depth, closing, after = torch.zeros_like(numbers), [], []
+        for step in range(size):
+            opens = ((coins[:, step] == 1) | (depth == 0)) & (depth < deepest)
+            depth = torch.where(opens, depth + 1, depth - 1)
+            closing.append(~opens)
+            after.append(depth)
+        closes, depths, mask = torch.stack(closing, 1), torch.stack(after, 1), length_mask(lengths, size)
+        level = torch.where(closes, depths + 1, depths)
+        # An opening bracket is closed when the depth later falls below its own.
+        behind = torch.where(mask, depths, deepest + 1).flip(1).cummin(1).values.flip(1)
+        tags = torch.where(closes | (behind < level), level, 0)
+        return Examples(torch.where(mask, closes.long() + _FIRST, PAD), lengths, torch.where(mask, tags + _FIRST, PAD))
+
+    return Task("tags", Symbols(tuple("()")), Symbols(tuple("!123456789")), (size, size), draw)
+
+
+def reverse(size: int) -> Task:
+    """1 to `size` letters -> the same backwards."""
+    letters = Symbols(tuple("abcdefghijklmnopqrstuvwxyz"))
+
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+        lengths = 1 + below(size, 0)
+        tokens = below(26, 1, size) + _FIRST
+        back = lengths[:, None] - 1 - torch.arange(size, device=numbers.device)
+        targets = torch.where(back >= 0, tokens.gather(1, back.clamp_min(0)), PAD)
+        return Examples(torch.where(length_mask(lengths, size), tokens, PAD), lengths, _ended(targets, lengths))
+
+    return Task("sequence", letters, letters, (size, size + 1), draw)
+
+
+def reverse_add(size: int) -> Task:
+    """Two numbers of 1 to `size` digits and a plus between them -> their sum, last digit first."""
+    places = 2 * size + 1
+
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+        (one, one_digits), (other, other_digits) = (_number(below, size, what) for what in (0, 2))
+        columns = torch.arange(places, device=numbers.device)
+        plus, lengths = one_digits[:, None], one_digits + 1 + other_digits
+        in_one, in_other = (plus - 1 - columns), (lengths[:, None] - 1 - columns)  # which digit, counted from the last
+        digit = torch.where(
+            columns < plus,
+            _digits(one, size).gather(1, in_one.clamp(0, size - 1)),
+            _digits(other, size).gather(1, in_other.clamp(0, size - 1)),
+        )
+        tokens = torch.where(columns == plus, _FIRST + 10, digit + _FIRST)
+        total = one + other
+        sum_digits = 1 + sum((total >= 10**power).long() for power in range(1, size + 1))
+        target = torch.where(length_mask(sum_digits, size + 1), _digits(total, size + 1) + _FIRST, PAD)
+        return Examples(torch.where(length_mask(lengths, places), tokens, PAD), lengths, _ended(target, sum_digits))
+
+    return Task("sequence", Symbols(tuple(_DIGITS + "+")), Symbols(tuple(_DIGITS)), (places, size + 2), draw)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A task by its size: what that counts, what it may be, and what it is unless given."""
+
+    make: Callable[[int], Task]
+    counts: str
+    sizes: range
+    usual: int
+
+
+TASKS: Mapping[str, Made] = {
+    "bit_count": Made(bit_count, "bits", range(2, 33), 12),
+    "spell": Made(spell, "digits", range(1, 5), 4),
+    "parity": Made(parity, "most bits", range(2, 65), 16),
+    "adding": Made(adding, "most digits", range(2, 65), 10),
+    "brackets": Made(brackets, "most brackets", range(2, 129), 20),
+    "reverse": Made(reverse, "most letters", range(2, 65), 10),
+    "reverse_add": Made(reverse_add, "most digits of a number", range(1, 13), 5),
+}
+
+
+def _number(below: Callable[..., Tensor], size: int, what: int) -> tuple[Tensor, Tensor]:
+    """Numbers [N] whose count of digits is uniform in 1 to `size`, without leading zeros, and that count."""
+    digits = 1 + below(size, what)
+    smallest = torch.where(digits == 1, 0, 10 ** (digits - 1))
+    return smallest + below(10**digits - smallest, what + 1), digits
+
+
+def _digits(numbers: Tensor, count: int) -> Tensor:
+    """[N] -> the last `count` digits, the last first, [N, count]."""
+    return numbers[:, None] // 10 ** torch.arange(count, device=numbers.device) % 10
+
+
+def _ended(targets: Tensor, lengths: Tensor) -> Tensor:
+    """[N, T] -> [N, T + 1] with the end behind each row's length."""
+    longer = torch.cat([targets, torch.full_like(targets[:, :1], PAD)], dim=1)
+    return longer.scatter(1, lengths[:, None], END)
+
+
+def drawer(seed: int, *counters: Tensor | int) -> Callable[..., Tensor]:
+    """The `below` of a task's `draw`, keyed by (seed, counters)."""
+
+    def below(high: int | Tensor, what: int, places: int = 0) -> Tensor:
+        if not places:
+            return rng.integers(high, seed, *counters, what)
+        device = next(counter.device for counter in counters if isinstance(counter, Tensor))
+        columns = torch.arange(places, device=device)
+        spread = [counter[:, None] if isinstance(counter, Tensor) else counter for counter in counters]
+        return rng.integers(high, seed, *spread, what, columns)
+
+    return below
