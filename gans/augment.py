@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from gans.config import AugmentConfig
-from gans.resample import resample
 from lab import rng
+from lab.data.resample import resample
 
 
 @dataclass(frozen=True)

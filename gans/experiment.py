@@ -14,7 +14,6 @@ from gans.config import ProgressiveGANConfig
 from gans.grading import Grader
 from gans.metrics import CATALOGUE
 from gans.model import Sampler
-from gans.pictures import grid, save_png
 from gans.reals import check_data, reals_at
 from gans.sampling import sample
 from gans.trainer import Trainer
@@ -26,6 +25,7 @@ from lab.errors import UserError
 from lab.experiment import Evaluation
 from lab.media import Image, Media
 from lab.metrics import Catalogue
+from lab.pictures import grid, save_png
 
 
 class ProgressiveGAN:

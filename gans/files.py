@@ -2,12 +2,10 @@
 
 import io
 import json
-import os
 import secrets
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +13,13 @@ import numpy as np
 from torch import Tensor
 
 from lab import disk
+from lab.disk import replacing
 from lab.errors import UserError
 
 CLIPS = (".gif", ".mp4")
 _LISTING = "dataset.json"
 _THEN = "do the same again"
 _PICTURE = "img[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].png"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path`, of the same suffix, to write to: it takes the place of `path` at the end, or goes away.
-
-    Folders on the way are made. Raises UserError where the disk refuses.
-    """
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix.lower()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(disk.explain(error, path, _THEN)) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:

@@ -5,12 +5,12 @@ from torch import Tensor
 
 from gans.config import ProgressiveGANConfig
 from gans.network import fade_reals
-from gans.pictures import to_uint8
 from gans.schedule import Stage
 from lab.data.batches import normalise, reduce_to
 from lab.data.images import ImageSet
 from lab.data.order import indices
 from lab.errors import UserError
+from lab.pictures import to_uint8
 
 _BATCH = 256
 

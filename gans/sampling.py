@@ -11,11 +11,11 @@ from torch import Tensor
 
 from gans.model import Sampler
 from gans.network import hypersphere
-from gans.pictures import to_uint8
 from gans.schedule import level_of
 from lab import rng
 from lab.device import autocast
 from lab.errors import UserError
+from lab.pictures import to_uint8
 
 
 def latents_of(sampler: Sampler, indices: Sequence[int], seed: int) -> Tensor:

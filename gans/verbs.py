@@ -13,11 +13,12 @@ from torch import Tensor
 from gans import export as exporting
 from gans.files import CLIPS, save_clip, save_folder, save_zip
 from gans.model import Sampler, load_sampler
-from gans.pictures import grid, save_png
 from gans.quality.sets import LEAST
 from gans.sampling import draw_batches, growth, interpolation, labels_of, latents_of, read_latents, sample_batches
 from lab import device as devices
 from lab.errors import UserError
+from lab.export import check_suffix
+from lab.pictures import grid, save_png
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, locate_run, print_json
 
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="latest, best or an iteration.")]
@@ -94,7 +95,7 @@ def export(
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Export the generator, latents [N, latent] to pictures [N, C, R, R] in [-1, 1], and check the result."""
-    exporting.check_suffix(out)
+    check_suffix(out)
     _check_absent(out, overwrite)
     sampler = load_sampler(find_run(run, runs_dir), _device("cpu"), checkpoint)
     difference = exporting.export(sampler, out)

@@ -2,8 +2,13 @@
 
 import errno
 import os
+import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from lab.errors import UserError
 
 
 def is_full(error: OSError) -> bool:
@@ -33,6 +38,24 @@ def write_durably(path: Path, data: bytes) -> None:
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path`, of the same suffix, to write to: it takes the place of `path` at the end, or goes away.
+
+    Folders on the way are made. Raises UserError where the disk refuses.
+    """
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix.lower()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(explain(error, path, "do the same again")) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def sync_directory(path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gans.augment import GEOMETRY, OPERATIONS, POLICIES, Draws, adjust, augment
 from gans.config import AUGMENTATIONS, AugmentConfig
-from gans.resample import resample
+from lab.data.resample import resample
 
 POLICIES_AND_NAMES = [("diffaug",), ("ada",), *(("ada", name) for name in AUGMENTATIONS)]
 

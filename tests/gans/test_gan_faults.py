@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gans import export
+from lab import export
 from lab.cli import main
 from lab.data.images import ImageSet, open_images, write_images
 from tests.command_line import launch, wait_until

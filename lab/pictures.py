@@ -1,4 +1,4 @@
-"""Generated values to pixels, pictures to grids, grids to PNG files."""
+"""Values to pixels, pictures to grids, grids to PNG files."""
 
 import math
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gans.files import replacing
+from lab.disk import replacing
 
 
 def to_uint8(images: Tensor) -> Tensor:
