@@ -70,6 +70,16 @@ KINDS: dict[str, Kind] = {
         catalogue="gans.metrics:CATALOGUE",
         learners=RANKS,
     ),
+    "series_gan": Kind(
+        config="gans.series.config:SeriesGANConfig",
+        build="gans.series.experiment:build",
+        verbs={
+            "eval": "gans.series.verbs:evaluate",
+            "sample": "gans.series.verbs:sample",
+            "export": "gans.series.verbs:export",
+        },
+        catalogue="gans.series.metrics:CATALOGUE",
+    ),
     "supervised": Kind(
         config="lab.supervised.config:SupervisedConfig",
         build="lab.supervised.experiment:build",

@@ -1,0 +1,39 @@
+"""The generator outside this lab: noise to series in the data's own units."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from gans.series.model import Sampler
+from gans.series.noise import noise
+from lab import export as exporting
+from lab import rng
+
+
+class _InUnits(nn.Module):
+    """The generator with its scale undone: noise [N, T, latent], series noise [N, series_latent] -> [N, T, C]."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, sampler: Sampler) -> None:
+        super().__init__()
+        self.generator = sampler.generator
+        scale = sampler.kept.scale
+        self.register_buffer("mean", torch.from_numpy(scale.mean).float())
+        self.register_buffer("deviation", torch.from_numpy(scale.deviation).float())
+
+    def forward(self, noise: Tensor, series_noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.generator(noise, series_noise, labels) * self.deviation + self.mean
+
+
+def export(sampler: Sampler, path: Path) -> float:
+    """Write .onnx or .pt2 for any number of series, as `lab.export.export`; the largest difference on other noise."""
+    return exporting.export(_InUnits(sampler).eval(), _inputs(sampler, range(2)), _inputs(sampler, range(2, 7)), path)
+
+
+def _inputs(sampler: Sampler, indices: range) -> tuple[Tensor, ...]:
+    config, which = sampler.config, torch.tensor(indices)
+    drawn = noise(config.network, config.data.length, which, 0, int(rng.Stream.SAMPLE))
+    return (*drawn, which % len(sampler.kept.classes)) if sampler.kept.classes else tuple(drawn)
