@@ -80,6 +80,18 @@ KINDS: dict[str, Kind] = {
         },
         catalogue="gans.series.metrics:CATALOGUE",
     ),
+    "sequences": Kind(
+        config="lab.sequences.config:SequencesConfig",
+        build="lab.sequences.experiment:build",
+        verbs={
+            "eval": "lab.sequences.verbs:evaluate",
+            "predict": "lab.sequences.verbs:predict",
+            "sample": "lab.sequences.verbs:sample",
+            "export": "lab.sequences.verbs:export",
+        },
+        catalogue="lab.sequences.metrics:CATALOGUE",
+        learners=RANKS,
+    ),
     "supervised": Kind(
         config="lab.supervised.config:SupervisedConfig",
         build="lab.supervised.experiment:build",
@@ -94,9 +106,10 @@ VERBS: dict[str, Verb] = {
     "train": Verb("Train a preset from scratch.", "lab.verbs.train:train"),
     "resume": Verb("Continue a stopped run exactly.", "lab.verbs.resume:resume"),
     "eval": Verb("Grade a run."),
+    "predict": Verb("Answer inputs with a run's network."),
     "play": Verb("Play against a run."),
     "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.verbs:arena"),
-    "sample": Verb("Draw pictures from a run: files, a grid, an interpolation, its growth."),
+    "sample": Verb("Draw from a run: pictures or series of a generator, text of a language model."),
     "export": Verb("Export a run's network to ONNX or torch.export."),
     "data": Verb(
         "Pack, look at and fetch sets of pictures.",

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lab.sequences.symbols import Symbols
+from lab.sequences.symbols import PAD, Symbols
 
 
 class Examples(NamedTuple):
@@ -25,8 +25,11 @@ class Examples(NamedTuple):
         return Examples(*(tensor.to(device) for tensor in self))
 
     def trimmed(self) -> "Examples":
-        """Without the columns that no input reaches; a host sync on CUDA."""
-        return self._replace(inputs=self.inputs[:, : int(self.lengths.max())])
+        """Without the columns that are padding in every row; a host sync on CUDA."""
+        targets = self.targets
+        if not targets.is_floating_point():
+            targets = targets[:, : int((targets != PAD).any(0).sum())]
+        return Examples(self.inputs[:, : int(self.lengths.max())], self.lengths, targets)
 
 
 class Data(Protocol):

@@ -1,0 +1,26 @@
+"""The data of an experiment, from what its configuration says."""
+
+import torch
+
+from lab.sequences.config import SequencesConfig
+from lab.sequences.examples import Data
+from lab.sequences.files import Filed
+from lab.sequences.generated import generated
+from lab.sequences.network import Width
+from lab.sequences.symbols import Symbols
+from lab.sequences.text import Text
+
+
+def open_data(config: SequencesConfig, device: torch.device) -> Data:
+    """Examples that are generated or of a file, with symbols and a test. Raises UserError."""
+    data, shape = config.data, config.network.shape
+    if shape == "language_model":
+        return Text(data, config.seed, device)
+    if data.task is not None:
+        return generated(data.task, data.size, config.seed, device, held_out=data.modulus)
+    return Filed(data, shape, config.seed)
+
+
+def width_of(inputs: Symbols, targets: Symbols | None, longest: tuple[int, int]) -> Width:
+    """What a network for such data must tell apart."""
+    return Width(len(inputs), 0 if targets is None else len(targets), longest[0])

@@ -1,0 +1,162 @@
+"""Sequences as an experiment: batches of examples by their numbers, one training step, a test of inputs never seen."""
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab import rng
+from lab.checkpoint import CheckpointError
+from lab.device import Device
+from lab.errors import UserError
+from lab.experiment import Evaluation
+from lab.media import Image, Media, Text
+from lab.metrics import Catalogue
+from lab.nets.rnn import set_masked
+from lab.pictures import save_png
+from lab.sequences.attention_map import attention_map
+from lab.sequences.config import SequencesConfig
+from lab.sequences.data import open_data, width_of
+from lab.sequences.examples import Examples
+from lab.sequences.grading import Grade, examples_table, grade, grade_text, lengths_table
+from lab.sequences.metrics import CATALOGUE
+from lab.sequences.network import Decoding, Tagger, Translator, loss_sum, make_network
+from lab.sequences.sampling import sample
+from lab.sequences.symbols import PAD
+from lab.supervised.fit import Fit, LossSum
+
+_MAPS = 4  # examples whose attention is drawn
+_SAMPLE, _TEMPERATURE = 400, 0.7  # of the text that an evaluation shows
+
+
+class Sequences:
+    """A network of any shape and its optimizer, advanced by iterations of a few thousand examples.
+
+    Among ranks each computes its share of every batch; all take the same steps.
+    """
+
+    progress = "examples"
+
+    def __init__(self, config: SequencesConfig, directory: Path, device: Device) -> None:
+        self.config, self._directory, self._device = config, directory, device
+        self.data = open_data(config, device.device)
+        self.network = make_network(config.network, width_of(self.data.inputs, self.data.targets, self.data.longest))
+        self.network.to(device.device)
+        # Packing is quicker on a CPU; on a GPU it would wait for the lengths.
+        set_masked(self.network, device.device.type != "cpu")
+        assert config.training.decay_examples is not None, "the configuration takes it from the budget"
+        self._fit = Fit(self.network, config.training, device, config.training.decay_examples)
+        self._examples = 0
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return CATALOGUE
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {"examples": self._examples}
+
+    def iterate(self) -> dict[str, float]:
+        """Steps over about `examples_per_iteration` examples."""
+        training, start, first = self.config.training, time.perf_counter(), self._examples
+        rows, batch = self._fit.rows, training.batch_size
+        losses, norms, symbols = [], [], torch.zeros((), device=self._device.device)
+        self.network.train()
+        while self._examples < first + training.examples_per_iteration:
+            at = self._examples + rows.start
+            examples = self._batch(at, rows.stop - rows.start)
+            step = self._fit.step(self._examples, partial(self._losses, examples, at))
+            losses.append(step.loss)
+            norms.append(step.gradient_norm)
+            symbols = symbols + (examples.targets != PAD).sum()
+            self._examples += batch
+        seconds = time.perf_counter() - start
+        numbers = self.data.targets is None
+        values = {
+            "loss/train_square" if numbers else "loss/train": float(torch.stack(losses).mean()),
+            "learner/gradient_norm": float(torch.stack(norms).mean()),
+            "speed/examples_per_s": (self._examples - first) / seconds,
+        }
+        return values if numbers else values | {"speed/symbols_per_s": float(symbols) / seconds}
+
+    def evaluate(self) -> Evaluation:
+        if self.config.network.shape == "language_model":
+            return self._evaluate_text()
+        data, decoding = self.data, self.config.decoding
+        how = Decoding(data.longest[1], decoding.beam, decoding.length_penalty)
+        found = grade(self.network, data.test, self._device.device, how)
+        media: list[Media] = [
+            examples_table(found, data.test, data.inputs, data.targets),
+            lengths_table(found, data.test),
+            *self._attention(found),
+        ]
+        return Evaluation(found.metrics, media)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "fit": self._fit.state_dict(),
+            "examples": self._examples,
+            "data": self.data.fingerprint,
+            "inputs": list(self.data.inputs.names),
+            "targets": None if self.data.targets is None else list(self.data.targets.names),
+            "longest": list(self.data.longest),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if state.get("data") != self.data.fingerprint:
+            name = self.config.data.source or self.config.data.task or "the generated text"
+            raise UserError(f"{name} is not the data this run was trained on: put the old data back")
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError:
+            raise CheckpointError("its network is not the one of this run's config.yaml") from None
+        self._fit.load_state_dict(state.get("fit", {}))
+        self._examples = state["examples"]
+
+    def _batch(self, start: int, count: int) -> Examples:
+        examples = self.data.at(start, count)
+        if examples.inputs.device.type == "cpu" and count:
+            examples = examples.trimmed()
+        return examples.to(self._device.device)
+
+    def _losses(self, examples: Examples, start: int, rows: slice) -> LossSum:
+        part = examples.part(rows)
+        outputs = self.network(*part, forced=self._forced(part.targets, start + rows.start))
+        return loss_sum(outputs, part.targets)
+
+    def _forced(self, targets: Tensor, start: int) -> Tensor | None:
+        """Where the true symbol is read; each place by a draw of its example's number and its own."""
+        share = self.config.training.teacher_forcing
+        if share >= 1.0:
+            return None
+        numbers = torch.arange(start, start + len(targets), device=targets.device)[:, None]
+        places = torch.arange(targets.shape[1], device=targets.device)
+        return rng.uniform(self.config.seed, int(rng.Stream.TEACHER), numbers, places) < share
+
+    def _evaluate_text(self) -> Evaluation:
+        assert isinstance(self.network, Tagger)
+        metrics = grade_text(self.network, self.data.test, self._device.device)
+        prompt = self.data.test.inputs[:1, :1].to(self._device.device)
+        written = sample(self.network, prompt, _SAMPLE, temperature=_TEMPERATURE)
+        text = self.data.inputs.decode(torch.cat([prompt, written], dim=1)[0].tolist())
+        return Evaluation(metrics, [Text("sample", text, f"at temperature {_TEMPERATURE}")])
+
+    def _attention(self, found: Grade) -> Sequence[Image]:
+        """Of the first wrong answers, if any, else of the first: as media and in the run directory."""
+        if not isinstance(self.network, Translator) or self.data.targets is None:
+            return []
+        chosen = torch.argsort(found.right.long(), stable=True)[:_MAPS]
+        examples = Examples(*(tensor[chosen] for tensor in self.data.test))
+        image = attention_map(self.network, examples, found.answers[chosen], self.data.inputs, self.data.targets)
+        save_png(self._directory / "samples" / f"attention_{self._examples:09d}.png", image.pixels)
+        return [image]
+
+
+def build(config: SequencesConfig, directory: Path, device: Device) -> Sequences:
+    """The experiment of a run directory; see `lab.registry`."""
+    return Sequences(config, directory, device)

@@ -1,0 +1,80 @@
+"""Text for a language model: windows of a file, or of sentences that are generated."""
+
+import hashlib
+import math
+from pathlib import Path
+
+import torch
+
+from lab import rng
+from lab.errors import UserError
+from lab.sequences.config import DataConfig
+from lab.sequences.examples import Examples
+from lab.sequences.files import read_text
+from lab.sequences.spelling import spelled
+from lab.sequences.symbols import Symbols
+
+SENTENCES = 6000
+_HIGHEST = 12  # the largest number that is added
+_STREAMS = 32  # stretches of the test text that are read side by side
+
+
+class Text:
+    """Windows of a text at random places, each symbol's answer the next; its last part is tested on."""
+
+    def __init__(self, config: DataConfig, seed: int, device: torch.device) -> None:
+        self._seed, self._window = seed, config.window
+        name = config.source or "the generated text"
+        whole = sums_text(SENTENCES, 0) if config.source is None else read_text(Path(config.source))
+        if config.test_source is not None:
+            train, test = whole, read_text(Path(config.test_source))
+        else:
+            cut = int(len(whole) * (1.0 - config.held_out))
+            train, test = whole[:cut], whole[cut:]
+        if len(train) <= config.window + 1 or len(test) < 2:
+            raise UserError(
+                f"{name} has {len(whole)} characters: too few for windows of {config.window}; lower data.window"
+            )
+        self.inputs = self.targets = Symbols.of([train])
+        self._tokens = torch.tensor(self.inputs.encode(train, name), device=device)
+        self.test = _streams(torch.tensor(self.inputs.encode(test, f"the test part of {name}")))
+        self.longest = (config.window, config.window)
+        digest = hashlib.sha256(f"{train}\0{test}".encode()).hexdigest()
+        self.fingerprint = f"{len(train)} and {len(test)} characters, {digest[:16]}"
+
+    def at(self, start: int, count: int) -> Examples:
+        numbers = torch.arange(start, start + count, device=self._tokens.device)
+        places = rng.integers(len(self._tokens) - self._window, self._seed, int(rng.Stream.WINDOW), numbers)
+        columns = torch.arange(self._window + 1, device=self._tokens.device)
+        symbols = self._tokens[places[:, None] + columns]
+        return Examples(symbols[:, :-1], torch.full_like(numbers, self._window), symbols[:, 1:])
+
+
+def sums_text(sentences: int, seed: int) -> str:
+    """Sentences such as "seven and five make twelve." about uniform pairs of numbers, one a line."""
+    numbers = torch.arange(sentences)
+    ones, others = (
+        rng.integers(_HIGHEST + 1, seed, int(rng.Stream.EXAMPLE), numbers, which).tolist() for which in (0, 1)
+    )
+    return "".join(f"{sentence(one, other)}\n" for one, other in zip(ones, others, strict=True))
+
+
+def sentence(one: int, other: int) -> str:
+    """The sentence about a pair."""
+    return f"{spelled(one)} and {spelled(other)} make {spelled(one + other)}."
+
+
+def sums_entropy() -> float:
+    """Nats per character of `sums_text`, below which no model of it can get: those of a pair, over a line's length."""
+    count = _HIGHEST + 1
+    lengths = [len(sentence(one, other)) + 1 for one in range(count) for other in range(count)]
+    return 2.0 * math.log(count) / (sum(lengths) / len(lengths))
+
+
+def _streams(tokens: torch.Tensor) -> Examples:
+    """A text as up to `_STREAMS` long rows, read in one go: few symbols are then foretold from nothing."""
+    count = max(1, min(_STREAMS, (len(tokens) - 1) // 100))
+    length = (len(tokens) - 1) // count
+    rows = torch.arange(count)[:, None] * length + torch.arange(length + 1)
+    symbols = tokens[rows]
+    return Examples(symbols[:, :-1], torch.full((count,), length), symbols[:, 1:])
