@@ -6,31 +6,13 @@ Every operation is a copy of pixels or linear in them, so that gradient penaltie
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gans.config import AugmentConfig
-from lab import rng
+from lab.data.augment import Draws, cut_out, identity, moved, scaling, turning
 from lab.data.resample import resample
-
-
-@dataclass(frozen=True)
-class Draws:
-    """The random numbers of one operation, [B, 1, 1, 1]: draw k of image i is a function of (seed, i, operation, k)."""
-
-    seed: int
-    which: Tensor
-    operation: int
-
-    def uniform(self, k: int) -> Tensor:
-        """In (0, 1). Draw 0 says whether the operation is done at all."""
-        return rng.uniform(self.seed, int(rng.Stream.AUGMENT), self.which, self.operation, k)[:, None, None, None]
-
-    def normal(self, k: int) -> Tensor:
-        """Of mean 0 and deviation 1."""
-        return rng.normal(self.seed, int(rng.Stream.AUGMENT), self.which, self.operation, k)[:, None, None, None]
 
 
 def augment(images: Tensor, config: AugmentConfig, probability: float, seed: int, start: int) -> Tensor:
@@ -71,14 +53,14 @@ def policy_of(config: AugmentConfig) -> tuple[str, ...]:
 def _moved(images: Tensor, steps: list[tuple[str, Draws, float]]) -> Tensor:
     """Geometric operations in a row are one map, so that pixels are blended once."""
     sources = torch.eye(3, device=images.device).expand(len(images), 3, 3)
-    moved = torch.zeros(len(images), 1, 1, 1, dtype=torch.bool, device=images.device)
+    touched = torch.zeros(len(images), 1, 1, 1, dtype=torch.bool, device=images.device)
     for name, draws, share in steps:
         happens = draws.uniform(0) < share
         # Not by @, which is bfloat16 or TF32 where the networks are.
         both = (sources[:, :, :, None] * GEOMETRY[name](draws)[:, None]).sum(2)
         sources = torch.where(happens[:, 0], both, sources)
-        moved = moved | happens
-    return torch.where(moved, resample(images, sources), images)
+        touched = touched | happens
+    return torch.where(touched, resample(images, sources), images)
 
 
 def _flip(images: Tensor, draws: Draws) -> Tensor:
@@ -96,14 +78,7 @@ def _rotate90(images: Tensor, draws: Draws) -> Tensor:
 def _translation(images: Tensor, draws: Draws) -> Tensor:
     """By up to an eighth of the side, zeros (grey) coming in."""
     height, width = images.shape[2:]
-    down = _whole(draws.uniform(1), height // 8)
-    right = _whole(draws.uniform(2), width // 8)
-    rows = torch.arange(height, device=images.device)[None, None, :, None] - down
-    columns = torch.arange(width, device=images.device)[None, None, None, :] - right
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    moved = images.gather(2, rows.clamp(0, height - 1).expand(images.shape))
-    moved = moved.gather(3, columns.clamp(0, width - 1).expand(images.shape))
-    return moved * inside
+    return moved(images, _whole(draws.uniform(1), height // 8), _whole(draws.uniform(2), width // 8), "grey")
 
 
 def _cutout(images: Tensor, draws: Draws) -> Tensor:
@@ -111,10 +86,7 @@ def _cutout(images: Tensor, draws: Draws) -> Tensor:
     height, width = images.shape[2:]
     top = (draws.uniform(1) * (height + 1 - height % 2)).floor()
     left = (draws.uniform(2) * (width + 1 - width % 2)).floor()
-    rows = torch.arange(height, device=images.device)[None, None, :, None]
-    columns = torch.arange(width, device=images.device)[None, None, None, :]
-    outside = ((rows - top).abs() >= height / 4) | ((columns - left).abs() >= width / 4)
-    return images * outside
+    return cut_out(images, top, left, height / 2)
 
 
 def _brightness(images: Tensor, draws: Draws) -> Tensor:
@@ -138,41 +110,30 @@ def _whole(uniform: Tensor, most: int) -> Tensor:
 
 def _scale(draws: Draws) -> Tensor:
     """Larger or smaller, by a lognormal factor."""
-    sources = _identity(draws)
-    sources[:, 0, 0] = sources[:, 1, 1] = _factor(draws)
-    return sources
+    factor = _factor(draws)
+    return scaling(factor, factor)
 
 
 def _rotate(draws: Draws) -> Tensor:
     """By any angle."""
-    angle = (2.0 * draws.uniform(1).flatten() - 1.0) * math.pi
-    sources = _identity(draws)
-    sources[:, 0, 0] = sources[:, 1, 1] = angle.cos()
-    sources[:, 0, 1], sources[:, 1, 0] = angle.sin(), -angle.sin()
-    return sources
+    return turning(draws.between(1, math.pi).flatten())
 
 
 def _stretch(draws: Draws) -> Tensor:
     """Wider and lower or the reverse, by a lognormal factor; the area stays."""
-    sources = _identity(draws)
-    sources[:, 0, 0] = _factor(draws)
-    sources[:, 1, 1] = 1.0 / sources[:, 0, 0]
-    return sources
+    factor = _factor(draws)
+    return scaling(factor, 1.0 / factor)
 
 
 def _fractional_translation(draws: Draws) -> Tensor:
     """Each way by a normal share of the side, which is 2 long, of deviation an eighth."""
-    sources = _identity(draws)
+    sources = identity(draws.which)
     sources[:, 0, 2], sources[:, 1, 2] = (2.0 / 8.0 * draws.normal(k).flatten() for k in (1, 2))
     return sources
 
 
 def _factor(draws: Draws) -> Tensor:
     return torch.exp(0.2 * math.log(2.0) * draws.normal(1).flatten())
-
-
-def _identity(draws: Draws) -> Tensor:
-    return torch.eye(3, device=draws.which.device).repeat(len(draws.which), 1, 1)
 
 
 OPERATIONS: dict[str, Callable[[Tensor, Draws], Tensor]] = {

@@ -51,6 +51,11 @@ class Config(BaseModel):
         return value
 
 
+def name_of(section: Any) -> Any:
+    """Discriminator of sections that are told apart by their `name`; pydantic's own bars the validator above."""
+    return section.get("name") if isinstance(section, Mapping) else getattr(section, "name", None)
+
+
 class Checkpointing(Config):
     """When checkpoints are written (iterations) and how many are kept besides the best."""
 

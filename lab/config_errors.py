@@ -29,6 +29,11 @@ def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, An
         return f"unknown key {key!r}; {_nearest_key(path, config_class)}"
     if kind == "missing":
         return f"{'.'.join(map(str, (*path, problem['loc'][-1])))} is missing: give it a value"
+    if kind == "union_tag_invalid":  # sections told apart by their name
+        known = re.findall(r"'(\w[\w-]*)'", problem["ctx"]["expected_tags"])
+        return f"{key}.name: no {problem['ctx']['tag']!r}; {did_you_mean(problem['ctx']['tag'], known)}"
+    if kind == "union_tag_not_found":
+        return f"{key} is a section with a name: set {key}.name"
     if kind == "value_error":
         message = str(problem["ctx"]["error"])
         if key and not message.startswith("should "):

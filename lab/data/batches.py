@@ -1,44 +1,60 @@
 """Batches on the device: gathered as uint8 by a thread that looks one batch ahead, normalised and reduced there."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lab import rng
-from lab.data.images import ImageSet
 from lab.data.order import indices
 
 _Batch = tuple[Tensor, Tensor | None]
+_AT_ONCE = 2**16  # bytes that are gathered sooner than a thread is woken
+
+
+class Examples(Protocol):
+    """Inputs [N, ...], in memory or mapped, and targets [N, ...] if there are any."""
+
+    @property
+    def inputs(self) -> np.ndarray: ...
+
+    @property
+    def targets(self) -> np.ndarray | None: ...
+
+    def __len__(self) -> int: ...
 
 
 class Batches:
-    """uint8 batches of a set in the order of `lab.data.order`, each a pure function of its first item's number.
+    """Batches of a set in the order of `lab.data.order`, each a pure function of its first item's number.
 
     While one batch is trained on, a thread gathers the next; on CUDA it is pinned and copied without waiting.
     """
 
-    def __init__(self, images: ImageSet, device: torch.device, seed: int) -> None:
-        self._set, self._device, self._seed = images, device, seed
+    def __init__(self, examples: Examples, device: torch.device, seed: int) -> None:
+        self._set, self._device, self._seed = examples, device, seed
+        self._item_bytes = int(examples.inputs[:1].nbytes)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._ahead: tuple[int, int, Future[_Batch]] | None = None
 
     def at(self, start: int, count: int, step: int | None = None) -> _Batch:
-        """Items start to start + count: images uint8 [count, C, H, W] and labels int64 [count], if any.
+        """Items start to start + count: inputs [count, ...], such as uint8 pictures, and targets [count, ...], if any.
 
         step: from this start to the one that will likely be asked for next, `count` unless given.
         """
         if self._ahead is not None and self._ahead[:2] == (start, count):
-            images, labels = self._ahead[2].result()
+            inputs, targets = self._ahead[2].result()
         else:
-            images, labels = self._gather(start, count)
-        following = start + (count if step is None else step)
-        self._ahead = (following, count, self._pool.submit(self._gather, following, count))
+            inputs, targets = self._gather(start, count)
+        if count * self._item_bytes > _AT_ONCE:
+            following = start + (count if step is None else step)
+            self._ahead = (following, count, self._pool.submit(self._gather, following, count))
         if self._device.type == "cpu":
-            return images, labels
-        moved = None if labels is None else labels.to(self._device, non_blocking=True)
-        return images.to(self._device, non_blocking=True), moved
+            return inputs, targets
+        moved = None if targets is None else targets.to(self._device, non_blocking=True)
+        return inputs.to(self._device, non_blocking=True), moved
 
     def close(self) -> None:
         """End the thread; more than once does no harm."""
@@ -46,11 +62,11 @@ class Batches:
 
     def _gather(self, start: int, count: int) -> _Batch:
         rows = indices(len(self._set), self._seed, start, count)
-        images = torch.from_numpy(self._set.images[rows])
-        labels = None if self._set.labels is None else torch.from_numpy(self._set.labels[rows])
+        inputs = torch.from_numpy(self._set.inputs[rows])
+        targets = None if self._set.targets is None else torch.from_numpy(self._set.targets[rows])
         if self._device.type == "cuda":
-            images, labels = images.pin_memory(), None if labels is None else labels.pin_memory()
-        return images, labels
+            inputs, targets = inputs.pin_memory(), None if targets is None else targets.pin_memory()
+        return inputs, targets
 
 
 def normalise(images: Tensor) -> Tensor:

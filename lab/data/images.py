@@ -44,6 +44,14 @@ class ImageSet:
         return len(self.images)
 
     @property
+    def inputs(self) -> np.ndarray:
+        return self.images
+
+    @property
+    def targets(self) -> np.ndarray | None:
+        return self.labels
+
+    @property
     def channels(self) -> int:
         return int(self.images.shape[1])
 

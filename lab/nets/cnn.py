@@ -1,9 +1,10 @@
-"""Convolutional networks: a plain stack and the residual tower of AlphaGo Zero."""
+"""Convolutional networks: a plain stack, the residual tower of AlphaGo Zero, residual stages, a decoder."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -24,7 +25,7 @@ def channel_norm(kind: str, channels: int) -> nn.Module:
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution (no bias where a norm follows), norm, activation.
+    """Convolution (no bias where a norm follows), maximum over squares of `pool` pixels, norm, activation.
 
     [B, in_channels, H, W] -> [B, out_channels, H', W']; padding is half the kernel.
     """
@@ -38,12 +39,15 @@ class ConvBlock(nn.Sequential):
         kernel_size: int = 3,
         *,
         stride: int = 1,
+        pool: int = 1,
         norm: str = "batch",
         activation: str = "relu",
         init: Init = HE,
     ) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         layers["conv"] = Conv2d(in_channels, out_channels, kernel_size, stride=stride, bias=norm == "none", init=init)
+        if pool > 1:
+            layers["pool"] = nn.MaxPool2d(pool)
         if norm != "none":
             layers["norm"] = channel_norm(norm, out_channels)
         if activation != "none":
@@ -146,3 +150,49 @@ class ResidualTower(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.blocks(self.stem(x))
+
+
+class ResNet(nn.Sequential):
+    """[B, in_channels, R, R] -> [B, channels[-1], R', R'], R' = R / 2**(stages - 1).
+
+    A stage is a 3x3 block, pooled by 2 in all but the first, and `blocks[stage]` residual blocks. With channels (64,
+    128, 256, 512) and blocks (0, 1, 0, 1) it is the trunk of the nine-layer network by which Page 2018 ("How to train
+    your ResNet") learns CIFAR-10 quickly.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: Sequence[int],
+        blocks: Sequence[int],
+        *,
+        norm: str = "batch",
+        init: Init = HE,
+    ) -> None:
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        width = in_channels
+        for stage, (features, count) in enumerate(zip(channels, blocks, strict=True)):
+            layers[f"block{stage}"] = ConvBlock(width, features, pool=2 if stage else 1, norm=norm, init=init)
+            for index in range(count):
+                layers[f"residual{stage}_{index}"] = ResidualBlock(features, norm=norm, init=init)
+            width = features
+        super().__init__(layers)
+
+
+class ImageDecoder(nn.Sequential):
+    """Features [B, in_features] -> a picture [B, out_channels, R, R], R = 4 * 2**(len(channels) - 1).
+
+    A linear layer to 4x4 maps, then for every further entry of `channels` an enlargement by 2 and a 3x3 block.
+    """
+
+    def __init__(
+        self, in_features: int, channels: Sequence[int], out_channels: int, *, norm: str = "batch", init: Init = HE
+    ) -> None:
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        layers["dense"] = Linear(in_features, channels[0] * 16, init=init)
+        layers["maps"] = nn.Unflatten(1, (channels[0], 4, 4))
+        for index, (width, features) in enumerate(pairwise(channels)):
+            layers[f"enlarge{index}"] = nn.Upsample(scale_factor=2.0, mode="nearest")
+            layers[f"block{index}"] = ConvBlock(width, features, norm=norm, init=init)
+        layers["out"] = Conv2d(channels[-1], out_channels, 3, init=init.with_gain(1.0))
+        super().__init__(layers)

@@ -53,10 +53,10 @@ class Fit:
         """This rank's share of the items of a batch, neighbours; all of them where there is one rank."""
         return self._ranks.rows(self.config.batch_size)
 
-    def step(self, counter: int, losses: Callable[[slice], LossSum]) -> Step:
+    def step(self, counter: int, losses: Callable[[slice], LossSum], rate: float | None = None) -> Step:
         """One step of the optimizer. `losses` is called under autocast for each micro batch, a slice of this rank's
-        items numbered from 0 (the first is item `rows.start` of the global batch)."""
-        rate = learning_rate(self.config, counter / self._period)
+        items numbered from 0 (the first is item `rows.start` of the global batch). `rate` replaces the schedule's."""
+        rate = learning_rate(self.config, counter / self._period) if rate is None else rate
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad(set_to_none=True)

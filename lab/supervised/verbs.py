@@ -1,46 +1,132 @@
-"""`lab eval` of a supervised run."""
+"""The verbs of `lab` that concern a supervised run: eval, predict and export."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
 from rich.console import Console
+from torch import Tensor
 
 from lab import device as devices
-from lab.config import load_run_config
-from lab.supervised.config import SupervisedConfig
-from lab.supervised.experiment import split
-from lab.supervised.features import load_features
+from lab import export as exporting
+from lab.data.augment import Draws
+from lab.errors import UserError
+from lab.media import Image, Table
+from lab.pictures import save_png, to_uint8
+from lab.supervised.data import examples_of
+from lab.supervised.predict import predictions
+from lab.supervised.tasks import task_of
+from lab.supervised.transfer import Trained, load_trained
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
 
-_BATCH = 256
+Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+_SHOWN = 20  # lines of predictions on a terminal, unless they go to a file
 
 
 def evaluate(
     run: Run,
-    checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")] = "best",
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    checkpoint: Checkpoint = "best",
+    out: Annotated[Path | None, typer.Option(help="A folder for its pictures.")] = None,
+    device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Accuracy on the pictures that were held out, in all and by class."""
+    """Grade a run on the examples that were held out, classes in all and one by one."""
+    trained = _trained(run, runs_dir, device, checkpoint)
+    train, test = examples_of(trained.config)
+    found = task_of(trained.config, train, trained.device).evaluate(trained.network, test, trained.device)
+    grades = {name.removeprefix("eval/"): value for name, value in found.metrics.items()}
+    by_class: dict[str, float] = {}
+    for item in found.media:
+        if isinstance(item, Image) and out is not None:
+            save_png(out / f"{item.name}.png", item.pixels)
+        if isinstance(item, Table) and item.name == "confusion":
+            counts = {str(row[0]): [int(cell or 0) for cell in row[1:]] for row in item.rows}
+            by_class = {name: row[i] / sum(row) for i, (name, row) in enumerate(counts.items()) if sum(row)}
+    if as_json:
+        kind = "pictures" if test.are_pictures else "rows"
+        print_json({"run": run, kind: len(test)} | grades | ({"by_class": by_class} if by_class else {}))
+        return
+    _say(f"{run}: {len(test):,} examples, " + ", ".join(f"{name} {value:.4g}" for name, value in grades.items()))
+    if by_class:
+        _say(", ".join(f"{name} {share:.1%}" for name, share in by_class.items()))
+
+
+def predict(
+    run: Run,
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A picture, a folder or zip of them, or FILE.csv.")],
+    out: Annotated[Path | None, typer.Option(help="A folder for the pictures that a run makes of pictures.")] = None,
+    checkpoint: Checkpoint = "best",
+    device: DeviceName = "auto",
+    as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
+) -> None:
+    """Say what a run's network makes of pictures (cropped and resized as it was trained) or of the rows of a table."""
+    trained = _trained(run, runs_dir, device, checkpoint)
+    task = trained.config.task.name
+    if out is not None and task not in ("denoising", "reconstruction"):
+        raise UserError(f"--out: this run's task is {task}, which makes no pictures")
+    told: list[dict[str, Any]] = []
+    for names, inputs, answers in predictions(trained, source):
+        told += [{"input": name} | said for name, said in zip(names, _said(trained, inputs, answers), strict=True)]
+        if out is not None:
+            for name, picture in zip(names, to_uint8(answers), strict=True):
+                save_png(out / Path(name).with_suffix(".png"), picture.permute(1, 2, 0).numpy())
+    if as_json:
+        print_json({"run": run, "predictions": told})
+        return
+    for said in told[:_SHOWN]:
+        _say("  ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in said.values()))
+    if len(told) > _SHOWN:
+        _say(f"... {len(told):,} in all; --json prints every one")
+
+
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="FILE.onnx, or FILE.pt2 for torch.export.")],
+    checkpoint: Checkpoint = "best",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+    as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
+) -> None:
+    """Export the network and check the result.
+
+    Inputs are pictures [N, C, R, R] in [-1, 1] or rows of a table [N, F] as they are in it; outputs logits, numbers in
+    the target's unit, or pictures.
+    """
+    exporting.check_suffix(out)
+    if out.exists() and not overwrite:
+        raise UserError(f"{out} exists; --overwrite replaces it, or name another")
+    trained = _trained(run, runs_dir, "cpu", checkpoint)
+    inputs, others = (Draws(0, torch.arange(*span), 0).noise(torch.Size(trained.shape)) for span in ((2,), (2, 7)))
+    difference = exporting.export(trained.network, (inputs,), (others,), out)
+    if as_json:
+        print_json({"file": str(out), "largest_difference": difference})
+    else:
+        _say(f"{out}: largest difference to the network {difference:.1e}")
+
+
+def _said(trained: Trained, inputs: Tensor, answers: Tensor) -> list[dict[str, Any]]:
+    task = trained.config.task.name
+    if task == "classification":
+        chances, guessed = answers.softmax(1).max(1)
+        pairs = zip(guessed.tolist(), chances.tolist(), strict=True)
+        return [{"class": trained.classes[k], "probability": chance} for k, chance in pairs]
+    if task == "regression":
+        return [{"value": value} for value in answers.tolist()]
+    if task == "reconstruction":
+        errors = (answers - inputs).square().flatten(1).mean(1) / 4.0
+        return [{"error": error} for error in errors.tolist()]
+    return [{} for _ in answers]
+
+
+def _trained(run: str, runs_dir: Path, device: str, checkpoint: str) -> Trained:
     path, place = find_run(run, runs_dir), devices.resolve(device)
     devices.apply(place)
-    features = load_features(path, place, checkpoint)
-    config = load_run_config(path / "config.yaml")
-    assert isinstance(config, SupervisedConfig)
-    test = split(config.data, config.seed)[1]
-    assert test.labels is not None
-    labels, starts = torch.from_numpy(test.labels), range(0, len(test), _BATCH)
-    pieces = (torch.from_numpy(np.array(test.images[start : start + _BATCH])) for start in starts)
-    right = torch.cat([features.classify(features(images)).cpu() for images in pieces]) == labels
-    by_class = {
-        name: float(right[labels == k].float().mean()) for k, name in enumerate(test.classes) if (labels == k).any()
-    }
-    if as_json:
-        print_json({"run": run, "pictures": len(test), "accuracy": float(right.float().mean()), "by_class": by_class})
-        return
-    console = Console(highlight=False)
-    console.print(f"{run}: {float(right.float().mean()):.2%} of {len(test):,} pictures")
-    console.print(", ".join(f"{name} {share:.1%}" for name, share in by_class.items()))
+    return load_trained(path, place, checkpoint)
+
+
+def _say(line: str) -> None:
+    Console(highlight=False).print(line, soft_wrap=True, markup=False)

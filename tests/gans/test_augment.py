@@ -9,8 +9,9 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from gans.augment import GEOMETRY, OPERATIONS, POLICIES, Draws, adjust, augment
+from gans.augment import GEOMETRY, OPERATIONS, POLICIES, adjust, augment
 from gans.config import AUGMENTATIONS, AugmentConfig
+from lab.data.augment import Draws
 from lab.data.resample import resample
 
 POLICIES_AND_NAMES = [("diffaug",), ("ada",), *(("ada", name) for name in AUGMENTATIONS)]

@@ -100,7 +100,7 @@ def _train_classifier(folder: Path) -> None:
     settings = SupervisedConfig.model_validate(
         {"budget": 660, "training": training, "network": {"channels": (4, 8), "features": 8}}
     )
-    experiment = Supervised(settings, DEVICE)
+    experiment = Supervised(settings, folder, DEVICE)
     for _ in range(2):
         loss = experiment.iterate()["loss/classification"]
     _keep(folder / "classifier", dict(experiment.network.state_dict()) | {"loss": torch.tensor(loss)})

@@ -12,7 +12,7 @@ from lab.cli import main
 from lab.config import dump
 from lab.data.images import ImageSet, open_images, write_images
 from lab.device import Device
-from lab.supervised.experiment import random_shift, split
+from lab.supervised.data import split
 from lab.supervised.features import load_features
 from tests.lab.small_classifier import config, preset
 from tests.same_run import assert_same_run
@@ -53,9 +53,9 @@ def test_the_accuracy_is_that_of_its_features_classes_on_pictures_held_out(
     stated = json.loads(capsys.readouterr().out)["accuracy"]
     test = split(config().data, seed=0)[1]
     extractor = load_features(digits, DEVICE)
-    features = extractor(torch.from_numpy(test.images))
+    features = extractor(torch.from_numpy(test.inputs))
     assert features.shape == (359, 24) and features.dtype == torch.float32
-    right = extractor.classify(features).numpy() == test.labels
+    right = extractor.classify(features).numpy() == test.targets
     assert right.mean() == pytest.approx(stated)
     # What a linear classifier of other data could still learn from them is what they are for.
     assert torch.linalg.matrix_rank(features - features.mean(0)) > 10
@@ -63,7 +63,7 @@ def test_the_accuracy_is_that_of_its_features_classes_on_pictures_held_out(
 
 def test_held_out_pictures_are_not_trained_on() -> None:
     train, test = split(config().data, seed=3)
-    shown, held = ({row.tobytes() for row in part.images} for part in (train, test))
+    shown, held = ({row.tobytes() for row in part.inputs} for part in (train, test))
     assert len(train) + len(test) == 1797 and not shown & held
 
 
@@ -128,13 +128,3 @@ def test_weights_of_another_network_are_refused(
     (copy / "checkpoints").symlink_to(digits / "checkpoints")
     run("eval", copy, code=2)
     assert "its network is not that of the run's config.yaml" in capsys.readouterr().err
-
-
-def test_shifts_are_by_whole_pixels_with_the_edge_repeated_and_each_by_its_own_number() -> None:
-    images = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    moved = random_shift(images, 2, seed=1, start=100)
-    for before, after in zip(images, moved, strict=True):
-        framed = torch.nn.functional.pad(before, (2, 2, 2, 2), mode="replicate")
-        assert any(torch.equal(framed[:, y : y + 8, x : x + 8], after) for y in range(5) for x in range(5))
-    assert torch.equal(random_shift(images[7:8], 2, seed=1, start=107), moved[7:8])
-    assert torch.equal(random_shift(images, 0, seed=1, start=0), images)

@@ -1,0 +1,159 @@
+"""Curves and matrices as pictures, drawn with pillow alone."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Colour = tuple[int, int, int]
+_COLOURS: tuple[Colour, ...] = (
+    (31, 119, 180),
+    (214, 39, 40),
+    (44, 160, 44),
+    (148, 103, 189),
+    (255, 127, 14),
+    (23, 190, 207),
+)
+_INK, _GRID, _PAPER = (40, 40, 40), (225, 225, 225), (255, 255, 255)
+_WIDTH, _HEIGHT = 720, 440
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 36, 52
+_TICKS = 6
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points in the order in which they are joined, or dots."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    dots: bool = False
+
+
+def curves(
+    drawn: Sequence[Curve],
+    title: str,
+    x_label: str,
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    mark: float | None = None,
+) -> np.ndarray:
+    """uint8 [H, W, 3]. Values that are not finite, or not positive on a logarithmic axis, are left out; `mark` is a
+    place on the x axis with a line through it."""
+    from PIL import Image, ImageDraw
+
+    points = [_kept(curve, log_x, log_y) for curve in drawn]
+    x_axis = _Axis([x for curve in points for x, _ in curve], log_x, _LEFT, _WIDTH - _RIGHT)
+    y_axis = _Axis([y for curve in points for _, y in curve], log_y, _HEIGHT - _BOTTOM, _TOP)
+    image = Image.new("RGB", (_WIDTH, _HEIGHT), _PAPER)
+    draw = ImageDraw.Draw(image)
+    for value, at in x_axis.ticks():
+        draw.line([(at, _TOP), (at, _HEIGHT - _BOTTOM)], _GRID)
+        draw.text((at, _HEIGHT - _BOTTOM + 6), _number(value), _INK, _font(), anchor="ma")
+    for value, at in y_axis.ticks():
+        draw.line([(_LEFT, at), (_WIDTH - _RIGHT, at)], _GRID)
+        draw.text((_LEFT - 6, at), _number(value), _INK, _font(), anchor="rm")
+    if mark is not None:
+        draw.line([(x_axis.place(mark), _TOP), (x_axis.place(mark), _HEIGHT - _BOTTOM)], _INK, 2)
+    for index, curve in enumerate(points):
+        _draw(draw, [(x_axis.place(x), y_axis.place(y)) for x, y in curve], index, drawn[index].dots)
+    draw.rectangle([(_LEFT, _TOP), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM)], outline=_INK)
+    draw.text((_LEFT, 10), title, _INK, _font(15))
+    draw.text(((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 22), x_label, _INK, _font(), anchor="ma")
+    at = _LEFT + 10.0
+    for index, name in enumerate(one.name for one in drawn):
+        draw.text((at, _TOP + 6), name, _COLOURS[index % len(_COLOURS)], _font())
+        at += draw.textlength(name, _font()) + 18
+    return np.asarray(image)
+
+
+def matrix(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, x_label: str) -> np.ndarray:
+    """uint8 [H, W, 3]: int [R, C] with each cell as dark as its share of the row; numbers where there is room."""
+    from PIL import Image, ImageDraw
+
+    side = 34 if len(columns) <= 20 else max(4, 680 // len(columns))
+    longest = max(len(name) for name in rows) if rows else 1
+    left, top = min(160, 16 + 8 * longest), 64
+    image = Image.new("RGB", (max(360, left + side * len(columns) + 16), top + side * len(rows) + 16), _PAPER)
+    draw = ImageDraw.Draw(image)
+    draw.text((10, 8), title, _INK, _font(15))
+    draw.text((left, 28), x_label, _INK, _font())
+    shares = values / np.maximum(values.sum(1, keepdims=True), 1)
+    for row, name in enumerate(rows):
+        y = top + row * side
+        if side >= 12:
+            draw.text((left - 6, y + side / 2), name[:18], _INK, _font(), anchor="rm")
+        for column in range(len(columns)):
+            x, share = left + column * side, float(shares[row, column])
+            shade = round(255 - 225 * share)
+            draw.rectangle([(x, y), (x + side - 2, y + side - 2)], (shade, shade, 255 - round(60 * share)))
+            if side >= 30 and values[row, column]:
+                ink = _PAPER if share > 0.5 else _INK
+                draw.text((x + side / 2 - 1, y + side / 2), str(values[row, column]), ink, _font(10), anchor="mm")
+    if side >= 12:
+        for column, name in enumerate(columns):
+            short = name[: max(1, side // 7)]
+            draw.text((left + column * side + side / 2, top - 4), short, _INK, _font(), anchor="ms")
+    return np.asarray(image)
+
+
+class _Axis:
+    """Values to pixels from `first` to `last`, with a little room at both ends."""
+
+    def __init__(self, values: Sequence[float], log: bool, first: float, last: float) -> None:
+        self._log, self._first, self._last = log, first, last
+        places = [math.log10(value) if log else value for value in values] or [0.0, 1.0]
+        low, high = min(places), max(places)
+        room = (high - low) * 0.04 or max(abs(high), 1.0) * 0.1
+        self._low, self._high = low - room, high + room
+
+    def place(self, value: float) -> float:
+        at = math.log10(value) if self._log else value
+        return self._first + (at - self._low) / (self._high - self._low) * (self._last - self._first)
+
+    def ticks(self) -> list[tuple[float, float]]:
+        """Values that are round, and where they are."""
+        span = self._high - self._low
+        if self._log and span >= 2.0:
+            exponents = range(math.ceil(self._low), math.floor(self._high) + 1)
+            values = [10.0**exponent for exponent in exponents[:: -(-len(exponents) // _TICKS)]]
+        elif self._log:
+            values = [10.0 ** (self._low + span * (index + 0.5) / 4) for index in range(4)]
+        else:
+            rough = span / _TICKS
+            unit = 10.0 ** math.floor(math.log10(rough))
+            step = unit * next(factor for factor in (1, 2, 5, 10) if factor * unit >= rough)
+            first = math.ceil(self._low / step)
+            values = [index * step for index in range(first, math.floor(self._high / step) + 1)]
+        return [(value, self.place(value)) for value in values]
+
+
+def _kept(curve: Curve, log_x: bool, log_y: bool) -> list[tuple[float, float]]:
+    pairs = zip(curve.x, curve.y, strict=True)
+    return [
+        (x, y)
+        for x, y in pairs
+        if math.isfinite(x) and math.isfinite(y) and (x > 0 or not log_x) and (y > 0 or not log_y)
+    ]
+
+
+def _draw(draw: Any, points: Sequence[tuple[float, float]], index: int, dots: bool) -> None:
+    colour = _COLOURS[index % len(_COLOURS)]
+    if dots or len(points) == 1:
+        for x, y in points:
+            draw.ellipse([(x - 2, y - 2), (x + 2, y + 2)], colour)
+    elif points:
+        draw.line(list(points), colour, 2, joint="curve")
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1e5 else f"{value:.0e}"
+
+
+def _font(size: int = 11) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)

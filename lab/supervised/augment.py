@@ -1,0 +1,79 @@
+"""The augmentation of pictures that are learned from: each operation switched on by its setting."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lab.data.augment import Draws, black_and_white, cut_out, moved, scaling, turn_hue, turning
+from lab.data.batches import random_flip
+from lab.data.resample import resample
+from lab.supervised.config import AugmentConfig
+
+Operation = Callable[[Tensor, Draws, AugmentConfig], Tensor]
+
+
+def augment(images: Tensor, config: AugmentConfig, seed: int, start: int) -> Tensor:
+    """Pictures [B, C, R, R] in [-1, 1], picture i changed by draws of (seed, start + i) alone.
+
+    One geometric map is made of rotation and scale, so that pixels are blended once.
+    """
+    if config.mirror:
+        images = random_flip(images, seed, start)
+    which = torch.arange(start, start + len(images), device=images.device)
+    for number, (name, operation) in enumerate(OPERATIONS.items()):
+        if any(getattr(config, setting) for setting in SETTINGS.get(name, (name,))):
+            images = operation(images, Draws(seed, which, number), config)
+    return images
+
+
+def _crop(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
+    steps = 2 * config.crop + 1
+    down, right = ((draws.uniform(k) * steps).long() - config.crop for k in (0, 1))
+    return moved(images, down, right, config.border)
+
+
+def _geometry(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
+    sources = turning(draws.between(0, math.radians(config.rotation)).flatten())
+    factor = torch.exp(draws.between(1, math.log1p(config.scale))).flatten()
+    # Not by @, which is bfloat16 or TF32 where the networks are.
+    sources = (sources[:, :, :, None] * scaling(factor, factor)[:, None]).sum(2)
+    return resample(images, sources)
+
+
+def _hue(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
+    if images.shape[1] != 3:
+        return images
+    return turn_hue(images, draws.between(0, 2.0 * math.pi * config.hue)).clamp(-1.0, 1.0)
+
+
+def _grey(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
+    if images.shape[1] != 3:
+        return images
+    return torch.where(draws.uniform(0) < config.grey, black_and_white(images), images)
+
+
+def _noise(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
+    return images + 2.0 * config.noise * draws.noise(images.shape[1:])
+
+
+def _cutout(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
+    height, width = images.shape[2:]
+    # Between pixels where the side is even, so that it is the side that was asked for.
+    offset = 0.5 * (1 - config.cutout % 2)
+    top = (draws.uniform(0) * height).floor() - offset
+    left = (draws.uniform(1) * width).floor() - offset
+    return cut_out(images, top, left, config.cutout)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "crop": _crop,
+    "geometry": _geometry,
+    "hue": _hue,
+    "grey": _grey,
+    "noise": _noise,
+    "cutout": _cutout,
+}
+SETTINGS = {"geometry": ("rotation", "scale")}
+"""Those of an operation that is not called as its setting."""

@@ -1,0 +1,70 @@
+"""What a run's network says of pictures or rows that it has not seen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab.data import decoding
+from lab.data.sources import SUFFIXES, Source, close_sources, open_source
+from lab.data.tables import SUFFIX, numbers, read_csv
+from lab.errors import UserError
+from lab.supervised.config import ClassificationConfig
+from lab.supervised.tasks import answer, as_inputs
+from lab.supervised.transfer import Trained
+
+_BATCH = 256
+
+
+def predictions(trained: Trained, source: Path) -> Iterator[tuple[list[str], Tensor, Tensor]]:
+    """Names, inputs as the network takes them and its answers, both [B, ...] on the CPU. Raises UserError."""
+    batches = _pictures(trained, source) if len(trained.shape) == 3 else _rows(trained, source)
+    task = trained.config.task
+    mirror = isinstance(task, ClassificationConfig) and task.mirror
+    for names, rows in batches:
+        inputs = as_inputs(torch.from_numpy(rows).to(trained.device.device))
+        with torch.no_grad():
+            yield names, inputs.cpu(), answer(trained.network, inputs, mirror=mirror).cpu()
+
+
+def _pictures(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:
+    if source.suffix.lower() == SUFFIX:
+        raise UserError(f"{source} is a table and this run was trained on pictures: give a picture, a folder or a zip")
+    channels, side, _ = trained.shape
+    scratch = source.with_name(f".{source.name}-unpacked.npy")
+    try:
+        found = _found(source, scratch)
+        for start in range(0, len(found.names), _BATCH):
+            names = found.names[start : start + _BATCH]
+            for name in names:
+                seen = decoding.look(found.read, name)
+                if isinstance(seen, str):
+                    raise UserError(f"{source}: {name} cannot be read ({seen})")
+            yield names, np.stack([decoding.make(found.read, name, side, channels, "crop") for name in names])
+    finally:
+        close_sources()
+        scratch.unlink(missing_ok=True)
+
+
+def _found(source: Path, scratch: Path) -> Source:
+    if source.suffix.lower() in SUFFIXES and source.is_file():
+        return Source([source.name], lambda name: source.read_bytes(), None, ())
+    found = open_source(source, scratch)
+    if not found.names:
+        raise UserError(f"{source} holds no pictures ({', '.join(SUFFIXES[:4])} ...)")
+    return found
+
+
+def _rows(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:
+    if source.suffix.lower() != SUFFIX:
+        raise UserError(f"{source}: this run was trained on a table; give a .csv file with its columns")
+    columns, rows = read_csv(source)
+    missing = [name for name in trained.columns if name not in columns]
+    if missing:
+        raise UserError(f"{source} has no column {missing[0]!r}; this run needs {', '.join(trained.columns)}")
+    inputs = np.stack([numbers(str(source), rows, columns, columns.index(name)) for name in trained.columns], 1)
+    for start in range(0, len(inputs), _BATCH):
+        part = inputs[start : start + _BATCH]
+        yield [str(start + i + 2) for i in range(len(part))], part
