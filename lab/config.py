@@ -64,10 +64,20 @@ class Checkpointing(Config):
 
 
 class Evaluating(Config):
-    """When the experiment is graded (iterations, 0 = never) and the metric whose best value is kept."""
+    """When the experiment is graded (iterations, 0 = never) and the metric whose best value is kept.
+
+    patience: evaluations in a row without a better one after which the run ends, before its budget; without, never.
+    """
 
     every: NonNegativeInt = 20
     best: str | None = None
+    patience: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _patience_for_something(self) -> Self:
+        if self.patience is not None and (self.best is None or not self.every):
+            raise ValueError("patience waits for a better evaluate.best: name that metric, and an evaluate.every")
+        return self
 
 
 class Tracking(Config):

@@ -3,6 +3,7 @@
 runs/<name>/config.yaml  metrics.jsonl  log.txt  checkpoints/  samples/  games/  wandb/  debug/
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -118,16 +119,26 @@ class RunDir:
 
     @property
     def finished(self) -> bool:
-        """Whether the newest readable checkpoint has reached the budget of config.yaml."""
+        """Whether the newest readable checkpoint has reached the budget of config.yaml, or was stopped early."""
+        manifest = self._newest()
+        if manifest is None:
+            return False
+        progress = manifest.counters.get(manifest.meta.get("progress", ""), -1)
+        reached = progress >= int(self.read_config().get("budget", 0))
+        return bool(self.stopped_early) or (reached and not manifest.meta.get("evaluation_due", False))
+
+    @property
+    def stopped_early(self) -> str:
+        """Why the run ended before its budget, or nothing."""
+        manifest = self._newest()
+        return "" if manifest is None else str(manifest.meta.get("stopped_early", ""))
+
+    def _newest(self) -> checkpoint.Manifest | None:
+        """Of the newest checkpoint that can be read."""
         for path in checkpoint.numbered(self.checkpoints):
-            try:
-                manifest = checkpoint.read_manifest(path)
-            except checkpoint.CheckpointError:
-                continue
-            progress = manifest.counters.get(manifest.meta.get("progress", ""), -1)
-            reached = progress >= int(self.read_config().get("budget", 0))
-            return reached and not manifest.meta.get("evaluation_due", False)
-        return False
+            with contextlib.suppress(checkpoint.CheckpointError):
+                return checkpoint.read_manifest(path)
+        return None
 
     def read_config(self) -> dict[str, Any]:
         """config.yaml as plain values; raises UserError when it is no YAML mapping."""

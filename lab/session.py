@@ -30,6 +30,7 @@ class LoopState:
     evaluated_at: int = 0  # iteration of the last evaluation; behind when a signal came before it
     best: float | None = None
     best_at: int | None = None
+    no_better: int = 0  # evaluations since the best
     wandb_id: str | None = None
 
 
@@ -91,8 +92,8 @@ class Session:
         self._since = time.monotonic()
 
     def complete(self) -> bool:
-        """Whether the progress counter has reached the budget."""
-        return self._count() >= self._config.budget
+        """Whether the progress counter has reached the budget, or the evaluations have not improved for too long."""
+        return self._count() >= self._config.budget or self._is_out_of_patience()
 
     def evaluation_due(self) -> bool:
         """Whether this iteration is to be evaluated and has not been."""
@@ -152,6 +153,7 @@ class Session:
         meta = {
             "progress": self._experiment.progress,
             "evaluation_due": self.evaluation_due(),
+            "stopped_early": self._no_better() if self._is_out_of_patience() else "",
             "best": self.state.best,
             "best_at": self.state.best_at,
             "wandb_id": self.state.wandb_id,
@@ -168,14 +170,15 @@ class Session:
         self._record({"time/checkpoint_s": time.monotonic() - start})
 
     def summary(self) -> str:
-        """One line on a run that has reached its budget."""
+        """One line on a run that is complete."""
         self._advance_clock()
+        early = f"stopped early, {self._no_better()}: " if self._is_out_of_patience() else "complete: "
         time_taken = timedelta(seconds=round(self.state.seconds))
         best = ""
         if self.state.best is not None:
             best = f"; best {self._config.evaluate.best} {self.state.best:.4g} at iteration {self.state.best_at}"
         return (
-            f"complete: {self._count():,} {self._experiment.progress} in {self.state.iteration} iterations, "
+            f"{early}{self._count():,} {self._experiment.progress} in {self.state.iteration} iterations, "
             f"{time_taken}{best}; {self._run_dir.path}"
         )
 
@@ -218,9 +221,21 @@ class Session:
 
     def _compare_with_best(self, values: Mapping[str, float]) -> None:
         value = values.get(self._config.evaluate.best or "")
-        if value is not None and (self.state.best is None or self._is_better(value, self.state.best)):
-            self.state.best, self.state.best_at = value, self.state.iteration
+        if value is None:
+            return
+        if self.state.best is None or self._is_better(value, self.state.best):
+            self.state.best, self.state.best_at, self.state.no_better = value, self.state.iteration, 0
             self._improved = True
+        else:
+            self.state.no_better += 1
+
+    def _is_out_of_patience(self) -> bool:
+        patience = self._config.evaluate.patience
+        return patience is not None and self.state.no_better >= patience
+
+    def _no_better(self) -> str:
+        evaluations = "evaluation" if self.state.no_better == 1 else f"{self.state.no_better} evaluations"
+        return f"no better {self._config.evaluate.best} in the last {evaluations}"
 
     def _is_better(self, value: float, than: float) -> bool:
         assert self._config.evaluate.best is not None

@@ -32,8 +32,11 @@ def continue_run(path: Path, overrides: Sequence[str]) -> int:
         if overrides:
             run_dir.write_config(dump(config))
         if run_dir.finished:
-            print(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")
-            print(f"train it further with `lab resume {run_dir.path} budget=N`")
+            if run_dir.stopped_early:
+                print(f"run {run_dir.name} was stopped early: {run_dir.stopped_early} (evaluate.patience)")
+            else:
+                print(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")
+                print(f"train it further with `lab resume {run_dir.path} budget=N`")
             _print_next(config, run_dir)
             return 0
         print(f"continuing run {run_dir.name} in {run_dir.path}")

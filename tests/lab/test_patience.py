@@ -1,0 +1,88 @@
+"""Early stopping: a run ends once its evaluations have not improved for as long as it was told to wait."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lab import loop, seeds
+from lab.cli import main
+from lab.config import dump, from_settings
+from lab.errors import Stopped, UserError
+from lab.experiment import Evaluation
+from lab.run_dir import RunDir
+from tests.lab.toy import Toy, ToyConfig, config
+from tests.same_run import assert_same_bits, final_state
+
+SCORES = {5: 0.1, 10: 0.3, 15: 0.2, 20: 0.3, 25: 0.4}  # by iteration; the best of the first four is at 10
+
+
+class Graded(Toy):
+    """A toy whose evaluations come out as they are written above."""
+
+    def evaluate(self) -> Evaluation:
+        return Evaluation({"toy/score": SCORES[self.counters["samples"] // 8]})
+
+
+def patient(patience: int, **changes: Any) -> ToyConfig:
+    return config(budget=200, evaluate={"every": 5, "best": "toy/score", "patience": patience}, **changes)
+
+
+def train(path: Path, settings: ToyConfig) -> tuple[int, str]:
+    """Begin or continue; the iterations done and what was said."""
+    output = io.StringIO()
+    seeds.seed_everything(settings.seed)
+    with RunDir.open(path) if path.exists() else RunDir.create(path.parent, path.name, dump(settings)) as run_dir:
+        outcome = loop.run(Graded(settings), settings, run_dir, console=Console(file=output, width=300))
+    assert outcome.exit_code == 0
+    return outcome.iteration, output.getvalue()
+
+
+@pytest.mark.parametrize(("patience", "iterations"), [(1, 15), (2, 20), (3, 25)])
+def test_a_run_ends_after_so_many_evaluations_without_a_better_one(
+    patience: int, iterations: int, tmp_path: Path
+) -> None:
+    done, said = train(tmp_path / "run", patient(patience))
+    assert done == iterations
+    assert ("stopped early" in said) == (iterations < 25)
+    assert RunDir.open(tmp_path / "run").finished
+
+
+def test_the_last_line_says_why_and_where_the_best_was(tmp_path: Path) -> None:
+    _, said = train(tmp_path / "run", patient(2))
+    last = said.strip().splitlines()[-1]
+    assert "stopped early, no better toy/score in the last 2 evaluations" in last and "at iteration 10" in last
+
+
+def test_a_run_that_was_stopped_counts_on_where_it_was(tmp_path: Path) -> None:
+    train(tmp_path / "whole", patient(2))
+    with pytest.raises(Stopped):
+        train(tmp_path / "parts", patient(2, stopped_at=18))
+    assert not RunDir.open(tmp_path / "parts").finished
+    done, _ = train(tmp_path / "parts", patient(2))
+    assert done == 20
+    assert_same_bits(final_state(tmp_path / "whole"), final_state(tmp_path / "parts"))
+
+
+def test_patience_without_a_metric_to_wait_for_is_refused() -> None:
+    settings = {"kind": "supervised", "budget": 1, "evaluate": {"every": 5, "patience": 2}}
+    with pytest.raises(UserError, match=r"evaluate: patience waits for a better evaluate\.best"):
+        from_settings(settings, "it")
+
+
+def test_resuming_says_that_it_was_stopped_early(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = """
+        kind: supervised
+        budget: 3000
+        data: {held_out: 0.05}
+        network: {channels: [2], features: 2}
+        training: {learning_rate: 1.0e-12, images_per_iteration: 100, batch_size: 20}
+        evaluate: {every: 1, best: eval/accuracy, patience: 2}
+    """
+    (tmp_path / "stuck.yaml").write_text(text)
+    assert main(["train", str(tmp_path / "stuck.yaml"), "--runs-dir", str(tmp_path), "--name", "stuck"]) == 0
+    capsys.readouterr()
+    assert main(["resume", str(tmp_path / "stuck")]) == 0
+    assert "was stopped early: no better eval/accuracy in the last 2 evaluations" in capsys.readouterr().out
