@@ -95,7 +95,11 @@ KINDS: dict[str, Kind] = {
     "supervised": Kind(
         config="lab.supervised.config:SupervisedConfig",
         build="lab.supervised.experiment:build",
-        verbs={"eval": "lab.supervised.verbs:evaluate"},
+        verbs={
+            "eval": "lab.supervised.verbs:evaluate",
+            "predict": "lab.supervised.verbs:predict",
+            "export": "lab.supervised.verbs:export",
+        },
         catalogue="lab.supervised.metrics:CATALOGUE",
         learners=RANKS,
     ),
@@ -117,14 +121,20 @@ VERBS: dict[str, Verb] = {
             "pack": Verb("Pack a folder, a zip or arrays into one file.", "lab.verbs.data:pack"),
             "inspect": Verb("Show what a packed file holds.", "lab.verbs.data:inspect"),
             "fetch": Verb("Download a public set and pack it.", "lab.verbs.data:fetch"),
+            "augment": Verb(
+                "Show what a preset's augmentation does to pictures.", "lab.supervised.sheet:augment_sheet"
+            ),
         },
     ),
+    "find-lr": Verb("Suggest a learning rate for a preset.", "lab.supervised.find_lr:find_lr"),
+    "approximate": Verb("Approximate a function at several widths.", "lab.supervised.widths:approximate"),
     "show": Verb("Show a run's metrics and curves in the terminal.", "lab.verbs.show:show"),
     "bench": Verb(
         "Measure speed on this machine.",
         verbs={
             "selfplay": Verb("Self-play against the bare network.", "agents.alphazero.bench:bench_selfplay"),
             "gan": Verb("Training steps of a progressive GAN against the bare convolutions.", "gans.bench:bench_gan"),
+            "supervised": Verb("Training steps of a supervised preset.", "lab.supervised.bench:bench_supervised"),
             "cluster": Verb("Self-play by workers on Ray against plain processes.", "cluster.bench:bench_cluster"),
         },
     ),

@@ -40,7 +40,7 @@ class Supervised:
     progress = "images"
 
     def __init__(self, config: SupervisedConfig, directory: Path, device: Device) -> None:
-        self.config, self._directory, self._device = config, directory, device
+        self.config, self.device, self._directory = config, device, directory
         self.train, self.test = examples_of(config)
         self.task = task_of(config, self.train, device)
         self.network = build_network(config, self.train.shape, len(self.train.classes))
@@ -67,7 +67,7 @@ class Supervised:
     def iterate(self) -> dict[str, float]:
         """Steps over about `images_per_iteration` examples."""
         start, first, steps = time.perf_counter(), self._images, 0
-        totals = torch.zeros(2, device=self._device.device)
+        totals = torch.zeros(2, device=self.device.device)
         self._learn()
         while self._images < first + self.config.training.images_per_iteration:
             rate = learning_rate(self.config.training, self._images / self.config.training.decay_images)
@@ -92,7 +92,7 @@ class Supervised:
     def evaluate(self) -> Evaluation:
         """Grades of the test set; pictures also go to the run's `samples/`."""
         self.network.eval()
-        found = self.task.evaluate(self.network, self.test, self._device)
+        found = self.task.evaluate(self.network, self.test, self.device)
         media = [*found.media, *self._looks(found.metrics)]
         folder = self._directory / "samples"
         for item in media:
@@ -139,7 +139,7 @@ class Supervised:
         now = Entry(len(entries), self.counters, dict(grades))  # not written yet
         media: list[Media] = [*pictures.learning_curves([*entries, now], f"loss/{self.config.task.name}")]
         if self.test.are_pictures:
-            shown = torch.from_numpy(np.array(self.test.inputs[:1])).to(self._device.device)
+            shown = torch.from_numpy(np.array(self.test.inputs[:1])).to(self.device.device)
             maps = pictures.feature_maps(self.network, as_inputs(shown)[0])
             media += [item for item in (pictures.filters(self.network), maps) if item is not None]
         return media
