@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lab.nets.rnn import State
-from lab.nets.seq2seq import Decoder, Memory
+from lab.nets.seq2seq import Decoder, Memory, barred
 
 
 class Hypotheses(NamedTuple):
@@ -33,8 +33,9 @@ def beam_search(
     *,
     width: int,
     length_penalty: float = 0.0,
+    never: int | None = None,
 ) -> Hypotheses:
-    """The `width` likeliest sequences that a beam of that width finds in at most `steps` tokens.
+    """The `width` likeliest sequences that a beam of that width finds in at most `steps` tokens, none of them `never`.
 
     A sequence that has ended keeps its place while its probability is among the best. `length_penalty` orders the
     results alone: log-probability / ((5 + length) / 6) ** penalty (Wu et al. 2016, section 7). T is `steps`, or fewer
@@ -52,7 +53,7 @@ def beam_search(
     first_row = width * torch.arange(batch, device=device)[:, None]
     for _ in range(steps):
         logits, state = decoder(token, state, memory)
-        going_on = logits[:, 0].float().log_softmax(-1).view(batch, width, -1)
+        going_on = barred(logits[:, 0].float(), never).log_softmax(-1).view(batch, width, -1)
         vocabulary = going_on.shape[-1]
         staying = torch.full_like(going_on, float("-inf"))
         staying[:, :, end] = 0.0

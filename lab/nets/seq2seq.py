@@ -143,11 +143,25 @@ def shifted(start: int, targets: Tensor) -> Tensor:
     return torch.cat([torch.full_like(targets[:, :1], start), targets[:, :-1]], dim=1)
 
 
+def barred(logits: Tensor, never: int | None) -> Tensor:
+    """Logits [..., vocabulary] under which the token `never` has no chance."""
+    if never is None:
+        return logits
+    return logits.masked_fill(torch.arange(logits.shape[-1], device=logits.device) == never, float("-inf"))
+
+
 @torch.no_grad()
 def generate(
-    decoder: Decoder, start: int, steps: int, state: State, memory: Memory | None = None, *, end: int | None = None
+    decoder: Decoder,
+    start: int,
+    steps: int,
+    state: State,
+    memory: Memory | None = None,
+    *,
+    end: int | None = None,
+    never: int | None = None,
 ) -> Tensor:
-    """Greedy decoding: the likeliest token at each step, [B, steps] int64. The caller cuts at the end.
+    """Greedy decoding: the likeliest token at each step but `never`, [B, steps] int64. The caller cuts at the end.
 
     With `end`, fewer columns where every row has written it; looking costs a host sync at each step.
     """
@@ -156,7 +170,7 @@ def generate(
     tokens, ended = [], torch.zeros_like(token, dtype=torch.bool)
     for _ in range(steps):
         logits, state = decoder(token, state, memory)
-        token = logits.argmax(-1)
+        token = barred(logits, never).argmax(-1)
         tokens.append(token)
         if end is not None:
             ended = ended | (token == end)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lab.disk import replacing
 from lab.errors import UserError
 from lab.nets.rnn import masked
+from lab.nets.seq2seq import generate
 from lab.sequences.config import WRITERS
 from lab.sequences.model import Model
 from lab.sequences.network import Labeller, Network, Tagger, Translator, Writer
@@ -39,19 +40,12 @@ class _Writing(nn.Module):
         self.network, self.steps = network, steps
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        network = self.network
+        network, memory = self.network, None
         if isinstance(network, Translator):
             state, memory = network.body.encode(inputs, lengths)
         else:
-            state, memory = network.body.first_state(network.embedding(inputs)), None
-        memory = network.body.decoder.prepare(memory)
-        token = torch.full_like(inputs[:, :1], PAD)
-        tokens = []
-        for _ in range(self.steps):
-            logits, state = network.body.decoder(token, state, memory)
-            token = logits.argmax(-1)
-            tokens.append(token)
-        return torch.cat(tokens, dim=1)
+            state = network.body.first_state(network.embedding(inputs))
+        return generate(network.body.decoder, PAD, self.steps, state, memory, never=PAD)
 
 
 def exportable(network: Network, steps: int) -> nn.Module:

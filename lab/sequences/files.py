@@ -30,7 +30,7 @@ class Filed:
     def __init__(self, config: DataConfig, shape: Shape, seed: int) -> None:
         assert config.source is not None
         self._seed, self._config, self._shape = seed, config, shape
-        pairs = read_pairs(Path(config.source))
+        pairs = known = read_pairs(Path(config.source))  # a symbol that only the test has is one all the same
         if config.test_source is None:
             tested = [_held_out(pair.input, config.modulus) for pair in pairs]
             test = [pair for pair, held in zip(pairs, tested, strict=True) if held]
@@ -42,8 +42,8 @@ class Filed:
                 )
         else:
             test = read_pairs(Path(config.test_source))
-        self.inputs = Symbols.of((pair.input for pair in pairs), config.input_words)
-        self.targets = None if config.numbers else self._target_symbols(pairs)
+        self.inputs = Symbols.of((pair.input for pair in known), config.input_words)
+        self.targets = None if config.numbers else self._target_symbols(known)
         self._train, self.test = self._examples(pairs), self._examples(test)
         width = 0 if config.numbers else max(self._train.targets.shape[1], self.test.targets.shape[1])
         self.longest = (max(int(part.lengths.max()) for part in (self._train, self.test)), width)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lab.nets.beam import beam_search
 from lab.nets.rnn import ManyToMany, ManyToOne, State
-from lab.nets.seq2seq import Decoder, Memory, OneToMany, SequenceToSequence, generate
+from lab.nets.seq2seq import Decoder, Memory, OneToMany, SequenceToSequence, barred, generate
 from lab.sequences.config import NetworkConfig
 from lab.sequences.symbols import END, PAD
 from lab.supervised.fit import LossSum
@@ -81,7 +81,7 @@ class Labeller(nn.Module):
         outputs = self(inputs, lengths)
         if self.numbers:
             return Answers(outputs.float()[:, None], None)
-        scores, labels = _chances(outputs[:, 0]).max(-1)
+        scores, labels = barred(outputs[:, 0].float(), PAD).log_softmax(-1).max(-1)
         return Answers(labels[:, None, None], scores[:, None])
 
 
@@ -109,7 +109,7 @@ class Tagger(nn.Module):
         return self.body(self.embedding(inputs), state=state)
 
     def answer(self, inputs: Tensor, lengths: Tensor, how: Decoding) -> Answers:
-        scores, tags = _chances(self(inputs, lengths)).max(-1)
+        scores, tags = barred(self(inputs, lengths).float(), PAD).log_softmax(-1).max(-1)
         seen = inputs != PAD
         return Answers(torch.where(seen, tags, PAD)[:, None], (scores * seen).sum(1, keepdim=True))
 
@@ -179,8 +179,10 @@ def make_network(config: NetworkConfig, width: Width) -> Network:
 def write(decoder: Decoder, how: Decoding, state: State, memory: Memory | None = None) -> Answers:
     """Sequences from a decoder's first state: the greedy one, or the best of a beam with their scores."""
     if how.beam == 1:
-        return Answers(cut(generate(decoder, PAD, how.steps, state, memory, end=END))[:, None], None)
-    found = beam_search(decoder, PAD, END, how.steps, state, memory, width=how.beam, length_penalty=how.length_penalty)
+        return Answers(cut(generate(decoder, PAD, how.steps, state, memory, end=END, never=PAD))[:, None], None)
+    found = beam_search(
+        decoder, PAD, END, how.steps, state, memory, width=how.beam, length_penalty=how.length_penalty, never=PAD
+    )
     return Answers(cut(found.tokens), found.scores)
 
 
@@ -196,10 +198,3 @@ def loss_sum(outputs: Tensor, targets: Tensor) -> LossSum:
         return LossSum(F.mse_loss(outputs.float(), targets, reduction="sum"), targets.numel())
     total = F.cross_entropy(outputs.float().flatten(0, 1), targets.flatten(), ignore_index=PAD, reduction="sum")
     return LossSum(total, (targets != PAD).sum())
-
-
-def _chances(logits: Tensor) -> Tensor:
-    """Log-probabilities [..., symbols] in which padding, which is no answer, has none."""
-    barred = logits.float().clone()
-    barred[..., PAD] = float("-inf")
-    return barred.log_softmax(-1)

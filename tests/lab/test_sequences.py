@@ -1,0 +1,229 @@
+"""A sequences run from the command line: trained, resumed bit for bit, graded, asked, sampled, exported."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lab import checkpoint
+from lab.cli import main
+from lab.config import dump
+from lab.device import Device
+from lab.sequences.experiment import Sequences
+from lab.sequences.model import load_model
+from lab.sequences.network import Tagger
+from lab.sequences.sampling import sample
+from lab.sequences.text import sentence, sums_entropy, sums_text
+from tests.lab.small_sequences import config, preset
+from tests.ranked import in_ranks
+from tests.same_run import assert_same_bits, assert_same_run
+
+DEVICE = Device(torch.device("cpu"), "fp32", 1)
+RUNS: dict[str, dict[str, Any]] = {
+    "encoder_decoder": {"training": {"teacher_forcing": 0.5}, "network": {"dropout": 0.2}},
+    "many_to_one": {"data": {"task": "parity", "size": 6}, "network": {"shape": "many_to_one", "dropout": 0.2}},
+    "language_model": {"data": {"window": 8}, "network": {"shape": "language_model", "cell": "gru"}},
+}
+
+
+def run(*arguments: object, code: int = 0) -> None:
+    assert main([str(argument) for argument in arguments]) == code
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    """What a verb prints as JSON."""
+    capsys.readouterr()
+    run(*arguments, "--json")
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def reversing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learned to turn up to 3 letters round."""
+    folder = tmp_path_factory.mktemp("reversing")
+    file = preset(
+        folder,
+        budget=12_800,
+        network={"hidden": 32, "bidirectional": True},
+        training={"batch_size": 64, "learning_rate": 1e-2, "examples_per_iteration": 6400},
+        evaluate={"every": 2, "best": "eval/exact_match"},
+    )
+    run("train", file, "--runs-dir", folder, "--name", "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def speaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A language model that has seen a little."""
+    folder = tmp_path_factory.mktemp("speaking")
+    file = preset(folder, **RUNS["language_model"])
+    run("train", file, "--runs-dir", folder, "--name", "run")
+    return folder / "run"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_stopped_run_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
+    file = preset(tmp_path, **RUNS[name], evaluate={"every": 1})
+    run("train", file, "--runs-dir", tmp_path, "--name", "whole")
+    run("train", file, "budget=128", "training.decay_examples=256", "--runs-dir", tmp_path, "--name", "parts")
+    run("resume", tmp_path / "parts", "budget=256")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_two_ranks_train_what_one_process_trains(tmp_path: Path) -> None:
+    in_ranks(2, _train, tmp_path)
+    _train(tmp_path)
+    alone, first, second = (checkpoint.load(tmp_path / name)[0] for name in ("0 of 1", "0 of 2", "1 of 2"))
+    assert_same_bits(first, second)
+    torch.testing.assert_close(alone["network"], first["network"], rtol=2e-3, atol=2e-3)
+    assert first["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+
+
+def test_accumulated_batches_train_what_whole_ones_do() -> None:
+    torch.manual_seed(0)
+    whole = Sequences(config(training={"teacher_forcing": 0.5}), Path(), DEVICE)
+    parts = Sequences(config(training={"teacher_forcing": 0.5, "micro_batch": 5}), Path(), DEVICE)
+    parts.network.load_state_dict(whole.network.state_dict())
+    one, other = whole.iterate(), parts.iterate()
+    assert one["loss/train"] == pytest.approx(other["loss/train"], rel=1e-4)
+    torch.testing.assert_close(whole.network.state_dict(), parts.network.state_dict(), rtol=2e-3, atol=2e-3)
+
+
+def test_eval_counts_what_predict_answers(reversing: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    graded = answer(capsys, "eval", reversing)
+    assert graded["exact_match"] > 0.9 and graded["perplexity"] == pytest.approx(math.exp(graded["loss"]))
+    assert sum(row[1] for row in graded["by_length"]) == graded["test_examples"]
+    model = load_model(reversing, DEVICE)
+    experiment = Sequences(model.config, tmp_path, DEVICE)
+    texts = [model.inputs.decode(row) for row in experiment.data.test.inputs.tolist()]
+    (tmp_path / "asked.txt").write_text("\n".join(texts))
+    answered = answer(capsys, "predict", reversing, tmp_path / "asked.txt")["answers"]
+    assert [record["input"] for record in answered] == texts
+    right = [record["answer"] == record["input"][::-1] for record in answered]
+    assert sum(right) / len(right) == pytest.approx(graded["exact_match"])
+
+
+def test_a_beam_lists_answers_by_their_probability(reversing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = answer(capsys, "predict", reversing, "abc", "--beam", 4)["answers"][0]
+    scores = [other["log_probability"] for other in record["alternatives"]]
+    assert record["answer"] == "cba" and len(scores) == 4 and scores == sorted(scores, reverse=True)
+    assert sum(map(math.exp, scores)) <= 1.0 + 1e-5
+    run("predict", reversing, "abc", "--beam", 4)
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_attention_is_drawn_into_the_run(reversing: Path) -> None:
+    from PIL import Image
+
+    picture = Image.open(next(iter(sorted((reversing / "samples").glob("attention_*.png")))))
+    assert picture.size[0] > 40 and len(picture.getcolors(100_000) or ()) > 2
+
+
+def test_wrong_inputs_are_one_line(reversing: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "asked.txt").write_text("abc\nab3\n")
+    (tmp_path / "blank.txt").write_text("\n")
+    cases = {
+        ("predict", reversing, ""): "has no symbols",
+        ("predict", reversing, "aB"): "the character 'B' is unknown",
+        ("predict", reversing, tmp_path / "asked.txt"): "line 2: the character '3' is unknown",
+        ("predict", reversing, tmp_path / "blank.txt"): "holds no inputs",
+        ("sample", reversing): "is no language model",
+        ("export", reversing, "--out", tmp_path / "net.pt"): "to an .onnx file",
+        ("eval", reversing, "--checkpoint", 99): "has no checkpoint '99'",
+    }
+    for arguments, expected in cases.items():
+        capsys.readouterr()
+        run(*arguments, code=2)
+        error = capsys.readouterr().err
+        assert expected in error and error.count("\n") == 1, arguments
+
+
+def test_other_data_are_refused_on_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "pairs.tsv"
+    source.write_text("".join(f"{k:03}\t{k % 7}\n" for k in range(100)))
+    file = preset(tmp_path, data={"source": str(source)}, network={"shape": "many_to_one"})
+    run("train", file, "--runs-dir", tmp_path, "--name", "run")
+    source.write_text("".join(f"{k:03}\t{k % 5}\n" for k in range(100)))
+    capsys.readouterr()
+    run("resume", tmp_path / "run", "budget=512", code=2)
+    assert "is not the data this run was trained on" in capsys.readouterr().err
+    run("eval", tmp_path / "run", code=2)
+    assert "is not the data this run was trained on" in capsys.readouterr().err
+
+
+def test_weights_of_another_network_are_refused(
+    reversing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text(dump(config()))
+    (tmp_path / "checkpoints").symlink_to(reversing / "checkpoints")
+    run("eval", tmp_path, code=2)
+    assert "its network is not that of the run's config.yaml" in capsys.readouterr().err
+
+
+def test_export_writes_the_network_and_its_symbols(
+    reversing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = answer(capsys, "export", reversing, "--out", tmp_path / "net.onnx")
+    assert record["largest_difference"] == 0.0 and (tmp_path / "net.json").is_file()
+    run("export", reversing, "--out", tmp_path / "net.onnx", code=2)
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_sampled_text_repeats_with_its_seed_and_goes_on_from_its_prompt(
+    speaking: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("sample", speaking, "--chars", 30, "--prompt", "one and", "-n", 3)
+    texts = answer(capsys, *asked, "--seed", 1)["texts"]
+    assert texts == answer(capsys, *asked, "--seed", 1)["texts"] != answer(capsys, *asked, "--seed", 2)["texts"]
+    assert all(text.startswith("one and") and len(text) == 37 for text in texts) and len(set(texts)) == 3
+    assert texts[:2] == answer(capsys, *asked[:-1], 2, "--seed", 1)["texts"]
+    run("sample", speaking, "--prompt", "Zürich", code=2)
+    assert "--prompt: the character" in capsys.readouterr().err
+    run("predict", speaking, "one", code=2)
+    assert "lab sample" in capsys.readouterr().err
+
+
+def test_temperature_and_top_k_narrow_the_choice(speaking: Path) -> None:
+    network = load_model(speaking, DEVICE).network
+    assert isinstance(network, Tagger)
+    prompts = torch.full((64, 1), 5)
+    likeliest = sample(network, prompts[:1], 6, temperature=0.0)
+    assert torch.equal(sample(network, prompts[:1], 6, top_k=1, seed=3), likeliest)
+    logits = network.going_on(prompts[:1], None)[0][0, -1]
+    logits[:2] = float("-inf")
+    best = set(logits.topk(3).indices.tolist())
+    assert set(sample(network, prompts, 1, top_k=3, temperature=3.0)[:, 0].tolist()) == best
+
+
+def test_samples_have_the_models_own_frequencies(speaking: Path) -> None:
+    network = load_model(speaking, DEVICE).network
+    assert isinstance(network, Tagger)
+    logits = network.going_on(torch.full((1, 1), 5), None)[0][0, -1].detach()
+    logits[:2] = float("-inf")
+    drawn = sample(network, torch.full((20_000, 1), 5), 1, temperature=0.5)[:, 0]
+    shares = torch.bincount(drawn, minlength=len(logits)) / len(drawn)
+    torch.testing.assert_close(shares, (logits / 0.5).softmax(-1), rtol=0, atol=0.02)
+
+
+def test_the_generated_text_says_true_sums_and_its_entropy_is_that_of_two_numbers() -> None:
+    lines = sums_text(4000, 0).splitlines()
+    assert set(lines) <= {sentence(a, b) for a in range(13) for b in range(13)}
+    assert sentence(7, 5) == "seven and five make twelve."
+    counts = torch.tensor([lines.count(line) for line in set(lines)]).double() / len(lines)
+    entropy = -(counts * counts.log()).sum() * len(lines) / len("\n".join(lines) + "\n")
+    assert sums_entropy() == pytest.approx(float(entropy), rel=0.02)
+
+
+def _train(folder: Path) -> None:
+    from lab.parallel import ranks
+
+    torch.manual_seed(0)
+    experiment = Sequences(config(training={"batch_size": 15, "teacher_forcing": 0.7}), folder, DEVICE)
+    for _ in range(2):
+        loss = experiment.iterate()["loss/train"]
+    state = {"network": experiment.network.state_dict(), "loss": loss}
+    name = f"{ranks().rank} of {ranks().size}"
+    checkpoint.save(folder, state, iteration=0, counters={}, name=name)
