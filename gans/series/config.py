@@ -72,7 +72,8 @@ class NetworkConfig(Config):
     """Both networks. The generator is recurrent: noise of every step and noise of the whole series -> values.
 
     latent: noise of a step; series_latent: noise of a series. critic: recurrent, its scores of all steps averaged, or
-    convolutional with a kernel of 3 steps. critic_hidden and critic_layers: features and layers of either.
+    convolutional, with kernels of 3 steps and a stride of 2 in all layers but the first. critic_hidden and
+    critic_layers: features and layers of either.
     """
 
     cell: Literal["gru", "lstm"] = "gru"

@@ -45,7 +45,8 @@ class Critic(nn.Module):
             both = config.bidirectional
             self.rnn = ManyToMany(width, hidden, 1, cell=config.cell, layers=layers, bidirectional=both)
         else:
-            self.cnn = CNN(width, [hidden] * layers, 1, norm="none", activation="leaky_relu")
+            strides = [1] + [2] * (layers - 1)  # each layer sees twice as far
+            self.cnn = CNN(width, [hidden] * layers, 1, strides=strides, norm="none", activation="leaky_relu")
 
     def forward(self, series: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.classes:

@@ -166,7 +166,8 @@ def _blocks(run: Run, length: int, share: float) -> Iterator[Run]:
 
 
 def _scale(columns: tuple[str, ...], values: np.ndarray, source: str) -> Scale:
-    mean, deviation = values.mean(0), values.std(0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = values.mean(0), values.std(0)
     for name, centre, spread in zip(columns, mean, deviation, strict=True):
         if spread <= 1e-9 * abs(centre) or not np.isfinite(spread):
             what = "does not change" if np.isfinite(spread) else "holds numbers too large to average"
