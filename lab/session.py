@@ -39,7 +39,14 @@ class Session:
     `saved` is the newest checkpoint and `saved_at` its iteration, None while there is none.
     """
 
-    def __init__(self, experiment: Experiment, config: ExperimentConfig, run_dir: RunDir, progress: Progress) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        config: ExperimentConfig,
+        run_dir: RunDir,
+        progress: Progress,
+        sinks: Sequence[metrics.Sink] = (),
+    ) -> None:
         self.state = LoopState()
         self.saved: Path | None = None
         self.saved_at: int | None = None
@@ -48,6 +55,7 @@ class Session:
         self._catalogue = metrics.LOOP_METRICS | experiment.catalogue
         self._headline = headline(self._catalogue, config.evaluate.best)
         self._tracker = tracking.Tracker(None)
+        self._sinks = sinks
         self._log: metrics.MetricsLog | None = None
         self._dirty = self._improved = False
         self._since = time.monotonic()
@@ -234,6 +242,8 @@ class Session:
         counters = dict(self._experiment.counters)
         self._log.append(self.state.iteration, counters, values, self.state.seconds)
         self._tracker.log(self.state.iteration, counters, values, media)
+        for sink in self._sinks:
+            sink(metrics.Entry(self.state.iteration, counters, dict(values), self.state.seconds))
 
     def _advance_clock(self) -> None:
         now = time.monotonic()
