@@ -18,6 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from cluster.connect import import_ray
+from cluster.meters import Meters
 from cluster.placement import Room, Share
 from lab import device as devices
 from lab import seeds
@@ -194,7 +195,9 @@ def _lead(experiment: Any, config: ExperimentConfig, path: Path, desk: Any) -> N
     try:
         with RunDir.open(path) as run_dir, experiment:
             _lock(run_dir)
-            exit_code = run(experiment, config, run_dir, console=console, interrupt=interrupt).exit_code
+            meters = Meters(experiment.catalogue, run_dir.name)
+            outcome = run(experiment, config, run_dir, console=console, interrupt=interrupt, sinks=[meters])
+            exit_code = outcome.exit_code
     except UserError as refusal:
         error = str(refusal)
     finally:

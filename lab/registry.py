@@ -20,6 +20,8 @@ CLUSTER_DOCTOR = "cluster.doctor:doctor"
 RANKS = "cluster.train:train"
 CONNECT = "cluster.connect:connect"
 """The context `(cluster, device)` in which a run with workers has its cluster."""
+METERS = "cluster.meters:Meters"
+"""What a run on a cluster shows there: a sink of its metrics made from `(catalogue, run)`."""
 
 
 @dataclass(frozen=True)
