@@ -189,6 +189,15 @@ class AlphaZeroConfig(ExperimentConfig):
         return data
 
     @model_validator(mode="after")
+    def _enough_for_the_learners(self) -> Self:
+        if self.learner.batch_size < self.cluster.learners:
+            raise ValueError(
+                f"learner.batch_size {self.learner.batch_size} leaves some of {self.cluster.learners} learners without "
+                "a position; lower cluster.learners"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _game_exists(self) -> Self:
         try:
             game = self.game.make()

@@ -16,6 +16,7 @@ from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.grading import Evaluator, Graded, LocalEvaluator
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.metrics import CATALOGUE
+from agents.alphazero.rank import LearnerRank
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import Replay
 from agents.search.dynamics import LeafCounts
@@ -23,13 +24,17 @@ from lab.device import Device
 from lab.experiment import Evaluation
 from lab.media import Media
 from lab.metrics import Catalogue
+from lab.parallel import ranks
 from lab.registry import find_kind, load
 
 _log = logging.getLogger(__name__)
 
 
 class AlphaZero:
-    """Self-play, replay and learner, advanced by iterations (Silver et al. 2018; Danihelka et al. 2022)."""
+    """Self-play, replay and learner, advanced by iterations (Silver et al. 2018; Danihelka et al. 2022).
+
+    Among ranks this is the leading one, which owns all but the others' shares of the learner (`LearnerRank`).
+    """
 
     progress = "positions"
 
@@ -47,6 +52,7 @@ class AlphaZero:
         else:
             self.actors = LocalActors(game, config, self.learner.average.module, device)
             self._evaluator = LocalEvaluator(config, device)
+        self._ranks = ranks()
         self._version = 0
         self._games = 0
         self._late: list[Graded] = []
@@ -111,6 +117,10 @@ class AlphaZero:
             **({} if self._evaluator.pending is None else {"grading": self._evaluator.pending}),
         }
 
+    def state_of_ranks(self) -> dict[str, Any]:
+        """What the other ranks have of it."""
+        return {"learner": self.learner.state_dict()}
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         load_weights(self.learner.net, state, "learner", "net")  # refuses a foreign checkpoint before all else
         self.learner.load_state_dict(state["learner"])
@@ -148,6 +158,7 @@ class AlphaZero:
         trained = self.learner.steps * config.batch_size
         steps = steps_allowed(config, self.replay.total, trained, self.config.replay.min_positions)
         rate = learning_rate(config, self.replay.total)
+        self._ranks.share((steps, rate))
         sums: dict[str, Tensor] = {}
         for _ in range(steps):
             batch = self.replay.sample(config.batch_size, self.config.seed, self.learner.steps)
@@ -200,6 +211,6 @@ class AlphaZero:
         }
 
 
-def build(config: AlphaZeroConfig, directory: Path, device: Device) -> AlphaZero:
-    """The experiment of a run directory; see `lab.registry`."""
-    return AlphaZero(config, directory, device)
+def build(config: AlphaZeroConfig, directory: Path, device: Device) -> AlphaZero | LearnerRank:
+    """The experiment of a run directory, or another rank's part in it; see `lab.registry`."""
+    return AlphaZero(config, directory, device) if ranks().leads else LearnerRank(config, device)
