@@ -196,8 +196,8 @@ def _lead(experiment: Any, config: ExperimentConfig, path: Path, desk: Any) -> N
     try:
         with RunDir.open(path) as run_dir, experiment:
             _lock(run_dir)
-            meters = Meters(experiment.catalogue, run_dir.name)
-            outcome = run(experiment, config, run_dir, console=console, interrupt=interrupt, sinks=[meters])
+            with Meters(experiment.catalogue, run_dir.name) as meters:
+                outcome = run(experiment, config, run_dir, console=console, interrupt=interrupt, sinks=[meters])
             exit_code = outcome.exit_code
     except UserError as refusal:
         error = str(refusal)

@@ -21,7 +21,7 @@ RANKS = "cluster.train:train"
 CONNECT = "cluster.connect:connect"
 """The context `(cluster, device)` in which a run with workers has its cluster."""
 METERS = "cluster.meters:Meters"
-"""What a run on a cluster shows there: a sink of its metrics made from `(catalogue, run)`."""
+"""The context `(catalogue, run)` of a sink of metrics that shows them on the cluster."""
 
 
 @dataclass(frozen=True)

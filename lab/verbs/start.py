@@ -74,7 +74,7 @@ def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
         sinks = []
         if config.cluster.workers:
             stack.callback(experiment.close)
-            sinks.append(load(METERS)(experiment.catalogue, run_dir.name))
+            sinks.append(stack.enter_context(load(METERS)(experiment.catalogue, run_dir.name)))
         outcome = run(experiment, config, run_dir, sinks=sinks)  # says how it ended and how to go on
     _print_next(config, run_dir)
     return outcome.exit_code
