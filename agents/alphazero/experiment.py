@@ -187,6 +187,7 @@ class AlphaZero:
     def _selfplay_metrics(self, finished: list[FinishedGames], counts: LeafCounts, seconds: float) -> dict[str, float]:
         leaves = counts.leaves
         moves = leaves / (self.config.search.simulations + 1)
+        rows = counts.evaluated / max(counts.batches, 1)
         metrics = {
             "selfplay/games": float(self._games),
             "selfplay/moves_per_s": moves / seconds,
@@ -194,7 +195,8 @@ class AlphaZero:
             "selfplay/evaluated": counts.evaluated / max(leaves, 1),
             "selfplay/ended": counts.ended / max(leaves, 1),
             "selfplay/repeated": counts.repeated / max(leaves, 1),
-            "selfplay/batch": counts.evaluated / max(counts.batches, 1),
+            "selfplay/batch": rows,
+            "selfplay/batch_fill": rows / self.config.selfplay.boards,
         }
         if not finished:
             return metrics

@@ -17,7 +17,7 @@ from lab.metrics import Catalogue, Entry, read
 from tests.agents.small_alphazero import preset as alphazero
 
 pytest.importorskip("ray")
-_REPORT_S = 4  # its refresh is a sure thing in between
+_REPORT_S = 4  # two refreshes
 _PATIENCE_S = 60
 _SAMPLE = re.compile(r"^ray_(rivals_\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 
@@ -63,7 +63,7 @@ def test_a_run_with_workers_shows_what_its_record_says(endpoint: str, tmp_path: 
     found = latest(tmp_path / "played")
     wait_for(endpoint, "played", found)
     what_matters = (
-        *("selfplay/games_per_h", "selfplay/batch", "cluster/lag", "cluster/workers_alive", "cluster/restarts"),
+        *("selfplay/games_per_h", "selfplay/batch_fill", "cluster/lag", "cluster/workers_alive", "cluster/restarts"),
         *("games", "positions", "iteration"),
     )
     assert {gauge_name(name) for name in what_matters} <= found.keys()
