@@ -1,6 +1,6 @@
 """What an AlphaZero experiment can be told."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
@@ -164,6 +164,15 @@ class GradingConfig(Config):
 
 class AlphaZeroConfig(ExperimentConfig):
     """A complete AlphaZero experiment. The budget counts positions of finished self-play games."""
+
+    perturbable: ClassVar[tuple[str, ...]] = (
+        *("learner.learning_rate", "learner.final_fraction", "learner.reuse", "learner.gradient_clip"),
+        *("learner.value_weight", "learner.search_value_share", "learner.average_decay"),
+        *("search.value_scale", "search.visit_offset", "search.gumbel_scale"),
+        *("search.c_init", "search.c_base", "search.dirichlet_alpha", "search.dirichlet_fraction"),
+        *("search.fpu_reduction", "selfplay.temperature.start", "selfplay.temperature.end"),
+        "selfplay.temperature.decay_plies",
+    )
 
     kind: Literal["alphazero"] = "alphazero"
     game: GameConfig

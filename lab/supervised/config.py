@@ -1,6 +1,6 @@
 """What a supervised experiment can be told."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -38,6 +38,8 @@ class TrainingConfig(Config):
 
 class SupervisedConfig(ExperimentConfig):
     """A complete classification experiment. The budget counts images trained on."""
+
+    perturbable: ClassVar[tuple[str, ...]] = ("training.learning_rate", "training.batch_size", "training.shift")
 
     kind: str = "supervised"
     data: DataConfig = DataConfig()
