@@ -36,12 +36,14 @@ class Dimension:
 
     def perturb(self, value: Any, source: random.Random) -> Any:
         """A value near by, or now and then any (Jaderberg et al. 2017, section 4): 0.8 or 1.2 times the number, by 1 at
-        least where it is whole, within the range; the choice before or after."""
+        least where it is whole, within the range; the choice next to it, in order of size where all are numbers."""
         if source.random() < _RESAMPLED:
             return self.draw(source)
         if self.kind == "choice":
-            at = self.values.index(value)
-            return source.choice(self.values[max(0, at - 1) : at] + self.values[at + 1 : at + 2] or self.values)
+            numbers = all(isinstance(one, int | float) for one in self.values)
+            order = sorted(self.values) if numbers else list(self.values)
+            at = order.index(value)
+            return source.choice(order[max(0, at - 1) : at] + order[at + 1 : at + 2] or order)
         low, high = self.values
         factor = source.choice(_FACTORS)
         near = value * factor
