@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lab import seeds
 from lab.errors import UserError
-from lab.experiment import Evaluation, Experiment
+from lab.experiment import EvaluatesElsewhere, Evaluation, Experiment
 from lab.metrics import Catalogue
 
 _LEFT = "the leading rank has left"
@@ -162,6 +162,13 @@ class Leading:
 
     def evaluate(self) -> Evaluation:
         return self._experiment.evaluate()
+
+    @property
+    def evaluating(self) -> int | None:
+        return self._experiment.evaluating if isinstance(self._experiment, EvaluatesElsewhere) else None
+
+    def late_evaluations(self) -> list[Evaluation]:
+        return self._experiment.late_evaluations() if isinstance(self._experiment, EvaluatesElsewhere) else []
 
     def state_dict(self) -> dict[str, Any]:
         return self._experiment.state_dict()

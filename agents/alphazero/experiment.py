@@ -1,5 +1,6 @@
 """AlphaZero as an experiment: play with the averaged weights, learn from what was played, publish new weights."""
 
+import dataclasses
 import logging
 import math
 import time
@@ -22,7 +23,6 @@ from agents.alphazero.replay import Replay
 from agents.search.dynamics import LeafCounts
 from lab.device import Device
 from lab.experiment import Evaluation
-from lab.media import Media
 from lab.metrics import Catalogue
 from lab.parallel import ranks
 from lab.registry import find_kind, load
@@ -56,7 +56,6 @@ class AlphaZero:
         self._version = 0
         self._games = 0
         self._late: list[Graded] = []
-        self._late_media: list[Media] = []
 
     @property
     def catalogue(self) -> Catalogue:
@@ -89,10 +88,10 @@ class AlphaZero:
         if "loss/total" in metrics:
             trained = metrics.pop("learner/iteration_steps") * self.config.learner.batch_size
             metrics["learner/samples_per_s"] = trained / learned
-        return metrics | {"time/selfplay_s": polled, "time/learning_s": learned} | self._late_grading()
+        return metrics | {"time/selfplay_s": polled, "time/learning_s": learned}
 
     def evaluate(self) -> Evaluation:
-        """Grades the averaged network; what an evaluator elsewhere finds out comes with a later iteration's metrics.
+        """Grades the averaged network; what an evaluator elsewhere finds out is among the late evaluations.
 
         At the end of the budget it is waited for.
         """
@@ -101,11 +100,22 @@ class AlphaZero:
         answers = self._evaluator.answers(wait=complete)  # first, for the last grading not to find another running
         self._evaluator.ask(now, self.learner.average.module)
         answers += self._evaluator.answers(wait=complete)
-        graded = [self._keep(answer) for answer in answers]
-        self._late += [late for late in graded if late.positions != now]
-        metrics = next((graded.evaluation.metrics for graded in graded if graded.positions == now), {})
-        media, self._late_media = self._late_media, []
-        return Evaluation(metrics, media)
+        self._late += [graded for graded in answers if graded.positions != now]
+        for graded in answers:
+            if graded.positions == now:
+                return self._keep(graded)
+        return Evaluation()
+
+    @property
+    def evaluating(self) -> int | None:
+        return self._evaluator.pending
+
+    def late_evaluations(self) -> list[Evaluation]:
+        late, self._late = [*self._late, *self._evaluator.answers()], []
+        return [
+            dataclasses.replace(evaluation, metrics={**evaluation.metrics, "eval/at_positions": at}, at=at)
+            for evaluation, at in ((self._keep(graded), graded.positions) for graded in late)
+        ]
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -139,19 +149,10 @@ class AlphaZero:
         self._evaluator.close()
         self.actors.close()
 
-    def _keep(self, graded: Graded) -> Graded:
+    def _keep(self, graded: Graded) -> Evaluation:
         self._games_directory.mkdir(exist_ok=True)
         (self._games_directory / f"{graded.positions:010d}.txt").write_text(graded.game, encoding="utf-8")
-        self._late_media += graded.evaluation.media
-        return graded
-
-    def _late_grading(self) -> dict[str, float]:
-        """One grading that an evaluator elsewhere has come to since it was asked for, and for what."""
-        self._late += [self._keep(graded) for graded in self._evaluator.answers()]
-        if not self._late:
-            return {}
-        graded = self._late.pop(0)
-        return {**graded.evaluation.metrics, "eval/at_positions": float(graded.positions)}
+        return graded.evaluation
 
     def _learn(self) -> dict[str, float]:
         config = self.config.learner

@@ -14,6 +14,7 @@ from cluster.evaluation import RayEvaluator
 from cluster.pool import Pool
 from cluster.selfplay import RayActors
 from lab.errors import UserError
+from lab.experiment import Evaluation
 from tests.agents.small_alphazero import DEVICE, config
 
 Make = Callable[..., AlphaZero]
@@ -113,15 +114,18 @@ def test_grading_goes_on_beside_training_and_is_of_the_weights_it_was_asked_for(
         experiment.iterate()
     at = experiment.counters["positions"]
     assert not experiment.evaluate().metrics
-    graded: dict[str, float] = {}
+    assert experiment.evaluating == at
+    late: list[Evaluation] = []
 
-    def arrived(values: dict[str, float]) -> bool:
-        graded.update({name: value for name, value in values.items() if name.startswith("eval/")})
-        return bool(graded)
+    def arrived(_: dict[str, float]) -> bool:
+        late.extend(experiment.late_evaluations())
+        return bool(late)
 
     iterate_until(experiment, arrived)
-    assert graded["eval/at_positions"] == at < experiment.counters["positions"]
-    assert "eval/best_class" in graded
+    (graded,) = late
+    assert graded.at == graded.metrics["eval/at_positions"] == at < experiment.counters["positions"]
+    assert "eval/best_class" in graded.metrics
+    assert experiment.evaluating is None
 
 
 def test_the_last_grading_is_waited_for(make: Make) -> None:
