@@ -83,12 +83,22 @@ def import_ray() -> Any:
 
 
 def gpu_share(cluster: Cluster, device: Device | None, gpus: float) -> float:
-    """The part of a GPU that each worker gets: as configured, else an equal one if the learner computes on a GPU."""
+    """The part of a GPU that each worker gets: as configured, else an equal one if the learner computes on a GPU.
+
+    A single learner shares its GPU with them; several have one each to themselves. Raises UserError when those leave
+    none.
+    """
     if cluster.worker_gpus is not None:
         return cluster.worker_gpus
     if device is None or device.device.type != "cuda" or gpus < 1:
         return 0.0
-    to_a_gpu = -(-cluster.workers // int(gpus))
+    left = int(gpus) - (cluster.learners if cluster.learners > 1 else 0)
+    if left < 1:
+        raise UserError(
+            f"{cluster.learners} learners leave none of {gpus:g} GPUs to the workers; lower cluster.learners, or set "
+            "cluster.worker_gpus=0 for them to play on CPUs"
+        )
+    to_a_gpu = -(-cluster.workers // left)
     return 1.0 if to_a_gpu == 1 else int(10_000 / to_a_gpu) / 10_000  # Ray counts in ten-thousandths
 
 
@@ -208,10 +218,14 @@ def _check_versions(address: str, theirs: Versions, ours: Versions) -> None:
 
 def _check_room(connection: Connection, cluster: Cluster, device: Device | None) -> None:
     """Only for a cluster of this machine, which does not grow; elsewhere placing the workers has a time limit."""
-    cpus = cluster.workers * cluster.worker_cpus
+    if not cluster.workers:
+        return
+    learners = cluster.learners if cluster.learners > 1 else 0
+    cpus = (cluster.workers + learners) * cluster.worker_cpus
     if cpus > connection.cpus:
+        who = f"{cluster.workers} workers" + (f" and {learners} learners" if learners else "")
         raise UserError(
-            f"{cluster.workers} workers with {cluster.worker_cpus:g} CPUs each need {cpus:g}, and this machine has "
+            f"{who} with {cluster.worker_cpus:g} CPUs each need {cpus:g}, and this machine has "
             f"{connection.cpus:g}; lower cluster.workers or cluster.worker_cpus"
         )
     share = gpu_share(cluster, device, connection.gpus)

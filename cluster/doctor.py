@@ -185,13 +185,16 @@ def _nodes(nodes: list[dict[str, Any]]) -> Iterator[Check]:
 def _placement(config: ExperimentConfig, placed: dict[str, Any] | None) -> Check:
     if placed is None:
         return Check(
-            "placement", "warn", "cluster.workers is 0: the run is one process on the head", "cluster.workers=8"
+            "placement", "warn", "neither workers nor learners: the run is one process on the head", "cluster.workers=8"
         )
     if "problem" in placed:
         return Check("placement", "fail", placed["problem"], "lower cluster.workers or its shares, or add nodes")
-    share = " and ".join(f"{count:g} {name}" for name, count in placed["share"].items())
-    workers = config.cluster.workers
-    return Check("placement", "ok", f"{workers} workers with {share} each found room in {placed['seconds']:.1f} s")
+    shares = {" and ".join(f"{count:g} {name}" for name, count in share.items()) for share in placed["shares"]}
+    learners, workers = config.cluster.learners, config.cluster.workers
+    counts = ((learners if learners > 1 else 0, "learners"), (workers, "workers"))
+    who = " and ".join(f"{count} {name}" for count, name in counts if count)
+    each = " or ".join(sorted(shares - {""}))
+    return Check("placement", "ok", f"{who} with {each} each found room in {placed['seconds']:.1f} s")
 
 
 def _wandb(mode: str) -> Check:

@@ -23,6 +23,7 @@ from cluster.connect import connect, import_ray
 from lab import checkpoint, presets
 from lab.config import Cluster, dump, load_preset, load_run_config, validate
 from lab.errors import UserError
+from lab.metrics import read
 from lab.verbs import RUNS_DIR, Json, RunsDir, locate_run, print_json
 
 _TINY: dict[str, Any] = {
@@ -209,7 +210,7 @@ def kill_evaluator(run: Subject, limit_s: float) -> float:
     watch.send_signal(grader, signal.SIGKILL)
 
     def graded() -> bool:
-        return any(entry.metrics.get("eval/at_positions", 0) > positions for entry in watch.entries(run.path))
+        return any(entry.metrics.get("eval/at_positions", 0) > positions for entry in read(run.path / "metrics.jsonl"))
 
     return run.wait(graded, limit_s)
 

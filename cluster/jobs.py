@@ -47,8 +47,8 @@ def connect(address: str) -> JobSubmissionClient:
                 f"the cluster at {address} runs Ray {version} and this is Ray {ray.__version__}: "
                 f'pip install "ray[default,train,tune]=={version}" here, or bring the cluster to {ray.__version__}'
             )
-        for handler in logging.getLogger("ray").handlers:
-            handler.setLevel(logging.ERROR)  # else the client tells of uploads and sockets
+        for name in ("ray.dashboard", "ray._private.runtime_env"):
+            logging.getLogger(name).setLevel(logging.ERROR)  # else the client tells of uploads and sockets
         # The header by hand: with an explicit address Ray sends its token only under RAY_AUTH_MODE=token.
         return JobSubmissionClient(address, headers=_headers(token))
 

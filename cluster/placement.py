@@ -31,19 +31,29 @@ def shares(cluster: Cluster, device: Device) -> list[Share]:
 
     An evaluator works rarely: it has no CPU to itself, which would mostly idle, and needs its part of a GPU's memory.
     """
+    if not cluster.workers:
+        return []
     gpus = gpu_share(cluster, device, import_ray().cluster_resources().get("GPU", 0.0))
     worker = Share(cluster.worker_cpus, gpus, cluster.worker_threads or max(1, int(cluster.worker_cpus)))
     return [worker] * cluster.workers + [replace(worker, cpus=0.0)] * cluster.evaluator
+
+
+def learner_shares(cluster: Cluster, device: Device) -> list[Share]:
+    """Of each learner where there are several: a worker's, or a GPU to itself, for NCCL lets no two ranks share one."""
+    if cluster.learners == 1:
+        return []
+    threads = cluster.worker_threads or max(1, int(cluster.worker_cpus))
+    return [Share(cluster.worker_cpus, 1.0 if device.device.type == "cuda" else 0.0, threads)] * cluster.learners
 
 
 class Room:
     """A bundle for each share, kept together on few nodes, where weights arrive once for all who use them.
 
     When a node goes, its bundles wait for room elsewhere and their workers start there; the others go on.
-    Raises UserError, which speaks of them as `who`, when there is no room within `timeout_s`.
+    Raises UserError when there is no room within `timeout_s`; `who` are the keys of `cluster` that say how many.
     """
 
-    def __init__(self, shares: Sequence[Share], timeout_s: float, who: str = "workers") -> None:
+    def __init__(self, shares: Sequence[Share], timeout_s: float, who: Sequence[str] = ("workers",)) -> None:
         self._ray, self._group = import_ray(), None
         self.shares = shares
         # Shares of nothing fit everywhere; Ray knows no bundles of nothing.
@@ -78,13 +88,14 @@ class Room:
             remove_placement_group(self._group)
 
 
-def _what_is_missing(ray: Any, shares: Sequence[Share], timeout_s: float, who: str) -> str:
+def _what_is_missing(ray: Any, shares: Sequence[Share], timeout_s: float, who: Sequence[str]) -> str:
     wanted = Counter(" and ".join(f"{amount:g} {name}" for name, amount in share.resources.items()) for share in shares)
     asked = ", ".join(f"{count} with {share} each" for share, count in wanted.items() if share)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     have = [f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in nodes]
     shown = "; ".join(have[:_SHOWN]) + ("; ..." if len(have) > _SHOWN else "")
+    keys = " or ".join(f"cluster.{key}" for key in who)
     return (
-        f"no room within {timeout_s:g} s for {who}: {asked}; the cluster's nodes have {shown}, less what others use: "
-        f"lower cluster.{who} or the shares, or raise cluster.place_timeout_s"
+        f"no room within {timeout_s:g} s for {' and '.join(who)}: {asked}; the cluster's nodes have {shown}, less what "
+        f"others use: lower {keys} or the shares, or raise cluster.place_timeout_s"
     )

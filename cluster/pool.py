@@ -114,11 +114,14 @@ class Pool:
                 return None
             left = max(0.0, min(_SLICE_S, end - time.monotonic()))
             ready, _ = self._ray.wait(list(waited_for), num_returns=1, timeout=left)
+            # Also while others answer: a learner may be waiting for this one alone.
+            overdue = {head: seat for head, seat in waited_for.items() if self._is_overdue(seat)}
+            if overdue:
+                silent = self._ray.wait(list(overdue), num_returns=len(overdue), timeout=0)[1]
+                if silent:
+                    return self._replace(overdue[silent[0]], f"no answer for {self._hang_timeout_s:g} s")
             if ready:
                 return self._take(waited_for[ready[0]])
-            hung = next((seat for seat in waited_for.values() if self._is_overdue(seat)), None)
-            if hung is not None:
-                return self._replace(hung, f"no answer for {self._hang_timeout_s:g} s")
             self._check_anyone_is_up()
             if time.monotonic() >= end:
                 return None

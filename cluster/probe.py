@@ -94,19 +94,22 @@ def _versions() -> dict[str, str]:
 
 
 def _place(config: ExperimentConfig | None) -> dict[str, Any] | None:
-    """Reserve what the preset's workers ask for, and give it back."""
-    if config is None or not config.cluster.workers:
+    """Reserve what the preset's learners and workers ask for, and give it back."""
+    if config is None:
         return None
-    from cluster.placement import Room, shares
+    from cluster.placement import Room, learner_shares, shares
     from lab import device
 
-    wanted = shares(config.cluster, device.resolve(config.device, config.precision, config.threads))
+    there = device.resolve(config.device, config.precision, config.threads)
     start = time.monotonic()
     try:
+        wanted = learner_shares(config.cluster, there) + shares(config.cluster, there)
+        if not wanted:
+            return None
         Room(wanted, min(_PLACE_TIMEOUT_S, config.cluster.place_timeout_s)).close()
     except UserError as error:
         return {"problem": str(error)}
-    return {"share": wanted[0].resources, "seconds": time.monotonic() - start}
+    return {"shares": [share.resources for share in wanted], "seconds": time.monotonic() - start}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from lab import yaml_text
 from lab.errors import UserError
 
 SAMPLED = 8  # trials of a space that is no grid, unless given
+_FACTORS, _RESAMPLED = (0.8, 1.2), 0.25  # of perturbed values; the share of those that are drawn anew instead
 _RANGE = re.compile(r"([\w.]+)=(choice|uniform|loguniform|randint)\((.*)\)")
 
 
@@ -32,6 +33,23 @@ class Dimension:
         if self.kind == "uniform":
             return source.uniform(low, high)
         return math.exp(source.uniform(math.log(low), math.log(high)))
+
+    def perturb(self, value: Any, source: random.Random) -> Any:
+        """A value near by, or now and then any (Jaderberg et al. 2017, section 4): 0.8 or 1.2 times the number, by 1 at
+        least where it is whole, within the range; the choice next to it, in order of size where all are numbers."""
+        if source.random() < _RESAMPLED:
+            return self.draw(source)
+        if self.kind == "choice":
+            numbers = all(isinstance(one, int | float) for one in self.values)
+            order = sorted(self.values) if numbers else list(self.values)
+            at = order.index(value)
+            return source.choice(order[max(0, at - 1) : at] + order[at + 1 : at + 2] or order)
+        low, high = self.values
+        factor = source.choice(_FACTORS)
+        near = value * factor
+        if self.kind == "randint":
+            near = max(round(near), value + 1) if factor > 1 else min(round(near), value - 1)
+        return min(max(near, low), high)
 
 
 def parse(texts: Sequence[str]) -> tuple[list[Dimension], list[str]]:

@@ -1,10 +1,13 @@
 """Training on several ranks through Ray Train: each computes its share of every batch, the first one owns the run.
 
+Workers that play, if there are any, are the first rank's: they end with it, and the next one starts others.
+
 The run directory must be on storage that this process and rank 0 both see; the other ranks get the state from rank 0
 over the network, and read nothing but the data. When a rank dies, the survivors' collectives fail or are cut off, and
 within about half a minute a new group continues from the newest checkpoint: what is lost is the iterations since.
 """
 
+import contextlib
 import os
 import signal
 import tempfile
@@ -18,10 +21,11 @@ from typing import Any
 from rich.console import Console
 
 from cluster.connect import import_ray
-from cluster.placement import Room, Share
+from cluster.meters import Meters
+from cluster.placement import Room, Share, learner_shares, shares
 from lab import device as devices
 from lab import seeds
-from lab.config import Cluster, ExperimentConfig, from_settings
+from lab.config import ExperimentConfig, from_settings
 from lab.device import Device
 from lab.errors import UserError
 from lab.interrupt import Interrupt
@@ -68,10 +72,12 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
     Raises UserError when there is no room for them, or for what ends a run in one process too.
     """
     ray = import_ray()
-    share, wait_s = _share(config.cluster, device), config.cluster.place_timeout_s
+    learners, workers = learner_shares(config.cluster, device), shares(config.cluster, device)
+    wait_s = config.cluster.place_timeout_s
     if config.cluster.address is None and "RAY_ADDRESS" not in os.environ:
         wait_s = min(wait_s, _PLACE_HERE_S)  # a cluster started here does not grow
-    Room([share] * config.cluster.learners, wait_s, "learners").close()
+    who = ("learners", "workers") if workers else ("learners",)
+    Room(learners + workers, wait_s, who).close()
     run_dir.started()
     run_dir.close()  # rank 0 locks it
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
@@ -79,7 +85,7 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
     )
     desk = ray.remote(num_cpus=0, scheduling_strategy=here)(Desk).remote()
     with Interrupt() as interrupt, tempfile.TemporaryDirectory() as storage:
-        trainer = _trainer(config, run_dir, share, desk, storage)
+        trainer = _trainer(config, run_dir, learners[0], desk, storage)
         failures: list[Exception] = []
         fitting = threading.Thread(target=_fit, args=(trainer, failures), daemon=True)
         fitting.start()
@@ -99,12 +105,6 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
     if error:
         raise UserError(error)
     return exit_code
-
-
-def _share(cluster: Cluster, device: Device) -> Share:
-    """A GPU of its own for every rank where the learner is to have one: NCCL lets no two ranks share one."""
-    threads = cluster.worker_threads or max(1, int(cluster.worker_cpus))
-    return Share(cluster.worker_cpus, 1.0 if device.device.type == "cuda" else 0.0, threads)
 
 
 def _trainer(config: ExperimentConfig, run_dir: RunDir, share: Share, desk: Any, storage: str) -> Any:
@@ -163,16 +163,18 @@ def rank_main(given: Mapping[str, Any]) -> None:
         experiment = load(find_kind(config.kind).build)(config, Path(given["run"]), resolved)
     except UserError as refusal:
         error = str(refusal)
-    # One that cannot begin, say without the data, must not leave the others waiting.
-    errors = [found for found in mine.gather(error) if found]
-    if errors or experiment is None:
-        if mine.leads:
-            import_ray().get(desk.end.remote(2, errors[0]))
-        return
-    if mine.leads:
-        _lead(parallel.Leading(experiment), config, Path(given["run"]), desk)
-    else:
-        parallel.follow(experiment)
+    with contextlib.ExitStack() as stack:
+        if experiment is not None and mine.leads and config.cluster.workers:
+            stack.callback(experiment.close)
+        # One that cannot begin, say without the data, must not leave the others waiting.
+        errors = [found for found in mine.gather(error) if found]
+        if errors or experiment is None:
+            if mine.leads:
+                import_ray().get(desk.end.remote(2, errors[0]))
+        elif mine.leads:
+            _lead(parallel.Leading(experiment), config, Path(given["run"]), desk)
+        else:
+            parallel.follow(experiment)
 
 
 def _device(config: ExperimentConfig, given: Mapping[str, Any]) -> Device:
@@ -194,7 +196,9 @@ def _lead(experiment: Any, config: ExperimentConfig, path: Path, desk: Any) -> N
     try:
         with RunDir.open(path) as run_dir, experiment:
             _lock(run_dir)
-            exit_code = run(experiment, config, run_dir, console=console, interrupt=interrupt).exit_code
+            with Meters(experiment.catalogue, run_dir.name) as meters:
+                outcome = run(experiment, config, run_dir, console=console, interrupt=interrupt, sinks=[meters])
+            exit_code = outcome.exit_code
     except UserError as refusal:
         error = str(refusal)
     finally:

@@ -1,6 +1,6 @@
 """What a progressive GAN experiment can be told."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import (
     Field,
@@ -150,6 +150,11 @@ class GradingConfig(Config):
 
 class ProgressiveGANConfig(ExperimentConfig):
     """A complete progressive GAN experiment. The budget counts real images shown to the critic."""
+
+    perturbable: ClassVar[tuple[str, ...]] = (
+        *("training.learning_rate", "training.average_decay", "augment.target", "augment.speed_images"),
+        *("loss.penalty_weight", "loss.gradient_target", "loss.drift", "loss.gamma"),
+    )
 
     kind: Literal["progressive_gan"] = "progressive_gan"
     data: DataConfig = DataConfig()

@@ -29,6 +29,8 @@ FORMAT = "lab-checkpoint"
 SCHEMA_VERSION = 1
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 BEST = "best"
+CANDIDATE = "candidate"
+"""Kept until its evaluation, which goes on elsewhere, says whether it is the best."""
 _TEMPORARY, _REPLACED, _SKIPPED = ".writing-", ".replaced-", ".skipped"
 
 Report = Callable[[str], None]
@@ -231,9 +233,9 @@ def none_valid(directory: Path) -> CheckpointError:
     )
 
 
-def mark_best(checkpoint: Path) -> Path:
-    """Keep `checkpoint` as `best` beside it; its files are hard links where the file system has them."""
-    final = checkpoint.parent / BEST
+def keep_as(name: str, checkpoint: Path) -> Path:
+    """Keep `checkpoint` under a name beside it; its files are hard links where the file system has them."""
+    final = checkpoint.parent / name
     temporary: Path | None = None
     try:
         temporary = _make_temporary(checkpoint.parent)
@@ -250,6 +252,19 @@ def mark_best(checkpoint: Path) -> Path:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def promote(directory: Path) -> None:
+    """Make the candidate the best."""
+    try:
+        _put_in_place(directory / CANDIDATE, directory / BEST)
+    except OSError as error:
+        raise CheckpointError(disk.explain(error, directory / BEST)) from error
+
+
+def drop_candidate(directory: Path) -> None:
+    """Remove the candidate, if there is one."""
+    shutil.rmtree(directory / CANDIDATE, ignore_errors=True)
 
 
 def prune(directory: Path, keep: int) -> None:

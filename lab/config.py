@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -132,8 +132,11 @@ class Cluster(Config):
 class ExperimentConfig(Config):
     """What every kind of experiment has in common; each kind adds its own sections.
 
-    `budget` is the value of the experiment's progress counter at which the run is complete.
+    `budget` is the value of the experiment's progress counter at which the run is complete. `perturbable` are dotted
+    keys that a copy of a run may set otherwise: its state fits every value, and the next iteration goes by it.
     """
+
+    perturbable: ClassVar[tuple[str, ...]] = ()
 
     schema_version: int = SCHEMA_VERSION
     kind: str

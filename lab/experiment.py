@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from lab.media import Media
 from lab.metrics import Catalogue
@@ -12,10 +12,14 @@ from lab.metrics import Catalogue
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of grading an experiment: metrics named in its catalogue, and media to look at."""
+    """The result of grading an experiment: metrics named in its catalogue, and media to look at.
+
+    at: the progress counter at which it was asked for, where that was earlier.
+    """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     media: Sequence[Media] = ()
+    at: int | None = None
 
 
 class Experiment(Protocol):
@@ -57,4 +61,18 @@ class Experiment(Protocol):
 
     def evaluate(self) -> Evaluation:
         """Grade the current state. Must leave the random state of training as it was."""
+        ...
+
+
+@runtime_checkable
+class EvaluatesElsewhere(Protocol):
+    """An experiment whose `evaluate` may only begin the work, which ends while training goes on."""
+
+    @property
+    def evaluating(self) -> int | None:
+        """The progress counter at which the evaluation under way was asked for; None while there is none."""
+        ...
+
+    def late_evaluations(self) -> list[Evaluation]:
+        """Those that have ended since they were asked for, each once, with `at`."""
         ...

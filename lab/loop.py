@@ -1,5 +1,6 @@
 """The run loop: trains any experiment to its budget; stopped at any moment, it continues exactly."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from lab.config import ExperimentConfig
 from lab.errors import Stopped, UserError
 from lab.experiment import Experiment
 from lab.interrupt import Interrupt
+from lab.metrics import Sink
 from lab.progress import Progress
 from lab.run_dir import RunDir
 from lab.session import Session
@@ -32,11 +34,13 @@ def run(
     *,
     console: Console | None = None,
     interrupt: Interrupt | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> Outcome:
     """Train `experiment` until its progress counter is at `config.budget`, from the newest checkpoint if any.
 
     SIGINT or SIGTERM ends it after the iteration, with a checkpoint; a second SIGINT at once. Lines go to
     `console`, standard output unless given. `interrupt`: where a caller that gets the signals passes them on.
+    `sinks` are told what is written to metrics.jsonl.
     Raises UserError when no checkpoint is valid, a loss is NaN or infinite, a file cannot be written, or another
     process trains this run.
     """
@@ -44,7 +48,7 @@ def run(
     with (
         Interrupt() if interrupt is None else interrupt as interrupt,
         Progress(run_dir.log_path, experiment.progress, config.budget, console) as progress,
-        Session(experiment, config, run_dir, progress) as session,
+        Session(experiment, config, run_dir, progress, sinks) as session,
     ):
         try:
             session.restore()

@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -94,6 +94,10 @@ class Entry:
     counters: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+
+Sink = Callable[[Entry], None]
+"""Is told of every entry once it is written. What goes wrong there is its own affair and never ends a run."""
 
 
 class MetricsLog:

@@ -5,10 +5,11 @@ and nothing here does anything. Gradients are summed after the backward pass rat
 penalties that differentiate twice need no special case.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 import torch.distributed as dist
@@ -16,10 +17,15 @@ from torch import Tensor, nn
 
 from lab import seeds
 from lab.errors import UserError
-from lab.experiment import Evaluation, Experiment
+from lab.experiment import EvaluatesElsewhere, Evaluation, Experiment
 from lab.metrics import Catalogue
 
+_LEFT = "the leading rank has left"
 _BUCKET = 2**24  # values in one reduction: 64 MB, besides the gradients themselves
+
+
+class Left(Exception):
+    """The leading rank trains no longer."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,23 @@ class Ranks:
             for tensor, piece in zip(bucket, pieces, strict=True):
                 tensor.detach().copy_(piece.view(tensor.shape))
 
+    def spread_(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by the leading rank's, of the same shape and dtype; contiguous ones on one device."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
     def share(self, value: Any) -> Any:
-        """The leading rank's value, a plain one or nested tensors, on every rank."""
+        """The leading rank's value, a plain one or nested tensors, on every rank.
+
+        Raises Left on the others when the leading rank has left them instead.
+        """
         if self.size == 1:
             return value
         box = [value if self.leads else None]
         dist.broadcast_object_list(box)
+        if box[0] == _LEFT and not self.leads:
+            raise Left
         return box[0]
 
     def gather(self, value: str) -> list[str]:
@@ -115,8 +132,9 @@ def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
 class Leading:
     """The leading rank's experiment: to the run loop an ordinary one, whose iterations the other ranks do with it.
 
-    They get its state before the first iteration, so that only this rank reads checkpoints. Leaving it lets them go;
-    after an error that is not a person's to mend they are left to whoever started the ranks.
+    They get its state before the first iteration, so that only this rank reads checkpoints: what its method
+    `state_of_ranks` returns if it has one, as where not all of it is theirs to know, else its `state_dict`. Leaving it
+    lets them go; after an error that is not a person's to mend they are left to whoever started the ranks.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -137,12 +155,20 @@ class Leading:
     def iterate(self) -> dict[str, float]:
         self._ranks.share(True)
         if not self._met:
-            self._ranks.share({"experiment": _on_cpu(self._experiment.state_dict()), "random": seeds.capture()})
+            of_ranks = getattr(self._experiment, "state_of_ranks", self._experiment.state_dict)
+            self._ranks.share({"experiment": _on_cpu(of_ranks()), "random": seeds.capture()})
             self._met = True
         return self._experiment.iterate()
 
     def evaluate(self) -> Evaluation:
         return self._experiment.evaluate()
+
+    @property
+    def evaluating(self) -> int | None:
+        return self._experiment.evaluating if isinstance(self._experiment, EvaluatesElsewhere) else None
+
+    def late_evaluations(self) -> list[Evaluation]:
+        return self._experiment.late_evaluations() if isinstance(self._experiment, EvaluatesElsewhere) else []
 
     def state_dict(self) -> dict[str, Any]:
         return self._experiment.state_dict()
@@ -157,22 +183,35 @@ class Leading:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is None or isinstance(error, UserError | KeyboardInterrupt):
-            self._ranks.share(False)
+            self._ranks.share(_LEFT)
 
 
-def follow(experiment: Experiment) -> None:
+class Follower(Protocol):
+    """What another rank has of an experiment: an `lab.experiment.Experiment` of its own, or a part of one."""
+
+    def iterate(self) -> object:
+        """Does its share of the leading rank's iteration."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes what the leading rank's experiment has for it."""
+        ...
+
+
+def follow(experiment: Follower) -> None:
     """Do the iterations that the leading rank does, until it leaves."""
     mine, met = ranks(), False
-    while mine.share(None):
-        if not met:
-            state = mine.share(None)
-            experiment.load_state_dict(state["experiment"])
-            seeds.restore(state["random"])
-            met = True
-        try:
-            experiment.iterate()
-        except FloatingPointError:
-            continue  # the leading rank has seen the same numbers, and says what becomes of the run
+    with contextlib.suppress(Left):
+        while True:
+            mine.share(None)
+            if not met:
+                state = mine.share(None)
+                experiment.load_state_dict(state["experiment"])
+                seeds.restore(state["random"])
+                met = True
+            # After a NaN the leading rank, which has seen the same numbers, says what becomes of the run.
+            with contextlib.suppress(FloatingPointError):
+                experiment.iterate()
 
 
 def _on_cpu(state: Any) -> Any:

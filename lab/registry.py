@@ -20,6 +20,8 @@ CLUSTER_DOCTOR = "cluster.doctor:doctor"
 RANKS = "cluster.train:train"
 CONNECT = "cluster.connect:connect"
 """The context `(cluster, device)` in which a run with workers has its cluster."""
+METERS = "cluster.meters:Meters"
+"""The context `(catalogue, run)` of a sink of metrics that shows them on the cluster."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Kind:
     that takes `run: lab.verbs.Run` and `runs_dir: lab.verbs.RunsDir`; `catalogue` is its
     `lab.metrics.Catalogue`, if it adds to the loop's. `workers` is what the experiment calls to have its work
     done on a cluster, if it can be; it then has a method `close` that lets go of them. `learners` is a function
-    `(config, run_dir) -> exit code` that trains it on several ranks, if its iterations share their batches among
-    `lab.parallel.ranks()`.
+    `(config, run_dir, device) -> exit code` that trains it on several ranks, if its iterations share their batches
+    among `lab.parallel.ranks()`; `build` may then return a `lab.parallel.Follower` to those that do not lead.
     """
 
     config: str
@@ -62,6 +64,7 @@ KINDS: dict[str, Kind] = {
         verbs={"eval": "agents.verbs:evaluate", "play": "agents.verbs:play"},
         catalogue="agents.alphazero.metrics:CATALOGUE",
         workers="cluster.selfplay:start",
+        learners=RANKS,
     ),
     "progressive_gan": Kind(
         config="gans.config:ProgressiveGANConfig",

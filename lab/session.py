@@ -15,7 +15,7 @@ from lab import checkpoint, guard, metrics, seeds, tracking
 from lab import device as devices
 from lab.config import ExperimentConfig
 from lab.errors import UserError
-from lab.experiment import Experiment
+from lab.experiment import EvaluatesElsewhere, Evaluation, Experiment
 from lab.media import Media
 from lab.progress import Progress, headline, memory_mb
 from lab.run_dir import RunDir
@@ -31,6 +31,8 @@ class LoopState:
     best: float | None = None
     best_at: int | None = None
     no_better: int = 0  # evaluations since the best
+    asked_at: int | None = None  # iteration whose evaluation goes on elsewhere; its checkpoint is the candidate
+    asked_count: int | None = None  # the progress counter there
     wandb_id: str | None = None
 
 
@@ -40,7 +42,14 @@ class Session:
     `saved` is the newest checkpoint and `saved_at` its iteration, None while there is none.
     """
 
-    def __init__(self, experiment: Experiment, config: ExperimentConfig, run_dir: RunDir, progress: Progress) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        config: ExperimentConfig,
+        run_dir: RunDir,
+        progress: Progress,
+        sinks: Sequence[metrics.Sink] = (),
+    ) -> None:
         self.state = LoopState()
         self.saved: Path | None = None
         self.saved_at: int | None = None
@@ -49,8 +58,10 @@ class Session:
         self._catalogue = metrics.LOOP_METRICS | experiment.catalogue
         self._headline = headline(self._catalogue, config.evaluate.best)
         self._tracker = tracking.Tracker(None)
+        self._sinks = sinks
         self._log: metrics.MetricsLog | None = None
         self._dirty = self._improved = False
+        self._asked = self._promoted = False  # of the candidate: to be kept, to become the best
         self._since = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -76,6 +87,7 @@ class Session:
         folder = self._run_dir.checkpoints
         checkpoint.tidy(folder)
         random_states = self._load_newest(folder)
+        self._settle_candidate(folder)
         metrics.cut_back(self._run_dir.metrics_path, self.state.iteration)
         self._log = metrics.MetricsLog(self._run_dir.metrics_path)
         self._run_dir.started()
@@ -105,7 +117,7 @@ class Session:
     def checkpoint_due(self) -> bool:
         """Whether there is anything unsaved that is to be saved now."""
         due = self.state.iteration % self._config.checkpoint.every == 0
-        return self._dirty and (due or self._improved or self.complete())
+        return self._dirty and (due or self._improved or self._asked or self._promoted or self.complete())
 
     def iterate(self) -> None:
         """Train one iteration; raises UserError, before anything is saved, when a loss is NaN or infinite."""
@@ -122,9 +134,10 @@ class Session:
         self._dirty = True
         self._record(values | memory_mb())
         self._progress.iteration(self.state.iteration, self._count(), values, self._headline)
+        self._take_late_evaluations()
 
     def evaluate(self) -> None:
-        """Grade the experiment, leaving no trace in its training."""
+        """Grade the experiment, leaving no trace in its training; or have that begun, where it is done elsewhere."""
         start = time.monotonic()
         with _undisturbed(self._experiment):
             evaluation = self._experiment.evaluate()
@@ -132,11 +145,16 @@ class Session:
         self._refuse_bad_losses(self.state.iteration, values)
         self.state.evaluated_at = self.state.iteration
         self._dirty = True
-        self._compare_with_best(values)
+        self._take_late_evaluations()
+        self._improved |= self._is_best(values, self.state.iteration)
         self._record(values | {"time/evaluation_s": time.monotonic() - start}, evaluation.media)
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        shown = shown or ", ".join(item.name for item in evaluation.media)  # pictures alone
-        self._progress.say(f"evaluation at iteration {self.state.iteration}: {shown}")
+        elsewhere = self._experiment if isinstance(self._experiment, EvaluatesElsewhere) else None
+        if elsewhere is not None and elsewhere.evaluating == self._count():
+            self.state.asked_at, self.state.asked_count = self.state.iteration, self._count()
+            self._asked = True
+            self._progress.say(f"evaluation at iteration {self.state.iteration}: begun")
+        elif values or evaluation.media:
+            self._say_evaluation(self.state.iteration, evaluation)
 
     def save(self) -> None:
         """Write a checkpoint of what has changed since the last, and keep it as best if it is."""
@@ -163,10 +181,14 @@ class Session:
             folder, state, iteration=self.state.iteration, counters=self._experiment.counters, extra_meta=meta
         )
         self.saved_at = self.state.iteration
+        if self._promoted:
+            checkpoint.promote(folder)
         if self._improved:
-            checkpoint.mark_best(self.saved)
+            checkpoint.keep_as(checkpoint.BEST, self.saved)
+        if self._asked:
+            checkpoint.keep_as(checkpoint.CANDIDATE, self.saved)
         checkpoint.prune(folder, self._config.checkpoint.keep)
-        self._dirty = self._improved = False
+        self._dirty = self._improved = self._asked = self._promoted = False
         self._record({"time/checkpoint_s": time.monotonic() - start})
 
     def summary(self) -> str:
@@ -209,7 +231,7 @@ class Session:
             checkpoint.set_aside(path)
         if self.state.best_at == self.state.iteration:
             # A crash between writing this checkpoint and keeping it as best is made good.
-            checkpoint.mark_best(found.path)
+            checkpoint.keep_as(checkpoint.BEST, found.path)
         self._progress.say(f"continuing from iteration {self.state.iteration} ({found.path})")
         was, now = (
             found.state["machine"] | found.manifest.versions,
@@ -219,15 +241,43 @@ class Session:
         if changed:
             self._progress.say(f"no longer bit for bit the uninterrupted run: {', '.join(changed)}")
 
-    def _compare_with_best(self, values: Mapping[str, float]) -> None:
+    def _settle_candidate(self, folder: Path) -> None:
+        """After a crash there is none who would say how good it is, unless that was known already."""
+        candidate = folder / checkpoint.CANDIDATE
+        if candidate.is_dir() and checkpoint.read_manifest(candidate).iteration == self.state.best_at:
+            checkpoint.promote(folder)
+        checkpoint.drop_candidate(folder)
+        self.state.asked_at = self.state.asked_count = None
+
+    def _take_late_evaluations(self) -> None:
+        if not isinstance(self._experiment, EvaluatesElsewhere):
+            return
+        for late in self._experiment.late_evaluations():
+            values = {name: float(value) for name, value in late.metrics.items()}
+            self._refuse_bad_losses(self.state.iteration, values)
+            at = self.state.asked_at
+            if at is not None and late.at == self.state.asked_count:
+                self.state.asked_at = self.state.asked_count = None
+                self._promoted = self._is_best(values, at)
+                self._say_evaluation(at, late)
+            self._dirty = True
+            self._record(values, late.media)
+
+    def _say_evaluation(self, iteration: int, evaluation: Evaluation) -> None:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in evaluation.metrics.items())
+        shown = shown or ", ".join(item.name for item in evaluation.media)  # pictures alone
+        self._progress.say(f"evaluation at iteration {iteration}: {shown}")
+
+    def _is_best(self, values: Mapping[str, float], iteration: int) -> bool:
+        """Whether they are, which is noted."""
         value = values.get(self._config.evaluate.best or "")
         if value is None:
-            return
-        if self.state.best is None or self._is_better(value, self.state.best):
-            self.state.best, self.state.best_at, self.state.no_better = value, self.state.iteration, 0
-            self._improved = True
-        else:
+            return False
+        if self.state.best is not None and not self._is_better(value, self.state.best):
             self.state.no_better += 1
+            return False
+        self.state.best, self.state.best_at, self.state.no_better = value, iteration, 0
+        return True
 
     def _is_out_of_patience(self) -> bool:
         patience = self._config.evaluate.patience
@@ -249,6 +299,8 @@ class Session:
         counters = dict(self._experiment.counters)
         self._log.append(self.state.iteration, counters, values, self.state.seconds)
         self._tracker.log(self.state.iteration, counters, values, media)
+        for sink in self._sinks:
+            sink(metrics.Entry(self.state.iteration, counters, dict(values), self.state.seconds))
 
     def _advance_clock(self) -> None:
         now = time.monotonic()

@@ -1,6 +1,6 @@
 """What an AlphaZero experiment can be told."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
@@ -165,6 +165,15 @@ class GradingConfig(Config):
 class AlphaZeroConfig(ExperimentConfig):
     """A complete AlphaZero experiment. The budget counts positions of finished self-play games."""
 
+    perturbable: ClassVar[tuple[str, ...]] = (
+        *("learner.learning_rate", "learner.final_fraction", "learner.reuse", "learner.gradient_clip"),
+        *("learner.value_weight", "learner.search_value_share", "learner.average_decay"),
+        *("search.value_scale", "search.visit_offset", "search.gumbel_scale"),
+        *("search.c_init", "search.c_base", "search.dirichlet_alpha", "search.dirichlet_fraction"),
+        *("search.fpu_reduction", "selfplay.temperature.start", "selfplay.temperature.end"),
+        "selfplay.temperature.decay_plies",
+    )
+
     kind: Literal["alphazero"] = "alphazero"
     game: GameConfig
     network: NetworkConfig = NetworkConfig()
@@ -187,6 +196,15 @@ class AlphaZeroConfig(ExperimentConfig):
         if learner.get("decay_positions") is None:
             return {**data, "learner": {**learner, "decay_positions": budget}}
         return data
+
+    @model_validator(mode="after")
+    def _enough_for_the_learners(self) -> Self:
+        if self.learner.batch_size < self.cluster.learners:
+            raise ValueError(
+                f"learner.batch_size {self.learner.batch_size} leaves some of {self.cluster.learners} learners without "
+                "a position; lower cluster.learners"
+            )
+        return self
 
     @model_validator(mode="after")
     def _game_exists(self) -> Self:

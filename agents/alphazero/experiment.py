@@ -1,5 +1,6 @@
 """AlphaZero as an experiment: play with the averaged weights, learn from what was played, publish new weights."""
 
+import dataclasses
 import logging
 import math
 import time
@@ -16,20 +17,24 @@ from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.grading import Evaluator, Graded, LocalEvaluator
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.metrics import CATALOGUE
+from agents.alphazero.rank import LearnerRank
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import Replay
 from agents.search.dynamics import LeafCounts
 from lab.device import Device
 from lab.experiment import Evaluation
-from lab.media import Media
 from lab.metrics import Catalogue
+from lab.parallel import ranks
 from lab.registry import find_kind, load
 
 _log = logging.getLogger(__name__)
 
 
 class AlphaZero:
-    """Self-play, replay and learner, advanced by iterations (Silver et al. 2018; Danihelka et al. 2022)."""
+    """Self-play, replay and learner, advanced by iterations (Silver et al. 2018; Danihelka et al. 2022).
+
+    Among ranks this is the leading one, which owns all but the others' shares of the learner (`LearnerRank`).
+    """
 
     progress = "positions"
 
@@ -47,10 +52,10 @@ class AlphaZero:
         else:
             self.actors = LocalActors(game, config, self.learner.average.module, device)
             self._evaluator = LocalEvaluator(config, device)
+        self._ranks = ranks()
         self._version = 0
         self._games = 0
         self._late: list[Graded] = []
-        self._late_media: list[Media] = []
 
     @property
     def catalogue(self) -> Catalogue:
@@ -83,10 +88,10 @@ class AlphaZero:
         if "loss/total" in metrics:
             trained = metrics.pop("learner/iteration_steps") * self.config.learner.batch_size
             metrics["learner/samples_per_s"] = trained / learned
-        return metrics | {"time/selfplay_s": polled, "time/learning_s": learned} | self._late_grading()
+        return metrics | {"time/selfplay_s": polled, "time/learning_s": learned}
 
     def evaluate(self) -> Evaluation:
-        """Grades the averaged network; what an evaluator elsewhere finds out comes with a later iteration's metrics.
+        """Grades the averaged network; what an evaluator elsewhere finds out is among the late evaluations.
 
         At the end of the budget it is waited for.
         """
@@ -95,11 +100,22 @@ class AlphaZero:
         answers = self._evaluator.answers(wait=complete)  # first, for the last grading not to find another running
         self._evaluator.ask(now, self.learner.average.module)
         answers += self._evaluator.answers(wait=complete)
-        graded = [self._keep(answer) for answer in answers]
-        self._late += [late for late in graded if late.positions != now]
-        metrics = next((graded.evaluation.metrics for graded in graded if graded.positions == now), {})
-        media, self._late_media = self._late_media, []
-        return Evaluation(metrics, media)
+        self._late += [graded for graded in answers if graded.positions != now]
+        for graded in answers:
+            if graded.positions == now:
+                return self._keep(graded)
+        return Evaluation()
+
+    @property
+    def evaluating(self) -> int | None:
+        return self._evaluator.pending
+
+    def late_evaluations(self) -> list[Evaluation]:
+        late, self._late = [*self._late, *self._evaluator.answers()], []
+        return [
+            dataclasses.replace(evaluation, metrics={**evaluation.metrics, "eval/at_positions": at}, at=at)
+            for evaluation, at in ((self._keep(graded), graded.positions) for graded in late)
+        ]
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -110,6 +126,10 @@ class AlphaZero:
             "version": self._version,
             **({} if self._evaluator.pending is None else {"grading": self._evaluator.pending}),
         }
+
+    def state_of_ranks(self) -> dict[str, Any]:
+        """What the other ranks have of it."""
+        return {"learner": self.learner.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         load_weights(self.learner.net, state, "learner", "net")  # refuses a foreign checkpoint before all else
@@ -129,25 +149,17 @@ class AlphaZero:
         self._evaluator.close()
         self.actors.close()
 
-    def _keep(self, graded: Graded) -> Graded:
+    def _keep(self, graded: Graded) -> Evaluation:
         self._games_directory.mkdir(exist_ok=True)
         (self._games_directory / f"{graded.positions:010d}.txt").write_text(graded.game, encoding="utf-8")
-        self._late_media += graded.evaluation.media
-        return graded
-
-    def _late_grading(self) -> dict[str, float]:
-        """One grading that an evaluator elsewhere has come to since it was asked for, and for what."""
-        self._late += [self._keep(graded) for graded in self._evaluator.answers()]
-        if not self._late:
-            return {}
-        graded = self._late.pop(0)
-        return {**graded.evaluation.metrics, "eval/at_positions": float(graded.positions)}
+        return graded.evaluation
 
     def _learn(self) -> dict[str, float]:
         config = self.config.learner
         trained = self.learner.steps * config.batch_size
         steps = steps_allowed(config, self.replay.total, trained, self.config.replay.min_positions)
         rate = learning_rate(config, self.replay.total)
+        self._ranks.share((steps, rate))
         sums: dict[str, Tensor] = {}
         for _ in range(steps):
             batch = self.replay.sample(config.batch_size, self.config.seed, self.learner.steps)
@@ -176,6 +188,7 @@ class AlphaZero:
     def _selfplay_metrics(self, finished: list[FinishedGames], counts: LeafCounts, seconds: float) -> dict[str, float]:
         leaves = counts.leaves
         moves = leaves / (self.config.search.simulations + 1)
+        rows = counts.evaluated / max(counts.batches, 1)
         metrics = {
             "selfplay/games": float(self._games),
             "selfplay/moves_per_s": moves / seconds,
@@ -183,7 +196,8 @@ class AlphaZero:
             "selfplay/evaluated": counts.evaluated / max(leaves, 1),
             "selfplay/ended": counts.ended / max(leaves, 1),
             "selfplay/repeated": counts.repeated / max(leaves, 1),
-            "selfplay/batch": counts.evaluated / max(counts.batches, 1),
+            "selfplay/batch": rows,
+            "selfplay/batch_fill": rows / self.config.selfplay.boards,
         }
         if not finished:
             return metrics
@@ -200,6 +214,6 @@ class AlphaZero:
         }
 
 
-def build(config: AlphaZeroConfig, directory: Path, device: Device) -> AlphaZero:
-    """The experiment of a run directory; see `lab.registry`."""
-    return AlphaZero(config, directory, device)
+def build(config: AlphaZeroConfig, directory: Path, device: Device) -> AlphaZero | LearnerRank:
+    """The experiment of a run directory, or another rank's part in it; see `lab.registry`."""
+    return AlphaZero(config, directory, device) if ranks().leads else LearnerRank(config, device)

@@ -16,39 +16,53 @@ from lab import rng
 from lab.checkpoint import CheckpointError
 from lab.device import Device, autocast
 from lab.ema import EMA
+from lab.nets.global_norm import with_global_norms
+from lab.parallel import gradients, ranks
 
 
 class Learner:
-    """Network, optimizer, averaged weights and the number of steps taken."""
+    """Network, optimizer, averaged weights and the number of steps taken.
+
+    Among ranks each computes its share of every batch, and all take the same steps.
+    """
 
     def __init__(self, net: PolicyValueNet, game: Game, config: LearnerConfig, device: Device, seed: int) -> None:
         self.config, self.game, self.device, self.seed = config, game, device, seed
         self.net = net.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = EMA(self.net, config.average_decay)
         self.steps = 0
+        self._ranks = ranks()
+        if self._ranks.size > 1:
+            with_global_norms(self.net)
         self._optimizer = make_optimizer(self.net, config)
         self._symmetries = game.symmetries(device.device)
         self._shape = game.observation_shape
 
     def step(self, positions: Samples, learning_rate: float) -> dict[str, Tensor]:
-        """One gradient step on N positions; returns losses and statistics as 0-d tensors on the device."""
-        observation, policy, outcome, search_value = self._batch(positions)
+        """One gradient step on N positions; returns losses and statistics as 0-d tensors on the device.
+
+        Among ranks they are the leading one's: the others give N positions of any content.
+        """
+        rows = self._ranks.rows(len(positions))
+        observation, policy, outcome, search_value = self._batch(self._leading_ones(positions), rows)
         self.net.train()
         with autocast(self.device):
             logits, outcome_logits = self.net(observation)
         target = value_target(outcome, search_value, outcome_logits.detach().float(), self.config.search_value_share)
         losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, target)
+        losses = {name: mean * (len(policy) / len(positions)) for name, mean in losses.items()}
         loss = losses["loss/policy"] + self.config.value_weight * losses["loss/value"]
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate * warmup(self.steps, self.config.warmup_steps)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        statistics = {name: value.detach() for name, value in {"loss/total": loss, **losses}.items()}
+        self._ranks.sum_([*gradients(self.net), *statistics.values()])
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.gradient_clip)
         self._optimizer.step()
         self.steps += 1
         self.average.update(self.net)
-        statistics = {"loss/total": loss, **losses, "learner/gradient_norm": norm}
-        return {name: value.detach() for name, value in statistics.items()}
+        return statistics | {"learner/gradient_norm": norm}
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -70,15 +84,24 @@ class Learner:
                     moments[name] = torch.empty_like(parameter).copy_(moment)
         self.steps = state["steps"]
 
-    def _batch(self, positions: Samples) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Observations [N, C, H, W], policies [N, A], outcomes and search values [N], each board randomly turned."""
-        positions = Samples(*(t.to(self.device.device, non_blocking=True) for t in positions))
+    def _leading_ones(self, positions: Samples) -> Samples:
+        """The leading rank's positions, on the device."""
+        fields = [field.to(self.device.device, non_blocking=True) for field in positions]
+        self._ranks.spread_(fields)
+        return Samples(*fields)
+
+    def _batch(self, positions: Samples, share: slice = slice(None)) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Observations [N, C, H, W], policies [N, A], outcomes and search values [N], each board randomly turned.
+
+        Of the positions in `share` alone; how a position is turned does not depend on it.
+        """
+        numbers = torch.arange(len(positions), device=self.device.device)[share]
+        positions = Samples(*(field[share] for field in positions))
         planes = unpack_bits(positions.planes, math.prod(self._shape))
         policy = positions.policy.to(torch.float32)
         if self.config.symmetries:
-            rows = torch.arange(len(positions), device=self.device.device)
             count = len(self._symmetries.actions)
-            which = rng.integers(count, self.seed, int(rng.Stream.SYMMETRY), self.steps, rows)
+            which = rng.integers(count, self.seed, int(rng.Stream.SYMMETRY), self.steps, numbers)
             planes = planes.gather(1, self._symmetries.planes.index_select(0, which))
             policy = policy.gather(1, self._symmetries.actions.index_select(0, which))
         observation = planes.view(-1, *self._shape).contiguous(memory_format=torch.channels_last)

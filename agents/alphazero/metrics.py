@@ -32,6 +32,7 @@ CATALOGUE = Catalogue(
         Metric("selfplay/ended", "share", "leaves at which the game was over", "selfplay"),
         Metric("selfplay/repeated", "share", "leaves known from the table of evaluations", "selfplay"),
         Metric("selfplay/batch", "rows", "mean rows of a network call", "selfplay"),
+        Metric("selfplay/batch_fill", "share", "the same as a share of the boards", "selfplay", True),
         Metric("time/selfplay_s", "s", "self-play in this iteration; with workers the wait for their games", "time"),
         Metric("time/learning_s", "s", "learning in this iteration", "time"),
         Metric("eval/best_class", "share", "solved positions in which the move keeps the best result", "eval", True),

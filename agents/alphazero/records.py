@@ -1,9 +1,12 @@
 """Records of self-play: what one position teaches, and what a finished game was."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from agents.games.game import Game
 
 
 class Samples(NamedTuple):
@@ -37,6 +40,17 @@ class FinishedGames(NamedTuple):
     first_reward: Tensor
     resigned: Tensor
     wrong_resignation: Tensor
+
+
+def blank(count: int, game: Game) -> Samples:
+    """Room for `count` positions, all zeros."""
+    return Samples(
+        planes=torch.zeros(count, packed_size(math.prod(game.observation_shape)), dtype=torch.uint8),
+        policy=torch.zeros(count, game.num_actions, dtype=torch.float16),
+        outcome=torch.zeros(count, dtype=torch.int8),
+        search_value=torch.zeros(count, dtype=torch.float16),
+        version=torch.zeros(count, dtype=torch.int32),
+    )
 
 
 def concatenate(batches: list[FinishedGames]) -> FinishedGames:

@@ -13,7 +13,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from agents.alphazero.config import ReplayConfig
-from agents.alphazero.records import Samples, packed_size
+from agents.alphazero.records import Samples, blank
 from agents.games.game import Game
 from lab import disk, rng
 from lab.checkpoint import CheckpointError
@@ -28,17 +28,9 @@ class Replay:
     """
 
     def __init__(self, game: Game, config: ReplayConfig, directory: Path, saves_kept: int) -> None:
-        channels, height, width = game.observation_shape
-        rows = config.capacity
         self.config, self.directory = config, directory
         self.total = 0
-        self._ring = Samples(
-            planes=torch.zeros(rows, packed_size(channels * height * width), dtype=torch.uint8),
-            policy=torch.zeros(rows, game.num_actions, dtype=torch.float16),
-            outcome=torch.zeros(rows, dtype=torch.int8),
-            search_value=torch.zeros(rows, dtype=torch.float16),
-            version=torch.zeros(rows, dtype=torch.int32),
-        )
+        self._ring = blank(config.capacity, game)
         self._segments: list[dict[str, Any]] = []
         # One more: the state may have been taken for a checkpoint whose writing then fails.
         self._window_starts: deque[int] = deque(maxlen=saves_kept + 1)

@@ -1,7 +1,7 @@
 """What a supervised experiment can be told."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -221,6 +221,8 @@ class TrunkConfig(Config):
 
 class SupervisedConfig(ExperimentConfig):
     """A complete supervised experiment. The budget counts images, or rows, trained on."""
+
+    perturbable: ClassVar[tuple[str, ...]] = ("training.learning_rate", "training.weight_decay", "training.batch_size")
 
     kind: Literal["supervised"] = "supervised"
     data: DataConfig = DataConfig()

@@ -10,7 +10,7 @@ from lab import device, seeds
 from lab.config import ExperimentConfig, dump, load_run_config
 from lab.device import Device
 from lab.loop import run
-from lab.registry import CONNECT, find_kind, load
+from lab.registry import CONNECT, METERS, find_kind, load
 from lab.run_dir import RunDir
 
 
@@ -74,9 +74,11 @@ def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
     seeds.seed_everything(config.seed)
     experiment = load(find_kind(config.kind).build)(config, run_dir.path, resolved)
     with contextlib.ExitStack() as stack:
+        sinks = []
         if config.cluster.workers:
             stack.callback(experiment.close)
-        outcome = run(experiment, config, run_dir)  # says how it ended and how to go on
+            sinks.append(stack.enter_context(load(METERS)(experiment.catalogue, run_dir.name)))
+        outcome = run(experiment, config, run_dir, sinks=sinks)  # says how it ended and how to go on
     _print_next(config, run_dir)
     return outcome.exit_code
 

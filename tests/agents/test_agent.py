@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     settings = preset(folder, budget=250, checkpoint={"every": 2, "keep": 20}, learner={"learning_rate": 2e-2})
     assert main(["train", str(settings), "--runs-dir", str(folder), "--name", "small"]) == 0
-    checkpoint.mark_best(folder / "small" / "checkpoints" / "000006")
+    checkpoint.keep_as(checkpoint.BEST, folder / "small" / "checkpoints" / "000006")
     return folder / "small"
 
 

@@ -10,7 +10,7 @@ import torch
 from agents import minimax, positions
 from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_agent
-from agents.alphazero.experiment import AlphaZero, build
+from agents.alphazero.experiment import AlphaZero
 from agents.alphazero.network import InferenceNet
 from agents.games import make
 from lab import checkpoint, loop, metrics, seeds
@@ -25,7 +25,7 @@ def experiment(folder: Path, **changes: Any) -> AlphaZero:
     settings = config(**changes)
     folder.mkdir(parents=True, exist_ok=True)
     seeds.seed_everything(settings.seed)
-    return build(settings, folder, DEVICE)
+    return AlphaZero(settings, folder, DEVICE)
 
 
 def trained(folder: Path, iterations: int, **changes: Any) -> AlphaZero:
@@ -136,7 +136,7 @@ def test_read_back_from_a_checkpoint_it_goes_on_bit_for_bit(tmp_path: Path, algo
     path = checkpoint.save(tmp_path, one.state_dict(), iteration=7, counters={})
     torch.rand(5)
     other = trained(tmp_path / "elsewhere", 2, seed=9, **changes)
-    other = build(one.config, tmp_path, DEVICE)
+    other = AlphaZero(one.config, tmp_path, DEVICE)
     other.load_state_dict(checkpoint.load(path)[0])
     assert other.counters == one.counters
     for _ in range(4):

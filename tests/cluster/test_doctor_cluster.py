@@ -24,7 +24,7 @@ NODE = {"address": "10.0.0.10", "head": True, "cpus": 8.0, "gpus": 0.0, "memory"
 SOUND: dict[str, Any] = {
     "head": {"authentication": "token", "dashboard": "127.0.0.1:8265", "wandb": "online"},
     "nodes": [{**NODE, "versions": VERSIONS}, {**NODE, "address": "10.0.0.11", "head": False, "versions": VERSIONS}],
-    "placement": {"share": {"CPU": 1.0}, "seconds": 0.1},
+    "placement": {"shares": [{"CPU": 1.0}], "seconds": 0.1},
 }
 
 
@@ -196,7 +196,7 @@ def test_the_probe_finds_this_machine_and_gives_its_room_back(
     assert found is not None
     assert found["nodes"][0]["head"]
     assert found["nodes"][0]["versions"]["ray"] == ray.__version__
-    assert found["placement"]["share"] == {"CPU": 1.0}
+    assert found["placement"]["shares"] == [{"CPU": 1.0}]
     wait_until_free(before)
 
 

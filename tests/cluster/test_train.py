@@ -15,7 +15,7 @@ from lab.cli import main
 from lab.config import from_settings
 from lab.errors import UserError
 from lab.metrics import read
-from tests.agents.small_alphazero import config as alphazero
+from tests.agents import small_alphazero
 from tests.command_line import launch
 from tests.gans.small_gan import config, preset
 from tests.same_run import final_state
@@ -55,6 +55,23 @@ def test_learners_train_what_one_process_goes_on_with(
     assert "complete: 192 images" in capsys.readouterr().out
     assert main(["resume", str(run), "budget=416", "cluster.learners=1"]) == 0
     assert_same_but_for_rounding(alone, run)
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_the_first_of_alphazero_s_learners_has_workers_that_play(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, run = str(small_alphazero.preset(tmp_path)), tmp_path / "run"
+    asked = [*_RANKS, "cluster.workers=1", "evaluate.every=2"]
+    assert main(["train", file, *asked, "--runs-dir", str(tmp_path), "--name", "run"]) == 0
+    assert "complete: 4" in capsys.readouterr().out
+    found = [entry for entry in read(run / "metrics.jsonl") if "cluster/workers_alive" in entry.metrics]
+    assert [entry.iteration for entry in found] == list(range(1, len(found) + 1))
+    assert max(entry.metrics["cluster/workers_alive"] for entry in found) == 1
+    assert any("loss/total" in entry.metrics for entry in found)
+    assert all(entry.counters["trained"] <= 2 * entry.counters["positions"] for entry in found)
+    # Playing in one process needs nothing of either.
+    assert main(["resume", str(run), "budget=500", "cluster.learners=1", "cluster.workers=0"]) == 0
 
 
 @pytest.mark.slow
@@ -108,7 +125,10 @@ def test_learners_that_do_not_fit_are_refused(tmp_path: Path, capsys: pytest.Cap
     ("settings", "message"),
     [
         (config(), r"is 2 groups of network.minibatch_group 4, .* lower cluster.learners to 2"),
-        (alphazero(), "'alphazero' learn in one process alone; leave cluster.learners at 1"),
+        (
+            small_alphazero.config(learner={"batch_size": 2}),
+            "learner.batch_size 2 leaves some of 3 learners without a position",
+        ),
     ],
 )
 def test_what_cannot_be_shared_is_refused(settings: Any, message: str) -> None:

@@ -229,7 +229,7 @@ def test_none_valid_is_an_error_and_none_at_all_is_not(tmp_path: Path) -> None:
 
 def test_none_valid_names_what_still_plays_only_where_the_best_is_whole(tmp_path: Path) -> None:
     newest = save(tmp_path)
-    best = checkpoint.mark_best(newest)
+    best = checkpoint.keep_as(checkpoint.BEST, newest)
     _lose_manifest(newest)
     for hinted in (True, False):
         with pytest.raises(CheckpointError) as caught:
@@ -249,7 +249,7 @@ def test_pruning_keeps_the_newest_and_the_best(tmp_path: Path) -> None:
     for iteration in range(1, 5):
         path = save(tmp_path, {"iteration": iteration}, iteration)
         if iteration in (1, 2):
-            checkpoint.mark_best(path)
+            checkpoint.keep_as(checkpoint.BEST, path)
     checkpoint.prune(tmp_path, keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000003", "000004", "best"]
     assert checkpoint.load(tmp_path / "best")[0] == {"iteration": 2}

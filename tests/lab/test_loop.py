@@ -142,6 +142,58 @@ def test_the_best_survives_a_resume(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path / "run" / "checkpoints" / "best")[1].iteration == 2
 
 
+class GradedElsewhere(Toy):
+    """Is evaluated with a preset score by iteration, known `after` iterations."""
+
+    def __init__(self, settings: ToyConfig, scores: Mapping[int, float], after: int = 3) -> None:
+        super().__init__(settings)
+        self.scores, self.after = scores, after
+        self.evaluating: int | None = None
+
+    def evaluate(self) -> Evaluation:
+        if self.counters["samples"] >= self._config.budget:
+            return Evaluation({"toy/score": self.scores[self.counters["samples"] // 8]})
+        self.evaluating = self.evaluating or self.counters["samples"]
+        return Evaluation()
+
+    def late_evaluations(self) -> list[Evaluation]:
+        at, now = self.evaluating, self.counters["samples"]
+        if at is None or (now - at < 8 * self.after and now < self._config.budget):
+            return []
+        self.evaluating = None
+        return [Evaluation({"toy/score": self.scores[at // 8]}, at=at)]
+
+
+def test_an_evaluation_that_ends_later_keeps_the_checkpoint_that_it_was_of(tmp_path: Path) -> None:
+    every = {"checkpoint": {"every": 1000, "keep": 1}, "evaluate": {"every": 4, "best": "toy/score"}}
+    settings, folder = config(**every, budget=160), tmp_path / "run" / "checkpoints"
+    scores = {4: 0.1, 8: 0.9, 12: 0.2, 16: 0.3, 20: 0.4}
+    _, output = train(tmp_path / "run", settings, GradedElsewhere(settings, scores))
+    assert checkpoint.load(folder / "best")[1].iteration == 8
+    assert "evaluation at iteration 8: begun" in output and "evaluation at iteration 8: toy/score 0.9" in output
+    assert "best toy/score 0.9 at iteration 8" in output
+    # Known when the next was due already; the last is waited for.
+    rows = [entry for entry in metrics.read(tmp_path / "run" / "metrics.jsonl") if "toy/score" in entry.metrics]
+    assert [(entry.iteration, entry.metrics["toy/score"]) for entry in rows] == [
+        (7, 0.1),
+        (11, 0.9),
+        (15, 0.2),
+        (19, 0.3),
+        (20, 0.4),
+    ]
+
+
+def test_what_was_being_evaluated_elsewhere_is_forgotten_with_the_process(tmp_path: Path) -> None:
+    every = {"checkpoint": {"every": 1000}, "evaluate": {"every": 4, "best": "toy/score"}}
+    settings, folder = config(**every, budget=160, stopped_at=6), tmp_path / "run" / "checkpoints"
+    with pytest.raises(UserError, match="nobody is left"):
+        train(tmp_path / "run", settings, GradedElsewhere(settings, {}))
+    assert checkpoint.load(folder / "candidate")[1].iteration == 4
+    longer = config(**every, budget=160)
+    train(tmp_path / "run", longer, GradedElsewhere(longer, {8: 0.1, 12: 0.7, 16: 0.3, 20: 0.2}))
+    assert checkpoint.load(folder / "best")[1].iteration == 12
+
+
 def test_an_unknown_best_metric_is_refused_before_training(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="toy/scroe"):
         train(tmp_path / "run", config(evaluate={"best": "toy/scroe"}))

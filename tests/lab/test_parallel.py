@@ -8,11 +8,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from agents.alphazero.agent import make_network
+from agents.alphazero.config import LearnerConfig
+from agents.alphazero.learner import Learner
+from agents.alphazero.records import Samples, blank, pack_bits
+from agents.games import make
 from gans.experiment import ProgressiveGAN
 from lab.nets.global_norm import with_global_norms
 from lab.parallel import Ranks, ranks
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
+from tests.agents.small_alphazero import config as alphazero
 from tests.gans.small_gan import DEVICE, config
 from tests.ranked import in_ranks
 
@@ -24,6 +30,10 @@ GANS: dict[str, dict[str, Any]] = {
         "network": {"classes": 10},
     },
     "relativistic, flipped": {"loss": {"name": "relativistic"}, "data": {"flip": True}},
+}
+ALPHAZERO: dict[str, dict[str, Any]] = {
+    "alphazero, adamw": {},
+    "alphazero, sgd, clipped": {"optimizer": "sgd", "gradient_clip": 0.05},
 }
 _INTO_A_FADE = 5  # iterations
 
@@ -47,7 +57,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", [*GANS, "classifier"])
+@pytest.mark.parametrize("name", [*GANS, *ALPHAZERO, "classifier"])
 def test_two_ranks_train_what_one_process_trains(name: str, trained: Path) -> None:
     alone, first, second = (load_file(trained / f"{name} {of}") for of in ("0 of 1", "0 of 2", "1 of 2"))
     if name in GANS:
@@ -76,6 +86,7 @@ def test_global_norm_alone_is_batch_norm(shape: tuple[int, ...]) -> None:
 
 def _train_all(folder: Path) -> None:
     _train_gans(folder)
+    _train_alphazero(folder)
     _train_classifier(folder)
 
 
@@ -92,6 +103,37 @@ def _train_gans(folder: Path) -> None:
             key: value for key, value in metrics.items() if "loss" in key or "norm" in key
         }
         _keep(folder / name, state | {key: torch.tensor(value) for key, value in numbers.items()})
+
+
+def _train_alphazero(folder: Path) -> None:
+    game = make("tic_tac_toe")
+    for name, changes in ALPHAZERO.items():
+        torch.manual_seed(0)
+        settings = LearnerConfig(**({"batch_size": 33, "warmup_steps": 0} | changes))
+        learner = Learner(make_network(alphazero(), game), game, settings, DEVICE, 0)
+        for step in range(8):
+            # Only the leading rank has positions.
+            positions = _positions(step) if ranks().leads else blank(33, game)
+            losses = learner.step(positions, 0.01)
+        state = {f"{of}.{key}": value for of in ("net", "average") for key, value in _weights(learner, of).items()}
+        _keep(folder / name, state | losses)
+
+
+def _weights(learner: Learner, of: str) -> dict[str, Tensor]:
+    net = learner.net if of == "net" else learner.average.module
+    return dict(net.state_dict())
+
+
+def _positions(step: int) -> Samples:
+    """Of any content: a learner does not ask whether they can come up."""
+    draw = torch.Generator().manual_seed(step)
+    return Samples(
+        pack_bits(torch.randint(0, 2, (33, 18), generator=draw)),
+        torch.rand(33, 9, generator=draw).softmax(-1).half(),
+        torch.randint(-1, 2, (33,), generator=draw).to(torch.int8),
+        (torch.rand(33, generator=draw) * 2 - 1).half(),
+        torch.zeros(33, dtype=torch.int32),
+    )
 
 
 def _train_classifier(folder: Path) -> None:

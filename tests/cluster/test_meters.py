@@ -1,0 +1,81 @@
+"""Metrics at Ray's endpoint: a scrape shows the numbers that the run's own record ends with."""
+
+import math
+import re
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.connect import connect
+from cluster.meters import Meters, gauge_name
+from lab.cli import main
+from lab.config import Cluster
+from lab.metrics import Catalogue, Entry, read
+from tests.agents.small_alphazero import preset as alphazero
+
+pytest.importorskip("ray")
+_REPORT_S = 4  # two refreshes
+_PATIENCE_S = 60
+_SAMPLE = re.compile(r"^ray_(rivals_\w+)\{(.*)\} (\S+)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """The address of the metrics of a cluster that reports them often."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_metrics_report_interval_ms", str(1000 * _REPORT_S))
+        with connect(Cluster()):
+            import ray
+
+            node = ray.nodes()[0]
+            yield f"http://127.0.0.1:{node['MetricsExportPort']}/metrics"
+
+
+def scrape(endpoint: str, run: str) -> dict[str, float]:
+    """Gauges of a run."""
+    with urllib.request.urlopen(endpoint, timeout=10) as answer:
+        text = answer.read().decode()
+    return {name: float(value) for name, tags, value in _SAMPLE.findall(text) if f'run="{run}"' in tags}
+
+
+def latest(run: Path) -> dict[str, float]:
+    """The last value of everything in a run's record, by its gauge."""
+    values: dict[str, float] = {}
+    for entry in read(run / "metrics.jsonl"):
+        values |= {"iteration": float(entry.iteration), **entry.counters, **entry.metrics}
+    return {gauge_name(name): value for name, value in values.items()}
+
+
+def wait_for(endpoint: str, run: str, expected: dict[str, float]) -> None:
+    """Return once a scrape shows just this."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while (found := scrape(endpoint, run)) != pytest.approx(expected):
+        assert time.monotonic() < deadline, (found, expected)
+        time.sleep(0.2)
+
+
+def test_a_run_with_workers_shows_what_its_record_says(endpoint: str, tmp_path: Path) -> None:
+    preset = alphazero(tmp_path, cluster={"workers": 1, "worker_cpus": 0.25})
+    assert main(["train", str(preset), "--runs-dir", str(tmp_path), "--name", "played"]) == 0
+    found = latest(tmp_path / "played")
+    wait_for(endpoint, "played", found)
+    what_matters = (
+        *("selfplay/games_per_h", "selfplay/batch_fill", "cluster/lag", "cluster/workers_alive", "cluster/restarts"),
+        *("games", "positions", "iteration"),
+    )
+    assert {gauge_name(name) for name in what_matters} <= found.keys()
+    assert found["rivals_cluster_workers_alive"] == 1
+
+
+def test_gauges_outlast_a_long_iteration_and_end_with_the_run(endpoint: str) -> None:
+    with Meters(Catalogue(), "made-up") as meters:
+        meters(Entry(1, {"images": 5}, {"loss/x": 0.5, "time/iteration_s": 1.0}))
+        meters(Entry(2, {"images": 9}, {"loss/x": math.nan}))
+        expected = {"iteration": 2.0, "images": 9.0, "time/iteration_s": 1.0}
+        wait_for(endpoint, "made-up", {gauge_name(name): value for name, value in expected.items()})
+        time.sleep(2.5 * _REPORT_S)
+        assert scrape(endpoint, "made-up")["rivals_images"] == 9
+    wait_for(endpoint, "made-up", {})
