@@ -222,8 +222,9 @@ class OneToMany(nn.Module):
 class SequenceToSequence(nn.Module):
     """Source tokens -> target tokens: recurrent encoder, attention, recurrent decoder.
 
-    Sutskever et al. 2014 with the attention of Luong et al. 2015. The encoder may be bidirectional; a linear
-    layer brings its final state, layer by layer, to the decoder's width.
+    Sutskever et al. 2014 with the attention of Luong et al. 2015. The encoder may be bidirectional, and of as many
+    layers as the decoder or `encoder_layers`; a linear layer brings its final state, layer by layer, to the decoder's
+    width. What the decoder has more starts from the encoder's last.
     """
 
     def __init__(
@@ -235,6 +236,7 @@ class SequenceToSequence(nn.Module):
         start: int = 0,
         cell: str = "lstm",
         layers: int = 1,
+        encoder_layers: int | None = None,
         bidirectional: bool = True,
         attention: str = "top",
         dropout: float = 0.0,
@@ -243,7 +245,14 @@ class SequenceToSequence(nn.Module):
         super().__init__()
         self.start = start
         self.embedding = nn.Embedding(source_vocabulary, hidden)
-        self.encoder = RNN(hidden, hidden, cell=cell, layers=layers, bidirectional=bidirectional, dropout=dropout)
+        self.encoder = RNN(
+            hidden,
+            hidden,
+            cell=cell,
+            layers=layers if encoder_layers is None else encoder_layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+        )
         width = self.encoder.out_features
         self.decoder = Decoder(
             vocabulary,
@@ -266,10 +275,10 @@ class SequenceToSequence(nn.Module):
         return state, Memory(features, mask)
 
     def _by_layer(self, part: Tensor) -> Tensor:
-        """[layers * directions, B, hidden] -> [layers, B, directions * hidden]."""
-        batch = part.shape[1]
-        by_layer = part.view(self.encoder.layers, self.encoder.directions, batch, self.encoder.hidden)
-        return by_layer.transpose(1, 2).flatten(2)
+        """[encoder layers * directions, B, hidden] -> [decoder layers, B, directions * hidden]."""
+        layers, batch = self.encoder.layers, part.shape[1]
+        by_layer = part.view(layers, self.encoder.directions, batch, self.encoder.hidden).transpose(1, 2).flatten(2)
+        return by_layer[[min(layer, layers - 1) for layer in range(self.decoder.layers)]]
 
     def forward(
         self,

@@ -86,6 +86,7 @@ class NetworkConfig(Config):
 
     shape: one_to_one and one_to_many read an input of fixed length in one step, many_to_one answers after the last
     step, many_to_many at every step, encoder_decoder reads all and then writes; language_model goes on with a text.
+    encoder_layers: of an encoder_decoder's encoder, as many as the decoder's `layers` unless given.
     bidirectional: what is read is read both ways. attention: of the encoder_decoder, after its decoder's last layer
     ("top") or after the first of several ("bottom"), so that the others remember what was read.
     """
@@ -94,6 +95,7 @@ class NetworkConfig(Config):
     cell: Literal["lstm", "gru"] = "lstm"
     hidden: PositiveInt = 128
     layers: PositiveInt = 1
+    encoder_layers: PositiveInt | None = None
     bidirectional: bool = False
     attention: Literal["top", "bottom"] = "top"
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
@@ -104,6 +106,8 @@ class NetworkConfig(Config):
             raise ValueError("bidirectional: a language model would see what it is to foretell; set it to false")
         if self.bidirectional and self.shape in ONE_STEP:
             raise ValueError(f"bidirectional: {self.shape} reads one step, the same both ways; set it to false")
+        if self.encoder_layers is not None and self.shape != "encoder_decoder":
+            raise ValueError(f"encoder_layers: {self.shape} has no encoder of its own; remove it")
         if self.attention == "bottom" and self.layers < 2:
             raise ValueError(
                 "attention bottom lies between layers and there is one; set layers to 2, or attention to top"

@@ -27,7 +27,7 @@ from lab.sequences.metrics import CATALOGUE
 from lab.sequences.network import Decoding, Tagger, Translator, loss_sum, make_network
 from lab.sequences.sampling import sample
 from lab.sequences.symbols import PAD
-from lab.supervised.fit import Fit, LossSum
+from lab.supervised.fit import Fit, LossSum, learning_rate
 
 _MAPS = 4  # examples whose attention is drawn
 _SAMPLE, _TEMPERATURE = 400, 0.7  # of the text that an evaluation shows
@@ -49,7 +49,8 @@ class Sequences:
         # Packing is quicker on a CPU; on a GPU it would wait for the lengths.
         set_masked(self.network, device.device.type != "cpu")
         assert config.training.decay_examples is not None, "the configuration takes it from the budget"
-        self._fit = Fit(self.network, config.training, device, config.training.decay_examples)
+        self._period = config.training.decay_examples
+        self._fit = Fit(self.network, config.training, device, self._period)
         self._examples = 0
 
     @property
@@ -79,6 +80,7 @@ class Sequences:
         values = {
             "loss/train_square" if numbers else "loss/train": float(torch.stack(losses).mean()),
             "learner/gradient_norm": float(torch.stack(norms).mean()),
+            "learner/learning_rate": learning_rate(training, (self._examples - batch) / self._period),
             "speed/examples_per_s": (self._examples - first) / seconds,
         }
         return values if numbers else values | {"speed/symbols_per_s": float(symbols) / seconds}

@@ -14,6 +14,7 @@ from lab.sequences.network import Decoding, Network, Tagger, loss_sum
 from lab.sequences.symbols import PAD, Symbols
 
 _BATCH = 256
+_STEPS = 256  # of a text at a time, whose state is carried on
 _SHOWN = 8  # rows of each sort in the table of examples
 _NEAR = 0.5
 
@@ -51,15 +52,15 @@ def grade(network: Network, test: Examples, device: torch.device, how: Decoding)
 
 @torch.no_grad()
 def grade_text(network: Tagger, test: Examples, device: torch.device) -> dict[str, float]:
-    """Metrics of a language model: what the symbols of a test text cost it."""
+    """Metrics of a language model: what the symbols of a test text cost it, each row read from its start to its end."""
     network.eval()
-    examples = test.to(device)
-    outputs = network(examples.inputs, examples.lengths, examples.targets)
-    total, weight = loss_sum(outputs, examples.targets)
-    right = (outputs.argmax(-1) == examples.targets).sum()
-    return _of_symbols(float(total) / float(weight), float(right) / float(weight)) | {
-        "eval/bits_per_symbol": float(total) / float(weight) / math.log(2.0)
-    }
+    state, total, right = None, torch.zeros((), device=device), torch.zeros((), device=device)
+    for inputs, targets in zip(*(tokens.to(device).split(_STEPS, dim=1) for tokens in test[::2]), strict=True):
+        logits, state = network.going_on(inputs, state)
+        total = total + loss_sum(logits, targets).total
+        right = right + (logits.argmax(-1) == targets).sum()
+    loss, accuracy = float(total) / test.targets.numel(), float(right) / test.targets.numel()
+    return _of_symbols(loss, accuracy) | {"eval/bits_per_symbol": loss / math.log(2.0)}
 
 
 def examples_table(grade: Grade, test: Examples, inputs: Symbols, targets: Symbols | None) -> Table:

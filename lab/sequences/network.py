@@ -150,6 +150,7 @@ class Translator(nn.Module):
             start=PAD,
             cell=config.cell,
             layers=config.layers,
+            encoder_layers=config.encoder_layers,
             bidirectional=config.bidirectional,
             attention=config.attention,
             dropout=config.dropout,

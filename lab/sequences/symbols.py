@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -31,19 +32,23 @@ class Symbols:
 
     def encode(self, text: str, what: str = "the input") -> list[int]:
         """Tokens of a text; `what` names it in a UserError for a symbol that is not among these."""
-        numbers = {name: token for token, name in enumerate(self.names, start=_SPECIAL)}
         tokens = []
         for symbol in divide(text, self.words):
-            if symbol not in numbers:
+            token = self._tokens.get(symbol)
+            if token is None:
                 unit = "word" if self.words else "character"
                 raise UserError(f"{what}: the {unit} {symbol!r} is unknown; known are {self._shown()}")
-            tokens.append(numbers[symbol])
+            tokens.append(token)
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text up to the first end; padding is nothing."""
         kept = tokens[: tokens.index(END)] if END in tokens else tokens
         return (" " if self.words else "").join(self.names[token - _SPECIAL] for token in kept if token >= _SPECIAL)
+
+    @cached_property
+    def _tokens(self) -> dict[str, int]:
+        return {name: token for token, name in enumerate(self.names, start=_SPECIAL)}
 
     def _shown(self) -> str:
         if self.words:

@@ -96,7 +96,7 @@ def predict(
     if model.shape == "language_model":
         raise UserError(f"{run} is a language model: `lab sample {run} --prompt TEXT` goes on with a text")
     _check_beam(model, beam)
-    from_file = Path(given).is_file()
+    from_file = _is_file(given)
     texts = _lines(Path(given)) if from_file else [(given, "the input")]
     rows = [model.tokens(text, where) for text, where in texts]
     records: list[dict[str, Any]] = []
@@ -180,6 +180,13 @@ def _model(run: str, runs_dir: Path, device: str, checkpoint: str) -> Model:
 def _check_beam(model: Model, beam: int | None) -> None:
     if beam is not None and beam > 1 and model.shape not in ("one_to_many", "encoder_decoder"):
         raise UserError(f"--beam: a {model.shape} network writes no sequence; leave it out")
+
+
+def _is_file(given: str) -> bool:
+    try:
+        return Path(given).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte: a text
+        return False
 
 
 def _lines(path: Path) -> list[tuple[str, str]]:

@@ -83,6 +83,16 @@ def test_scheduled_sampling_reads_the_target_exactly_where_it_is_forced() -> Non
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("encoder_layers", [1, 2, 3])
+def test_an_encoder_may_have_other_layers_than_the_decoder(cell: str, encoder_layers: int) -> None:
+    network = SequenceToSequence(7, 7, 8, cell=cell, layers=2, encoder_layers=encoder_layers)
+    state, _ = network.encode(SOURCE, LENGTHS)
+    assert all(part.shape == (2, 3, 8) for part in state)
+    assert torch.equal(state[0][0], state[0][1]) == (encoder_layers == 1)
+    assert network(SOURCE, TARGETS, LENGTHS).shape == (3, 4, 7)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_layers_above_the_attention_see_what_was_read_before(cell: str) -> None:
     network = SequenceToSequence(7, 7, 8, cell=cell, layers=3, attention="bottom").eval()
     logits = network(SOURCE, TARGETS, LENGTHS)

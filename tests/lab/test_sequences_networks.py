@@ -37,7 +37,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "encoder decoder": {
         "data": {"task": "reverse_add", "size": 2},
-        "network": {"bidirectional": True, "layers": 2, "attention": "bottom", "cell": "gru"},
+        "network": {"bidirectional": True, "layers": 2, "encoder_layers": 1, "attention": "bottom", "cell": "gru"},
     },
     "encoder decoder, attention on top": {
         "data": {"task": "reverse", "size": 4},
