@@ -7,14 +7,9 @@ from typing import Any
 
 import numpy as np
 
-Colour = tuple[int, int, int]
-_COLOURS: tuple[Colour, ...] = (
-    (31, 119, 180),
-    (214, 39, 40),
-    (44, 160, 44),
-    (148, 103, 189),
-    (255, 127, 14),
-    (23, 190, 207),
+_COLOURS = (
+    *((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (255, 127, 14), (23, 190, 207)),
+    *((140, 86, 75), (227, 119, 194), (120, 120, 30), (0, 0, 0)),
 )
 _INK, _GRID, _PAPER = (40, 40, 40), (225, 225, 225), (255, 255, 255)
 _WIDTH, _HEIGHT = 720, 440
@@ -63,10 +58,11 @@ def curves(
     draw.rectangle([(_LEFT, _TOP), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM)], outline=_INK)
     draw.text((_LEFT, 10), title, _INK, _font(15))
     draw.text(((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 22), x_label, _INK, _font(), anchor="ma")
-    at = _LEFT + 10.0
-    for index, name in enumerate(one.name for one in drawn):
-        draw.text((at, _TOP + 6), name, _COLOURS[index % len(_COLOURS)], _font())
-        at += draw.textlength(name, _font()) + 18
+    at = float(_WIDTH - _RIGHT)
+    for index in reversed(range(len(drawn))):  # names end at the right
+        at -= draw.textlength(drawn[index].name, _font())
+        draw.text((at, 16), drawn[index].name, _COLOURS[index % len(_COLOURS)], _font())
+        at -= 14
     return np.asarray(image)
 
 
@@ -116,19 +112,24 @@ class _Axis:
 
     def ticks(self) -> list[tuple[float, float]]:
         """Values that are round, and where they are."""
-        span = self._high - self._low
-        if self._log and span >= 2.0:
-            exponents = range(math.ceil(self._low), math.floor(self._high) + 1)
-            values = [10.0**exponent for exponent in exponents[:: -(-len(exponents) // _TICKS)]]
-        elif self._log:
-            values = [10.0 ** (self._low + span * (index + 0.5) / 4) for index in range(4)]
-        else:
-            rough = span / _TICKS
+        values = self._powers() if self._log else []
+        if len(values) < 3:
+            low, high = (10.0**end if self._log else end for end in (self._low, self._high))
+            rough = (high - low) / _TICKS
             unit = 10.0 ** math.floor(math.log10(rough))
             step = unit * next(factor for factor in (1, 2, 5, 10) if factor * unit >= rough)
-            first = math.ceil(self._low / step)
-            values = [index * step for index in range(first, math.floor(self._high / step) + 1)]
+            values = [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
         return [(value, self.place(value)) for value in values]
+
+    def _powers(self) -> list[float]:
+        """Of ten, or 1, 2 and 5 times them where those are few."""
+        exponents = range(math.floor(self._low), math.floor(self._high) + 1)
+        for factors in ((1.0,), (1.0, 2.0, 5.0)):
+            values = [factor * 10.0**exponent for exponent in exponents for factor in factors]
+            values = [value for value in values if self._low <= math.log10(value) <= self._high]
+            if len(values) >= 3:
+                break
+        return values[:: -(-len(values) // (_TICKS + 1)) or 1]
 
 
 def _kept(curve: Curve, log_x: bool, log_y: bool) -> list[tuple[float, float]]:
@@ -150,7 +151,10 @@ def _draw(draw: Any, points: Sequence[tuple[float, float]], index: int, dots: bo
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1e5 else f"{value:.0e}"
+    for size, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{sign}"
+    return f"{value:.3g}"
 
 
 def _font(size: int = 11) -> Any:

@@ -162,7 +162,7 @@ SETS: dict[str, Callable[[], Any]] = {
 """Those that come with scikit-learn and need no download."""
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "wave": lambda x: np.sin(3.0 * np.pi * x) + 0.5 * np.sin(7.0 * np.pi * x),
+    "wave": lambda x: np.sin(2.0 * np.pi * x) + 0.5 * np.cos(5.0 * np.pi * x),
     "steps": lambda x: np.floor(4.0 * x) / 4.0,
 }
 """On [-1, 1], to be approximated."""

@@ -88,13 +88,18 @@ class AlexNetConfig(Config):
 
 
 class MLPConfig(Config):
-    """Layers of the widths `hidden` over a row of a table or the pixels of a picture."""
+    """Layers of the widths `hidden` over a row of a table or the pixels of a picture.
+
+    spread: of a table, factor of the first layer's weights, whose biases are drawn along, at the start: above 1 its
+    units turn more sharply, each at a place of its own, which functions with many turns need.
+    """
 
     name: Literal["mlp"] = "mlp"
     hidden: Widths = (128,)
     activation: Literal["relu", "leaky_relu", "silu", "gelu", "tanh"] = "relu"
     norm: Literal["batch", "layer", "none"] = "none"
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    spread: PositiveFloat = 1.0
 
 
 NetworkConfig = Annotated[

@@ -1,5 +1,7 @@
 """The networks of supervised experiments: a trunk, which another run can start from, and what makes answers of it."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -131,6 +133,8 @@ def _parts(config: NetworkConfig, shape: tuple[int, ...]) -> Parts:
         inputs = int(torch.Size(shape).numel())
         stem: nn.Module = Standardised(inputs) if len(shape) == 1 else nn.Flatten()
         trunk = MLP(inputs, config.hidden, None, activation=config.activation, norm=config.norm, dropout=config.dropout)
+        if len(shape) == 1:
+            _spread(next(layer for layer in trunk.modules() if isinstance(layer, Linear)), config.spread)
         return stem, trunk, same, same, config.hidden[-1]
     channels, side, _ = shape
     mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -153,6 +157,14 @@ def _parts(config: NetworkConfig, shape: tuple[int, ...]) -> Parts:
     alexnet, width = AlexNet(channels, side, config.width), scaled_width(config.width, 4096)
     hidden_layers = MLP(alexnet.out_channels * 9, [width, width], None, dropout=config.dropout)
     return same, alexnet, nn.Sequential(nn.AdaptiveAvgPool2d(3), nn.Flatten()), hidden_layers, width
+
+
+@torch.no_grad()
+def _spread(layer: Linear, factor: float) -> None:
+    """Units that turn at different places of the data, whose columns have deviation 1."""
+    layer.weight.mul_(factor)
+    if layer.bias is not None:
+        layer.bias.normal_(0.0, factor * math.sqrt(2.0))
 
 
 def _check_size(name: str, side: int, smallest: int) -> None:

@@ -23,8 +23,11 @@ _WIDTHS = "1,2,4,8,16,32,64"
 
 def approximate(
     preset: Annotated[
-        str, typer.Argument(metavar="PRESET", help="A preset of task regression with network mlp.")
-    ] = "supervised/approximation",
+        str,
+        typer.Argument(
+            metavar="PRESET", help="supervised/approximation, or another regression by an mlp.", show_default=False
+        ),
+    ],
     overrides: Overrides = None,
     widths: Annotated[str, typer.Option(help="Of the one hidden layer, one training each.")] = _WIDTHS,
     out: Annotated[Path, typer.Option(help="FILE.png: error against width, and beside it FILE_fits.png.")] = Path(
