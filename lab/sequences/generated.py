@@ -9,7 +9,7 @@ from lab.sequences.examples import Examples
 from lab.sequences.symbols import Symbols
 from lab.sequences.tasks import TASKS, Task, drawer
 
-_ROUNDS = 6  # draws of one training example; all of them are held out less than once in ten million
+_BLOCK = 4096  # examples made at a time
 _CANDIDATES = 20_000  # drawn to find the test examples
 _SALT = 0x5E9
 
@@ -22,11 +22,11 @@ class Generated:
     ) -> None:
         self.task, self.fingerprint = task, f"{name} of {task.longest[0]}, 1 in {held_out} held out"
         self._seed, self._device, self._held_out = seed, device, held_out
+        self._blocks: dict[int, Examples] = {}
         some = self._drawn(0, torch.arange(_CANDIDATES))
         held = self.is_held_out(some)
-        if not held.any():
-            raise UserError(f"none of the inputs of {name} at this size falls to the test: raise data.size")
-        self._fallback = _rows(some, (~held).nonzero()[:1, 0])
+        if not held.any() or held.all():
+            raise UserError(f"{name} has too few inputs at this size to hold some out for the test: raise data.size")
         # Each input once; by their hash, as equal inputs would crowd to the front in any other order.
         of_test = _rows(some, held.nonzero()[:, 0])
         _, first = _unique(self._hash(of_test))
@@ -45,25 +45,41 @@ class Generated:
         return self.task.longest
 
     def at(self, start: int, count: int) -> Examples:
-        """On the device: of several draws for each number the first that is not held out."""
-        numbers = torch.arange(start, start + count, device=self._device).repeat_interleave(_ROUNDS)
-        rounds = torch.arange(1, _ROUNDS + 1, device=self._device).repeat(count)
-        drawn = self._drawn(rounds, numbers)
-        free = ~self.is_held_out(drawn).view(count, _ROUNDS)
-        which = torch.arange(count, device=self._device) * _ROUNDS + free.long().argmax(1)
-        found = free.any(1)
-        columns = []
-        for tensor, fallback in zip(drawn, self._fallback, strict=True):
-            chosen = tensor[which]
-            columns.append(torch.where(found.view(-1, *[1] * (chosen.dim() - 1)), chosen, fallback.to(self._device)))
-        return Examples(*columns)
+        """On the device."""
+        first, last = start // _BLOCK, max(start, start + count - 1) // _BLOCK
+        blocks = [self._block(number) for number in range(first, last + 1)]
+        rows = slice(start - first * _BLOCK, start - first * _BLOCK + count)
+        return (
+            Examples(*(torch.cat(parts)[rows] for parts in zip(*blocks, strict=True)))
+            if count
+            else blocks[0].part(rows)
+        )
 
     def is_held_out(self, examples: Examples) -> Tensor:
         """bool [N]: whether the test may ask for an example's input."""
         return self._hash(examples) % self._held_out == 0
 
-    def _drawn(self, rounds: Tensor | int, numbers: Tensor) -> Examples:
-        return self.task.draw(drawer(self._seed, int(rng.Stream.EXAMPLE), rounds, numbers), numbers)
+    def _block(self, number: int) -> Examples:
+        """Examples are made many at a time, as operations on few rows cost as much; the latest blocks are kept."""
+        found = self._blocks.get(number)
+        if found is None:
+            if len(self._blocks) >= 2:
+                self._blocks.clear()
+            found = self._blocks[number] = self._made(number)
+        return found
+
+    def _made(self, number: int) -> Examples:
+        """A block, each example drawn anew until the test does not ask for it."""
+        numbers = torch.arange(number * _BLOCK, (number + 1) * _BLOCK, device=self._device)
+        examples, drawn = self._drawn(0, numbers), 0
+        while len(rows := self.is_held_out(examples).nonzero()[:, 0]):
+            drawn += 1
+            for table, again in zip(examples, self._drawn(drawn, numbers[rows]), strict=True):
+                table[rows] = again
+        return examples
+
+    def _drawn(self, drawn: int, numbers: Tensor) -> Examples:
+        return self.task.draw(drawer(self._seed, int(rng.Stream.EXAMPLE), drawn, numbers), numbers)
 
     def _hash(self, examples: Examples) -> Tensor:
         """Non-negative int64 [N] of the inputs: every place weighs its token with an odd number of its own."""

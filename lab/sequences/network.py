@@ -90,6 +90,7 @@ class Tagger(nn.Module):
 
     def __init__(self, config: NetworkConfig, width: Width) -> None:
         super().__init__()
+        self.without_padding = config.shape == "language_model"
         self.embedding = nn.Embedding(width.inputs, config.hidden)
         self.body = ManyToMany(
             config.hidden,
@@ -102,7 +103,7 @@ class Tagger(nn.Module):
         )
 
     def forward(self, inputs: Tensor, lengths: Tensor, targets: Tensor | None = None, forced: None = None) -> Tensor:
-        return self.body(self.embedding(inputs), lengths)[0]
+        return self.body(self.embedding(inputs), None if self.without_padding else lengths)[0]
 
     def going_on(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Logits [B, S, symbols] after whole inputs, from a state; the state after them."""

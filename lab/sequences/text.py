@@ -36,7 +36,7 @@ class Text:
             raise UserError(
                 f"{name} has {len(whole)} characters: too few for windows of {config.window}; lower data.window"
             )
-        self.inputs = self.targets = Symbols.of([train])
+        self.inputs = self.targets = Symbols.of([whole])  # a symbol that only its test has is one all the same
         self._tokens = torch.tensor(self.inputs.encode(train, name), device=device)
         self.test = _streams(torch.tensor(self.inputs.encode(test, f"the test part of {name}")))
         self.longest = (config.window, config.window)

@@ -126,5 +126,5 @@ def test_pairs_to_add_have_one_to_five_digits_in_every_combination() -> None:
 
 
 def test_a_size_that_leaves_nothing_to_test_is_refused() -> None:
-    with pytest.raises(UserError, match="falls to the test"):
+    with pytest.raises(UserError, match="too few inputs"):
         data("bit_count", 2)
