@@ -25,7 +25,7 @@ Checkpoint = Annotated[str, typer.Option("--checkpoint", help="latest, best or a
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
-_COUNT, _PLOTTED = 64, 12
+_COUNT, _PLOTTED, _SCORED = 64, 12, 1000
 
 
 def sample(
@@ -91,6 +91,9 @@ def evaluate(
     count: Annotated[
         int | None, typer.Option("--samples", min=LEAST, help="Series compared; as while training unless given.")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of the networks trained for the scores; as while training unless given.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
     checkpoint: Checkpoint = "latest",
     device: DeviceName = "auto",
@@ -101,7 +104,8 @@ def evaluate(
     place = _device(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
     config = sampler.config
-    grading = config.grading.model_copy(update={"series": count or config.grading.series or 1000})
+    asked = {"series": count or config.grading.series or _SCORED, "steps": steps or config.grading.steps}
+    grading = config.grading.model_copy(update=asked)
     held_out, training = pick(open_series(config.data, config.seed), config.model_copy(update={"grading": grading}))
     scores = Scores(held_out, training, grading, config.seed, place)
     values, floor = scores.grade(sampler.sample(range(len(held_out)), seed)), scores.floor()

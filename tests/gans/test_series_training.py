@@ -74,6 +74,19 @@ def test_the_penalty_s_gradient_is_that_of_finite_differences(critic: str) -> No
         assert float(found[place].sum()) == pytest.approx(expected, rel=1e-4, abs=1e-8)
 
 
+@pytest.mark.parametrize("critic", ["gru", "lstm"])
+def test_a_penalised_critic_does_without_cudnn_which_has_no_second_derivative(critic: str) -> None:
+    net = Critic(NetworkConfig.model_validate(CRITICS[critic]), 2)
+    assert net.rnn is not None
+    enabled: list[bool] = []
+    net.rnn.rnn.register_forward_hook(lambda *_: enabled.append(torch.backends.cudnn.enabled))
+    net(batch())
+    with penalised():
+        net(batch())
+    net(batch())
+    assert enabled == [True, False, True]
+
+
 def test_the_wasserstein_penalty_of_a_linear_critic_is_known() -> None:
     one = trainer(network={"critic": "cnn", "critic_layers": 1}, loss={"drift": 0.0})
     cnn = one.critic.cnn
