@@ -54,11 +54,16 @@ class CNNConfig(Config):
 
 
 class ResNetConfig(Config):
-    """Stages of a 3x3 block and `blocks` residual blocks; every stage after the first halves the picture."""
+    """Stages of a 3x3 block and `blocks` residual blocks; every stage after the first halves the picture.
+
+    logit_scale: what the last layer's answers are multiplied by, which keeps a high learning rate from running away
+    with them (Page 2018).
+    """
 
     name: Literal["resnet"] = "resnet"
     channels: Widths = (32, 64, 128, 256)
     blocks: tuple[NonNegativeInt, ...] = (0, 1, 0, 1)
+    logit_scale: PositiveFloat = 0.125
 
     @model_validator(mode="after")
     def _one_number_a_stage(self) -> Self:

@@ -56,6 +56,17 @@ class Network(nn.Module):
         return inputs - answers if self.residual else answers
 
 
+class Scaled(nn.Module):
+    """The same, multiplied by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
 class Standardised(nn.Module):
     """Columns [B, F] less their means, over their deviations, both from the examples learned from."""
 
@@ -109,7 +120,10 @@ def build_network(config: SupervisedConfig, shape: tuple[int, ...], classes: int
         return Network(stem, trunk, pool, hidden, _decoder(task, features, shape))
     if task.name == "regression":
         return Network(stem, trunk, pool, hidden, nn.Sequential(Linear(features, 1, init=_LAST), Rescaled()))
-    return Network(stem, trunk, pool, hidden, Linear(features, classes, init=_LAST))
+    out: nn.Module = Linear(features, classes, init=_LAST)
+    if isinstance(config.network, ResNetConfig):
+        out = nn.Sequential(out, Scaled(config.network.logit_scale))
+    return Network(stem, trunk, pool, hidden, out)
 
 
 def measure(network: Network, examples: Examples) -> None:

@@ -224,7 +224,7 @@ def auroc(scores: Tensor, positive: Tensor) -> float:
     if not 0 < count < all_of_them:
         return 0.5
     _, inverse, counts = scores.double().unique(return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum(0) - (counts - 1) / 2.0)[inverse]
+    ranks = (counts.cumsum(0).double() - (counts.double() - 1.0) / 2.0)[inverse]
     above = ranks[positive].sum() - count * (count + 1) / 2.0
     return float(above / (count * (all_of_them - count)))
 

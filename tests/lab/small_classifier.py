@@ -23,8 +23,20 @@ def config(**changes: Any) -> SupervisedConfig:
     return SupervisedConfig.model_validate(merge(settings, changes))
 
 
+def other(**sections: Any) -> SupervisedConfig:
+    """The same with whole sections replaced, for other networks and tasks."""
+    settings = config().model_dump(mode="json", exclude={"network", "task", "augment"})
+    training = settings["training"] | sections.pop("training", {})
+    return SupervisedConfig.model_validate(settings | {"training": training} | sections)
+
+
 def preset(folder: Path, **changes: Any) -> Path:
     """`config` as a preset file."""
+    return written(folder, config(**changes))
+
+
+def written(folder: Path, settings: SupervisedConfig) -> Path:
+    """As a preset file."""
     path = folder / "classifier.yaml"
-    path.write_text(dump(config(**changes)))
+    path.write_text(dump(settings))
     return path
