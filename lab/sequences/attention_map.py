@@ -10,7 +10,8 @@ from lab.sequences.examples import Examples
 from lab.sequences.network import Translator
 from lab.sequences.symbols import END, PAD, Symbols
 
-_CELL, _MARGIN, _GAP = 18, 22, 14  # pixels
+_CELL, _GAP = 18, 14  # pixels of a square, and between maps
+_LETTER, _LINE = 7, 12  # pixels that a letter is wide and high
 
 
 @torch.no_grad()
@@ -38,8 +39,7 @@ def _drawn(weights: np.ndarray, rows: list[str], columns: list[str]) -> np.ndarr
     from PIL import Image as Pictures
     from PIL import ImageDraw
 
-    left = max(_MARGIN, 7 * max(map(len, rows), default=1) + 8)
-    top = max(_MARGIN, 7 * max(map(len, columns), default=1) + 8 if max(map(len, columns), default=1) > 1 else 0)
+    left, top = 8 + _LETTER * max(map(len, rows), default=1), 8 + _LINE * max(map(len, columns), default=1)
     shade = np.kron(weights, np.ones((_CELL, _CELL)))[:, :, None]
     cells = 255.0 + shade * (np.array([20.0, 40.0, 110.0]) - 255.0)
     pixels = np.full((top + len(rows) * _CELL, left + len(columns) * _CELL, 3), 255, dtype=np.uint8)

@@ -49,11 +49,7 @@ class Generated:
         first, last = start // _BLOCK, max(start, start + count - 1) // _BLOCK
         blocks = [self._block(number) for number in range(first, last + 1)]
         rows = slice(start - first * _BLOCK, start - first * _BLOCK + count)
-        return (
-            Examples(*(torch.cat(parts)[rows] for parts in zip(*blocks, strict=True)))
-            if count
-            else blocks[0].part(rows)
-        )
+        return Examples(*(torch.cat(parts)[rows] for parts in zip(*blocks, strict=True)))
 
     def is_held_out(self, examples: Examples) -> Tensor:
         """bool [N]: whether the test may ask for an example's input."""
