@@ -58,11 +58,11 @@ def series_panels(left: np.ndarray, right: np.ndarray | None = None) -> list[lis
 
 
 def paired_panel(title: str, real: np.ndarray, generated: np.ndarray) -> Panel:
-    """Real [T, C] in lines, generated [T, C] in dashes."""
+    """Real [T, C] in lines, generated [T, C] in dashes; 0 is in the panel, so that small differences look small."""
     curves = [Curve(real[:, channel], channel) for channel in range(real.shape[1])]
     curves += [Curve(generated[:, channel], channel, dashed=True) for channel in range(real.shape[1])]
     every = np.concatenate([real, generated])
-    return Panel(title, curves, float(every.min()), float(every.max()))
+    return Panel(title, curves, min(0.0, float(every.min())), float(every.max()))
 
 
 def _draw(canvas: ImageDraw.ImageDraw, panel: Panel, left: int, top: int) -> None:

@@ -39,5 +39,6 @@ def test_real_and_generated_lie_side_by_side_at_one_height() -> None:
     rows = series_panels(np.zeros((3, 5, 2)), np.full((3, 5, 2), 4.0))
     assert [panel.title for panel in rows[1]] == ["real 1", "generated 1"]
     assert {(panel.low, panel.high) for row in rows for panel in row} == {(0.0, 4.0)}
-    curves = paired_panel("both", np.zeros((5, 2)), np.ones((5, 2))).curves
-    assert [curve.dashed for curve in curves] == [False, False, True, True]
+    both = paired_panel("both", np.full((5, 2), 2.0), np.full((5, 2), 3.0))
+    assert [curve.dashed for curve in both.curves] == [False, False, True, True]
+    assert (both.low, both.high) == (0.0, 3.0)
