@@ -1,0 +1,244 @@
+"""Runs of every task go on bit for bit, start from one another, and end as predictions, pictures and exported files."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from lab.cli import main
+from lab.data.images import open_images
+from lab.device import Device
+from lab.supervised.config import SupervisedConfig
+from lab.supervised.experiment import Supervised
+from lab.supervised.find_lr import sweep
+from lab.supervised.transfer import load_trained, load_trunk
+from tests.lab.pictures import encoded, write_folder, write_zip
+from tests.lab.small_classifier import config, other, written
+from tests.same_run import assert_same_run
+
+DEVICE = Device(torch.device("cpu"), "fp32", 1)
+FEW = {"held_out": 0.02}
+SHORT = {"batch_size": 20, "images_per_iteration": 100}
+EVERYTHING_ON = {"mirror": True, "rotation": 10, "scale": 0.1, "hue": 0.1, "grey": 0.2, "noise": 0.05, "cutout": 4}
+KINDS: dict[str, dict[str, Any]] = {
+    "classification": {
+        "network": {"name": "resnet", "channels": [4, 8], "blocks": [0, 1]},
+        "task": {"name": "classification", "class_weights": "balanced", "label_smoothing": 0.1, "mirror": True},
+        "augment": EVERYTHING_ON,
+        "training": SHORT
+        | {"micro_batch": 8, "optimizer": "sgd", "schedule": "one-cycle", "warmup": 0.3, "clip_norm": 1},
+    },
+    "alexnet": {"network": {"name": "alexnet", "width": 0.02}, "training": SHORT},
+    "denoising": {"network": {"name": "tower", "channels": 4, "blocks": 1}, "task": {"name": "denoising"}},
+    "reconstruction": {
+        "network": {"name": "cnn", "channels": [4], "features": 8},
+        "task": {"name": "reconstruction", "code": 4, "normal": ["1", "2"]},
+    },
+    "regression": {
+        "data": {"source": "diabetes"},
+        "network": {"name": "mlp", "hidden": [8], "dropout": 0.2},
+        "task": {"name": "regression"},
+    },
+}
+
+
+def run(*arguments: object, code: int = 0) -> None:
+    assert main([str(argument) for argument in arguments]) == code
+
+
+def settings_of(kind: str) -> SupervisedConfig:
+    return other(**({"data": FEW, "training": SHORT, "budget": 400} | KINDS[kind]), evaluate={"every": 2})
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of each kind: four iterations, the directory named after the kind."""
+    folder = tmp_path_factory.mktemp(request.param)
+    run("train", written(folder, settings_of(request.param)), "--runs-dir", folder, "--name", request.param)
+    return folder / request.param
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(trained: Path, tmp_path: Path) -> None:
+    file = written(tmp_path, settings_of(trained.name))
+    run("train", file, "budget=200", "--runs-dir", tmp_path, "--name", trained.name)
+    run("resume", tmp_path / trained.name, "budget=400")
+    assert_same_run(trained, tmp_path / trained.name)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_an_exported_network_answers_as_the_run_does(trained: Path, suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"network{suffix}"
+    run("export", trained, "--out", file)
+    network = load_trained(trained, DEVICE)
+    inputs = torch.rand(3, *network.shape)
+    with torch.no_grad():
+        expected = network.network(inputs).numpy()
+    if suffix == ".onnx":
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        found = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})[0]
+    else:
+        found = torch.export.load(str(file)).module()(inputs).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    run("export", trained, "--out", file, code=2)  # it exists
+
+
+def test_what_it_looks_like_is_in_the_run(trained: Path) -> None:
+    expected = {
+        "classification": {"confusion_matrix", "misclassified", "filters", "feature_maps", "learning_curves", "grades"},
+        "alexnet": {"confusion_matrix", "filters", "feature_maps", "learning_curves"},
+        "denoising": {"denoised", "filters", "feature_maps", "learning_curves"},
+        "reconstruction": {"rebuilt", "rebuilt_worst", "errors", "filters", "learning_curves", "grades"},
+        "regression": {"fit", "learning_curves", "grades"},
+    }[trained.name]
+    found = {path.stem for path in (trained / "samples").glob("*.png")}
+    assert expected <= found
+    for path in (trained / "samples").glob("*.png"):
+        with Image.open(path) as picture:
+            picture.verify()
+
+
+def test_a_frozen_trunk_stays_and_the_end_learns(tmp_path: Path) -> None:
+    classes = [{"data": FEW | {"classes": part}} for part in (["0", "1", "2"], ["3", "4"])]
+    run("train", written(tmp_path, config(**classes[0], budget=500)), "--runs-dir", tmp_path, "--name", "source")
+    trunk = {"trunk": {"run": "source", "freeze": True}}
+    file = written(tmp_path, config(**classes[1], **trunk, budget=500, checkpoint={"every": 1}))
+    run("train", file, "--runs-dir", tmp_path, "--name", "frozen")
+    source, frozen = load_trunk(tmp_path / "source"), load_trunk(tmp_path / "frozen")
+    assert source.keys() == frozen.keys() and all(torch.equal(source[name], frozen[name]) for name in source)
+    # Its own checkpoint has all it needs.
+    shutil.rmtree(tmp_path / "source")
+    run("resume", tmp_path / "frozen", "budget=1000")
+    again = load_trunk(tmp_path / "frozen")
+    assert all(torch.equal(frozen[name], again[name]) for name in frozen)
+
+
+def test_a_trunk_that_goes_on_learning_starts_as_it_was(tmp_path: Path) -> None:
+    run("train", written(tmp_path, config(data=FEW, budget=500)), "--runs-dir", tmp_path, "--name", "source")
+    settings = config(data=FEW, trunk={"run": str(tmp_path / "source")})
+    experiment = Supervised(settings, tmp_path / "new", DEVICE)
+    source = load_trunk(tmp_path / "source")
+    assert all(torch.equal(source[name], value) for name, value in experiment.network.trunk.state_dict().items())
+    experiment.iterate()
+    assert not torch.equal(source["block0.conv.weight"], experiment.network.trunk.state_dict()["block0.conv.weight"])
+
+
+def test_a_trunk_that_does_not_fit_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("train", written(tmp_path, config(data=FEW, budget=500)), "--runs-dir", tmp_path, "--name", "source")
+    cases = {
+        "network.channels=[4,16]": "block1.conv.weight is [8, 4, 3, 3] there and [16, 4, 3, 3] here",
+        "network.channels=[4]": "block1.conv.weight is [8, 4, 3, 3] there and absent here",
+    }
+    for setting, expected in cases.items():
+        capsys.readouterr()
+        file = written(tmp_path, config(data=FEW, trunk={"run": "source"}))
+        run("train", file, setting, "--runs-dir", tmp_path, "--name", "new", code=2)
+        error = capsys.readouterr().err
+        assert expected in error and "Traceback" not in error and not (tmp_path / "new").exists()
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier that is right about most digits."""
+    folder = tmp_path_factory.mktemp("digits")
+    training = {"batch_size": 25, "decay_images": 4000, "images_per_iteration": 2000}
+    file = written(folder, config(data=FEW, budget=4000, training=training, network={"channels": [8, 16]}))
+    run("train", file, "--runs-dir", folder, "--name", "digits")
+    return folder / "digits"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "zip"])
+def test_pictures_are_told_wherever_they_are(
+    kind: str, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = open_images("digits")
+    assert found.labels is not None
+    chosen = {f"{label}.png": found.images[int(np.flatnonzero(found.labels == label)[5]), 0] for label in range(10)}
+    files = {name: encoded(picture) for name, picture in chosen.items()}
+    if kind == "file":
+        source, files = write_folder(tmp_path, files) / "7.png", {"7.png": files["7.png"]}
+    else:
+        source = write_folder(tmp_path / "all", files) if kind == "folder" else write_zip(tmp_path / "all.zip", files)
+    capsys.readouterr()
+    run("predict", digits, source, "--json")
+    told = json.loads(capsys.readouterr().out)["predictions"]
+    assert [line["input"] for line in told] == sorted(files)
+    right = [line["class"] == line["input"][0] for line in told]
+    assert sum(right) >= 0.8 * len(right) and all(0.1 < line["probability"] <= 1.0 for line in told)
+
+
+def test_what_cannot_be_predicted_is_one_line(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "table.csv").write_text("a\n1\n")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "empty").mkdir()
+    cases = {
+        "table.csv": "is a table and this run was trained on pictures",
+        "broken.png": "no known kind of picture",
+        "empty": "holds no pictures",
+        "absent.png": "does not exist",
+    }
+    for name, expected in cases.items():
+        capsys.readouterr()
+        run("predict", digits, tmp_path / name, code=2)
+        error = capsys.readouterr().err
+        assert expected in error and "Traceback" not in error
+
+
+def test_cleaned_pictures_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = settings_of("denoising").model_copy(update={"budget": 100})
+    run("train", written(tmp_path, settings), "--runs-dir", tmp_path, "--name", "cleaner")
+    folder = write_folder(tmp_path / "noisy", {"a.png": encoded(np.full((32, 32), 99, np.uint8))})
+    run("predict", tmp_path / "cleaner", folder, "--out", tmp_path / "clean")
+    with Image.open(tmp_path / "clean" / "a.png") as picture:
+        assert picture.size == (32, 32)
+
+
+def test_the_sweep_finds_where_a_bowl_is_descended_fastest_and_stops_where_it_is_left() -> None:
+    place = torch.tensor(1.0)
+    seen = []
+
+    def step(rate: float) -> torch.Tensor:
+        nonlocal place
+        seen.append(rate)
+        loss = 0.5 * place * place  # its slope is `place`: steps longer than 2 lead away
+        place = place - rate * place
+        return loss
+
+    found = sweep(step, 3e-4, 100.0, 100)  # of which none is exactly 1, which would end it at the bottom
+    assert found.suggestion is not None and 0.01 < found.suggestion < 2.0
+    assert len(found.rates) < 100 and found.rates == sorted(found.rates)
+    assert seen[0] == pytest.approx(3e-4)
+
+
+def test_a_learning_rate_is_suggested_and_no_run_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("find-lr", written(tmp_path, config()), "--steps", 40, "--from", 1e-5, "--to", 1, "--json")
+    record = json.loads(capsys.readouterr().out)
+    assert 1e-5 < record["suggestion"] < 1 and Path(record["picture"]).is_file()
+    assert not (tmp_path / "runs").exists()
+    run("find-lr", written(tmp_path, config()), "--from", 1, "--to", 0.1, code=2)
+
+
+def test_widths_are_trained_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = ["budget=2048", "training.images_per_iteration=2048"]
+    out = tmp_path / "widths.png"
+    run("approximate", "supervised/approximation", *short, "--widths", "1,8", "--out", out, "--json")
+    record = json.loads(capsys.readouterr().out)
+    assert record["widths"] == [1, 8] and len(record["rmse"]) == 2
+    assert out.is_file() and (tmp_path / "widths_fits.png").is_file()
+    run("approximate", "supervised/approximation", "--widths", "many", code=2)
+    run("approximate", "supervised/digits", "--widths", "2", code=2)
+
+
+def test_the_bench_compares_steps_with_a_bare_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("bench", "supervised", written(tmp_path, config()), "--seconds", 0.05, "--json")
+    record = json.loads(capsys.readouterr().out)
+    ratio = record["images_per_s"] / record["bare_images_per_s"]
+    assert ratio > 0.0 and record["batch"] == 50 and record["data_images_per_s"] > 0
