@@ -24,6 +24,7 @@ def _as_text(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_text)]
+Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
@@ -51,6 +52,8 @@ class CNNConfig(Config):
     name: Literal["cnn"] = "cnn"
     channels: Widths = (16, 32, 64)
     features: PositiveInt = 64
+    norm: Literal["batch", "none"] = "batch"
+    activation: Activation = "relu"
 
 
 class ResNetConfig(Config):
@@ -101,7 +104,7 @@ class MLPConfig(Config):
 
     name: Literal["mlp"] = "mlp"
     hidden: Widths = (128,)
-    activation: Literal["relu", "leaky_relu", "silu", "gelu", "tanh"] = "relu"
+    activation: Activation = "relu"
     norm: Literal["batch", "layer", "none"] = "none"
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     spread: PositiveFloat = 1.0

@@ -154,9 +154,11 @@ def _parts(config: NetworkConfig, shape: tuple[int, ...]) -> Parts:
     mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     if isinstance(config, CNNConfig):
         _check_size(config.name, side, 2 ** (len(config.channels) - 1))
-        cnn = CNN(channels, config.channels, None, strides=[2] * len(config.channels))
+        norm, activation, strides = config.norm, config.activation, [2] * len(config.channels)
+        cnn = CNN(channels, config.channels, None, strides=strides, norm=norm, activation=activation)
         pool = nn.Sequential(nn.AdaptiveAvgPool2d(_POOLED), nn.Flatten())
-        hidden = LinearBlock(config.channels[-1] * _POOLED**2, config.features, norm="batch")
+        pixels = config.channels[-1] * _POOLED**2
+        hidden = LinearBlock(pixels, config.features, norm=norm, activation=activation)
         return same, cnn, pool, hidden, config.features
     if isinstance(config, ResNetConfig):
         _check_size(config.name, side, 2 ** (len(config.channels) - 1))
