@@ -1,1 +1,1 @@
-"""Sets of pictures: packed files, their order in training, and batches on the device."""
+"""Sets of pictures and tables: files, their order in training, batches on the device, and how pictures are changed."""

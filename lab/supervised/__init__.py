@@ -1,1 +1,1 @@
-"""Learning from labels: classification of pictures."""
+"""Learning from examples: classes, numbers and pictures, from pictures and tables."""

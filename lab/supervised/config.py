@@ -187,6 +187,7 @@ class FitConfig(Config):
     """How a network is fitted, whatever it learns; see `lab.supervised.fit`.
 
     micro_batch: items that pass through the network at once, all unless given; larger batches accumulate gradients.
+    Batch norms then have the statistics of a micro batch.
     optimizer: AdamW, or SGD with Nesterov momentum. momentum: AdamW's first beta or SGD's momentum. clip_norm: longest
     gradient. schedule: of the learning rate; warmup: share of it during which the rate rises.
     """

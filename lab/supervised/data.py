@@ -72,7 +72,10 @@ def examples_of(config: SupervisedConfig) -> tuple[Examples, Examples]:
             raise UserError(f"augment is for pictures and {source} is a table: leave it out")
     if isinstance(task, ReconstructionConfig) and task.normal:
         numbers = [class_number(name, train.classes, "task.normal") for name in task.normal]
-        return train.part(np.flatnonzero(np.isin(train.targets, numbers))), test
+        rows = np.flatnonzero(np.isin(train.targets, numbers))
+        if not len(rows):
+            raise UserError(f"{source} has no example of the classes of task.normal to learn from")
+        return train.part(rows), test
     if train.classes:
         counts = np.bincount(train.targets, minlength=len(train.classes))
         empty = [name for name, count in zip(train.classes, counts, strict=True) if not count]

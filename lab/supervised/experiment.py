@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lab import checkpoint as checkpoints
 from lab import metrics
@@ -19,6 +19,7 @@ from lab.errors import UserError
 from lab.experiment import Evaluation
 from lab.media import Image, Media
 from lab.metrics import Catalogue, Entry
+from lab.parallel import ranks
 from lab.pictures import save_png
 from lab.supervised import pictures
 from lab.supervised.augment import augment
@@ -45,11 +46,12 @@ class Supervised:
         self.task = task_of(config, self.train, device)
         self.network = build_network(config, self.train.shape, len(self.train.classes))
         measure(self.network, self.train)
-        # A run that goes on has a trunk of its own in its checkpoint.
-        if config.trunk.run and not checkpoints.numbered(directory / "checkpoints"):
+        # A run that goes on has a trunk of its own in its checkpoint, and other ranks get that of the leading one.
+        if config.trunk.run and ranks().leads and not checkpoints.numbered(directory / "checkpoints"):
             start_from(self.network, config.trunk, directory.parent)
         if config.trunk.freeze:
             self.network.trunk.requires_grad_(False)
+        _check_norms(self.network, config)
         # Channels last: a third faster on tensor cores, a tenth on a CPU.
         self.network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._batches = Batches(self.train, device.device, config.seed)
@@ -143,6 +145,17 @@ class Supervised:
             maps = pictures.feature_maps(self.network, as_inputs(shown)[0])
             media += [item for item in (pictures.filters(self.network), maps) if item is not None]
         return media
+
+
+def _check_norms(network: nn.Module, config: SupervisedConfig) -> None:
+    """Raise UserError where a norm would have to take its statistics from one example."""
+    batch, micro = config.training.batch_size, config.training.micro_batch
+    smallest = batch if micro is None else batch % micro or min(micro, batch)
+    if smallest == 1 and ranks().size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
+        raise UserError(
+            f"training.batch_size={batch} in micro batches of {micro or batch} leaves a single example, of which batch "
+            "norms can make nothing: change either"
+        )
 
 
 def build(config: SupervisedConfig, directory: Path, device: Device) -> Supervised:

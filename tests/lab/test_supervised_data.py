@@ -128,6 +128,7 @@ def small_sets(tmp_path: Path) -> Path:
         ("network={{name: mpl}}", "did you mean 'mlp'"),
         ("network={{name: mlp, hiden: [3]}}", "did you mean 'network.hidden'"),
         ("network={{name: resnet, channels: [4, 8], blocks: [1]}}", "2 channels but 1 blocks"),
+        ("training.batch_size=65 training.micro_batch=64", "leaves a single example"),
         ("trunk.freeze=true", "trunk.run"),
         ("trunk.run=nowhere", "no run 'nowhere'"),
         ("training.schedule=one-cycle", "warmup"),
