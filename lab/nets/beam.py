@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -33,9 +34,9 @@ def beam_search(
     *,
     width: int,
     length_penalty: float = 0.0,
-    never: int | None = None,
+    never: Sequence[int] = (),
 ) -> Hypotheses:
-    """The `width` likeliest sequences that a beam of that width finds in at most `steps` tokens, none of them `never`.
+    """The `width` likeliest sequences that a beam of that width finds in at most `steps` tokens, none of `never`.
 
     A sequence that has ended keeps its place while its probability is among the best. `length_penalty` orders the
     results alone: log-probability / ((5 + length) / 6) ** penalty (Wu et al. 2016, section 7). T is `steps`, or fewer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from lab.nets.rnn import RNN, State, length_mask
 class Memory(NamedTuple):
     """What a decoder attends to: features [B, S, F]; mask [B, S] bool, false at padding (None: none).
 
-    `keys` [B, S, hidden] are what queries are compared with, computed from the features on each call unless given.
+    `keys` [B, heads, S, hidden] are what queries are compared with, computed on each call unless given.
     """
 
     features: Tensor
@@ -27,24 +28,30 @@ class Memory(NamedTuple):
 class Attention(nn.Module):
     """Global attention with the "general" score (Luong et al. 2015, section 3.1).
 
-    queries [B, T, hidden], memory -> [B, T, hidden]: each query joined with what it read.
+    queries [B, T, hidden], memory -> [B, T, hidden]: each query joined with what it read. Several heads each read for
+    themselves, with keys of their own (Vaswani et al. 2017, section 3.2.2): what needs two items at once needs two.
     """
 
-    def __init__(self, hidden: int, memory_features: int, *, init: Init = HE) -> None:
+    def __init__(self, hidden: int, memory_features: int, *, heads: int = 1, init: Init = HE) -> None:
         super().__init__()
-        self.score = Linear(memory_features, hidden, bias=False, init=init.with_gain(1.0))
-        self.combine = Linear(hidden + memory_features, hidden, bias=False, init=init.with_gain(1.0))
+        self.heads = heads
+        self.score = Linear(memory_features, heads * hidden, bias=False, init=init.with_gain(1.0))
+        self.combine = Linear(hidden + heads * memory_features, hidden, bias=False, init=init.with_gain(1.0))
 
     def forward(self, queries: Tensor, memory: Memory) -> Tensor:
-        read = self.weights(queries, memory) @ memory.features
-        return self.combine(torch.cat([queries, read], dim=-1)).tanh()
+        read = self.weights(queries, memory) @ memory.features[:, None]
+        return self.combine(torch.cat([queries, read.transpose(1, 2).flatten(2)], dim=-1)).tanh()
+
+    def keys(self, features: Tensor) -> Tensor:
+        """Memory features [B, S, F] -> what queries are compared with, [B, heads, S, hidden]."""
+        return self.score(features).unflatten(2, (self.heads, -1)).transpose(1, 2)
 
     def weights(self, queries: Tensor, memory: Memory) -> Tensor:
-        """How much each query reads of each item: [B, T, S], rows sum to 1, 0 at padding."""
-        keys = self.score(memory.features) if memory.keys is None else memory.keys
-        scores = queries @ keys.transpose(1, 2)
+        """How much each query reads of each item: [B, heads, T, S], rows sum to 1, 0 at padding."""
+        keys = self.keys(memory.features) if memory.keys is None else memory.keys
+        scores = queries[:, None] @ keys.transpose(2, 3)
         if memory.mask is not None:
-            scores = scores.masked_fill(~memory.mask[:, None, :], float("-inf"))
+            scores = scores.masked_fill(~memory.mask[:, None, None, :], float("-inf"))
         return scores.softmax(-1)
 
 
@@ -65,6 +72,7 @@ class Decoder(nn.Module):
         cell: str = "lstm",
         layers: int = 1,
         attention: str = "top",
+        heads: int = 1,
         dropout: float = 0.0,
         init: Init = HE,
     ) -> None:
@@ -80,7 +88,7 @@ class Decoder(nn.Module):
         self.embedding = nn.Embedding(vocabulary, hidden)
         self.rnn = RNN(hidden, hidden, cell=cell, layers=1 if between else layers, dropout=dropout)
         self.upper = RNN(hidden, hidden, cell=cell, layers=layers - 1, dropout=dropout) if between else None
-        self.attention = Attention(hidden, memory_features, init=init) if memory_features else None
+        self.attention = Attention(hidden, memory_features, heads=heads, init=init) if memory_features else None
         self.dropout = nn.Dropout(dropout)
         self.out = Linear(hidden, vocabulary, init=init.with_gain(1.0))
 
@@ -96,7 +104,7 @@ class Decoder(nn.Module):
         return self.out(self.dropout(outputs)), after
 
     def attention_weights(self, tokens: Tensor, state: State, memory: Memory) -> Tensor:
-        """What is read of each source item after each of `tokens` [B, T]: [B, T, S], rows sum to 1."""
+        """What is read of each source item after each of `tokens` [B, T]: [B, heads, T, S], rows sum to 1."""
         assert self.attention is not None, "this decoder has no attention"
         return self.attention.weights(self._lower(tokens, state)[0], memory)
 
@@ -104,7 +112,7 @@ class Decoder(nn.Module):
         """The memory with the keys that every step of decoding would compute again."""
         if memory is None or self.attention is None:
             return memory
-        return memory._replace(keys=self.attention.score(memory.features))
+        return memory._replace(keys=self.attention.keys(memory.features))
 
     def _lower(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         return self.rnn(self.embedding(tokens), state=tuple(part[: self.rnn.layers] for part in state))
@@ -143,11 +151,11 @@ def shifted(start: int, targets: Tensor) -> Tensor:
     return torch.cat([torch.full_like(targets[:, :1], start), targets[:, :-1]], dim=1)
 
 
-def barred(logits: Tensor, never: int | None) -> Tensor:
-    """Logits [..., vocabulary] under which the token `never` has no chance."""
-    if never is None:
-        return logits
-    return logits.masked_fill(torch.arange(logits.shape[-1], device=logits.device) == never, float("-inf"))
+def barred(logits: Tensor, never: Sequence[int]) -> Tensor:
+    """Logits [..., vocabulary] under which the tokens of `never` have no chance."""
+    for token in never:
+        logits = logits.masked_fill(torch.arange(logits.shape[-1], device=logits.device) == token, float("-inf"))
+    return logits
 
 
 @torch.no_grad()
@@ -159,9 +167,9 @@ def generate(
     memory: Memory | None = None,
     *,
     end: int | None = None,
-    never: int | None = None,
+    never: Sequence[int] = (),
 ) -> Tensor:
-    """Greedy decoding: the likeliest token at each step but `never`, [B, steps] int64. The caller cuts at the end.
+    """Greedy decoding: the likeliest token at each step, none of `never`, [B, steps] int64. The caller cuts at the end.
 
     With `end`, fewer columns where every row has written it; looking costs a host sync at each step.
     """
@@ -239,6 +247,7 @@ class SequenceToSequence(nn.Module):
         encoder_layers: int | None = None,
         bidirectional: bool = True,
         attention: str = "top",
+        heads: int = 1,
         dropout: float = 0.0,
         init: Init = HE,
     ) -> None:
@@ -261,6 +270,7 @@ class SequenceToSequence(nn.Module):
             cell=cell,
             layers=layers,
             attention=attention,
+            heads=heads,
             dropout=dropout,
             init=init,
         )

@@ -21,7 +21,7 @@ def attention_map(network: Translator, examples: Examples, answers: Tensor, inpu
     device = next(network.parameters()).device
     source, lengths, answers = examples.inputs.to(device), examples.lengths.to(device), answers.to(device)
     body = network.body
-    weights = body.decoder.attention_weights(shifted(PAD, answers), *body.encode(source, lengths)).float().cpu()
+    weights = body.decoder.attention_weights(shifted(PAD, answers), *body.encode(source, lengths)).mean(1).float().cpu()
     maps = []
     for row in range(len(source)):
         columns = [_name(token, inputs) for token in source[row, : int(lengths[row])].tolist()]

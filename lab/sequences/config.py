@@ -88,7 +88,8 @@ class NetworkConfig(Config):
     step, many_to_many at every step, encoder_decoder reads all and then writes; language_model goes on with a text.
     encoder_layers: of an encoder_decoder's encoder, as many as the decoder's `layers` unless given.
     bidirectional: what is read is read both ways. attention: of the encoder_decoder, after its decoder's last layer
-    ("top") or after the first of several ("bottom"), so that the others remember what was read.
+    ("top") or after the first of several ("bottom"), so that the others remember what was read; heads: places that it
+    can read at once.
     """
 
     shape: Shape = "encoder_decoder"
@@ -98,6 +99,7 @@ class NetworkConfig(Config):
     encoder_layers: PositiveInt | None = None
     bidirectional: bool = False
     attention: Literal["top", "bottom"] = "top"
+    heads: PositiveInt = 1
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
 
     @model_validator(mode="after")

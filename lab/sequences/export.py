@@ -45,7 +45,7 @@ class _Writing(nn.Module):
             state, memory = network.body.encode(inputs, lengths)
         else:
             state = network.body.first_state(network.embedding(inputs))
-        return generate(network.body.decoder, PAD, self.steps, state, memory, never=PAD)
+        return generate(network.body.decoder, PAD, self.steps, state, memory, never=(PAD,))
 
 
 def exportable(network: Network, steps: int) -> nn.Module:

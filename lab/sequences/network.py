@@ -81,7 +81,7 @@ class Labeller(nn.Module):
         outputs = self(inputs, lengths)
         if self.numbers:
             return Answers(outputs.float()[:, None], None)
-        scores, labels = barred(outputs[:, 0].float(), PAD).log_softmax(-1).max(-1)
+        scores, labels = barred(outputs[:, 0].float(), (PAD, END)).log_softmax(-1).max(-1)
         return Answers(labels[:, None, None], scores[:, None])
 
 
@@ -110,7 +110,7 @@ class Tagger(nn.Module):
         return self.body(self.embedding(inputs), state=state)
 
     def answer(self, inputs: Tensor, lengths: Tensor, how: Decoding) -> Answers:
-        scores, tags = barred(self(inputs, lengths).float(), PAD).log_softmax(-1).max(-1)
+        scores, tags = barred(self(inputs, lengths).float(), (PAD, END)).log_softmax(-1).max(-1)
         seen = inputs != PAD
         return Answers(torch.where(seen, tags, PAD)[:, None], (scores * seen).sum(1, keepdim=True))
 
@@ -154,6 +154,7 @@ class Translator(nn.Module):
             encoder_layers=config.encoder_layers,
             bidirectional=config.bidirectional,
             attention=config.attention,
+            heads=config.heads,
             dropout=config.dropout,
         )
 
@@ -181,9 +182,9 @@ def make_network(config: NetworkConfig, width: Width) -> Network:
 def write(decoder: Decoder, how: Decoding, state: State, memory: Memory | None = None) -> Answers:
     """Sequences from a decoder's first state: the greedy one, or the best of a beam with their scores."""
     if how.beam == 1:
-        return Answers(cut(generate(decoder, PAD, how.steps, state, memory, end=END, never=PAD))[:, None], None)
+        return Answers(cut(generate(decoder, PAD, how.steps, state, memory, end=END, never=(PAD,)))[:, None], None)
     found = beam_search(
-        decoder, PAD, END, how.steps, state, memory, width=how.beam, length_penalty=how.length_penalty, never=PAD
+        decoder, PAD, END, how.steps, state, memory, width=how.beam, length_penalty=how.length_penalty, never=(PAD,)
     )
     return Answers(cut(found.tokens), found.scores)
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lab import rng
+from lab.nets.seq2seq import barred
 from lab.sequences.network import Tagger
 from lab.sequences.symbols import END, PAD
 
@@ -28,8 +29,7 @@ def sample(
     logits, state = network.going_on(prompts, None)
     written = []
     for step in range(count):
-        scores = logits[:, -1].float()
-        scores[:, [PAD, END]] = float("-inf")
+        scores = barred(logits[:, -1].float(), (PAD, END))
         if top_k is not None and top_k < scores.shape[1]:
             least = scores.topk(top_k).values[:, -1:]
             scores = scores.masked_fill(scores < least, float("-inf"))

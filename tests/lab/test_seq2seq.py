@@ -103,10 +103,19 @@ def test_layers_above_the_attention_see_what_was_read_before(cell: str) -> None:
 
 
 def test_attention_weights_sum_to_one_and_leave_out_padding() -> None:
-    network = SequenceToSequence(7, 7, 8, layers=2, attention="bottom")
+    network = SequenceToSequence(7, 7, 8, layers=2, attention="bottom", heads=3)
     weights = network.decoder.attention_weights(TARGETS, *network.encode(SOURCE, LENGTHS))
-    assert weights.shape == (3, 4, 5) and bool((weights[1, :, 2:] == 0).all())
-    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 4))
+    assert weights.shape == (3, 3, 4, 5) and bool((weights[1, :, :, 2:] == 0).all())
+    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 3, 4))
+
+
+def test_heads_that_are_alike_read_what_one_reads() -> None:
+    one, two, queries = Attention(4, 6), Attention(4, 6, heads=2), torch.randn(2, 3, 4)
+    memory = Memory(torch.randn(2, 5, 6), None)
+    two.score.weight.data = one.score.weight.data.repeat(2, 1)
+    query, read = one.combine.weight.data.split([4, 6], dim=1)
+    two.combine.weight.data = torch.cat([query, read * 0.25, read * 0.75], dim=1)
+    torch.testing.assert_close(two(queries, memory), one(queries, memory))
 
 
 def test_generation_stops_once_every_row_has_ended() -> None:

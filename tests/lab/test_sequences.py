@@ -122,6 +122,44 @@ def test_attention_is_drawn_into_the_run(reversing: Path) -> None:
     assert picture.size[0] > 40 and len(picture.getcolors(100_000) or ()) > 2
 
 
+@pytest.mark.parametrize(
+    ("shape", "lines", "asked", "settings"),
+    [
+        ("one_to_one", [f"{k:03}\t{k % 2}" for k in range(60)], "007", {}),
+        ("one_to_many", [f"cat{k:02}\t{'ab' * (k % 3 + 1)}" for k in range(60)], "cat07", {}),
+        ("many_to_one", [f"{'good bad ' * k}day\tmood {k % 2}" for k in range(60)], "good day", {"input_words": True}),
+        ("many_to_one", [f"{'x' * (k + 1)}\t{k / 4}" for k in range(60)], "xxx", {"numbers": True}),
+        ("many_to_many", [f"{k:b}\t{k:b}" for k in range(60)], "0110", {}),
+    ],
+)
+def test_every_shape_learns_from_a_file_and_answers(
+    shape: str,
+    lines: list[str],
+    asked: str,
+    settings: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = tmp_path / "pairs.tsv"
+    source.write_text("\n".join(lines))
+    file = preset(
+        tmp_path, budget=64, data={"source": str(source), "held_out": 0.2, **settings}, network={"shape": shape}
+    )
+    run("train", file, "--runs-dir", tmp_path, "--name", "run")
+    assert answer(capsys, "eval", tmp_path / "run")["test_examples"] > 0
+    given = answer(capsys, "predict", tmp_path / "run", asked)["answers"][0]["answer"]
+    if settings.get("numbers"):
+        float(given)
+    elif shape in ("one_to_one", "many_to_one"):
+        assert given in {line.split("\t")[1] for line in lines}
+    else:
+        assert set(given) <= set("".join(line.split("\t")[1] for line in lines))
+        assert shape != "many_to_many" or len(given) == len(asked)
+    if shape.startswith("one"):
+        run("predict", tmp_path / "run", asked[:-1], code=2)
+        assert f"reads inputs of {len(asked)} symbols" in capsys.readouterr().err
+
+
 def test_wrong_inputs_are_one_line(reversing: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "asked.txt").write_text("abc\nab3\n")
     (tmp_path / "blank.txt").write_text("\n")

@@ -37,7 +37,14 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "encoder decoder": {
         "data": {"task": "reverse_add", "size": 2},
-        "network": {"bidirectional": True, "layers": 2, "encoder_layers": 1, "attention": "bottom", "cell": "gru"},
+        "network": {
+            "bidirectional": True,
+            "layers": 2,
+            "encoder_layers": 1,
+            "heads": 2,
+            "attention": "bottom",
+            "cell": "gru",
+        },
     },
     "encoder decoder, attention on top": {
         "data": {"task": "reverse", "size": 4},
@@ -141,5 +148,5 @@ def test_nothing_that_is_written_is_padding_before_its_end(name: str) -> None:
 @torch.no_grad()
 def _log_probability(network: Network, examples: Examples, answers: torch.Tensor) -> torch.Tensor:
     """Of answers [B, T], by one teacher-forced call."""
-    chances = barred(network(examples.inputs, examples.lengths, answers), PAD).log_softmax(-1)
+    chances = barred(network(examples.inputs, examples.lengths, answers), (PAD,)).log_softmax(-1)
     return torch.where(answers != PAD, chances.gather(2, answers[:, :, None])[:, :, 0], 0.0).sum(1)
