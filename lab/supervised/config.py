@@ -236,7 +236,7 @@ class TrunkConfig(Config):
 class SupervisedConfig(ExperimentConfig):
     """A complete supervised experiment. The budget counts images, or rows, trained on."""
 
-    perturbable: ClassVar[tuple[str, ...]] = ("training.learning_rate", "training.weight_decay", "training.batch_size")
+    perturbable: ClassVar[tuple[str, ...]] = ("training.learning_rate", "training.batch_size", "augment.crop")
 
     kind: Literal["supervised"] = "supervised"
     data: DataConfig = DataConfig()
