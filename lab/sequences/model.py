@@ -24,7 +24,8 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class Model:
-    """A network in eval mode; `longest` are the symbols of the longest input and answer of its data."""
+    """A network in eval mode after `examples`; `longest` are the symbols of its data's longest input and answer, and
+    `fingerprint` is that of the data."""
 
     config: SequencesConfig
     network: Network
@@ -32,6 +33,7 @@ class Model:
     targets: Symbols | None
     longest: tuple[int, int]
     examples: int
+    fingerprint: str
     device: torch.device
 
     @property
@@ -74,11 +76,12 @@ def load_model(run: Path, device: Device, checkpoint: str = checkpoints.BEST) ->
         longest = (int(state["longest"][0]), int(state["longest"][1]))
         network = make_network(config.network, width_of(inputs, targets, longest))
         network.load_state_dict(state["network"])
+        examples, fingerprint = int(state["examples"]), str(state["data"])
     except (KeyError, TypeError, RuntimeError):
         raise CheckpointError(f"{path}: its network is not that of the run's config.yaml") from None
     set_masked(network, device.device.type != "cpu")
     network.to(device.device).eval()
-    return Model(config, network, inputs, targets, longest, state["examples"], device.device)
+    return Model(config, network, inputs, targets, longest, examples, fingerprint, device.device)
 
 
 def language_model(model: Model, run: str) -> Tagger:

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from lab import device as devices
 from lab.errors import UserError
+from lab.media import Table
 from lab.sequences import export as exporting
 from lab.sequences.data import open_data
 from lab.sequences.files import read_text
@@ -42,36 +44,28 @@ def evaluate(
     model = _model(run, runs_dir, device, checkpoint)
     _check_beam(model, beam)
     data = open_data(model.config, model.device)
-    if (data.inputs, data.targets, data.longest) != (model.inputs, model.targets, model.longest):
+    if data.fingerprint != model.fingerprint:
         raise UserError(f"{model.config.data.source} is not the data this run was trained on: put the old data back")
     record: dict[str, Any] = {"run": run, "examples_trained": model.examples}
     if isinstance(model.network, Tagger) and model.shape == "language_model":
         values = grade_text(model.network, data.test, model.device)
         record["test_symbols"] = int((data.test.targets != PAD).sum())
-        tables = []
+        tables: list[Table] = []
     else:
         found = grade(model.network, data.test, model.device, model.decoding(beam))
         values, record["test_examples"] = found.metrics, len(found.right)
-        tables = [
-            lengths_table(found, data.test),
-            examples_table(found, data.test, data.inputs, data.targets),
-        ]
+        tables = [lengths_table(found, data.test), examples_table(found, data.test, data.inputs, data.targets)]
     if as_json:
         by_length = {"by_length": [list(row) for row in tables[0].rows]} if tables else {}
         print_json(record | {name.removeprefix("eval/"): value for name, value in values.items()} | by_length)
         return
     console = Console(highlight=False, markup=False)
-    console.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record.items()))
+    console.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record.items()), soft_wrap=True)
     for name, value in values.items():
         metric = CATALOGUE[name]
-        console.print(f"{name.removeprefix('eval/'):16} {value:9.4f} {metric.unit:6} {metric.meaning}")
+        console.print(f"{name.removeprefix('eval/'):16} {value:9.4f} {metric.unit:6} {metric.meaning}", soft_wrap=True)
     for table in tables:
-        shown_table = Table(title=table.name, box=None, pad_edge=False, header_style="bold", title_justify="left")
-        for column in table.columns:
-            shown_table.add_column(column)
-        for row in table.rows:
-            shown_table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
-        console.print(shown_table)
+        console.print(_drawn(table))
 
 
 def predict(
@@ -180,6 +174,13 @@ def _model(run: str, runs_dir: Path, device: str, checkpoint: str) -> Model:
 def _check_beam(model: Model, beam: int | None) -> None:
     if beam is not None and beam > 1 and model.shape not in ("one_to_many", "encoder_decoder"):
         raise UserError(f"--beam: a {model.shape} network writes no sequence; leave it out")
+
+
+def _drawn(table: Table) -> RichTable:
+    drawn = RichTable(*table.columns, title=table.name, title_justify="left", box=None, pad_edge=False)
+    for row in table.rows:
+        drawn.add_row(*(Text(f"{cell:.3f}" if isinstance(cell, float) else str(cell)) for cell in row))
+    return drawn
 
 
 def _is_file(given: str) -> bool:

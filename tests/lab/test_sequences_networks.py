@@ -64,7 +64,7 @@ def made(name: str, hidden: int = 8) -> tuple[SequencesConfig, Data, Network]:
 
 def model(name: str) -> Model:
     settings, data, network = made(name)
-    return Model(settings, network.eval(), data.inputs, data.targets, data.longest, 0, CPU)
+    return Model(settings, network.eval(), data.inputs, data.targets, data.longest, 0, data.fingerprint, CPU)
 
 
 @pytest.mark.parametrize("name", SHAPES)
