@@ -12,6 +12,8 @@ from gans.series.config import DataConfig
 from lab.errors import UserError
 from lab.nearest import did_you_mean
 
+_FIRST = 2  # line of the first row, below the names
+
 
 class Rows(NamedTuple):
     """What a file holds. `runs` are the stretches [start, stop) within which windows may lie."""
@@ -25,6 +27,22 @@ class Rows(NamedTuple):
 def read_rows(config: DataConfig) -> Rows:
     """The rows of `config.source`. Raises UserError, with line and column, for what cannot be read as numbers."""
     path = Path(config.source).expanduser()
+    names, lines = _read(path)
+    columns = _channels(config, path, names)
+    values = np.array([_column(path, lines, names.index(name), name) for name in columns], dtype=np.float64).T
+    keys = [names.index(name) for name in (config.series, config.label) if name]
+    runs = _runs([tuple(line[key].strip() for key in keys) for line in lines])
+    if not config.label:
+        return Rows(values, columns, runs, [""] * len(runs))
+    labels = [lines[start][names.index(config.label)].strip() for start, _ in runs]
+    if "" in labels:
+        number = runs[labels.index("")][0] + _FIRST
+        raise UserError(f"{path}, line {number}: column {config.label!r}, the label, is empty")
+    return Rows(values, columns, runs, labels)
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns and the cells of every row, as many in each."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.reader(file, strict=True))
@@ -42,19 +60,10 @@ def read_rows(config: DataConfig) -> Rows:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{path}: two columns are named {twice!r}; rename one")
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines[1:], start=_FIRST):
         if len(line) != len(names):
             raise UserError(f"{path}, line {number}: {len(line)} cells under {len(names)} column names")
-    columns = _channels(config, path, names)
-    values = np.array([_column(path, lines, names.index(name), name) for name in columns], dtype=np.float64).T
-    keys = [names.index(name) for name in (config.series, config.label) if name]
-    runs = _runs([tuple(line[key] for key in keys) for line in lines[1:]])
-    at = names.index(config.label) if config.label else None
-    if at is not None and not all(line[at].strip() for line in lines[1:]):
-        number = next(number for number, line in enumerate(lines[1:], start=2) if not line[at].strip())
-        raise UserError(f"{path}, line {number}: column {config.label!r}, the label, is empty")
-    labels = ["" if at is None else lines[1 + start][at].strip() for start, _ in runs]
-    return Rows(values, columns, runs, labels)
+    return names, lines[1:]
 
 
 def _channels(config: DataConfig, path: Path, names: list[str]) -> tuple[str, ...]:
@@ -69,7 +78,7 @@ def _channels(config: DataConfig, path: Path, names: list[str]) -> tuple[str, ..
 
 def _column(path: Path, lines: list[list[str]], at: int, name: str) -> list[float]:
     values = []
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines, start=_FIRST):
         cell = line[at].strip()
         where = f"{path}, line {number}, column {name!r}"
         if not cell:
