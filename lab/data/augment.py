@@ -24,6 +24,12 @@ class Draws:
         """In (0, 1)."""
         return rng.uniform(self.seed, int(rng.Stream.AUGMENT), self.which, self.operation, k)[:, None, None, None]
 
+    def uniforms(self, count: int) -> tuple[Tensor, ...]:
+        """Draws 0 to `count` - 1 at once."""
+        numbers = torch.arange(count, device=self.which.device)
+        drawn = rng.uniform(self.seed, int(rng.Stream.AUGMENT), self.which[:, None], self.operation, numbers)
+        return drawn[:, :, None, None, None].unbind(1)
+
     def between(self, k: int, most: float) -> Tensor:
         """In (-most, most)."""
         return (2.0 * self.uniform(k) - 1.0) * most

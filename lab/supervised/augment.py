@@ -30,7 +30,7 @@ def augment(images: Tensor, config: AugmentConfig, seed: int, start: int) -> Ten
 
 def _crop(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     steps = 2 * config.crop + 1
-    down, right = ((draws.uniform(k) * steps).long() - config.crop for k in (0, 1))
+    down, right = ((draw * steps).long() - config.crop for draw in draws.uniforms(2))
     return moved(images, down, right, config.border)
 
 
@@ -62,8 +62,8 @@ def _cutout(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     height, width = images.shape[2:]
     # Between pixels where the side is even, so that it is the side that was asked for.
     offset = 0.5 * (1 - config.cutout % 2)
-    top = (draws.uniform(0) * height).floor() - offset
-    left = (draws.uniform(1) * width).floor() - offset
+    down, right = draws.uniforms(2)
+    top, left = (down * height).floor() - offset, (right * width).floor() - offset
     return cut_out(images, top, left, config.cutout)
 
 

@@ -68,13 +68,14 @@ class Supervised:
 
     def iterate(self) -> dict[str, float]:
         """Steps over about `images_per_iteration` examples."""
-        start, first, steps = time.perf_counter(), self._images, 0
-        totals = torch.zeros(2, device=self.device.device)
+        start, first = time.perf_counter(), self._images
+        steps: list[Step] = []
         self._learn()
         while self._images < first + self.config.training.images_per_iteration:
             rate = learning_rate(self.config.training, self._images / self.config.training.decay_images)
-            totals, steps = totals + torch.stack(self.step()), steps + 1
-        loss, norm = (totals / steps).tolist()  # the only wait for the device
+            steps.append(self.step())
+        means = (torch.stack(column).mean() for column in zip(*steps, strict=True))
+        loss, norm = torch.stack(list(means)).tolist()  # the only wait for the device
         return {
             f"loss/{self.config.task.name}": loss,
             "fit/gradient_norm": norm,

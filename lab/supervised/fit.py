@@ -1,7 +1,7 @@
 """The training step of every supervised experiment; what it does at a counter depends on nothing else."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -60,21 +60,22 @@ class Fit:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad(set_to_none=True)
-        total, weight = torch.zeros(2, device=self._device.device)
-        for rows in self._micro_batches():
+        parts = self._micro_batches()
+        whole = len(parts) == 1 and self._ranks.size == 1
+        sums: list[LossSum] = []
+        for rows in parts:
             with autocast(self._device):
-                part = losses(rows)
-            part.total.backward()
-            total, weight = total + part.total.detach(), weight + part.weight
+                total, weight = losses(rows)
+            loss = total / weight if whole else total  # the mean at once saves a pass over the gradients
+            loss.backward()
+            sums.append(LossSum(loss.detach(), weight))
         slopes = gradients(self.network)
-        self._ranks.sum_([*slopes, total, weight])
-        norm = torch.stack(torch._foreach_norm(slopes)).norm() / weight
-        scale = 1.0 / weight
+        mean = sums[0].total if whole else self._mean_(slopes, sums)
+        norm = torch.stack(torch._foreach_norm(slopes)).norm()
         if self.config.clip_norm is not None:
-            scale = scale * (self.config.clip_norm / (norm + 1e-6)).clamp(max=1.0)
-        torch._foreach_mul_(slopes, scale)
+            torch._foreach_mul_(slopes, (self.config.clip_norm / (norm + 1e-6)).clamp(max=1.0))
         self._optimizer.step()
-        return Step(total / weight, norm)
+        return Step(mean, norm)
 
     def state_dict(self) -> dict[str, Any]:
         """All but the network, which is saved by whoever uses it."""
@@ -93,12 +94,21 @@ class Fit:
                 if isinstance(moment, Tensor) and moment.shape == parameter.shape:
                     moments[name] = torch.empty_like(parameter).copy_(moment)
 
-    def _micro_batches(self) -> Iterator[slice]:
+    def _mean_(self, slopes: list[Tensor], sums: list[LossSum]) -> Tensor:
+        """Divide gradients, and the loss, which is returned, by the weight of all parts on all ranks."""
+        total = torch.stack([part.total for part in sums]).sum()
+        weight = torch.zeros_like(total)
+        for part in sums:
+            weight += part.weight
+        self._ranks.sum_([*slopes, total, weight])
+        torch._foreach_mul_(slopes, 1.0 / weight)
+        return total / weight
+
+    def _micro_batches(self) -> list[slice]:
         rows = self.rows
         count = rows.stop - rows.start
         size = self.config.micro_batch or count
-        for start in range(0, count, size):
-            yield slice(start, min(start + size, count))
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def learning_rate(config: FitConfig, share: float) -> float:
