@@ -166,7 +166,7 @@ class SequencesConfig(ExperimentConfig):
             if task is not None:
                 raise ValueError(f"network.shape language_model reads a text, not the task {task!r}; remove data.task")
         elif task is not None:
-            made = TASKS[task].make(self.data.size or TASKS[task].usual)
+            made = TASKS[task].make(TASKS[task].sizes[0])  # what it answers is the same at every size
             fitting = [name for name, answers in ANSWERS.items() if made.answer in answers]
             fitting = [name for name in fitting if made.fixed or name not in ONE_STEP]
             if shape not in fitting:
