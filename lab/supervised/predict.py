@@ -1,6 +1,8 @@
 """What a run's network says of pictures or rows that it has not seen."""
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +35,9 @@ def _pictures(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.nd
     if source.suffix.lower() == SUFFIX:
         raise UserError(f"{source} is a table and this run was trained on pictures: give a picture, a folder or a zip")
     channels, side, _ = trained.shape
-    scratch = source.with_name(f".{source.name}-unpacked.npy")
-    try:
-        found = _found(source, scratch)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        stack.callback(close_sources)
+        found = _found(source, Path(folder) / "unpacked.npy")
         for start in range(0, len(found.names), _BATCH):
             names = found.names[start : start + _BATCH]
             for name in names:
@@ -43,9 +45,6 @@ def _pictures(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.nd
                 if isinstance(seen, str):
                     raise UserError(f"{source}: {name} cannot be read ({seen})")
             yield names, np.stack([decoding.make(found.read, name, side, channels, "crop") for name in names])
-    finally:
-        close_sources()
-        scratch.unlink(missing_ok=True)
 
 
 def _found(source: Path, scratch: Path) -> Source:
