@@ -102,9 +102,8 @@ def sweep(
     record = {"metric": metric, "mode": mode, "trials": [asdict(trial) for trial in results], "parts": history}
     disk.write_durably(folder / RESULTS, json.dumps(record, indent=1).encode())
     if interrupt.signal:
-        print(
-            f"{interrupt.signal.name}: stopped; each trial goes on by itself with `lab resume {folder}/TRIAL budget=N`"
-        )
+        rest = f" budget={config.budget}" if scheduler == "pbt" else ""
+        print(f"{interrupt.signal.name}: stopped; each trial goes on by itself with `lab resume {folder}/TRIAL{rest}`")
         raise typer.Exit(interrupt.exit_code)
     _print(results, metric, folder)
     if any(trial.state == "failed" for trial in results):
