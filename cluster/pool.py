@@ -117,7 +117,7 @@ class Pool:
             # Also while others answer: a learner may be waiting for this one alone.
             overdue = {head: seat for head, seat in waited_for.items() if self._is_overdue(seat)}
             if overdue:
-                silent = self._ray.wait(list(overdue), num_returns=len(overdue), timeout=0)[1]
+                silent = self._ray.wait(list(overdue), num_returns=len(overdue), timeout=0, fetch_local=False)[1]
                 if silent:
                     return self._replace(overdue[silent[0]], f"no answer for {self._hang_timeout_s:g} s")
             if ready:
