@@ -90,7 +90,7 @@ def gpu_share(cluster: Cluster, device: Device | None, gpus: float) -> float:
     """
     if cluster.worker_gpus is not None:
         return cluster.worker_gpus
-    if device is None or device.device.type != "cuda" or gpus < 1:
+    if not cluster.workers or device is None or device.device.type != "cuda" or gpus < 1:
         return 0.0
     left = int(gpus) - (cluster.learners if cluster.learners > 1 else 0)
     if left < 1:

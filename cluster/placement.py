@@ -31,7 +31,7 @@ def shares(cluster: Cluster, device: Device) -> list[Share]:
 
     An evaluator works rarely: it has no CPU to itself, which would mostly idle, and needs its part of a GPU's memory.
     """
-    if not cluster.workers:
+    if not cluster.hires:
         return []
     gpus = gpu_share(cluster, device, import_ray().cluster_resources().get("GPU", 0.0))
     worker = Share(cluster.worker_cpus, gpus, cluster.worker_threads or max(1, int(cluster.worker_cpus)))

@@ -164,7 +164,7 @@ def rank_main(given: Mapping[str, Any]) -> None:
     except UserError as refusal:
         error = str(refusal)
     with contextlib.ExitStack() as stack:
-        if experiment is not None and mine.leads and config.cluster.workers:
+        if experiment is not None and mine.leads and config.cluster.hires:
             stack.callback(experiment.close)
         # One that cannot begin, say without the data, must not leave the others waiting.
         errors = [found for found in mine.gather(error) if found]

@@ -103,9 +103,19 @@ class Cluster(Config):
     dashboard: bool = False
     worker_logs: bool = False
 
+    @property
+    def hires(self) -> bool:
+        """Whether the experiment has work done by processes of its own, which its method `close` lets go of."""
+        return self.workers > 0 or self.evaluator
+
+    @property
+    def used(self) -> bool:
+        """Whether the run takes place on a cluster."""
+        return self.hires or self.learners > 1
+
     @model_validator(mode="after")
     def _workers_first(self) -> Self:
-        if self.address and not self.workers and self.learners == 1:
+        if self.address and not self.used:
             raise ValueError("address has no effect without workers; set cluster.workers, say to 2")
         if self.worker_gpus is not None and self.worker_gpus > 1 and self.worker_gpus % 1:
             raise ValueError(
@@ -146,6 +156,13 @@ class ExperimentConfig(Config):
     def _can_be_distributed(self) -> Self:
         if self.cluster.workers and not find_kind(self.kind).workers:
             raise ValueError(f"experiments of kind {self.kind!r} have no workers; leave cluster.workers at 0")
+        if self.cluster.evaluator and not (self.cluster.workers or find_kind(self.kind).evaluator):
+            raise ValueError(
+                f"experiments of kind {self.kind!r} are graded by a worker of their own only beside other workers; "
+                "set cluster.workers, or leave cluster.evaluator off"
+                if find_kind(self.kind).workers
+                else f"experiments of kind {self.kind!r} are graded where they train; leave cluster.evaluator off"
+            )
         if self.cluster.learners > 1 and not find_kind(self.kind).learners:
             raise ValueError(
                 f"experiments of kind {self.kind!r} learn in one process alone; leave cluster.learners at 1"

@@ -49,16 +49,18 @@ def _resolve(config: ExperimentConfig) -> Device:
 
 @contextlib.contextmanager
 def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
-    """The cluster of a run with workers or several learners."""
+    """The cluster of a run that takes place on one."""
     workers, learners = config.cluster.workers, config.cluster.learners
-    if not workers and learners == 1:
+    if not config.cluster.used:
         yield
         return
     with load(CONNECT)(config.cluster, resolved) as connection:
         if workers:
             print(f"{workers} workers on {connection}; with workers no two runs are bit for bit the same")
-        else:
+        elif learners > 1:
             print(f"{learners} learners on {connection}; they train what one does, but for rounding")
+        else:
+            print(f"an evaluator on {connection}")
         yield
 
 
@@ -72,7 +74,7 @@ def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
     experiment = load(find_kind(config.kind).build)(config, run_dir.path, resolved)
     with contextlib.ExitStack() as stack:
         sinks = []
-        if config.cluster.workers:
+        if config.cluster.hires:
             stack.callback(experiment.close)
             sinks.append(stack.enter_context(load(METERS)(experiment.catalogue, run_dir.name)))
         outcome = run(experiment, config, run_dir, sinks=sinks)  # says how it ended and how to go on

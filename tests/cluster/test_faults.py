@@ -10,7 +10,7 @@ import pytest
 
 from agents.alphazero.experiment import AlphaZero
 from agents.alphazero.records import FinishedGames
-from cluster.evaluation import RayEvaluator
+from cluster.evaluation import RayGrading
 from cluster.selfplay import RayActors
 from lab.experiment import Evaluation
 from tests.agents.small_alphazero import DEVICE, config
@@ -109,7 +109,7 @@ def test_the_last_grading_is_waited_for(make: Make) -> None:
 def test_a_killed_evaluator_grades_again(make: Make) -> None:
     experiment = make(1, evaluator=True)
     evaluator = experiment._evaluator
-    assert isinstance(evaluator, RayEvaluator)
+    assert isinstance(evaluator, RayGrading)
     evaluator.ask(7, experiment.learner.average.module)
     while not (running := evaluator.processes()):
         evaluator.answers()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from lab.checkpoint import read_manifest
 from lab.cli import main
 from lab.config import from_settings
 from lab.errors import UserError
@@ -72,6 +73,23 @@ def test_the_first_of_alphazero_s_learners_has_workers_that_play(
     assert all(entry.counters["trained"] <= 2 * entry.counters["positions"] for entry in found)
     # Playing in one process needs nothing of either.
     assert main(["resume", str(run), "budget=500", "cluster.learners=1", "cluster.workers=0"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
+def test_a_worker_measures_beside_learners_and_tells_which_checkpoint_is_best(tmp_path: Path) -> None:
+    grading = {"samples": 32, "grid": 2}
+    file = str(preset(tmp_path, grading=grading, evaluate={"every": 3, "best": "quality/frechet"}))
+    asked = [*_RANKS, "cluster.evaluator=true"]
+    assert main(["train", file, *asked, "--runs-dir", str(tmp_path), "--name", "run"]) == 0
+    found = {
+        int(entry.metrics["quality/images"]): entry.metrics["quality/frechet"]
+        for entry in read(tmp_path / "run" / "metrics.jsonl")
+        if "quality/images" in entry.metrics
+    }
+    assert max(found) == 416  # the last is waited for
+    best = read_manifest(tmp_path / "run" / "checkpoints" / "best")
+    assert best.counters["images"] == min(found, key=lambda images: found[images])
 
 
 @pytest.mark.slow
