@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,10 +16,12 @@ from lab.cli import main
 from lab.config import Cluster
 from lab.metrics import Catalogue, Entry, read
 from tests.agents.small_alphazero import preset as alphazero
+from tests.lab.small_classifier import preset as classifier
 
 pytest.importorskip("ray")
 _REPORT_S = 4  # two refreshes
 _PATIENCE_S = 60
+_SLOW_PATIENCE_S = 240
 _SAMPLE = re.compile(r"^ray_(rivals_\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 
 
@@ -79,3 +82,39 @@ def test_gauges_outlast_a_long_iteration_and_end_with_the_run(endpoint: str) -> 
         time.sleep(2.5 * _REPORT_S)
         assert scrape(endpoint, "made-up")["rivals_images"] == 9
     wait_for(endpoint, "made-up", {})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * _SLOW_PATIENCE_S)
+@pytest.mark.parametrize(
+    ("verb", "folder", "run"),
+    [
+        (("train", "cluster.learners=2", "--name", "shared"), "shared", "shared"),
+        (("sweep", "training.shift=choice(1)", "--scheduler", "none", "--name", "s"), "s/001", "s/001"),
+        (
+            ("sweep", "training.shift=choice(1, 2)", "--scheduler", "pbt", "--parts", "2", "--name", "p"),
+            "p/001",
+            "p/001",
+        ),
+    ],
+    ids=["learners", "sweep", "population"],
+)
+def test_whoever_runs_the_loop_its_metrics_are_shown(
+    endpoint: str, verb: tuple[str, ...], folder: str, run: str, tmp_path: Path
+) -> None:
+    command, *options = verb
+    preset = classifier(tmp_path, budget=40_000, evaluate={"every": 1, "best": "eval/accuracy"})
+    arguments = [command, str(preset), *options, "cluster.worker_cpus=0.5", "--runs-dir", str(tmp_path)]
+    training = threading.Thread(target=main, args=(arguments,))
+    training.start()
+    shown: dict[str, float] = {}
+    record = tmp_path / folder / "metrics.jsonl"
+    deadline = time.monotonic() + _SLOW_PATIENCE_S
+    while "rivals_speed_images_per_s" not in shown:
+        assert training.is_alive() and time.monotonic() < deadline
+        time.sleep(0.2)
+        shown = scrape(endpoint, run)
+    known = [entry for entry in read(record) if entry.iteration == shown["rivals_iteration"]]
+    assert shown["rivals_speed_images_per_s"] in [entry.metrics.get("speed/images_per_s") for entry in known]
+    assert {shown["rivals_images"]} == {entry.counters["images"] for entry in known}
+    training.join()
