@@ -1,7 +1,7 @@
 """One Ray for all tests that need no other: starting it takes several seconds."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,13 +27,19 @@ def ray_here() -> Iterator[Connection]:
 
 
 @pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A cluster without any CPU; nodes with some are the test's to add and to kill."""
+def start_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Starts a cluster whose head has what is asked for; nodes are the test's to add and to kill."""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster as Nodes
 
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     use_tokens()
-    cluster = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    yield cluster
-    cluster.shutdown()
+    started = []
+
+    def start(**head: Any) -> Any:
+        started.append(Nodes(initialize_head=True, head_node_args={"include_dashboard": False, **head}))
+        return started[-1]
+
+    yield start
+    for cluster in started:
+        cluster.shutdown()
