@@ -82,6 +82,8 @@ class Cluster(Config):
     worker_cpus, worker_gpus: each worker's share, such as 0.25 of a GPU. One without a share of a GPU computes on the
     CPU; left out, the GPUs are dealt out evenly if the learner has one. worker_threads: of a worker's operations, as
     many as its CPUs unless given.
+    learner_cpus, learner_gpus: reserved for the one learner of a run sent with `lab submit`, on any node that has them;
+    with 0 it runs on the head and shares what is there.
     results_ahead: calls that a worker may have been given beyond those collected, which bounds its unread results.
     max_lag: versions of the weights by which the oldest call that is out may lie behind; 0 keeps in step.
     place_timeout_s: within which the workers must have found room. hang_timeout_s: after which a call that has not
@@ -95,6 +97,8 @@ class Cluster(Config):
     worker_cpus: NonNegativeFloat = 1.0
     worker_gpus: NonNegativeFloat | None = None
     worker_threads: PositiveInt | None = None
+    learner_cpus: NonNegativeFloat = 0.0
+    learner_gpus: NonNegativeFloat = 0.0
     results_ahead: PositiveInt = 2
     max_lag: NonNegativeInt = 4
     place_timeout_s: PositiveFloat = 120.0
