@@ -10,7 +10,7 @@ from torch import nn
 from cluster.connect import connect, import_ray
 from cluster.gan_worker import MeasuringWorker
 from cluster.placement import Room, shares
-from cluster.pool import Done, Lost, Pool
+from cluster.pool import Done, Lost, Pool, last_line
 from cluster.worker import weights_of
 from gans.config import ProgressiveGANConfig
 from gans.grading import Grading
@@ -55,14 +55,17 @@ class RayGrading:
         if self._asked is not None:
             _log.warning("no grading at %d: that at %d is still running", at, self._asked[0])
             return
-        self._asked, self._attempts = (at, import_ray().put(weights_of(self._network(what)))), 0
+        ray = import_ray()
+        try:
+            weights = ray.put(weights_of(self._network(what)))
+        except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
+            _log.warning("no grading at %d: its weights found no room: %s", at, last_line(error))
+            return
+        self._asked, self._attempts = (at, weights), 0
         self._collect(wait=False)
 
     def answers(self, wait: bool = False) -> list[Any]:
-        try:
-            self._collect(wait)
-        except UserError as error:
-            self._give_up(str(error))
+        self._collect(wait)
         answers, self._answers = self._answers, []
         return answers
 
@@ -77,6 +80,12 @@ class RayGrading:
             self._closing.close()
 
     def _collect(self, wait: bool) -> None:
+        try:
+            self._go_on(wait)
+        except UserError as error:
+            self._give_up(str(error))
+
+    def _go_on(self, wait: bool) -> None:
         pool = self._pool = self._pool or self._open_pool()
         while self._asked is not None:
             if pool.up and not pool.out(0):

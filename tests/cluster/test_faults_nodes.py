@@ -24,7 +24,8 @@ def prepare(tmp_path: Path) -> Iterator[Start]:
     made: list[RecordedRun] = []
 
     def run(address: str | None = None, **settings: Any) -> RecordedRun:
-        made.append(RecordedRun(tmp_path, cluster={"workers": 2, "address": address}, **settings))
+        cluster = {"workers": 2, "address": address, **settings.pop("cluster", {})}
+        made.append(RecordedRun(tmp_path, cluster=cluster, **settings))
         return made[-1]
 
     yield run
@@ -95,11 +96,12 @@ def full(start_cluster: Callable[..., Any]) -> Iterator[tuple[str, Ballast]]:
 
 def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Ballast], prepare: Start) -> None:
     address, ballast = full
-    run = prepare(address, evaluate={"every": 5}, grading={"simulations": 1})
+    run = prepare(address, evaluate={"every": 5}, grading={"simulations": 1}, cluster={"evaluator": True})
     run.train()
     run.wait_until(run.all_up)
     ballast.load()
-    run.wait_until(lambda: "of the weights found no room" in run.output)
+    run.wait_until(lambda: "workers play on with an older one" in run.output)
+    run.wait_until(lambda: "its weights found no room" in run.output)
     run.go_on(10)
     ballast.drop()
     run.wait_until(lambda: run.value("cluster/lag") <= 4)

@@ -27,6 +27,9 @@ def make(ray_here: object) -> Iterator[Make]:
         def repeat(self, value: Any) -> Any:
             return value
 
+        def fail(self) -> None:
+            raise ValueError("no such weights")
+
     made: list[Pool] = []
 
     def build(size: int, hang_timeout_s: float = 60) -> Pool:
@@ -85,10 +88,20 @@ def test_who_dies_loses_its_calls_alone_and_another_takes_its_seat(make: Make) -
     assert pool.next() == Done(0, None, "again") and pool.process(0) != victim
 
 
+def test_whose_call_fails_is_replaced_too(make: Make) -> None:
+    pool = make(1)
+    before = pool.process(0)
+    pool.call(0, "fail", tag="first")
+    pool.call(0, "repeat", 0, tag="second")
+    outcome = pool.next()
+    assert isinstance(outcome, Lost)
+    assert outcome.tags == ["first", "second"] and outcome.reason == "ValueError: no such weights"
+    assert gone(before)
+
+
 def test_who_hangs_is_replaced_however_busy_the_others_are(make: Make) -> None:
     pool = make(2, hang_timeout_s=1.5)
-    victim = pool.process(0)
-    os.kill(victim, signal.SIGSTOP)
+    os.kill(pool.process(0), signal.SIGSTOP)
     pool.call(0, "repeat", "never", tag="stuck")
     outcome: Any = None
     while not isinstance(outcome, Lost):
@@ -97,7 +110,6 @@ def test_who_hangs_is_replaced_however_busy_the_others_are(make: Make) -> None:
         outcome = pool.next()
         assert isinstance(outcome, Lost) or outcome == Done(1, None, "still here")
     assert (outcome.seat, outcome.tags) == (0, ["stuck"]) and "no answer for 1.5 s" in outcome.reason
-    assert gone(victim)
 
 
 def test_nobody_hangs_whose_answer_lies_unread(make: Make) -> None:
@@ -110,7 +122,7 @@ def test_nobody_hangs_whose_answer_lies_unread(make: Make) -> None:
     assert all(isinstance(one, Done) for one in outcomes) and pool.replaced == 0
 
 
-def test_who_only_ever_dies_ends_the_run_with_the_reason(ray_here: object) -> None:
+def test_who_only_ever_fails_ends_the_run_with_the_reason(ray_here: object) -> None:
     import ray
 
     class Doomed:
@@ -121,7 +133,7 @@ def test_who_only_ever_dies_ends_the_run_with_the_reason(ray_here: object) -> No
             return 0
 
     pool = Pool("doomed worker", 1, lambda _: ray.remote(num_cpus=0)(Doomed).remote(), 60, 60)
-    with pytest.raises(UserError, match=r"doomed workers die as soon as they start.*no such weights"):
+    with pytest.raises(UserError, match=r"doomed workers fail again and again.*no such weights"):
         for _ in range(20):
             pool.next()
     pool.close()
