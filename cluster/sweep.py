@@ -127,8 +127,10 @@ def _config(preset: str, settings: Sequence[str], trial: Trial) -> ExperimentCon
 
 
 def _check(config: ExperimentConfig) -> None:
-    if config.cluster.workers or config.cluster.learners > 1:
-        raise UserError("a trial runs in one process; leave cluster.workers at 0 and cluster.learners at 1")
+    if config.cluster.used:
+        raise UserError(
+            "a trial runs in one process; leave cluster.workers at 0, cluster.learners at 1 and cluster.evaluator off"
+        )
 
 
 def _command(preset: str, settings: Sequence[str], trial: Trial, folder: Path) -> list[str]:

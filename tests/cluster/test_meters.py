@@ -1,5 +1,6 @@
 """Metrics at Ray's endpoint: a scrape shows the numbers that the run's own record ends with."""
 
+import json
 import math
 import re
 import threading
@@ -15,7 +16,10 @@ from cluster.meters import Meters, gauge_name
 from lab.cli import main
 from lab.config import Cluster
 from lab.metrics import Catalogue, Entry, read
+from lab.registry import KINDS
+from lab.verbs.show import catalogue_of
 from tests.agents.small_alphazero import preset as alphazero
+from tests.command_line import ROOT
 from tests.lab.small_classifier import preset as classifier
 
 pytest.importorskip("ray")
@@ -73,6 +77,7 @@ def test_a_run_with_workers_shows_what_its_record_says(endpoint: str, tmp_path: 
     assert found["rivals_cluster_workers_alive"] == 1
 
 
+@pytest.mark.slow
 def test_gauges_outlast_a_long_iteration_and_end_with_the_run(endpoint: str) -> None:
     with Meters(Catalogue(), "made-up") as meters:
         meters(Entry(1, {"images": 5}, {"loss/x": 0.5, "time/iteration_s": 1.0}))
@@ -82,6 +87,16 @@ def test_gauges_outlast_a_long_iteration_and_end_with_the_run(endpoint: str) -> 
         time.sleep(2.5 * _REPORT_S)
         assert scrape(endpoint, "made-up")["rivals_images"] == 9
     wait_for(endpoint, "made-up", {})
+
+
+def test_the_dashboard_shows_nothing_that_is_not_catalogued() -> None:
+    text = (ROOT / "cluster" / "manifests" / "grafana.json").read_text()
+    known = {f"ray_{gauge_name(name)}" for kind in KINDS for name in catalogue_of(kind)} | {"ray_rivals_iteration"}
+    named = {
+        name for panel in json.loads(text)["panels"] for name in re.findall(r"ray_\w+", panel["targets"][0]["expr"])
+    }
+    assert len(named) == 8
+    assert named <= known
 
 
 @pytest.mark.slow
