@@ -47,10 +47,17 @@ def read(run: Path) -> list[Segment]:
 def become(run: Path, better: Path, config: ExperimentConfig, settings: dict[str, Any]) -> None:
     """Put a copy of the run `better` in place of `run`, to go on from its newest checkpoint with `config`.
 
-    The run keeps its name and its run in W&B, to which two trials must not write. It is whole at any moment: the copy
-    is made beside it and moved in at the end. Nobody may train either. Raises UserError when `better` has no valid
-    checkpoint.
+    The run keeps its name and its run in W&B, to which two trials must not write. The copy is made beside it and moved
+    in at the end: a crash leaves a whole run. Raises UserError when `better` has no valid checkpoint, or either is
+    being trained.
     """
+    with RunDir.open(better) as source, RunDir.open(run) as replaced:
+        source.lock()
+        replaced.lock()
+        _replace(run, better, config, settings)
+
+
+def _replace(run: Path, better: Path, config: ExperimentConfig, settings: dict[str, Any]) -> None:
     newest = checkpoint.latest_valid(better / _CHECKPOINTS, lambda _: None)
     if newest is None:
         raise checkpoint.none_valid(better / _CHECKPOINTS)

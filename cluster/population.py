@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from lab.config import ExperimentConfig, from_settings, load_run_config
 from lab.errors import UserError
 from lab.interrupt import Interrupt
 from lab.metrics import read
+from lab.run_dir import CONFIG
 
 _QUANTILE = 0.2
 _HEARING_S = 10.0  # after which a trainer that did not hear is one that still waits for room
@@ -124,12 +126,13 @@ class Population:
         copied = {}
         for name, better in select(values, self.mode, source).items():
             parent = self.folder / better
-            settings = lineage.read(parent)[-1].settings
+            config, settings = load_run_config(parent / CONFIG), lineage.read(parent)[-1].settings
             explored = {one.key: one.perturb(settings[one.key], source) for one in self.dimensions}
-            config = load_run_config(parent / "config.yaml")
             changes = presets.parse_overrides(space.overrides(explored))
-            changed = from_settings(presets.merge(config.model_dump(mode="json"), changes), f"trial {name}")
-            lineage.become(self.folder / name, parent, changed, explored)
+            with suppress(UserError):  # settings that rule each other out: it goes on with those of the better one
+                config = from_settings(presets.merge(config.model_dump(mode="json"), changes), name)
+                settings = explored
+            lineage.become(self.folder / name, parent, config, settings)
             copied[name] = better
         return copied
 
