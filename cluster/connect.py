@@ -95,9 +95,10 @@ def gpu_share(cluster: Cluster, device: Device | None, gpus: float) -> float:
         return 0.0
     left = int(gpus) - (cluster.learners if cluster.learners > 1 else ceil(cluster.learner_gpus))
     if left < 1:
+        cause = f"learners={cluster.learners}" if cluster.learners > 1 else f"learner_gpus={cluster.learner_gpus:g}"
         raise UserError(
-            f"the learners (cluster.learners={cluster.learners}) leave none of {gpus:g} GPUs to the workers; set "
-            "cluster.worker_gpus=0 for them to play on CPUs"
+            f"cluster.{cause} leaves none of {gpus:g} GPUs to the workers; lower it, or "
+            "set cluster.worker_gpus=0 for them to play on CPUs"
         )
     to_a_gpu = -(-cluster.workers // left)
     return 1.0 if to_a_gpu == 1 else int(10_000 / to_a_gpu) / 10_000  # Ray counts in ten-thousandths

@@ -9,7 +9,7 @@ from torch import nn
 
 from cluster.connect import connect, import_ray
 from cluster.gan_worker import MeasuringWorker
-from cluster.placement import Room, shares
+from cluster.placement import Room, leaders_name, shares
 from cluster.pool import Done, Lost, Pool, last_line
 from cluster.worker import weights_of
 from gans.config import ProgressiveGANConfig
@@ -84,6 +84,9 @@ class RayGrading:
             self._go_on(wait)
         except UserError as error:
             self._give_up(str(error))
+            if self._pool is not None:  # it has no actor that would answer; the next time another may
+                self._pool.close()
+                self._pool = None
 
     def _go_on(self, wait: bool) -> None:
         pool = self._pool = self._pool or self._open_pool()
@@ -121,7 +124,7 @@ def start_measuring(config: ProgressiveGANConfig, device: Device) -> Grading:
     """A worker that measures a GAN's pictures; see `lab.registry.Kind.evaluator`."""
     with ExitStack() as stack:
         stack.enter_context(connect(config.cluster, device))
-        room = Room(shares(config.cluster, device), config.cluster.place_timeout_s)
+        room = Room(shares(config.cluster, device), config.cluster.place_timeout_s, ("evaluator",), leaders_name())
         stack.callback(room.close)
         return RayGrading(MeasuringWorker, config, room, 0, _generator, stack.pop_all())
 

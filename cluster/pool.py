@@ -138,7 +138,7 @@ class Pool:
                 raise Stopped(f"{self._what}s fail again and again: {last_line(error)}") from error
             _log.debug("%s %d", self._what, seat.index, exc_info=error)
             return self._replace(seat, last_line(error))
-        seat.since = time.monotonic()
+        seat.since, self._nobody_since = time.monotonic(), None
         if seat.starting is not None:
             seat.starting, seat.process = None, value
             return None

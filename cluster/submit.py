@@ -134,6 +134,8 @@ def prepare(
     if not cluster.used:
         where = f"a node with {cpus:g} CPUs and {gpus:g} GPUs free" if cpus or gpus else "the cluster's head"
         print(f"note: without workers or several learners the whole run is one process on {where}")
+    if (cpus or gpus or cluster.learners > 1) and runs_dir == CLUSTER_RUNS:
+        print("note: any node may train it, and continue it only if it finds the run: give a --runs-dir that all share")
     run = check_name(name or f"{run_stem(preset)}-{time.strftime('%Y%m%d-%H%M%S')}")
     command = ["python", "-m", "lab", "train", preset, *overrides, "--resume", "--name", run]
     entrypoint = f"{shlex.join(command)} --runs-dir {_shell_path(runs_dir)}"

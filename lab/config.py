@@ -87,7 +87,8 @@ class Cluster(Config):
     results_ahead: calls that a worker may have been given beyond those collected, which bounds its unread results.
     max_lag: versions of the weights by which the oldest call that is out may lie behind; 0 keeps in step.
     place_timeout_s: within which the workers must have found room. hang_timeout_s: after which a call that has not
-    come back has its worker replaced. evaluator: grading runs in a worker of its own, beside training.
+    come back has its worker replaced. evaluator: grading runs in a worker of its own, beside training;
+    without other workers on the CPU, unless worker_gpus gives it a share.
     dashboard: of a cluster that is started here, at 127.0.0.1. worker_logs: what workers print is shown.
     """
 

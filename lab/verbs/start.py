@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab import device, seeds
+from lab import checkpoint, device, seeds
 from lab.config import ExperimentConfig, dump, load_run_config
 from lab.device import Device
 from lab.loop import run
@@ -32,6 +32,8 @@ def continue_run(path: Path, overrides: Sequence[str]) -> int:
         if overrides:
             run_dir.write_config(dump(config))
         if run_dir.finished:
+            newest = next(checkpoint.newest_first(run_dir.checkpoints, print))
+            checkpoint.settle_best(newest.path, newest.manifest.meta.get("best_at"), print)
             print(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")
             print(f"train it further with `lab resume {run_dir.path} budget=N`")
             _print_next(config, run_dir)
