@@ -89,6 +89,23 @@ def test_gauges_outlast_a_long_iteration_and_end_with_the_run(endpoint: str) -> 
     wait_for(endpoint, "made-up", {})
 
 
+def test_what_cannot_be_shown_is_said_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    tried: list[str] = []
+
+    def gauge(name: str, *_: object) -> None:
+        tried.append(name)
+        raise RuntimeError("Ray is gone")
+
+    monkeypatch.setattr("ray.util.metrics.Gauge", gauge)
+    with Meters(Catalogue(), "made-up") as meters:
+        for iteration in (1, 2, 3):
+            meters(Entry(iteration))
+    assert len(tried) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "the run's metrics are no longer shown on the cluster, training goes on (Ray is gone)"
+    ]
+
+
 def test_the_dashboard_shows_nothing_that_is_not_catalogued() -> None:
     text = (ROOT / "cluster" / "manifests" / "grafana.json").read_text()
     known = {f"ray_{gauge_name(name)}" for kind in KINDS for name in catalogue_of(kind)} | {"ray_rivals_iteration"}
