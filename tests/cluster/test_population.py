@@ -19,7 +19,7 @@ import torch
 
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.experiment import AlphaZero
-from cluster import lineage
+from cluster import lineage, watch
 from cluster.population import select
 from gans.config import ProgressiveGANConfig
 from gans.experiment import ProgressiveGAN
@@ -267,7 +267,7 @@ def test_ctrl_c_leaves_checkpoints_one_line_and_no_process(scheduler: str, tmp_p
         while not any(read(path) for path in (tmp_path / "s").glob("*/metrics.jsonl")):
             assert process.poll() is None and time.monotonic() < deadline, process.communicate()
             time.sleep(0.2)
-        started = _descendants(process.pid)
+        started = watch.descendants(process.pid)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         output, _ = process.communicate(timeout=_PATIENCE_S)
     finally:
@@ -278,21 +278,6 @@ def test_ctrl_c_leaves_checkpoints_one_line_and_no_process(scheduler: str, tmp_p
     trained = [path for path in (tmp_path / "s").glob("*/metrics.jsonl") if read(path)]
     assert all(checkpoint.latest_valid(path.parent / "checkpoints", pytest.fail) for path in trained)
     deadline = time.monotonic() + 10
-    while left := [number for number in started if Path(f"/proc/{number}").exists()]:
+    while left := watch.running(started):
         assert time.monotonic() < deadline, [Path(f"/proc/{number}/cmdline").read_bytes() for number in left]
         time.sleep(0.2)
-
-
-def _descendants(ancestor: int) -> set[int]:
-    """Ids of all processes that descend from one."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):  # not a process, or gone
-            continue
-    found, new = {ancestor}, {ancestor}
-    while new:
-        new = {number for number, parent in parents.items() if parent in new} - found
-        found |= new
-    return found - {ancestor}
