@@ -81,8 +81,9 @@ def sweep(
     if scheduler == "pbt":
         population.check(config, ranges, len(plan))
     resolved = devices.resolve(config.device, config.precision, config.threads)
-    # Not validated: an address alone is for runs with workers.
-    cluster = config.cluster.model_copy(update={"address": address or None, "workers": concurrent or len(plan)})
+    # Not validated: an address alone is for runs with workers. A trial's learner has the share of one, and no more.
+    changes = {"address": address or None, "workers": concurrent or len(plan), "learner_cpus": 0.0, "learner_gpus": 0.0}
+    cluster = config.cluster.model_copy(update=changes)
     history: list[dict[str, Any]] = []
     with connect(cluster.model_copy(update={"workers": 0}), resolved) as connection, Interrupt() as interrupt:
         share = Share(cluster.worker_cpus, gpu_share(cluster, resolved, connection.gpus), threads=1)

@@ -3,14 +3,19 @@
 import json
 import math
 import random
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from cluster.connect import Connection
+from cluster.placement import Share
 from cluster.space import Dimension, overrides, parse, points
 from lab import checkpoint
 from lab.cli import main
+from lab.device import Device
 from lab.errors import UserError
 from lab.presets import parse_overrides
 
@@ -109,6 +114,22 @@ def test_a_bad_sweep_is_refused_before_anything_starts(
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
     assert not any(tmp_path.iterdir())
+
+
+def test_trials_share_the_gpu_that_a_learner_of_its_own_would_reserve(tmp_path: Path, monkeypatch: Any) -> None:
+    asked: list[Share] = []
+
+    def room(shares: list[Share], *_: Any) -> None:
+        asked.extend(shares)
+        raise UserError("far enough")
+
+    one_gpu = Connection("here", nodes=1, cpus=8.0, gpus=1.0, authentication="none", started=True)
+    monkeypatch.setattr("cluster.sweep.connect", lambda *_: nullcontext(one_gpu))
+    monkeypatch.setattr("cluster.sweep.devices.resolve", lambda *_: Device(torch.device("cuda"), "fp32", 1))
+    monkeypatch.setattr("cluster.sweep.Room", room)
+    arguments = ["training.shift=choice(1, 2)", "cluster.learner_gpus=1", "--runs-dir", str(tmp_path)]
+    assert main(["sweep", "supervised/digits", *arguments]) == 2
+    assert asked == [Share(cpus=1.0, gpus=0.5, threads=1)]
 
 
 @pytest.mark.slow
