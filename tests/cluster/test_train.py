@@ -131,6 +131,26 @@ def test_a_killed_rank_costs_the_iterations_since_the_checkpoint_and_a_signal_st
     assert state["experiment"]["images"] == 320 * len(seen)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(4 * _PATIENCE_S)
+def test_the_next_leader_has_the_room_of_a_killed_one_s_workers(tmp_path: Path) -> None:
+    file, run = small_alphazero.preset(tmp_path, budget=10_000_000), tmp_path / "run"
+    cpus = f"cluster.worker_cpus={(os.cpu_count() or 1) / 4}"  # two learners and two workers fill the machine
+    asked = ["cluster.learners=2", "cluster.workers=2", cpus, "cluster.worker_threads=1", "cluster.place_timeout_s=60"]
+    process = launch("train", file, *asked, "--runs-dir", tmp_path, "--name", "run")
+    try:
+        _wait_until(lambda: iterations(run) >= 5, process)
+        os.kill(int((run / ".lock").read_text().split()[1]), signal.SIGKILL)
+        _wait_until(lambda: "continuing from iteration" in (run / "log.txt").read_text(), process)
+        since = iterations(run)
+        _wait_until(lambda: iterations(run) >= since + 3, process)
+        process.send_signal(signal.SIGTERM)
+        output = "".join(process.communicate(timeout=_PATIENCE_S))
+    finally:
+        process.kill()
+    assert process.returncode == 143, output
+
+
 @pytest.mark.usefixtures("ray_here")
 def test_learners_that_do_not_fit_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["cluster.learners=2", "cluster.worker_cpus=64", "cluster.place_timeout_s=1"]
