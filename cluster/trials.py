@@ -74,7 +74,7 @@ class TrialProcess:
         self._run, self._shown = run, 0
         self.log = run.parent / f"{run.name}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        _wait_for_predecessor(run)
+        wait_for_predecessor(run)
         with self.log.open("a") as file:
             self._process = subprocess.Popen(command, stdout=file, stderr=file, preexec_fn=_end_with_parent)
         self._meters = Meters(catalogue_of(kind), f"{run.parent.name}/{run.name}")
@@ -100,7 +100,7 @@ class TrialProcess:
                 self._process.kill()
 
 
-def _wait_for_predecessor(run: Path) -> None:
+def wait_for_predecessor(run: Path) -> None:
     """A worker that died has told its process to stop, which may still be saving."""
     deadline = time.monotonic() + _STOP_PATIENCE_S
     while (run / CONFIG).is_file() and time.monotonic() < deadline:

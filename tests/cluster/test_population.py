@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,21 @@ import torch
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.experiment import AlphaZero
 from cluster import lineage, watch
-from cluster.population import select
+from cluster.placement import Share
+from cluster.population import Population, select
+from cluster.space import Dimension
+from cluster.trials import Trial
 from gans.config import ProgressiveGANConfig
 from gans.experiment import ProgressiveGAN
 from lab import checkpoint
 from lab.cli import main
-from lab.config import ExperimentConfig, from_settings
+from lab.config import ExperimentConfig, from_settings, load_run_config
 from lab.device import Device
 from lab.experiment import Experiment
+from lab.interrupt import Interrupt
 from lab.metrics import read
 from lab.presets import merge, parse_overrides
+from lab.run_dir import RunDir
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from tests.agents.small_alphazero import config as alphazero
@@ -99,6 +105,85 @@ def test_a_copy_goes_on_as_what_it_was_copied_from_under_its_own_name(tmp_path: 
     seen = [entry.iteration for entry in read(bad / "metrics.jsonl") if "loss/classification" in entry.metrics]
     assert seen == [1, 2, 3, 4]
     assert {path.name for path in tmp_path.iterdir()} == {"001", "002"}
+
+
+def test_a_damaged_best_is_not_copied_and_keeps_nobody_from_a_copy(tmp_path: Path) -> None:
+    good, bad = trained(tmp_path, "001", 2e-3, "good"), trained(tmp_path, "002", 1e-7, "bad")
+    (good / "checkpoints" / checkpoint.BEST / "state.json").unlink()
+    lineage.become(bad, good, load_run_config(good / "config.yaml"), {})
+    assert {path.name for path in (bad / "checkpoints").iterdir()} == {"000002"}
+    assert final_state(bad)[1] == final_state(good)[1]
+
+
+class _Killed(BaseException):
+    pass
+
+
+def test_a_copy_cut_short_anywhere_leaves_a_whole_run_with_its_own_wandb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = trained(tmp_path, "001", 2e-3, "good"), trained(tmp_path, "002", 1e-7, "bad")
+    config, rename, tidy = load_run_config(good / "config.yaml"), Path.rename, lineage.tidy
+    before, whole = tmp_path / "before", {tmp_path / "before", good, bad}
+    shutil.copytree(bad, before)
+    found = []
+    for reached in count():
+        left = iter(range(reached))
+
+        def rename_until_killed(path: Path, target: Path, left: Iterator[int] = left) -> Path:
+            if next(left, None) is None:
+                raise _Killed
+            return rename(path, target)
+
+        with monkeypatch.context() as killing:
+            killing.setattr(Path, "rename", rename_until_killed)
+            killing.setattr(lineage, "tidy", lambda _: None)
+            with suppress(_Killed):
+                lineage.become(bad, good, config, {})
+                break
+        tidy(bad)
+        assert set(tmp_path.iterdir()) == whole
+        assert [path.name for path in (bad / "wandb").iterdir()] == ["002"]
+        assert final_state(bad)[0]["loop"]["wandb_id"] == "bad"
+        found.append(len(lineage.read(bad)))
+        shutil.rmtree(bad)
+        shutil.copytree(before, bad)
+    assert found == sorted(found) and set(found) == {1, 2}, "of these renames none is the one that replaces the run"
+
+
+def test_a_trial_that_cannot_be_replaced_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = [Trial(f"{rate:g}", {"training.learning_rate": rate}) for rate in (1e-7, 2e-3)]
+    worse, better = (trial.name for trial in plan)
+    held: list[RunDir] = []
+
+    def train(self: Population, names: list[str], budget: int, *_: Any) -> set[str]:
+        for run in held:
+            run.close()
+        failed = {name for name in names if main(["resume", str(tmp_path / name), f"budget={budget}"])}
+        held.append(RunDir.open(tmp_path / worse))
+        held[-1].lock()
+        return failed
+
+    monkeypatch.setattr(Population, "_train", train)
+    monkeypatch.setattr("cluster.trials._STOP_PATIENCE_S", 0.0)
+    space, share = [Dimension("training.learning_rate", "loguniform", (1e-8, 1e-2))], Share(1.0, 0.0, 1)
+    configs = {
+        trial.name: classifier(
+            training={"learning_rate": trial.settings["training.learning_rate"]},
+            evaluate={"every": 1, "best": "eval/accuracy"},
+        )
+        for trial in plan
+    }
+    population = Population(tmp_path, space, "eval/accuracy", "max", 2, 0, 2, share, [])
+    assert population.run(configs, plan, Interrupt()) == set()
+    held[-1].close()
+    assert [part["copied"] for part in population.history] == [{}, {}]
+    told = f"trial {worse} stays as it is and becomes no copy of {better}: run '{worse}' is being trained"
+    assert told in capsys.readouterr().out
+    assert lineage.read(tmp_path / worse) == [lineage.Segment(worse, 0, plan[0].settings)]
+    assert final_state(tmp_path / worse)[1] == {"iteration": 4}
 
 
 def _alphazero(config: ExperimentConfig, folder: Path) -> Experiment:
