@@ -76,8 +76,7 @@ def sweep(
     if folder.exists():
         raise UserError(f"{folder} exists: give the sweep another --name")
     plan = [Trial(f"{number:03d}", point) for number, point in enumerate(space.points(ranges, trials, seed), start=1)]
-    for trial in plan:
-        _check(_config(preset, fixed, trial))
+    budgets = {trial.name: _checked(_config(preset, fixed, trial)).budget for trial in plan}
     if scheduler == "pbt":
         population.check(config, ranges, len(plan))
     resolved = devices.resolve(config.device, config.precision, config.threads)
@@ -99,7 +98,9 @@ def sweep(
             asha = grace if scheduler == "asha" else None
             tuning = Tuning(folder, config.kind, metric, mode, asha, concurrent or None, share)
             failed = tuning.run({trial.name: _command(preset, settled, trial, folder) for trial in plan}, interrupt)
-    results = ranked([outcome(folder, trial, metric, mode, trial.name in failed) for trial in plan], mode)
+    results = ranked(
+        [outcome(folder, trial, budgets[trial.name], metric, mode, trial.name in failed) for trial in plan], mode
+    )
     record = {"metric": metric, "mode": mode, "trials": [asdict(trial) for trial in results], "parts": history}
     disk.write_durably(folder / RESULTS, json.dumps(record, indent=1).encode())
     if interrupt.signal:
@@ -127,11 +128,12 @@ def _config(preset: str, settings: Sequence[str], trial: Trial) -> ExperimentCon
     return load_preset(preset, [*settings, *space.overrides(trial.settings)])
 
 
-def _check(config: ExperimentConfig) -> None:
+def _checked(config: ExperimentConfig) -> ExperimentConfig:
     if config.cluster.used:
         raise UserError(
             "a trial runs in one process; leave cluster.workers at 0, cluster.learners at 1 and cluster.evaluator off"
         )
+    return config
 
 
 def _command(preset: str, settings: Sequence[str], trial: Trial, folder: Path) -> list[str]:

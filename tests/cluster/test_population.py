@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cache
 from itertools import count, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from cluster import lineage, watch
 from cluster.placement import Share
 from cluster.population import Population, select
 from cluster.space import Dimension
-from cluster.trials import Trial
+from cluster.trials import Record, Trial, outcome
 from gans.config import ProgressiveGANConfig
 from gans.experiment import ProgressiveGAN
 from lab import checkpoint
@@ -33,7 +34,7 @@ from lab.config import ExperimentConfig, from_settings, load_run_config
 from lab.device import Device
 from lab.experiment import Experiment
 from lab.interrupt import Interrupt
-from lab.metrics import read
+from lab.metrics import Entry, read
 from lab.presets import merge, parse_overrides
 from lab.run_dir import RunDir
 from lab.supervised.config import SupervisedConfig
@@ -184,6 +185,37 @@ def test_a_trial_that_cannot_be_replaced_stays_as_it_is(
     assert told in capsys.readouterr().out
     assert lineage.read(tmp_path / worse) == [lineage.Segment(worse, 0, plan[0].settings)]
     assert final_state(tmp_path / worse)[1] == {"iteration": 4}
+
+
+def test_a_trial_is_complete_at_the_budget_of_the_sweep_and_not_started_before_its_process(tmp_path: Path) -> None:
+    def state(name: str, budget: int) -> str:
+        return outcome(tmp_path, Trial(name, {}), budget, "eval/accuracy", "max", failed=False).state
+
+    trained(tmp_path, "001", 2e-3, "")
+    assert (state("001", 1000), state("001", 2000)) == ("complete", "stopped")
+    lineage.begin(tmp_path, "002", classifier(), {})
+    assert state("002", 2000) == "not started"
+    (tmp_path / "002.log").touch()
+    assert state("002", 2000) == "failed"
+
+
+def test_reading_a_long_record_takes_little_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, entries = 0.0, list[Entry]()
+
+    def slowly(path: Path) -> list[Entry]:
+        nonlocal now
+        now += 1.0
+        return list(entries)
+
+    monkeypatch.setattr("cluster.trials.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("cluster.trials.read", slowly)
+    record, waited = Record(tmp_path / "metrics.jsonl"), 0.0
+    for _ in range(1000):
+        record.look(ended=False)
+        now, waited = now + 0.5, waited + 0.5
+    assert 0 < now - waited <= 0.03 * now
+    entries.append(Entry(1))
+    assert record.look(ended=True) == entries
 
 
 def _alphazero(config: ExperimentConfig, folder: Path) -> Experiment:
