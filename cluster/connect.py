@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Literal
 
 from lab.config import Cluster
@@ -85,18 +86,19 @@ def import_ray() -> Any:
 def gpu_share(cluster: Cluster, device: Device | None, gpus: float) -> float:
     """The part of a GPU that each worker gets: as configured, else an equal one if the learner computes on a GPU.
 
-    A single learner shares its GPU with them; several have one each to themselves. Raises UserError when those leave
-    none.
+    A single learner shares its GPU with them, unless it reserves one; several have one each to themselves. Raises
+    UserError when those leave none.
     """
     if cluster.worker_gpus is not None:
         return cluster.worker_gpus
-    if device is None or device.device.type != "cuda" or gpus < 1:
+    if not cluster.workers or device is None or device.device.type != "cuda" or gpus < 1:
         return 0.0
-    left = int(gpus) - (cluster.learners if cluster.learners > 1 else 0)
+    left = int(gpus) - (cluster.learners if cluster.learners > 1 else ceil(cluster.learner_gpus))
     if left < 1:
+        cause = f"learners={cluster.learners}" if cluster.learners > 1 else f"learner_gpus={cluster.learner_gpus:g}"
         raise UserError(
-            f"{cluster.learners} learners leave none of {gpus:g} GPUs to the workers; lower cluster.learners, or set "
-            "cluster.worker_gpus=0 for them to play on CPUs"
+            f"cluster.{cause} leaves none of {gpus:g} GPUs to the workers; lower it, or "
+            "set cluster.worker_gpus=0 for them to play on CPUs"
         )
     to_a_gpu = -(-cluster.workers // left)
     return 1.0 if to_a_gpu == 1 else int(10_000 / to_a_gpu) / 10_000  # Ray counts in ten-thousandths

@@ -189,12 +189,17 @@ def _placement(config: ExperimentConfig, placed: dict[str, Any] | None) -> Check
         )
     if "problem" in placed:
         return Check("placement", "fail", placed["problem"], "lower cluster.workers or its shares, or add nodes")
+    options = config.cluster
+    counts = {
+        "learners": options.learners if options.learners > 1 or options.learner_cpus or options.learner_gpus else 0,
+        "workers": options.workers,
+        "evaluators": int(options.evaluator),
+    }
+    who = ", ".join(f"{count} {name if count > 1 else name[:-1]}" for name, count in counts.items() if count)
     shares = {" and ".join(f"{count:g} {name}" for name, count in share.items()) for share in placed["shares"]}
-    learners, workers = config.cluster.learners, config.cluster.workers
-    counts = ((learners if learners > 1 else 0, "learners"), (workers, "workers"))
-    who = " and ".join(f"{count} {name}" for count, name in counts if count)
-    each = " or ".join(sorted(shares - {""}))
-    return Check("placement", "ok", f"{who} with {each} each found room in {placed['seconds']:.1f} s")
+    return Check(
+        "placement", "ok", f"{who} (each {' or '.join(sorted(shares))}) found room in {placed['seconds']:.1f} s"
+    )
 
 
 def _wandb(mode: str) -> Check:

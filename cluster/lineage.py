@@ -13,6 +13,7 @@ from typing import Any
 
 from lab import checkpoint, disk
 from lab.config import ExperimentConfig, dump
+from lab.errors import UserError
 from lab.run_dir import CONFIG, RunDir
 
 LINEAGE = "lineage.json"
@@ -47,29 +48,72 @@ def read(run: Path) -> list[Segment]:
 def become(run: Path, better: Path, config: ExperimentConfig, settings: dict[str, Any]) -> None:
     """Put a copy of the run `better` in place of `run`, to go on from its newest checkpoint with `config`.
 
-    The run keeps its name and its run in W&B, to which two trials must not write. It is whole at any moment: the copy
-    is made beside it and moved in at the end. Nobody may train either. Raises UserError when `better` has no valid
-    checkpoint.
+    The run keeps its name and its run in W&B, to which two trials must not write. The copy is made beside it and moved
+    in at the end: when that fails the run is as it was, and what a killed process leaves is for `tidy`. Raises
+    UserError when `better` has no valid checkpoint, either is being trained, or the copy cannot be written.
     """
+    tidy(run)
+    with RunDir.open(better) as source, RunDir.open(run) as replaced:
+        source.lock()
+        replaced.lock()
+        try:
+            _replace(run, better, config, settings)
+        except OSError as error:
+            raise UserError(disk.explain(error, run)) from error
+        finally:
+            tidy(run)
+
+
+def tidy(run: Path) -> None:
+    """Finish or undo the replacement of a run that a killed process was at, so that a whole one is in its place.
+
+    Only for the process whose sweep it is.
+    """
+    beside, aside = _beside(run), _aside(run)
+    if aside.is_dir() and not run.exists():  # killed between the two renames
+        beside.rename(run)
+    if (beside / _WANDB).is_dir():
+        (beside / _WANDB).rename(run / _WANDB)
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replace(run: Path, better: Path, config: ExperimentConfig, settings: dict[str, Any]) -> None:
+    """Make the copy and move it in; the run that was there is left aside."""
     newest = checkpoint.latest_valid(better / _CHECKPOINTS, lambda _: None)
     if newest is None:
         raise checkpoint.none_valid(better / _CHECKPOINTS)
-    beside, aside = run.with_name(f".{run.name}.next"), run.with_name(f".{run.name}.last")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside = _beside(run)
     shutil.copytree(better, beside, ignore=lambda path, names: _OWN if Path(path) == better else ())
     own = _wandb_id(run)
+    _copy_checkpoint(newest, beside / _CHECKPOINTS, own)
     best = better / _CHECKPOINTS / checkpoint.BEST
-    for path in (newest, best) if best.is_dir() else (newest,):
-        _copy_checkpoint(path, beside / _CHECKPOINTS, own)
+    if _is_whole(best):
+        _copy_checkpoint(best, beside / _CHECKPOINTS, own)
     segment = Segment(run.name, checkpoint.read_manifest(newest).iteration, settings, better.name)
     _write(beside, [*read(better), segment])
     disk.write_durably(beside / CONFIG, dump(config).encode())
-    shutil.rmtree(aside, ignore_errors=True)
-    run.rename(aside)
+    if (run / _WANDB).is_dir():
+        (run / _WANDB).rename(beside / _WANDB)
+    run.rename(_aside(run))
     beside.rename(run)
-    if (aside / _WANDB).is_dir():
-        (aside / _WANDB).rename(run / _WANDB)
-    shutil.rmtree(aside)
+    disk.sync_directory(run.parent)
+
+
+def _beside(run: Path) -> Path:
+    return run.with_name(f".{run.name}.next")
+
+
+def _aside(run: Path) -> Path:
+    return run.with_name(f".{run.name}.last")
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        checkpoint.verify(path)
+    except checkpoint.CheckpointError:
+        return False
+    return True
 
 
 def _copy_checkpoint(path: Path, folder: Path, wandb_id: str | None) -> None:

@@ -28,7 +28,8 @@ class Meters:
     """A sink of a run's metrics (`lab.metrics.Sink`) in a process that is connected to Ray.
 
     One gauge for each metric and each counter, and one for the iteration, tagged with the run. Each keeps its newest
-    value, however long an iteration takes, and is gone when it became NaN and soon after this context is left.
+    value, however long an iteration takes, and is gone when it became NaN and soon after this context is left. When
+    Ray fails to take one, that is said once and nothing is shown any more.
     """
 
     def __init__(self, catalogue: Catalogue, run: str) -> None:
@@ -42,6 +43,8 @@ class Meters:
         self._refreshing = threading.Thread(target=self._refresh, name="meters", daemon=True)
 
     def __call__(self, entry: Entry) -> None:
+        if self._left.is_set():
+            return
         with self._lock:
             self._values |= {"iteration": float(entry.iteration), **entry.counters, **entry.metrics}
         self._set()
@@ -68,7 +71,6 @@ class Meters:
                         self._gauge(name).set(float(value), self._tags)
         except Exception as error:  # what is shown must not end what is measured
             self._left.set()
-            self._values = {}
             _log.warning("the run's metrics are no longer shown on the cluster, training goes on (%s)", error)
 
     def _gauge(self, name: str) -> Any:

@@ -1,5 +1,6 @@
 """Room for workers: one placement group, reserved within a time limit or refused with what is missing."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from cluster.connect import gpu_share, import_ray
 from lab.config import Cluster
 from lab.device import Device
 from lab.errors import UserError
+from lab.parallel import ranks
 
 _SHOWN = 6  # nodes in a message
 
@@ -31,7 +33,7 @@ def shares(cluster: Cluster, device: Device) -> list[Share]:
 
     An evaluator works rarely: it has no CPU to itself, which would mostly idle, and needs its part of a GPU's memory.
     """
-    if not cluster.workers:
+    if not cluster.hires:
         return []
     gpus = gpu_share(cluster, device, import_ray().cluster_resources().get("GPU", 0.0))
     worker = Share(cluster.worker_cpus, gpus, cluster.worker_threads or max(1, int(cluster.worker_cpus)))
@@ -49,11 +51,14 @@ def learner_shares(cluster: Cluster, device: Device) -> list[Share]:
 class Room:
     """A bundle for each share, kept together on few nodes, where weights arrive once for all who use them.
 
-    When a node goes, its bundles wait for room elsewhere and their workers start there; the others go on.
+    When a node goes, its bundles wait for room elsewhere and their workers start there; the others go on. A room with a
+    name takes the place of the one before it of that name.
     Raises UserError when there is no room within `timeout_s`; `who` are the keys of `cluster` that say how many.
     """
 
-    def __init__(self, shares: Sequence[Share], timeout_s: float, who: Sequence[str] = ("workers",)) -> None:
+    def __init__(
+        self, shares: Sequence[Share], timeout_s: float, who: Sequence[str] = ("workers",), name: str = ""
+    ) -> None:
         self._ray, self._group = import_ray(), None
         self.shares = shares
         # Shares of nothing fit everywhere; Ray knows no bundles of nothing.
@@ -62,7 +67,10 @@ class Room:
             return
         from ray.util.placement_group import placement_group
 
-        self._group = placement_group([shares[index].resources for index in self._bundles], strategy="PACK")
+        if name:
+            _remove(name)
+        bundles = [shares[index].resources for index in self._bundles]
+        self._group = placement_group(bundles, strategy="PACK", name=name)
         if not self._group.wait(timeout_s):
             self.close()
             raise UserError(_what_is_missing(self._ray, shares, timeout_s, who))
@@ -86,6 +94,21 @@ class Room:
             from ray.util.placement_group import remove_placement_group
 
             remove_placement_group(self._group)
+
+
+def leaders_name() -> str:
+    """A name for the room of a leading rank's workers, "" where there is one process.
+
+    Ray gives a room up when its job ends, and the job of a rank outlives it: the next rank removes what is left.
+    """
+    return f"workers of job {import_ray().get_runtime_context().get_job_id()}" if ranks().size > 1 else ""
+
+
+def _remove(name: str) -> None:
+    from ray.util.placement_group import get_placement_group, remove_placement_group
+
+    with contextlib.suppress(ValueError):  # there is none
+        remove_placement_group(get_placement_group(name))
 
 
 def _what_is_missing(ray: Any, shares: Sequence[Share], timeout_s: float, who: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from cluster.connect import import_ray
 from lab.errors import Stopped
 
 _log = logging.getLogger(__name__)
-_DEATHS_IN_A_ROW = 4  # of each seat, on average, without a single result: then it is not bad luck
+_FAILURES_IN_A_ROW = 4  # of each seat, on average, without a single result: then it is not bad luck
 _SLICE_S = 1.0  # of waiting, after which deadlines are looked at
 
 
@@ -26,7 +26,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Lost:
-    """Calls that no result will come of, for their actor is no more; its seat has another already."""
+    """Calls that no result will come of, for their actor died, failed or hung; its seat has another already."""
 
     seat: int
     tags: list[Any]
@@ -63,20 +63,10 @@ class Pool:
         self, what: str, size: int, hire: Callable[[int], Any], place_timeout_s: float, hang_timeout_s: float
     ) -> None:
         self._ray = import_ray()
-        errors = self._ray.exceptions
-        # A result can be lost with the node that holds it, or for want of room, while its actor lives.
-        self._fatal = (
-            errors.RayActorError,
-            errors.ObjectLostError,
-            errors.ObjectStoreFullError,
-            errors.OutOfDiskError,
-            errors.OutOfMemoryError,
-            errors.NodeDiedError,
-        )
         self._what, self._hire = what, hire
         self._place_timeout_s, self._hang_timeout_s = place_timeout_s, hang_timeout_s
         self.replaced = 0
-        self._deaths = 0
+        self._failures = 0
         self._seats = [_Seat(index) for index in range(size)]
         for seat in self._seats:
             self._fill(seat)
@@ -105,7 +95,7 @@ class Pool:
     def next(self, timeout_s: float | None = None) -> Done | Lost | None:
         """The next result or loss, waited for; None after `timeout_s`, and when an actor has come up.
 
-        Raises Stopped when no actor has been up for the time that placing may take, or actors only ever die.
+        Raises Stopped when no actor has been up for the time that placing may take, or actors only ever fail.
         """
         end = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
         while True:
@@ -117,7 +107,7 @@ class Pool:
             # Also while others answer: a learner may be waiting for this one alone.
             overdue = {head: seat for head, seat in waited_for.items() if self._is_overdue(seat)}
             if overdue:
-                silent = self._ray.wait(list(overdue), num_returns=len(overdue), timeout=0)[1]
+                silent = self._ray.wait(list(overdue), num_returns=len(overdue), timeout=0, fetch_local=False)[1]
                 if silent:
                     return self._replace(overdue[silent[0]], f"no answer for {self._hang_timeout_s:g} s")
             if ready:
@@ -140,17 +130,20 @@ class Pool:
     def _take(self, seat: _Seat) -> Done | Lost | None:
         try:
             value = self._ray.get(seat.head)
-        except self._fatal as error:
-            self._deaths += 1
-            if self._deaths > _DEATHS_IN_A_ROW * len(self._seats):
-                raise Stopped(f"{self._what}s die as soon as they start: {_last_line(error)}") from error
-            return self._replace(seat, _last_line(error))
-        seat.since = time.monotonic()
+        except self._ray.exceptions.RayError as error:
+            # Not death alone: a result is lost with the node that holds it or for want of room, and what an actor
+            # that raised has in hand is anybody's guess.
+            self._failures += 1
+            if self._failures > _FAILURES_IN_A_ROW * len(self._seats):
+                raise Stopped(f"{self._what}s fail again and again: {last_line(error)}") from error
+            _log.debug("%s %d", self._what, seat.index, exc_info=error)
+            return self._replace(seat, last_line(error))
+        seat.since, self._nobody_since = time.monotonic(), None
         if seat.starting is not None:
             seat.starting, seat.process = None, value
             return None
         _, tag = seat.calls.popleft()
-        self._deaths = 0
+        self._failures = 0
         return Done(seat.index, tag, value)
 
     def _replace(self, seat: _Seat, reason: str) -> Lost:
@@ -179,7 +172,8 @@ class Pool:
             )
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
+    """What an error of Ray's comes down to."""
     # Ray adds advice on every cause that it can think of.
     lines = [line.strip() for line in str(error).partition(" Some common causes")[0].splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from cluster import lineage, space
 from cluster.connect import import_ray
 from cluster.placement import Share
 from cluster.space import Dimension
-from cluster.trials import LOOK_S, MAX_FAILURES, REFUSED, Trial, TrialProcess, finite
+from cluster.trials import LOOK_S, MAX_FAILURES, REFUSED, Trial, TrialProcess, finite, wait_for_predecessor
 from lab import presets
 from lab.config import ExperimentConfig, from_settings, load_run_config
 from lab.errors import UserError
 from lab.interrupt import Interrupt
 from lab.metrics import read
+from lab.run_dir import CONFIG
 
 _QUANTILE = 0.2
 _HEARING_S = 10.0  # after which a trainer that did not hear is one that still waits for room
@@ -119,19 +121,31 @@ class Population:
         return values[-1] if values else None
 
     def _evolve(self, part: int, values: Mapping[str, float | None]) -> dict[str, str]:
-        """Copies better trials over worse ones; names of the worse and what each became a copy of."""
+        """Copies better trials over worse ones; names of the worse and what each became a copy of.
+
+        One that cannot be replaced, say for want of room on the disk, stays as it is.
+        """
         source = random.Random(f"{self.seed}/{part}")
         copied = {}
         for name, better in select(values, self.mode, source).items():
-            parent = self.folder / better
-            settings = lineage.read(parent)[-1].settings
-            explored = {one.key: one.perturb(settings[one.key], source) for one in self.dimensions}
-            config = load_run_config(parent / "config.yaml")
-            changes = presets.parse_overrides(space.overrides(explored))
-            changed = from_settings(presets.merge(config.model_dump(mode="json"), changes), f"trial {name}")
-            lineage.become(self.folder / name, parent, changed, explored)
-            copied[name] = better
+            try:
+                self._copy(name, better, source)
+                copied[name] = better
+            except UserError as error:
+                print(f"trial {name} stays as it is and becomes no copy of {better}: {error}", flush=True)
         return copied
+
+    def _copy(self, name: str, better: str, source: random.Random) -> None:
+        """Makes a trial a copy of a better one, with settings near that one's. Raises UserError when it cannot be."""
+        run, parent = self.folder / name, self.folder / better
+        config, settings = load_run_config(parent / CONFIG), lineage.read(parent)[-1].settings
+        explored = {one.key: one.perturb(settings[one.key], source) for one in self.dimensions}
+        changes = presets.parse_overrides(space.overrides(explored))
+        with suppress(UserError):  # settings that rule each other out: it goes on with those of the better one
+            config = from_settings(presets.merge(config.model_dump(mode="json"), changes), name)
+            settings = explored
+        wait_for_predecessor(run)
+        lineage.become(run, parent, config, settings)
 
     def _say(self, part: int, values: Mapping[str, float | None], copied: Mapping[str, str]) -> None:
         known = {name: value for name, value in values.items() if value is not None}

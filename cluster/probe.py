@@ -97,13 +97,16 @@ def _place(config: ExperimentConfig | None) -> dict[str, Any] | None:
     """Reserve what the preset's learners and workers ask for, and give it back."""
     if config is None:
         return None
-    from cluster.placement import Room, learner_shares, shares
+    from cluster.placement import Room, Share, learner_shares, shares
     from lab import device
 
     there = device.resolve(config.device, config.precision, config.threads)
     start = time.monotonic()
     try:
         wanted = learner_shares(config.cluster, there) + shares(config.cluster, there)
+        if config.cluster.learners == 1:
+            wanted.insert(0, Share(config.cluster.learner_cpus, config.cluster.learner_gpus, 1))
+        wanted = [share for share in wanted if share.resources]
         if not wanted:
             return None
         Room(wanted, min(_PLACE_TIMEOUT_S, config.cluster.place_timeout_s)).close()

@@ -14,11 +14,11 @@ from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.records import FinishedGames
 from agents.search.dynamics import LeafCounts
 from cluster.connect import connect, import_ray
-from cluster.evaluation import RayEvaluator
+from cluster.evaluation import RayGrading
 from cluster.ledger import Ledger
-from cluster.placement import Room, shares
+from cluster.placement import Room, leaders_name, shares
 from cluster.pool import Done, Pool
-from cluster.worker import Played, SelfPlayWorker, unpack, weights_of
+from cluster.worker import GradingWorker, Played, SelfPlayWorker, unpack, weights_of
 from lab.device import Device
 from lab.errors import Stopped
 
@@ -34,11 +34,11 @@ def start(
     """
     with ExitStack() as stack:
         stack.enter_context(connect(config.cluster, device))
-        room = Room(shares(config.cluster, device), config.cluster.place_timeout_s)
+        room = Room(shares(config.cluster, device), config.cluster.place_timeout_s, name=leaders_name())
         stack.callback(room.close)
         actors = (actors_class or RayActors)(config, net, room, stack.pop_all())
     if config.cluster.evaluator:
-        return actors, RayEvaluator(config, room, seat=config.cluster.workers)
+        return actors, RayGrading(GradingWorker, config, room, seat=config.cluster.workers)
     return actors, LocalEvaluator(config, device)
 
 

@@ -35,12 +35,14 @@ WorkingDir = Annotated[Path, typer.Option(help="What is sent with the job: a che
 
 @dataclass(frozen=True)
 class Submission:
-    """A job, ready to be sent: the run it trains, its command and the environment Ray makes for it."""
+    """A job, ready to be sent: the run it trains, its command, its environment and what it reserves."""
 
     run: str
     runs_dir: str
     entrypoint: str
     runtime_env: dict[str, Any]
+    cpus: float = 0.0
+    gpus: float = 0.0
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -127,8 +129,13 @@ def prepare(
     package = measure(working_dir)
     package.check()
     preset = sent_preset(preset, package)
-    if checked_config(preset, overrides, package).cluster.workers == 0:
-        print("note: cluster.workers is 0, so the whole run is one process on the cluster's head")
+    cluster = checked_config(preset, overrides, package).cluster
+    cpus, gpus = (cluster.learner_cpus, cluster.learner_gpus) if cluster.learners == 1 else (0.0, 0.0)
+    if not cluster.used:
+        where = f"a node with {cpus:g} CPUs and {gpus:g} GPUs free" if cpus or gpus else "the cluster's head"
+        print(f"note: without workers or several learners the whole run is one process on {where}")
+    if (cpus or gpus or cluster.learners > 1) and runs_dir == CLUSTER_RUNS:
+        print("note: any node may train it, and continue it only if it finds the run: give a --runs-dir that all share")
     run = check_name(name or f"{run_stem(preset)}-{time.strftime('%Y%m%d-%H%M%S')}")
     command = ["python", "-m", "lab", "train", preset, *overrides, "--resume", "--name", run]
     entrypoint = f"{shlex.join(command)} --runs-dir {_shell_path(runs_dir)}"
@@ -141,7 +148,7 @@ def prepare(
         packages = pinned(requirements, package.working_dir / _CONSTRAINTS)
         runtime_env["pip"] = {"packages": packages, "pip_check": False}
     print(f"package: {package} of {package.working_dir}")
-    return Submission(run, runs_dir, entrypoint, runtime_env)
+    return Submission(run, runs_dir, entrypoint, runtime_env, cpus, gpus)
 
 
 def pinned(requirements: Path, constraints: Path) -> list[str]:
@@ -217,6 +224,8 @@ def _send(submission: Submission, address: str, follow: bool) -> int:
         _refuse_twice(client, submission.run)
         job = client.submit_job(
             entrypoint=submission.entrypoint,
+            entrypoint_num_cpus=submission.cpus or None,
+            entrypoint_num_gpus=submission.gpus or None,
             runtime_env=submission.runtime_env,
             metadata=submission.metadata,
             submission_id=f"{submission.run}-{secrets.token_hex(3)}",

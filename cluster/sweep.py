@@ -76,13 +76,13 @@ def sweep(
     if folder.exists():
         raise UserError(f"{folder} exists: give the sweep another --name")
     plan = [Trial(f"{number:03d}", point) for number, point in enumerate(space.points(ranges, trials, seed), start=1)]
-    for trial in plan:
-        _check(_config(preset, fixed, trial))
+    budgets = {trial.name: _checked(_config(preset, fixed, trial)).budget for trial in plan}
     if scheduler == "pbt":
         population.check(config, ranges, len(plan))
     resolved = devices.resolve(config.device, config.precision, config.threads)
-    # Not validated: an address alone is for runs with workers.
-    cluster = config.cluster.model_copy(update={"address": address or None, "workers": concurrent or len(plan)})
+    # Not validated: an address alone is for runs with workers. A trial's learner has the share of one, and no more.
+    changes = {"address": address or None, "workers": concurrent or len(plan), "learner_cpus": 0.0, "learner_gpus": 0.0}
+    cluster = config.cluster.model_copy(update=changes)
     history: list[dict[str, Any]] = []
     with connect(cluster.model_copy(update={"workers": 0}), resolved) as connection, Interrupt() as interrupt:
         share = Share(cluster.worker_cpus, gpu_share(cluster, resolved, connection.gpus), threads=1)
@@ -98,13 +98,14 @@ def sweep(
             asha = grace if scheduler == "asha" else None
             tuning = Tuning(folder, config.kind, metric, mode, asha, concurrent or None, share)
             failed = tuning.run({trial.name: _command(preset, settled, trial, folder) for trial in plan}, interrupt)
-    results = ranked([outcome(folder, trial, metric, mode, trial.name in failed) for trial in plan], mode)
+    results = ranked(
+        [outcome(folder, trial, budgets[trial.name], metric, mode, trial.name in failed) for trial in plan], mode
+    )
     record = {"metric": metric, "mode": mode, "trials": [asdict(trial) for trial in results], "parts": history}
     disk.write_durably(folder / RESULTS, json.dumps(record, indent=1).encode())
     if interrupt.signal:
-        print(
-            f"{interrupt.signal.name}: stopped; each trial goes on by itself with `lab resume {folder}/TRIAL budget=N`"
-        )
+        rest = f" budget={config.budget}" if scheduler == "pbt" else ""
+        print(f"{interrupt.signal.name}: stopped; each trial goes on by itself with `lab resume {folder}/TRIAL{rest}`")
         raise typer.Exit(interrupt.exit_code)
     _print(results, metric, folder)
     if any(trial.state == "failed" for trial in results):
@@ -127,9 +128,12 @@ def _config(preset: str, settings: Sequence[str], trial: Trial) -> ExperimentCon
     return load_preset(preset, [*settings, *space.overrides(trial.settings)])
 
 
-def _check(config: ExperimentConfig) -> None:
-    if config.cluster.workers or config.cluster.learners > 1:
-        raise UserError("a trial runs in one process; leave cluster.workers at 0 and cluster.learners at 1")
+def _checked(config: ExperimentConfig) -> ExperimentConfig:
+    if config.cluster.used:
+        raise UserError(
+            "a trial runs in one process; leave cluster.workers at 0, cluster.learners at 1 and cluster.evaluator off"
+        )
+    return config
 
 
 def _command(preset: str, settings: Sequence[str], trial: Trial, folder: Path) -> list[str]:

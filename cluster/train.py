@@ -164,7 +164,7 @@ def rank_main(given: Mapping[str, Any]) -> None:
     except UserError as refusal:
         error = str(refusal)
     with contextlib.ExitStack() as stack:
-        if experiment is not None and mine.leads and config.cluster.workers:
+        if experiment is not None and mine.leads and config.cluster.hires:
             stack.callback(experiment.close)
         # One that cannot begin, say without the data, must not leave the others waiting.
         errors = [found for found in mine.gather(error) if found]
@@ -194,7 +194,8 @@ def _lead(experiment: Any, config: ExperimentConfig, path: Path, desk: Any) -> N
     console = Console(file=_Said(desk), width=200, highlight=False, force_terminal=False)  # type: ignore[arg-type]
     exit_code, error = 2, ""
     try:
-        with RunDir.open(path) as run_dir, experiment:
+        # The ranks are let go of last, also where the run cannot be opened.
+        with experiment, RunDir.open(path) as run_dir:
             _lock(run_dir)
             with Meters(experiment.catalogue, run_dir.name) as meters:
                 outcome = run(experiment, config, run_dir, console=console, interrupt=interrupt, sinks=[meters])

@@ -22,6 +22,7 @@ from lab.verbs.show import catalogue_of
 LOOK_S = 0.5
 MAX_FAILURES = 3  # of one trial, whose node went or whose process was killed: it goes on from its checkpoint
 REFUSED = 2  # exit code of what comes again when tried again
+_READING = 0.02  # of the time, at most, goes into reading a trial's record
 _STOP_PATIENCE_S = 120.0  # for the iteration in hand and its checkpoint
 
 
@@ -37,20 +38,27 @@ class Trial:
     lineage: tuple[Segment, ...] = ()
 
 
-def outcome(folder: Path, trial: Trial, metric: str, mode: str, failed: bool) -> Trial:
-    """How a trial went, from its run directory."""
+def outcome(folder: Path, trial: Trial, budget: int, metric: str, mode: str, failed: bool) -> Trial:
+    """How a trial of a budget went, from its run directory, which may be there before the trial is started."""
     path = folder / trial.name
-    if not (path / CONFIG).is_file():
-        return replace(trial, state="failed") if (folder / f"{trial.name}.log").exists() else trial
     entries = read(path / "metrics.jsonl")
+    if not (failed or entries or (folder / f"{trial.name}.log").exists()):
+        return trial
+    if not (path / CONFIG).is_file():
+        return replace(trial, state="failed")
     values = finite(entries, metric)
     failed = failed or (path / "debug").exists() or not any((path / "checkpoints").iterdir())
-    state = "failed" if failed else "complete" if RunDir.open(path).finished else "stopped"
+    state = "failed" if failed else "complete" if _is_complete(RunDir.open(path), budget) else "stopped"
     iteration = max((entry.iteration for entry in entries), default=0)
     best = (max(values) if mode == "max" else min(values)) if values else None
     segments = lineage.read(path)
     settings = segments[-1].settings if segments else trial.settings
     return replace(trial, settings=settings, state=state, iteration=iteration, value=best, lineage=tuple(segments))
+
+
+def _is_complete(run: RunDir, budget: int) -> bool:
+    """Whether it has reached the budget; that of its configuration may be a part of it."""
+    return run.finished and int(run.read_config()["budget"]) >= budget
 
 
 def finite(entries: Sequence[Entry], metric: str) -> list[float]:
@@ -64,26 +72,46 @@ def ranked(trials: Sequence[Trial], mode: str) -> list[Trial]:
     return sorted(trials, key=lambda trial: (trial.value is None, sign * (trial.value or 0.0)))
 
 
+class Record:
+    """A run's metrics.jsonl, looked at now and again. It is read whole, for a run that is resumed cuts it back."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._entries = path, list[Entry]()
+        self._due = -math.inf  # when to read it next
+
+    def look(self, ended: bool) -> list[Entry]:
+        """The entries: all of them once the run has ended, before that as they were not long ago.
+
+        Reading takes a small part of the time, however many there are.
+        """
+        start = time.monotonic()
+        if start >= self._due or (ended and self._due < math.inf):
+            self._entries = read(self._path)
+            end = time.monotonic()
+            self._due = math.inf if ended else end + (end - start) / _READING
+        return self._entries
+
+
 class TrialProcess:
     """A `lab` command that trains a trial's run, and does not outlive this process. What it says is in TRIAL.log.
 
-    Its metrics are shown on the cluster as those of <sweep>/<trial>, whenever `look` is called.
+    Its metrics are shown on the cluster as those of <sweep>/<trial>, whenever `look` has read new ones.
     """
 
     def __init__(self, command: Sequence[str], run: Path, kind: str) -> None:
-        self._run, self._shown = run, 0
+        self._record, self._shown = Record(run / "metrics.jsonl"), 0
         self.log = run.parent / f"{run.name}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        _wait_for_predecessor(run)
+        wait_for_predecessor(run)
         with self.log.open("a") as file:
             self._process = subprocess.Popen(command, stdout=file, stderr=file, preexec_fn=_end_with_parent)
         self._meters = Meters(catalogue_of(kind), f"{run.parent.name}/{run.name}")
         self._meters.__enter__()
 
     def look(self) -> tuple[int | None, list[Entry]]:
-        """The exit code, None while it runs, and the run's record, which is complete if there is one."""
+        """The exit code, None while it runs, and the run's record, which is complete if there is a code."""
         code = self._process.poll()
-        entries = read(self._run / "metrics.jsonl")
+        entries = self._record.look(ended=code is not None)
         for entry in entries[self._shown :]:
             self._meters(entry)
         self._shown = len(entries)
@@ -100,7 +128,7 @@ class TrialProcess:
                 self._process.kill()
 
 
-def _wait_for_predecessor(run: Path) -> None:
+def wait_for_predecessor(run: Path) -> None:
     """A worker that died has told its process to stop, which may still be saving."""
     deadline = time.monotonic() + _STOP_PATIENCE_S
     while (run / CONFIG).is_file() and time.monotonic() < deadline:

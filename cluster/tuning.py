@@ -64,6 +64,7 @@ class Tuning:
 
     def _fit(self, commands: dict[str, list[str]], stopping: Callable[[], bool]) -> list[Any]:
         os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+        os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # names folders that do not outlast the sweep
         import_ray()
         from ray import tune
         from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler

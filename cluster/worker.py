@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
-from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.grading import Graded, LocalEvaluator
-from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.records import FinishedGames, Samples, concatenate
 from agents.search.dynamics import LeafCounts
 from cluster.ledger import Origin, first_game_id
 from lab import device as devices
+from lab.config import from_settings
 from lab.device import Device
 
 Weights = Mapping[str, NDArray[Any]]
@@ -44,7 +44,7 @@ class SelfPlayWorker:
     """Plays `moves_per_iteration` moves on all its boards per call. Its games in flight are its own and die with it."""
 
     def __init__(self, settings: Mapping[str, Any], worker: int, incarnation: int, threads: int, on_gpu: bool) -> None:
-        config, self._device = _set_up(settings, threads, on_gpu)
+        config, self._device = set_up(settings, threads, on_gpu)
         game = config.game.make()
         self._net = make_network(config, game).to(self._device.device)
         first = first_game_id(worker, incarnation)
@@ -72,7 +72,7 @@ class GradingWorker:
     """Grades the weights it is handed."""
 
     def __init__(self, settings: Mapping[str, Any], threads: int, on_gpu: bool) -> None:
-        config, device = _set_up(settings, threads, on_gpu)
+        config, device = set_up(settings, threads, on_gpu)
         self._net = make_network(config, config.game.make()).to(device.device)
         self._evaluator = LocalEvaluator(config, device)
 
@@ -86,12 +86,12 @@ class GradingWorker:
         return self._evaluator.answers()[0]
 
 
-def weights_of(net: PolicyValueNet) -> dict[str, NDArray[Any]]:
+def weights_of(net: nn.Module) -> dict[str, NDArray[Any]]:
     """Parameters and buffers as arrays, which Ray shares between the processes of a node without copying them."""
     return {name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}
 
 
-def load(net: PolicyValueNet, weights: Weights) -> None:
+def load(net: nn.Module, weights: Weights) -> None:
     """Takes `weights_of` another network of the same shape."""
     net.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
 
@@ -111,11 +111,11 @@ def unpack(arrays: list[NDArray[Any]]) -> FinishedGames:
     return FinishedGames(Samples(*tensors[:of_positions]), *tensors[of_positions:])
 
 
-def _set_up(settings: Mapping[str, Any], threads: int, on_gpu: bool) -> tuple[AlphaZeroConfig, Device]:
+def set_up(settings: Mapping[str, Any], threads: int, on_gpu: bool) -> tuple[Any, Device]:
     """This process's configuration and device. Ray shows every GPU to an actor that has no share of any."""
     if not on_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    config = AlphaZeroConfig.model_validate(settings)
+    config = from_settings(settings, "the run's configuration")
     device = devices.resolve("cuda" if on_gpu else "cpu", config.precision if on_gpu else "fp32", threads)
     devices.apply(device)
     return config, device

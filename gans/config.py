@@ -139,7 +139,7 @@ class GradingConfig(Config):
 
     extractor: of the features for Frechet and kernel distance, precision and recall: "pixels", "inception" or a
     supervised run's directory. device: where metrics are computed, beside training ("cpu", "cuda:1"); empty: where
-    training is, which waits. What is measured beside training comes some iterations later and cannot choose the best.
+    training is, which waits; with cluster.evaluator a worker on Ray measures beside training.
     """
 
     grid: PositiveInt = 8
@@ -172,10 +172,8 @@ class ProgressiveGANConfig(ExperimentConfig):
                 f"growth.start {self.growth.start} must be a power of two from 4 to network.resolution "
                 f"{self.network.resolution}"
             )
-        if self.grading.device and self.evaluate.best is not None:
-            raise ValueError(
-                f"evaluate.best {self.evaluate.best} needs metrics at once; leave grading.device or evaluate.best empty"
-            )
+        if self.grading.device and self.cluster.evaluator:
+            raise ValueError("grading.device and cluster.evaluator both say where metrics are taken; leave out one")
         micro, group = self.training.micro_batch, self.network.minibatch_group
         for resolution in RESOLUTIONS[
             RESOLUTIONS.index(self.growth.start) : RESOLUTIONS.index(self.network.resolution) + 1

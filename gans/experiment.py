@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gans import memory
 from gans.config import ProgressiveGANConfig
-from gans.grading import Grader
+from gans.grading import Grading, Measured, is_measured, make_grading
 from gans.metrics import CATALOGUE
 from gans.model import Sampler
 from gans.reals import check_data, reals_at
@@ -25,7 +25,9 @@ from lab.errors import UserError
 from lab.experiment import Evaluation
 from lab.media import Image, Media
 from lab.metrics import Catalogue
+from lab.parallel import ranks
 from lab.pictures import grid, save_png
+from lab.registry import find_kind, load
 
 
 class ProgressiveGAN:
@@ -41,7 +43,12 @@ class ProgressiveGAN:
         self._samples_directory = directory / "samples"
         self._batches = Batches(self._data, device.device, config.seed)
         self.trainer = Trainer(config, device)
-        self._grader = Grader(config, self._data, device)
+        self._grading: Grading
+        if config.cluster.evaluator and ranks().leads:
+            self._grading = load(find_kind(config.kind).evaluator)(config, device)
+        else:
+            self._grading = make_grading(config, self._data, device)
+        self._late: list[Measured] = []
 
     @property
     def catalogue(self) -> Catalogue:
@@ -70,7 +77,6 @@ class ProgressiveGAN:
                 raise FloatingPointError(f"{name} is NaN or infinite")
         shown, seconds = trainer.images - first, time.perf_counter() - start
         trainer.adapt(metrics["critic/real_sign"], shown)
-        metrics |= self._grader.finished()
         return metrics | {
             "stage/resolution": stage.resolution,
             "stage/alpha": stage.alpha,
@@ -82,7 +88,10 @@ class ProgressiveGAN:
         }
 
     def evaluate(self) -> Evaluation:
-        """A grid of fixed latents and one of real images at the same stage; metrics if configured."""
+        """A grid of fixed latents and one of real images at the same stage; metrics if configured.
+
+        What is measured beside training is among the late evaluations; at the end of the budget it is waited for.
+        """
         sampler, side = self.sampler(), self.config.grading.grid
         pictures = sample(sampler, range(side * side), self.config.seed)
         made = grid(pictures, columns=side)
@@ -93,8 +102,29 @@ class ProgressiveGAN:
         real = grid(reals_at(self._data, side * side, stage), columns=side)
         save_png(self._samples_directory / f"real_{stage.resolution:04d}.png", real)
         media.append(Image("real", real, f"{stage.resolution} x {stage.resolution}, alpha {stage.alpha:.2f}"))
-        last = self.trainer.images >= self.config.budget  # no iteration will follow that could hand it over
-        return Evaluation(self._grader.grade(sampler, now=last), media)
+        return Evaluation(self._measure(sampler), media)
+
+    def _measure(self, sampler: Sampler) -> dict[str, float]:
+        now = self.trainer.images
+        last = now >= self.config.budget
+        answers = self._grading.answers(wait=last)  # first, for the last not to find another still on its way
+        if is_measured(sampler):
+            self._grading.ask(now, sampler)
+            answers += self._grading.answers(wait=last)
+        self._late += [measured for measured in answers if measured.images != now]
+        return next((measured.metrics for measured in answers if measured.images == now), {})
+
+    @property
+    def evaluating(self) -> int | None:
+        return self._grading.pending
+
+    def late_evaluations(self) -> list[Evaluation]:
+        late, self._late = [*self._late, *self._grading.answers()], []
+        return [Evaluation(measured.metrics, at=measured.images) for measured in late]
+
+    def close(self) -> None:
+        """Lets go of whoever measures elsewhere."""
+        self._grading.close()
 
     def sampler(self) -> Sampler:
         """The averaged generator at the present stage."""

@@ -1,7 +1,9 @@
-"""Metrics of what the generator makes, while training waits or beside it on another device."""
+"""Metrics of what the generator makes, while training waits or beside it."""
 
 import copy
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol
 
 from gans.config import ProgressiveGANConfig
 from gans.model import Sampler
@@ -14,56 +16,114 @@ from lab.data.images import ImageSet
 from lab.device import Device
 
 _SMALLEST = 16  # the metrics' patches and features need something to look at
-_Metrics = dict[str, float]
+_log = logging.getLogger(__name__)
 
 
-class Grader:
-    """Compares samples with real pictures of the same stage, on `grading.device` or where training is.
+class Measured(NamedTuple):
+    """Metrics of the generator that had been shown so many images."""
 
-    Beside training, a copy of the generator is graded by a thread and `finished` hands its metrics over once, some
-    iterations later, with the images it had been shown as "quality/images"; at most one is on its way. A process that
-    is killed loses that one.
-    """
+    images: int
+    metrics: dict[str, float]
 
-    def __init__(self, config: ProgressiveGANConfig, data: ImageSet, training: Device) -> None:
-        self._config, self._data, name = config, data, config.grading.device
-        self._device = devices.resolve(name) if name else training
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="grading") if name else None
-        self._pending: Future[_Metrics] | None = None
+
+class Grading(Protocol):
+    """Has generators measured, here or elsewhere, one at a time."""
+
+    def ask(self, images: int, sampler: Sampler) -> None:
+        """Begins to measure the generator as it is now; not if another is still being measured."""
+        ...
+
+    @property
+    def pending(self) -> int | None:
+        """The images shown to the generator that is being measured."""
+        ...
+
+    def answers(self, wait: bool = False) -> list[Measured]:
+        """What has come since the last call, each once; with `wait` all that was asked for."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of whatever measures elsewhere."""
+        ...
+
+
+class Measurer:
+    """Compares samples with real pictures of the same stage."""
+
+    def __init__(self, config: ProgressiveGANConfig, data: ImageSet, device: Device) -> None:
+        self._config, self._data, self.device = config, data, device
         self._quality: dict[int, Quality] = {}
 
-    def grade(self, sampler: Sampler, *, now: bool) -> _Metrics:
-        """Metrics of this generator; or, beside training, of the one before it if that was still on its way.
-
-        `now` waits for this one's, which take the place of any before.
-        """
-        if not self._config.grading.samples or sampler.stage.resolution < _SMALLEST:
-            return {}
-        if self._pool is None:
-            return self._measure(sampler)
-        earlier = self._pending.result() if self._pending else {}
-        snapshot = copy.deepcopy(sampler.generator).to(self._device.device)
-        moved = Sampler(snapshot, sampler.config, sampler.stage, sampler.images_shown, self._device)
-        self._pending = self._pool.submit(self._measure, moved)
-        if not now:
-            return earlier
-        latest, self._pending = self._pending.result(), None
-        return latest
-
-    def finished(self) -> _Metrics:
-        """Metrics that have come since the last call, if any; does not wait."""
-        if self._pending is None or not self._pending.done():
-            return {}
-        found, self._pending = self._pending.result(), None
-        return found
-
-    def _measure(self, sampler: Sampler) -> _Metrics:
+    def measure(self, sampler: Sampler) -> dict[str, float]:
         count, resolution = self._config.grading.samples, sampler.stage.resolution
         if resolution not in self._quality:
             real = reals_at(self._data, 2 * count, sampler.stage._replace(alpha=1.0))
-            extractor = load_extractor(self._config.grading.extractor, self._device)
+            extractor = load_extractor(self._config.grading.extractor, self.device)
             others = real[count:] if len(real) == 2 * count else None  # the floor compares as many
             self._quality = {resolution: Quality(real[:count], extractor, others=others, seed=self._config.seed)}
         quality = self._quality[resolution]
         found = quality.grade(sample(sampler, range(count), self._config.seed + 1)) | quality.floor()
         return found | {"quality/images": float(sampler.images_shown)}
+
+
+class GradingHere:
+    """Measures at once, where training is."""
+
+    pending = None
+
+    def __init__(self, measurer: Measurer) -> None:
+        self._measurer = measurer
+        self._answers: list[Measured] = []
+
+    def ask(self, images: int, sampler: Sampler) -> None:
+        self._answers.append(Measured(images, self._measurer.measure(sampler)))
+
+    def answers(self, wait: bool = False) -> list[Measured]:
+        answers, self._answers = self._answers, []
+        return answers
+
+    def close(self) -> None:
+        pass
+
+
+class GradingBeside:
+    """Measures a copy of the generator on another device, in a thread. A process that is killed loses it."""
+
+    def __init__(self, measurer: Measurer) -> None:
+        self._measurer = measurer
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="grading")
+        self._asked: tuple[int, Future[dict[str, float]]] | None = None
+
+    @property
+    def pending(self) -> int | None:
+        return self._asked[0] if self._asked else None
+
+    def ask(self, images: int, sampler: Sampler) -> None:
+        if self._asked:
+            _log.warning("no metrics at %d images: those at %d are still being taken", images, self._asked[0])
+            return
+        device = self._measurer.device
+        snapshot = copy.deepcopy(sampler.generator).to(device.device)
+        moved = Sampler(snapshot, sampler.config, sampler.stage, sampler.images_shown, device)
+        self._asked = images, self._pool.submit(self._measurer.measure, moved)
+
+    def answers(self, wait: bool = False) -> list[Measured]:
+        if self._asked is None or not (wait or self._asked[1].done()):
+            return []
+        (images, future), self._asked = self._asked, None
+        return [Measured(images, future.result())]
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+def make_grading(config: ProgressiveGANConfig, data: ImageSet, training: Device) -> Grading:
+    """In this process, on `grading.device` or where training is."""
+    if config.grading.device:
+        return GradingBeside(Measurer(config, data, devices.resolve(config.grading.device)))
+    return GradingHere(Measurer(config, data, training))
+
+
+def is_measured(sampler: Sampler) -> bool:
+    """Whether there is anything to measure at this stage."""
+    return sampler.config.grading.samples > 0 and sampler.stage.resolution >= _SMALLEST

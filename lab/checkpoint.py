@@ -262,6 +262,23 @@ def promote(directory: Path) -> None:
         raise CheckpointError(disk.explain(error, directory / BEST)) from error
 
 
+def settle_best(newest: Path, best_at: int | None, report: Report) -> None:
+    """Make good a crash between writing `newest`, which knows the best to be of iteration `best_at`, and keeping that.
+
+    A candidate that it does not know to be the best is removed: who would have told went with the process.
+    """
+    candidate = newest.parent / CANDIDATE
+    if read_manifest(newest).iteration == best_at:
+        keep_as(BEST, newest)
+    elif candidate.is_dir():
+        try:
+            if verify(candidate).iteration == best_at:
+                promote(newest.parent)
+        except CheckpointError as error:
+            report(f"dropped checkpoint {error}")
+    drop_candidate(newest.parent)
+
+
 def drop_candidate(directory: Path) -> None:
     """Remove the candidate, if there is one."""
     shutil.rmtree(directory / CANDIDATE, ignore_errors=True)

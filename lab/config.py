@@ -97,10 +97,13 @@ class Cluster(Config):
     worker_cpus, worker_gpus: each worker's share, such as 0.25 of a GPU. One without a share of a GPU computes on the
     CPU; left out, the GPUs are dealt out evenly if the learner has one. worker_threads: of a worker's operations, as
     many as its CPUs unless given.
+    learner_cpus, learner_gpus: reserved for the one learner of a run sent with `lab submit`, on any node that has them;
+    with 0 it runs on the head and shares what is there.
     results_ahead: calls that a worker may have been given beyond those collected, which bounds its unread results.
     max_lag: versions of the weights by which the oldest call that is out may lie behind; 0 keeps in step.
     place_timeout_s: within which the workers must have found room. hang_timeout_s: after which a call that has not
-    come back has its worker replaced. evaluator: grading runs in a worker of its own, beside training.
+    come back has its worker replaced. evaluator: grading runs in a worker of its own, beside training;
+    without other workers on the CPU, unless worker_gpus gives it a share.
     dashboard: of a cluster that is started here, at 127.0.0.1. worker_logs: what workers print is shown.
     """
 
@@ -110,6 +113,8 @@ class Cluster(Config):
     worker_cpus: NonNegativeFloat = 1.0
     worker_gpus: NonNegativeFloat | None = None
     worker_threads: PositiveInt | None = None
+    learner_cpus: NonNegativeFloat = 0.0
+    learner_gpus: NonNegativeFloat = 0.0
     results_ahead: PositiveInt = 2
     max_lag: NonNegativeInt = 4
     place_timeout_s: PositiveFloat = 120.0
@@ -118,9 +123,19 @@ class Cluster(Config):
     dashboard: bool = False
     worker_logs: bool = False
 
+    @property
+    def hires(self) -> bool:
+        """Whether the experiment has work done by processes of its own, which its method `close` lets go of."""
+        return self.workers > 0 or self.evaluator
+
+    @property
+    def used(self) -> bool:
+        """Whether the run takes place on a cluster."""
+        return self.hires or self.learners > 1
+
     @model_validator(mode="after")
     def _workers_first(self) -> Self:
-        if self.address and not self.workers and self.learners == 1:
+        if self.address and not self.used:
             raise ValueError("address has no effect without workers; set cluster.workers, say to 2")
         if self.worker_gpus is not None and self.worker_gpus > 1 and self.worker_gpus % 1:
             raise ValueError(
@@ -161,6 +176,13 @@ class ExperimentConfig(Config):
     def _can_be_distributed(self) -> Self:
         if self.cluster.workers and not find_kind(self.kind).workers:
             raise ValueError(f"experiments of kind {self.kind!r} have no workers; leave cluster.workers at 0")
+        if self.cluster.evaluator and not (self.cluster.workers or find_kind(self.kind).evaluator):
+            raise ValueError(
+                f"experiments of kind {self.kind!r} are graded by a worker of their own only beside other workers; "
+                "set cluster.workers, or leave cluster.evaluator off"
+                if find_kind(self.kind).workers
+                else f"experiments of kind {self.kind!r} are graded where they train; leave cluster.evaluator off"
+            )
         if self.cluster.learners > 1 and not find_kind(self.kind).learners:
             raise ValueError(
                 f"experiments of kind {self.kind!r} learn in one process alone; leave cluster.learners at 1"

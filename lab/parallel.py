@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 import torch.distributed as dist
@@ -129,12 +129,20 @@ def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     return [bucket for bucket in buckets if bucket]
 
 
+@runtime_checkable
+class SharesAPart(Protocol):
+    """An experiment of which the other ranks have only a part."""
+
+    def state_of_ranks(self) -> dict[str, Any]:
+        """What they have of its state."""
+        ...
+
+
 class Leading:
     """The leading rank's experiment: to the run loop an ordinary one, whose iterations the other ranks do with it.
 
-    They get its state before the first iteration, so that only this rank reads checkpoints: what its method
-    `state_of_ranks` returns if it has one, as where not all of it is theirs to know, else its `state_dict`. Leaving it
-    lets them go; after an error that is not a person's to mend they are left to whoever started the ranks.
+    They get its state before the first iteration, so that only this rank reads checkpoints. Leaving it lets them go;
+    after an error that is not a person's to mend they are left to whoever started the ranks.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -155,8 +163,9 @@ class Leading:
     def iterate(self) -> dict[str, float]:
         self._ranks.share(True)
         if not self._met:
-            of_ranks = getattr(self._experiment, "state_of_ranks", self._experiment.state_dict)
-            self._ranks.share({"experiment": _on_cpu(of_ranks()), "random": seeds.capture()})
+            own = self._experiment
+            state = own.state_of_ranks() if isinstance(own, SharesAPart) else own.state_dict()
+            self._ranks.share({"experiment": _on_cpu(state), "random": seeds.capture()})
             self._met = True
         return self._experiment.iterate()
 

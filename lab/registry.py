@@ -32,9 +32,10 @@ class Kind:
     -> Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function
     that takes `run: lab.verbs.Run` and `runs_dir: lab.verbs.RunsDir`; `catalogue` is its
     `lab.metrics.Catalogue`, if it adds to the loop's. `workers` is what the experiment calls to have its work
-    done on a cluster, if it can be; it then has a method `close` that lets go of them. `learners` is a function
-    `(config, run_dir, device) -> exit code` that trains it on several ranks, if its iterations share their batches
-    among `lab.parallel.ranks()`; `build` may then return a `lab.parallel.Follower` to those that do not lead.
+    done on a cluster, if it can be, and `evaluator` what it calls for its evaluations alone; it then has a method
+    `close` that lets go of them. `learners` is a function `(config, run_dir, device) -> exit code` that trains it on
+    several ranks, if its iterations share their batches among `lab.parallel.ranks()`; `build` may then return a
+    `lab.parallel.Follower` to those that do not lead.
     """
 
     config: str
@@ -42,6 +43,7 @@ class Kind:
     verbs: Mapping[str, str] = field(default_factory=dict)
     catalogue: str = ""
     workers: str = ""
+    evaluator: str = ""
     learners: str = ""
 
 
@@ -71,6 +73,7 @@ KINDS: dict[str, Kind] = {
         build="gans.experiment:build",
         verbs={"eval": "gans.verbs:evaluate", "sample": "gans.verbs:sample", "export": "gans.verbs:export"},
         catalogue="gans.metrics:CATALOGUE",
+        evaluator="cluster.evaluation:start_measuring",
         learners=RANKS,
     ),
     "series_gan": Kind(

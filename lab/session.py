@@ -87,7 +87,8 @@ class Session:
         folder = self._run_dir.checkpoints
         checkpoint.tidy(folder)
         random_states = self._load_newest(folder)
-        self._settle_candidate(folder)
+        if self.saved is None:
+            checkpoint.drop_candidate(folder)
         metrics.cut_back(self._run_dir.metrics_path, self.state.iteration)
         self._log = metrics.MetricsLog(self._run_dir.metrics_path)
         self._run_dir.started()
@@ -229,10 +230,11 @@ class Session:
     def _welcome(self, found: checkpoint.Checkpoint, skipped: list[Path]) -> None:
         for path in skipped:
             checkpoint.set_aside(path)
-        if self.state.best_at == self.state.iteration:
-            # A crash between writing this checkpoint and keeping it as best is made good.
-            checkpoint.keep_as(checkpoint.BEST, found.path)
+        checkpoint.settle_best(found.path, self.state.best_at, self._progress.say)
         self._progress.say(f"continuing from iteration {self.state.iteration} ({found.path})")
+        if self.state.asked_at is not None:
+            self._progress.say(f"no evaluation of iteration {self.state.asked_at}: it was lost with its process")
+            self.state.asked_at = self.state.asked_count = None
         was, now = (
             found.state["machine"] | found.manifest.versions,
             _machine(self._config) | checkpoint.versions(),
@@ -240,14 +242,6 @@ class Session:
         changed = [f"{name} {was.get(name)} -> {now[name]}" for name in now if was.get(name) != now[name]]
         if changed:
             self._progress.say(f"no longer bit for bit the uninterrupted run: {', '.join(changed)}")
-
-    def _settle_candidate(self, folder: Path) -> None:
-        """After a crash there is none who would say how good it is, unless that was known already."""
-        candidate = folder / checkpoint.CANDIDATE
-        if candidate.is_dir() and checkpoint.read_manifest(candidate).iteration == self.state.best_at:
-            checkpoint.promote(folder)
-        checkpoint.drop_candidate(folder)
-        self.state.asked_at = self.state.asked_count = None
 
     def _take_late_evaluations(self) -> None:
         if not isinstance(self._experiment, EvaluatesElsewhere):
@@ -259,6 +253,8 @@ class Session:
             if at is not None and late.at == self.state.asked_count:
                 self.state.asked_at = self.state.asked_count = None
                 self._promoted = self._is_best(values, at)
+                if not self._promoted:
+                    checkpoint.drop_candidate(self._run_dir.checkpoints)
                 self._say_evaluation(at, late)
             self._dirty = True
             self._record(values, late.media)

@@ -1,7 +1,6 @@
 """AlphaZero as an experiment: play with the averaged weights, learn from what was played, publish new weights."""
 
 import dataclasses
-import logging
 import math
 import time
 from collections.abc import Mapping
@@ -26,8 +25,6 @@ from lab.experiment import Evaluation
 from lab.metrics import Catalogue
 from lab.parallel import ranks
 from lab.registry import find_kind, load
-
-_log = logging.getLogger(__name__)
 
 
 class AlphaZero:
@@ -124,7 +121,6 @@ class AlphaZero:
             "actors": self.actors.state_dict(),
             "games": self._games,
             "version": self._version,
-            **({} if self._evaluator.pending is None else {"grading": self._evaluator.pending}),
         }
 
     def state_of_ranks(self) -> dict[str, Any]:
@@ -139,10 +135,6 @@ class AlphaZero:
         self._games = state["games"]
         self._version = state["version"]
         self.actors.publish(self._version, self.learner.average.module)
-        if "grading" in state:
-            _log.warning(
-                "no grading at %d positions: it was lost with the process that waited for it", state["grading"]
-            )
 
     def close(self) -> None:
         """Lets go of workers."""

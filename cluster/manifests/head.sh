@@ -17,7 +17,7 @@ if [[ -z "${RAY_AUTH_TOKEN:-}" && -z "${RAY_AUTH_TOKEN_PATH:-}" && ! -s "$HOME/.
   echo "made a token in $HOME/.ray/auth_token: copy it to the other machines" >&2
 fi
 
-# Ports of the other machines' firewalls: 6379, 8076, 8077, 10002-10999. The dashboard is for this machine alone.
+# Ports of the other machines' firewalls: 6379, 8076, 8077, 8080, 10002-10999. The dashboard is for this machine alone.
 exec ray start --head \
   --port=6379 \
   --object-manager-port=8076 \

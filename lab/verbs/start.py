@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab import device, seeds
+from lab import checkpoint, device, seeds
 from lab.config import ExperimentConfig, dump, load_run_config
 from lab.device import Device
 from lab.loop import run
@@ -32,6 +32,8 @@ def continue_run(path: Path, overrides: Sequence[str]) -> int:
         if overrides:
             run_dir.write_config(dump(config))
         if run_dir.finished:
+            newest = next(checkpoint.newest_first(run_dir.checkpoints, print))
+            checkpoint.settle_best(newest.path, newest.manifest.meta.get("best_at"), print)
             if run_dir.stopped_early:
                 print(f"run {run_dir.name} was stopped early: {run_dir.stopped_early} (evaluate.patience)")
             else:
@@ -52,16 +54,18 @@ def _resolve(config: ExperimentConfig) -> Device:
 
 @contextlib.contextmanager
 def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
-    """The cluster of a run with workers or several learners."""
+    """The cluster of a run that takes place on one."""
     workers, learners = config.cluster.workers, config.cluster.learners
-    if not workers and learners == 1:
+    if not config.cluster.used:
         yield
         return
     with load(CONNECT)(config.cluster, resolved) as connection:
         if workers:
             print(f"{workers} workers on {connection}; with workers no two runs are bit for bit the same")
-        else:
+        elif learners > 1:
             print(f"{learners} learners on {connection}; they train what one does, but for rounding")
+        else:
+            print(f"an evaluator on {connection}")
         yield
 
 
@@ -75,7 +79,7 @@ def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
     experiment = load(find_kind(config.kind).build)(config, run_dir.path, resolved)
     with contextlib.ExitStack() as stack:
         sinks = []
-        if config.cluster.workers:
+        if config.cluster.hires:
             stack.callback(experiment.close)
             sinks.append(stack.enter_context(load(METERS)(experiment.catalogue, run_dir.name)))
         outcome = run(experiment, config, run_dir, sinks=sinks)  # says how it ended and how to go on

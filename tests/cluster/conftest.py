@@ -1,19 +1,45 @@
-"""One Ray for the tests of a file: starting it takes several seconds.
+"""One Ray for all tests that need no other: starting it takes several seconds."""
 
-Not one for all files: some try other tokens, and Ray keeps one token in a process, which a cluster at work then misses.
-"""
-
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from cluster.connect import Connection, connect
+from cluster.connect import Connection, connect, use_tokens
 from lab.config import Cluster
 
 
-@pytest.fixture(scope="module")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share Ray come last: it starts once and ends with the session.
+
+    Others use tokens of their own, and Ray keeps one in a process, which a cluster at work would miss.
+    """
+    items.sort(key=lambda item: "ray_here" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
 def ray_here() -> Iterator[Connection]:
     """A cluster on this machine that this process is connected to."""
     pytest.importorskip("ray")
     with connect(Cluster()) as connection:
         yield connection
+
+
+@pytest.fixture
+def start_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Starts a cluster whose head has what is asked for; nodes are the test's to add and to kill."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster as Nodes
+
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    use_tokens()
+    started = []
+
+    def start(**head: Any) -> Any:
+        started.append(Nodes(initialize_head=True, head_node_args={"include_dashboard": False, **head}))
+        return started[-1]
+
+    yield start
+    for cluster in started:
+        cluster.shutdown()

@@ -1,7 +1,6 @@
 """A cluster that cannot be had is one line, before a run is created, and nothing is left running."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +12,8 @@ from cluster.connect import Connection, Versions
 from cluster.watch import descendants
 from lab.cli import main
 from tests.agents.small_alphazero import preset
-from tests.command_line import ROOT
 
 Refused = Callable[..., str]
-
-_WITHOUT_RAY = "import sys; sys.modules['ray'] = None; from lab.cli import main; sys.exit(main())"
 
 
 @pytest.fixture
@@ -49,23 +45,24 @@ def one_line(output: str) -> str:
     return line
 
 
-def test_without_ray_the_installation_is_named(tmp_path: Path) -> None:
+def test_without_ray_the_installation_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
     settings = preset(tmp_path, cluster={"workers": 1})
-    command = [sys.executable, "-c", _WITHOUT_RAY, "train", str(settings), "--runs-dir", str(tmp_path), "--name", "run"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 2
-    assert "pip install 'rivals-lab[cluster]'" in one_line(ended.stderr)
+    assert main(["train", str(settings), "--runs-dir", str(tmp_path), "--name", "run"]) == 2
+    assert "pip install 'rivals-lab[cluster]'" in one_line(capsys.readouterr().err)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_token_s_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_token_s_file_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
     settings = preset(tmp_path, cluster={"workers": 1})
-    command = [sys.executable, "-m", "lab", "train", str(settings), "--runs-dir", str(tmp_path), "--name", "run"]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
-    environment["RAY_AUTH_TOKEN_PATH"] = str(tmp_path / "token")
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=environment)
-    assert ended.returncode == 2
-    assert f"{tmp_path / 'token'} has no token for Ray" in one_line(ended.stderr)
+    assert main(["train", str(settings), "--runs-dir", str(tmp_path), "--name", "run"]) == 2
+    assert f"{tmp_path / 'token'} has no token for Ray" in one_line(capsys.readouterr().err)
     assert not (tmp_path / "run").exists()
 
 

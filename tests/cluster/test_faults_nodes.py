@@ -1,80 +1,137 @@
-"""A node dies or joins late, the learner's own process dies: in processes of their own, through the command line."""
+"""A node dies, joins late or has no room left for objects; W&B is away. Through the command line."""
 
 import os
-import secrets
 import signal
-import time
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from cluster.connect import use_tokens
-from cluster.watch import alive, descendants, entries, iteration, running
-from tests.agents.small_alphazero import preset
-from tests.command_line import lab, launch, wait_until
+from cluster.watch import alive, entries
+from tests.cluster.recorded_run import RecordedRun
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+Start = Callable[..., RecordedRun]
 
 
 @pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A cluster whose head has no CPUs; nodes with some are the test's to add and to kill."""
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
+def prepare(tmp_path: Path) -> Iterator[Start]:
+    """Makes a run with two workers, not started yet."""
+    made: list[RecordedRun] = []
 
-    if "RAY_AUTH_TOKEN" not in os.environ:
-        monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    use_tokens()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    yield cluster
-    cluster.shutdown()
+    def run(address: str | None = None, **settings: Any) -> RecordedRun:
+        cluster = {"workers": 2, "address": address, **settings.pop("cluster", {})}
+        made.append(RecordedRun(tmp_path, cluster=cluster, **settings))
+        return made[-1]
+
+    yield run
+    for one in made:
+        one.kill()
 
 
-def test_a_dead_node_costs_its_workers_alone_and_a_late_one_takes_them_in(nodes: Any, tmp_path: Path) -> None:
+def test_a_dead_node_costs_its_workers_alone_and_a_late_one_takes_them_in(
+    start_cluster: Callable[..., Any], prepare: Start
+) -> None:
+    nodes = start_cluster(num_cpus=0)
     nodes.add_node(num_cpus=1)
     doomed = nodes.add_node(num_cpus=1)
-    settings = preset(tmp_path, budget=10_000_000, cluster={"workers": 2, "address": nodes.address})
-    run = tmp_path / "run"
-    process = launch("train", settings, "--runs-dir", tmp_path, "--name", "run")
-    try:
-        wait_until(lambda: alive(run) == 2, process)
-        for killed in doomed.live_processes():
-            os.kill(killed[1].pid, signal.SIGKILL)
-        wait_until(lambda: alive(run) == 1, process)
-        at = iteration(run)
-        wait_until(lambda: iteration(run) > at + 20, process)  # it goes on with the worker that is left
-        nodes.add_node(num_cpus=1)
-        wait_until(lambda: alive(run) == 2, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        output = "".join(process.communicate(timeout=100))
-    assert process.returncode == 143, output
-    assert "Traceback" not in output
-    assert all(entry.counters["trained"] <= 2 * entry.counters["positions"] for entry in entries(run))
+    run = prepare(nodes.address)
+    run.train()
+    run.wait_until(run.all_up)
+    for killed in doomed.live_processes():
+        os.kill(killed[1].pid, signal.SIGKILL)
     nodes.worker_nodes.discard(doomed)  # nothing is left of it to shut down
+    run.wait_until(lambda: alive(run.path) == 1)
+    run.go_on(20)  # with the worker that is left
+    nodes.add_node(num_cpus=1)
+    run.wait_until(run.all_up)
+    assert "Traceback" not in run.output
+    run.finish()
 
 
-def test_a_killed_learner_leaves_no_process_and_is_resumed(tmp_path: Path) -> None:
-    settings = preset(tmp_path, budget=10_000_000, cluster={"workers": 1})
-    run = tmp_path / "run"
-    process = launch("train", settings, "--runs-dir", tmp_path, "--name", "run")
-    wait_until(lambda: iteration(run) >= 8, process)
-    started = descendants(process.pid)
-    assert len(started) >= 3  # the head, the node and a worker at least
-    process.kill()
-    process.communicate()
-    at = iteration(run)
-    # Those that play end at once. Those that Ray holds ready look for its head for a minute first.
-    deadline = time.monotonic() + 90
-    while left := running(started):
-        assert time.monotonic() < deadline, f"still running: {left}"
-        time.sleep(0.2)
-    positions = entries(run)[-1].counters["positions"]
-    output = lab("resume", run, f"budget={positions + 200}")
-    assert "continuing from iteration" in output
-    found = entries(run)
-    assert found[-1].counters["positions"] >= positions + 200 and found[-1].iteration > at - 3
-    assert [entry.iteration for entry in found] == list(range(1, len(found) + 1))
-    assert all(entry.counters["trained"] <= 2 * entry.counters["positions"] for entry in found)
+class Ballast:
+    """Objects that fill the object store of a cluster to the last kilobytes."""
+
+    def __init__(self, address: str) -> None:
+        import ray
+
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+        self._held: list[Any] = []
+
+    def load(self) -> None:
+        import ray
+
+        for size in (2**20, 2**16, 2**12):
+            while True:
+                try:
+                    self._held.append(ray.put(np.zeros(size, np.uint8)))
+                except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError):
+                    break
+
+    def drop(self) -> None:
+        self._held.clear()
+
+
+@pytest.fixture
+def full(start_cluster: Callable[..., Any]) -> Iterator[tuple[str, Ballast]]:
+    """The address of a cluster with little room for objects and none on its disk, and what fills it.
+
+    Results of workers are objects, however small.
+    """
+    import ray
+
+    system = {
+        "automatic_object_spilling_enabled": False,
+        "local_fs_capacity_threshold": 0.0,
+        "max_direct_call_object_size": 8000,
+    }
+    cluster = start_cluster(num_cpus=2, object_store_memory=80 * 2**20, _system_config=system)
+    yield cluster.address, Ballast(cluster.address)
+    ray.shutdown()
+
+
+def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Ballast], prepare: Start) -> None:
+    address, ballast = full
+    run = prepare(address, evaluate={"every": 5}, grading={"simulations": 1}, cluster={"evaluator": True})
+    run.train()
+    run.wait_until(run.all_up)
+    ballast.load()
+    run.wait_until(lambda: "workers play on with an older one" in run.output)
+    run.wait_until(lambda: "its weights found no room" in run.output)
+    run.go_on(10)
+    ballast.drop()
+    run.wait_until(lambda: run.value("cluster/lag") <= 4)
+    assert run.value("cluster/restarts") == 0 and "Traceback" not in run.output
+    run.finish()
+
+
+def test_results_that_a_full_object_store_cannot_hold_are_lost_and_no_others(
+    full: tuple[str, Ballast], prepare: Start
+) -> None:
+    address, ballast = full
+    run = prepare(address, selfplay={"boards": 256, "moves_per_iteration": 8}, replay={"capacity": 20_000})
+    run.train()
+    run.wait_until(run.all_up)
+    ballast.load()
+    run.wait_until(lambda: "self-play worker 0 is replaced" in run.output)
+    ballast.drop()
+    at = len(entries(run.path))
+    run.wait_until(lambda: len(entries(run.path)) > at and run.all_up())
+    assert "Traceback" not in run.output
+    run.finish()
+
+
+def test_with_wandb_out_of_reach_the_run_goes_on_and_says_so(prepare: Start) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = free.getsockname()[1]
+    run = prepare(tracking={"wandb": "online"})
+    run.train(WANDB_BASE_URL=f"http://127.0.0.1:{closed}", WANDB_API_KEY="0" * 40, WANDB_MODE="online")
+    run.wait_until(run.all_up)
+    run.go_on()
+    assert "W&B is off, training goes on" in run.output
+    run.finish()

@@ -67,6 +67,17 @@ def test_a_job_trains_the_run_of_that_name_and_continues_it(
     assert f"lab submit --stop {sent['submission_id']}" in output
 
 
+def test_what_a_preset_reserves_for_its_learner_is_asked_for(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    output = send(capsys, server, folder, PRESET, "cluster.learner_gpus=1", "cluster.learner_cpus=2")
+    assert server.submitted[0]["entrypoint_num_gpus"] == 1 and server.submitted[0]["entrypoint_num_cpus"] == 2
+    assert "one process on a node with 2 CPUs and 1 GPUs free" in output
+    # Several learners reserve their own; the job's process only waits for them.
+    send(capsys, server, folder, PRESET, "cluster.learner_gpus=1", "cluster.learners=2")
+    assert not server.submitted[1].get("entrypoint_num_gpus")
+
+
 def test_runs_are_kept_outside_the_jobs_folder_which_ray_removes(
     capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
 ) -> None:

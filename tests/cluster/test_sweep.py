@@ -2,14 +2,20 @@
 
 import json
 import math
+import random
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from cluster.connect import Connection
+from cluster.placement import Share
 from cluster.space import Dimension, overrides, parse, points
 from lab import checkpoint
 from lab.cli import main
+from lab.device import Device
 from lab.errors import UserError
 from lab.presets import parse_overrides
 
@@ -36,6 +42,31 @@ def test_draws_lie_in_their_ranges_and_follow_the_seed() -> None:
     assert all(1e-4 <= p["a"] <= 1e-2 and -1 <= p["b"] <= 1 for p in drawn)
     assert {p["c"] for p in drawn} == {1, 2, 3}
     assert abs(sum(math.log10(p["a"]) for p in drawn) / 400 + 3) < 0.1, "not uniform in the logarithm"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "near"),
+    [
+        ("a=uniform(0, 10)", 5.0, {4.0, 6.0}),
+        ("a=loguniform(1, 10)", 9.0, {7.2, 10.0}),
+        ("a=randint(1, 100)", 2, {1, 3}),
+        ("a=randint(1, 100)", 50, {40, 60}),
+        ("a=randint(1, 2)", 2, {1, 2}),
+        ("a=choice(8, 2, 32, 4)", 8, {4, 32}),
+        ("a=choice(x, y, z)", "x", {"y"}),
+        ("a=choice(x)", "x", {"x"}),
+    ],
+)
+def test_a_perturbed_value_is_near_and_in_range_or_now_and_then_drawn_anew(
+    text: str, value: Any, near: set[Any]
+) -> None:
+    (dimension,), _ = parse([text])
+    perturbed = [dimension.perturb(value, random.Random(seed)) for seed in range(2000)]
+    assert near <= set(perturbed)
+    drawn_anew = sum(one not in near for one in perturbed) / 2000
+    chance = sum(dimension.draw(random.Random(seed)) not in near for seed in range(2000)) / 2000
+    assert drawn_anew == pytest.approx(0.25 * chance, abs=0.03)
+    assert all(dimension.kind == "choice" or dimension.values[0] <= one <= dimension.values[1] for one in perturbed)
 
 
 @pytest.mark.parametrize("value", [1e-7, 0.1, 3, True, "x", "1e-3", "no: yes", "true"])
@@ -68,7 +99,10 @@ def test_a_bad_space_is_one_line(text: str, message: str) -> None:
         (["training.learning_rat=uniform(0.1, 0.2)"], "learning_rate"),
         (["training.learning_rate=uniform(-2, -1)"], "training.learning_rate"),
         (["training.shift=choice(1, 2)", "--metric", "eval/acuracy"], "did you mean 'eval/accuracy'"),
-        (["training.shift=choice(1, 2)", "--scheduler", "pbt"], "use asha or none"),
+        (["training.shift=choice(1, 2)", "--scheduler", "pbtt"], "use asha, pbt, none"),
+        (["network.features=choice(8, 16)", "--scheduler", "pbt"], "pbt cannot search network.features"),
+        (["training.weight_decay=uniform(0, 1)", "--scheduler", "pbt"], "pbt cannot search training.weight_decay"),
+        (["training.shift=choice(1)", "--scheduler", "pbt"], "two trials at least"),
         (["training.shift=choice(1, 2)", "cluster.learners=2"], "leave cluster.workers at 0"),
     ],
 )
@@ -80,6 +114,22 @@ def test_a_bad_sweep_is_refused_before_anything_starts(
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
     assert not any(tmp_path.iterdir())
+
+
+def test_trials_share_the_gpu_that_a_learner_of_its_own_would_reserve(tmp_path: Path, monkeypatch: Any) -> None:
+    asked: list[Share] = []
+
+    def room(shares: list[Share], *_: Any) -> None:
+        asked.extend(shares)
+        raise UserError("far enough")
+
+    one_gpu = Connection("here", nodes=1, cpus=8.0, gpus=1.0, authentication="none", started=True)
+    monkeypatch.setattr("cluster.sweep.connect", lambda *_: nullcontext(one_gpu))
+    monkeypatch.setattr("cluster.sweep.devices.resolve", lambda *_: Device(torch.device("cuda"), "fp32", 1))
+    monkeypatch.setattr("cluster.sweep.Room", room)
+    arguments = ["training.shift=choice(1, 2)", "cluster.learner_gpus=1", "--runs-dir", str(tmp_path)]
+    assert main(["sweep", "supervised/digits", *arguments]) == 2
+    assert asked == [Share(cpus=1.0, gpus=0.5, threads=1)]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from lab.checkpoint import read_manifest
 from lab.cli import main
 from lab.config import from_settings
 from lab.errors import UserError
@@ -76,6 +77,23 @@ def test_the_first_of_alphazero_s_learners_has_workers_that_play(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
+def test_a_worker_measures_beside_learners_and_tells_which_checkpoint_is_best(tmp_path: Path) -> None:
+    grading = {"samples": 32, "grid": 2}
+    file = str(preset(tmp_path, grading=grading, evaluate={"every": 3, "best": "quality/frechet"}))
+    asked = [*_RANKS, "cluster.evaluator=true"]
+    assert main(["train", file, *asked, "--runs-dir", str(tmp_path), "--name", "run"]) == 0
+    found = {
+        int(entry.metrics["quality/images"]): entry.metrics["quality/frechet"]
+        for entry in read(tmp_path / "run" / "metrics.jsonl")
+        if "quality/images" in entry.metrics
+    }
+    assert max(found) == 416  # the last is waited for
+    best = read_manifest(tmp_path / "run" / "checkpoints" / "best")
+    assert best.counters["images"] == min(found, key=lambda images: found[images])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
 def test_learners_go_on_with_what_one_process_trained(alone: Path, tmp_path: Path) -> None:
     file, run = str(preset(tmp_path)), tmp_path / "run"
     assert main(["train", file, "budget=192", "--runs-dir", str(tmp_path), "--name", "run"]) == 0
@@ -111,6 +129,26 @@ def test_a_killed_rank_costs_the_iterations_since_the_checkpoint_and_a_signal_st
     assert seen == list(range(1, len(seen) + 1))
     state, _ = final_state(run)
     assert state["experiment"]["images"] == 320 * len(seen)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(4 * _PATIENCE_S)
+def test_the_next_leader_has_the_room_of_a_killed_one_s_workers(tmp_path: Path) -> None:
+    file, run = small_alphazero.preset(tmp_path, budget=10_000_000), tmp_path / "run"
+    cpus = f"cluster.worker_cpus={(os.cpu_count() or 1) / 4}"  # two learners and two workers fill the machine
+    asked = ["cluster.learners=2", "cluster.workers=2", cpus, "cluster.worker_threads=1", "cluster.place_timeout_s=60"]
+    process = launch("train", file, *asked, "--runs-dir", tmp_path, "--name", "run")
+    try:
+        _wait_until(lambda: iterations(run) >= 5, process)
+        os.kill(int((run / ".lock").read_text().split()[1]), signal.SIGKILL)
+        _wait_until(lambda: "continuing from iteration" in (run / "log.txt").read_text(), process)
+        since = iterations(run)
+        _wait_until(lambda: iterations(run) >= since + 3, process)
+        process.send_signal(signal.SIGTERM)
+        output = "".join(process.communicate(timeout=_PATIENCE_S))
+    finally:
+        process.kill()
+    assert process.returncode == 143, output
 
 
 @pytest.mark.usefixtures("ray_here")

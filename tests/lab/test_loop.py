@@ -194,6 +194,46 @@ def test_what_was_being_evaluated_elsewhere_is_forgotten_with_the_process(tmp_pa
     assert checkpoint.load(folder / "best")[1].iteration == 12
 
 
+@pytest.mark.parametrize("complete", [False, True])
+def test_a_crash_before_the_candidate_became_the_best_is_made_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: bool
+) -> None:
+    every = {"checkpoint": {"every": 1000}, "evaluate": {"every": 4, "best": "toy/score"}}
+    settings, folder = config(**every, budget=160), tmp_path / "run" / "checkpoints"
+    at = 16 if complete else 4
+    scores = dict.fromkeys((4, 8, 12, 16, 20), 0.1) | {at: 0.9}
+    put_in_place = checkpoint.promote
+
+    def crash(directory: Path) -> None:
+        if checkpoint.read_manifest(directory / "candidate").iteration == at:
+            raise CheckpointError("the power failed")
+        put_in_place(directory)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "promote", crash)
+        with pytest.raises(CheckpointError, match="the power failed"):
+            train(tmp_path / "run", settings, GradedElsewhere(settings, scores, after=4 if complete else 3))
+    if complete:  # a run at its end is not trained again
+        with RunDir.open(tmp_path / "run") as run_dir:
+            assert run_dir.finished
+        assert "is complete" in lab("resume", tmp_path / "run")
+    else:
+        train(tmp_path / "run", settings, GradedElsewhere(settings, scores))
+    assert checkpoint.load(folder / "best")[1].iteration == at
+    assert not (folder / "candidate").exists()
+
+
+def test_a_damaged_candidate_is_dropped(tmp_path: Path) -> None:
+    every = {"checkpoint": {"every": 1000}, "evaluate": {"every": 4, "best": "toy/score"}}
+    settings, folder = config(**every, budget=160, stopped_at=6), tmp_path / "run" / "checkpoints"
+    with pytest.raises(UserError, match="nobody is left"):
+        train(tmp_path / "run", settings, GradedElsewhere(settings, {}))
+    (folder / "candidate" / "manifest.json").unlink()
+    longer = config(**every, budget=160)
+    train(tmp_path / "run", longer, GradedElsewhere(longer, {8: 0.1, 12: 0.7, 16: 0.3, 20: 0.2}))
+    assert checkpoint.load(folder / "best")[1].iteration == 12
+
+
 def test_an_unknown_best_metric_is_refused_before_training(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="toy/scroe"):
         train(tmp_path / "run", config(evaluate={"best": "toy/scroe"}))

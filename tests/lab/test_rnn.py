@@ -159,8 +159,7 @@ def test_masking_equals_packing_from_a_state_given(cell: str) -> None:
 
 
 def test_masked_layers_ignore_what_the_padding_holds() -> None:
-    network, x = ManyToOne(3, 6, 2, bidirectional=True), torch.randn(3, 5, 3)
-    network = masked(network)
+    network, x = masked(ManyToOne(3, 6, 2, bidirectional=True)), torch.randn(3, 5, 3)
     answers = network(x, LENGTHS)
     x[1, 2:] = 100.0
     torch.testing.assert_close(network(x, LENGTHS), answers)
