@@ -16,7 +16,7 @@ from gans.series.model import load_sampler
 from gans.series.noise import noise
 from lab import metrics, rng
 from lab.cli import main
-from tests.command_line import lab, launch, wait_until
+from tests.command_line import launch, wait_until
 from tests.gans.small_series import DEVICE, preset, table
 from tests.same_run import assert_same_run
 
@@ -71,18 +71,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_killed_and_resumed_equals_uninterrupted(variant: str, tmp_path: Path) -> None:
-    file = preset(tmp_path, **VARIANTS[variant])
+def test_killed_and_resumed_equals_uninterrupted(
+    variant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = preset(tmp_path, budget=640, **VARIANTS[variant])  # long enough to be killed on its way
     killed = tmp_path / "killed"
-    lab("train", file, "--runs-dir", tmp_path, "--name", "whole")
+    said(capsys, "train", file, "--runs-dir", tmp_path, "--name", "whole")
     process = launch("train", file, "--runs-dir", tmp_path, "--name", "killed")
     wait_until(lambda: any(e.iteration >= 3 for e in metrics.read(killed / "metrics.jsonl")), process)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    output = lab("resume", killed)
-    if "complete" not in output.splitlines()[0]:
-        assert "continuing from iteration" in output
+    assert "continuing from iteration" in said(capsys, "resume", killed)
     assert_same_run(tmp_path / "whole", killed)
 
 
