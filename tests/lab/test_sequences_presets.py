@@ -20,6 +20,8 @@ SOLVED = {
     "reverse_add": ("exact_match", 0.99),
 }
 
+QUICK = ("bit_count", "parity", "reverse")
+
 
 def run(*arguments: object) -> None:
     assert main([str(argument) for argument in arguments]) == 0
@@ -31,9 +33,10 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", SOLVED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in QUICK else pytest.mark.training) for name in SOLVED]
+)
 def test_a_preset_solves_its_task(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     metric, least = SOLVED[name]
     run("train", f"sequences/{name}", "--runs-dir", tmp_path, "--name", "run", "tracking.wandb=off")
@@ -42,7 +45,7 @@ def test_a_preset_solves_its_task(name: str, tmp_path: Path, capsys: pytest.Capt
     assert graded["test_examples"] >= 200
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.timeout(1200)
 def test_the_language_model_comes_near_the_entropy_of_its_text_and_writes_true_sums(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ import pytest
 from lab.cli import main
 from lab.data.images import cache_directory
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 GRADES = {
     "digits": ("accuracy", 0.98),
     "digits_mlp": ("accuracy", 0.97),
@@ -17,6 +17,8 @@ GRADES = {
     "anomalies": ("auroc", 0.95),
     "denoising": ("psnr_db", 22.0),
 }
+
+QUICK = ("digits_mlp", "iris", "diabetes")
 
 
 def grade(run: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
@@ -31,12 +33,15 @@ def train(preset: str, folder: Path) -> Path:
     return folder / name
 
 
-@pytest.mark.parametrize("preset", GRADES)
+@pytest.mark.parametrize(
+    "preset", [pytest.param(name, marks=pytest.mark.slow if name in QUICK else pytest.mark.training) for name in GRADES]
+)
 def test_it_is_as_good_as_it_should_be(preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     metric, least = GRADES[preset]
     assert grade(train(preset, tmp_path), capsys)[metric] >= least
 
 
+@pytest.mark.training
 def test_a_wider_layer_approximates_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["supervised/approximation", "--widths", "1,4,32", "--out", str(tmp_path / "widths.png"), "--json"]
     assert main(["approximate", *arguments]) == 0
@@ -44,6 +49,7 @@ def test_a_wider_layer_approximates_better(tmp_path: Path, capsys: pytest.Captur
     assert wide < 0.2 * middle and middle < 0.6 * narrow
 
 
+@pytest.mark.training
 @pytest.mark.skipif(not (cache_directory() / "cifar10.safetensors").is_file(), reason="`lab data fetch cifar10` first")
 def test_a_trunk_from_other_classes_helps_where_labels_are_few(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
