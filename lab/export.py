@@ -1,5 +1,7 @@
 """A network outside this lab: ONNX or torch.export, checked against the network it came from."""
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,11 @@ def _onnx(program: torch.export.ExportedProgram, path: Path, inputs: tuple[Tenso
         import onnxscript  # noqa: F401  torch asks for it late, with a longer message
     except ImportError as error:
         raise UserError(f"ONNX needs {error.name}: pip install 'rivals-lab[export]'") from None
-    torch.onnx.export(program, (), str(path), dynamo=True, external_data=False, verbose=False)
+    # Of libraries that it could use and of its own future.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        torch.onnx.export(program, (), str(path), dynamo=True, external_data=False, verbose=False)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_inputs()]
     return session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})[0]
