@@ -64,6 +64,7 @@ def wait_for(endpoint: str, run: str, expected: dict[str, float]) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_run_with_workers_shows_what_its_record_says(endpoint: str, tmp_path: Path) -> None:
     preset = alphazero(tmp_path, cluster={"workers": 1, "worker_cpus": 0.25})
     assert main(["train", str(preset), "--runs-dir", str(tmp_path), "--name", "played"]) == 0
