@@ -58,6 +58,7 @@ def test_learners_train_what_one_process_goes_on_with(
     assert_same_but_for_rounding(alone, run)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
 def test_the_first_of_alphazero_s_learners_has_workers_that_play(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
