@@ -70,7 +70,7 @@ class Subject:
         self.config, self.path, self.spare = config, folder / "run", spare
         self._folder, self._record, self._log = folder, folder / "games.jsonl", folder / "output.txt"
         self._process: subprocess.Popen[bytes] | None = None
-        self._started: set[int] = set()
+        self._started = watch.Started()
         self._jobs: set[str] = set()
 
     def start(self, **environment: str) -> None:
@@ -138,7 +138,8 @@ class Subject:
         """Leave no process of it, whatever state it is in."""
         if self._process is not None:
             self._note_processes()
-            for process in {self._process.pid, *watch.running(self._started)}:
+            self._process.kill()  # nothing where it has ended
+            for process in self._started.left():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
             self._process.wait()
@@ -166,7 +167,8 @@ class Subject:
 
     def _note_processes(self) -> None:
         assert self._process is not None
-        self._started |= watch.descendants(self._process.pid)
+        if self._is_running():
+            self._started.note(watch.descendants(self._process.pid))
         self._jobs |= {job} if (job := recorded.job(self._record)) else set()
 
     def _check_counts(self) -> None:
@@ -184,7 +186,7 @@ class Subject:
 
     def _check_nothing_is_left(self) -> None:
         end = time.monotonic() + _LEFT_S
-        while left := [*watch.running(self._started), *(a.process for a in watch.actors() if a.job in self._jobs)]:
+        while left := [*self._started.left(), *(a.process for a in watch.actors() if a.job in self._jobs)]:
             if time.monotonic() > end:
                 raise Failed(f"processes are left {_LEFT_S:g} s after the run: {', '.join(map(str, left))}")
             time.sleep(0.2)

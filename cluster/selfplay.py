@@ -20,7 +20,7 @@ from cluster.placement import Room, leaders_name, shares
 from cluster.pool import Done, Pool
 from cluster.worker import GradingWorker, Played, SelfPlayWorker, unpack, weights_of
 from lab.device import Device
-from lab.errors import Stopped
+from lab.errors import Stopped, UserError
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +73,8 @@ class RayActors:
             # Calls that are out hold on to the version they were given; the last of them frees it.
             self._weights = self._ray.put(weights)
         except (self._ray.exceptions.ObjectStoreFullError, self._ray.exceptions.OutOfDiskError) as error:
+            if self._weights is None:
+                raise UserError(f"the cluster's object store has no room for weights to begin with: {error}") from error
             _log.warning(
                 "version %d of the weights found no room, workers play on with an older one: %s", version, error
             )
@@ -88,11 +90,12 @@ class RayActors:
         start = time.perf_counter()
         pool = self._pool = self._pool or self._open_pool()
         games: list[FinishedGames] = []
-        collected, wanted = 0, max(1, len(pool.up))
+        collected, held, wanted = 0, 0, max(1, len(pool.up))
         oldest = self._version + 1 - self._options.max_lag  # `publish` comes next
         while True:
-            # Without any lag the next call needs the next version.
-            if self._options.max_lag or not collected:
+            # Without any lag the next call needs the next version. Whoever is waited for, the others do not fill more
+            # than the smallest window meanwhile.
+            if (self._options.max_lag or not collected) and held < self._config.replay.window_start:
                 self._hand_out(pool)
             out = [version for worker in pool.up for version in pool.out(worker)]
             if collected and (not out or (collected >= wanted and min(out) >= oldest)):
@@ -105,7 +108,9 @@ class RayActors:
                 break  # what was collected is learned from first; the next poll finds the same
             if isinstance(outcome, Done):
                 collected += 1
-                games += self._receive(outcome.value)
+                received = self._receive(outcome.value)
+                held += sum(len(batch.positions) for batch in received)
+                games += received
         self._polled = time.perf_counter()
         self._waited += self._polled - start
         return games

@@ -72,16 +72,37 @@ def descendants(process: int) -> set[int]:
     return found - {process}
 
 
+class Started:
+    """Processes of this machine, remembered by number and birth: numbers are used again."""
+
+    def __init__(self) -> None:
+        self._born: dict[int, str] = {}
+
+    def note(self, processes: AbstractSet[int]) -> None:
+        self._born |= {process: born for process in processes if (born := _born(process))}
+
+    def left(self) -> list[int]:
+        """Those that have not ended."""
+        return [process for process in running(self._born.keys()) if _born(process) == self._born[process]]
+
+
 def running(processes: AbstractSet[int]) -> set[int]:
     """Those of the processes of this machine that have not ended."""
-    return {process for process in processes if _is_running(process)}
+    return {process for process in processes if (_stat(process) or ["Z"])[0] != "Z"}
 
 
-def _is_running(process: int) -> bool:
+def _born(process: int) -> str:
+    """When, in ticks since the machine started; "" of one that is gone."""
+    fields = _stat(process)
+    return fields[19] if fields else ""
+
+
+def _stat(process: int) -> list[str]:
+    """What /proc says of it after its name, beginning with its state; [] of one that is gone."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return []
 
 
 def _on_node(node: str, function: Any, *arguments: Any) -> None:

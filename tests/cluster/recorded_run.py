@@ -17,7 +17,7 @@ from typing import Any, Literal
 import pytest
 
 from cluster import recorded
-from cluster.watch import descendants, entries, iteration, running
+from cluster.watch import Started, descendants, entries, iteration
 from lab import checkpoint
 from tests.agents.small_alphazero import preset
 from tests.command_line import ROOT
@@ -36,7 +36,7 @@ class RecordedRun:
         self._preset = preset(folder, **{"budget": 1_000_000_000, **settings})
         self._output = folder / "output.txt"
         self._process: subprocess.Popen[bytes] | None = None
-        self._started: dict[int, str] = {}  # processes, and when they began
+        self._started = Started()
 
     def train(self, **environment: str) -> None:
         self._launch("train", self._preset, "--runs-dir", self._folder, "--name", self.path.name, **environment)
@@ -102,7 +102,7 @@ class RecordedRun:
             time.sleep(0.1)
         assert self._running.returncode == code, self.output
         deadline = time.monotonic() + _LEFT_S
-        while left := self._left():
+        while left := self._started.left():
             assert time.monotonic() < deadline, f"still running: {[_command(process) for process in left]}"
             time.sleep(0.2)
 
@@ -127,7 +127,8 @@ class RecordedRun:
         """Leave no process of it, whatever state it is in."""
         if self._process is not None:
             self._note_processes()
-            for process in [self._process.pid, *self._left()]:
+            self._process.kill()
+            for process in self._started.left():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
             self._process.wait()
@@ -138,11 +139,8 @@ class RecordedRun:
         return self._process
 
     def _note_processes(self) -> None:
-        self._started |= {process: _began(process) for process in descendants(self._running.pid)}
-
-    def _left(self) -> list[int]:
-        """Those noted that have not ended; numbers of processes are used again."""
-        return [process for process in running(self._started.keys()) if _began(process) == self._started[process]]
+        if self._running.poll() is None:
+            self._started.note(descendants(self._running.pid))
 
     def _launch(self, *arguments: str | Path, **environment: str) -> None:
         command = [sys.executable, "-m", "tests.cluster.recorded_run", *map(str, arguments)]
@@ -165,14 +163,6 @@ def _command(process: int) -> bytes:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-def _began(process: int) -> str:
-    """When it did, in ticks since the machine started; "" once it is gone."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
 
 
 def _wait_where_told_to(folder: Path) -> None:

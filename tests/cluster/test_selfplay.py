@@ -17,13 +17,15 @@ from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.search.dynamics import LeafCounts
 from cluster.connect import Connection
-from cluster.ledger import first_game_id
+from cluster.ledger import Origin, first_game_id
+from cluster.pool import Done, Lost
 from cluster.selfplay import RayActors
 from cluster.selfplay import start as start_workers
+from cluster.worker import Played, pack
 from lab.cli import main
 from lab.errors import UserError
 from lab.metrics import read
-from tests.agents.small_alphazero import DEVICE, config, preset
+from tests.agents.small_alphazero import DEVICE, config, play_games, preset, selfplay
 from tests.same_run import assert_same_bits
 
 pytestmark = pytest.mark.usefixtures("ray_here")
@@ -161,7 +163,10 @@ def test_a_poll_collects_as_many_results_as_there_are_workers(two: RayActors) ->
 
 
 def test_workers_pause_when_nothing_is_collected(two: RayActors) -> None:
-    two.poll()
+    pool = two._pool
+    assert pool is not None
+    while any(version != two._version for worker in pool.up for version in pool.out(worker)):
+        two.poll()  # until nothing is left of versions that other tests published
     two.metrics()
     time.sleep(0.5)  # many calls' time
     two.publish(next(_VERSIONS), network(config()))
@@ -217,3 +222,45 @@ def test_games_in_flight_in_process_outlast_workers(tmp_path: Path) -> None:
     back.load_state_dict(remote.state_dict())
     remote.close()
     assert_same_bits(back.actors.state_dict()["selfplay"], local.actors.state_dict()["selfplay"])
+
+
+class WithALaggard:
+    """A pool in which worker 0 is given up only once worker 1 has nothing left to do."""
+
+    up, replaced = (0, 1), 0
+
+    def __init__(self, games: FinishedGames) -> None:
+        self.calls: list[list[int]] = [[0], []]  # versions
+        self.played, self._games = 0, games
+
+    def out(self, worker: int) -> list[int]:
+        return self.calls[worker]
+
+    def call(self, worker: int, method: str, version: int, weights: Any, tag: int) -> None:
+        self.calls[worker].append(version)
+
+    def next(self) -> Done | Lost:
+        if not self.calls[1]:
+            self.calls[0].clear()
+            return Lost(0, [0], "no answer")
+        version, number = self.calls[1].pop(0), self.played
+        self.played += 1
+        played = Played(Origin(1, 0, number), version, pack([self._games]), LeafCounts(), 1.0)
+        return Done(1, version, played)
+
+    def close(self) -> None:
+        pass
+
+
+def test_while_one_is_waited_for_the_others_do_not_play_more_than_a_window(start: Start) -> None:
+    settings = config()
+    games = concatenate(play_games(selfplay(settings.game.make(), boards=8), moves=10))
+    actors = start(2, max_lag=1)
+    actors.publish(5, network(settings))
+    actors._ledger.next_incarnation(1)
+    pool = WithALaggard(games)
+    actors._pool = pool  # type: ignore[assignment]
+    received = sum(len(batch.positions) for batch in actors.poll())
+    ahead = actors._options.results_ahead
+    assert settings.replay.window_start <= received < settings.replay.window_start + ahead * len(games.positions)
+    assert received == pool.played * len(games.positions)

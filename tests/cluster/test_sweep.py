@@ -102,7 +102,7 @@ def test_a_bad_space_is_one_line(text: str, message: str) -> None:
         (["training.shift=choice(1, 2)", "--scheduler", "pbtt"], "use asha, pbt, none"),
         (["network.features=choice(8, 16)", "--scheduler", "pbt"], "pbt cannot search network.features"),
         (["training.weight_decay=uniform(0, 1)", "--scheduler", "pbt"], "pbt cannot search training.weight_decay"),
-        (["training.shift=choice(1)", "--scheduler", "pbt"], "two trials at least"),
+        (["augment.crop=choice(1)", "--scheduler", "pbt"], "two trials at least"),
         (["training.shift=choice(1, 2)", "cluster.learners=2"], "leave cluster.workers at 0"),
     ],
 )

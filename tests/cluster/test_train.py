@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from cluster.watch import descendants
 from lab.checkpoint import read_manifest
 from lab.cli import main
 from lab.config import from_settings
@@ -177,19 +178,11 @@ def test_what_cannot_be_shared_is_refused(settings: Any, message: str) -> None:
 
 def _ranks_of(process: subprocess.Popen[str]) -> list[int]:
     """Process ids of the ranks that descend from a `lab train`."""
-    parents, found = {}, []
-    for entry in Path("/proc").iterdir():
-        try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if b"RayTrainWorker" in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except (OSError, ValueError):  # not a process, or gone
-            continue
-
-    def descends(number: int) -> bool:
-        return number == process.pid or (number in parents and descends(parents[number]))
-
-    return [number for number in found if descends(number)]
+    return [
+        number
+        for number in descendants(process.pid)
+        if b"RayTrainWorker" in Path(f"/proc/{number}/cmdline").read_bytes()
+    ]
 
 
 def _wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
