@@ -104,7 +104,8 @@ class RNN(nn.Module):
                 x = F.dropout(x, self.core.dropout, self.training)
             rows = slice(layer * self.directions, (layer + 1) * self.directions)
             first = tuple(part[rows] for part in initial)
-            arguments = (self._holding_weights(layer, x), True, 1, 0.0, False, self.directions == 2, True)
+            # cuDNN has a backward pass only for what it ran as training.
+            arguments = (self._holding_weights(layer, x), True, 1, 0.0, self.training, self.directions == 2, True)
             x = torch.cat([x, padding], dim=2)
             if self.cell == "lstm":
                 # At padding the cell is held, and so is a hidden state of zero, but no other.

@@ -193,4 +193,11 @@ class SequencesConfig(ExperimentConfig):
                 f"training.batch_size {self.training.batch_size} leaves some of {self.cluster.learners} learners "
                 "without an example; lower cluster.learners"
             )
+        if self.cluster.learners > 1 and self.training.micro_batch:
+            raise ValueError(
+                "training.micro_batch and cluster.learners both split a batch, and norms would see other parts of it "
+                "than in one process; leave one out"
+            )
+        if self.cluster.learners > 1 and self.network.dropout:
+            raise ValueError("dropout draws other masks on several learners than in one process; set network.dropout=0")
         return self

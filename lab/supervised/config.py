@@ -269,6 +269,13 @@ class SupervisedConfig(ExperimentConfig):
                 f"training.batch_size {self.training.batch_size} leaves some of {self.cluster.learners} learners "
                 "without an image; lower cluster.learners"
             )
+        if self.cluster.learners > 1 and self.training.micro_batch:
+            raise ValueError(
+                "training.micro_batch and cluster.learners both split a batch, and norms would see other parts of it "
+                "than in one process; leave one out"
+            )
+        if self.cluster.learners > 1 and getattr(self.network, "dropout", None):
+            raise ValueError("dropout draws other masks on several learners than in one process; set network.dropout=0")
         return self
 
     @model_validator(mode="after")

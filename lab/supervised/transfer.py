@@ -23,7 +23,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's network in evaluation mode; `shape` is that of an input, [C, R, R] or [F], and `columns` of a table's."""
+    """A run's network in evaluation mode; `shape` is that of an input, [C, R, R] or [F], and `columns` of a table's.
+
+    fingerprint: of the examples that it was trained on.
+    """
 
     network: Network
     config: SupervisedConfig
@@ -31,6 +34,7 @@ class Trained:
     classes: tuple[str, ...]
     columns: tuple[str, ...]
     device: Device
+    fingerprint: str
 
 
 def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -> Trained:
@@ -46,10 +50,11 @@ def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) 
         shape, classes = tuple(described["shape"]), tuple(described["classes"])
         network = build_network(config, shape, len(classes))
         network.load_state_dict(weights)
+        data = str(state["experiment"]["data"])
     except (KeyError, TypeError, RuntimeError):
         raise CheckpointError(f"{path}: its network is not that of the run's config.yaml") from None
     network = network.to(device.device).eval().requires_grad_(False)
-    return Trained(network, config, shape, classes, tuple(described.get("columns", ())), device)
+    return Trained(network, config, shape, classes, tuple(described.get("columns", ())), device, data)
 
 
 def _described_by(weights: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -36,6 +36,11 @@ def evaluate(
     """Grade a run on the examples that were held out, classes in all and one by one."""
     trained = _trained(run, runs_dir, device, checkpoint)
     train, test = examples_of(trained.config)
+    if train.fingerprint != trained.fingerprint:
+        raise UserError(
+            f"{trained.config.data.source} is not the data this run was trained on: what is held out of it may be what "
+            "was learned from; put the old data back"
+        )
     found = task_of(trained.config, train, trained.device).evaluate(trained.network, test, trained.device)
     grades = {name.removeprefix("eval/"): value for name, value in found.metrics.items()}
     by_class: dict[str, float] = {}
@@ -69,11 +74,12 @@ def predict(
     if out is not None and task not in ("denoising", "reconstruction"):
         raise UserError(f"--out: this run's task is {task}, which makes no pictures")
     told: list[dict[str, Any]] = []
+    taken: set[Path] = set()
     for names, inputs, answers in predictions(trained, source):
         told += [{"input": name} | said for name, said in zip(names, _said(trained, inputs, answers), strict=True)]
         if out is not None:
             for name, picture in zip(names, to_uint8(answers), strict=True):
-                save_png(out / Path(name).with_suffix(".png"), picture.permute(1, 2, 0).numpy())
+                save_png(_picture_file(out, name, taken), picture.permute(1, 2, 0).numpy())
     if as_json:
         print_json({"run": run, "predictions": told})
         return
@@ -81,6 +87,17 @@ def predict(
         _say("  ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in said.values()))
     if len(told) > _SHOWN:
         _say(f"... {len(told):,} in all; --json prints every one")
+
+
+def _picture_file(out: Path, name: str, taken: set[Path]) -> Path:
+    """Where the picture made of an input goes, which is noted. Raises UserError outside `out` and for one taken."""
+    path = (out / name).with_suffix(".png")
+    if not path.resolve().is_relative_to(out.resolve()):
+        raise UserError(f"{name!r} lies outside the folder that it would be written to; rename it")
+    if path in taken:
+        raise UserError(f"two inputs would both become {path}; give them names that differ by more than their suffix")
+    taken.add(path)
+    return path
 
 
 def export(

@@ -196,6 +196,39 @@ def test_cleaned_pictures_are_written(tmp_path: Path, capsys: pytest.CaptureFixt
     run("predict", tmp_path / "cleaner", folder, "--out", tmp_path / "clean")
     with Image.open(tmp_path / "clean" / "a.png") as picture:
         assert picture.size == (32, 32)
+    grey = encoded(np.full((32, 32), 99, np.uint8))
+    for names, expected in ((["../out.png"], "outside the folder"), (["a.png", "a.bmp"], "two inputs")):
+        outside = write_zip(tmp_path / "bad.zip", dict.fromkeys(names, grey))
+        capsys.readouterr()
+        run("predict", tmp_path / "cleaner", outside, "--out", tmp_path / "new", code=2)
+        assert expected in capsys.readouterr().err and not (tmp_path / "out.png").exists()
+
+
+def test_a_run_is_not_graded_on_data_that_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{number},{number % 3}" for number in range(90)]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["a,label", *rows]) + "\n")
+    settings = other(data={"source": str(table)}, network={"name": "mlp", "hidden": [4]}, training=SHORT, budget=100)
+    run("train", written(tmp_path, settings), "--runs-dir", tmp_path, "--name", "table")
+    run("eval", tmp_path / "table")
+    table.write_text("\n".join(["a,label", *rows, "7,1"]) + "\n")
+    capsys.readouterr()
+    run("eval", tmp_path / "table", code=2)
+    assert "is not the data this run was trained on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("training", "network", "expected"),
+    [
+        ({"micro_batch": 8}, {"name": "cnn"}, "both split a batch"),
+        ({}, {"name": "alexnet"}, "dropout draws other masks"),
+    ],
+)
+def test_what_learners_would_not_do_alike_is_refused(
+    training: dict[str, Any], network: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValueError, match=expected):
+        other(network=network, training=training, cluster={"learners": 2})
 
 
 def test_the_sweep_finds_where_a_bowl_is_descended_fastest_and_stops_where_it_is_left() -> None:
