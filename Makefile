@@ -10,7 +10,7 @@ TORCH := torch==2.13.0
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train gan test test-slow test-training lint types peers lock clean check-python
+.PHONY: help install train gan test test-slow test-long lint types peers lock clean check-python
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,8 +29,8 @@ test: install  ## the fast tests
 test-slow: install  ## the tests marked slow; none found is a failure
 	$(VENV)/bin/python -m pytest -m "slow and not peers" --timeout 900 $(ARGS)
 
-test-training: install  ## presets trained whole, about an hour
-	$(VENV)/bin/python -m pytest -m training --timeout 3600 $(ARGS)
+test-long: install  ## minutes each: presets trained whole, drills, sweeps; about an hour
+	$(VENV)/bin/python -m pytest -m long --timeout 3600 $(ARGS)
 
 lint: install  ## ruff: rules and formatting
 	$(VENV)/bin/python -m ruff check .

@@ -8,7 +8,7 @@ import pytest
 
 from tests.command_line import launch
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def test_drills_are_passed_on_a_cluster_and_reported(start_cluster: Callable[..., Any]) -> None:

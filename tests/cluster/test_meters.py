@@ -117,7 +117,7 @@ def test_the_dashboard_shows_nothing_that_is_not_catalogued() -> None:
     assert named <= known
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(2 * _SLOW_PATIENCE_S)
 @pytest.mark.parametrize(
     ("verb", "folder", "run"),

@@ -339,7 +339,7 @@ def test_what_differs_then_is_due_to_the_setting(halfway: Any, kind: type[Experi
 _TINY = ("training.images_per_iteration=500", "threads=1", "tracking.wandb=off", "cluster.worker_cpus=0.5")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3 * _PATIENCE_S)
 @pytest.mark.usefixtures("ray_here")
 def test_all_descend_from_a_good_trial_and_count_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -365,7 +365,7 @@ def test_all_descend_from_a_good_trial_and_count_on(tmp_path: Path, capsys: pyte
     assert shown["metrics"]["eval/accuracy"]["best"] == best["value"] > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(2 * _PATIENCE_S)
 @pytest.mark.parametrize("scheduler", ["asha", "pbt"])
 def test_ctrl_c_leaves_checkpoints_one_line_and_no_process(scheduler: str, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_trials_share_the_gpu_that_a_learner_of_its_own_would_reserve(tmp_path: 
     assert asked == [Share(cpus=1.0, gpus=0.5, threads=1)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("ray_here")
 def test_the_best_is_found_and_the_worst_stopped_with_a_checkpoint(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_worker_measures_beside_learners_and_tells_which_checkpoint_is_best(tm
     assert best.counters["images"] == min(found, key=lambda images: found[images])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("ray_here")
 def test_learners_go_on_with_what_one_process_trained(alone: Path, tmp_path: Path) -> None:
     file, run = str(preset(tmp_path)), tmp_path / "run"

@@ -9,7 +9,7 @@ import pytest
 from lab.cli import main
 
 
-@pytest.mark.training
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_the_autoregressive_process_is_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = ["tracking.wandb=off", "--runs-dir", str(tmp_path), "--name", "run"]
@@ -25,7 +25,7 @@ def test_the_autoregressive_process_is_learned(tmp_path: Path, capsys: pytest.Ca
     assert found["series/predictive"] < found["series/predictive_floor"] + 0.01
 
 
-@pytest.mark.training
+@pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_the_sines_are_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = ["tracking.wandb=off", "--runs-dir", str(tmp_path), "--name", "run"]

@@ -35,7 +35,7 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in QUICK else pytest.mark.training) for name in SOLVED]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in QUICK else pytest.mark.long) for name in SOLVED]
 )
 def test_a_preset_solves_its_task(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     metric, least = SOLVED[name]
@@ -45,7 +45,7 @@ def test_a_preset_solves_its_task(name: str, tmp_path: Path, capsys: pytest.Capt
     assert graded["test_examples"] >= 200
 
 
-@pytest.mark.training
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_the_language_model_comes_near_the_entropy_of_its_text_and_writes_true_sums(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

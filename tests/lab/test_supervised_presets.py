@@ -34,14 +34,14 @@ def train(preset: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "preset", [pytest.param(name, marks=pytest.mark.slow if name in QUICK else pytest.mark.training) for name in GRADES]
+    "preset", [pytest.param(name, marks=pytest.mark.slow if name in QUICK else pytest.mark.long) for name in GRADES]
 )
 def test_it_is_as_good_as_it_should_be(preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     metric, least = GRADES[preset]
     assert grade(train(preset, tmp_path), capsys)[metric] >= least
 
 
-@pytest.mark.training
+@pytest.mark.long
 def test_a_wider_layer_approximates_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["supervised/approximation", "--widths", "1,4,32", "--out", str(tmp_path / "widths.png"), "--json"]
     assert main(["approximate", *arguments]) == 0
@@ -49,7 +49,7 @@ def test_a_wider_layer_approximates_better(tmp_path: Path, capsys: pytest.Captur
     assert wide < 0.2 * middle and middle < 0.6 * narrow
 
 
-@pytest.mark.training
+@pytest.mark.long
 @pytest.mark.skipif(not (cache_directory() / "cifar10.safetensors").is_file(), reason="`lab data fetch cifar10` first")
 def test_a_trunk_from_other_classes_helps_where_labels_are_few(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
