@@ -12,7 +12,7 @@ from cluster.watch import iteration, running
 from lab import checkpoint
 from tests.cluster.recorded_run import Moment, RecordedRun
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 Begin = Callable[..., RecordedRun]
 
@@ -37,7 +37,11 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
 
 @pytest.mark.parametrize(
     ("moment", "number"),
-    [("learning", signal.SIGKILL), ("learning", signal.SIGSTOP), ("checkpointing", signal.SIGKILL)],
+    [
+        pytest.param("learning", signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param("learning", signal.SIGSTOP, marks=pytest.mark.long),
+        pytest.param("checkpointing", signal.SIGKILL, marks=pytest.mark.long),
+    ],
 )
 def test_a_worker_lost_meanwhile_is_replaced(begin: Begin, moment: Moment, number: signal.Signals) -> None:
     run = begin(hang_timeout_s=5)
@@ -52,7 +56,10 @@ def test_a_worker_lost_meanwhile_is_replaced(begin: Begin, moment: Moment, numbe
     run.finish()
 
 
-@pytest.mark.parametrize("moment", ["learning", "checkpointing"])
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param("learning", marks=pytest.mark.long), pytest.param("checkpointing", marks=pytest.mark.slow)],
+)
 def test_a_learner_killed_meanwhile_is_resumed(begin: Begin, moment: Moment) -> None:
     run = begin()
     run.wait_until(lambda: len(checkpoint.numbered(run.path / "checkpoints")) >= 2)
@@ -70,6 +77,7 @@ def test_a_learner_killed_meanwhile_is_resumed(begin: Begin, moment: Moment) -> 
     run.finish()
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_leaves_no_process(begin: Begin) -> None:
     run = begin()
     run.signal(signal.SIGINT, 130, group=True)
@@ -79,6 +87,7 @@ def test_ctrl_c_saves_and_leaves_no_process(begin: Begin) -> None:
     run.check_counts()
 
 
+@pytest.mark.slow
 def test_nan_stops_before_saving_and_leaves_no_process(begin: Begin) -> None:
     run = begin()
     run.wait_until(lambda: checkpoint.numbered(run.path / "checkpoints"))
