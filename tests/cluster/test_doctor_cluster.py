@@ -190,7 +190,7 @@ def test_the_probe_finds_this_machine_and_gives_its_room_back(
     ray_here: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    before = ray.available_resources().get("CPU")
+    before = ray.available_resources().get("CPU", 0.0)
     probe.main([PRESET, "cluster.workers=1"])
     found = probe.read(capsys.readouterr().out)
     assert found is not None
@@ -200,9 +200,9 @@ def test_the_probe_finds_this_machine_and_gives_its_room_back(
     wait_until_free(before)
 
 
-def wait_until_free(cpus: float | None) -> None:
+def wait_until_free(cpus: float) -> None:
     """Ray gives a reservation back a moment after it is told to."""
     deadline = time.monotonic() + 20
-    while ray.available_resources().get("CPU") != cpus:
+    while ray.available_resources().get("CPU", 0.0) < cpus:  # more where other tests gave theirs back meanwhile
         assert time.monotonic() < deadline, "the room was not given back"
         time.sleep(0.1)
