@@ -16,6 +16,7 @@ from lab import rng
 from lab.data.batches import normalise, random_flip, reduce_to
 from lab.device import Device, autocast
 from lab.ema import EMA
+from lab.moments import load_optimizer
 from lab.nets.second_order import is_penalised, penalised
 from lab.parallel import gradients, ranks
 
@@ -97,16 +98,8 @@ class Trainer:
         self.generator.load_state_dict(state["generator"])
         self.critic.load_state_dict(state["critic"])
         self.average.load_state_dict(state["average"])
-        for optimizer, name in (
-            (self._generator_optimizer, "generator_optimizer"),
-            (self._critic_optimizer, "critic_optimizer"),
-        ):
-            optimizer.load_state_dict(state[name])
-            # Fused steps walk through memory in order: moments lie as their parameters do.
-            for parameter, moments in optimizer.state.items():
-                for key, moment in moments.items():
-                    if moment.shape == parameter.shape:
-                        moments[key] = torch.empty_like(parameter).copy_(moment)
+        load_optimizer(self._generator_optimizer, state["generator_optimizer"])
+        load_optimizer(self._critic_optimizer, state["critic_optimizer"])
         self.images, self.steps = state["images"], state["steps"]
         self.augment_probability = state["augment_probability"]
 

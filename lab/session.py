@@ -270,7 +270,8 @@ class Session:
         if value is None:
             return False
         if self.state.best is not None and not self._is_better(value, self.state.best):
-            self.state.no_better += 1
+            # Not the one at a budget's end, which a run that goes on would not have had.
+            self.state.no_better += iteration % self._config.evaluate.every == 0
             return False
         self.state.best, self.state.best_at, self.state.no_better = value, iteration, 0
         return True

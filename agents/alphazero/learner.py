@@ -16,6 +16,7 @@ from lab import rng
 from lab.checkpoint import CheckpointError
 from lab.device import Device, autocast
 from lab.ema import EMA
+from lab.moments import load_optimizer
 from lab.nets.global_norm import with_global_norms
 from lab.parallel import gradients, ranks
 
@@ -75,13 +76,7 @@ class Learner:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        # Fused steps walk through memory in order, so moments must lie in memory as their parameters do; a checkpoint
-        # keeps the numbers and not the layout.
-        for parameter, moments in self._optimizer.state.items():
-            for name, moment in moments.items():
-                if moment.shape == parameter.shape:
-                    moments[name] = torch.empty_like(parameter).copy_(moment)
+        load_optimizer(self._optimizer, state["optimizer"])
         self.steps = state["steps"]
 
     def _leading_ones(self, positions: Samples) -> Samples:

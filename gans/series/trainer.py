@@ -14,6 +14,7 @@ from gans.series.noise import Noise, noise
 from lab import rng
 from lab.device import Device
 from lab.ema import EMA
+from lab.moments import load_optimizer
 from lab.nets.second_order import penalised
 from lab.parallel import gradients
 
@@ -73,8 +74,8 @@ class Trainer:
         self.generator.load_state_dict(state["generator"])
         self.critic.load_state_dict(state["critic"])
         self.average.load_state_dict(state["average"])
-        self._generator_optimizer.load_state_dict(state["generator_optimizer"])
-        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
+        load_optimizer(self._generator_optimizer, state["generator_optimizer"])
+        load_optimizer(self._critic_optimizer, state["critic_optimizer"])
         self.series, self.steps = state["series"], state["steps"]
 
     def _critic_step(self, real: Tensor, labels: Tensor | None) -> dict[str, Tensor]:

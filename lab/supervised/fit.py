@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lab.checkpoint import CheckpointError
 from lab.device import Device, autocast
+from lab.moments import load_optimizer
 from lab.nets.global_norm import with_global_norms
 from lab.parallel import gradients, ranks
 from lab.supervised.config import FitConfig
@@ -84,15 +85,9 @@ class Fit:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Raises CheckpointError where the state is of other parameters."""
         try:
-            self._optimizer.load_state_dict(state["optimizer"])
+            load_optimizer(self._optimizer, state["optimizer"])
         except (KeyError, TypeError, ValueError):
             raise CheckpointError("its optimizer is not the one of this run's config.yaml") from None
-        # Fused steps walk through memory in order, so moments must lie in memory as their parameters do; a checkpoint
-        # keeps the numbers and not the layout.
-        for parameter, moments in self._optimizer.state.items():
-            for name, moment in moments.items():
-                if isinstance(moment, Tensor) and moment.shape == parameter.shape:
-                    moments[name] = torch.empty_like(parameter).copy_(moment)
 
     def _mean_(self, slopes: list[Tensor], sums: list[LossSum]) -> Tensor:
         """Divide gradients, and the loss, which is returned, by the weight of all parts on all ranks."""
