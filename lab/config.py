@@ -31,7 +31,7 @@ SCHEMA_VERSION = 1
 WRITTEN_BY: dict[int, str] = {}
 """The last version of the lab that reads each schema that this one no longer does."""
 
-RESUMABLE = ("budget", "device", "threads", "cluster.*", "tracking.*")
+RESUMABLE = ("budget", "evaluate.patience", "device", "threads", "cluster.*", "tracking.*")
 """Keys that a stopped run may change: they alter how long and where it computes, not what."""
 
 C = TypeVar("C", bound=BaseModel)

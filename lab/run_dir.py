@@ -32,6 +32,12 @@ def check_name(name: str) -> str:
     return name
 
 
+def no_better(metric: str | None, evaluations: int) -> str:
+    """Why a run is out of patience, in words."""
+    last = "evaluation" if evaluations == 1 else f"{evaluations} evaluations"
+    return f"no better {metric} in the last {last}"
+
+
 @dataclass
 class RunDir:
     """One run's directory; as a context manager it ends the lock and undoes a run that never started."""
@@ -129,9 +135,13 @@ class RunDir:
 
     @property
     def stopped_early(self) -> str:
-        """Why the run ended before its budget, or nothing."""
-        manifest = self._newest()
-        return "" if manifest is None else str(manifest.meta.get("stopped_early", ""))
+        """Why the run ends before its budget, or nothing; the patience of config.yaml may have grown since."""
+        manifest, evaluate = self._newest(), self.read_config().get("evaluate") or {}
+        patience = evaluate.get("patience")
+        if manifest is None or patience is None:
+            return ""
+        count = int(manifest.meta.get("no_better", 0))
+        return no_better(evaluate.get("best"), count) if count >= int(patience) else ""
 
     def _newest(self) -> checkpoint.Manifest | None:
         """Of the newest checkpoint that can be read."""

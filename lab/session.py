@@ -18,7 +18,7 @@ from lab.errors import UserError
 from lab.experiment import EvaluatesElsewhere, Evaluation, Experiment
 from lab.media import Media
 from lab.progress import Progress, headline, memory_mb
-from lab.run_dir import RunDir
+from lab.run_dir import RunDir, no_better
 
 
 @dataclass
@@ -172,7 +172,7 @@ class Session:
         meta = {
             "progress": self._experiment.progress,
             "evaluation_due": self.evaluation_due(),
-            "stopped_early": self._no_better() if self._is_out_of_patience() else "",
+            "no_better": self.state.no_better,
             "best": self.state.best,
             "best_at": self.state.best_at,
             "wandb_id": self.state.wandb_id,
@@ -195,7 +195,9 @@ class Session:
     def summary(self) -> str:
         """One line on a run that is complete."""
         self._advance_clock()
-        early = f"stopped early, {self._no_better()}: " if self._is_out_of_patience() else "complete: "
+        early = "complete: "
+        if self._is_out_of_patience():
+            early = f"stopped early, {no_better(self._config.evaluate.best, self.state.no_better)}: "
         time_taken = timedelta(seconds=round(self.state.seconds))
         best = ""
         if self.state.best is not None:
@@ -279,10 +281,6 @@ class Session:
     def _is_out_of_patience(self) -> bool:
         patience = self._config.evaluate.patience
         return patience is not None and self.state.no_better >= patience
-
-    def _no_better(self) -> str:
-        evaluations = "evaluation" if self.state.no_better == 1 else f"{self.state.no_better} evaluations"
-        return f"no better {self._config.evaluate.best} in the last {evaluations}"
 
     def _is_better(self, value: float, than: float) -> bool:
         assert self._config.evaluate.best is not None

@@ -13,6 +13,8 @@ from lab.loop import run
 from lab.registry import CONNECT, METERS, find_kind, load
 from lab.run_dir import RunDir
 
+_NEEDED = {"predict": " INPUT", "export": " --out FILE.onnx"}  # what a verb takes besides the run
+
 
 def start_run(config: ExperimentConfig, runs_dir: Path, name: str, *, overwrite: bool) -> int:
     """Create a run and train it; return the exit code."""
@@ -35,7 +37,8 @@ def continue_run(path: Path, overrides: Sequence[str]) -> int:
             newest = next(checkpoint.newest_first(run_dir.checkpoints, print))
             checkpoint.settle_best(newest.path, newest.manifest.meta.get("best_at"), print)
             if run_dir.stopped_early:
-                print(f"run {run_dir.name} was stopped early: {run_dir.stopped_early} (evaluate.patience)")
+                print(f"run {run_dir.name} was stopped early: {run_dir.stopped_early}")
+                print(f"train it further with `lab resume {run_dir.path} evaluate.patience=N` (null: to its budget)")
             else:
                 print(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")
                 print(f"train it further with `lab resume {run_dir.path} budget=N`")
@@ -88,5 +91,7 @@ def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
 
 
 def _print_next(config: ExperimentConfig, run_dir: RunDir) -> None:
-    verbs = [*sorted(find_kind(config.kind).verbs, reverse=True), "show"]
-    print("next: " + " | ".join(f"lab {verb} {run_dir.path}" for verb in verbs))
+    kind = find_kind(config.kind)
+    verbs = load(kind.verbs_of)(config) if kind.verbs_of else kind.verbs
+    shown = [*sorted(verbs, reverse=True), "show"]
+    print("next: " + " | ".join(f"lab {verb} {run_dir.path}{_NEEDED.get(verb, '')}" for verb in shown))

@@ -16,7 +16,7 @@ from lab.run_dir import RunDir
 from tests.lab.toy import Toy, ToyConfig, config
 from tests.same_run import assert_same_bits, final_state
 
-SCORES = {5: 0.1, 10: 0.3, 15: 0.2, 20: 0.3, 25: 0.4}  # by iteration; the best of the first four is at 10
+SCORES = {5: 0.1, 10: 0.3, 12: 0.2, 15: 0.2, 20: 0.3, 25: 0.4}  # by iteration; the best of the first four is at 10
 
 
 class Graded(Toy):
@@ -66,6 +66,16 @@ def test_a_run_that_was_stopped_counts_on_where_it_was(tmp_path: Path) -> None:
     assert_same_bits(final_state(tmp_path / "whole"), final_state(tmp_path / "parts"))
 
 
+def test_more_patience_trains_on_as_if_it_had_been_there_from_the_start(tmp_path: Path) -> None:
+    train(tmp_path / "whole", patient(3))
+    assert train(tmp_path / "parts", patient(2))[0] == 20
+    run_dir = RunDir.open(tmp_path / "parts")
+    run_dir.write_config(dump(patient(3)))
+    assert not run_dir.finished
+    assert train(tmp_path / "parts", patient(3))[0] == 25
+    assert_same_bits(final_state(tmp_path / "whole"), final_state(tmp_path / "parts"))
+
+
 def test_patience_without_a_metric_to_wait_for_is_refused() -> None:
     settings = {"kind": "supervised", "budget": 1, "evaluate": {"every": 5, "patience": 2}}
     with pytest.raises(UserError, match=r"evaluate: patience waits for a better evaluate\.best"):
@@ -85,4 +95,16 @@ def test_resuming_says_that_it_was_stopped_early(tmp_path: Path, capsys: pytest.
     assert main(["train", str(tmp_path / "stuck.yaml"), "--runs-dir", str(tmp_path), "--name", "stuck"]) == 0
     capsys.readouterr()
     assert main(["resume", str(tmp_path / "stuck")]) == 0
-    assert "was stopped early: no better eval/accuracy in the last 2 evaluations" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "was stopped early: no better eval/accuracy in the last 2 evaluations" in said
+    assert f"lab resume {tmp_path / 'stuck'} evaluate.patience=N" in said
+    assert main(["resume", str(tmp_path / "stuck"), "evaluate.patience=4"]) == 0
+    assert "stopped early, no better eval/accuracy in the last 4 evaluations" in capsys.readouterr().out
+
+
+def test_the_evaluation_at_a_budgets_end_is_not_waited_for(tmp_path: Path) -> None:
+    # Iterations 5 and 10 are graded in turn, 12 because the budget ends there.
+    short, whole = patient(1), patient(1)
+    train(tmp_path / "parts", short.model_copy(update={"budget": 96}))
+    assert not RunDir.open(tmp_path / "parts").stopped_early
+    assert train(tmp_path / "parts", whole)[0] == train(tmp_path / "whole", whole)[0] == 15
