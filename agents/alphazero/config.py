@@ -30,15 +30,31 @@ class GameConfig(Config):
 
 
 class NetworkConfig(Config):
-    """The residual tower and its heads."""
+    """A trunk and its heads.
 
+    trunk: "residual", AlphaGo Zero's tower of `blocks` residual blocks, or "recurrent", `blocks` pairs of sweeps of a
+    `cell` along the board's rows and columns. norm: of the tower and the heads, or of a recurrent trunk's heads alone.
+    """
+
+    trunk: Literal["residual", "recurrent"] = "residual"
     channels: PositiveInt = 64
     blocks: PositiveInt = 5
+    cell: Literal["lstm", "gru"] = "gru"
     norm: Literal["batch", "group", "layer", "none"] = "batch"
     squeeze_excitation: NonNegativeInt = 0
     policy_planes: PositiveInt = 2
     value_planes: PositiveInt = 1
     value_hidden: PositiveInt = 64
+
+    @model_validator(mode="after")
+    def _sweeps_go_both_ways(self) -> Self:
+        if self.trunk == "recurrent" and self.channels % 2:
+            raise ValueError(
+                f"channels {self.channels} of a recurrent trunk: half are for each direction; make it even"
+            )
+        if self.trunk == "recurrent" and self.squeeze_excitation:
+            raise ValueError("squeeze_excitation is of residual blocks; a recurrent trunk has none, set it to 0")
+        return self
 
 
 class SearchConfig(Config):

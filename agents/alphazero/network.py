@@ -14,27 +14,35 @@ from lab.nets.fused_cpu import FusedTower, pixel_linear
 from lab.nets.init import HE, Init
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP
+from lab.nets.renet import ReNet
 
 WIN, DRAW, LOSS = 0, 1, 2
 
+Trunk = Literal["residual", "recurrent"]
+
 
 class PolicyValueNet(nn.Module):
-    """Residual tower with a policy head and a win/draw/loss head, both from the mover's point of view.
+    """A tower with a policy head and a win/draw/loss head, both from the mover's point of view.
 
     observation [B, C, H, W] float32 -> policy logits [B, A], win/draw/loss logits [B, 3].
 
-    Tower and heads follow Silver et al. 2017 (AlphaGo Zero), Methods, "Neural network architecture": each
-    head is a 1x1 convolution block to a few planes (2 and 1 there), then linear layers. Three outcome classes
-    replace the scalar value, so that draws are told from even chances.
+    The residual tower and the heads follow Silver et al. 2017 (AlphaGo Zero), Methods, "Neural network architecture":
+    each head is a 1x1 convolution block to a few planes (2 and 1 there), then linear layers. Three outcome classes
+    replace the scalar value, so that draws are told from even chances. `trunk` "recurrent" puts a ReNet of `cell`s in
+    the tower's place.
     """
+
+    tower: ResidualTower | ReNet
 
     def __init__(
         self,
         observation_shape: tuple[int, int, int],
         num_actions: int,
         *,
+        trunk: Trunk = "residual",
         channels: int = 64,
         blocks: int = 5,
+        cell: str = "gru",
         norm: str = "batch",
         squeeze_excitation: int = 0,
         policy_planes: int = 2,
@@ -46,9 +54,12 @@ class PolicyValueNet(nn.Module):
         planes, height, width = observation_shape
         self.observation_shape = observation_shape
         self.num_actions = num_actions
-        self.tower = ResidualTower(
-            planes, channels, blocks, norm=norm, squeeze_excitation=squeeze_excitation, init=init
-        )
+        if trunk == "recurrent":
+            self.tower = ReNet(planes, channels, blocks, cell=cell)
+        else:
+            self.tower = ResidualTower(
+                planes, channels, blocks, norm=norm, squeeze_excitation=squeeze_excitation, init=init
+            )
         self.policy_planes = ConvBlock(channels, policy_planes, 1, norm=norm, init=init)
         self.policy = Linear(policy_planes * height * width, num_actions, init=init.with_gain(1.0))
         self.value_planes = ConvBlock(channels, value_planes, 1, norm=norm, init=init)
@@ -114,6 +125,8 @@ class _Fused:
     """`PolicyValueNet.forward` with the tower in fused operations and both heads' planes in one product."""
 
     def __init__(self, folded: PolicyValueNet) -> None:
+        if not isinstance(folded.tower, ResidualTower):
+            raise NotImplementedError("a recurrent trunk has no fused form")
         self._folded = folded
         self._tower = FusedTower(folded.tower)  # refuses norms that do not fold
         self._pack_planes()

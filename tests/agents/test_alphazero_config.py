@@ -38,6 +38,8 @@ def made(*overrides: str) -> AlphaZeroConfig:
         ("learner.search_value_share=1.5", "learner.search_value_share"),
         ("learner.average_decay=1", "learner.average_decay"),
         ("network.norm=batchnorm", "network.norm"),
+        ("network={trunk: recurrent, channels: 7}", "half of its 7 channels each way"),
+        ("network={trunk: recurrent, squeeze_excitation: 4}", "squeeze_excitation is of residual blocks"),
         ("precision=bf16", "precision=bf16"),
         ("budget=0", "budget"),
     ],

@@ -28,8 +28,9 @@ def _graded(runs: Path, simulations: int) -> dict[str, Any]:
     return report
 
 
-def test_tic_tac_toe_is_learned_to_minimax(tmp_path: Path) -> None:
-    _lab("train", "alphazero/tic_tac_toe", "--name", "run", "--runs-dir", tmp_path)
+@pytest.mark.parametrize("preset", ["tic_tac_toe", "tic_tac_toe_recurrent"])
+def test_tic_tac_toe_is_learned_to_minimax(preset: str, tmp_path: Path) -> None:
+    _lab("train", f"alphazero/{preset}", "--name", "run", "--runs-dir", tmp_path)
     report = _graded(tmp_path, simulations=32)
     assert report["positions"] == 4520
     assert report["best_class"]["overall"] >= 0.995

@@ -22,6 +22,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"norm": "group"},
     {"squeeze_excitation": 4},
     {"policy_planes": 4, "value_planes": 3},
+    {"trunk": "recurrent", "blocks": 1},
+    {"trunk": "recurrent", "cell": "lstm"},
 ]
 
 
@@ -127,6 +129,7 @@ def test_cpu_runs_the_fused_form_where_there_is_one() -> None:
     assert InferenceNet(small()).form == "fused"
     assert InferenceNet(small(), plain=True).form == "plain"
     assert InferenceNet(small(norm="group")).form == "plain"
+    assert InferenceNet(small(trunk="recurrent")).form == "plain"
 
 
 @pytest.mark.parametrize("error", [AttributeError, RuntimeError, NotImplementedError])

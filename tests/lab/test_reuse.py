@@ -20,7 +20,6 @@ from gans.series.network import Generator as SeriesGenerator
 from lab.cli import main
 from lab.export import TOLERANCE, export
 from lab.nets.layers import scaled
-from lab.nets.rnn import ManyToMany
 from lab.sequences.config import NetworkConfig as SequencesNetworkConfig
 from lab.sequences.network import Width, make_network
 from lab.supervised.network import build_network
@@ -68,17 +67,6 @@ class _Called(nn.Module):
 
     def forward(self, inputs: Tensor) -> Any:
         return self.network(inputs, *self.more)
-
-
-class _Policy(nn.Module):
-    """Logits of every step of sequences of observations, from a recurrent core."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.core = ManyToMany(5, 8, 3, cell="gru")
-
-    def forward(self, observations: Tensor) -> Tensor:
-        return self.core(observations)[0]
 
 
 def supervised(shape: tuple[int, ...], **network: Any) -> Callable[[], nn.Module]:
@@ -188,7 +176,17 @@ USES = {
         ((5, 4),),
         6 * 8 + recurrent(4, 8, 8) + linear(8, 4),
     ),
-    "RNN, agent": Use(_Policy, normal(6, 5), ((6, 3),), recurrent(3, 5, 8) + linear(8, 3)),
+    "RNN, agent": Use(
+        lambda: PolicyValueNet((PLANES, 3, 3), 9, trunk="recurrent", channels=8, blocks=2, value_hidden=8),
+        normal(PLANES, 3, 3),
+        ((9,), (3,)),
+        2 * (recurrent(3, PLANES, 4) + 3 * recurrent(3, 8, 4))  # along rows, then columns, twice, both ways
+        + block(8, 2, 1)
+        + linear(2 * 9, 9)
+        + block(8, 1, 1)
+        + linear(9, 8)
+        + linear(8, 3),
+    ),
     "RNN, generator": Use(
         lambda: SeriesGenerator(SERIES, 2),
         lambda batch: (torch.randn(batch, 7, 2), torch.randn(batch, 3)),
@@ -240,16 +238,6 @@ def test_onnxruntime_agrees(use: Use, tmp_path: Path) -> None:
     for index, part in enumerate(parts):
         difference = export(part, use.inputs(2), use.inputs(5), tmp_path / f"{index}.onnx")
         assert difference <= TOLERANCE
-
-
-def test_a_recurrent_policy_goes_step_by_step_as_it_does_over_the_whole() -> None:
-    torch.manual_seed(0)
-    policy, observations = _Policy().core.eval(), torch.randn(2, 6, 5)
-    whole, state, steps = policy(observations)[0], None, []
-    for step in range(6):
-        logits, state = policy(observations[:, step : step + 1], state=state)
-        steps.append(logits)
-    torch.testing.assert_close(torch.cat(steps, 1), whole)
 
 
 @pytest.fixture(scope="module")
