@@ -30,7 +30,8 @@ class Kind:
 
     `config` is a subclass of `lab.config.ExperimentConfig`; `build` a function `(config, directory, device)
     -> Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function
-    that takes `run: lab.verbs.Run` and `runs_dir: lab.verbs.RunsDir`; `catalogue` is its
+    that takes `run: lab.verbs.Run` and `runs_dir: lab.verbs.RunsDir`, and `verbs_of` a function `(config) -> names` of
+    those that a run so configured has, all of them unless given; `catalogue` is its
     `lab.metrics.Catalogue`, if it adds to the loop's. `workers` is what the experiment calls to have its work
     done on a cluster, if it can be, and `evaluator` what it calls for its evaluations alone; it then has a method
     `close` that lets go of them. `learners` is a function `(config, run_dir, device) -> exit code` that trains it on
@@ -42,6 +43,7 @@ class Kind:
     build: str
     verbs: Mapping[str, str] = field(default_factory=dict)
     catalogue: str = ""
+    verbs_of: str = ""
     workers: str = ""
     evaluator: str = ""
     learners: str = ""
@@ -96,6 +98,7 @@ KINDS: dict[str, Kind] = {
             "export": "lab.sequences.verbs:export",
         },
         catalogue="lab.sequences.metrics:CATALOGUE",
+        verbs_of="lab.sequences.config:verbs_of",
         learners=RANKS,
     ),
     "supervised": Kind(

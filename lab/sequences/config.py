@@ -201,3 +201,8 @@ class SequencesConfig(ExperimentConfig):
         if self.cluster.learners > 1 and self.network.dropout:
             raise ValueError("dropout draws other masks on several learners than in one process; set network.dropout=0")
         return self
+
+
+def verbs_of(config: SequencesConfig) -> tuple[str, ...]:
+    """What `lab` can do with a run: a language model writes text, every other network answers inputs."""
+    return ("eval", "export", "sample" if config.network.shape == "language_model" else "predict")

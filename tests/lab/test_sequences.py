@@ -106,6 +106,17 @@ def test_eval_counts_what_predict_answers(reversing: Path, capsys: pytest.Captur
     assert sum(right) / len(right) == pytest.approx(graded["exact_match"])
 
 
+@pytest.mark.parametrize("name", ["many_to_one", "language_model"])
+def test_a_run_ends_with_the_commands_that_it_has(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("train", preset(tmp_path, **RUNS[name], budget=64), "--runs-dir", tmp_path, "--name", "run")
+    *_, line = capsys.readouterr().out.splitlines()
+    asked = f"lab sample {tmp_path}/run" if name == "language_model" else f"lab predict {tmp_path}/run INPUT"
+    others = (f"lab export {tmp_path}/run --out FILE.onnx", f"lab eval {tmp_path}/run", f"lab show {tmp_path}/run")
+    assert line == "next: " + " | ".join((asked, *others))
+
+
 def test_a_beam_lists_answers_by_their_probability(reversing: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = answer(capsys, "predict", reversing, "abc", "--beam", 4)["answers"][0]
     scores = [other["log_probability"] for other in record["alternatives"]]
