@@ -49,9 +49,7 @@ class NetworkConfig(Config):
     @model_validator(mode="after")
     def _sweeps_go_both_ways(self) -> Self:
         if self.trunk == "recurrent" and self.channels % 2:
-            raise ValueError(
-                f"channels {self.channels} of a recurrent trunk: half are for each direction; make it even"
-            )
+            raise ValueError(f"a recurrent trunk has half of its {self.channels} channels each way; make them even")
         if self.trunk == "recurrent" and self.squeeze_excitation:
             raise ValueError("squeeze_excitation is of residual blocks; a recurrent trunk has none, set it to 0")
         return self
