@@ -129,9 +129,15 @@ def test_self_play_computes_in_the_configured_precision(tmp_path: Path, monkeypa
     assert asked == ["fp32"]
 
 
-@pytest.mark.parametrize("algorithm", ["gumbel", "puct"])
-def test_read_back_from_a_checkpoint_it_goes_on_bit_for_bit(tmp_path: Path, algorithm: str) -> None:
-    changes = {"search": {"algorithm": algorithm}, "selfplay": {"resign_below": -0.5}}
+@pytest.mark.parametrize(
+    ("algorithm", "trunk"), [("gumbel", "residual"), ("puct", "residual"), ("gumbel", "recurrent")]
+)
+def test_read_back_from_a_checkpoint_it_goes_on_bit_for_bit(tmp_path: Path, algorithm: str, trunk: str) -> None:
+    changes: dict[str, Any] = {
+        "network": {"trunk": trunk},
+        "search": {"algorithm": algorithm},
+        "selfplay": {"resign_below": -0.5},
+    }
     one = trained(tmp_path, 7, **changes)
     path = checkpoint.save(tmp_path, one.state_dict(), iteration=7, counters={})
     torch.rand(5)
