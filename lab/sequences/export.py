@@ -2,23 +2,19 @@
 
 import copy
 import json
-import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lab import export as exporting
 from lab.disk import replacing
-from lab.errors import UserError
-from lab.nets.rnn import masked
+from lab.nets.rnn import length_mask, masked
 from lab.nets.seq2seq import generate
-from lab.sequences.config import WRITERS
+from lab.sequences.config import ONE_STEP, WRITERS
 from lab.sequences.model import Model
 from lab.sequences.network import Labeller, Network, Tagger, Translator, Writer
 from lab.sequences.symbols import END, PAD
-
-TOLERANCE = 1e-4
 
 
 class _Answering(nn.Module):
@@ -60,65 +56,30 @@ def export(model: Model, path: Path) -> float:
     """Write `path`, an .onnx file, and its symbols beside it as .json; returns the largest difference to the network.
 
     The check is on inputs of another number and other lengths than those of the export: their logits, or for a
-    sequence that is written its tokens, of which none may differ. Raises UserError, leaving what was there, for another
-    suffix, a missing library or a difference above `TOLERANCE`.
+    sequence that is written its tokens, of which none may differ. Raises UserError as `lab.export.export_traced`.
     """
-    check_suffix(path)
-    try:
-        import onnx  # noqa: F401  torch asks for it late, with a longer message
-        import onnxruntime
-    except ImportError as error:
-        raise UserError(f"ONNX needs {error.name}: pip install 'rivals-lab[export]'") from None
-    module = exportable(model.network, model.longest[1])
-    inputs, lengths = _some(model, 2, 0)
-    others = _some(model, 5, 1)
-    free = {0: "batch"} if _one_step(model) else {0: "batch", 1: "symbols"}
-    with replacing(path) as temporary:
-        with torch.no_grad(), warnings.catch_warnings():
-            # It says that it is the old exporter, and that batches of other sizes may fail, which is checked below.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                module,
-                (inputs, lengths),
-                str(temporary),
-                input_names=["inputs", "lengths"],
-                output_names=["answers"],
-                dynamic_axes={"inputs": free, "lengths": {0: "batch"}},
-                dynamo=False,  # torch.export would unroll a recurrent layer over the steps of this one input
-            )
-        session = onnxruntime.InferenceSession(str(temporary), providers=["CPUExecutionProvider"])
-        names = [node.name for node in session.get_inputs()]
-        given = dict(zip(("inputs", "lengths"), others, strict=True))
-        found = session.run(None, {name: given[name].numpy() for name in names})[0]
-        with torch.no_grad():
-            expected = module(*others).numpy()
-        difference = float(np.abs(found - expected).max())
-        if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-            raise UserError(f"the exported network differs by {difference:.1e} from the run's: nothing was kept")
-        with replacing(path.with_suffix(".json")) as about:
-            about.write_text(json.dumps(_about(model), indent=1))
+    free = {0: "batch"} if model.shape in ONE_STEP else {0: "batch", 1: "symbols"}
+    difference = exporting.export_traced(
+        exportable(model.network, model.longest[1]),
+        _some(model, 2, 0),
+        _some(model, 5, 1),
+        path,
+        {"inputs": free, "lengths": {0: "batch"}},
+    )
+    with replacing(path.with_suffix(".json")) as about:
+        about.write_text(json.dumps(_about(model), indent=1))
     return difference
 
 
-def check_suffix(path: Path) -> None:
-    """Raise UserError unless there is an export to such a file."""
-    if path.suffix != ".onnx":
-        raise UserError(f"{path}: sequence networks are exported to an .onnx file")
-
-
-def _one_step(model: Model) -> bool:
-    return model.shape in ("one_to_one", "one_to_many")
-
-
-def _some(model: Model, count: int, seed: int) -> tuple[Tensor, Tensor]:
+def _some(model: Model, count: int, seed: int) -> dict[str, Tensor]:
     """Random inputs of different lengths, one of them the longest."""
     generator = torch.Generator().manual_seed(seed)
-    longest = model.longest[0] if _one_step(model) else max(2, model.longest[0] - seed)
+    longest = model.longest[0] if model.shape in ONE_STEP else max(2, model.longest[0] - seed)
     tokens = torch.randint(END + 1, len(model.inputs), (count, longest), generator=generator)
-    if _one_step(model):
-        return tokens, torch.full((count,), longest)
+    if model.shape in ONE_STEP:
+        return {"inputs": tokens, "lengths": torch.full((count,), longest)}
     lengths = torch.cat([torch.tensor([longest]), torch.randint(1, longest + 1, (count - 1,), generator=generator)])
-    return torch.where(torch.arange(longest) < lengths[:, None], tokens, PAD), lengths
+    return {"inputs": torch.where(length_mask(lengths, longest), tokens, PAD), "lengths": lengths}
 
 
 def _about(model: Model) -> dict[str, object]:

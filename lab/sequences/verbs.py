@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lab import device as devices
 from lab.errors import UserError
+from lab.export import TRACED_SUFFIXES, check_suffix
 from lab.media import Table
 from lab.sequences import export as exporting
 from lab.sequences.data import open_data
@@ -154,7 +155,7 @@ def export(
 
     Answers are logits or numbers; of a network that writes sequences, the tokens of the greedy answer.
     """
-    exporting.check_suffix(out)
+    check_suffix(out, TRACED_SUFFIXES)
     for path in (out, out.with_suffix(".json")):
         if path.exists() and not overwrite:
             raise UserError(f"{path} exists; --overwrite replaces it, or name another")

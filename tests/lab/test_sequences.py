@@ -180,7 +180,7 @@ def test_wrong_inputs_are_one_line(reversing: Path, capsys: pytest.CaptureFixtur
         ("predict", reversing, tmp_path / "asked.txt"): "line 2: the character '3' is unknown",
         ("predict", reversing, tmp_path / "blank.txt"): "holds no inputs",
         ("sample", reversing): "is no language model",
-        ("export", reversing, "--out", tmp_path / "net.pt"): "to an .onnx file",
+        ("export", reversing, "--out", tmp_path / "net.pt"): "export to a .onnx file",
         ("eval", reversing, "--checkpoint", 99): "has no checkpoint '99'",
     }
     for arguments, expected in cases.items():
