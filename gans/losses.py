@@ -1,14 +1,99 @@
-"""The losses of the game between generator and critic, as functions of scores and gradients. All return 0-d means."""
+"""The losses of the game between generator and critic, as functions of scores and gradients. All are 0-d means."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gans.config import LossConfig
+from lab.nets.second_order import penalised
 
-def squared_gradient_norm(scores: Tensor, images: Tensor) -> Tensor:
-    """|d score_i / d image_i|**2, [B], differentiable. `images` [B, ...] require gradients; rows of scores [B] are
-    taken as functions of their own image, as every penalty of the literature does."""
-    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+Score = Callable[[Tensor], Tensor]
+"""Samples [B, ...] -> scores [B], differentiable twice within `lab.nets.second_order.penalised`."""
+ScorePair = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Real and generated samples [B, ...] -> scores [B] of each, in one pass where that changes none of them."""
+
+
+class CriticLoss(NamedTuple):
+    """What the critic descends, the penalty within it included; scores [B] of real and of generated samples."""
+
+    loss: Tensor
+    penalty: Tensor
+    real: Tensor
+    fake: Tensor
+
+    def statistics(self) -> dict[str, Tensor]:
+        """What every catalogue of a GAN has of it, 0-d."""
+        return {
+            "loss/critic": self.loss,
+            "loss/penalty": self.penalty,
+            "critic/real": self.real.mean(),
+            "critic/fake": self.fake.mean(),
+        }
+
+
+def critic_loss(
+    config: LossConfig,
+    step: int,
+    real: Tensor,
+    fake: Tensor,
+    score: Score,
+    score_pair: ScorePair,
+    shares: Callable[[], Tensor],
+) -> CriticLoss:
+    """The configured loss of samples [B, ...], the generated ones detached from their generator.
+
+    step: counts the critic's, of which the lazy penalty takes some. shares: [B] in [0, 1), how far each sample that
+    the Wasserstein penalty looks at lies on the way from a real one to a generated one.
+    """
+    penalty = torch.zeros((), device=real.device)
+    if config.name == "wgan-gp":
+        of_real, of_fake = score_pair(real, fake)
+        mixed = torch.lerp(real, fake, shares().view(-1, *[1] * (real.dim() - 1))).requires_grad_()
+        with penalised():
+            of_mixed = score(mixed)
+        squared = squared_gradient_norm(of_mixed, mixed)
+        penalty = gradient_penalty(squared, config.gradient_target, config.penalty_weight)
+        loss = wasserstein_critic(of_real, of_fake, config.drift)
+    elif config.name == "non-saturating":
+        if step % config.lazy == 0:
+            # The penalty needs a graph to the real samples alone.
+            real = real.detach().requires_grad_()
+            with penalised():
+                of_real = score(real)
+            of_fake = score(fake)
+            squared = squared_gradient_norm(of_real, real)
+            penalty = zero_centred_penalty(squared, config.gamma) * config.lazy
+        else:
+            of_real, of_fake = score_pair(real, fake)
+        loss = non_saturating_critic(of_real, of_fake)
+    else:
+        both = torch.cat([real, fake]).requires_grad_()
+        with penalised():
+            of_real, of_fake = score_pair(both[: len(real)], both[len(real) :])
+        squared = squared_gradient_norm(torch.cat([of_real, of_fake]), both)
+        penalty = 2.0 * zero_centred_penalty(squared, config.gamma)  # R1 + R2, each a mean over its half
+        loss = relativistic(of_real, of_fake)
+    return CriticLoss(loss + penalty, penalty, of_real, of_fake)
+
+
+def generator_loss(config: LossConfig, fake: Tensor, score_real: Callable[[], Tensor]) -> Tensor:
+    """The configured loss of generated samples by their scores [B]; `score_real` gives those of as many real ones."""
+    if config.name == "wgan-gp":
+        return wasserstein_generator(fake)
+    if config.name == "non-saturating":
+        return non_saturating_generator(fake)
+    with torch.no_grad():
+        real = score_real()
+    return relativistic(fake, real)
+
+
+def squared_gradient_norm(scores: Tensor, samples: Tensor) -> Tensor:
+    """|d score_i / d sample_i|**2, [B], differentiable. `samples` [B, ...] require gradients; rows of scores [B] are
+    taken as functions of their own sample, as every penalty of the literature does."""
+    (gradient,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)
     return gradient.float().square().flatten(1).sum(1)
 
 
@@ -29,7 +114,7 @@ def gradient_penalty(squared_norm: Tensor, target: float, weight: float) -> Tens
 
 
 def zero_centred_penalty(squared_norm: Tensor, gamma: float) -> Tensor:
-    """gamma / 2 * |gradient|**2: R1 on real, R2 on generated images (Mescheder et al. 2018, section 4.1)."""
+    """gamma / 2 * |gradient|**2: R1 on real, R2 on generated samples (Mescheder et al. 2018, section 4.1)."""
     return 0.5 * gamma * squared_norm.mean()
 
 

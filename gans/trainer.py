@@ -1,6 +1,7 @@
 """One step of both networks and the averaged generator: everything that changes while a GAN trains."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,13 +12,14 @@ from gans.augment import adjust, augment
 from gans.compiled import compiled
 from gans.config import ProgressiveGANConfig
 from gans.network import Alpha, Critic, Generator, fade_reals
+from gans.optimizer import adam, norm, set_rate
 from gans.schedule import Stage, stage_at
 from lab import rng
 from lab.data.batches import normalise, random_flip, reduce_to
 from lab.device import Device, autocast
 from lab.ema import EMA
 from lab.moments import load_optimizer
-from lab.nets.second_order import is_penalised, penalised
+from lab.nets.second_order import is_penalised
 from lab.parallel import gradients, ranks
 
 
@@ -120,7 +122,7 @@ class Trainer:
         return fade_reals(reals, stage.alpha)
 
     def _critic_step(self, reals: Tensor, labels: Tensor | None, stage: Stage, rate: float) -> dict[str, Tensor]:
-        _set_rate(self._critic_optimizer, rate)
+        set_rate(self._critic_optimizer, rate)
         self._critic_optimizer.zero_grad(set_to_none=True)
         total: dict[str, Tensor] = {}
         for rows in self._micro_batches(len(reals)):
@@ -133,79 +135,45 @@ class Trainer:
             for name, value in statistics.items():
                 total[name] = total.get(name, 0.0) + value.detach() * share
         self._ranks.sum_([*gradients(self.critic), *total.values()])
-        total["critic/gradient_norm"] = _norm(gradients(self.critic))
+        total["critic/gradient_norm"] = norm(gradients(self.critic))
         self._critic_optimizer.step()
         return total
 
     def _critic_loss(
         self, reals: Tensor, fakes: Tensor, labels: Tensor | None, stage: Stage, rows: slice
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        config = self.config.loss
-        if config.name == "wgan-gp":
-            real, fake = self._scores(reals, fakes, labels, stage, rows)
+        def shares() -> Tensor:
             which = torch.arange(self._first + rows.start, self._first + rows.stop, device=reals.device)
-            share = rng.uniform(self.config.seed, int(rng.Stream.INTERPOLATE), which)[:, None, None, None]
-            mixed = torch.lerp(reals, fakes, share).requires_grad_()
-            with penalised():
-                score = self._score(mixed, labels, stage, rows)
-            squared = losses.squared_gradient_norm(score, mixed)
-            penalty = losses.gradient_penalty(squared, config.gradient_target, config.penalty_weight)
-            loss = losses.wasserstein_critic(real, fake, config.drift) + penalty
-        elif config.name == "non-saturating":
-            due = self.steps % config.lazy == 0
-            if due:
-                # The penalty needs a graph to the pictures of the reals alone.
-                reals = reals.detach().requires_grad_()
-                with penalised():
-                    real = self._score(reals, labels, stage, rows)
-                fake = self._score(fakes, labels, stage, rows)
-                squared = losses.squared_gradient_norm(real, reals)
-                penalty = losses.zero_centred_penalty(squared, config.gamma) * config.lazy
-            else:
-                real, fake = self._scores(reals, fakes, labels, stage, rows)
-                penalty = torch.zeros((), device=reals.device)
-            loss = losses.non_saturating_critic(real, fake) + penalty
-        else:
-            both = torch.cat([reals, fakes]).requires_grad_()
-            with penalised():
-                real, fake = self._scores(both[: len(reals)], both[len(reals) :], labels, stage, rows)
-            squared = losses.squared_gradient_norm(torch.cat([real, fake]), both)
-            penalty = 2.0 * losses.zero_centred_penalty(squared, config.gamma)  # R1 + R2, each a mean over its half
-            loss = losses.relativistic(real, fake) + penalty
-        statistics = {
-            "loss/critic": loss,
-            "loss/penalty": penalty,
-            "critic/real": real.mean(),
-            "critic/fake": fake.mean(),
-            "critic/real_sign": real.sign().mean(),
-        }
-        return loss, statistics
+            return rng.uniform(self.config.seed, int(rng.Stream.INTERPOLATE), which)
+
+        found = losses.critic_loss(
+            self.config.loss,
+            self.steps,
+            reals,
+            fakes,
+            lambda images: self._score(images, labels, stage, rows),
+            lambda one, other: self._scores(one, other, labels, stage, rows),
+            shares,
+        )
+        return found.loss, found.statistics() | {"critic/real_sign": found.real.sign().mean()}
 
     def _generator_step(self, reals: Tensor, labels: Tensor | None, stage: Stage, rate: float) -> dict[str, Tensor]:
-        _set_rate(self._generator_optimizer, rate)
+        set_rate(self._generator_optimizer, rate)
         self._generator_optimizer.zero_grad(set_to_none=True)
-        name = self.config.loss.name
         total = torch.zeros((), device=self.device.device)
         for rows in self._micro_batches(len(reals)):
             picked = None if labels is None else labels[rows]
             with autocast(self.device):
                 fakes = self._draw(self._latents(rows, 1), stage.level, self._alpha(stage), picked)
             fake = self._score(fakes.float(), picked, stage, rows)
-            if name == "wgan-gp":
-                loss = losses.wasserstein_generator(fake)
-            elif name == "non-saturating":
-                loss = losses.non_saturating_generator(fake)
-            else:
-                with torch.no_grad():
-                    real = self._score(reals[rows], picked, stage, rows)
-                loss = losses.relativistic(fake, real)
+            loss = losses.generator_loss(self.config.loss, fake, partial(self._score, reals[rows], picked, stage, rows))
             loss = loss * ((rows.stop - rows.start) / self._count)
             loss.backward()
             total = total + loss.detach()
         self._ranks.sum_([*gradients(self.generator), total])
-        norm = _norm(gradients(self.generator))
+        length = norm(gradients(self.generator))
         self._generator_optimizer.step()
-        return {"loss/generator": total, "generator/gradient_norm": norm}
+        return {"loss/generator": total, "generator/gradient_norm": length}
 
     def _scores(
         self, reals: Tensor, fakes: Tensor, labels: Tensor | None, stage: Stage, rows: slice
@@ -255,15 +223,4 @@ class Trainer:
 
     def _optimizer(self, net: nn.Module) -> torch.optim.Adam:
         config = self.config.training
-        betas = (config.beta1, config.beta2)
-        return torch.optim.Adam(net.parameters(), config.learning_rate, betas, eps=1e-8, fused=True)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _norm(tensors: list[Tensor]) -> Tensor:
-    """Of all values together, 0-d on the device."""
-    return torch.stack(torch._foreach_norm(tensors)).norm()
+        return adam(net, config.learning_rate, (config.beta1, config.beta2))

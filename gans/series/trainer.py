@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gans import losses
+from gans.optimizer import adam, norm, set_rate
 from gans.series.config import SeriesGANConfig
 from gans.series.network import Critic, Generator
 from gans.series.noise import Noise, noise
@@ -15,7 +16,6 @@ from lab import rng
 from lab.device import Device
 from lab.ema import EMA
 from lab.moments import load_optimizer
-from lab.nets.second_order import penalised
 from lab.parallel import gradients
 
 
@@ -80,70 +80,37 @@ class Trainer:
 
     def _critic_step(self, real: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
         training = self.config.training
-        _set_rate(self._critic_optimizer, (training.critic_learning_rate or training.learning_rate) * self.rate)
+        set_rate(self._critic_optimizer, (training.critic_learning_rate or training.learning_rate) * self.rate)
         self._critic_optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             fake = self.generator(*self._noise(len(real), 0), labels)
         loss, statistics = self._critic_loss(real, fake, labels)
         loss.backward()
-        statistics["critic/gradient_norm"] = _norm(self.critic)
+        statistics["critic/gradient_norm"] = norm(gradients(self.critic))
         self._critic_optimizer.step()
         return {name: value.detach() for name, value in statistics.items()}
 
     def _critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        config = self.config.loss
-        penalty = torch.zeros((), device=real.device)
-        if config.name == "wgan-gp":
-            of_real, of_fake = self._scores(real, fake, labels)
-            mixed = torch.lerp(real, fake, self._share(len(real))).requires_grad_()
-            with penalised():
-                of_mixed = self.critic(mixed, labels)
-            squared = losses.squared_gradient_norm(of_mixed, mixed)
-            penalty = losses.gradient_penalty(squared, config.gradient_target, config.penalty_weight)
-            loss = losses.wasserstein_critic(of_real, of_fake, config.drift)
-        elif config.name == "non-saturating":
-            if self.steps % config.lazy == 0:
-                real = real.detach().requires_grad_()
-                with penalised():
-                    of_real = self.critic(real, labels)
-                of_fake = self.critic(fake, labels)
-                squared = losses.squared_gradient_norm(of_real, real)
-                penalty = losses.zero_centred_penalty(squared, config.gamma) * config.lazy
-            else:
-                of_real, of_fake = self._scores(real, fake, labels)
-            loss = losses.non_saturating_critic(of_real, of_fake)
-        else:
-            both = torch.cat([real, fake]).requires_grad_()
-            with penalised():
-                of_real, of_fake = self._scores(both[: len(real)], both[len(real) :], labels)
-            squared = losses.squared_gradient_norm(torch.cat([of_real, of_fake]), both)
-            penalty = 2.0 * losses.zero_centred_penalty(squared, config.gamma)  # R1 + R2, each a mean over its half
-            loss = losses.relativistic(of_real, of_fake)
-        loss = loss + penalty
-        return loss, {
-            "loss/critic": loss,
-            "loss/penalty": penalty,
-            "critic/real": of_real.mean(),
-            "critic/fake": of_fake.mean(),
-        }
+        found = losses.critic_loss(
+            self.config.loss,
+            self.steps,
+            real,
+            fake,
+            lambda series: self.critic(series, labels),
+            lambda one, other: self._scores(one, other, labels),
+            lambda: self._shares(len(real)),
+        )
+        return found.loss, found.statistics()
 
     def _generator_step(self, real: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
-        _set_rate(self._generator_optimizer, self.config.training.learning_rate * self.rate)
+        set_rate(self._generator_optimizer, self.config.training.learning_rate * self.rate)
         self._generator_optimizer.zero_grad(set_to_none=True)
         of_fake = self.critic(self.generator(*self._noise(len(real), 1), labels), labels)
-        name = self.config.loss.name
-        if name == "wgan-gp":
-            loss = losses.wasserstein_generator(of_fake)
-        elif name == "non-saturating":
-            loss = losses.non_saturating_generator(of_fake)
-        else:
-            with torch.no_grad():
-                of_real = self.critic(real, labels)
-            loss = losses.relativistic(of_fake, of_real)
+        loss = losses.generator_loss(self.config.loss, of_fake, lambda: self.critic(real, labels))
         loss.backward()
-        norm = _norm(self.generator)
+        length = norm(gradients(self.generator))
         self._generator_optimizer.step()
-        return {"loss/generator": loss.detach(), "generator/gradient_norm": norm}
+        return {"loss/generator": loss.detach(), "generator/gradient_norm": length}
 
     def _scores(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores of both [B], in one pass."""
@@ -157,20 +124,9 @@ class Trainer:
         length = self.config.data.length
         return noise(self.config.network, length, which, self.config.seed, int(rng.Stream.LATENT), use)
 
-    def _share(self, count: int) -> Tensor:
+    def _shares(self, count: int) -> Tensor:
         which = torch.arange(self.series, self.series + count, device=self.device.device)
-        return rng.uniform(self.config.seed, int(rng.Stream.INTERPOLATE), which)[:, None, None]
+        return rng.uniform(self.config.seed, int(rng.Stream.INTERPOLATE), which)
 
     def _optimizer(self, net: nn.Module, rate: float) -> torch.optim.Adam:
-        betas = (self.config.training.beta1, self.config.training.beta2)
-        return torch.optim.Adam(net.parameters(), rate, betas, eps=1e-8, fused=True)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _norm(net: nn.Module) -> Tensor:
-    """Of all gradients together, 0-d on the device."""
-    return torch.stack(torch._foreach_norm(gradients(net))).norm()
+        return adam(net, rate, (self.config.training.beta1, self.config.training.beta2))
