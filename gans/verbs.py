@@ -13,17 +13,24 @@ from torch import Tensor
 from gans import export as exporting
 from gans.files import CLIPS, save_clip, save_folder, save_zip
 from gans.model import Sampler, load_sampler
+from gans.options import (
+    Checkpoint,
+    DeviceName,
+    EvalSeed,
+    ExportFile,
+    Overwrite,
+    SampleSeed,
+    check_absent,
+    check_suffix_of,
+    device_of,
+    say,
+)
 from gans.quality.sets import LEAST
 from gans.sampling import draw_batches, growth, interpolation, labels_of, latents_of, read_latents, sample_batches
-from lab import device as devices
 from lab.errors import UserError
 from lab.export import check_suffix
 from lab.pictures import grid, save_png
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, locate_run, print_json
-
-Checkpoint = Annotated[str, typer.Option("--checkpoint", help="latest, best or an iteration.")]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 _SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
 _COUNT, _SHOWN = 64, 16  # pictures; cells of a clip and columns of a growth
@@ -33,7 +40,7 @@ _KEYS, _BETWEEN = 5, 20  # latents that a clip walks through, frames from one to
 def sample(
     run: Run,
     count: Annotated[int | None, typer.Option("-n", "--count", min=1, help=f"Pictures, {_COUNT} unless given.")] = None,
-    seed: Annotated[int, typer.Option(help="Picture i depends on the seed and i alone.")] = 0,
+    seed: SampleSeed = 0,
     out: Annotated[Path | None, typer.Option(help="A folder, or FILE.zip in the StyleGAN layout.")] = None,
     grid_file: Annotated[Path | None, typer.Option("--grid", help="FILE.png of all pictures.")] = None,
     interpolate: Annotated[Path | None, typer.Option(help="FILE.gif or FILE.mp4: a walk between latents.")] = None,
@@ -57,7 +64,7 @@ def sample(
     _check_outputs({option: path for option, path in outputs.items() if path is not None}, overwrite)
     if latents is not None and count is not None:
         raise UserError("-n and --latents contradict each other: every latent of the file makes a picture")
-    sampler = load_sampler(find_run(run, runs_dir), _device(device), checkpoint)
+    sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
     _check_label(sampler, label)
     given = None if latents is None else read_latents(sampler, latents)
     if given is not None and len(given) < 2 and interpolate is not None:
@@ -78,17 +85,17 @@ def sample(
             keys = given[:, None]
         frames = interpolation(sampler, keys, _BETWEEN, None if labels is None else labels[: keys.shape[1]])
         written = save_clip(interpolate, (grid(images) for images in frames))
-        _said(f"{written} frames through {len(keys)} latents in {interpolate}")
+        say(f"{written} frames through {len(keys)} latents in {interpolate}")
     if growth_file is not None:
         columns = latents_of(sampler, range(shown), seed) if given is None else given[:shown]
         rows = growth(sampler, columns, None if labels is None else labels[:shown])
         save_png(growth_file, grid(rows, columns=shown))
-        _said(f"{shown} latents at {len(rows) // shown} resolutions in {growth_file}")
+        say(f"{shown} latents at {len(rows) // shown} resolutions in {growth_file}")
 
 
 def export(
     run: Run,
-    out: Annotated[Path, typer.Option(help="FILE.onnx, or FILE.pt2 for torch.export.")],
+    out: ExportFile,
     checkpoint: Checkpoint = "latest",
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -96,13 +103,13 @@ def export(
 ) -> None:
     """Export the generator, latents [N, latent] to pictures [N, C, R, R] in [-1, 1], and check the result."""
     check_suffix(out)
-    _check_absent(out, overwrite)
-    sampler = load_sampler(find_run(run, runs_dir), _device("cpu"), checkpoint)
+    check_absent(out, overwrite)
+    sampler = load_sampler(find_run(run, runs_dir), device_of("cpu"), checkpoint)
     difference = exporting.export(sampler, out)
     if as_json:
         print_json({"file": str(out), "largest_difference": difference})
     else:
-        _said(f"{out}: largest difference to the network {difference:.1e}")
+        say(f"{out}: largest difference to the network {difference:.1e}")
 
 
 def evaluate(
@@ -112,7 +119,7 @@ def evaluate(
     ] = None,
     against: Annotated[str, typer.Option(help="Real pictures; the run's own data unless given.")] = "",
     extractor: Annotated[str, typer.Option(help="pixels, inception or a supervised run.")] = "pixels",
-    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    seed: EvalSeed = 0,
     checkpoint: Checkpoint = "latest",
     device: DeviceName = "auto",
     as_json: Json = False,
@@ -126,7 +133,7 @@ def evaluate(
     from gans.quality.report import Quality, class_shares
     from gans.quality.sets import real_pictures
 
-    place = _device(device)
+    place = device_of(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
     features = load_extractor(str(locate_run(extractor, runs_dir) or extractor), place)
     pictures = real_pictures(sampler, against, count)
@@ -149,8 +156,8 @@ def evaluate(
         }
         print_json(record | values | floor | ({"class_shares": shares} if shares else {}))
         return
-    _said(f"{run}: {count:,} samples against {count:,} pictures of {source}, by {extractor}")
-    _said(f"floor: {pictures.floor}")
+    say(f"{run}: {count:,} samples against {count:,} pictures of {source}, by {extractor}")
+    say(f"floor: {pictures.floor}")
     table = Table()
     for column in ("metric", "samples", "floor"):
         table.add_column(column, justify="left" if column == "metric" else "right")
@@ -158,26 +165,21 @@ def evaluate(
         table.add_row(name.removeprefix("quality/"), f"{value:.4g}", f"{floor[name + '_floor']:.4g}")
     Console(highlight=False).print(table)
     if shares:
-        _said("shares of the classes: " + ", ".join(f"{share:.1%}" for share in shares))
+        say("shares of the classes: " + ", ".join(f"{share:.1%}" for share in shares))
 
 
 def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:
     """Raise UserError before anything is loaded for files that could not be written or would be lost."""
     for option, path in outputs.items():
         suffixes = _SUFFIXES.get(option)
-        if suffixes and path.suffix.lower() not in suffixes:
-            raise UserError(f"{option} {path}: give a file that ends in {' or '.join(suffixes)}")
+        if suffixes:
+            check_suffix_of(option, path, suffixes)
         if option == "--out" and path.suffix[1:].isalpha() and path.suffix.lower() != ".zip" and not path.is_dir():
             raise UserError(f"--out {path}: give FILE.zip, or a folder (one with a dot must be there already)")
         if not (option == "--out" and path.is_dir() and not any(path.iterdir())):
-            _check_absent(path, overwrite)
+            check_absent(path, overwrite)
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise UserError(f"{' and '.join(outputs)} name one file: give each its own")
-
-
-def _check_absent(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise UserError(f"{path} exists; --overwrite replaces it, or name another")
 
 
 def _save_pictures(
@@ -186,11 +188,11 @@ def _save_pictures(
     if grid_file is not None:
         batches = list(batches)  # drawn once for both
         save_png(grid_file, grid(torch.cat(batches)))
-        _said(f"{what} in {grid_file}")
+        say(f"{what} in {grid_file}")
     if out is not None:
         save = save_zip if out.suffix.lower() == ".zip" else save_folder
         save(out, batches, None if labels is None else labels.tolist())
-        _said(f"{what} in {out}")
+        say(f"{what} in {out}")
 
 
 def _stage(sampler: Sampler) -> str:
@@ -205,13 +207,3 @@ def _check_label(sampler: Sampler, label: int | None) -> None:
         raise UserError("--class: this run is unconditional; train one with network.classes set")
     if label is not None and label >= classes:
         raise UserError(f"--class {label}: this run has classes 0 to {classes - 1}")
-
-
-def _device(name: str) -> devices.Device:
-    place = devices.resolve(name)
-    devices.apply(place)
-    return place
-
-
-def _said(line: str) -> None:
-    Console(highlight=False).print(line, soft_wrap=True, markup=False)

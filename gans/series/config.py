@@ -54,7 +54,7 @@ class DataConfig(Config):
 
     @model_validator(mode="after")
     def _of_a_file(self) -> Self:
-        if self.source.endswith(".csv"):
+        if is_file(self):
             twice = [name for name in (self.series, self.label) if name and name in self.columns]
             if twice or (self.series and self.series == self.label):
                 name = twice[0] if twice else self.label
@@ -66,6 +66,11 @@ class DataConfig(Config):
             if getattr(self, name):
                 raise ValueError(f"{name} is of a .csv file and the source is {self.source!r}; leave it out")
         return self
+
+
+def is_file(config: DataConfig) -> bool:
+    """Whether series are read rather than drawn."""
+    return config.source.lower().endswith(".csv")
 
 
 class NetworkConfig(Config):

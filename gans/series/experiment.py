@@ -16,7 +16,7 @@ from gans.series.metrics import CATALOGUE
 from gans.series.model import Kept, Sampler
 from gans.series.plots import draw_panels, paired_panel, series_panels
 from gans.series.scores import LEAST, Scores
-from gans.series.sets import SeriesSet, open_series
+from gans.series.sets import SeriesSet, check_same, open_series
 from gans.series.trainer import Trainer
 from lab.checkpoint import CheckpointError
 from lab.data.order import indices
@@ -88,7 +88,7 @@ class SeriesGAN:
     def sampler(self) -> Sampler:
         """The averaged generator."""
         trainer = self.trainer
-        return Sampler(trainer.average.module, self.config, self._kept, trainer.series, self._device)
+        return Sampler(trainer.average.module, self.config, self._kept, trainer.series, self._fingerprint, self._device)
 
     def state_dict(self) -> dict[str, Any]:
         return {"trainer": self.trainer.state_dict(), "kept": self._kept.state_dict(), "data": self._fingerprint}
@@ -96,11 +96,8 @@ class SeriesGAN:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if "data" not in state or "trainer" not in state:
             raise CheckpointError("it is not of a series GAN")
-        if state["data"] != self._fingerprint:
-            raise UserError(
-                f"{self.config.data.source} is not the data this run was trained on: "
-                "put the old data back, or start a new run"
-            )
+        otherwise = "put the old data back, or start a new run"
+        check_same(self.config.data, self._fingerprint, state["data"], otherwise)
         try:
             self.trainer.load_state_dict(state["trainer"])
         except (KeyError, RuntimeError, ValueError):  # torch's own message takes a line for each tensor

@@ -48,12 +48,13 @@ class Kept:
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """A generator in evaluation mode and the series it had been shown by then."""
+    """A generator in evaluation mode, the series it had been shown by then, and the fingerprint of its data."""
 
     generator: Generator
     config: SeriesGANConfig
     kept: Kept
     series_shown: int
+    fingerprint: str
     device: Device
 
     @property
@@ -97,8 +98,8 @@ def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampl
         kept = Kept.of(state["experiment"]["kept"])
         generator = Generator(config.network, len(kept.scale.columns), len(kept.classes))
         generator.load_state_dict(state["experiment"]["trainer"]["average"]["module"])
-        shown = int(state["experiment"]["trainer"]["series"])
+        shown, fingerprint = int(state["experiment"]["trainer"]["series"]), str(state["experiment"]["data"])
     except (KeyError, TypeError, RuntimeError):
         raise CheckpointError(f"{path}: its generator is not that of the run's config.yaml") from None
     generator = generator.to(device.device).eval().requires_grad_(False)
-    return Sampler(generator, config, kept, shown, device)
+    return Sampler(generator, config, kept, shown, fingerprint, device)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gans.series import synthetic
-from gans.series.config import DataConfig
+from gans.series.config import DataConfig, is_file
 from gans.series.table import read_rows
 from lab.errors import UserError
 
@@ -76,9 +76,18 @@ class SeriesSet:
         return digest.hexdigest()
 
 
+def check_same(config: DataConfig, fingerprint: str, trained_on: str, otherwise: str) -> None:
+    """Raise UserError, which ends with what to do `otherwise`, for a file unlike the one that a run was trained on.
+
+    Series that are drawn follow from the configuration; another machine may round them in another way.
+    """
+    if is_file(config) and fingerprint != trained_on:
+        raise UserError(f"{config.source} is not the data this run was trained on: {otherwise}")
+
+
 def open_series(config: DataConfig, seed: int) -> SeriesSet:
     """The series that a configuration names. Raises UserError for a file that does not serve."""
-    return _from_file(config, seed) if config.source.endswith(".csv") else _synthetic(config, seed)
+    return _from_file(config, seed) if is_file(config) else _synthetic(config, seed)
 
 
 def _synthetic(config: DataConfig, seed: int) -> SeriesSet:

@@ -7,23 +7,30 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gans.options import (
+    Checkpoint,
+    DeviceName,
+    EvalSeed,
+    ExportFile,
+    Overwrite,
+    SampleSeed,
+    check_absent,
+    check_suffix_of,
+    device_of,
+    say,
+)
 from gans.series import export as exporting
 from gans.series.experiment import pick
 from gans.series.files import SUFFIXES, save_array, save_csv
 from gans.series.model import Sampler, load_sampler
 from gans.series.plots import draw_panels, series_panels
 from gans.series.scores import LEAST, Scores
-from gans.series.sets import open_series
-from lab import device as devices
+from gans.series.sets import check_same, open_series
 from lab.errors import UserError
 from lab.export import check_suffix
 from lab.nearest import did_you_mean
 from lab.pictures import save_png
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
-
-Checkpoint = Annotated[str, typer.Option("--checkpoint", help="latest, best or an iteration.")]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 _COUNT, _PLOTTED, _SCORED = 64, 12, 1000
 
@@ -31,7 +38,7 @@ _COUNT, _PLOTTED, _SCORED = 64, 12, 1000
 def sample(
     run: Run,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Series.")] = _COUNT,
-    seed: Annotated[int, typer.Option(help="Series i depends on the seed and i alone.")] = 0,
+    seed: SampleSeed = 0,
     out: Annotated[Path | None, typer.Option(help="FILE.csv, a row for each step, or FILE.npy, [N, T, C].")] = None,
     plot: Annotated[Path | None, typer.Option(help=f"FILE.png of the first {_PLOTTED} series.")] = None,
     label: Annotated[str | None, typer.Option("--class", help="Of a conditional run: the class's name.")] = None,
@@ -48,7 +55,7 @@ def sample(
         plot = Path("samples.png")
     _check_output("--out", out, SUFFIXES, overwrite)
     _check_output("--plot", plot, (".png",), overwrite)
-    sampler = load_sampler(find_run(run, runs_dir), _device(device), checkpoint)
+    sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
     which, number = range(count), _class(sampler, label)
     restore = sampler.kept.scale.restore
     if out is not None:
@@ -59,18 +66,18 @@ def sample(
             save_csv(out, batches, sampler.kept.scale.columns, names)
         else:
             save_array(out, batches)
-        _said(f"{count:,} series of {sampler.config.data.length} steps and {sampler.channels} channels in {out}")
+        say(f"{count:,} series of {sampler.config.data.length} steps and {sampler.channels} channels in {out}")
     if plot is not None:
         shown = min(count, _PLOTTED)
         panels = series_panels(restore(sampler.sample(range(shown), seed, number)))
         flat = [panel for row in panels for panel in row]
         save_png(plot, draw_panels([flat[start : start + 2] for start in range(0, len(flat), 2)]))
-        _said(f"{shown} series after {sampler.series_shown:,} real ones in {plot}")
+        say(f"{shown} series after {sampler.series_shown:,} real ones in {plot}")
 
 
 def export(
     run: Run,
-    out: Annotated[Path, typer.Option(help="FILE.onnx, or FILE.pt2 for torch.export.")],
+    out: ExportFile,
     checkpoint: Checkpoint = "latest",
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -78,12 +85,12 @@ def export(
 ) -> None:
     """Export the generator, noise [N, T, latent] and [N, series_latent] to series [N, T, C], and check the result."""
     check_suffix(out)
-    _check_absent(out, overwrite)
-    difference = exporting.export(load_sampler(find_run(run, runs_dir), _device("cpu"), checkpoint), out)
+    check_absent(out, overwrite)
+    difference = exporting.export(load_sampler(find_run(run, runs_dir), device_of("cpu"), checkpoint), out)
     if as_json:
         print_json({"file": str(out), "largest_difference": difference})
     else:
-        _said(f"{out}: largest difference to the network {difference:.1e}")
+        say(f"{out}: largest difference to the network {difference:.1e}")
 
 
 def evaluate(
@@ -94,26 +101,29 @@ def evaluate(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Of the networks trained for the scores; as while training unless given.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    seed: EvalSeed = 0,
     checkpoint: Checkpoint = "latest",
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Score a run's series against real ones that were held out; the floor is what real ones score in their place."""
-    place = _device(device)
+    place = device_of(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
     config = sampler.config
+    data = open_series(config.data, config.seed)
+    otherwise = "what is held out of it may be what was learned from; put the old data back"
+    check_same(config.data, data.fingerprint(), sampler.fingerprint, otherwise)
     asked = {"series": count or config.grading.series or _SCORED, "steps": steps or config.grading.steps}
     grading = config.grading.model_copy(update=asked)
-    held_out, training = pick(open_series(config.data, config.seed), config.model_copy(update={"grading": grading}))
+    held_out, training = pick(data, config.model_copy(update={"grading": grading}))
     scores = Scores(held_out, training, grading, config.seed, place)
     values, floor = scores.grade(sampler.sample(range(len(held_out)), seed)), scores.floor()
     if as_json:
         record = {"run": run, "series_shown": sampler.series_shown, "samples": len(held_out)}
         print_json(record | values | floor)
         return
-    _said(f"{run}: {len(held_out):,} series against as many of {config.data.source} that were held out")
+    say(f"{run}: {len(held_out):,} series against as many of {config.data.source} that were held out")
     table = Table()
     for column in ("score", "samples", "floor"):
         table.add_column(column, justify="left" if column == "score" else "right")
@@ -135,23 +145,6 @@ def _class(sampler: Sampler, name: str | None) -> int | None:
 
 def _check_output(option: str, path: Path | None, suffixes: tuple[str, ...], overwrite: bool) -> None:
     """Raise UserError before anything is loaded for a file that could not be written or would be lost."""
-    if path is None:
-        return
-    if path.suffix.lower() not in suffixes:
-        raise UserError(f"{option} {path}: give a file that ends in {' or '.join(suffixes)}")
-    _check_absent(path, overwrite)
-
-
-def _check_absent(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise UserError(f"{path} exists; --overwrite replaces it, or name another")
-
-
-def _device(name: str) -> devices.Device:
-    place = devices.resolve(name)
-    devices.apply(place)
-    return place
-
-
-def _said(line: str) -> None:
-    Console(highlight=False).print(line, soft_wrap=True, markup=False)
+    if path is not None:
+        check_suffix_of(option, path, suffixes)
+        check_absent(path, overwrite)

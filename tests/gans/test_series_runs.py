@@ -91,8 +91,11 @@ def test_another_file_under_the_same_name_is_refused(tmp_path: Path, capsys: pyt
     file = preset(tmp_path, data={"source": str(source)}, budget=64)
     said(capsys, "train", file, "--runs-dir", tmp_path, "--name", "run")
     source.write_text(source.read_text().replace("0.5,", "0.75,", 1))
-    assert "is not the data this run was trained on" in refused(capsys, "resume", tmp_path / "run", "budget=128")
+    line = f"{source} is not the data this run was trained on"
+    assert line in refused(capsys, "resume", tmp_path / "run", "budget=128")
+    assert line in refused(capsys, "eval", tmp_path / "run")
     table(source, 300)
+    assert "discriminative" in said(capsys, "eval", tmp_path / "run")
     assert "complete" in said(capsys, "resume", tmp_path / "run", "budget=128")
 
 
