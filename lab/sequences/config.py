@@ -38,7 +38,7 @@ class DataConfig(Config):
 
     source: tab-separated lines INPUT TAB ANSWER, JSON lines with "input" and "target" (.jsonl), or, for a language
     model, any text. A language model without one reads generated sentences. test_source: another such file. held_out:
-    share of the inputs that is tested on, chosen by a hash of the input; of a text its last part.
+    share of the inputs that is tested on, one in so many by a hash of the input; of a text its last part.
     input_words, target_words: symbols are words between spaces rather than characters. numbers: answers are numbers.
     longest: symbols that a sequence of a file may have. window: characters that a language model sees at once.
     """
@@ -65,7 +65,10 @@ class DataConfig(Config):
     def _one_origin(self) -> Self:
         if self.task is not None:
             if self.source is not None:
-                raise ValueError("task and source contradict each other: a task makes its own examples; give one")
+                raise ValueError(
+                    "task and source contradict each other: a task makes its own examples; give one (data.task=null "
+                    "data.size=null for that of a file)"
+                )
             sizes, counts = TASKS[self.task].sizes, TASKS[self.task].counts
             if self.size is not None and self.size not in sizes:
                 raise ValueError(f"size of {self.task} ({counts}) is from {sizes[0]} to {sizes[-1]}, not {self.size}")
@@ -108,8 +111,11 @@ class NetworkConfig(Config):
             raise ValueError("bidirectional: a language model would see what it is to foretell; set it to false")
         if self.bidirectional and self.shape in ONE_STEP:
             raise ValueError(f"bidirectional: {self.shape} reads one step, the same both ways; set it to false")
-        if self.encoder_layers is not None and self.shape != "encoder_decoder":
-            raise ValueError(f"encoder_layers: {self.shape} has no encoder of its own; remove it")
+        if self.shape != "encoder_decoder":
+            if self.encoder_layers is not None:
+                raise ValueError(f"encoder_layers: {self.shape} has no encoder of its own; remove it")
+            if self.attention != "top" or self.heads > 1:
+                raise ValueError(f"attention and heads: {self.shape} has no attention; remove them")
         if self.attention == "bottom" and self.layers < 2:
             raise ValueError(
                 "attention bottom lies between layers and there is one; set layers to 2, or attention to top"
@@ -164,7 +170,9 @@ class SequencesConfig(ExperimentConfig):
         shape, task = self.network.shape, self.data.task
         if shape == "language_model":
             if task is not None:
-                raise ValueError(f"network.shape language_model reads a text, not the task {task!r}; remove data.task")
+                raise ValueError(
+                    f"network.shape language_model reads a text, not the task {task!r}; set data.task=null data.size=null"
+                )
         elif task is not None:
             made = TASKS[task].make(TASKS[task].sizes[0])  # what it answers is the same at every size
             fitting = [name for name, answers in ANSWERS.items() if made.answer in answers]
@@ -178,12 +186,23 @@ class SequencesConfig(ExperimentConfig):
         return self
 
     @model_validator(mode="after")
+    def _symbols_are_those_of_examples_in_a_file(self) -> Self:
+        data, shape = self.data, self.network.shape
+        for name in ("input_words", "target_words", "numbers"):
+            if getattr(data, name) and (data.task is not None or shape == "language_model"):
+                whose = "a language model reads characters" if data.task is None else "a task has symbols of its own"
+                raise ValueError(f"data.{name} is for examples in a file, and {whose}; leave it false")
+        if data.target_words and "label" in ANSWERS[shape]:
+            raise ValueError(f"data.target_words has no effect on {shape}, whose answer is one label; leave it false")
+        return self
+
+    @model_validator(mode="after")
     def _writers_alone_are_forced(self) -> Self:
         if self.network.shape not in WRITERS:
             if self.training.teacher_forcing < 1.0:
                 raise ValueError(f"training.teacher_forcing has no effect on {self.network.shape}; leave it at 1")
-            if self.decoding.beam > 1:
-                raise ValueError(f"decoding.beam has no effect on {self.network.shape}; leave it at 1")
+            if self.decoding.beam > 1 or self.decoding.length_penalty:
+                raise ValueError(f"decoding has no effect on {self.network.shape}; leave beam at 1 and no penalty")
         return self
 
     @model_validator(mode="after")

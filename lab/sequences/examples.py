@@ -47,7 +47,7 @@ class Data(Protocol):
 
     @property
     def test(self) -> Examples:
-        """On the CPU; no input of these is trained on."""
+        """On the CPU; no input of these is trained on, unless a person's own file for the test has it too."""
         ...
 
     @property

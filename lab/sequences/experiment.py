@@ -12,7 +12,6 @@ from torch import Tensor
 from lab import rng
 from lab.checkpoint import CheckpointError
 from lab.device import Device
-from lab.errors import UserError
 from lab.experiment import Evaluation
 from lab.media import Image, Media, Text
 from lab.metrics import Catalogue
@@ -20,7 +19,7 @@ from lab.nets.rnn import set_masked
 from lab.pictures import save_png
 from lab.sequences.attention_map import attention_map
 from lab.sequences.config import SequencesConfig
-from lab.sequences.data import open_data, width_of
+from lab.sequences.data import check_same_data, open_data, width_of
 from lab.sequences.examples import Examples
 from lab.sequences.grading import Grade, examples_table, grade, grade_text, lengths_table
 from lab.sequences.metrics import CATALOGUE
@@ -110,9 +109,7 @@ class Sequences:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if state.get("data") != self.data.fingerprint:
-            name = self.config.data.source or self.config.data.task or "the generated text"
-            raise UserError(f"{name} is not the data this run was trained on: put the old data back")
+        check_same_data(self.config, self.data, str(state.get("data")))
         try:
             self.network.load_state_dict(state["network"])
         except RuntimeError:

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,7 +14,7 @@ from lab.data.order import indices
 from lab.errors import UserError
 from lab.sequences.config import ONE_STEP, WRITERS, DataConfig, Shape
 from lab.sequences.examples import Examples
-from lab.sequences.symbols import END, Symbols, divide, padded
+from lab.sequences.symbols import END, Symbols, padded
 
 
 class Pair(NamedTuple):
@@ -30,9 +31,12 @@ class Filed:
     def __init__(self, config: DataConfig, shape: Shape, seed: int) -> None:
         assert config.source is not None
         self._seed, self._config, self._shape = seed, config, shape
-        pairs = known = read_pairs(Path(config.source))  # a symbol that only the test has is one all the same
+        pairs = read_pairs(Path(config.source))
+        # A symbol that only those that are held out have is one all the same.
+        self.inputs = Symbols.of((pair.input for pair in pairs), config.input_words)
+        self.targets = None if config.numbers else self._target_symbols(pairs)
         if config.test_source is None:
-            tested = [_held_out(pair.input, config.modulus) for pair in pairs]
+            tested = [_held_out(self.inputs.normal(pair.input), config.modulus) for pair in pairs]
             test = [pair for pair, held in zip(pairs, tested, strict=True) if held]
             pairs = [pair for pair, held in zip(pairs, tested, strict=True) if not held]
             if not test or not pairs:
@@ -42,15 +46,13 @@ class Filed:
                 )
         else:
             test = read_pairs(Path(config.test_source))
-        self.inputs = Symbols.of((pair.input for pair in known), config.input_words)
-        self.targets = None if config.numbers else self._target_symbols(known)
         self._train, self.test = self._examples(pairs), self._examples(test)
+        if shape in ONE_STEP:
+            self._check_one_length(pairs, test)
         width = 0 if config.numbers else max(self._train.targets.shape[1], self.test.targets.shape[1])
         self.longest = (max(int(part.lengths.max()) for part in (self._train, self.test)), width)
         digest = hashlib.sha256(repr([pair[:2] for pair in [*pairs, *test]]).encode()).hexdigest()
         self.fingerprint = f"{len(pairs)} and {len(test)} examples, {digest[:16]}"
-        if shape in ONE_STEP:
-            self._check_one_length()
 
     def at(self, start: int, count: int) -> Examples:
         rows = torch.from_numpy(indices(len(self._train.inputs), self._seed, start, count))
@@ -59,7 +61,7 @@ class Filed:
     def _target_symbols(self, pairs: Sequence[Pair]) -> Symbols:
         if self._shape in (*WRITERS, "many_to_many"):
             return Symbols.of((pair.target for pair in pairs), self._config.target_words)
-        return Symbols(tuple(sorted({pair.target for pair in pairs})), words=True)
+        return Symbols(tuple(sorted({_label(pair) for pair in pairs})), words=True)
 
     def _examples(self, pairs: Sequence[Pair]) -> Examples:
         longest = self._config.longest
@@ -80,9 +82,9 @@ class Filed:
         assert self.targets is not None
         where, shape = f"{pair.where}, answer", self._shape
         if shape not in (*WRITERS, "many_to_many"):
-            if pair.target not in self.targets.names:
-                raise UserError(f"{where}: the label {pair.target!r} does not occur among the training examples")
-            return [self.targets.names.index(pair.target) + len(Symbols(()))]
+            if _label(pair) not in self.targets.names:
+                raise UserError(f"{where}: the label {_label(pair)!r} does not occur among the training examples")
+            return [self.targets.names.index(_label(pair)) + len(Symbols(()))]
         target = self.targets.encode(pair.target, where)
         if shape == "many_to_many" and len(target) != len(tokens):
             raise UserError(f"{where}: {len(target)} tags for {len(tokens)} symbols; each symbol has one")
@@ -90,29 +92,40 @@ class Filed:
             raise UserError(f"{where}: it has {len(target)} symbols; raise data.longest from {self._config.longest}")
         return [*target, END] if shape in WRITERS else target
 
-    def _check_one_length(self) -> None:
-        found = sorted({int(length) for part in (self._train, self.test) for length in part.lengths})
-        if len(found) > 1:
+    def _check_one_length(self, pairs: Sequence[Pair], test: Sequence[Pair]) -> None:
+        lengths = torch.cat([self._train.lengths, self.test.lengths])
+        for number in (lengths != lengths[0]).nonzero()[:1, 0].tolist():
             raise UserError(
-                f"network.shape {self._shape} reads inputs of one length, and these have {found[0]} to {found[-1]} "
-                "symbols; use many_to_one or encoder_decoder, or data.input_words where an input is one word"
+                f"{[*pairs, *test][number].where}: the input has {int(lengths[number])} symbols, and that of "
+                f"{pairs[0].where} has {int(lengths[0])}; network.shape {self._shape} reads inputs of one length: use "
+                "many_to_one or encoder_decoder, or data.input_words where an input is one word"
             )
 
 
 def read_pairs(path: Path) -> list[Pair]:
     """The examples of a file, JSON lines by its suffix .jsonl. Raises UserError that names the line."""
-    lines = read_text(path).split("\n")
     read = _from_json if path.suffix == ".jsonl" else _from_tabs
-    pairs = [read(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    pairs = [read(line, where) for line, where in _lines(read_text(path), str(path))]
     if not pairs:
         raise UserError(f"{path} holds no examples")
     return pairs
 
 
+def read_inputs(path: Path | None) -> list[tuple[str, str]]:
+    """Inputs and the names of their lines: up to the first tab, or "input" in a .jsonl; of standard input without a
+    path. Raises UserError that names the line."""
+    name = "standard input" if path is None else str(path)
+    as_json = path is not None and path.suffix == ".jsonl"
+    lines = _lines(_standard_input() if path is None else read_text(path), name)
+    if not lines:
+        raise UserError(f"{name} holds no inputs")
+    return [(_input(_record(line, where), where) if as_json else line.split("\t")[0], where) for line, where in lines]
+
+
 def read_text(path: Path) -> str:
     """A text file. Raises UserError where there is none or it is no text."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is no UTF-8 text: byte {error.start} is wrong") from None
     except OSError as error:
@@ -129,32 +142,61 @@ def check_symbols(text: str, symbols: Symbols, longest: int | None = None, what:
     return tokens
 
 
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input is no UTF-8 text: byte {error.start} is wrong") from None
+
+
+def _lines(text: str, name: str) -> list[tuple[str, str]]:
+    """Those that are not blank, and their names in messages."""
+    return [(line, f"{name}, line {number}") for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+
+
 def _from_tabs(line: str, where: str) -> Pair:
-    cells = line.rstrip("\r").split("\t")
+    cells = line.split("\t")
     if len(cells) != 2:
         raise UserError(f"{where}: {len(cells) - 1} tabs; a line is INPUT, one tab, ANSWER")
     return _checked(Pair(cells[0], cells[1], where))
 
 
 def _from_json(line: str, where: str) -> Pair:
+    record = _record(line, where)
+    given, target = _input(record, where), record.get("target")
+    if isinstance(target, bool) or not isinstance(target, str | int | float):
+        raise UserError(f'{where}: "target" is to be text or a number')
+    return _checked(Pair(given, str(target), where))
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-        given, target = record["input"], record["target"]
+        json.dumps(record, ensure_ascii=False).encode()  # refuses half of a surrogate pair
     except ValueError:
         raise UserError(f"{where} is no JSON") from None
-    except (TypeError, KeyError):
-        raise UserError(f'{where}: an example is an object with "input" and "target"') from None
-    if not isinstance(given, str) or isinstance(target, bool) or not isinstance(target, str | int | float):
-        raise UserError(f"{where}: input is to be text, and target text or a number")
-    return _checked(Pair(given, str(target), where))
+    if not isinstance(record, dict):
+        raise UserError(f'{where}: an example is an object with "input" and "target"')
+    return record
+
+
+def _input(record: dict[str, Any], where: str) -> str:
+    given = record.get("input")
+    if not isinstance(given, str):
+        raise UserError(f'{where}: "input" is to be text')
+    return given
 
 
 def _checked(pair: Pair) -> Pair:
     if not pair.input.strip():
         raise UserError(f"{pair.where}: the input is empty; a sequence has at least one symbol")
-    if not divide(pair.target, words=False):
+    if not pair.target.strip():
         raise UserError(f"{pair.where}: the answer is empty")
     return pair
+
+
+def _label(pair: Pair) -> str:
+    return " ".join(pair.target.split())
 
 
 def _number(pair: Pair) -> float:

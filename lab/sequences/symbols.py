@@ -32,33 +32,38 @@ class Symbols:
 
     def encode(self, text: str, what: str = "the input") -> list[int]:
         """Tokens of a text; `what` names it in a UserError for a symbol that is not among these."""
-        tokens = []
-        for symbol in divide(text, self.words):
-            token = self._tokens.get(symbol)
-            if token is None:
-                unit = "word" if self.words else "character"
-                raise UserError(f"{what}: the {unit} {symbol!r} is unknown; known are {self._shown()}")
-            tokens.append(token)
-        return tokens
+        try:
+            return [self._tokens[symbol] for symbol in divide(text, self.words)]
+        except KeyError as error:
+            unit = "word" if self.words else "character"
+            raise UserError(f"{what}: the {unit} {error.args[0]!r} is unknown; known are {self._shown()}") from None
+
+    def normal(self, text: str) -> str:
+        """A text as it is seen: equal where the symbols are, however many spaces there are between words."""
+        return self._space.join(divide(text, self.words))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text up to the first end; padding is nothing."""
         kept = tokens[: tokens.index(END)] if END in tokens else tokens
-        return (" " if self.words else "").join(self.names[token - _SPECIAL] for token in kept if token >= _SPECIAL)
+        return self._space.join(self.names[token - _SPECIAL] for token in kept if token >= _SPECIAL)
+
+    @property
+    def _space(self) -> str:
+        return " " if self.words else ""
 
     @cached_property
     def _tokens(self) -> dict[str, int]:
         return {name: token for token, name in enumerate(self.names, start=_SPECIAL)}
 
     def _shown(self) -> str:
-        if self.words:
-            return f"{', '.join(self.names[:8])}{', ...' if len(self.names) > 8 else ''}"
-        return repr("".join(self.names))
+        most = 8 if self.words else 100
+        shown = ", ".join(self.names[:most]) if self.words else repr("".join(self.names[:most]))
+        return shown + (", ..." if len(self.names) > most else "")
 
 
-def divide(text: str, words: bool) -> list[str]:
+def divide(text: str, words: bool) -> Sequence[str]:
     """The symbols of a text: its words or its characters."""
-    return text.split() if words else list(text)
+    return text.split() if words else text
 
 
 def padded(rows: Sequence[Sequence[int]], width: int | None = None) -> Tensor:

@@ -28,17 +28,20 @@ class Text:
         name = config.source or "the generated text"
         whole = sums_text(SENTENCES, 0) if config.source is None else read_text(Path(config.source))
         if config.test_source is not None:
-            train, test = whole, read_text(Path(config.test_source))
+            train, test, test_name = whole, read_text(Path(config.test_source)), config.test_source
         else:
             cut = int(len(whole) * (1.0 - config.held_out))
-            train, test = whole[:cut], whole[cut:]
-        if len(train) <= config.window + 1 or len(test) < 2:
+            train, test, test_name = whole[:cut], whole[cut:], f"the end of {name}, held out for the test,"
+        if len(train) <= config.window:
             raise UserError(
-                f"{name} has {len(whole)} characters: too few for windows of {config.window}; lower data.window"
+                f"{name} has {len(train)} characters to learn from, too few for windows of {config.window}; "
+                "give more text, or lower data.window"
             )
-        self.inputs = self.targets = Symbols.of([whole])  # a symbol that only its test has is one all the same
-        self._tokens = torch.tensor(self.inputs.encode(train, name), device=device)
-        self.test = _streams(torch.tensor(self.inputs.encode(test, f"the test part of {name}")))
+        if len(test) < 2:
+            raise UserError(f"{test_name} has {len(test)} characters, too few for a test; give more text")
+        self.inputs = self.targets = Symbols.of([whole])  # a symbol that only its end has is one all the same
+        self._tokens = torch.tensor(self.inputs.encode(train), device=device)
+        self.test = _streams(torch.tensor(_encoded(test, self.inputs, test_name)))
         self.longest = (config.window, config.window)
         digest = hashlib.sha256(f"{train}\0{test}".encode()).hexdigest()
         self.fingerprint = f"{len(train)} and {len(test)} characters, {digest[:16]}"
@@ -70,6 +73,14 @@ def sums_entropy() -> float:
     count = _HIGHEST + 1
     lengths = [len(sentence(one, other)) + 1 for one in range(count) for other in range(count)]
     return 2.0 * math.log(count) / (sum(lengths) / len(lengths))
+
+
+def _encoded(text: str, symbols: Symbols, name: str) -> list[int]:
+    """Tokens of a text. Raises UserError with the line of the first unknown character."""
+    places = [text.index(character) for character in set(text).difference(symbols.names)]
+    if places:
+        symbols.encode(text[min(places)], f"{name}, line {text.count(chr(10), 0, min(places)) + 1}")
+    return symbols.encode(text)
 
 
 def _streams(tokens: torch.Tensor) -> Examples:

@@ -1,6 +1,8 @@
 """The verbs of `lab` for a sequences run: eval, predict, sample and export."""
 
-import json
+import logging
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +17,9 @@ from lab.errors import UserError
 from lab.export import TRACED_SUFFIXES, check_suffix
 from lab.media import Table
 from lab.sequences import export as exporting
-from lab.sequences.data import open_data
-from lab.sequences.files import read_text
+from lab.sequences.config import ONE_STEP, WRITERS
+from lab.sequences.data import check_same_data, open_data
+from lab.sequences.files import read_inputs
 from lab.sequences.grading import examples_table, grade, grade_text, lengths_table, shown
 from lab.sequences.metrics import CATALOGUE
 from lab.sequences.model import Model, language_model, load_model
@@ -24,6 +27,9 @@ from lab.sequences.network import Tagger
 from lab.sequences.sampling import sample as draw
 from lab.sequences.symbols import PAD
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
+
+_log = logging.getLogger(__name__)
+_GIVEN = "the input"
 
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
@@ -43,10 +49,9 @@ def evaluate(
 ) -> None:
     """Answer the test examples, none of which was trained on: how many are right, and which are not."""
     model = _model(run, runs_dir, device, checkpoint)
-    _check_beam(model, beam)
+    _check_written(model, "--beam", beam is not None and beam > 1)
     data = open_data(model.config, model.device)
-    if data.fingerprint != model.fingerprint:
-        raise UserError(f"{model.config.data.source} is not the data this run was trained on: put the old data back")
+    check_same_data(model.config, data, model.fingerprint)
     record: dict[str, Any] = {"run": run, "examples_trained": model.examples}
     if isinstance(model.network, Tagger) and model.shape == "language_model":
         values = grade_text(model.network, data.test, model.device)
@@ -72,7 +77,12 @@ def evaluate(
 def predict(
     run: Run,
     given: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A text, or a file with one on each line.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="A text, a file with one on each line, or - for standard input.",
+            show_default=False,
+        ),
     ],
     beam: Beam = None,
     steps: Annotated[
@@ -83,17 +93,19 @@ def predict(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Answer an input, or every line of a file (up to its first tab; "input" of a .jsonl).
+    """Answer an input, or every line of a file (up to its first tab; "input" of a .jsonl) that is not blank.
 
     With a beam, a text's best answers and their log-probabilities.
     """
     model = _model(run, runs_dir, device, checkpoint)
     if model.shape == "language_model":
         raise UserError(f"{run} is a language model: `lab sample {run} --prompt TEXT` goes on with a text")
-    _check_beam(model, beam)
-    from_file = _is_file(given)
-    texts = _lines(Path(given)) if from_file else [(given, "the input")]
-    rows = [model.tokens(text, where) for text, where in texts]
+    _check_written(model, "--beam", beam is not None and beam > 1)
+    _check_written(model, "--steps", steps is not None)
+    texts = _inputs(given)
+    from_file = texts != [(given, _GIVEN)]
+    rows = [_tokens(model, text, where) for text, where in texts]
+    _warn_of_long(model, rows, [where for _, where in texts])
     records: list[dict[str, Any]] = []
     for answers in model.answer(rows, model.decoding(beam, steps)):
         for number in range(len(answers.values)):
@@ -133,6 +145,8 @@ def sample(
     """Write text with a language model, character by character."""
     model = _model(run, runs_dir, device, checkpoint)
     network = language_model(model, run)
+    if not math.isfinite(temperature):
+        raise UserError(f"--temperature {temperature}: give a finite number, 0 for the likeliest character each time")
     begin = prompt or ("\n" if "\n" in model.inputs.names else model.inputs.names[0])
     tokens = torch.tensor(model.tokens(begin, "--prompt"), device=model.device)
     written = draw(network, tokens.expand(count, -1), chars, temperature=temperature, top_k=top_k, seed=seed)
@@ -172,9 +186,30 @@ def _model(run: str, runs_dir: Path, device: str, checkpoint: str) -> Model:
     return load_model(path, place, checkpoint)
 
 
-def _check_beam(model: Model, beam: int | None) -> None:
-    if beam is not None and beam > 1 and model.shape not in ("one_to_many", "encoder_decoder"):
-        raise UserError(f"--beam: a {model.shape} network writes no sequence; leave it out")
+def _check_written(model: Model, option: str, given: bool) -> None:
+    if given and model.shape not in WRITERS:
+        raise UserError(f"{option}: a {model.shape} network writes no sequence; leave it out")
+
+
+def _tokens(model: Model, text: str, where: str) -> list[int]:
+    try:
+        return model.tokens(text, where)
+    except UserError as error:
+        if where == _GIVEN and Path(text).suffix:
+            raise UserError(f"{error}; and there is no file {text!r}") from None
+        raise
+
+
+def _warn_of_long(model: Model, rows: Sequence[Sequence[int]], names: Sequence[str]) -> None:
+    """A recurrent network answers any length, and nobody has taught it what to say to such."""
+    longest = model.longest[0]
+    long = [number for number, row in enumerate(rows) if len(row) > longest]
+    if long and model.shape not in ONE_STEP:
+        others = f" (and {len(long) - 1} more)" if len(long) > 1 else ""
+        _log.warning(
+            f"{names[long[0]]}{others} has {len(rows[long[0]])} symbols, more than the {longest} of the longest that "
+            "this network was trained on: do not rely on the answer"
+        )
 
 
 def _drawn(table: Table) -> RichTable:
@@ -184,27 +219,12 @@ def _drawn(table: Table) -> RichTable:
     return drawn
 
 
-def _is_file(given: str) -> bool:
+def _inputs(given: str) -> list[tuple[str, str]]:
+    """Inputs and their names in messages: the text itself, the lines of the file of that name or of standard input."""
+    if given == "-":
+        return read_inputs(None)
     try:
-        return Path(given).is_file()
+        is_file = Path(given).exists() and not Path(given).is_dir()
     except (OSError, ValueError):  # too long for a name, or with a zero byte: a text
-        return False
-
-
-def _lines(path: Path) -> list[tuple[str, str]]:
-    """Inputs of a file and the names of their lines."""
-    found = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        where = f"{path}, line {number}"
-        if not line.strip():
-            continue
-        if path.suffix != ".jsonl":
-            found.append((line.split("\t")[0], where))
-            continue
-        try:
-            found.append((str(json.loads(line)["input"]), where))
-        except (ValueError, TypeError, KeyError):
-            raise UserError(f'{where}: not a JSON object with "input"') from None
-    if not found:
-        raise UserError(f"{path} holds no inputs")
-    return found
+        is_file = False
+    return read_inputs(Path(given)) if is_file else [(given, _GIVEN)]

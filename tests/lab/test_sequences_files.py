@@ -56,6 +56,27 @@ def test_equal_inputs_fall_on_one_side(tmp_path: Path) -> None:
     assert test and train and not train & test and len(train | test) == len(WORDS)
 
 
+def test_inputs_that_differ_in_spaces_alone_fall_on_one_side_where_words_are_read(tmp_path: Path) -> None:
+    spaced = [(f"{word}{' ' * count}day", word) for word in WORDS for count in (1, 2, 3)]
+    data = opened(write(tmp_path / "pairs.tsv", spaced), held_out=0.3, input_words=True)
+    train = {tuple(row) for row in data.at(0, 100).inputs.tolist()}
+    test = {tuple(row) for row in data.test.inputs.tolist()}
+    assert test and train and not train & test and len(train | test) == len(WORDS)
+
+
+def test_labels_that_differ_in_spaces_alone_are_one(tmp_path: Path) -> None:
+    labels = [(word, f" nice{' ' * (place % 3 + 1)}weather") for place, word in enumerate(WORDS)]
+    data = opened(write(tmp_path / "pairs.tsv", labels), "many_to_one", held_out=0.3)
+    assert data.targets is not None and data.targets.names == ("nice weather",)
+
+
+def test_the_mark_that_some_programs_begin_a_file_with_is_no_symbol(tmp_path: Path) -> None:
+    path = write(tmp_path / "pairs.tsv", [(word, word) for word in WORDS])
+    symbols = opened(path, held_out=0.3).inputs
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert opened(path, held_out=0.3).inputs == symbols
+
+
 def test_labels_numbers_tags_and_words(tmp_path: Path) -> None:
     good = [(f"{word} day", "nice weather") for word in WORDS]
     labels = opened(write(tmp_path / "a.tsv", good), "many_to_one", held_out=0.3, input_words=True)
@@ -84,12 +105,13 @@ MISTAKES: dict[str, tuple[str, Shape, dict[str, Any], str]] = {
     "no input": ("\tabc\n", "encoder_decoder", {}, "line 9: the input is empty"),
     "only spaces": ("  \tabc\n", "encoder_decoder", {"input_words": True}, "line 9: the input is empty"),
     "no answer": ("abc\t\n", "encoder_decoder", {}, "line 9: the answer is empty"),
+    "an answer of spaces": ("abc\t  \n", "encoder_decoder", {"target_words": True}, "line 9: the answer is empty"),
     "no tab": ("abc\n", "encoder_decoder", {}, "line 9: 0 tabs"),
     "two tabs": ("a\tb\tc\n", "encoder_decoder", {}, "line 9: 2 tabs"),
     "too long": (f"{'e' * 300}\tabc\n", "encoder_decoder", {}, "line 9: the input has 300 symbols; raise data.longest"),
     "no number": ("abc\tmany\n", "many_to_one", {"numbers": True}, "is no number"),
     "tags": ("abc\tde\n", "many_to_many", {}, "line 9, answer: 2 tags for 3 symbols"),
-    "lengths": ("a\tb\n", "one_to_one", {}, "reads inputs of one length"),
+    "lengths": ("a\tb\n", "one_to_one", {}, "line 3: the input has 4 symbols, and that of"),
 }
 
 
@@ -107,9 +129,10 @@ def test_a_mistake_in_a_file_is_one_line_that_names_it(name: str, tmp_path: Path
     ("line", "expected"),
     [
         ("{", "line 1 is no JSON"),
-        ('{"input": "a"}', 'an object with "input" and "target"'),
+        ('{"input": "a"}', '"target" is to be text or a number'),
         ("[1]", 'an object with "input" and "target"'),
-        ('{"input": 3, "target": "a"}', "input is to be text"),
+        ('{"input": 3, "target": "a"}', '"input" is to be text'),
+        ('{"input": "\\ud800", "target": "a"}', "line 1 is no JSON"),
     ],
 )
 def test_wrong_json_lines(line: str, expected: str, tmp_path: Path) -> None:
@@ -129,6 +152,28 @@ def test_symbols_that_only_the_test_has_are_refused(tmp_path: Path) -> None:
         opened(train, "many_to_one", test_source=str(test))
 
 
+FAULTS_OF_A_TEST: dict[str, tuple[str, Shape, dict[str, Any], str]] = {
+    "nothing": ("", "encoder_decoder", {}, "test holds no examples"),
+    "no tab": ("red\n", "encoder_decoder", {}, "test, line 1: 0 tabs"),
+    "too long": (f"red\tred\n{'e' * 300}\ta\n", "encoder_decoder", {}, "test, line 2: the input has 300 symbols"),
+    "length": ("a\tred\n", "one_to_one", {"input_words": True}, "test, line 1: the word 'a' is unknown"),
+    "no text": ("", "language_model", {}, "test has 0 characters, too few for a test"),
+    "character": ("red\nred\nblue7\n", "language_model", {}, "test, line 3: the character '7' is unknown"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS_OF_A_TEST)
+def test_a_fault_in_the_test_names_its_file(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, shape, settings, expected = FAULTS_OF_A_TEST[name]
+    train = write(tmp_path / "train.tsv", [(word, word) for word in WORDS])
+    (tmp_path / "test").write_text(text)
+    data = {"source": str(train), "test_source": str(tmp_path / "test"), "window": 4, **settings}
+    file = preset(tmp_path, data=data, network={"shape": shape})
+    assert main(["train", str(file), "--runs-dir", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert f"{tmp_path}/{expected}" in error and "train.tsv" not in error and error.count("\n") == 1
+
+
 def test_wrong_settings_and_files_are_one_line_and_leave_no_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,29 +181,37 @@ def test_wrong_settings_and_files_are_one_line_and_leave_no_run(
     (tmp_path / "empty").write_text("\n\n")
     (tmp_path / "few").write_text("a\tb\n")
     (tmp_path / "short").write_text("abc")
+    no_task = ("data.task=null", "data.size=null")
     cases = {
         ("data.task=revers",): "did you mean 'reverse'",
         ("data.size=1000",): "size of reverse (most letters) is from 2 to 64, not 1000",
-        ("data.task=null", "data.size=null"): "nothing to learn from",
+        no_task: "nothing to learn from",
         ("data.source=x",): "contradict each other",
         ("network.shape=many_to_one",): "does not fit the task 'reverse'; use encoder_decoder",
         ("network.shape=one_to_many",): "does not fit the task 'reverse'; use encoder_decoder",
         ("network.shape=language_model",): "reads a text, not the task",
         ("network.attention=bottom",): "set layers to 2",
+        ("network.heads=2", "network.shape=many_to_one"): "many_to_one has no attention",
+        ("data.input_words=true",): "a task has symbols of its own",
+        ("cluster.learners=2", "network.dropout=0.1"): "set network.dropout=0",
+        ("cluster.learners=2", "training.micro_batch=4"): "leave one out",
+        ("cluster.learners=2", "training.batch_size=1"): "lower cluster.learners",
         ("data.numbers=true",): "answers no number",
+        (*no_task, "network.shape=language_model", "data.input_words=true"): "reads characters",
         ("network.cell=elman",): "network.cell",
         ("training.teacher_forcing=2",): "training.teacher_forcing",
         ("data.task=brackets", "data.size=4", "network.shape=many_to_many", "decoding.beam=4"): "has no effect",
-        ("data.task=null", "data.size=null", f"data.source={tmp_path}/none"): "cannot read",
-        ("data.task=null", "data.size=null", f"data.source={tmp_path}/binary"): "is no UTF-8 text",
-        ("data.task=null", "data.size=null", f"data.source={tmp_path}/empty"): "holds no examples",
-        ("data.task=null", "data.size=null", f"data.source={tmp_path}/few"): "too few different inputs",
+        (*no_task, f"data.source={tmp_path}/none"): "cannot read",
+        (*no_task, f"data.source={tmp_path}/binary"): "is no UTF-8 text",
+        (*no_task, f"data.source={tmp_path}/empty"): "holds no examples",
+        (*no_task, f"data.source={tmp_path}/few"): "too few different inputs",
+        (*no_task, f"data.source={tmp_path}/short", "network.shape=language_model"): "too few for windows of 64",
         (
-            "data.task=null",
-            "data.size=null",
+            *no_task,
             f"data.source={tmp_path}/short",
             "network.shape=language_model",
-        ): "too few for windows",
+            "data.window=1",
+        ): "short, held out for the test, has 1 characters",
     }
     file = preset(tmp_path)
     for settings, expected in cases.items():
