@@ -38,9 +38,9 @@ class DataConfig(Config):
     """Series: "sines", "autoregressive", or a CSV file whose columns are channels and whose rows are steps.
 
     Windows of `length` steps, one every `stride`. columns: of the file that are channels, all but the two that
-    follow unless given. series: a column that tells series apart; no window crosses from one to the next. label: a
-    column of classes, which makes the GAN conditional; no window crosses a change. held_out: share of whole series, or
-    of stretches of a long one, that is kept for the scores.
+    follow unless given. series: a column that tells series apart, whose rows may lie anywhere, in their order;
+    no window crosses from one to the next. label: a column of classes, which makes the GAN conditional; no window
+    crosses a change. held_out: share of whole series, or of stretches of a long one, that is kept for the scores.
     """
 
     source: str = "sines"

@@ -111,7 +111,7 @@ def _synthetic(config: DataConfig, seed: int) -> SeriesSet:
 
 def _from_file(config: DataConfig, seed: int) -> SeriesSet:
     rows, length = read_rows(config), config.length
-    training, held_out = split(rows.runs, length, config.held_out, seed, whole=bool(config.series))
+    training, held_out = split(rows.runs, rows.series, length, config.held_out, seed)
     starts = np.array([start for run in training for start in windows_in(run, length, config.stride)])
     held = np.array([start for run in held_out for start in windows_in(run, length, config.stride)])
     if not len(starts) or not len(held):
@@ -134,23 +134,28 @@ def _from_file(config: DataConfig, seed: int) -> SeriesSet:
     )
 
 
-def split(runs: Sequence[Run], length: int, share: float, seed: int, *, whole: bool) -> tuple[list[Run], list[Run]]:
+def split(
+    runs: Sequence[Run], series: Sequence[int], length: int, share: float, seed: int
+) -> tuple[list[Run], list[Run]]:
     """Stretches to train on and stretches held out, together all runs that hold a window.
 
-    whole: runs are held out as they are. Otherwise they are cut into blocks of a few windows' length, so that what is
-    held out comes from all over the time that a file covers.
+    Where runs are of several `series`, whole series are held out, all their runs with them. Otherwise they are cut into
+    blocks of a few windows' length, so that what is held out comes from all over the time that a file covers.
     """
-    long_enough = [run for run in runs if run[1] - run[0] >= length]
-    units = [(run, run) for run in long_enough]
-    if not whole or len(units) == 1:
-        units = [(block, run) for run in long_enough for block in _blocks(run, length, share)]
-    if len(units) < 2:
+    long_enough = [(run, owner) for run, owner in zip(runs, series, strict=True) if run[1] - run[0] >= length]
+    units = [(run, run, owner) for run, owner in long_enough]
+    if len({owner for _, owner in long_enough}) < 2:
+        blocks = [(block, run) for run, _ in long_enough for block in _blocks(run, length, share)]
+        units = [(block, run, number) for number, (block, run) in enumerate(blocks)]
+    owners = list(dict.fromkeys(owner for _, _, owner in units))
+    if len(owners) < 2:
         return [], []
-    held = np.zeros(len(units), dtype=bool)
-    held[np.random.default_rng(seed).permutation(len(units))[: max(1, round(share * len(units)))]] = True
+    drawn = np.random.default_rng(seed).permutation(len(owners))[: max(1, round(share * len(owners)))]
+    held = {owners[index] for index in drawn}
     merged: tuple[list[Run], list[Run]] = ([], [])
     previous = None
-    for (block, run), is_held in zip(units, held, strict=True):
+    for block, run, owner in units:
+        is_held = owner in held
         part = merged[int(is_held)]
         if previous == (run, is_held):
             part[-1] = (part[-1][0], block[1])
@@ -175,12 +180,10 @@ def _blocks(run: Run, length: int, share: float) -> Iterator[Run]:
 
 
 def _scale(columns: tuple[str, ...], values: np.ndarray, source: str) -> Scale:
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = values.mean(0), values.std(0)
+    mean, deviation = values.mean(0), values.std(0)
     for name, centre, spread in zip(columns, mean, deviation, strict=True):
-        if spread <= 1e-9 * abs(centre) or not np.isfinite(spread):
-            what = "does not change" if np.isfinite(spread) else "holds numbers too large to average"
-            raise UserError(f"{source}: column {name!r} {what}; leave it out with data.columns")
+        if spread <= 1e-9 * abs(centre):
+            raise UserError(f"{source}: column {name!r} does not change; leave it out with data.columns")
     return Scale(columns, mean, deviation)
 
 

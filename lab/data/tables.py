@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from lab.errors import UserError
 
 SUFFIX = ".csv"
 _TARGETS = ("target", "label")
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +56,7 @@ def open_table(source: str, target: str, *, classified: bool) -> Table:
     others = tuple(name for name in columns if name != target)
     if not classified:
         return _table(source, inputs, numbers(source, rows, columns, at), others, target, ())
-    labels = [row[at].strip() for row in rows]
-    if "" in labels:
-        raise UserError(
-            f"{source}, line {labels.index('') + 2}: column {target!r} is empty; fill it or leave the row out"
-        )
+    labels = texts(source, rows, columns, at)
     classes = tuple(sorted(set(labels), key=_by_value))
     return _table(source, inputs, np.array([classes.index(k) for k in labels], np.int64), others, target, classes)
 
@@ -74,7 +70,7 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
         raise UserError(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a CSV file ({error})") from None
-    while lines and not lines[-1]:
+    while lines and not any(cell.strip() for cell in lines[-1]):  # spreadsheets leave them
         lines.pop()
     if len(lines) < 2:
         raise UserError(f"{path} has no rows: a table is a header with the names of its columns, then a row a line")
@@ -87,19 +83,44 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     return columns, lines[1:]
 
 
-def numbers(source: str, rows: Sequence[Sequence[str]], columns: Sequence[str], at: int) -> np.ndarray:
-    """float32 [N] of a column. Raises UserError naming the first cell that is missing, no number or not finite."""
-    values = np.empty(len(rows), np.float32)
+def numbers(
+    source: str,
+    rows: Sequence[Sequence[str]],
+    columns: Sequence[str],
+    at: int,
+    *,
+    dtype: type[np.floating[Any]] = np.float32,
+    otherwise: str = "leave the row out",
+) -> np.ndarray:
+    """[N] of a column, each a finite number that float32 holds. Raises UserError naming the first cell that is not, and
+    what to do `otherwise`."""
+    values = np.empty(len(rows), dtype)
     for index, row in enumerate(rows):
-        try:
-            values[index] = number = float(row[at])
-            reason = "" if math.isfinite(number) else f"is {row[at].strip()}"
-        except ValueError:
-            reason = f"is {row[at]!r}, no number" if row[at].strip() else "is empty"
-        if reason:
-            where = f"{source}, line {index + 2}: column {columns[at]!r} {reason}"
-            raise UserError(f"{where}; write a number there or leave the row out")
+        if flaw := _flaw(row[at]):
+            where = f"{source}, line {index + 2}: column {columns[at]!r} {flaw}"
+            raise UserError(f"{where}; write a number there or {otherwise}")
+        values[index] = float(row[at])
     return values
+
+
+def texts(source: str, rows: Sequence[Sequence[str]], columns: Sequence[str], at: int) -> list[str]:
+    """The cells of a column, without spaces around them. Raises UserError naming the first that is empty."""
+    cells = [row[at].strip() for row in rows]
+    if "" in cells:
+        line = cells.index("") + 2
+        raise UserError(f"{source}, line {line}: column {columns[at]!r} is empty; fill it or leave the row out")
+    return cells
+
+
+def _flaw(cell: str) -> str:
+    """Why a cell holds no number, "" where it does."""
+    if not cell.strip():
+        return "is empty"
+    try:
+        number = float(cell)
+    except ValueError:
+        return f"is {cell!r}, no number"
+    return "" if abs(number) <= _LARGEST else f"is {cell.strip()}, no finite number up to {_LARGEST:.1e}"
 
 
 def matching(table: Table, other: Table, source: str) -> Table:
@@ -128,10 +149,7 @@ def _table(
 
 
 def _by_value(label: str) -> tuple[int, float, str]:
-    try:
-        return 0, float(label), label
-    except ValueError:
-        return 1, 0.0, label
+    return (1, 0.0, label) if _flaw(label) else (0, float(label), label)
 
 
 def _embedded(source: str, classified: bool) -> Table:

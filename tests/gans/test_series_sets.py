@@ -64,6 +64,32 @@ def test_no_window_crosses_from_one_series_to_the_next(tmp_path: Path) -> None:
     assert len(restored(config, "held_out")) == 10 and len(restored(config)) == 30
 
 
+def test_a_series_whose_class_changes_is_held_out_whole(tmp_path: Path) -> None:
+    # Ten series, each of which changes its class half way.
+    rows = [f"s{i // 20},{i},{'rest' if i % 20 < 10 else 'walk'}" for i in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["who,x,mode", *rows]))
+    config = data(tmp_path / "t.csv", series="who", label="mode")
+    seen, held = (
+        set((restored(config, starts)[:, 0, 0].round() // 20).tolist()) for starts in ("training", "held_out")
+    )
+    assert len(held) == 2 and len(seen) == 8 and not seen & held
+
+
+def test_rows_of_a_series_may_lie_apart(tmp_path: Path) -> None:
+    apart = [(f"s{k}", 100 * k + i) for i in range(12) for k in range(4)]
+    for name, rows in (("apart", apart), ("together", sorted(apart))):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["who,x", *(f"{who},{x}" for who, x in rows)]))
+    for starts in ("training", "held_out"):
+        one, other = (restored(data(tmp_path / f"{n}.csv", series="who"), starts) for n in ("apart", "together"))
+        np.testing.assert_array_equal(one, other)
+
+
+def test_one_series_with_a_name_is_cut_like_one_without(tmp_path: Path) -> None:
+    path, named = table(tmp_path / "t.csv", 60), table(tmp_path / "n.csv", 60, header="a,b,who", extra=",me")
+    for starts in ("training", "held_out"):
+        np.testing.assert_array_equal(restored(data(path), starts), restored(data(named, series="who"), starts))
+
+
 def test_labels_make_classes_and_no_window_crosses_a_change(tmp_path: Path) -> None:
     rows = [f"{i**1.1},{'up' if i < 100 else 'down'}" for i in range(200)]
     (tmp_path / "t.csv").write_text("\n".join(["x,mode", *rows]))
@@ -81,7 +107,7 @@ def test_columns_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_what_is_held_out_comes_from_all_over_the_file() -> None:
-    training, held_out = split([(0, 1000)], 10, 0.2, seed=0, whole=False)
+    training, held_out = split([(0, 1000)], [0], 10, 0.2, seed=0)
     assert sum(stop - start for start, stop in training + held_out) == 1000
     assert len(held_out) > 2 and max(start for start, _ in held_out) - min(start for start, _ in held_out) > 300
 
@@ -95,21 +121,24 @@ def test_the_fingerprint_changes_with_any_value(tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
-    "missing": ("a,b\n" + "1,2\n" * 20 + "1,\n", {}, "line 22, column 'b': the cell is empty"),
-    "text": ("a,b\n1,2\nx,3\n", {}, "line 3, column 'a': 'x' is not a number"),
-    "nan": ("a,b\n1,2\n1,nan\n", {}, "line 3, column 'b': nan is not a finite number"),
-    "ragged": ("a,b\n1,2\n1,2,3\n", {}, "line 3: 3 cells under 2 column names"),
+    "missing": ("a,b\n" + "1,2\n" * 20 + "1,\n", {}, "line 22: column 'b' is empty; write a number there or choose"),
+    "text": ("a,b\n1,2\nx,3\n", {}, "line 3: column 'a' is 'x', no number"),
+    "nan": ("a,b\n1,2\n1,nan\n", {}, "line 3: column 'b' is nan, no finite number"),
+    "ragged": ("a,b\n1,2\n1,2,3\n", {}, "line 3 has 3 cells and the header 2"),
     "few": ("a,b\n" + "1,2\n3,4\n" * 3, {}, "too few rows (6, 6 in the longest series)"),
-    "none": ("a,b\n", {}, "too few rows (0"),
-    "empty": ("", {}, "is empty"),
+    "none": ("a,b\n", {}, "has no rows"),
+    "empty": ("", {}, "has no rows"),
     "no header": ("1,2\n" * 30, {}, "its first line is numbers"),
-    "twice": ("a,a\n" + "1,2\n" * 30, {}, "two columns are named 'a'"),
+    "twice": ("a,a\n" + "1,2\n" * 30, {}, "two columns of the header have one name"),
     "constant": ("a,b\n" + "1,2\n2,2\n" * 30, {}, "column 'b' does not change"),
     "unknown": ("alpha,b\n" + "1,2\n2,3\n" * 30, {"columns": ["alpa"]}, "no column 'alpa'; did you mean 'alpha'"),
     "no channel": ("a,b\n" + "1,2\n2,3\n" * 30, {"series": "a", "label": "b"}, "no column left"),
-    "no label": ("a,b\n" + "1,x\n2,\n" * 30, {"label": "b"}, "line 3: column 'b', the label, is empty"),
+    "no label": ("a,b\n" + "1,x\n2,\n" * 30, {"label": "b"}, "line 3: column 'b' is empty; fill it"),
     "short class": ("a,b\n" + "1,x\n2,x\n" * 30 + "1,y\n", {"label": "b"}, "class 'y' has no whole window"),
-    "huge": ("a,b\n" + "1e308,2\n-1e308,3\n" * 30, {}, "too large to average"),
+    "no name": ("who,b\n" + "x,1\n,2\n" * 30, {"series": "who"}, "line 3: column 'who' is empty; fill it"),
+    "huge": ("a,b\n" + "1e308,2\n-1e308,3\n" * 30, {}, "line 2: column 'a' is 1e308, no finite number up to"),
+    "short series": ("who,b\n" + "x,1\ny,2\nx,3\n" * 2, {"series": "who"}, "too few rows (6, 4 in the longest series)"),
+    "one series": ("who,b\n" + "x,1\nx,2\n" * 3, {"series": "who"}, "lower data.length or bring 10 or more"),
 }
 
 
@@ -127,5 +156,5 @@ def test_a_file_that_is_not_there_or_not_text_is_one_line(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="there is no file"):
         open_series(data(tmp_path / "t.csv"), 0)
     (tmp_path / "t.csv").write_bytes(b"a,b\n\xff\xfe,1\n")
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="cannot be read as a CSV file"):
         open_series(data(tmp_path / "t.csv"), 0)
