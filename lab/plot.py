@@ -15,16 +15,22 @@ _INK, _GRID, _PAPER = (40, 40, 40), (225, 225, 225), (255, 255, 255)
 _WIDTH, _HEIGHT = 720, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 36, 52
 _TICKS = 6
+_DASH = 5.0  # pixels
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points in the order in which they are joined, or dots."""
+    """Points in the order in which they are joined, by a line, by dashes, or not: dots.
+
+    colour: its number among the colours; the curve's own place among those drawn unless given.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     dots: bool = False
+    dashed: bool = False
+    colour: int | None = None
 
 
 def curves(
@@ -35,33 +41,40 @@ def curves(
     log_x: bool = False,
     log_y: bool = False,
     mark: float | None = None,
+    size: tuple[int, int] = (_WIDTH, _HEIGHT),
+    y_range: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """uint8 [H, W, 3]. Values that are not finite, or not positive on a logarithmic axis, are left out; `mark` is a
-    place on the x axis with a line through it."""
+    place on the x axis with a line through it. size: width and height. y_range: of the y axis, that of the curves
+    unless given."""
     from PIL import Image, ImageDraw
 
+    width, height = size
+    right, bottom = width - _RIGHT, height - _BOTTOM
     points = [_kept(curve, log_x, log_y) for curve in drawn]
-    x_axis = _Axis([x for curve in points for x, _ in curve], log_x, _LEFT, _WIDTH - _RIGHT)
-    y_axis = _Axis([y for curve in points for _, y in curve], log_y, _HEIGHT - _BOTTOM, _TOP)
-    image = Image.new("RGB", (_WIDTH, _HEIGHT), _PAPER)
+    x_axis = _Axis([x for curve in points for x, _ in curve], log_x, _LEFT, right)
+    y_axis = _Axis(list(y_range or (y for curve in points for _, y in curve)), log_y, bottom, _TOP)
+    image = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(image)
     for value, at in x_axis.ticks():
-        draw.line([(at, _TOP), (at, _HEIGHT - _BOTTOM)], _GRID)
-        draw.text((at, _HEIGHT - _BOTTOM + 6), _number(value), _INK, _font(), anchor="ma")
+        draw.line([(at, _TOP), (at, bottom)], _GRID)
+        draw.text((at, bottom + 6), _number(value), _INK, _font(), anchor="ma")
     for value, at in y_axis.ticks():
-        draw.line([(_LEFT, at), (_WIDTH - _RIGHT, at)], _GRID)
+        draw.line([(_LEFT, at), (right, at)], _GRID)
         draw.text((_LEFT - 6, at), _number(value), _INK, _font(), anchor="rm")
     if mark is not None:
-        draw.line([(x_axis.place(mark), _TOP), (x_axis.place(mark), _HEIGHT - _BOTTOM)], _INK, 2)
-    for index, curve in enumerate(points):
-        _draw(draw, [(x_axis.place(x), y_axis.place(y)) for x, y in curve], index, drawn[index].dots)
-    draw.rectangle([(_LEFT, _TOP), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM)], outline=_INK)
+        draw.line([(x_axis.place(mark), _TOP), (x_axis.place(mark), bottom)], _INK, 2)
+    for index, (curve, kept) in enumerate(zip(drawn, points, strict=True)):
+        _draw(draw, [(x_axis.place(x), y_axis.place(y)) for x, y in kept], _colour(curve, index), curve)
+    draw.rectangle([(_LEFT, _TOP), (right, bottom)], outline=_INK)
     draw.text((_LEFT, 10), title, _INK, _font(15))
-    draw.text(((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 22), x_label, _INK, _font(), anchor="ma")
-    at = float(_WIDTH - _RIGHT)
-    for index in reversed(range(len(drawn))):  # names end at the right
+    draw.text(((_LEFT + right) / 2, height - 22), x_label, _INK, _font(), anchor="ma")
+    at, title_ends = float(right), _LEFT + draw.textlength(title, _font(15))
+    for index in reversed([index for index, curve in enumerate(drawn) if curve.name]):  # names end at the right
         at -= draw.textlength(drawn[index].name, _font())
-        draw.text((at, 16), drawn[index].name, _COLOURS[index % len(_COLOURS)], _font())
+        if at < title_ends + 14:
+            break  # no room for more
+        draw.text((at, 16), drawn[index].name, _colour(drawn[index], index), _font())
         at -= 14
     return np.asarray(image)
 
@@ -141,13 +154,27 @@ def _kept(curve: Curve, log_x: bool, log_y: bool) -> list[tuple[float, float]]:
     ]
 
 
-def _draw(draw: Any, points: Sequence[tuple[float, float]], index: int, dots: bool) -> None:
-    colour = _COLOURS[index % len(_COLOURS)]
-    if dots or len(points) == 1:
+def _draw(draw: Any, points: Sequence[tuple[float, float]], colour: tuple[int, int, int], curve: Curve) -> None:
+    if curve.dots or len(points) == 1:
         for x, y in points:
             draw.ellipse([(x - 2, y - 2), (x + 2, y + 2)], colour)
     elif points:
-        draw.line(list(points), colour, 2, joint="curve")
+        for piece in _dashes(points) if curve.dashed else [points]:
+            draw.line(list(piece), colour, 2, joint="curve")
+
+
+def _dashes(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Pieces of a line, as long as the gaps between them."""
+    places = np.asarray(points, np.float64)
+    along = np.concatenate([[0.0], np.hypot(*np.diff(places, axis=0).T).cumsum()])
+    ends = np.arange(0.0, along[-1], _DASH)
+    ends = ends[: len(ends) // 2 * 2]
+    cut = np.stack([np.interp(ends, along, places[:, axis]) for axis in range(2)], axis=1)
+    return [[(x, y), (to_x, to_y)] for x, y, to_x, to_y in cut.reshape(-1, 4).tolist()]
+
+
+def _colour(curve: Curve, index: int) -> tuple[int, int, int]:
+    return _COLOURS[(index if curve.colour is None else curve.colour) % len(_COLOURS)]
 
 
 def _number(value: float) -> str:

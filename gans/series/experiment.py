@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from gans.series.config import SeriesGANConfig
-from gans.series.distances import autocorrelation
 from gans.series.metrics import CATALOGUE
 from gans.series.model import Kept, Sampler
-from gans.series.plots import draw_panels, paired_panel, series_panels
+from gans.series.plots import draw_beside
 from gans.series.scores import LEAST, Scores
 from gans.series.sets import SeriesSet, check_same, open_series
 from gans.series.trainer import Trainer
@@ -127,28 +126,12 @@ def pick(data: SeriesSet, config: SeriesGANConfig) -> tuple[Tensor, Tensor]:
 
 
 def plot(data: SeriesSet, sampler: Sampler, count: int, seed: int) -> np.ndarray:
-    """Real series beside generated ones, below them autocorrelations and deviations of both; uint8 [H, W, 3]."""
+    """Up to `count` real series beside generated ones, below them what both sets have in common; uint8 [H, W, 3]."""
     several = min(256, len(data.held_out))
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(data.held_out))[:several])
     real = data.windows(data.held_out[order.to(data.held_out.device)]).cpu()
     generated = sampler.sample(range(several), seed + 1)
-    rows = series_panels(real[:count].numpy(), generated[:count].numpy())
-    lags = data.length // 2
-    rows.append(
-        [
-            paired_panel(
-                "autocorrelation by lag; generated dashed",
-                autocorrelation(real, lags).numpy(),
-                autocorrelation(generated, lags).numpy(),
-            ),
-            paired_panel(
-                "deviation by step; generated dashed",
-                real.std(0, correction=0).numpy(),
-                generated.std(0, correction=0).numpy(),
-            ),
-        ]
-    )
-    return draw_panels(rows)
+    return draw_beside(real.numpy(), generated.numpy(), data.scale.columns, count)
 
 
 def build(config: SeriesGANConfig, directory: Path, device: Device) -> SeriesGAN:

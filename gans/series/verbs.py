@@ -23,7 +23,7 @@ from gans.series import export as exporting
 from gans.series.experiment import pick
 from gans.series.files import SUFFIXES, save_array, save_csv
 from gans.series.model import Sampler, load_sampler
-from gans.series.plots import draw_panels, series_panels
+from gans.series.plots import draw_series
 from gans.series.scores import LEAST, Scores
 from gans.series.sets import check_same, open_series
 from lab.errors import UserError
@@ -69,9 +69,8 @@ def sample(
         say(f"{count:,} series of {sampler.config.data.length} steps and {sampler.channels} channels in {out}")
     if plot is not None:
         shown = min(count, _PLOTTED)
-        panels = series_panels(restore(sampler.sample(range(shown), seed, number)))
-        flat = [panel for row in panels for panel in row]
-        save_png(plot, draw_panels([flat[start : start + 2] for start in range(0, len(flat), 2)]))
+        drawn = restore(sampler.sample(range(shown), seed, number))
+        save_png(plot, draw_series(drawn, sampler.kept.scale.columns))
         say(f"{shown} series after {sampler.series_shown:,} real ones in {plot}")
 
 

@@ -15,9 +15,9 @@ def places_of(picture: np.ndarray, colour: np.ndarray) -> tuple[np.ndarray, np.n
     return rows, columns
 
 
-def drawn(x: list[float], y: list[float], **settings: bool) -> np.ndarray:
+def drawn(x: list[float], y: list[float], *, log_x: bool = False, log_y: bool = False) -> np.ndarray:
     frame = Curve("", [1.0, 100.0], [1.0, 100.0], dots=True)
-    return curves([frame, Curve("", x, y)], "title", "x", **settings)
+    return curves([frame, Curve("", x, y)], "title", "x", log_x=log_x, log_y=log_y)
 
 
 def test_a_higher_value_is_drawn_higher_and_a_larger_one_further_right() -> None:
@@ -47,3 +47,28 @@ def test_a_matrix_is_dark_where_its_row_has_its_share() -> None:
     left, top, side = 16 + 8 * 3, 64, 34
     cells = {(r, c): picture[top + r * side + 2, left + c * side + 2].sum() for r in range(2) for c in range(2)}
     assert cells[1, 1] < cells[0, 0] < cells[0, 1] < cells[1, 0] == 3 * 255
+
+
+def test_dashes_leave_gaps_as_long_as_they_are() -> None:
+    line, dashes = (
+        curves([Curve("", [0.0, 1.0], [1.0, 1.0], dashed=dashed, colour=1)], "title", "x") for dashed in (False, True)
+    )
+    whole, cut = (len(set(places_of(picture, RED)[1].tolist())) for picture in (line, dashes))
+    assert cut == pytest.approx(whole / 2, rel=0.3)
+
+
+def test_a_picture_has_its_size_and_its_axis_the_ends_that_are_asked_for() -> None:
+    picture = curves([Curve("", [0.0, 1.0], [0.0, 1.0], colour=1)], "title", "x", size=(300, 200), y_range=(0.0, 2.0))
+    assert picture.shape == (200, 300, 3)
+    rows, _ = np.nonzero((picture[:, 74:282] == RED).all(2))
+    frame = np.nonzero((picture[:, 150] == np.array([40, 40, 40])).all(1))[0]
+    # Half way up from the bottom, besides the little room at both ends.
+    assert rows.min() == pytest.approx((frame.min() + frame.max()) / 2, abs=3)
+
+
+def test_names_for_which_there_is_no_room_beside_the_title_are_left_out() -> None:
+    many, few = (
+        curves([Curve("a name", [0.0], [0.0], colour=1)] * count, "a title", "x", size=(300, 200)) for count in (40, 1)
+    )
+    title = np.s_[:30, 72:120]
+    np.testing.assert_array_equal(many[title], few[title])
