@@ -1,6 +1,6 @@
 """What a series GAN experiment can be told."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -128,6 +128,11 @@ class GradingConfig(Config):
 
 class SeriesGANConfig(ExperimentConfig):
     """A complete series GAN experiment. The budget counts real series shown to the critic."""
+
+    perturbable: ClassVar[tuple[str, ...]] = (
+        *("training.learning_rate", "training.critic_learning_rate", "training.average_decay", "training.critic_steps"),
+        *("loss.penalty_weight", "loss.gradient_target", "loss.drift", "loss.gamma"),
+    )
 
     kind: Literal["series_gan"] = "series_gan"
     data: DataConfig = DataConfig()

@@ -28,6 +28,8 @@ from cluster.space import Dimension
 from cluster.trials import Record, Trial, outcome
 from gans.config import ProgressiveGANConfig
 from gans.experiment import ProgressiveGAN
+from gans.series.config import SeriesGANConfig
+from gans.series.experiment import SeriesGAN
 from lab import checkpoint
 from lab.cli import main
 from lab.config import ExperimentConfig, from_settings, load_run_config
@@ -42,6 +44,7 @@ from lab.supervised.experiment import Supervised
 from tests.agents.small_alphazero import config as alphazero
 from tests.command_line import ROOT
 from tests.gans.small_gan import config as gan
+from tests.gans.small_series import config as series_gan
 from tests.lab.small_classifier import config as classifier
 from tests.same_run import assert_same_bits, final_state
 
@@ -228,6 +231,11 @@ def _gan(config: ExperimentConfig, folder: Path) -> Experiment:
     return ProgressiveGAN(config, folder, _DEVICE)
 
 
+def _series_gan(config: ExperimentConfig, folder: Path) -> Experiment:
+    assert isinstance(config, SeriesGANConfig)
+    return SeriesGAN(config, folder, _DEVICE)
+
+
 def _classifier(config: ExperimentConfig, folder: Path) -> Experiment:
     assert isinstance(config, SupervisedConfig)
     return Supervised(config, folder, _DEVICE)
@@ -236,6 +244,7 @@ def _classifier(config: ExperimentConfig, folder: Path) -> Experiment:
 _BUILDERS: dict[type[ExperimentConfig], Callable[[ExperimentConfig, Path], Experiment]] = {
     AlphaZeroConfig: _alphazero,
     ProgressiveGANConfig: _gan,
+    SeriesGANConfig: _series_gan,
     SupervisedConfig: _classifier,
 }
 # What has to hold for a setting to matter, and a value unlike the default.
@@ -252,6 +261,16 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
         "training.average_decay": ({}, 0.5),
         "augment.target": (_ADA, -0.9),
         "augment.speed_images": (_ADA, 100),
+        "loss.penalty_weight": ({}, 1.0),
+        "loss.gradient_target": ({}, 5.0),
+        "loss.drift": ({}, 1.0),
+        "loss.gamma": ({"loss": {"name": "relativistic"}}, 9.0),
+    },
+    SeriesGANConfig: {
+        "training.learning_rate": ({}, 1e-4),
+        "training.critic_learning_rate": ({}, 1e-4),
+        "training.average_decay": ({}, 0.5),
+        "training.critic_steps": ({}, 2),
         "loss.penalty_weight": ({}, 1.0),
         "loss.gradient_target": ({}, 5.0),
         "loss.drift": ({}, 1.0),
@@ -281,6 +300,7 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
 _SMALL: dict[type[ExperimentConfig], Callable[..., ExperimentConfig]] = {
     AlphaZeroConfig: alphazero,
     ProgressiveGANConfig: gan,
+    SeriesGANConfig: series_gan,
     SupervisedConfig: classifier,
 }
 
