@@ -171,7 +171,8 @@ class SequencesConfig(ExperimentConfig):
         if shape == "language_model":
             if task is not None:
                 raise ValueError(
-                    f"network.shape language_model reads a text, not the task {task!r}; set data.task=null data.size=null"
+                    f"network.shape language_model reads a text, not the task {task!r}; set data.task=null and "
+                    "data.size=null"
                 )
         elif task is not None:
             made = TASKS[task].make(TASKS[task].sizes[0])  # what it answers is the same at every size

@@ -1,5 +1,6 @@
-"""A sequences run from the command line: trained, resumed bit for bit, graded, asked, sampled, exported."""
+"""A sequences run from the command line: trained, graded, asked, sampled, exported."""
 
+import io
 import json
 import math
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from lab import checkpoint
 from lab.cli import main
 from lab.config import dump
 from lab.device import Device
@@ -18,13 +18,10 @@ from lab.sequences.network import Tagger
 from lab.sequences.sampling import sample
 from lab.sequences.text import sentence, sums_entropy, sums_text
 from tests.lab.small_sequences import config, preset
-from tests.ranked import in_ranks
-from tests.same_run import assert_same_bits, assert_same_run
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
 RUNS: dict[str, dict[str, Any]] = {
-    "encoder_decoder": {"training": {"teacher_forcing": 0.5}, "network": {"dropout": 0.2}},
-    "many_to_one": {"data": {"task": "parity", "size": 6}, "network": {"shape": "many_to_one", "dropout": 0.2}},
+    "many_to_one": {"data": {"task": "parity", "size": 6}, "network": {"shape": "many_to_one"}},
     "language_model": {"data": {"window": 8}, "network": {"shape": "language_model", "cell": "gru"}},
 }
 
@@ -64,34 +61,6 @@ def speaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_a_stopped_run_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
-    file = preset(tmp_path, **RUNS[name], evaluate={"every": 1})
-    run("train", file, "--runs-dir", tmp_path, "--name", "whole")
-    run("train", file, "budget=128", "training.decay_examples=256", "--runs-dir", tmp_path, "--name", "parts")
-    run("resume", tmp_path / "parts", "budget=256")
-    assert_same_run(tmp_path / "whole", tmp_path / "parts")
-
-
-def test_two_ranks_train_what_one_process_trains(tmp_path: Path) -> None:
-    in_ranks(2, _train, tmp_path)
-    _train(tmp_path)
-    alone, first, second = (checkpoint.load(tmp_path / name)[0] for name in ("0 of 1", "0 of 2", "1 of 2"))
-    assert_same_bits(first, second)
-    torch.testing.assert_close(alone["network"], first["network"], rtol=2e-3, atol=2e-3)
-    assert first["loss"] == pytest.approx(alone["loss"], rel=1e-4)
-
-
-def test_accumulated_batches_train_what_whole_ones_do() -> None:
-    torch.manual_seed(0)
-    whole = Sequences(config(training={"teacher_forcing": 0.5}), Path(), DEVICE)
-    parts = Sequences(config(training={"teacher_forcing": 0.5, "micro_batch": 5}), Path(), DEVICE)
-    parts.network.load_state_dict(whole.network.state_dict())
-    one, other = whole.iterate(), parts.iterate()
-    assert one["loss/train"] == pytest.approx(other["loss/train"], rel=1e-4)
-    torch.testing.assert_close(whole.network.state_dict(), parts.network.state_dict(), rtol=2e-3, atol=2e-3)
-
-
 def test_eval_counts_what_predict_answers(reversing: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     graded = answer(capsys, "eval", reversing)
     assert graded["exact_match"] > 0.9 and graded["perplexity"] == pytest.approx(math.exp(graded["loss"]))
@@ -106,7 +75,7 @@ def test_eval_counts_what_predict_answers(reversing: Path, capsys: pytest.Captur
     assert sum(right) / len(right) == pytest.approx(graded["exact_match"])
 
 
-@pytest.mark.parametrize("name", ["many_to_one", "language_model"])
+@pytest.mark.parametrize("name", RUNS)
 def test_a_run_ends_with_the_commands_that_it_has(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,6 +93,28 @@ def test_a_beam_lists_answers_by_their_probability(reversing: Path, capsys: pyte
     assert sum(map(math.exp, scores)) <= 1.0 + 1e-5
     run("predict", reversing, "abc", "--beam", 4)
     assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_standard_input_is_asked_line_by_line(
+    reversing: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("abc\tof two columns the first\n\nba\n"))
+    records = answer(capsys, "predict", reversing, "-")["answers"]
+    assert [(record["input"], record["answer"]) for record in records] == [("abc", "cba"), ("ba", "ab")]
+    for given, expected in (("", "holds no inputs"), ("ab\n\na1\n", "line 3: the character '1' is unknown")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(given))
+        run("predict", reversing, "-", code=2)
+        assert capsys.readouterr().err.startswith(f"lab: standard input{',' * (given != '')} {expected}")
+
+
+def test_an_input_longer_than_any_trained_on_is_answered_with_a_warning(
+    reversing: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    (tmp_path / "asked.txt").write_text("abc\nabcde\nabcdef\n")
+    run("predict", reversing, tmp_path / "asked.txt")
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    (warning,) = caplog.messages
+    assert "line 2 (and 1 more) has 5 symbols, more than the 3 of the longest" in warning
 
 
 def test_attention_is_drawn_into_the_run(reversing: Path) -> None:
@@ -166,6 +157,9 @@ def test_every_shape_learns_from_a_file_and_answers(
     else:
         assert set(given) <= set("".join(line.split("\t")[1] for line in lines))
         assert shape != "many_to_many" or len(given) == len(asked)
+    if shape not in ("one_to_many", "encoder_decoder"):
+        run("predict", tmp_path / "run", asked, "--steps", 2, code=2)
+        assert f"--steps: a {shape} network writes no sequence" in capsys.readouterr().err
     if shape.startswith("one"):
         run("predict", tmp_path / "run", asked[:-1], code=2)
         assert f"reads inputs of {len(asked)} symbols" in capsys.readouterr().err
@@ -177,6 +171,7 @@ def test_wrong_inputs_are_one_line(reversing: Path, capsys: pytest.CaptureFixtur
     cases = {
         ("predict", reversing, ""): "has no symbols",
         ("predict", reversing, "aB"): "the character 'B' is unknown",
+        ("predict", reversing, "asked.tsv"): "there is no file 'asked.tsv'",
         ("predict", reversing, tmp_path / "asked.txt"): "line 2: the character '3' is unknown",
         ("predict", reversing, tmp_path / "blank.txt"): "holds no inputs",
         ("sample", reversing): "is no language model",
@@ -229,6 +224,8 @@ def test_sampled_text_repeats_with_its_seed_and_goes_on_from_its_prompt(
     assert texts == answer(capsys, *asked, "--seed", 1)["texts"] != answer(capsys, *asked, "--seed", 2)["texts"]
     assert all(text.startswith("one and") and len(text) == 37 for text in texts) and len(set(texts)) == 3
     assert texts[:2] == answer(capsys, *asked[:-1], 2, "--seed", 1)["texts"]
+    run("sample", speaking, "--temperature", "inf", code=2)
+    assert "--temperature inf: give a finite number" in capsys.readouterr().err
     run("sample", speaking, "--prompt", "Zürich", code=2)
     assert "--prompt: the character" in capsys.readouterr().err
     run("predict", speaking, "one", code=2)
@@ -264,15 +261,3 @@ def test_the_generated_text_says_true_sums_and_its_entropy_is_that_of_two_number
     counts = torch.tensor([lines.count(line) for line in set(lines)]).double() / len(lines)
     entropy = -(counts * counts.log()).sum() * len(lines) / len("\n".join(lines) + "\n")
     assert sums_entropy() == pytest.approx(float(entropy), rel=0.02)
-
-
-def _train(folder: Path) -> None:
-    from lab.parallel import ranks
-
-    torch.manual_seed(0)
-    experiment = Sequences(config(training={"batch_size": 15, "teacher_forcing": 0.7}), folder, DEVICE)
-    for _ in range(2):
-        loss = experiment.iterate()["loss/train"]
-    state = {"network": experiment.network.state_dict(), "loss": loss}
-    name = f"{ranks().rank} of {ranks().size}"
-    checkpoint.save(folder, state, iteration=0, counters={}, name=name)
