@@ -195,4 +195,7 @@ def _check_classes(labels: Tensor, classes: tuple[str, ...], source: str) -> Non
     counts = torch.bincount(labels, minlength=len(classes))
     if (counts == 0).any():
         name = classes[int((counts == 0).nonzero()[0])]
-        raise UserError(f"{source}: class {name!r} has no whole window to train on; leave it out or bring more of it")
+        raise UserError(
+            f"{source}: class {name!r} has no whole window to train on; leave it out, bring more of it, or hold out "
+            "others with another seed"
+        )
