@@ -31,6 +31,7 @@ from lab.nearest import did_you_mean
 from lab.registry import find_kind, load
 from lab.run_dir import RunDir, check_name
 from lab.verbs import RUNS_DIR, RunsDir
+from lab.verbs.named_runs import by_path
 from lab.verbs.train import run_stem
 
 RESULTS = "sweep.json"
@@ -76,7 +77,8 @@ def sweep(
     if folder.exists():
         raise UserError(f"{folder} exists: give the sweep another --name")
     plan = [Trial(f"{number:03d}", point) for number, point in enumerate(space.points(ranges, trials, seed), start=1)]
-    budgets = {trial.name: _checked(_config(preset, fixed, trial)).budget for trial in plan}
+    given = {trial.name: by_path(preset, [*fixed, *space.overrides(trial.settings)], runs_dir) for trial in plan}
+    budgets = {name: _checked(load_preset(preset, overrides)).budget for name, overrides in given.items()}
     if scheduler == "pbt":
         population.check(config, ranges, len(plan))
     resolved = devices.resolve(config.device, config.precision, config.threads)
@@ -89,15 +91,17 @@ def sweep(
         wait_s = min(cluster.place_timeout_s, _PLACE_HERE_S) if connection.started else cluster.place_timeout_s
         Room([share], wait_s, ["worker_cpus"]).close()
         print(f"sweep {name}: {len(plan)} trials on {connection}, the best by {metric} ({mode})", flush=True)
-        settled = [*fixed, f"tracking.group={name}", *([] if share.gpus else ["device=cpu"])]
+        settled = [f"tracking.group={name}", *([] if share.gpus else ["device=cpu"])]
+        given = {trial: [*overrides, *settled] for trial, overrides in given.items()}
         if scheduler == "pbt":
-            configs = {trial.name: _config(preset, settled, trial) for trial in plan}
+            configs = {trial: load_preset(preset, overrides) for trial, overrides in given.items()}
             search = Population(folder, ranges, metric, mode, parts, seed, concurrent or len(plan), share, history)
             failed = search.run(configs, plan, interrupt)
         else:
             asha = grace if scheduler == "asha" else None
             tuning = Tuning(folder, config.kind, metric, mode, asha, concurrent or None, share)
-            failed = tuning.run({trial.name: _command(preset, settled, trial, folder) for trial in plan}, interrupt)
+            commands = {trial: _command(preset, overrides, trial, folder) for trial, overrides in given.items()}
+            failed = tuning.run(commands, interrupt)
     results = ranked(
         [outcome(folder, trial, budgets[trial.name], metric, mode, trial.name in failed) for trial in plan], mode
     )
@@ -124,10 +128,6 @@ def objective(config: ExperimentConfig, metric: str) -> tuple[str, Literal["min"
     return metric, "max" if catalogue[metric].higher_is_better else "min"
 
 
-def _config(preset: str, settings: Sequence[str], trial: Trial) -> ExperimentConfig:
-    return load_preset(preset, [*settings, *space.overrides(trial.settings)])
-
-
 def _checked(config: ExperimentConfig) -> ExperimentConfig:
     if config.cluster.used:
         raise UserError(
@@ -136,10 +136,10 @@ def _checked(config: ExperimentConfig) -> ExperimentConfig:
     return config
 
 
-def _command(preset: str, settings: Sequence[str], trial: Trial, folder: Path) -> list[str]:
+def _command(preset: str, overrides: Sequence[str], trial: str, folder: Path) -> list[str]:
     preset = str(Path(preset).resolve()) if preset.endswith(".yaml") else preset
-    train = [sys.executable, "-m", "lab", "train", preset, *settings, *space.overrides(trial.settings)]
-    return [*train, "--name", trial.name, "--resume", "--runs-dir", str(folder)]
+    train = [sys.executable, "-m", "lab", "train", preset, *overrides]
+    return [*train, "--name", trial, "--resume", "--runs-dir", str(folder)]
 
 
 def _print(trials: Sequence[Trial], metric: str, folder: Path) -> None:

@@ -23,7 +23,8 @@ from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.supervised.fit import make_optimizer
 from lab.supervised.tasks import Batch, as_inputs
-from lab.verbs import Json, Overrides, print_json
+from lab.verbs import RUNS_DIR, Json, Overrides, RunsDir, print_json
+from lab.verbs.named_runs import by_path
 
 _ROUNDS = 3  # of step and bare in turns; medians are compared
 
@@ -33,12 +34,13 @@ def bench_supervised(
     overrides: Overrides = None,
     seconds: Annotated[float, typer.Option(min=0.05, help="Per round.")] = 4.0,
     as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Measure whole training steps, data and augmentation included, and what they cannot do without.
 
     Bare: forward, loss, backward and optimizer of a copy of the network on one batch that lies ready on the device.
     """
-    config = load_preset(preset, overrides or [])
+    config = load_preset(preset, by_path(preset, overrides or [], runs_dir))
     if not isinstance(config, SupervisedConfig):
         raise UserError(f"{preset} is of kind {config.kind!r}, not supervised")
     place = devices.resolve(config.device, config.precision, config.threads)

@@ -16,6 +16,8 @@ from pydantic import (
 )
 
 from lab.config import Config, ExperimentConfig, name_of
+from lab.first_budget import from_first_budget
+from lab.supervised.metrics import GRADES
 
 
 def _as_text(value: Any) -> Any:
@@ -210,10 +212,19 @@ class FitConfig(Config):
 
 
 class TrainingConfig(FitConfig):
-    """The schedule ends after `decay_images`, an iteration after `images_per_iteration`, be they pictures or rows."""
+    """An iteration ends after `images_per_iteration`, be they pictures or rows, and the learning rate's schedule after
+    `decay_images`; left out, that is the budget the run is created with, and a later change of the budget does not
+    move it.
+    """
 
-    decay_images: PositiveInt = 60_000
+    decay_images: PositiveInt | None = None
     images_per_iteration: PositiveInt = 3000
+
+    @property
+    def period(self) -> int:
+        """`decay_images`, which a whole configuration has taken from the budget where it was left out."""
+        assert self.decay_images is not None
+        return self.decay_images
 
 
 class TrunkConfig(Config):
@@ -237,6 +248,7 @@ class SupervisedConfig(ExperimentConfig):
     """A complete supervised experiment. The budget counts images, or rows, trained on."""
 
     perturbable: ClassVar[tuple[str, ...]] = ("training.learning_rate", "training.batch_size", "augment.crop")
+    names_runs: ClassVar[tuple[str, ...]] = ("trunk.run",)
 
     kind: Literal["supervised"] = "supervised"
     data: DataConfig = DataConfig()
@@ -262,6 +274,11 @@ class SupervisedConfig(ExperimentConfig):
             settings["augment"] = {"crop": training["shift"], **settings.get("augment", {})}
         return settings
 
+    @model_validator(mode="before")
+    @classmethod
+    def _decay_over_the_first_budget(cls, settings: Any) -> Any:
+        return from_first_budget(settings, "training", "decay_images")
+
     @model_validator(mode="after")
     def _enough_for_the_learners(self) -> Self:
         if self.training.batch_size < self.cluster.learners:
@@ -284,4 +301,13 @@ class SupervisedConfig(ExperimentConfig):
             raise ValueError(
                 f"a {self.network.name} does not keep the picture's size, which denoising needs; use network.name=tower"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _the_best_is_a_grade_of_the_task(self) -> Self:
+        best, task = self.evaluate.best, self.task
+        finds_anomalies = isinstance(task, ReconstructionConfig) and task.normal
+        grades = [name for name in GRADES[task.name] if name != "eval/auroc" or finds_anomalies]
+        if best is not None and best not in grades:
+            raise ValueError(f"evaluate.best: {task.name} has no grade {best!r}; use {' or '.join(grades)}")
         return self

@@ -14,7 +14,8 @@ from lab.supervised.config import AugmentConfig, DataConfig, ReconstructionConfi
 @dataclass(frozen=True, eq=False)
 class Examples:
     """inputs: pictures uint8 [N, C, R, R] or rows of a table float32 [N, F], whose `columns` have names. targets: int64
-    [N] into `classes`, or float32 [N] where there are none. fingerprint: of the whole set that they are from."""
+    [N] into `classes`, or float32 [N] where there are none. fingerprint: of the whole set that they are from. rule: how
+    pictures were brought to their size, "" where nobody wrote that down."""
 
     name: str
     inputs: np.ndarray
@@ -22,6 +23,7 @@ class Examples:
     classes: tuple[str, ...]
     columns: tuple[str, ...]
     fingerprint: str
+    rule: str = ""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -75,6 +77,10 @@ def examples_of(config: SupervisedConfig) -> tuple[Examples, Examples]:
         rows = np.flatnonzero(np.isin(train.targets, numbers))
         if not len(rows):
             raise UserError(f"{source} has no example of the classes of task.normal to learn from")
+        normal = int(np.isin(test.targets, numbers).sum())
+        if normal in (0, len(test)):
+            which = "the classes of task.normal" if normal == 0 else "any class but those of task.normal"
+            raise UserError(f"{test.name} has no example of {which} to be tested on: grades compare the two")
         return train.part(rows), test
     if train.classes:
         counts = np.bincount(train.targets, minlength=len(train.classes))
@@ -108,7 +114,7 @@ def _labelled(source: str) -> Examples:
     found = open_images(source)
     if found.labels is None:
         raise UserError(f"{source} has no labels: there is nothing to learn from it by example")
-    return Examples(source, found.images, found.labels, found.classes, (), found.fingerprint)
+    return Examples(source, found.images, found.labels, found.classes, (), found.fingerprint, found.rule)
 
 
 def _tables(config: DataConfig, classified: bool) -> tuple[Examples, Examples | None]:
@@ -127,10 +133,13 @@ def _of_classes(whole: Examples, config: DataConfig) -> Examples:
     if not config.classes:
         return whole
     if not whole.classes:
-        raise UserError(f"data.classes: {config.source} has no classes")
+        raise UserError(f"data.classes: {whole.name} has no classes")
     wanted = [class_number(name, whole.classes, "data.classes") for name in config.classes]
     if len(wanted) < 2 or len(set(wanted)) < len(wanted):
         raise UserError("data.classes: name two or more, each once")
+    for name, number in zip(config.classes, wanted, strict=True):
+        if not (whole.targets == number).any():
+            raise UserError(f"data.classes: {whole.name} has no example of class {name!r}: add some, or leave it out")
     kept = whole.part(np.flatnonzero(np.isin(whole.targets, wanted)))
     numbers = np.full(len(whole.classes), -1, np.int64)
     numbers[wanted] = np.arange(len(wanted))

@@ -55,7 +55,7 @@ class Supervised:
         # Channels last: a third faster on tensor cores, a tenth on a CPU.
         self.network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._batches = Batches(self.train, device.device, config.seed)
-        self._fit = Fit(self.network, config.training, device, config.training.decay_images)
+        self._fit = Fit(self.network, config.training, device, config.training.period)
         self._images = 0
 
     @property
@@ -70,9 +70,8 @@ class Supervised:
         """Steps over about `images_per_iteration` examples."""
         start, first = time.perf_counter(), self._images
         steps: list[Step] = []
-        self._learn()
         while self._images < first + self.config.training.images_per_iteration:
-            rate = learning_rate(self.config.training, self._images / self.config.training.decay_images)
+            rate = learning_rate(self.config.training, self._images / self.config.training.period)
             steps.append(self.step())
         means = (torch.stack(column).mean() for column in zip(*steps, strict=True))
         loss, norm = torch.stack(list(means)).tolist()  # the only wait for the device
@@ -85,6 +84,7 @@ class Supervised:
 
     def step(self, rate: float | None = None) -> Step:
         """One batch, at the schedule's learning rate unless another is given."""
+        self._learn()
         rows, batch = self._fit.rows, self.config.training.batch_size
         inputs, targets = self._batches.at(self._images + rows.start, rows.stop - rows.start, batch)
         assert targets is not None, "examples_of() refuses a set without labels"
@@ -110,12 +110,20 @@ class Supervised:
             "fit": self._fit.state_dict(),
             "images": self._images,
             "data": train.fingerprint,
-            "examples": {"shape": train.shape, "classes": train.classes, "columns": train.columns},
+            "test_data": self.test.fingerprint,
+            "examples": {
+                "shape": train.shape,
+                "classes": train.classes,
+                "columns": train.columns,
+                "rule": train.rule,
+            },
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state.get("data") != self.train.fingerprint:
-            raise UserError(f"{self.config.data.source} is not the data this run was trained on: put the old data back")
+            raise UserError(f"{self.train.name} is not the data this run was trained on: put the old data back")
+        if state.get("test_data", self.test.fingerprint) != self.test.fingerprint:  # runs of old do not say
+            raise UserError(f"{self.test.name} is not the data this run was tested on: put the old data back")
         try:
             self.network.load_state_dict(state["network"])
         except RuntimeError:
@@ -124,8 +132,10 @@ class Supervised:
         self._images = state["images"]
 
     def _learn(self) -> None:
-        self.network.train()
-        if self.config.trunk.freeze:
+        """Training mode, but for a frozen trunk, whose statistics stay too."""
+        if not self.network.training:
+            self.network.train()
+        if self.config.trunk.freeze and self.network.trunk.training:
             self.network.trunk.eval()
 
     def _losses(self, inputs: Tensor, targets: Tensor, first: int, rows: slice) -> LossSum:
@@ -144,7 +154,7 @@ class Supervised:
         if self.test.are_pictures:
             shown = torch.from_numpy(np.array(self.test.inputs[:1])).to(self.device.device)
             maps = pictures.feature_maps(self.network, as_inputs(shown)[0])
-            media += [item for item in (pictures.filters(self.network), maps) if item is not None]
+            media += [item for item in (pictures.filters(self.network, self.test.shape), maps) if item is not None]
         return media
 
 

@@ -16,7 +16,8 @@ from lab.config import load_preset
 from lab.errors import UserError
 from lab.pictures import save_png
 from lab.registry import find_kind, load
-from lab.verbs import Json, Overrides, print_json
+from lab.verbs import RUNS_DIR, Json, Overrides, RunsDir, print_json
+from lab.verbs.named_runs import by_path
 
 _SMOOTHING = 0.9
 _DIVERGED = 4.0  # times the least loss
@@ -39,6 +40,7 @@ def find_lr(
     steps: Annotated[int, typer.Option(min=_LEAST_STEPS, help="Steps, if the loss does not diverge before.")] = 150,
     out: Annotated[Path, typer.Option(help="FILE.png of the curve.")] = Path("learning_rate.png"),
     as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Raise the learning rate step by step and suggest one: where the loss falls fastest.
 
@@ -49,7 +51,7 @@ def find_lr(
         raise UserError(f"--from {least:g} is not below --to {most:g}")
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: give a file that ends in .png")
-    config = load_preset(preset, overrides or [])
+    config = load_preset(preset, by_path(preset, overrides or [], runs_dir))
     place = devices.resolve(config.device, config.precision, config.threads)
     devices.apply(place)
     seeds.seed_everything(config.seed)

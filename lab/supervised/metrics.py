@@ -21,3 +21,11 @@ CATALOGUE = Catalogue(
         Metric("eval/auroc", "share", "anomalies that are rebuilt worse than normal pictures, of pairs", "eval", True),
     ]
 )
+
+GRADES = {
+    "classification": ("eval/accuracy", "eval/balanced_accuracy", "eval/loss"),
+    "regression": ("eval/r2", "eval/rmse", "eval/loss"),
+    "denoising": ("eval/psnr_db", "eval/loss"),
+    "reconstruction": ("eval/auroc", "eval/loss"),
+}
+"""What a run of each task can be best at; "eval/auroc" only where `task.normal` says what is no anomaly."""

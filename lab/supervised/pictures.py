@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lab import plot
 from lab.media import Cell, Image, Media, Table
 from lab.metrics import Entry
-from lab.nets.layers import scaled
+from lab.nets.layers import Conv2d, Linear, scaled
 from lab.pictures import grid, to_uint8
 from lab.supervised.data import Examples
 from lab.supervised.network import Network
@@ -79,14 +79,18 @@ def fit(test: Examples, found: Tensor) -> Image:
     return Image("fit", plot.curves(drawn, "told against the target", "target"))
 
 
-def filters(network: Network) -> Image | None:
-    """The kernels of the first convolution, or of the first layer over the pixels of grey pictures; else None."""
-    layer = next((m for m in network.trunk.modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
-    if not isinstance(layer, nn.Conv2d) or layer.in_channels not in (1, 3) or layer.kernel_size[0] < 2:
+def filters(network: Network, shape: Sequence[int]) -> Image | None:
+    """What the first layer looks for in pictures of `shape` [C, R, R]: a convolution's kernels, or the weights of a
+    linear layer's units as pictures; None where it cannot be seen (1x1 kernels)."""
+    layer = next(m for m in network.trunk.modules() if isinstance(m, Conv2d | Linear))
+    weights = scaled(layer)[0].detach().float().cpu()[:_SHOWN]
+    if isinstance(layer, Linear):
+        weights = weights.unflatten(1, tuple(shape))
+    if weights.shape[2] < 2:
         return None
-    kernels = scaled(layer)[0].detach().float().cpu()[:_SHOWN]  # type: ignore[arg-type]
-    largest = kernels.abs().flatten(1).amax(1)[:, None, None, None].clamp(min=1e-12)
-    return Image("filters", grid(_enlarged(to_uint8(kernels / largest)), columns=8), "first convolution, each scaled")
+    largest = weights.abs().flatten(1).amax(1)[:, None, None, None].clamp(min=1e-12)
+    which = "kernels of the first convolution" if isinstance(layer, Conv2d) else "weights of the first layer"
+    return Image("filters", grid(_enlarged(to_uint8(weights / largest)), columns=8), f"{which}, each scaled")
 
 
 @torch.no_grad()

@@ -35,6 +35,7 @@ def _pictures(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.nd
     if source.suffix.lower() == SUFFIX:
         raise UserError(f"{source} is a table and this run was trained on pictures: give a picture, a folder or a zip")
     channels, side, _ = trained.shape
+    fit = _fit(trained.rule)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(close_sources)
         found = _found(source, Path(folder) / "unpacked.npy")
@@ -44,7 +45,15 @@ def _pictures(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.nd
                 seen = decoding.look(found.read, name)
                 if isinstance(seen, str):
                     raise UserError(f"{source}: {name} cannot be read ({seen})")
-            yield names, np.stack([decoding.make(found.read, name, side, channels, "crop") for name in names])
+            yield names, np.stack([decoding.make(found.read, name, side, channels, fit) for name in names])
+
+
+def _fit(rule: str) -> decoding.Fit:
+    """How a set's pictures became square, by its rule (see `lab.data.pack` and `lab.data.fetch`)."""
+    said = rule.partition("(")[0]  # names of files stand behind it
+    if "centred on black" in said:
+        return "pad"
+    return "stretch" if said.startswith("stretched") else "crop"
 
 
 def _found(source: Path, scratch: Path) -> Source:

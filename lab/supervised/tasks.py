@@ -103,11 +103,12 @@ class Regression:
         return LossSum(errors.square().sum(), len(errors))
 
     def evaluate(self, network: Network, test: Examples, device: Device) -> Evaluation:
-        found, targets = answers(network, test, device), torch.from_numpy(np.array(test.targets))
+        # In double precision: a number of the table may be too large for its square.
+        found, targets = answers(network, test, device).double(), torch.from_numpy(np.array(test.targets)).double()
         squared = (found - targets).square()
         variance = (targets - targets.mean()).square().mean()
         metrics = {
-            "eval/loss": float((squared / _scale(network).cpu() ** 2).mean()),
+            "eval/loss": float((squared / _scale(network).cpu().double() ** 2).mean()),
             "eval/rmse": float(squared.mean().sqrt()),
             "eval/r2": float(1.0 - squared.mean() / variance) if variance > 0 else 0.0,
         }

@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 class Trained:
     """A run's network in evaluation mode; `shape` is that of an input, [C, R, R] or [F], and `columns` of a table's.
 
-    fingerprint: of the examples that it was trained on.
+    rule: how the pictures were brought to their size, "" where nobody wrote that down. fingerprint, test_fingerprint:
+    of the examples that it was trained and tested on, the latter "" where an old run does not say.
     """
 
     network: Network
@@ -33,8 +34,10 @@ class Trained:
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     columns: tuple[str, ...]
+    rule: str
     device: Device
     fingerprint: str
+    test_fingerprint: str
 
 
 def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -> Trained:
@@ -50,11 +53,12 @@ def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) 
         shape, classes = tuple(described["shape"]), tuple(described["classes"])
         network = build_network(config, shape, len(classes))
         network.load_state_dict(weights)
-        data = str(state["experiment"]["data"])
+        data, test_data = str(state["experiment"]["data"]), str(state["experiment"].get("test_data", ""))
     except (KeyError, TypeError, RuntimeError):
         raise CheckpointError(f"{path}: its network is not that of the run's config.yaml") from None
     network = network.to(device.device).eval().requires_grad_(False)
-    return Trained(network, config, shape, classes, tuple(described.get("columns", ())), device, data)
+    columns, rule = tuple(described.get("columns", ())), str(described.get("rule", ""))
+    return Trained(network, config, shape, classes, columns, rule, device, data, test_data)
 
 
 def _described_by(weights: Mapping[str, Tensor]) -> dict[str, Any]:

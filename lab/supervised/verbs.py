@@ -38,8 +38,13 @@ def evaluate(
     train, test = examples_of(trained.config)
     if train.fingerprint != trained.fingerprint:
         raise UserError(
-            f"{trained.config.data.source} is not the data this run was trained on: what is held out of it may be what "
-            "was learned from; put the old data back"
+            f"{train.name} is not the data this run was trained on: what is held out of it may be what was learned "
+            "from; put the old data back"
+        )
+    if trained.test_fingerprint not in ("", test.fingerprint):
+        raise UserError(
+            f"{test.name} is not the data this run was tested on: its grades would be of something else; put the old "
+            "data back"
         )
     found = task_of(trained.config, train, trained.device).evaluate(trained.network, test, trained.device)
     grades = {name.removeprefix("eval/"): value for name, value in found.metrics.items()}
@@ -68,7 +73,7 @@ def predict(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Say what a run's network makes of pictures (cropped and resized as it was trained) or of the rows of a table."""
+    """Say what a run's network makes of pictures, brought to their size as its own were, or of the rows of a table."""
     trained = _trained(run, runs_dir, device, checkpoint)
     task = trained.config.task.name
     if out is not None and task not in ("denoising", "reconstruction"):

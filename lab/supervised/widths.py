@@ -16,7 +16,8 @@ from lab.pictures import save_png
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.supervised.tasks import answers
-from lab.verbs import Json, Overrides, print_json
+from lab.verbs import RUNS_DIR, Json, Overrides, RunsDir, print_json
+from lab.verbs.named_runs import by_path
 
 _WIDTHS = "1,2,4,8,16,32,64"
 
@@ -34,6 +35,7 @@ def approximate(
         "widths.png"
     ),
     as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Train a network of one hidden layer at several widths and plot its error against the width.
 
@@ -45,7 +47,7 @@ def approximate(
     errors: list[float] = []
     fits: list[plot.Curve] = []
     for width in sizes:
-        config = load_preset(preset, [*(overrides or []), f"network.hidden=[{width}]"])
+        config = load_preset(preset, by_path(preset, [*(overrides or []), f"network.hidden=[{width}]"], runs_dir))
         if not isinstance(config, SupervisedConfig) or (config.task.name, config.network.name) != ("regression", "mlp"):
             raise UserError(f"{preset} is no preset of task.name=regression with network.name=mlp")
         experiment, error = _train(config)

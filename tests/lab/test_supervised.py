@@ -9,9 +9,10 @@ import torch
 
 from lab import checkpoint
 from lab.cli import main
-from lab.config import dump, load_run_config
+from lab.config import dump, load_preset, load_run_config
 from lab.data.images import ImageSet, open_images, write_images
 from lab.device import Device
+from lab.errors import UserError
 from lab.supervised.config import AugmentConfig, SupervisedConfig
 from lab.supervised.data import split
 from lab.supervised.features import load_features
@@ -74,6 +75,21 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     run("train", preset(tmp_path), "budget=1000", "--runs-dir", tmp_path, "--name", "parts")
     run("resume", parts, "budget=2000")
     assert_same_run(whole, parts)
+
+
+def test_the_learning_rate_falls_over_the_budget_a_run_is_created_with(tmp_path: Path) -> None:
+    file = tmp_path / "plain.yaml"
+    file.write_text("kind: supervised\nbudget: 2000\n")
+    asked = load_preset(str(file), ["budget=1e6"])
+    assert isinstance(asked, SupervisedConfig) and asked.training.period == 1_000_000
+    file.write_text(dump(asked))
+    longer = load_run_config(file, ["budget=3000000"])
+    assert isinstance(longer, SupervisedConfig) and (longer.budget, longer.training.period) == (3_000_000, 1_000_000)
+    given = load_preset(str(file), ["training.decay_images=500", "budget=7"])
+    assert isinstance(given, SupervisedConfig) and given.training.period == 500
+    with pytest.raises(UserError, match="budget") as error:
+        load_preset(str(file), ["budget=-1", "training.decay_images=null"])
+    assert "decay" not in str(error.value)
 
 
 def test_other_pictures_are_refused_on_resume_and_nothing_is_lost(
@@ -144,7 +160,7 @@ def test_a_run_of_the_first_version_is_read_as_it_was_meant(digits: Path, tmp_pa
     assert isinstance(config, SupervisedConfig)
     assert config.augment == AugmentConfig(crop=3) and config.network.name == "cnn"
     state, manifest = checkpoint.load(digits / "checkpoints" / "000002")
-    del state["experiment"]["examples"], state["experiment"]["fit"]
+    del state["experiment"]["examples"], state["experiment"]["fit"], state["experiment"]["test_data"]
     checkpoint.save(old / "checkpoints", state, iteration=2, counters=manifest.counters)
     images = torch.from_numpy(open_images("digits").images[:5])
     assert torch.equal(load_features(old, DEVICE)(images), load_features(digits, DEVICE)(images))

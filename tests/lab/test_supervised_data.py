@@ -49,6 +49,8 @@ def test_embedded_tables_and_functions_are_what_they_say() -> None:
         ("a,b,label\n1,2,yes\n2,three,no\n", "line 3: column 'b' is 'three', no number"),
         ("a,b,label\n1,inf,yes\n", "line 2: column 'b' is inf"),
         ("a,b,label\n1,nan,yes\n", "line 2: column 'b' is nan"),
+        ("a,b,label\n1,2,no\n1,1e39,yes\n", "line 3: column 'b' is 1e39, no finite number up to 3.4e+38"),
+        ("a,b,label\n-1e400,2,yes\n", "line 2: column 'a' is -1e400, no finite number"),
         ("a,b,label\n1,2,\n", "line 2: column 'label' is empty"),
         ("a,b,label\n1,2\n", "line 2 has 2 cells and the header 3"),
         ("a,b,label\n", "has no rows"),
@@ -95,9 +97,15 @@ def test_a_fraction_is_the_same_share_of_every_class_and_leaves_the_test_whole()
     assert not np.array_equal(part[0].inputs, split(data(fraction=0.1), 1)[0].inputs)
 
 
+def test_labels_that_are_no_numbers_have_an_order_of_their_own(tmp_path: Path) -> None:
+    table = open_table(csv(tmp_path, "a,label\n1,nan\n2,10\n3,inf\n4,9\n5,b\n"), "", classified=True)
+    assert table.classes == ("9", "10", "b", "inf", "nan")
+
+
 @pytest.fixture
 def small_sets(tmp_path: Path) -> Path:
-    """digits8.safetensors of 8-pixel digits; hollow.safetensors, which has a class without a picture."""
+    """digits8.safetensors of 8-pixel digits; hollow.safetensors, which has a class without a picture;
+    few.safetensors, in which two classes alone have any."""
     found = open_images("digits")
     assert found.labels is not None
     write_images(
@@ -105,6 +113,8 @@ def small_sets(tmp_path: Path) -> Path:
     )
     classes = (*found.classes, "ten")
     write_images(tmp_path / "hollow.safetensors", ImageSet("", found.images[:200], found.labels[:200], classes, ""))
+    few = np.flatnonzero(found.labels < 2)[:20]
+    write_images(tmp_path / "few.safetensors", ImageSet("", found.images[few], found.labels[few], found.classes, ""))
     return tmp_path
 
 
@@ -116,6 +126,18 @@ def small_sets(tmp_path: Path) -> Path:
         ("data.source={folder}/digits8.safetensors network.channels=[4,4,4,4,4]", "these have 8"),
         ("data.classes=[1]", "two or more"),
         ("data.classes=[1,eleven]", "no class 'eleven'"),
+        ("data.source={folder}/few.safetensors data.classes=[1,4]", "few.safetensors has no example of class '4'"),
+        ("data.source={folder}/few.safetensors data.classes=[3,4] data.fraction=0.5", "no example of class '3'"),
+        ("data.test_source={folder}/few.safetensors data.classes=[1,4]", "few.safetensors has no example of class '4'"),
+        ("data.test_source={folder}/few.safetensors data.classes=[3,4]", "few.safetensors has no example of class '3'"),
+        (
+            "data.test_source={folder}/few.safetensors task={{name: reconstruction, normal: [3]}}",
+            "few.safetensors has no example of the classes of task.normal",
+        ),
+        (
+            "data.test_source={folder}/few.safetensors task={{name: reconstruction, normal: [0,1]}}",
+            "few.safetensors has no example of any class but those of task.normal",
+        ),
         ("data.source=iris", "is a table"),
         ("data.source=iris network={{name: mlp}} task={{name: denoising}}", "network.name=tower"),
         ("data.source=diabetes network={{name: mlp}}", "task.name=regression"),
@@ -132,6 +154,13 @@ def small_sets(tmp_path: Path) -> Path:
         ("trunk.freeze=true", "trunk.run"),
         ("trunk.run=nowhere", "no run 'nowhere'"),
         ("training.schedule=one-cycle", "warmup"),
+        ("evaluate.best=eval/rmse", "use eval/accuracy or eval/balanced_accuracy or eval/loss"),
+        ("evaluate.best=loss/classification", "use eval/accuracy"),
+        (
+            "data.source=diabetes network={{name: mlp}} task={{name: regression}} evaluate.best=eval/accuracy",
+            "regression has no grade 'eval/accuracy'; use eval/r2",
+        ),
+        ("task={{name: reconstruction}} evaluate.best=eval/auroc", "use eval/loss"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_leaves_no_run(

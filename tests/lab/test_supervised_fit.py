@@ -59,6 +59,26 @@ def test_micro_batches_make_the_same_step(size: int) -> None:
     torch.testing.assert_close(weights(whole), weights(parts))
 
 
+def normed_network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 8, bias=False), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 2))
+
+
+def test_batch_norms_have_the_statistics_of_their_micro_batch_and_the_gradient_is_the_mean_over_them() -> None:
+    net, plain = normed_network(), normed_network()
+    optimizer = torch.optim.SGD(plain.parameters(), 0.1, momentum=0.9, nesterov=True)
+    step = fit(net, optimizer="sgd", micro_batch=5, schedule="constant").step(0, lambda rows: squares(net, rows))
+    loss = sum((plain(X[rows]) - Y[rows]).square().sum() for rows in (slice(0, 5), slice(5, 10), slice(10, 12))) / 24
+    assert isinstance(loss, Tensor)
+    loss.backward()
+    optimizer.step()
+    torch.testing.assert_close(step.loss, loss.detach())
+    torch.testing.assert_close(net.state_dict(), plain.state_dict())  # running statistics too
+    whole = normed_network()
+    other = fit(whole, optimizer="sgd", schedule="constant").step(0, lambda rows: squares(whole, rows))
+    assert abs(float(other.loss - step.loss)) > 1e-3  # another function of the same weights
+
+
 def test_a_long_gradient_is_cut_to_its_longest_and_reported_whole() -> None:
     net = network()
     before = weights(net)
@@ -93,10 +113,30 @@ def test_a_fit_goes_on_bit_for_bit(optimizer: str) -> None:
     assert torch.equal(weights(one), weights(other))
 
 
-def test_the_optimizer_of_another_network_is_refused() -> None:
-    net, other = network(), nn.Linear(5, 2)
+OTHERS = {
+    "deeper": nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2)),
+    "wider": nn.Sequential(nn.Linear(5, 9), nn.Tanh(), nn.Linear(9, 2)),
+}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("other", OTHERS)
+def test_the_optimizer_of_another_network_is_refused(other: str, optimizer: str) -> None:
+    trained, net = copy.deepcopy(OTHERS[other]), network()
+    theirs = fit(trained, optimizer=optimizer)
+    theirs.step(0, lambda rows: squares(trained, rows))
     with pytest.raises(CheckpointError, match="optimizer"):
-        fit(other).load_state_dict(fit(net).state_dict() | {"optimizer": {"state": {}, "param_groups": []}})
+        fit(net, optimizer=optimizer).load_state_dict(theirs.state_dict())
+
+
+def test_the_state_of_another_optimizer_is_refused() -> None:
+    net = network()
+    ours = fit(net, optimizer="sgd")
+    ours.step(0, lambda rows: squares(net, rows))
+    states: list[dict[str, Any]] = [ours.state_dict(), {"optimizer": {"state": {}, "param_groups": []}}, {}]
+    for state in states:
+        with pytest.raises(CheckpointError, match="optimizer"):
+            fit(net, optimizer="adamw").load_state_dict(state)
 
 
 @pytest.mark.parametrize(

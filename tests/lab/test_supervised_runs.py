@@ -1,7 +1,6 @@
 """Runs of every task go on bit for bit, start from one another, and end as predictions, pictures and exported files."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,10 @@ import torch
 from PIL import Image
 
 from lab.cli import main
-from lab.data.images import open_images
 from lab.device import Device
 from lab.supervised.config import SupervisedConfig
-from lab.supervised.experiment import Supervised
 from lab.supervised.find_lr import sweep
-from lab.supervised.transfer import load_trained, load_trunk
-from tests.lab.pictures import encoded, write_folder, write_zip
+from lab.supervised.transfer import load_trained
 from tests.lab.small_classifier import config, other, written
 from tests.same_run import assert_same_run
 
@@ -103,118 +99,30 @@ def test_what_it_looks_like_is_in_the_run(trained: Path) -> None:
             picture.verify()
 
 
-def test_a_frozen_trunk_stays_and_the_end_learns(tmp_path: Path) -> None:
-    classes = [{"data": FEW | {"classes": part}} for part in (["0", "1", "2"], ["3", "4"])]
-    run("train", written(tmp_path, config(**classes[0], budget=500)), "--runs-dir", tmp_path, "--name", "source")
-    trunk = {"trunk": {"run": "source", "freeze": True}}
-    file = written(tmp_path, config(**classes[1], **trunk, budget=500, checkpoint={"every": 1}))
-    run("train", file, "--runs-dir", tmp_path, "--name", "frozen")
-    source, frozen = load_trunk(tmp_path / "source"), load_trunk(tmp_path / "frozen")
-    assert source.keys() == frozen.keys() and all(torch.equal(source[name], frozen[name]) for name in source)
-    # Its own checkpoint has all it needs.
-    shutil.rmtree(tmp_path / "source")
-    run("resume", tmp_path / "frozen", "budget=1000")
-    again = load_trunk(tmp_path / "frozen")
-    assert all(torch.equal(frozen[name], again[name]) for name in frozen)
-
-
-def test_a_trunk_that_goes_on_learning_starts_as_it_was(tmp_path: Path) -> None:
-    run("train", written(tmp_path, config(data=FEW, budget=500)), "--runs-dir", tmp_path, "--name", "source")
-    settings = config(data=FEW, trunk={"run": str(tmp_path / "source")})
-    experiment = Supervised(settings, tmp_path / "new", DEVICE)
-    source = load_trunk(tmp_path / "source")
-    assert all(torch.equal(source[name], value) for name, value in experiment.network.trunk.state_dict().items())
-    experiment.iterate()
-    assert not torch.equal(source["block0.conv.weight"], experiment.network.trunk.state_dict()["block0.conv.weight"])
-
-
-def test_a_trunk_that_does_not_fit_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("train", written(tmp_path, config(data=FEW, budget=500)), "--runs-dir", tmp_path, "--name", "source")
-    cases = {
-        "network.channels=[4,16]": "block1.conv.weight is [8, 4, 3, 3] there and [16, 4, 3, 3] here",
-        "network.channels=[4]": "block1.conv.weight is [8, 4, 3, 3] there and absent here",
-    }
-    for setting, expected in cases.items():
-        capsys.readouterr()
-        file = written(tmp_path, config(data=FEW, trunk={"run": "source"}))
-        run("train", file, setting, "--runs-dir", tmp_path, "--name", "new", code=2)
-        error = capsys.readouterr().err
-        assert expected in error and "Traceback" not in error and not (tmp_path / "new").exists()
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A classifier that is right about most digits."""
-    folder = tmp_path_factory.mktemp("digits")
-    training = {"batch_size": 25, "decay_images": 4000, "images_per_iteration": 2000}
-    file = written(folder, config(data=FEW, budget=4000, training=training, network={"channels": [8, 16]}))
-    run("train", file, "--runs-dir", folder, "--name", "digits")
-    return folder / "digits"
-
-
-@pytest.mark.parametrize("kind", ["file", "folder", "zip"])
-def test_pictures_are_told_wherever_they_are(
-    kind: str, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("changed", "expected"), [("table.csv", "is not the data this run was trained on"), ("test.csv", "was tested on")]
+)
+def test_a_run_neither_goes_on_nor_is_graded_with_data_that_changed(
+    changed: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = open_images("digits")
-    assert found.labels is not None
-    chosen = {f"{label}.png": found.images[int(np.flatnonzero(found.labels == label)[5]), 0] for label in range(10)}
-    files = {name: encoded(picture) for name, picture in chosen.items()}
-    if kind == "file":
-        source, files = write_folder(tmp_path, files) / "7.png", {"7.png": files["7.png"]}
-    else:
-        source = write_folder(tmp_path / "all", files) if kind == "folder" else write_zip(tmp_path / "all.zip", files)
-    capsys.readouterr()
-    run("predict", digits, source, "--json")
-    told = json.loads(capsys.readouterr().out)["predictions"]
-    assert [line["input"] for line in told] == sorted(files)
-    right = [line["class"] == line["input"][0] for line in told]
-    assert sum(right) >= 0.8 * len(right) and all(0.1 < line["probability"] <= 1.0 for line in told)
-
-
-def test_what_cannot_be_predicted_is_one_line(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "table.csv").write_text("a\n1\n")
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    (tmp_path / "empty").mkdir()
-    cases = {
-        "table.csv": "is a table and this run was trained on pictures",
-        "broken.png": "no known kind of picture",
-        "empty": "holds no pictures",
-        "absent.png": "does not exist",
+    texts = {
+        name: "\n".join(["a,label", *[f"{number},{number % 3}" for number in range(count)]]) + "\n"
+        for name, count in (("table.csv", 90), ("test.csv", 9))
     }
-    for name, expected in cases.items():
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    data = {"source": str(tmp_path / "table.csv"), "test_source": str(tmp_path / "test.csv")}
+    settings = other(data=data, network={"name": "mlp", "hidden": [4]}, training=SHORT, budget=100)
+    run("train", written(tmp_path, settings), "--runs-dir", tmp_path, "--name", "run")
+    run("eval", tmp_path / "run")
+    (tmp_path / changed).write_text(texts[changed] + "7,1\n")
+    for command in (["eval", tmp_path / "run"], ["resume", tmp_path / "run", "budget=200"]):
         capsys.readouterr()
-        run("predict", digits, tmp_path / name, code=2)
+        run(*command, code=2)
         error = capsys.readouterr().err
-        assert expected in error and "Traceback" not in error
-
-
-def test_cleaned_pictures_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = settings_of("denoising").model_copy(update={"budget": 100})
-    run("train", written(tmp_path, settings), "--runs-dir", tmp_path, "--name", "cleaner")
-    folder = write_folder(tmp_path / "noisy", {"a.png": encoded(np.full((32, 32), 99, np.uint8))})
-    run("predict", tmp_path / "cleaner", folder, "--out", tmp_path / "clean")
-    with Image.open(tmp_path / "clean" / "a.png") as picture:
-        assert picture.size == (32, 32)
-    grey = encoded(np.full((32, 32), 99, np.uint8))
-    for names, expected in ((["../out.png"], "outside the folder"), (["a.png", "a.bmp"], "two inputs")):
-        outside = write_zip(tmp_path / "bad.zip", dict.fromkeys(names, grey))
-        capsys.readouterr()
-        run("predict", tmp_path / "cleaner", outside, "--out", tmp_path / "new", code=2)
-        assert expected in capsys.readouterr().err and not (tmp_path / "out.png").exists()
-
-
-def test_a_run_is_not_graded_on_data_that_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [f"{number},{number % 3}" for number in range(90)]
-    table = tmp_path / "table.csv"
-    table.write_text("\n".join(["a,label", *rows]) + "\n")
-    settings = other(data={"source": str(table)}, network={"name": "mlp", "hidden": [4]}, training=SHORT, budget=100)
-    run("train", written(tmp_path, settings), "--runs-dir", tmp_path, "--name", "table")
-    run("eval", tmp_path / "table")
-    table.write_text("\n".join(["a,label", *rows, "7,1"]) + "\n")
-    capsys.readouterr()
-    run("eval", tmp_path / "table", code=2)
-    assert "is not the data this run was trained on" in capsys.readouterr().err
+        assert changed in error and expected in error and len(error.splitlines()) == 1
+    (tmp_path / changed).write_text(texts[changed])
+    run("resume", tmp_path / "run", "budget=200")
 
 
 @pytest.mark.parametrize(
