@@ -2,21 +2,13 @@
 
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from agents import games
 from agents.games import Game
 from lab.config import Config, ExperimentConfig
 from lab.errors import UserError
+from lab.first_budget import from_first_budget
 
 
 class GameConfig(Config):
@@ -199,17 +191,8 @@ class AlphaZeroConfig(ExperimentConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _decay_over_the_first_budget(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not isinstance(data.get("learner", {}), dict):
-            return data
-        learner = data.get("learner", {})
-        try:
-            budget = TypeAdapter(PositiveInt).validate_python(data.get("budget"))
-        except ValidationError:
-            return data  # said of the budget itself
-        if learner.get("decay_positions") is None:
-            return {**data, "learner": {**learner, "decay_positions": budget}}
-        return data
+    def _decay_over_the_first_budget(cls, settings: Any) -> Any:
+        return from_first_budget(settings, "learner", "decay_positions")
 
     @model_validator(mode="after")
     def _enough_for_the_learners(self) -> Self:

@@ -2,17 +2,10 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    PositiveInt,
-    TypeAdapter,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 
 from lab.config import Config, ExperimentConfig
+from lab.first_budget import from_first_budget
 from lab.nearest import did_you_mean
 from lab.sequences.tasks import TASKS, Answer
 from lab.supervised.config import FitConfig
@@ -153,17 +146,8 @@ class SequencesConfig(ExperimentConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _decay_over_the_first_budget(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not isinstance(data.get("training", {}), dict):
-            return data
-        training = data.get("training", {})
-        try:
-            budget = TypeAdapter(PositiveInt).validate_python(data.get("budget"))
-        except ValidationError:
-            return data  # said of the budget itself
-        if training.get("decay_examples") is None:
-            return {**data, "training": {**training, "decay_examples": budget}}
-        return data
+    def _decay_over_the_first_budget(cls, settings: Any) -> Any:
+        return from_first_budget(settings, "training", "decay_examples")
 
     @model_validator(mode="after")
     def _the_shape_answers_the_task(self) -> Self:
