@@ -20,6 +20,22 @@ SOLVED = {
     "reverse_add": ("exact_match", 0.99),
 }
 
+SMALLER = {
+    "bit_count": ("data.size=6", "budget=12288"),
+    "parity": ("data.size=4", "budget=12288"),
+    "adding": ("data.size=3", "budget=24576", "training.batch_size=32"),
+    "reverse": ("data.size=4", "budget=12288"),
+    "brackets": (
+        "data.size=12",
+        "budget=30720",
+        "network.layers=1",
+        "network.cell=gru",
+        "training.batch_size=96",
+        "training.learning_rate=2e-2",
+    ),
+}
+"""Presets of which a smaller one is learned in seconds."""
+
 QUICK = ("bit_count", "parity", "reverse")
 
 
@@ -31,6 +47,18 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
     capsys.readouterr()
     run(*arguments, "--json")
     return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SMALLER]
+)
+def test_a_smaller_task_is_all_but_solved_in_seconds(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("evaluate.every=0", "tracking.wandb=off", *SMALLER[name])
+    run("train", f"sequences/{name}", *settings, "--runs-dir", tmp_path, "--name", "run")
+    metric, _ = SOLVED[name]
+    assert answer(capsys, "eval", tmp_path / "run")[metric] > 0.85
 
 
 @pytest.mark.timeout(3600)
