@@ -1,1 +1,1 @@
-"""Generators and the critics they learn from. Empty so far: the progressive GAN comes here."""
+"""Generators and the critics they learn from: of pictures here, of series in `gans.series`."""
