@@ -16,6 +16,7 @@ _WIDTH, _HEIGHT = 720, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 36, 52
 _TICKS = 6
 _DASH = 5.0  # pixels
+_TILE = 64  # least pixels of a picture's side
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,25 @@ def matrix(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], titl
         for column, name in enumerate(columns):
             short = name[: max(1, side // 7)]
             draw.text((left + column * side + side / 2, top - 4), short, _INK, _font(), anchor="ms")
+    return np.asarray(image)
+
+
+def mistakes(pictures: np.ndarray, right: Sequence[str], told: Sequence[str], columns: int = 8) -> np.ndarray:
+    """uint8 [H, W, 3]: pictures uint8 [N, 1|3, R, R] row by row, each over its name and, in red, what it was told."""
+    from PIL import Image, ImageDraw
+
+    count, _, side, _ = pictures.shape
+    factor = -(-_TILE // side)
+    wide, high = side * factor + 6, side * factor + 30
+    image = Image.new("RGB", (min(columns, count) * wide + 6, -(-count // columns) * high + 6), _PAPER)
+    draw = ImageDraw.Draw(image)
+    for index, (picture, name, other) in enumerate(zip(pictures, right, told, strict=True)):
+        left, top = index % columns * wide + 6, index // columns * high + 6
+        pixels = picture.repeat(factor, 1).repeat(factor, 2).transpose(1, 2, 0)
+        image.paste(Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy()), (left, top))
+        for line, (text, ink) in enumerate(((name, _INK), (other, _COLOURS[1]))):
+            at = (left, top + side * factor + 11 * line)
+            draw.text(at, text[: (wide - 6) // 6], ink, _font(10))
     return np.asarray(image)
 
 

@@ -33,12 +33,13 @@ def misclassified(test: Examples, logits: Tensor) -> list[Media]:
     if not len(wrong):
         return []
     worst = wrong[sureness[wrong].argsort(descending=True, stable=True)][:_SHOWN]
-    picture = grid(torch.from_numpy(np.array(test.inputs[worst.numpy()])), columns=8)
+    right, told = ([test.classes[int(names[i])] for i in worst] for names in (labels, guessed))
+    picture = plot.mistakes(np.array(test.inputs[worst.numpy()]), right, told)
     listed: list[list[Cell]] = [
-        [int(i), test.classes[int(labels[i])], test.classes[int(guessed[i])], round(float(sureness[i]), 4)]
-        for i in worst[:_ROWS]
+        [int(i), label, guess, round(float(sureness[i]), 4)]
+        for i, label, guess in zip(worst[:_ROWS], right, told, strict=False)
     ]
-    caption = f"{len(wrong):,} of {len(test):,} mistaken; the surest mistakes first, row by row"
+    caption = f"{len(wrong):,} of {len(test):,} mistaken; the surest first, each over what it is and was taken for"
     return [
         Image("misclassified", picture, caption),
         Table("mistakes", ["picture", "label", "taken for", "probability"], listed),

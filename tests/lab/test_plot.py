@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lab.plot import Curve, curves, matrix
+from lab.plot import Curve, curves, matrix, mistakes
 
 RED = np.array([214, 39, 40])  # of the second curve
 
@@ -72,3 +72,18 @@ def test_names_for_which_there_is_no_room_beside_the_title_are_left_out() -> Non
     )
     title = np.s_[:30, 72:120]
     np.testing.assert_array_equal(many[title], few[title])
+
+
+def test_mistakes_stand_over_their_names() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (9, 1, 32, 32), dtype=np.uint8)
+    sheet = mistakes(pictures, ["cat"] * 9, ["dog"] * 9)
+    assert sheet.shape == (2 * (64 + 30) + 6, 8 * (64 + 6) + 6, 3)
+    for index, (top, left) in enumerate([(6 + 94 * (i // 8), 6 + 70 * (i % 8)) for i in range(9)]):
+        assert (sheet[top : top + 64 : 2, left : left + 64 : 2] == pictures[index, 0][:, :, None]).all()
+        below = sheet[top + 64 : top + 88, left : left + 64].astype(int)
+        assert (below.sum(2) < 200).any() and (below[:, :, 0] - below[:, :, 1] > 100).any()  # ink, and red
+
+
+def test_large_pictures_stay_as_they_are() -> None:
+    sheet = mistakes(np.zeros((2, 3, 70, 70), dtype=np.uint8), ["a", "b"], ["c" * 40, "d"])
+    assert sheet.shape == (70 + 30 + 6, 2 * 76 + 6, 3)
