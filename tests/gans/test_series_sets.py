@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gans.series.config import DataConfig
-from gans.series.sets import open_series, split, windows_in
+from gans.series.sets import check_same, open_series, split, windows_in
 from lab.errors import UserError
 from tests.gans.small_series import table
 
@@ -118,6 +118,13 @@ def test_the_fingerprint_changes_with_any_value(tmp_path: Path) -> None:
     assert open_series(data(path), 0).fingerprint() == before
     path.write_text(path.read_text().replace("0.5,", "0.6,", 1))
     assert open_series(data(path), 0).fingerprint() != before
+
+
+def test_only_a_file_can_be_another_than_the_one_trained_on(tmp_path: Path) -> None:
+    check_same(DataConfig(), "of this machine's sines", "of another's, which rounds otherwise", "")
+    path = tmp_path / "T.CSV"
+    with pytest.raises(UserError, match="is not the data this run was trained on: put it back"):
+        check_same(data(path), "one", "another", "put it back")
 
 
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
