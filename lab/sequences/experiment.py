@@ -26,7 +26,7 @@ from lab.sequences.metrics import CATALOGUE
 from lab.sequences.network import Decoding, Tagger, Translator, loss_sum, make_network
 from lab.sequences.sampling import sample
 from lab.sequences.symbols import PAD
-from lab.supervised.fit import Fit, LossSum, learning_rate
+from lab.supervised.fit import Fit, LossSum, Step, learning_rate
 
 _MAPS = 4  # examples whose attention is drawn
 _SAMPLE, _TEMPERATURE = 400, 0.7  # of the text that an evaluation shows
@@ -63,26 +63,30 @@ class Sequences:
     def iterate(self) -> dict[str, float]:
         """Steps over about `examples_per_iteration` examples."""
         training, start, first = self.config.training, time.perf_counter(), self._examples
-        rows, batch = self._fit.rows, training.batch_size
-        losses, norms, symbols = [], [], torch.zeros((), device=self._device.device)
-        self.network.train()
+        steps: list[Step] = []
+        symbols = torch.zeros((), device=self._device.device)
         while self._examples < first + training.examples_per_iteration:
-            at = self._examples + rows.start
-            examples = self._batch(at, rows.stop - rows.start)
-            step = self._fit.step(self._examples, partial(self._losses, examples, at))
-            losses.append(step.loss)
-            norms.append(step.gradient_norm)
-            symbols = symbols + (examples.targets != PAD).sum()
-            self._examples += batch
+            rate = learning_rate(training, self._examples / self._period)
+            step, answered = self._advance(None)
+            steps.append(step)
+            symbols = symbols + answered
         seconds = time.perf_counter() - start
         numbers = self.data.targets is None
+        means = (torch.stack(column).mean() for column in zip(*steps, strict=True))
+        loss, norm, symbols_here = torch.stack([*means, symbols]).tolist()  # the only wait for the device
         values = {
-            "loss/train_square" if numbers else "loss/train": float(torch.stack(losses).mean()),
-            "learner/gradient_norm": float(torch.stack(norms).mean()),
-            "learner/learning_rate": learning_rate(training, (self._examples - batch) / self._period),
+            "loss/train_square" if numbers else "loss/train": loss,
+            "learner/gradient_norm": norm,
+            "learner/learning_rate": rate,
             "speed/examples_per_s": (self._examples - first) / seconds,
         }
-        return values if numbers else values | {"speed/symbols_per_s": float(symbols) / seconds}
+        rows = self._fit.rows
+        of_all_ranks = symbols_here * training.batch_size / (rows.stop - rows.start)
+        return values if numbers else values | {"speed/symbols_per_s": of_all_ranks / seconds}
+
+    def step(self, rate: float | None = None) -> Step:
+        """One batch, at the schedule's learning rate unless another is given."""
+        return self._advance(rate)[0]
 
     def evaluate(self) -> Evaluation:
         if self.config.network.shape == "language_model":
@@ -116,6 +120,16 @@ class Sequences:
             raise CheckpointError("its network is not the one of this run's config.yaml") from None
         self._fit.load_state_dict(state.get("fit", {}))
         self._examples = state["examples"]
+
+    def _advance(self, rate: float | None) -> tuple[Step, Tensor]:
+        """One step, and the symbols that this rank has answered in it, 0-d."""
+        self.network.train()
+        rows = self._fit.rows
+        start = self._examples + rows.start
+        examples = self._batch(start, rows.stop - rows.start)
+        step = self._fit.step(self._examples, partial(self._losses, examples, start), rate)
+        self._examples += self.config.training.batch_size
+        return step, (examples.targets != PAD).sum()
 
     def _batch(self, start: int, count: int) -> Examples:
         examples = self.data.at(start, count)

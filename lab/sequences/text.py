@@ -32,6 +32,8 @@ class Text:
         else:
             cut = int(len(whole) * (1.0 - config.held_out))
             train, test, test_name = whole[:cut], whole[cut:], f"the end of {name}, held out for the test,"
+        if not whole.strip():
+            raise UserError(f"{name} holds no text")
         if len(train) <= config.window:
             raise UserError(
                 f"{name} has {len(train)} characters to learn from, too few for windows of {config.window}; "

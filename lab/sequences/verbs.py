@@ -23,9 +23,10 @@ from lab.sequences.files import read_inputs
 from lab.sequences.grading import examples_table, grade, grade_text, lengths_table, shown
 from lab.sequences.metrics import CATALOGUE
 from lab.sequences.model import Model, language_model, load_model
-from lab.sequences.network import Tagger
+from lab.sequences.network import Decoding, Tagger
 from lab.sequences.sampling import sample as draw
-from lab.sequences.symbols import PAD
+from lab.sequences.symbols import END, PAD
+from lab.sequences.text import sums_entropy
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ def evaluate(
     if isinstance(model.network, Tagger) and model.shape == "language_model":
         values = grade_text(model.network, data.test, model.device)
         record["test_symbols"] = int((data.test.targets != PAD).sum())
+        if model.config.data.source is None:
+            record["entropy"] = round(sums_entropy(), 4)
         tables: list[Table] = []
     else:
         found = grade(model.network, data.test, model.device, model.decoding(beam))
@@ -106,18 +109,14 @@ def predict(
     from_file = texts != [(given, _GIVEN)]
     rows = [_tokens(model, text, where) for text, where in texts]
     _warn_of_long(model, rows, [where for _, where in texts])
-    records: list[dict[str, Any]] = []
-    for answers in model.answer(rows, model.decoding(beam, steps)):
-        for number in range(len(answers.values)):
-            best = [shown(value, model.targets) for value in answers.values[number]]
-            scores = [None] * len(best) if answers.scores is None else answers.scores[number].tolist()
-            kept = [(text, score) for text, score in zip(best, scores, strict=True) if score != float("-inf")]
-            alternatives = [{"answer": text, "log_probability": score} for text, score in kept]
-            records.append({"input": texts[len(records)][0], "answer": kept[0][0], "alternatives": alternatives})
+    found = [
+        {"input": text, "answer": best[0]["answer"], "alternatives": best}
+        for (text, _), best in zip(texts, _answers(model, rows, model.decoding(beam, steps)), strict=True)
+    ]
     if as_json:
-        print_json({"run": run, "answers": records})
+        print_json({"run": run, "answers": found})
         return
-    for record in records:
+    for record in found:
         if from_file:
             print(f"{record['input']}\t{record['answer']}")
         elif len(record["alternatives"]) > 1:
@@ -210,6 +209,26 @@ def _warn_of_long(model: Model, rows: Sequence[Sequence[int]], names: Sequence[s
             f"{names[long[0]]}{others} has {len(rows[long[0]])} symbols, more than the {longest} of the longest that "
             "this network was trained on: do not rely on the answer"
         )
+
+
+def _answers(model: Model, rows: list[list[int]], how: Decoding) -> list[list[dict[str, Any]]]:
+    """For each input its answers, best first, and their log-probabilities."""
+    found, unfinished = [], 0
+    for answers in model.answer(rows, how):
+        if model.shape in WRITERS:
+            unfinished += int((answers.values[:, 0] != END).all(-1).sum())
+        for number, values in enumerate(answers.values):
+            scores = [None] * len(values) if answers.scores is None else answers.scores[number].tolist()
+            found.append(
+                [
+                    {"answer": shown(value, model.targets), "log_probability": score}
+                    for value, score in zip(values, scores, strict=True)
+                    if score != float("-inf")
+                ]
+            )
+    if unfinished:
+        _log.warning(f"{unfinished} of {len(rows)} answers had no end after {how.steps} symbols: --steps allows more")
+    return found
 
 
 def _drawn(table: Table) -> RichTable:

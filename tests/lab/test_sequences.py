@@ -117,6 +117,27 @@ def test_an_input_longer_than_any_trained_on_is_answered_with_a_warning(
     assert "line 2 (and 1 more) has 5 symbols, more than the 3 of the longest" in warning
 
 
+def test_an_answer_that_was_cut_short_is_warned_of(
+    reversing: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run("predict", reversing, "abc", "--steps", 2)
+    assert capsys.readouterr().out == "cb\n"
+    assert caplog.messages == ["1 of 1 answers had no end after 2 symbols: --steps allows more"]
+
+
+def test_a_learning_rate_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "curve.png"
+    found = answer(capsys, "find-lr", preset(tmp_path), "--from", 1e-4, "--steps", 60, "--out", picture)
+    assert 1e-4 < found["suggestion"] < 10.0 and picture.is_file()
+
+
+def test_a_language_model_of_the_generated_text_is_graded_beside_its_entropy(
+    speaking: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graded = answer(capsys, "eval", speaking)
+    assert graded["entropy"] == pytest.approx(sums_entropy(), abs=1e-4) and graded["entropy"] < graded["loss"]
+
+
 def test_attention_is_drawn_into_the_run(reversing: Path) -> None:
     from PIL import Image
 

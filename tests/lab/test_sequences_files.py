@@ -206,6 +206,7 @@ def test_wrong_settings_and_files_are_one_line_and_leave_no_run(
         (*no_task, f"data.source={tmp_path}/empty"): "holds no examples",
         (*no_task, f"data.source={tmp_path}/few"): "too few different inputs",
         (*no_task, f"data.source={tmp_path}/short", "network.shape=language_model"): "too few for windows of 64",
+        (*no_task, f"data.source={tmp_path}/empty", "network.shape=language_model"): "empty holds no text",
         (
             *no_task,
             f"data.source={tmp_path}/short",
