@@ -53,8 +53,8 @@ def moved(images: Tensor, down: Tensor, right: Tensor, border: Border) -> Tensor
     height, width = images.shape[2:]
     rows = torch.arange(height, device=images.device)[None, None, :, None] - down
     columns = torch.arange(width, device=images.device)[None, None, None, :] - right
-    found = images.gather(2, _within(rows, height, border).expand(images.shape))
-    found = found.gather(3, _within(columns, width, border).expand(images.shape))
+    places = (_within(rows, height, border) * width + _within(columns, width, border)).flatten(2)
+    found = images.flatten(2).gather(2, places.expand(-1, images.shape[1], -1)).view(images.shape)
     if border in ("edge", "reflect"):
         return found
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
