@@ -73,6 +73,13 @@ def test_a_stopped_run_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_examples_that_nothing_is_learned_from_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run("train", preset(tmp_path, budget=128), "--runs-dir", tmp_path, "--name", "run")
+    assert not caplog.messages
+    run("resume", tmp_path / "run", "budget=192")
+    assert "the learning rate reaches 0 after 128 examples" in caplog.messages[0]
+
+
 def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     # Iterations of 20 steps, long enough to be killed on the way.
     training = {"teacher_forcing": 0.5, "examples_per_iteration": 320}
