@@ -11,13 +11,14 @@ import torch
 from lab.device import Device
 from lab.nets.rnn import masked
 from lab.nets.seq2seq import barred
+from lab.sequences.attention_map import attention_map
 from lab.sequences.config import SequencesConfig
 from lab.sequences.data import open_data, width_of
 from lab.sequences.examples import Data, Examples
 from lab.sequences.export import export, exportable
 from lab.sequences.grading import grade
 from lab.sequences.model import Model
-from lab.sequences.network import Decoding, Network, loss_sum, make_network
+from lab.sequences.network import Decoding, Network, Translator, loss_sum, make_network
 from lab.sequences.symbols import END, PAD
 from lab.supervised.fit import Fit
 from tests.lab.small_sequences import config
@@ -143,6 +144,17 @@ def test_nothing_that_is_written_is_padding_before_its_end(name: str) -> None:
         tokens = network.answer(examples.inputs, examples.lengths, Decoding(8, beam)).values.flatten(0, 1)
         before_end = (tokens == END).long().cumsum(1) == 0
         assert not bool((before_end & (tokens == PAD)).any())
+
+
+def test_an_attention_map_of_long_sequences_shows_their_beginning() -> None:
+    _, data, network = made("encoder decoder")
+    assert isinstance(network, Translator) and data.targets is not None
+    sides = []
+    for length in (30, 40, 41, 300):
+        tokens = torch.full((1, length), END + 1)
+        examples = Examples(tokens, torch.tensor([length]), tokens)
+        sides.append(attention_map(network, examples, tokens, data.inputs, data.targets).pixels.shape)
+    assert sides[0] < sides[1] == sides[2] == sides[3]
 
 
 @torch.no_grad()
