@@ -16,7 +16,7 @@ from lab.supervised.network import Network
 
 _SHOWN = 64  # pictures of a grid
 _ROWS = 16  # of a table, and pictures a row
-_TILE = 16  # least pixels of a filter's side
+_TILE = 32  # least pixels of a filter's side
 
 
 def confusion_matrix(counts: Tensor, classes: Sequence[str]) -> Image:

@@ -18,20 +18,20 @@ def network(shape: tuple[int, ...], **settings: Any) -> Network:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_filters_of_an_mlp_are_the_weights_of_its_first_units_as_pictures(channels: int) -> None:
-    net = network((channels, 16, 16), name="mlp", hidden=[3])
+    net = network((channels, 32, 32), name="mlp", hidden=[3])
     layer = next(module for module in net.trunk.modules() if isinstance(module, Linear))
     with torch.no_grad():
         layer.weight.zero_()
-        layer.weight[1].view(channels, 16, 16)[0, 2, 5] = -4.0
-        layer.weight[2].view(channels, 16, 16)[0, 9, 15] = 0.5
-    found = filters(net, (channels, 16, 16))
-    assert found is not None and found.pixels.shape == (16, 3 * 17 - 1, channels)
-    grey, odd = 128, {(2, 17 + 5): 0, (9, 34 + 15): 255}
+        layer.weight[1].view(channels, 32, 32)[0, 2, 5] = -4.0
+        layer.weight[2].view(channels, 32, 32)[0, 9, 31] = 0.5
+    found = filters(net, (channels, 32, 32))
+    assert found is not None and found.pixels.shape == (32, 3 * 33 - 1, channels)
+    grey, odd = 128, {(2, 33 + 5): 0, (9, 66 + 31): 255}
     places = {
         (int(y), int(x)): int(found.pixels[y, x, 0])
         for y, x in zip(*np.nonzero(found.pixels[..., 0] != grey), strict=True)
     }
-    gaps = {(y, x): 0 for y in range(16) for x in (16, 33)}
+    gaps = {(y, x): 0 for y in range(32) for x in (32, 65)}
     assert places == odd | gaps
 
 
