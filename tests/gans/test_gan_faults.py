@@ -226,7 +226,7 @@ def test_an_export_to_another_format_is_refused(
 def test_an_exported_file_that_differs_is_removed_and_the_one_before_it_kept(
     suffix: str, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = "_onnx" if suffix == ".onnx" else "_torch"
+    name = "_answers_of_onnx" if suffix == ".onnx" else "_answers_of_torch"
     right: Callable[..., np.ndarray] = getattr(export, name)
     monkeypatch.setattr(export, name, lambda *arguments: right(*arguments) + 0.01)
     old = tmp_path / f"x{suffix}"
