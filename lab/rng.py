@@ -15,6 +15,7 @@ from torch import Tensor
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit integer
 _C1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _C2 = -7723592293110705685  # 0x94D049BB133111EB
+_MASK = (1 << 64) - 1
 
 
 class Stream(IntEnum):
@@ -52,6 +53,13 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _logical_shift_right(x, 31)
 
 
+def _mix_int(x: int) -> int:
+    """`_mix` of one unsigned number, which needs no operation on the device."""
+    x = (x ^ (x >> 30)) * _C1 & _MASK
+    x = (x ^ (x >> 27)) * _C2 & _MASK
+    return x ^ (x >> 31)
+
+
 def _signed(x: int) -> int:
     return (x + (1 << 63)) % (1 << 64) - (1 << 63)
 
@@ -63,8 +71,17 @@ def random_bits(seed: int, *counters: Tensor | int, device: torch.device | None 
     `device`.
     """
     on = next((c.device for c in counters if isinstance(c, Tensor)), device)
-    h = _mix(torch.full((), _signed(seed), dtype=torch.int64, device=on) + _GOLDEN)
-    for c in counters:
+    # What comes before the first tensor is mixed here: each step on the device is a dozen small operations.
+    first = next((i for i, c in enumerate(counters) if isinstance(c, Tensor)), len(counters))
+    known = _mix_int(seed + _GOLDEN & _MASK)
+    for number in counters[:first]:
+        known = _mix_int(known + (int(number) + 1) * _GOLDEN & _MASK)
+    if first == len(counters):
+        return torch.full((), _signed(known), dtype=torch.int64, device=on)
+    tensor, *others = counters[first:]
+    assert isinstance(tensor, Tensor)
+    h = _mix((tensor + 1) * _GOLDEN + _signed(known))
+    for c in others:
         step = (c + 1) * _GOLDEN
         h = _mix(h + (step if isinstance(step, Tensor) else _signed(step)))
     return h

@@ -1,6 +1,5 @@
 """Sequences as an experiment: batches of examples by their numbers, one training step, a test of inputs never seen."""
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,7 +16,6 @@ from lab.experiment import Evaluation
 from lab.media import Image, Media, Text
 from lab.metrics import Catalogue
 from lab.nets.rnn import set_masked
-from lab.parallel import ranks
 from lab.pictures import save_png
 from lab.sequences.attention_map import attention_map
 from lab.sequences.config import SequencesConfig
@@ -28,9 +26,7 @@ from lab.sequences.metrics import CATALOGUE
 from lab.sequences.network import Decoding, Tagger, Translator, loss_sum, make_network
 from lab.sequences.sampling import sample
 from lab.sequences.symbols import PAD
-from lab.supervised.fit import Fit, LossSum, Step, learning_rate
-
-_log = logging.getLogger(__name__)
+from lab.supervised.fit import Fit, LossSum, Step, learning_rate, warn_of_idle_end
 
 _MAPS = 4  # examples whose attention is drawn
 _SAMPLE, _TEMPERATURE = 400, 0.7  # of the text that an evaluation shows
@@ -54,11 +50,7 @@ class Sequences:
         assert config.training.decay_examples is not None, "the configuration takes it from the budget"
         self._period = config.training.decay_examples
         self._fit = Fit(self.network, config.training, device, self._period)
-        if config.budget > self._period and config.training.schedule != "constant" and ranks().leads:
-            _log.warning(
-                f"the learning rate reaches 0 after {self._period:,} examples (training.decay_examples), before the "
-                f"budget of {config.budget:,}: the rest changes nothing; a new run with that budget would learn from it"
-            )
+        warn_of_idle_end(config.training, config.budget, self._period, "examples")
         self._examples = 0
 
     @property

@@ -25,7 +25,7 @@ from lab.supervised import pictures
 from lab.supervised.augment import augment
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.data import examples_of
-from lab.supervised.fit import Fit, LossSum, Step, learning_rate
+from lab.supervised.fit import Fit, LossSum, Step, learning_rate, warn_of_idle_end
 from lab.supervised.metrics import CATALOGUE
 from lab.supervised.network import build_network, measure
 from lab.supervised.tasks import Batch, as_inputs, task_of
@@ -56,6 +56,7 @@ class Supervised:
         self.network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._batches = Batches(self.train, device.device, config.seed)
         self._fit = Fit(self.network, config.training, device, config.training.period)
+        warn_of_idle_end(config.training, config.budget, config.training.period, "images")
         self._images = 0
 
     @property

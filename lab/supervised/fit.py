@@ -1,5 +1,6 @@
 """The training step of every supervised experiment; what it does at a counter depends on nothing else."""
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from lab.nets.global_norm import with_global_norms
 from lab.parallel import gradients, ranks
 from lab.supervised.config import FitConfig
 
+_log = logging.getLogger(__name__)
 _START_OF_CYCLE = 1.0 / 25.0  # of the peak; Smith and Topin 2018 start between a third and a twentieth of it
 
 
@@ -120,6 +122,15 @@ def learning_rate(config: FitConfig, share: float) -> float:
         return peak
     left = (1.0 - share) / (1.0 - config.warmup)
     return peak * (0.5 * (1.0 - math.cos(math.pi * left)) if config.schedule == "cosine" else left)
+
+
+def warn_of_idle_end(config: FitConfig, budget: int, period: int, unit: str) -> None:
+    """Say so where the learning rate is 0 long before the budget is reached, as when a run got more of it later."""
+    if budget > period and config.schedule != "constant" and ranks().leads:
+        _log.warning(
+            f"the learning rate reaches 0 after {period:,} {unit} (training.decay_{unit}), before the budget of "
+            f"{budget:,}: the rest changes nothing; a new run with that budget would learn from it"
+        )
 
 
 def make_optimizer(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
