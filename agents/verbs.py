@@ -24,11 +24,10 @@ from agents.tables import lines_table, report_tables, result_tables
 from lab import device as devices
 from lab.errors import UserError
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, locate_run, print_json
+from lab.verbs.options import Checkpoint, DeviceName, device_of
 
 _MOST_ROLLOUTS = 100_000
 
-Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Simulations = Annotated[
     int, typer.Option("--simulations", min=0, max=100_000, help="Simulations a move; 0 is the network alone.")
 ]
@@ -66,7 +65,7 @@ def evaluate(
     """
     if exclude_shipped and positions_file is None:
         raise UserError("--exclude-shipped needs --positions FILE: without one, only the shipped positions are graded")
-    agent = load_agent(find_run(run, runs_dir), _device(device), checkpoint)
+    agent = load_agent(find_run(run, runs_dir), device_of(device), checkpoint)
     positions, solution = _positions(agent, positions_file, exclude_shipped)
     with _progress("grading", len(positions), hidden=as_json) as advance:
         report = grade(agent, positions, simulations, progress=advance)
@@ -94,7 +93,7 @@ def play(
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Play against a run in the terminal."""
-    place = _device(device)
+    place = device_of(device)
     agent = load_agent(find_run(run, runs_dir), place, checkpoint)
     with suppress(ImportError):
         import readline  # noqa: F401  `input` then edits lines
@@ -121,7 +120,7 @@ def arena(
 
     Every opening of a few random moves is played with both colours.
     """
-    place = _device(device)
+    place = device_of(device)
     agents = [_load(run, place, runs_dir) for run in runs]
     game = agents[0].game
     for run, agent in zip(runs, agents, strict=True):
@@ -191,12 +190,6 @@ def _load(text: str, place: devices.Device, runs_dir: Path) -> Agent:
         if colon and run:
             return load_agent(find_run(run, runs_dir), place, which)
     return load_agent(find_run(text, runs_dir), place)
-
-
-def _device(name: str) -> devices.Device:
-    place = devices.resolve(name)
-    devices.apply(place)
-    return place
 
 
 def _title(game: Game) -> str:

@@ -13,7 +13,13 @@ from torch import Tensor
 from gans import export as exporting
 from gans.files import CLIPS, save_clip, save_folder, save_zip
 from gans.model import Sampler, load_sampler
-from gans.options import (
+from gans.quality.sets import LEAST
+from gans.sampling import draw_batches, growth, interpolation, labels_of, latents_of, read_latents, sample_batches
+from lab.errors import UserError
+from lab.export import check_suffix
+from lab.pictures import grid, save_png
+from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, locate_run, print_json, say
+from lab.verbs.options import (
     Checkpoint,
     DeviceName,
     EvalSeed,
@@ -23,14 +29,7 @@ from gans.options import (
     check_absent,
     check_suffix_of,
     device_of,
-    say,
 )
-from gans.quality.sets import LEAST
-from gans.sampling import draw_batches, growth, interpolation, labels_of, latents_of, read_latents, sample_batches
-from lab.errors import UserError
-from lab.export import check_suffix
-from lab.pictures import grid, save_png
-from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, locate_run, print_json
 
 _SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
 _COUNT, _SHOWN = 64, 16  # pictures; cells of a clip and columns of a growth

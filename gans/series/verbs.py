@@ -7,18 +7,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gans.options import (
-    Checkpoint,
-    DeviceName,
-    EvalSeed,
-    ExportFile,
-    Overwrite,
-    SampleSeed,
-    check_absent,
-    check_suffix_of,
-    device_of,
-    say,
-)
 from gans.series import export as exporting
 from gans.series.experiment import pick
 from gans.series.files import SUFFIXES, save_array, save_csv
@@ -30,7 +18,18 @@ from lab.errors import UserError
 from lab.export import check_suffix
 from lab.nearest import did_you_mean
 from lab.pictures import save_png
-from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
+from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json, say
+from lab.verbs.options import (
+    Checkpoint,
+    DeviceName,
+    EvalSeed,
+    ExportFile,
+    Overwrite,
+    SampleSeed,
+    check_absent,
+    check_suffix_of,
+    device_of,
+)
 
 _COUNT, _PLOTTED, _SCORED = 64, 12, 1000
 

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lab import device as devices
 from lab.errors import UserError
 from lab.export import TRACED_SUFFIXES, check_suffix
 from lab.media import Table
@@ -28,12 +27,11 @@ from lab.sequences.sampling import sample as draw
 from lab.sequences.symbols import END, PAD
 from lab.sequences.text import sums_entropy
 from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
+from lab.verbs.options import Checkpoint, DeviceName, Overwrite, check_absent, device_of
 
 _log = logging.getLogger(__name__)
 _GIVEN = "the input"
 
-Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Beam = Annotated[
     int | None,
     typer.Option(min=1, help="Width of the beam, 1 is greedy; the run's own unless given.", show_default=False),
@@ -160,7 +158,7 @@ def export(
     run: Run,
     out: Annotated[Path, typer.Option(help="FILE.onnx; its symbols go to FILE.json.")],
     checkpoint: Checkpoint = "best",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
@@ -170,8 +168,7 @@ def export(
     """
     check_suffix(out, TRACED_SUFFIXES)
     for path in (out, out.with_suffix(".json")):
-        if path.exists() and not overwrite:
-            raise UserError(f"{path} exists; --overwrite replaces it, or name another")
+        check_absent(path, overwrite)
     difference = exporting.export(_model(run, runs_dir, "cpu", checkpoint), out)
     if as_json:
         print_json({"file": str(out), "largest_difference": difference})
@@ -180,9 +177,7 @@ def export(
 
 
 def _model(run: str, runs_dir: Path, device: str, checkpoint: str) -> Model:
-    path, place = find_run(run, runs_dir), devices.resolve(device)
-    devices.apply(place)
-    return load_model(path, place, checkpoint)
+    return load_model(find_run(run, runs_dir), device_of(device), checkpoint)
 
 
 def _check_written(model: Model, option: str, given: bool) -> None:

@@ -5,10 +5,8 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from rich.console import Console
 from torch import Tensor
 
-from lab import device as devices
 from lab import export as exporting
 from lab.data.augment import Draws
 from lab.errors import UserError
@@ -18,10 +16,9 @@ from lab.supervised.data import examples_of
 from lab.supervised.predict import predictions
 from lab.supervised.tasks import task_of
 from lab.supervised.transfer import Trained, load_trained
-from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
+from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json, say
+from lab.verbs.options import Checkpoint, DeviceName, ExportFile, Overwrite, check_absent, device_of
 
-Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 _SHOWN = 20  # lines of predictions on a terminal, unless they go to a file
 
 
@@ -59,9 +56,9 @@ def evaluate(
         kind = "pictures" if test.are_pictures else "rows"
         print_json({"run": run, kind: len(test)} | grades | ({"by_class": by_class} if by_class else {}))
         return
-    _say(f"{run}: {len(test):,} examples, " + ", ".join(f"{name} {value:.4g}" for name, value in grades.items()))
+    say(f"{run}: {len(test):,} examples, " + ", ".join(f"{name} {value:.4g}" for name, value in grades.items()))
     if by_class:
-        _say(", ".join(f"{name} {share:.1%}" for name, share in by_class.items()))
+        say(", ".join(f"{name} {share:.1%}" for name, share in by_class.items()))
 
 
 def predict(
@@ -89,9 +86,9 @@ def predict(
         print_json({"run": run, "predictions": told})
         return
     for said in told[:_SHOWN]:
-        _say("  ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in said.values()))
+        say("  ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in said.values()))
     if len(told) > _SHOWN:
-        _say(f"... {len(told):,} in all; --json prints every one")
+        say(f"... {len(told):,} in all; --json prints every one")
 
 
 def _picture_file(out: Path, name: str, taken: set[Path]) -> Path:
@@ -107,9 +104,9 @@ def _picture_file(out: Path, name: str, taken: set[Path]) -> Path:
 
 def export(
     run: Run,
-    out: Annotated[Path, typer.Option(help="FILE.onnx, or FILE.pt2 for torch.export.")],
+    out: ExportFile,
     checkpoint: Checkpoint = "best",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
@@ -119,15 +116,14 @@ def export(
     the target's unit, or pictures.
     """
     exporting.check_suffix(out)
-    if out.exists() and not overwrite:
-        raise UserError(f"{out} exists; --overwrite replaces it, or name another")
+    check_absent(out, overwrite)
     trained = _trained(run, runs_dir, "cpu", checkpoint)
     inputs, others = (Draws(0, torch.arange(*span), 0).noise(torch.Size(trained.shape)) for span in ((2,), (2, 7)))
     difference = exporting.export(trained.network, (inputs,), (others,), out)
     if as_json:
         print_json({"file": str(out), "largest_difference": difference})
     else:
-        _say(f"{out}: largest difference to the network {difference:.1e}")
+        say(f"{out}: largest difference to the network {difference:.1e}")
 
 
 def _said(trained: Trained, inputs: Tensor, answers: Tensor) -> list[dict[str, Any]]:
@@ -145,10 +141,4 @@ def _said(trained: Trained, inputs: Tensor, answers: Tensor) -> list[dict[str, A
 
 
 def _trained(run: str, runs_dir: Path, device: str, checkpoint: str) -> Trained:
-    path, place = find_run(run, runs_dir), devices.resolve(device)
-    devices.apply(place)
-    return load_trained(path, place, checkpoint)
-
-
-def _say(line: str) -> None:
-    Console(highlight=False).print(line, soft_wrap=True, markup=False)
+    return load_trained(find_run(run, runs_dir), device_of(device), checkpoint)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from lab.errors import UserError
 from lab.nearest import nearest
@@ -26,6 +27,11 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Settings, as in search.simulations=64.", show_default=False),
 ]
+
+
+def say(line: str) -> None:
+    """Print a line as it is, however wide the terminal."""
+    Console(highlight=False).print(line, soft_wrap=True, markup=False)
 
 
 def find_run(run: str, runs_dir: Path) -> Path:

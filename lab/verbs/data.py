@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from lab.verbs import Json, print_json
+from lab.verbs import Json, print_json, say
 
 
 class Broken(StrEnum):
@@ -56,13 +56,13 @@ def pack(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for line in packed.broken:
-        _say(f"left out {line}")
+        say(f"left out {line}")
     for line in packed.notes:
-        _say(f"note: {line}")
-    _say(f"rule: {packed.rule}")
+        say(f"note: {line}")
+    say(f"rule: {packed.rule}")
     classes = f"{len(packed.classes)} classes" if packed.classes else "no labels"
     size = f"{packed.count:,} x {packed.channels} x {packed.resolution} x {packed.resolution}"
-    _say(f"{out}: {size}, {classes}")
+    say(f"{out}: {size}, {classes}")
 
 
 def inspect(
@@ -97,7 +97,7 @@ def inspect(
         return
     shown = record | {"labels": ", ".join(f"{name} {count:,}" for name, count in (counts or {}).items())}
     for name, value in shown.items():
-        _say(f"{name:<12}{value or 'none'}")
+        say(f"{name:<12}{value or 'none'}")
 
 
 def fetch(
@@ -115,11 +115,7 @@ def fetch(
             progress=lambda file, done, total: bar.update(task, description=file, completed=done, total=total),
         )
     for path in packed:
-        _say(f"{path.stem} in {path}")
-
-
-def _say(line: str) -> None:
-    Console(highlight=False).print(line, soft_wrap=True, markup=False)
+        say(f"{path.stem} in {path}")
 
 
 @contextlib.contextmanager

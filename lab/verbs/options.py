@@ -1,16 +1,15 @@
-"""What the verbs of every kind of generator share: their options, and the checks that belong to them."""
+"""Options that verbs of several kinds share, and the checks that belong to them."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from lab import device as devices
 from lab.device import Device
 from lab.errors import UserError
 
-Checkpoint = Annotated[str, typer.Option("--checkpoint", help="latest, best or an iteration.")]
+Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 SampleSeed = Annotated[int, typer.Option("--seed", help="Sample i depends on the seed and i alone.")]
@@ -35,8 +34,3 @@ def check_suffix_of(option: str, path: Path, suffixes: tuple[str, ...]) -> None:
     """Raise UserError for a file of a kind that is not written."""
     if path.suffix.lower() not in suffixes:
         raise UserError(f"{option} {path}: give a file that ends in {' or '.join(suffixes)}")
-
-
-def say(line: str) -> None:
-    """Print a line as it is, however wide the terminal."""
-    Console(highlight=False).print(line, soft_wrap=True, markup=False)
