@@ -31,11 +31,13 @@ class Batches:
     """Batches of a set in the order of `lab.data.order`, each a pure function of its first item's number.
 
     While one batch is trained on, a thread gathers the next; on CUDA it is pinned and copied without waiting.
+    `item_numbers`: how many numbers an item's inputs are.
     """
 
     def __init__(self, examples: Examples, device: torch.device, seed: int) -> None:
         self._set, self._device, self._seed = examples, device, seed
         self._item_bytes = int(examples.inputs[:1].nbytes)
+        self.item_numbers = int(examples.inputs[:1].size)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._ahead: tuple[int, int, Future[_Batch]] | None = None
 

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lab import checkpoint as checkpoints
 from lab import metrics
@@ -22,13 +21,13 @@ from lab.metrics import Catalogue, Entry
 from lab.parallel import ranks
 from lab.pictures import save_png
 from lab.supervised import pictures
-from lab.supervised.augment import augment
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.data import examples_of
-from lab.supervised.fit import Fit, LossSum, Step, learning_rate, warn_of_idle_end
+from lab.supervised.fit import Fit, Step, learning_rate, warn_of_idle_end
 from lab.supervised.metrics import CATALOGUE
 from lab.supervised.network import build_network, measure
-from lab.supervised.tasks import Batch, as_inputs, task_of
+from lab.supervised.prepared import Prepared, part
+from lab.supervised.tasks import as_inputs, task_of
 from lab.supervised.transfer import start_from
 
 
@@ -54,8 +53,10 @@ class Supervised:
         _check_norms(self.network, config)
         # Channels last: a third faster on tensor cores, a tenth on a CPU.
         self.network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._batches = Batches(self.train, device.device, config.seed)
         self._fit = Fit(self.network, config.training, device, config.training.period)
+        augmented = config.augment if self.train.are_pictures else None
+        batches = Batches(self.train, device.device, config.seed)
+        self._batches = Prepared(batches, augmented, config.seed, config.training.batch_size, self._fit.rows)
         warn_of_idle_end(config.training, config.budget, config.training.period, "images")
         self._images = 0
 
@@ -86,11 +87,9 @@ class Supervised:
     def step(self, rate: float | None = None) -> Step:
         """One batch, at the schedule's learning rate unless another is given."""
         self._learn()
-        rows, batch = self._fit.rows, self.config.training.batch_size
-        inputs, targets = self._batches.at(self._images + rows.start, rows.stop - rows.start, batch)
-        assert targets is not None, "examples_of() refuses a set without labels"
-        step = self._fit.step(self._images, partial(self._losses, inputs, targets, self._images + rows.start), rate)
-        self._images += batch
+        batch = self._batches.at(self._images)
+        step = self._fit.step(self._images, lambda rows: self.task.losses(self.network, part(batch, rows)), rate)
+        self._images += self.config.training.batch_size
         return step
 
     def evaluate(self) -> Evaluation:
@@ -138,14 +137,6 @@ class Supervised:
             self.network.train()
         if self.config.trunk.freeze and self.network.trunk.training:
             self.network.trunk.eval()
-
-    def _losses(self, inputs: Tensor, targets: Tensor, first: int, rows: slice) -> LossSum:
-        values = as_inputs(inputs[rows])
-        start = first + rows.start
-        if self.train.are_pictures:
-            values = augment(values, self.config.augment, self.config.seed, start)
-        which = torch.arange(start, start + len(values), device=values.device)
-        return self.task.losses(self.network, Batch(values, targets[rows], which))
 
     def _looks(self, grades: Mapping[str, float]) -> list[Media]:
         """Curves over the whole run, and for pictures what the trunk makes of them."""
