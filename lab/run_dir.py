@@ -129,19 +129,34 @@ class RunDir:
         manifest = self._newest()
         if manifest is None:
             return False
-        progress = manifest.counters.get(manifest.meta.get("progress", ""), -1)
-        reached = progress >= int(self.read_config().get("budget", 0))
-        return bool(self.stopped_early) or (reached and not manifest.meta.get("evaluation_due", False))
+        evaluated = not manifest.meta.get("evaluation_due", False)
+        return bool(self.stopped_early) or (self._has_reached_budget(manifest) and evaluated)
 
     @property
     def stopped_early(self) -> str:
-        """Why the run ends before its budget, or nothing; the patience of config.yaml may have grown since."""
-        manifest, evaluate = self._newest(), self.read_config().get("evaluate") or {}
-        patience = evaluate.get("patience")
-        if manifest is None or patience is None:
+        """Why the run ends before its budget, or nothing; the patience of config.yaml may have changed since."""
+        manifest = self._newest()
+        if manifest is None or self._has_reached_budget(manifest):
             return ""
-        count = int(manifest.meta.get("no_better", 0))
-        return no_better(evaluate.get("best"), count) if count >= int(patience) else ""
+        if "no_better" not in manifest.meta:  # of a version that wrote the words
+            return str(manifest.meta.get("stopped_early", ""))
+        patience, count = self._setting("evaluate", "patience"), int(manifest.meta["no_better"])
+        if patience is None or count < patience:
+            return ""
+        return no_better(self.read_config()["evaluate"].get("best"), count)
+
+    def _has_reached_budget(self, manifest: checkpoint.Manifest) -> bool:
+        progress = manifest.counters.get(manifest.meta.get("progress", ""), -1)
+        return progress >= (self._setting("budget") or 0)
+
+    def _setting(self, *keys: str) -> int | None:
+        """A whole number of config.yaml, if there is one; raises UserError for anything else."""
+        value: Any = self.read_config()
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None and not isinstance(value, int):
+            raise UserError(f"{self.config_path}: {'.'.join(keys)} should be a whole number, not {value!r}")
+        return value
 
     def _newest(self) -> checkpoint.Manifest | None:
         """Of the newest checkpoint that can be read."""

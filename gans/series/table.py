@@ -32,8 +32,6 @@ def read_rows(config: DataConfig) -> Rows:
     path = Path(config.source).expanduser()
     names, lines = read_csv(path)
     columns = _channels(config, path, names)
-    if all(_is_number(name) for name in names) and names != [str(index) for index in range(len(names))]:
-        raise UserError(f"{path}: its first line is numbers; put a line with the names of the columns above it")
 
     def cells(name: str) -> list[str]:
         return texts(str(path), lines, names, names.index(name)) if name else [""] * len(lines)
@@ -66,11 +64,3 @@ def _runs(keys: Sequence[tuple[int, str]]) -> list[tuple[int, int]]:
     """Maximal stretches of equal keys."""
     borders = [0, *(i for i in range(1, len(keys)) if keys[i] != keys[i - 1]), len(keys)]
     return list(itertools.pairwise(borders))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -75,6 +75,9 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     if len(lines) < 2:
         raise UserError(f"{path} has no rows: a table is a header with the names of its columns, then a row a line")
     columns = [name.strip() for name in lines[0]]
+    numbered = len(columns) > 1 and columns == [str(index) for index in range(len(columns))]
+    if all(_is_number(name) for name in columns) and not numbered:
+        raise UserError(f"{path}: its first line is numbers; put a line with the names of the columns above it")
     if len(set(columns)) < len(columns) or "" in columns:
         raise UserError(f"{path}: two columns of the header have one name, or none; give each its own")
     for number, row in enumerate(lines[1:], start=2):
@@ -192,3 +195,11 @@ def _function(source: str, classified: bool) -> Table:
         raise UserError(f"{source} is a function, not classes: set task.name=regression")
     x = np.linspace(-1.0, 1.0, _POINTS)
     return _table(source, x[:, None], FUNCTIONS[source](x).astype(np.float32), ("x",), "y", ())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

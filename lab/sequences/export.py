@@ -59,16 +59,16 @@ def export(model: Model, path: Path) -> float:
     sequence that is written its tokens, of which none may differ. Raises UserError as `lab.export.export_traced`.
     """
     free = {0: "batch"} if model.shape in ONE_STEP else {0: "batch", 1: "symbols"}
-    difference = exporting.export_traced(
-        exportable(model.network, model.longest[1]),
-        _some(model, 2, 0),
-        _some(model, 5, 1),
-        path,
-        {"inputs": free, "lengths": {0: "batch"}},
-    )
     with replacing(path.with_suffix(".json")) as about:
         about.write_text(json.dumps(_about(model), indent=1))
-    return difference
+        # Within, so that no new network stays beside old symbols.
+        return exporting.export_traced(
+            exportable(model.network, model.longest[1]),
+            _some(model, 2, 0),
+            _some(model, 5, 1),
+            path,
+            {"inputs": free, "lengths": {0: "batch"}},
+        )
 
 
 def _some(model: Model, count: int, seed: int) -> dict[str, Tensor]:

@@ -143,8 +143,10 @@ def check_symbols(text: str, symbols: Symbols, longest: int | None = None, what:
 
 
 def _standard_input() -> str:
+    if sys.stdin is None:
+        raise UserError("standard input is closed; give a file or an input")
     try:
-        return sys.stdin.read()
+        return sys.stdin.read().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise UserError(f"standard input is no UTF-8 text: byte {error.start} is wrong") from None
 

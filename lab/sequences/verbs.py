@@ -202,7 +202,7 @@ def _warn_of_long(model: Model, rows: Sequence[Sequence[int]], names: Sequence[s
         others = f" (and {len(long) - 1} more)" if len(long) > 1 else ""
         _log.warning(
             f"{names[long[0]]}{others} has {len(rows[long[0]])} symbols, more than the {longest} of the longest that "
-            "this network was trained on: do not rely on the answer"
+            "this network was trained or tested on: do not rely on the answer"
         )
 
 

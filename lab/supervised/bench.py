@@ -53,7 +53,7 @@ def bench_supervised(
         experiment.step()  # the first calls choose kernels
         bare()
         rates = [(_rate(experiment.step, seconds, place), _rate(bare, seconds, place)) for _ in range(_ROUNDS)]
-        data = _rate(_data_step(experiment, place), min(seconds, 2.0), place)
+        data = _rate(_data_step(experiment), min(seconds, 2.0), place)
     ours, theirs = (statistics.median(column) for column in zip(*rates, strict=True))
     batch = config.training.batch_size
     record = {
@@ -95,13 +95,13 @@ def _bare_step(experiment: Supervised, device: Device) -> Callable[[], object]:
     return step
 
 
-def _data_step(experiment: Supervised, device: Device) -> Callable[[], object]:
-    batches, size, shown = Batches(experiment.train, device.device, 0), experiment.config.training.batch_size, 0
+def _data_step(experiment: Supervised) -> Callable[[], object]:
+    shown = 0
 
     def step() -> None:
         nonlocal shown
-        batches.at(shown, size)
-        shown += size
+        experiment.batches.at(shown)
+        shown += experiment.config.training.batch_size
 
     return step
 

@@ -56,7 +56,7 @@ class Supervised:
         self._fit = Fit(self.network, config.training, device, config.training.period)
         augmented = config.augment if self.train.are_pictures else None
         batches = Batches(self.train, device.device, config.seed)
-        self._batches = Prepared(batches, augmented, config.seed, config.training.batch_size, self._fit.rows)
+        self.batches = Prepared(batches, augmented, config.seed, config.training.batch_size, self._fit.rows)
         warn_of_idle_end(config.training, config.budget, config.training.period, "images")
         self._images = 0
 
@@ -87,7 +87,7 @@ class Supervised:
     def step(self, rate: float | None = None) -> Step:
         """One batch, at the schedule's learning rate unless another is given."""
         self._learn()
-        batch = self._batches.at(self._images)
+        batch = self.batches.at(self._images)
         step = self._fit.step(self._images, lambda rows: self.task.losses(self.network, part(batch, rows)), rate)
         self._images += self.config.training.batch_size
         return step

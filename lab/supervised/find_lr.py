@@ -33,7 +33,10 @@ class Sweep(NamedTuple):
 
 
 def find_lr(
-    preset: Annotated[str, typer.Argument(metavar="PRESET", help="A supervised preset.", show_default=False)],
+    preset: Annotated[
+        str,
+        typer.Argument(metavar="PRESET", help="Of what learns from labels or sequences.", show_default=False),
+    ],
     overrides: Overrides = None,
     least: Annotated[float, typer.Option("--from", min=1e-12, help="Rate of the first step.")] = 1e-6,
     most: Annotated[float, typer.Option("--to", help="Rate of the last step.")] = 10.0,

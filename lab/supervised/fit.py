@@ -125,11 +125,11 @@ def learning_rate(config: FitConfig, share: float) -> float:
 
 
 def warn_of_idle_end(config: FitConfig, budget: int, period: int, unit: str) -> None:
-    """Say so where the learning rate is 0 long before the budget is reached, as when a run got more of it later."""
+    """Say so where the learning rate is 0 before the budget is reached, as when a run got more of it later."""
     if budget > period and config.schedule != "constant" and ranks().leads:
         _log.warning(
             f"the learning rate reaches 0 after {period:,} {unit} (training.decay_{unit}), before the budget of "
-            f"{budget:,}: the rest changes nothing; a new run with that budget would learn from it"
+            f"{budget:,}: the rest teaches nothing; a new run with that budget would learn from it"
         )
 
 

@@ -37,7 +37,7 @@ def continue_run(path: Path, overrides: Sequence[str]) -> int:
             newest = next(checkpoint.newest_first(run_dir.checkpoints, print))
             checkpoint.settle_best(newest.path, newest.manifest.meta.get("best_at"), print)
             if run_dir.stopped_early:
-                print(f"run {run_dir.name} was stopped early: {run_dir.stopped_early}")
+                print(f"run {run_dir.name} ends early: {run_dir.stopped_early}")
                 print(f"train it further with `lab resume {run_dir.path} evaluate.patience=N` (null: to its budget)")
             else:
                 print(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")

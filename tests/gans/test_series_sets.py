@@ -136,6 +136,8 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "none": ("a,b\n", {}, "has no rows"),
     "empty": ("", {}, "has no rows"),
     "no header": ("1,2\n" * 30, {}, "its first line is numbers"),
+    "no header, twice the same": ("0.5,0.5\n" * 30, {}, "its first line is numbers"),
+    "no header, one column from 0": ("0\n0.2\n" * 30, {}, "its first line is numbers"),
     "twice": ("a,a\n" + "1,2\n" * 30, {}, "two columns of the header have one name"),
     "constant": ("a,b\n" + "1,2\n2,2\n" * 30, {}, "column 'b' does not change"),
     "unknown": ("alpha,b\n" + "1,2\n2,3\n" * 30, {"columns": ["alpa"]}, "no column 'alpa'; did you mean 'alpha'"),

@@ -1,6 +1,7 @@
 """Early stopping: a run ends once its evaluations have not improved for as long as it was told to wait."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +97,38 @@ def test_resuming_says_that_it_was_stopped_early(tmp_path: Path, capsys: pytest.
     capsys.readouterr()
     assert main(["resume", str(tmp_path / "stuck")]) == 0
     said = capsys.readouterr().out
-    assert "was stopped early: no better eval/accuracy in the last 2 evaluations" in said
+    assert "ends early: no better eval/accuracy in the last 2 evaluations" in said
     assert f"lab resume {tmp_path / 'stuck'} evaluate.patience=N" in said
     assert main(["resume", str(tmp_path / "stuck"), "evaluate.patience=4"]) == 0
     assert "stopped early, no better eval/accuracy in the last 4 evaluations" in capsys.readouterr().out
+
+
+def test_a_run_at_its_budget_is_complete_whatever_patience_it_is_given_then(tmp_path: Path) -> None:
+    train(tmp_path / "run", patient(3).model_copy(update={"budget": 160}))  # 20 iterations, the last two no better
+    run_dir = RunDir.open(tmp_path / "run")
+    run_dir.write_config(dump(patient(2).model_copy(update={"budget": 160})))
+    assert run_dir.finished and not run_dir.stopped_early
+    run_dir.write_config(dump(patient(2)))
+    assert RunDir.open(run_dir.path).stopped_early == "no better toy/score in the last 2 evaluations"
+
+
+def test_a_run_stopped_early_by_a_version_that_wrote_the_words_stays_so(tmp_path: Path) -> None:
+    train(tmp_path / "run-001", patient(2))
+    for manifest in (tmp_path / "run-001" / "checkpoints").glob("*/manifest.json"):
+        content = json.loads(manifest.read_text())
+        del content["meta"]["no_better"]
+        content["meta"]["stopped_early"] = "no better toy/score"
+        manifest.write_text(json.dumps(content))
+    assert RunDir.open(tmp_path / "run-001").stopped_early == "no better toy/score"
+    assert RunDir.latest_unfinished(tmp_path, "run") is None
+
+
+def test_a_patience_that_is_no_number_is_one_line(tmp_path: Path) -> None:
+    train(tmp_path / "run-001", patient(2))
+    config_yaml = tmp_path / "run-001" / "config.yaml"
+    config_yaml.write_text(config_yaml.read_text().replace("patience: 2", "patience: abc"))
+    with pytest.raises(UserError, match=r"evaluate\.patience should be a whole number, not 'abc'"):
+        RunDir.latest_unfinished(tmp_path, "run")
 
 
 def test_the_evaluation_at_a_budgets_end_is_not_waited_for(tmp_path: Path) -> None:

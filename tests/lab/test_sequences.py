@@ -98,7 +98,7 @@ def test_a_beam_lists_answers_by_their_probability(reversing: Path, capsys: pyte
 def test_standard_input_is_asked_line_by_line(
     reversing: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("abc\tof two columns the first\n\nba\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffabc\tof two columns the first\n\nba\n"))
     records = answer(capsys, "predict", reversing, "-")["answers"]
     assert [(record["input"], record["answer"]) for record in records] == [("abc", "cba"), ("ba", "ab")]
     for given, expected in (("", "holds no inputs"), ("ab\n\na1\n", "line 3: the character '1' is unknown")):
