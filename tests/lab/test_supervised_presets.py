@@ -41,7 +41,7 @@ def test_it_is_as_good_as_it_should_be(preset: str, tmp_path: Path, capsys: pyte
     assert grade(train(preset, tmp_path), capsys)[metric] >= least
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_wider_layer_approximates_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["supervised/approximation", "--widths", "1,4,32", "--out", str(tmp_path / "widths.png"), "--json"]
     assert main(["approximate", *arguments]) == 0
