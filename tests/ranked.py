@@ -1,4 +1,4 @@
-"""Runs a function in several processes of one gloo group."""
+"""Runs a function by itself and in several processes of one gloo group."""
 
 import tempfile
 from collections.abc import Callable
@@ -9,10 +9,11 @@ import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
 
-def in_ranks(size: int, function: Callable[..., None], *arguments: Any) -> None:
-    """Call `function(*arguments)` in every rank and wait; fails when one of them does."""
+def alone_and_in_ranks(size: int, function: Callable[..., None], *arguments: Any) -> None:
+    """Call `function(*arguments)` in every rank, wait, and then here; fails when one of them does."""
     with tempfile.TemporaryDirectory() as folder:
         spawn(_joined, (size, f"file://{folder}/meeting", function, arguments), nprocs=size)
+    function(*arguments)
 
 
 def _joined(rank: int, size: int, meeting: str, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:

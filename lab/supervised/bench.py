@@ -14,7 +14,6 @@ from rich.console import Console
 
 from lab import device as devices
 from lab import seeds
-from lab.config import load_preset
 from lab.data.batches import Batches
 from lab.device import Device, autocast
 from lab.errors import UserError
@@ -24,7 +23,7 @@ from lab.supervised.experiment import Supervised
 from lab.supervised.fit import make_optimizer
 from lab.supervised.tasks import Batch, as_inputs
 from lab.verbs import RUNS_DIR, Json, Overrides, RunsDir, print_json
-from lab.verbs.named_runs import by_path
+from lab.verbs.named_runs import load_by_path
 
 _ROUNDS = 3  # of step and bare in turns; medians are compared
 
@@ -40,7 +39,7 @@ def bench_supervised(
 
     Bare: forward, loss, backward and optimizer of a copy of the network on one batch that lies ready on the device.
     """
-    config = load_preset(preset, by_path(preset, overrides or [], runs_dir))
+    config = load_by_path(preset, overrides or [], runs_dir)
     if not isinstance(config, SupervisedConfig):
         raise UserError(f"{preset} is of kind {config.kind!r}, not supervised")
     place = devices.resolve(config.device, config.precision, config.threads)

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from lab import device as devices
 from lab import plot, seeds
-from lab.config import load_preset
 from lab.errors import UserError
 from lab.pictures import save_png
 from lab.registry import find_kind, load
 from lab.verbs import RUNS_DIR, Json, Overrides, RunsDir, print_json
-from lab.verbs.named_runs import by_path
+from lab.verbs.named_runs import load_by_path
 
 _SMOOTHING = 0.9
 _DIVERGED = 4.0  # times the least loss
@@ -54,7 +53,7 @@ def find_lr(
         raise UserError(f"--from {least:g} is not below --to {most:g}")
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: give a file that ends in .png")
-    config = load_preset(preset, by_path(preset, overrides or [], runs_dir))
+    config = load_by_path(preset, overrides or [], runs_dir)
     place = devices.resolve(config.device, config.precision, config.threads)
     devices.apply(place)
     seeds.seed_everything(config.seed)

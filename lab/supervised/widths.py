@@ -10,14 +10,13 @@ from rich.console import Console
 
 from lab import device as devices
 from lab import plot, seeds
-from lab.config import load_preset
 from lab.errors import UserError
 from lab.pictures import save_png
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.supervised.tasks import answers
 from lab.verbs import RUNS_DIR, Json, Overrides, RunsDir, print_json
-from lab.verbs.named_runs import by_path
+from lab.verbs.named_runs import load_by_path
 
 _WIDTHS = "1,2,4,8,16,32,64"
 
@@ -47,7 +46,7 @@ def approximate(
     errors: list[float] = []
     fits: list[plot.Curve] = []
     for width in sizes:
-        config = load_preset(preset, by_path(preset, [*(overrides or []), f"network.hidden=[{width}]"], runs_dir))
+        config = load_by_path(preset, [*(overrides or []), f"network.hidden=[{width}]"], runs_dir)
         if not isinstance(config, SupervisedConfig) or (config.task.name, config.network.name) != ("regression", "mlp"):
             raise UserError(f"{preset} is no preset of task.name=regression with network.name=mlp")
         experiment, error = _train(config)

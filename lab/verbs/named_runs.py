@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
-from lab.config import load_preset
+from lab.config import ExperimentConfig, load_preset
 from lab.errors import UserError
 from lab.verbs import find_run
 
@@ -18,6 +18,11 @@ class NamesRuns(Protocol):
     """A configuration that may name other runs, at these dotted keys; "" names none."""
 
     names_runs: ClassVar[tuple[str, ...]]
+
+
+def load_by_path(preset: str, overrides: Sequence[str], runs_dir: Path) -> ExperimentConfig:
+    """As `lab.config.load_preset`, with every run that is named as an absolute path. Raises UserError as `by_path`."""
+    return load_preset(preset, by_path(preset, overrides, runs_dir))
 
 
 def by_path(preset: str, overrides: Sequence[str], runs_dir: Path) -> list[str]:

@@ -20,7 +20,7 @@ from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from tests.agents.small_alphazero import config as alphazero
 from tests.gans.small_gan import DEVICE, config
-from tests.ranked import in_ranks
+from tests.ranked import alone_and_in_ranks
 
 GANS: dict[str, dict[str, Any]] = {
     "wgan-gp, accumulated": {"training": {"micro_batch": 4, "batch_size": 16}},
@@ -52,8 +52,7 @@ def test_shares_are_neighbours_of_whole_groups_and_all_of_the_batch(size: int, c
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What every experiment has become by itself and in two ranks."""
     folder = tmp_path_factory.mktemp("trained")
-    in_ranks(2, _train_all, folder)
-    _train_all(folder)
+    alone_and_in_ranks(2, _train_all, folder)
     return folder
 
 

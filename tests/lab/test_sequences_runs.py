@@ -15,7 +15,7 @@ from lab.parallel import ranks
 from lab.sequences.experiment import Sequences
 from tests.command_line import launch, wait_until
 from tests.lab.small_sequences import config, preset
-from tests.ranked import in_ranks
+from tests.ranked import alone_and_in_ranks
 from tests.same_run import assert_same_bits, assert_same_run
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
@@ -109,8 +109,7 @@ def test_accumulated_batches_train_what_whole_ones_do() -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What every experiment has become by itself and in two ranks, padding left out in both ways."""
     folder = tmp_path_factory.mktemp("shared")
-    in_ranks(2, _train_all, folder)
-    _train_all(folder)
+    alone_and_in_ranks(2, _train_all, folder)
     return folder
 
 
