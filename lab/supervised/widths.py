@@ -45,11 +45,12 @@ def approximate(
         raise UserError(f"--out {out}: give a file that ends in .png")
     errors: list[float] = []
     fits: list[plot.Curve] = []
+    whole = load_by_path(preset, overrides or [], runs_dir)  # before a width, which other kinds would not understand
+    if not isinstance(whole, SupervisedConfig) or (whole.task.name, whole.network.name) != ("regression", "mlp"):
+        raise UserError(f"{preset} is no preset of task.name=regression with network.name=mlp")
     for width in sizes:
-        config = load_by_path(preset, [*(overrides or []), f"network.hidden=[{width}]"], runs_dir)
-        if not isinstance(config, SupervisedConfig) or (config.task.name, config.network.name) != ("regression", "mlp"):
-            raise UserError(f"{preset} is no preset of task.name=regression with network.name=mlp")
-        experiment, error = _train(config)
+        network = whole.network.model_copy(update={"hidden": (width,)})
+        experiment, error = _train(whole.model_copy(update={"network": network}))
         errors.append(error)
         if not as_json:
             Console(highlight=False).print(f"width {width}: rmse {error:.4g}", soft_wrap=True)

@@ -175,7 +175,10 @@ def test_widths_are_trained_one_by_one(tmp_path: Path, capsys: pytest.CaptureFix
     assert record["widths"] == [1, 8] and len(record["rmse"]) == 2
     assert out.is_file() and (tmp_path / "widths_fits.png").is_file()
     run("approximate", "supervised/approximation", "--widths", "many", code=2)
-    run("approximate", "supervised/digits", "--widths", "2", code=2)
+    for other_kind in ("supervised/digits", "sequences/reverse"):
+        capsys.readouterr()
+        run("approximate", other_kind, "--widths", "2", code=2)
+        assert capsys.readouterr().err.startswith(f"lab: {other_kind} is no preset of task.name=regression")
 
 
 def test_the_bench_compares_steps_with_a_bare_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
