@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from lab.config.loading import validate
 from rich.console import Console
 from rich.table import Table
 
@@ -17,12 +18,11 @@ from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import PolicyValueNet
-from cluster.connect import connect
-from cluster.selfplay import RayActors, start
-from lab import device as devices
-from lab.config import validate
-from lab.device import Device
-from lab.verbs import Json, print_json
+from cluster.pool.connection import connect
+from cluster.workers.actors import RayActors, start
+from lab.cli.arguments import Json, print_json
+from lab.train import device as devices
+from lab.train.device import Device
 
 _PLAIN = "import sys; from cluster.bench import play_plainly; play_plainly(*sys.argv[1:])"
 

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from lab.config.loading import load_preset, validate
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from lab.config import Config, load_preset, validate
+from lab.cli.arguments import Json, Overrides, print_json
+from lab.config.sections import Config
 from lab.errors import UserError
-from lab.verbs import Json, Overrides, print_json
 
 if TYPE_CHECKING:
     from agents.alphazero.config import AlphaZeroConfig
@@ -197,7 +198,7 @@ def capacity(
 
     Figures as in evaluations_per_s=400000; what is not given is computed from the preset or assumed.
     """
-    from lab.presets import parse_overrides
+    from lab.config.presets import parse_overrides
 
     if "=" in preset:
         preset, figures = "alphazero/connect_four", [preset, *(figures or [])]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from lab import checkpoint, metrics
+from lab.run import checkpoint, metrics
 
 _MEASURED = ("_s", "_mb", "_per_h")  # seconds, speeds and memory, by the unit in their names
 

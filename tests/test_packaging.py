@@ -89,7 +89,7 @@ def test_every_module_imports_without_gpu_network_ray_and_pygame() -> None:
     import_alone(names, absent=("ray", "pygame", "jax", "mctx", "pgx", "pyspiel"))
 
 
-@pytest.mark.parametrize("name", ["lab", "lab.errors", "lab.registry", "lab.cli"])
+@pytest.mark.parametrize("name", ["lab", "lab.errors", "lab.config.registry", "lab.cli.main"])
 def test_the_command_line_starts_without_the_heavy_packages(name: str) -> None:
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} does not exist")
@@ -97,7 +97,7 @@ def test_the_command_line_starts_without_the_heavy_packages(name: str) -> None:
 
 
 def test_only_the_tracking_module_imports_wandb() -> None:
-    assert importers("wandb") <= {"lab/tracking.py"}
+    assert importers("wandb") <= {"lab/run/tracking.py"}
 
 
 def test_only_cluster_imports_ray_and_only_inside_functions() -> None:

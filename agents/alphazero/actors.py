@@ -14,7 +14,7 @@ from agents.games.game import Game
 from agents.search import GumbelSearch, PuctSearch
 from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.dynamics import GameDynamics, LeafCounts
-from lab.device import Device
+from lab.train.device import Device
 
 
 class Actors(Protocol):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import torch
 import torch.nn.functional as F
 import typer
+from lab.config.loading import validate
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -23,10 +24,9 @@ from agents.alphazero.records import Samples, packed_size
 from agents.alphazero.selfplay import SelfPlay
 from agents.games import Game
 from agents.search.dynamics import GameDynamics
-from lab import device as devices
-from lab.config import validate
-from lab.device import Device
-from lab.verbs import Json, print_json
+from lab.cli.arguments import Json, print_json
+from lab.train import device as devices
+from lab.train.device import Device
 
 COMPARED_S = 1.5  # of each run of what self-play and the learner are compared with
 

@@ -6,9 +6,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from agents import games
 from agents.games import Game
-from lab.config import Config, ExperimentConfig
+from lab.config.budget_defaults import from_first_budget
+from lab.config.sections import Config, ExperimentConfig
 from lab.errors import UserError
-from lab.first_budget import from_first_budget
 
 
 class GameConfig(Config):

@@ -13,18 +13,18 @@ from torch import Tensor
 from agents.alphazero.actors import Actors, LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.grading import Evaluator, Graded, LocalEvaluator
+from agents.alphazero.evaluation import Evaluator, Graded, LocalEvaluator
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
+from agents.alphazero.learner_rank import LearnerRank
 from agents.alphazero.metrics import CATALOGUE
-from agents.alphazero.rank import LearnerRank
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import Replay
 from agents.search.dynamics import LeafCounts
-from lab.device import Device
-from lab.experiment import Evaluation
-from lab.metrics import Catalogue
-from lab.parallel import ranks
-from lab.registry import find_kind, load
+from lab.config.registry import find_kind, load
+from lab.run.experiment import Evaluation
+from lab.run.metrics import Catalogue
+from lab.train.collectives import ranks
+from lab.train.device import Device
 
 
 class AlphaZero:
@@ -207,5 +207,5 @@ class AlphaZero:
 
 
 def build(config: AlphaZeroConfig, directory: Path, device: Device) -> AlphaZero | LearnerRank:
-    """The experiment of a run directory, or another rank's part in it; see `lab.registry`."""
+    """The experiment of a run directory, or another rank's part in it; see `lab.config.registry`."""
     return AlphaZero(config, directory, device) if ranks().leads else LearnerRank(config, device)

@@ -13,12 +13,12 @@ from agents.alphazero.network import DRAW, LOSS, WIN, PolicyValueNet
 from agents.alphazero.records import Samples, unpack_bits
 from agents.games.game import Game
 from lab import rng
-from lab.checkpoint import CheckpointError
-from lab.device import Device, autocast
-from lab.ema import EMA
-from lab.moments import load_optimizer
-from lab.nets.global_norm import with_global_norms
-from lab.parallel import gradients, ranks
+from lab.run.checkpoint import CheckpointError
+from lab.train.collectives import gradients, ranks
+from lab.train.device import Device, autocast
+from lab.train.ema import EMA
+from lab.train.optimizer_state import load_optimizer
+from lab.train.sync_batch_norm import with_global_norms
 
 
 class Learner:

@@ -1,6 +1,6 @@
 """What AlphaZero measures."""
 
-from lab.metrics import Catalogue, Metric
+from lab.run.metrics import Catalogue, Metric
 
 CATALOGUE = Catalogue(
     [

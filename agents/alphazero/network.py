@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lab.device import resolve
 from lab.nets.cnn import ConvBlock, ResidualTower
 from lab.nets.fold import fold, fold_into
 from lab.nets.fused_cpu import FusedTower, pixel_linear
@@ -15,6 +14,7 @@ from lab.nets.init import HE, Init
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP
 from lab.nets.renet import ReNet
+from lab.train.device import resolve
 
 WIN, DRAW, LOSS = 0, 1, 2
 

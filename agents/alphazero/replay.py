@@ -15,8 +15,9 @@ from torch import Tensor
 from agents.alphazero.config import ReplayConfig
 from agents.alphazero.records import Samples, blank
 from agents.games.game import Game
-from lab import disk, rng
-from lab.checkpoint import CheckpointError
+from lab import rng
+from lab.files import durable
+from lab.run.checkpoint import CheckpointError
 
 
 class Replay:
@@ -92,9 +93,9 @@ class Replay:
         name = f"segment-{first:010d}-{self.total:010d}.safetensors"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            disk.write_durably(self.directory / name, data)
+            durable.write_durably(self.directory / name, data)
         except OSError as error:
-            raise CheckpointError(disk.explain(error, self.directory / name)) from error
+            raise CheckpointError(durable.explain(error, self.directory / name)) from error
         digest = hashlib.sha256(data).hexdigest()
         self._segments.append({"name": name, "first": first, "end": self.total, "sha256": digest})
 

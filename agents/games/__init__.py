@@ -6,8 +6,8 @@ from collections.abc import Callable
 from agents.games.connect_four import connect_four
 from agents.games.game import Game, Symmetries, concatenate, select, where
 from agents.games.tic_tac_toe import tic_tac_toe
+from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
-from lab.nearest import did_you_mean
 
 GAMES: dict[str, Callable[..., Game]] = {"tic_tac_toe": tic_tac_toe, "connect_four": connect_four}
 

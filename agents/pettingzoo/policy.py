@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pettingzoo import AECEnv
 from torch import Tensor
 
-from agents.player import Decider
+from agents.arena.players import Decider
 from lab.errors import UserError
 
 

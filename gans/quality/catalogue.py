@@ -1,6 +1,6 @@
 """The names of what is measured of generated pictures."""
 
-from lab.metrics import Catalogue, Metric
+from lab.run.metrics import Catalogue, Metric
 
 _MEASURED = [
     ("swd", "", "sliced Wasserstein distance x 1000, mean over levels", False),

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lab.device import Device
 from lab.errors import UserError
+from lab.train.device import Device
 
 Extractor = Callable[[Tensor], Tensor]
 """uint8 [N, C, H, W] -> float [N, D] on the CPU."""

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from gans.quality.distances import frechet, kernel
 from gans.quality.features import Extractor, extract
-from gans.quality.manifold import precision_recall
 from gans.quality.ms_ssim import ms_ssim_diversity
+from gans.quality.precision_recall import precision_recall
 from gans.quality.swd import SMALLEST, sliced_wasserstein
 
 _MANIFOLD = 10_000  # features that precision and recall look at: their cost is quadratic

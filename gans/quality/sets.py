@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gans.model import Sampler
-from gans.reals import reals_at
+from gans.progressive.model import Sampler
+from gans.progressive.real_images import reals_at
 from lab.data.images import ImageSet, open_images
 from lab.errors import UserError
 

@@ -4,8 +4,8 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from gans.config import LossConfig
-from lab.config import Config, ExperimentConfig
+from gans.progressive.config import LossConfig
+from lab.config.sections import Config, ExperimentConfig
 
 
 class SyntheticConfig(Config):

@@ -17,14 +17,14 @@ from gans.series.plots import draw_beside
 from gans.series.scores import LEAST, Scores
 from gans.series.sets import SeriesSet, check_same, open_series
 from gans.series.trainer import Trainer
-from lab.checkpoint import CheckpointError
 from lab.data.order import indices
-from lab.device import Device
 from lab.errors import UserError
-from lab.experiment import Evaluation
-from lab.media import Image
-from lab.metrics import Catalogue
-from lab.pictures import save_png
+from lab.plots.images import save_png
+from lab.plots.media import Image
+from lab.run.checkpoint import CheckpointError
+from lab.run.experiment import Evaluation
+from lab.run.metrics import Catalogue
+from lab.train.device import Device
 
 
 class SeriesGAN:
@@ -135,5 +135,5 @@ def plot(data: SeriesSet, sampler: Sampler, count: int, seed: int) -> np.ndarray
 
 
 def build(config: SeriesGANConfig, directory: Path, device: Device) -> SeriesGAN:
-    """The experiment of a run directory; see `lab.registry`."""
+    """The experiment of a run directory; see `lab.config.registry`."""
     return SeriesGAN(config, directory, device)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from gans.series.model import Sampler
 from gans.series.noise import noise
-from lab import export as exporting
 from lab import rng
+from lab.nets import export as exporting
 
 
 class _InUnits(nn.Module):
@@ -29,7 +29,7 @@ class _InUnits(nn.Module):
 
 
 def export(sampler: Sampler, path: Path) -> float:
-    """Write .onnx or .pt2 for any number of series, as `lab.export.export`; the largest difference on other noise."""
+    """Write .onnx or .pt2 for any number of series, see `lab.nets.export`; the largest difference on other noise."""
     return exporting.export(_InUnits(sampler).eval(), _inputs(sampler, range(2)), _inputs(sampler, range(2, 7)), path)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.disk import replacing
+from lab.files.durable import replacing
 
 SUFFIXES = (".csv", ".npy")
 

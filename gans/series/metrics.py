@@ -1,6 +1,6 @@
 """What a series GAN measures."""
 
-from lab.metrics import Catalogue, Metric
+from lab.run.metrics import Catalogue, Metric
 
 _SCORES = [
     ("discriminative", "share", "|accuracy - 1/2| of a classifier of real and generated series", False),

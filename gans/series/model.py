@@ -8,18 +8,18 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from lab.config.loading import load_run_config
 from torch import Tensor
 
 from gans.series.config import SeriesGANConfig
 from gans.series.network import Generator
 from gans.series.noise import noise
 from gans.series.sets import Scale, SeriesSet
-from lab import checkpoint as checkpoints
 from lab import rng
-from lab.checkpoint import CheckpointError
-from lab.config import load_run_config
-from lab.device import Device
 from lab.errors import UserError
+from lab.run import checkpoint as checkpoints
+from lab.run.checkpoint import CheckpointError
+from lab.train.device import Device
 
 _BATCH = 256
 _log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from gans.series.distances import autocorrelation
-from lab.pictures import grid
-from lab.plot import Curve, curves
+from lab.plots.figures import Curve, curves
+from lab.plots.images import grid
 
 _SIZE = (380, 190)
 

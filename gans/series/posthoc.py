@@ -5,14 +5,14 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from lab.train.config import FitConfig
 from torch import Tensor, nn
 
 from gans.series.config import GradingConfig
 from lab.data.order import indices
-from lab.device import Device
 from lab.nets.rnn import ManyToMany, ManyToOne
-from lab.supervised.config import FitConfig
-from lab.supervised.fit import Fit, LossSum
+from lab.train.device import Device
+from lab.train.step import Fit, LossSum
 
 _TRAINED = 0.75  # of the series, those that the classifier learns from
 _BATCH = 1024  # series at once where nothing is learned

@@ -5,7 +5,7 @@ from torch import Tensor
 from gans.series.config import GradingConfig
 from gans.series.distances import autocorrelation_distance, correlation_distance, marginal_distance
 from gans.series.posthoc import discriminative_score, predictive_score
-from lab.device import Device
+from lab.train.device import Device
 
 LEAST = 32  # series held out, below which the scores say nothing
 

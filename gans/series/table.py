@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from gans.series.config import DataConfig
+from lab.config.suggestions import did_you_mean
 from lab.data.tables import numbers, read_csv, texts
 from lab.errors import UserError
-from lab.nearest import did_you_mean
 
 
 class Rows(NamedTuple):

@@ -13,10 +13,10 @@ from gans.series.config import SeriesGANConfig
 from gans.series.network import Critic, Generator
 from gans.series.noise import Noise, noise
 from lab import rng
-from lab.device import Device
-from lab.ema import EMA
-from lab.moments import load_optimizer
-from lab.parallel import gradients
+from lab.train.collectives import gradients
+from lab.train.device import Device
+from lab.train.ema import EMA
+from lab.train.optimizer_state import load_optimizer
 
 
 class Trainer:

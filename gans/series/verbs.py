@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from lab.run.lookup import RUNS_DIR, find_run
 from rich.console import Console
 from rich.table import Table
 
@@ -14,12 +15,8 @@ from gans.series.model import Sampler, load_sampler
 from gans.series.plots import draw_series
 from gans.series.scores import LEAST, Scores
 from gans.series.sets import check_same, open_series
-from lab.errors import UserError
-from lab.export import check_suffix
-from lab.nearest import did_you_mean
-from lab.pictures import save_png
-from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json, say
-from lab.verbs.options import (
+from lab.cli.arguments import Json, Run, RunsDir, print_json, say
+from lab.cli.options import (
     Checkpoint,
     DeviceName,
     EvalSeed,
@@ -30,6 +27,10 @@ from lab.verbs.options import (
     check_suffix_of,
     device_of,
 )
+from lab.config.suggestions import did_you_mean
+from lab.errors import UserError
+from lab.nets.export import check_suffix
+from lab.plots.images import save_png
 
 _COUNT, _PLOTTED, _SCORED = 64, 12, 1000
 

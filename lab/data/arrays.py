@@ -10,8 +10,8 @@ from typing import IO, Literal
 
 import numpy as np
 
-from lab import disk
 from lab.errors import UserError
+from lab.files import durable
 
 _EXPECTED = "uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], C = 1 or 3"
 
@@ -86,7 +86,7 @@ def _unpack(packed: IO[bytes], scratch: Path) -> None:
         with scratch.open("wb") as plain:
             shutil.copyfileobj(packed, plain, 2**20)
     except OSError as error:
-        raise UserError(disk.explain(error, scratch, "try again")) from None
+        raise UserError(durable.explain(error, scratch, "try again")) from None
 
 
 def _pixels(path: Path, begin: int = 0, end: int | None = None, name: Path | None = None) -> Pixels:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from lab.config.suggestions import did_you_mean
 from lab.data.images import cache_directory, write_images
 from lab.errors import UserError
-from lab.nearest import did_you_mean
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Progress = Callable[[str, int, int], None]

@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lab import disk
+from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
-from lab.nearest import did_you_mean
+from lab.files import durable
 
 FORMAT, SCHEMA_VERSION = "lab-images", "1"
 FETCHED = ("mnist", "fashion_mnist", "cifar10")
@@ -124,10 +124,10 @@ def write_images(
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
-        disk.sync_directory(path.parent)
+        durable.sync_directory(path.parent)
         return fingerprint
     except OSError as error:
-        raise UserError(disk.explain(error, path, "try again")) from error
+        raise UserError(durable.explain(error, path, "try again")) from error
     finally:
         if temporary.exists():
             temporary.unlink()

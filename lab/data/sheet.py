@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lab import disk
 from lab.data.images import ImageSet
 from lab.errors import UserError
+from lab.files import durable
 
 _COLUMNS, _ROWS = 8, 8
 _CLASSES = 16  # rows of a labelled set
@@ -40,9 +40,9 @@ def save_sheet(path: Path, data: ImageSet) -> None:
     sheet, encoded = contact_sheet(data), io.BytesIO()
     Image.fromarray(sheet[:, :, 0] if data.channels == 1 else sheet).save(encoded, "PNG")
     try:
-        disk.write_durably(path, encoded.getvalue())
+        durable.write_durably(path, encoded.getvalue())
     except OSError as error:
-        raise UserError(disk.explain(error, path, "try again")) from error
+        raise UserError(durable.explain(error, path, "try again")) from error
 
 
 def _spread(of: np.ndarray, most: int) -> Sequence[int]:

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.media import Image
 from lab.nets.seq2seq import shifted
+from lab.plots.media import Image
 from lab.sequences.examples import Examples
 from lab.sequences.network import Translator
-from lab.sequences.symbols import END, PAD, Symbols
+from lab.sequences.vocabulary import END, PAD, Symbols
 
 _CELL, _GAP = 18, 14  # pixels of a square, and between maps
 _LINE = 12  # pixels that a letter is high

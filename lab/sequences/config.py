@@ -4,11 +4,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 
-from lab.config import Config, ExperimentConfig
-from lab.first_budget import from_first_budget
-from lab.nearest import did_you_mean
+from lab.config.budget_defaults import from_first_budget
+from lab.config.sections import Config, ExperimentConfig
+from lab.config.suggestions import did_you_mean
 from lab.sequences.tasks import TASKS, Answer
-from lab.supervised.config import FitConfig
+from lab.train.config import FitConfig
 
 Shape = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many", "encoder_decoder", "language_model"]
 

@@ -8,8 +8,8 @@ from lab.sequences.examples import Data
 from lab.sequences.files import Filed
 from lab.sequences.generated import generated
 from lab.sequences.network import Width
-from lab.sequences.symbols import Symbols
 from lab.sequences.text import Text
+from lab.sequences.vocabulary import Symbols
 
 
 def open_data(config: SequencesConfig, device: torch.device) -> Data:

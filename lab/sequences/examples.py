@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lab.sequences.symbols import PAD, Symbols
+from lab.sequences.vocabulary import PAD, Symbols
 
 
 class Examples(NamedTuple):

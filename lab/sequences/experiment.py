@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from lab import rng
-from lab.checkpoint import CheckpointError
-from lab.device import Device
-from lab.experiment import Evaluation
-from lab.media import Image, Media, Text
-from lab.metrics import Catalogue
 from lab.nets.rnn import set_masked
-from lab.pictures import save_png
+from lab.plots.images import save_png
+from lab.plots.media import Image, Media, Text
+from lab.run.checkpoint import CheckpointError
+from lab.run.experiment import Evaluation
+from lab.run.metrics import Catalogue
 from lab.sequences.attention_map import attention_map
 from lab.sequences.config import SequencesConfig
 from lab.sequences.data import check_same_data, open_data, width_of
@@ -25,8 +24,9 @@ from lab.sequences.grading import Grade, examples_table, grade, grade_text, leng
 from lab.sequences.metrics import CATALOGUE
 from lab.sequences.network import Decoding, Tagger, Translator, loss_sum, make_network
 from lab.sequences.sampling import sample
-from lab.sequences.symbols import PAD
-from lab.supervised.fit import Fit, LossSum, Step, learning_rate, warn_of_idle_end
+from lab.sequences.vocabulary import PAD
+from lab.train.device import Device
+from lab.train.step import Fit, LossSum, Step, learning_rate, warn_of_idle_end
 
 _MAPS = 4  # examples whose attention is drawn
 _SAMPLE, _TEMPERATURE = 400, 0.7  # of the text that an evaluation shows
@@ -172,5 +172,5 @@ class Sequences:
 
 
 def build(config: SequencesConfig, directory: Path, device: Device) -> Sequences:
-    """The experiment of a run directory; see `lab.registry`."""
+    """The experiment of a run directory; see `lab.config.registry`."""
     return Sequences(config, directory, device)

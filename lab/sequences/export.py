@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lab import export as exporting
-from lab.disk import replacing
+from lab.files.durable import replacing
+from lab.nets import export as exporting
 from lab.nets.rnn import length_mask, masked
 from lab.nets.seq2seq import generate
 from lab.sequences.config import ONE_STEP, WRITERS
 from lab.sequences.model import Model
 from lab.sequences.network import Labeller, Network, Tagger, Translator, Writer
-from lab.sequences.symbols import END, PAD
+from lab.sequences.vocabulary import END, PAD
 
 
 class _Answering(nn.Module):
@@ -56,7 +56,7 @@ def export(model: Model, path: Path) -> float:
     """Write `path`, an .onnx file, and its symbols beside it as .json; returns the largest difference to the network.
 
     The check is on inputs of another number and other lengths than those of the export: their logits, or for a
-    sequence that is written its tokens, of which none may differ. Raises UserError as `lab.export.export_traced`.
+    sequence that is written its tokens, of which none may differ. Raises UserError as `lab.nets.export.export_traced`.
     """
     free = {0: "batch"} if model.shape in ONE_STEP else {0: "batch", 1: "symbols"}
     with replacing(path.with_suffix(".json")) as about:

@@ -14,7 +14,7 @@ from lab.data.order import indices
 from lab.errors import UserError
 from lab.sequences.config import ONE_STEP, WRITERS, DataConfig, Shape
 from lab.sequences.examples import Examples
-from lab.sequences.symbols import END, Symbols, padded
+from lab.sequences.vocabulary import END, Symbols, padded
 
 
 class Pair(NamedTuple):

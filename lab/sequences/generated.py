@@ -6,8 +6,8 @@ from torch import Tensor
 from lab import rng
 from lab.errors import UserError
 from lab.sequences.examples import Examples
-from lab.sequences.symbols import Symbols
 from lab.sequences.tasks import TASKS, Task, drawer
+from lab.sequences.vocabulary import Symbols
 
 _BLOCK = 4096  # examples made at a time
 _CANDIDATES = 20_000  # drawn to find the test examples

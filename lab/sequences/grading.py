@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lab.media import Cell, Table
+from lab.plots.media import Cell, Table
 from lab.sequences.examples import Examples
 from lab.sequences.network import Decoding, Network, Tagger, loss_sum
-from lab.sequences.symbols import PAD, Symbols
+from lab.sequences.vocabulary import PAD, Symbols
 
 _BATCH = 256
 _STEPS = 256  # of a text at a time, whose state is carried on

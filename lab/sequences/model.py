@@ -6,17 +6,17 @@ from pathlib import Path
 
 import torch
 
-from lab import checkpoint as checkpoints
-from lab.checkpoint import CheckpointError
-from lab.config import load_run_config
-from lab.device import Device
+from lab.config.loading import load_run_config
 from lab.errors import UserError
 from lab.nets.rnn import set_masked
+from lab.run import checkpoint as checkpoints
+from lab.run.checkpoint import CheckpointError
 from lab.sequences.config import ONE_STEP, SequencesConfig, Shape
 from lab.sequences.data import width_of
 from lab.sequences.files import check_symbols
 from lab.sequences.network import Answers, Decoding, Network, Tagger, make_network
-from lab.sequences.symbols import Symbols, padded
+from lab.sequences.vocabulary import Symbols, padded
+from lab.train.device import Device
 
 _log = logging.getLogger(__name__)
 _BATCH = 256

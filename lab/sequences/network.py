@@ -10,8 +10,8 @@ from lab.nets.beam import beam_search
 from lab.nets.rnn import ManyToMany, ManyToOne, State
 from lab.nets.seq2seq import Decoder, Memory, OneToMany, SequenceToSequence, barred, generate
 from lab.sequences.config import NetworkConfig
-from lab.sequences.symbols import END, PAD
-from lab.supervised.fit import LossSum
+from lab.sequences.vocabulary import END, PAD
+from lab.train.step import LossSum
 
 
 class Answers(NamedTuple):

@@ -6,7 +6,7 @@ from torch import Tensor
 from lab import rng
 from lab.nets.seq2seq import barred
 from lab.sequences.network import Tagger
-from lab.sequences.symbols import END, PAD
+from lab.sequences.vocabulary import END, PAD
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from lab import rng
 from lab.nets.rnn import length_mask
 from lab.sequences.examples import Examples
 from lab.sequences.spelling import spelled
-from lab.sequences.symbols import END, PAD, Symbols, padded
+from lab.sequences.vocabulary import END, PAD, Symbols, padded
 
 Answer = Literal["label", "number", "tags", "sequence"]
 Drawer = Callable[[Callable[..., Tensor], Tensor], Examples]

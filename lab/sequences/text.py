@@ -12,7 +12,7 @@ from lab.sequences.config import DataConfig
 from lab.sequences.examples import Examples
 from lab.sequences.files import read_text
 from lab.sequences.spelling import spelled
-from lab.sequences.symbols import Symbols
+from lab.sequences.vocabulary import Symbols
 
 SENTENCES = 6000
 _HIGHEST = 12  # the largest number that is added

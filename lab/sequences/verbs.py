@@ -12,9 +12,12 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from lab.cli.arguments import Json, Run, RunsDir, print_json
+from lab.cli.options import Checkpoint, DeviceName, Overwrite, check_absent, device_of
 from lab.errors import UserError
-from lab.export import TRACED_SUFFIXES, check_suffix
-from lab.media import Table
+from lab.nets.export import TRACED_SUFFIXES, check_suffix
+from lab.plots.media import Table
+from lab.run.lookup import RUNS_DIR, find_run
 from lab.sequences import export as exporting
 from lab.sequences.config import ONE_STEP, WRITERS
 from lab.sequences.data import check_same_data, open_data
@@ -24,10 +27,8 @@ from lab.sequences.metrics import CATALOGUE
 from lab.sequences.model import Model, language_model, load_model
 from lab.sequences.network import Decoding, Tagger
 from lab.sequences.sampling import sample as draw
-from lab.sequences.symbols import END, PAD
 from lab.sequences.text import sums_entropy
-from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
-from lab.verbs.options import Checkpoint, DeviceName, Overwrite, check_absent, device_of
+from lab.sequences.vocabulary import END, PAD
 
 _log = logging.getLogger(__name__)
 _GIVEN = "the input"

@@ -12,18 +12,19 @@ import torch
 import typer
 from rich.console import Console
 
-from lab import device as devices
-from lab import seeds
+from lab.cli.arguments import Json, Overrides, RunsDir, print_json
 from lab.data.batches import Batches
-from lab.device import Device, autocast
 from lab.errors import UserError
-from lab.progress import memory_mb
+from lab.run.lookup import RUNS_DIR
+from lab.run.named_runs import load_by_path
+from lab.run.progress import memory_mb
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
-from lab.supervised.fit import make_optimizer
 from lab.supervised.tasks import Batch, as_inputs
-from lab.verbs import RUNS_DIR, Json, Overrides, RunsDir, print_json
-from lab.verbs.named_runs import load_by_path
+from lab.train import device as devices
+from lab.train import random_state
+from lab.train.device import Device, autocast
+from lab.train.step import make_optimizer
 
 _ROUNDS = 3  # of step and bare in turns; medians are compared
 
@@ -44,7 +45,7 @@ def bench_supervised(
         raise UserError(f"{preset} is of kind {config.kind!r}, not supervised")
     place = devices.resolve(config.device, config.precision, config.threads)
     devices.apply(place)
-    seeds.seed_everything(config.seed)
+    random_state.seed_everything(config.seed)
     with tempfile.TemporaryDirectory() as folder:
         experiment = Supervised(config, Path(folder) / "run", place)
         bare = _bare_step(experiment, place)

@@ -7,7 +7,6 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -15,9 +14,10 @@ from pydantic import (
     model_validator,
 )
 
-from lab.config import Config, ExperimentConfig, name_of
-from lab.first_budget import from_first_budget
+from lab.config.budget_defaults import from_first_budget
+from lab.config.sections import Config, ExperimentConfig, name_of
 from lab.supervised.metrics import GRADES
+from lab.train.config import FitConfig
 
 
 def _as_text(value: Any) -> Any:
@@ -183,32 +183,6 @@ class AugmentConfig(Config):
     grey: Share = 0.0
     noise: Share = 0.0
     cutout: NonNegativeInt = 0
-
-
-class FitConfig(Config):
-    """How a network is fitted, whatever it learns; see `lab.supervised.fit`.
-
-    micro_batch: items that pass through the network at once, all unless given; larger batches accumulate gradients.
-    Batch norms then have the statistics of a micro batch.
-    optimizer: AdamW, or SGD with Nesterov momentum. momentum: AdamW's first beta or SGD's momentum. clip_norm: longest
-    gradient. schedule: of the learning rate; warmup: share of it during which the rate rises.
-    """
-
-    batch_size: PositiveInt = 64
-    micro_batch: PositiveInt | None = None
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: PositiveFloat = 2e-3
-    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
-    weight_decay: NonNegativeFloat = 1e-2
-    clip_norm: PositiveFloat | None = None
-    schedule: Literal["constant", "cosine", "linear", "one-cycle"] = "cosine"
-    warmup: float = Field(default=0.0, ge=0.0, lt=1.0)
-
-    @model_validator(mode="after")
-    def _a_cycle_rises(self) -> Self:
-        if self.schedule == "one-cycle" and not self.warmup:
-            raise ValueError("schedule one-cycle rises first: give warmup the share in which it does, say 0.25")
-        return self
 
 
 class TrainingConfig(FitConfig):

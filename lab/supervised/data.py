@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lab.config.suggestions import did_you_mean
 from lab.data.images import open_images
 from lab.data.tables import is_table, matching, open_table
 from lab.errors import UserError
-from lab.nearest import did_you_mean
 from lab.supervised.config import AugmentConfig, DataConfig, ReconstructionConfig, SupervisedConfig
 
 

@@ -9,26 +9,26 @@ import numpy as np
 import torch
 from torch import nn
 
-from lab import checkpoint as checkpoints
-from lab import metrics
-from lab.checkpoint import CheckpointError
 from lab.data.batches import Batches
-from lab.device import Device
 from lab.errors import UserError
-from lab.experiment import Evaluation
-from lab.media import Image, Media
-from lab.metrics import Catalogue, Entry
-from lab.parallel import ranks
-from lab.pictures import save_png
-from lab.supervised import pictures
+from lab.plots.images import save_png
+from lab.plots.media import Image, Media
+from lab.run import checkpoint as checkpoints
+from lab.run import metrics
+from lab.run.checkpoint import CheckpointError
+from lab.run.experiment import Evaluation
+from lab.run.metrics import Catalogue, Entry
+from lab.supervised import figures
+from lab.supervised.batches import Prepared, part
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.data import examples_of
-from lab.supervised.fit import Fit, Step, learning_rate, warn_of_idle_end
 from lab.supervised.metrics import CATALOGUE
 from lab.supervised.network import build_network, measure
-from lab.supervised.prepared import Prepared, part
 from lab.supervised.tasks import as_inputs, task_of
 from lab.supervised.transfer import start_from
+from lab.train.collectives import ranks
+from lab.train.device import Device
+from lab.train.step import Fit, Step, learning_rate, warn_of_idle_end
 
 
 class Supervised:
@@ -142,11 +142,11 @@ class Supervised:
         """Curves over the whole run, and for pictures what the trunk makes of them."""
         entries = metrics.read(self._directory / "metrics.jsonl")
         now = Entry(len(entries), self.counters, dict(grades))  # not written yet
-        media: list[Media] = [*pictures.learning_curves([*entries, now], f"loss/{self.config.task.name}")]
+        media: list[Media] = [*figures.learning_curves([*entries, now], f"loss/{self.config.task.name}")]
         if self.test.are_pictures:
             shown = torch.from_numpy(np.array(self.test.inputs[:1])).to(self.device.device)
-            maps = pictures.feature_maps(self.network, as_inputs(shown)[0])
-            media += [item for item in (pictures.filters(self.network, self.test.shape), maps) if item is not None]
+            maps = figures.feature_maps(self.network, as_inputs(shown)[0])
+            media += [item for item in (figures.filters(self.network, self.test.shape), maps) if item is not None]
         return media
 
 
@@ -162,5 +162,5 @@ def _check_norms(network: nn.Module, config: SupervisedConfig) -> None:
 
 
 def build(config: SupervisedConfig, directory: Path, device: Device) -> Supervised:
-    """The experiment of a run directory; see `lab.registry`."""
+    """The experiment of a run directory; see `lab.config.registry`."""
     return Supervised(config, directory, device)

@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lab import checkpoint as checkpoints
-from lab.device import Device
 from lab.errors import UserError
+from lab.run import checkpoint as checkpoints
 from lab.supervised.tasks import as_inputs
 from lab.supervised.transfer import Trained, load_trained
+from lab.train.device import Device
 
 
 class Features:

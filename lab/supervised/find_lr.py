@@ -10,13 +10,15 @@ import typer
 from rich.console import Console
 from torch import Tensor
 
-from lab import device as devices
-from lab import plot, seeds
+from lab.cli.arguments import Json, Overrides, RunsDir, print_json
+from lab.config.registry import find_kind, load
 from lab.errors import UserError
-from lab.pictures import save_png
-from lab.registry import find_kind, load
-from lab.verbs import RUNS_DIR, Json, Overrides, RunsDir, print_json
-from lab.verbs.named_runs import load_by_path
+from lab.plots import figures
+from lab.plots.images import save_png
+from lab.run.lookup import RUNS_DIR
+from lab.run.named_runs import load_by_path
+from lab.train import device as devices
+from lab.train import random_state
 
 _SMOOTHING = 0.9
 _DIVERGED = 4.0  # times the least loss
@@ -56,15 +58,15 @@ def find_lr(
     config = load_by_path(preset, overrides or [], runs_dir)
     place = devices.resolve(config.device, config.precision, config.threads)
     devices.apply(place)
-    seeds.seed_everything(config.seed)
+    random_state.seed_everything(config.seed)
     with tempfile.TemporaryDirectory() as folder:
         experiment = load(find_kind(config.kind).build)(config, Path(folder) / "run", place)
         if not hasattr(experiment, "step"):
             raise UserError(f"experiments of kind {config.kind!r} cannot be told the learning rate of a step")
         found = sweep(lambda rate: experiment.step(rate).loss, least, most, steps)
-    curve = plot.Curve("loss, smoothed", found.rates, found.losses)
+    curve = figures.Curve("loss, smoothed", found.rates, found.losses)
     title = f"{preset}: " + (f"suggested {found.suggestion:.2g}" if found.suggestion else "no rate lowers the loss")
-    save_png(out, plot.curves([curve], title, "learning rate", log_x=True, mark=found.suggestion))
+    save_png(out, figures.curves([curve], title, "learning rate", log_x=True, mark=found.suggestion))
     if as_json:
         print_json({"suggestion": found.suggestion, "rates": found.rates, "losses": found.losses, "picture": str(out)})
         return

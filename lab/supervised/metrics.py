@@ -1,6 +1,6 @@
 """What a supervised experiment measures."""
 
-from lab.metrics import Catalogue, Metric
+from lab.run.metrics import Catalogue, Metric
 
 CATALOGUE = Catalogue(
     [

@@ -9,20 +9,15 @@ from torch import Tensor
 
 from lab.data.augment import Draws
 from lab.data.batches import normalise
-from lab.device import Device
 from lab.errors import UserError
-from lab.experiment import Evaluation
-from lab.media import Media, Table
-from lab.supervised import pictures
-from lab.supervised.config import (
-    ClassificationConfig,
-    DenoisingConfig,
-    ReconstructionConfig,
-    SupervisedConfig,
-)
+from lab.plots.media import Media, Table
+from lab.run.experiment import Evaluation
+from lab.supervised import figures
+from lab.supervised.config import ClassificationConfig, DenoisingConfig, ReconstructionConfig, SupervisedConfig
 from lab.supervised.data import Examples, class_number
-from lab.supervised.fit import LossSum
 from lab.supervised.network import Network, Rescaled
+from lab.train.device import Device
+from lab.train.step import LossSum
 
 _BATCH = 256
 _NOISE = 99  # the operation of the denoising task among those of the augmentation
@@ -88,9 +83,9 @@ class Classification:
         }
         rows = [[name, *row] for name, row in zip(test.classes, counts.tolist(), strict=True)]
         media: list[Media] = [Table("confusion", ["label", *test.classes], rows)]
-        media.append(pictures.confusion_matrix(counts, test.classes))
+        media.append(figures.confusion_matrix(counts, test.classes))
         if test.are_pictures:
-            media += pictures.misclassified(test, logits)
+            media += figures.misclassified(test, logits)
         return Evaluation(metrics, media)
 
 
@@ -112,7 +107,7 @@ class Regression:
             "eval/rmse": float(squared.mean().sqrt()),
             "eval/r2": float(1.0 - squared.mean() / variance) if variance > 0 else 0.0,
         }
-        return Evaluation(metrics, [pictures.fit(test, found)])
+        return Evaluation(metrics, [figures.fit(test, found)])
 
 
 class Denoising:
@@ -146,7 +141,7 @@ class Denoising:
             "eval/psnr_db": float(_decibels(torch.cat(after)).mean()),
             "eval/psnr_noisy_db": float(_decibels(torch.cat(before)).mean()),
         }
-        return Evaluation(metrics, [pictures.rows("denoised", shown, "pictures, with noise, cleaned")])
+        return Evaluation(metrics, [figures.rows("denoised", shown, "pictures, with noise, cleaned")])
 
 
 class Reconstruction:
@@ -165,10 +160,10 @@ class Reconstruction:
         scores = _squared(rebuilt, images)
         normal = torch.from_numpy(np.isin(test.targets, self._normal)) if self._normal else torch.ones(len(test)).bool()
         metrics = {"eval/loss": float(scores[normal].mean())}
-        media: list[Media] = [pictures.rows("rebuilt", [images, rebuilt], "pictures, rebuilt")]
+        media: list[Media] = [figures.rows("rebuilt", [images, rebuilt], "pictures, rebuilt")]
         if self._normal:
             metrics["eval/auroc"] = auroc(scores, ~normal)
-            media += pictures.anomalies(test, scores, normal)
+            media += figures.anomalies(test, scores, normal)
         return Evaluation(metrics, media)
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab import checkpoint as checkpoints
-from lab.checkpoint import CheckpointError
-from lab.config import load_run_config
-from lab.device import Device
+from lab.config.loading import load_run_config
 from lab.errors import UserError
+from lab.run import checkpoint as checkpoints
+from lab.run.checkpoint import CheckpointError
+from lab.run.lookup import locate_run
 from lab.supervised.config import SupervisedConfig, TrunkConfig
 from lab.supervised.network import Network, build_network
-from lab.verbs import locate_run
+from lab.train.device import Device
 
 _log = logging.getLogger(__name__)
 

@@ -7,17 +7,18 @@ import torch
 import typer
 from torch import Tensor
 
-from lab import export as exporting
+from lab.cli.arguments import Json, Run, RunsDir, print_json, say
+from lab.cli.options import Checkpoint, DeviceName, ExportFile, Overwrite, check_absent, device_of
 from lab.data.augment import Draws
 from lab.errors import UserError
-from lab.media import Image, Table
-from lab.pictures import save_png, to_uint8
+from lab.nets import export as exporting
+from lab.plots.images import save_png, to_uint8
+from lab.plots.media import Image, Table
+from lab.run.lookup import RUNS_DIR, find_run
 from lab.supervised.data import examples_of
 from lab.supervised.predict import predictions
 from lab.supervised.tasks import task_of
 from lab.supervised.transfer import Trained, load_trained
-from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json, say
-from lab.verbs.options import Checkpoint, DeviceName, ExportFile, Overwrite, check_absent, device_of
 
 _SHOWN = 20  # lines of predictions on a terminal, unless they go to a file
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lab.config.loading import dump
 from torch import Tensor
 
 from agents.alphazero.config import AlphaZeroConfig, SelfPlayConfig
@@ -14,9 +15,8 @@ from agents.search import GumbelSearch, PuctSearch
 from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics
 from lab import rng
-from lab.config import dump
-from lab.device import Device
-from lab.presets import merge
+from lab.config.presets import merge
+from lab.train.device import Device
 
 CPU = torch.device("cpu")
 DEVICE = Device(CPU, "fp32", 1)

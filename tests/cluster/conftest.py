@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cluster.connect import Connection, connect, use_tokens
-from lab.config import Cluster
+from cluster.pool.connection import Connection, connect, use_tokens
+from lab.config.sections import Cluster
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
 """A run with workers in a process of its own, with a record of the games that its learner was handed.
 
-`python -m tests.cluster.recorded_run` is `cluster.recorded` that also waits where a test tells it to, so that harm is
-done in the middle of learning or of writing a checkpoint rather than hoped to fall there.
+`python -m tests.cluster.recorded_run` is `cluster.drills.recorder` that also waits where a test tells it to, so that
+harm is done in the middle of learning or of writing a checkpoint rather than hoped to fall there.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import pytest
 
-from cluster import recorded
-from cluster.watch import Started, descendants, entries, iteration
-from lab import checkpoint
+from cluster.drills import recorder
+from cluster.drills.processes import Started, descendants, entries, iteration
+from lab.run import checkpoint
 from tests.agents.small_alphazero import preset
 from tests.command_line import ROOT
 
@@ -114,7 +114,7 @@ class RecordedRun:
         self.check_counts()
 
     def check_counts(self) -> None:
-        games, found = recorded.games_held(self._record), entries(self.path)
+        games, found = recorder.games_held(self._record), entries(self.path)
         assert len(games) == len(set(games)), "a game was counted twice"
         state, manifest = checkpoint.load(checkpoint.numbered(self.path / "checkpoints")[0])
         assert manifest.counters["games"] == len(games)
@@ -144,7 +144,7 @@ class RecordedRun:
 
     def _launch(self, *arguments: str | Path, **environment: str) -> None:
         command = [sys.executable, "-m", "tests.cluster.recorded_run", *map(str, arguments)]
-        own = {recorded.RECORD: str(self._record), _FOLDER: str(self._folder)}
+        own = {recorder.RECORD: str(self._record), _FOLDER: str(self._folder)}
         with self._output.open("ab") as output:
             # A process group of its own, as a terminal gives it.
             self._process = subprocess.Popen(
@@ -168,7 +168,7 @@ def _command(process: int) -> bytes:
 def _wait_where_told_to(folder: Path) -> None:
     """In this process the learner's steps and what a checkpoint writes of tensors wait while a file says so."""
     from agents.alphazero.learner import Learner
-    from lab.state_file import write_tensors
+    from lab.files.nested_state import write_tensors
 
     step = Learner.step
 
@@ -192,7 +192,7 @@ def _wait_where_told_to(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Learner, "step", step_or_wait)
         patch.setattr(checkpoint, "write_tensors", write_and_wait)
-        sys.exit(recorded.main())
+        sys.exit(recorder.main())
 
 
 if __name__ == "__main__":

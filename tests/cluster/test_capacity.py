@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.config.loading import load_preset
 
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.replay import Replay
 from cluster import capacity
 from cluster.capacity import Figures, needs
-from lab.cli import main
-from lab.config import load_preset
+from lab.cli.main import main
 from lab.errors import UserError
 from tests.command_line import ROOT
 

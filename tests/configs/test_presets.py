@@ -6,12 +6,12 @@ import json
 from importlib import resources
 
 import pytest
+from lab.config.loading import dump, from_settings, load_preset
 
-from lab import presets
-from lab.cli import main
-from lab.config import dump, from_settings, load_preset
-from lab.presets import read_settings
-from lab.registry import KINDS, load
+from lab.cli.main import main
+from lab.config import presets
+from lab.config.presets import read_settings
+from lab.config.registry import KINDS, load
 
 NAMES = presets.preset_names()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli import main
+from lab.cli.main import main
 from tests.gans.small_gan import preset
 from tests.lab import small_classifier
 

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lab.config.loading import dump
 
 from gans.series.config import SeriesGANConfig
-from lab.config import dump
-from lab.device import Device
-from lab.presets import merge
+from lab.config.presets import merge
+from lab.train.device import Device
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
 

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import typer
+from lab.run.lookup import RUNS_DIR, find_run
 from pydantic import PositiveInt, model_validator
 
-from lab.config import Checkpointing, Config, ExperimentConfig
-from lab.device import Device
-from lab.experiment import Evaluation
-from lab.metrics import Catalogue, Metric
-from lab.registry import Kind
-from lab.verbs import RUNS_DIR, Json, Run, RunsDir, find_run, print_json
+from lab.cli.arguments import Json, Run, RunsDir, print_json
+from lab.config.registry import Kind
+from lab.config.sections import Checkpointing, Config, ExperimentConfig
+from lab.run.experiment import Evaluation
+from lab.run.metrics import Catalogue, Metric
+from lab.train.device import Device
 
 HERE = "tests.lab.counting_kind"
 CATALOGUE = Catalogue([Metric("count/half", "steps", "half the steps", "count", higher_is_better=True)])

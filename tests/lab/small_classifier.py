@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from lab.config import dump
-from lab.presets import merge
+from lab.config.loading import dump
+
+from lab.config.presets import merge
 from lab.supervised.config import SupervisedConfig
 
 

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from lab.config.loading import dump
 from torch import nn
 
-from lab.config import ExperimentConfig, dump
-from lab.device import Device
+from lab.config.registry import Kind, register_kind
+from lab.config.sections import ExperimentConfig
 from lab.errors import Stopped
-from lab.experiment import Evaluation
-from lab.media import Image, Table, Text
-from lab.metrics import Catalogue, Metric
-from lab.registry import Kind, register_kind
+from lab.plots.media import Image, Table, Text
+from lab.run.experiment import Evaluation
+from lab.run.metrics import Catalogue, Metric
+from lab.train.device import Device
 from tests import command_line
 
 CATALOGUE = Catalogue(
@@ -142,7 +143,7 @@ def lab(*arguments: str | Path, code: int = 0) -> str:
 
 def main() -> None:
     """`lab` with the toy kind."""
-    from lab.cli import main as lab_main
+    from lab.cli.main import main as lab_main
 
     torch.set_num_threads(1)
     register_kind("toy", KIND)

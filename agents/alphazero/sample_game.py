@@ -1,0 +1,50 @@
+"""A game the agent plays against itself, as text and as a heat map: what a person looks at during training."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.alphazero.agent import Agent
+from lab.plots.media import Image, Media, Text
+
+_CELL_PX = 16
+
+
+class ShownGame(NamedTuple):
+    """One game from the empty board, without noise. text: moves, values and the last board.
+
+    policies: float32 [plies, A], the searched policy at each ply.
+    """
+
+    text: str
+    policies: NDArray[np.float32]
+
+    def media(self) -> list[Media]:
+        """The game for a tracker: its text, and its policies as a heat map, one row a ply and one column an action."""
+        return [Text("eval/game", self.text), Image("eval/policy", heat_map(self.policies), "ply by action")]
+
+
+def show_game(agent: Agent, simulations: int) -> ShownGame:
+    """Plays both sides with `simulations` a move."""
+    game = agent.game
+    state = game.initial(1, agent.device)
+    lines, policies = [f"{'ply':>3}  {'move':>4}  {'value':>6}  for the side to move"], []
+    while not bool(game.done(state)[0]):
+        result = agent.decide(state, simulations)
+        move = game.action_names[int(result.action[0])]
+        lines.append(f"{len(lines):>3}  {move:>4}  {float(result.value[0]):>+6.2f}")
+        policies.append(result.policy[0].cpu().numpy())
+        state = game.step(state, result.action)
+    winner = {1.0: "X wins", 0.0: "a draw", -1.0: "O wins"}[float(game.reward(state)[0, 0])]
+    text = "\n".join([*lines, "", game.render(state, 0), winner, ""])
+    return ShownGame(text, np.stack(policies))
+
+
+def heat_map(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Shares in [0, 1], [R, C], as grey squares [R * 16, C * 16, 1], 1 white.
+
+    The square root lifts small shares out of the black.
+    """
+    grey = (np.sqrt(np.clip(shares, 0.0, 1.0)) * 255).astype(np.uint8)
+    return np.kron(grey, np.ones((_CELL_PX, _CELL_PX), dtype=np.uint8))[:, :, None]

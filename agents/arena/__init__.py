@@ -1,0 +1,1 @@
+"""Players, matches between them, Elo ratings and evaluation on solved positions."""

@@ -1,0 +1,210 @@
+"""The arena: players meet in pairs, each opening played with both colours, all games of all pairs at once."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.arena.elo import Rating, ratings
+from agents.arena.players import Player, random_actions
+from agents.arena.position_file import CPU
+from agents.games.game import Game, concatenate, select, where
+from lab import rng
+
+CHUNK = 512  # boards that one player decides on at once
+_IDS_PER_PAIR = 1 << 32
+_FIRST_DRAWS = 1024  # openings drawn in the first round; each later round doubles how many there are
+_ENOUGH_DRAWS = 16  # draws for each opening found, after which a round without a new one is the last
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Games of one player against another, from the former's point of view, with one colour."""
+
+    won: int
+    drawn: int
+    lost: int
+
+    @property
+    def games(self) -> int:
+        return self.won + self.drawn + self.lost
+
+    @property
+    def points(self) -> float:
+        return self.won + self.drawn / 2
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.won + other.won, self.drawn + other.drawn, self.lost + other.lost)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What two players made of each other; both tallies are those of `player`.
+
+    results: 1, 0 or -1 for `player`, game by game, who moves first in the even ones; games 2k and 2k + 1 share
+    their opening.
+    """
+
+    player: str
+    opponent: str
+    first: Tally
+    second: Tally
+    results: list[int]
+
+    @property
+    def total(self) -> Tally:
+        return self.first + self.second
+
+
+@dataclass(frozen=True)
+class Result:
+    """A round robin: every pairing, and ratings in the order of the players.
+
+    distinct_openings: how many different openings each pair played; fewer than half its games where the game has
+    no more.
+    """
+
+    pairings: list[Pairing]
+    ratings: list[Rating]
+    distinct_openings: int
+
+
+class Openings(NamedTuple):
+    """N running boards to start from; the first `distinct` all differ, later ones repeat them in order."""
+
+    states: Any
+    distinct: int
+
+
+def match(
+    game: Game, player: Player, opponent: Player, games: int, seed: int = 0, device: torch.device = CPU
+) -> Pairing:
+    """`games` games (made even) between two players."""
+    return play_pairings(game, [player, opponent], [(0, 1)], openings(game, (games + 1) // 2, seed, device))[0]
+
+
+def round_robin(
+    game: Game,
+    players: Sequence[Player],
+    games: int,
+    seed: int = 0,
+    device: torch.device = CPU,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Result:
+    """Everybody meets everybody in `games` games (made even).
+
+    Ratings are relative to the player named "random", or to the first. `progress` is told how many games each ply
+    has ended.
+    """
+    pairs = list(itertools.combinations(range(len(players)), 2))
+    starts = openings(game, (games + 1) // 2, seed, device)
+    pairings = play_pairings(game, players, pairs, starts, progress)
+    score = np.zeros((len(players), len(players)))
+    played = np.zeros_like(score)
+    for (a, b), pairing in zip(pairs, pairings, strict=True):
+        total = pairing.total
+        score[a, b], score[b, a] = total.points, total.games - total.points
+        played[a, b] = played[b, a] = total.games
+    names = [p.name for p in players]
+    anchor = names.index("random") if "random" in names else 0
+    return Result(pairings, ratings(names, score, played, anchor), starts.distinct)
+
+
+def play_pairings(
+    game: Game,
+    players: Sequence[Player],
+    pairs: Sequence[tuple[int, int]],
+    starts: Openings,
+    progress: Callable[[int], None] = lambda count: None,
+) -> list[Pairing]:
+    """Each pair of players plays each opening twice, with either colour.
+
+    A game depends on its opening, the opening's number and the numbers of its two players, not on the others.
+    """
+    device = game.done(starts.states).device
+    games = 2 * len(game.done(starts.states))
+    number = torch.arange(games, device=device)
+    one = select(starts.states, number // 2)
+    states = type(one)(*(f.repeat(len(pairs), *[1] * (f.dim() - 1)) for f in one))
+    # [games of all pairs, 2]: who moves first and who second; colours alternate within an opening.
+    seats = torch.cat([torch.tensor([(a, b), (b, a)], device=device).repeat(games // 2, 1) for a, b in pairs])
+    ids = torch.cat([(b * (b - 1) // 2 + a) * _IDS_PER_PAIR + number for a, b in map(sorted, pairs)])
+    reward = play_out(game, players, states, seats, ids, progress)
+    pairings = []
+    for (a, b), rows in zip(pairs, reward.view(len(pairs), games, 2), strict=True):
+        results = torch.where(number % 2 == 0, rows[:, 0], rows[:, 1]).to(torch.int64)
+        first, second = _tally(results[::2]), _tally(results[1::2])
+        pairings.append(Pairing(players[a].name, players[b].name, first, second, results.tolist()))
+    return pairings
+
+
+def play_out(
+    game: Game,
+    players: Sequence[Player],
+    states: Any,
+    seats: Tensor,
+    ids: Tensor,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Tensor:
+    """Plays G boards to the end and returns the reward of each seat, float32 [G, 2].
+
+    seats: int64 [G, 2], indices of the players who have moves 0 and 1; ids: int64 [G].
+    """
+    ended = 0
+    for ply in itertools.count():
+        running = ~game.done(states)
+        progress(int((~running).sum()) - ended)
+        ended = int((~running).sum())
+        if ended == len(ids):
+            return game.reward(states)
+        mover = seats.gather(1, game.player(states)[:, None])[:, 0]
+        action = torch.zeros_like(mover)
+        for number, player in enumerate(players):
+            for rows in (running & (mover == number)).nonzero()[:, 0].split(CHUNK):
+                if len(rows):
+                    action[rows] = player.choose(select(states, rows), ids[rows], torch.full_like(rows, ply))
+        states = game.step(states, action)
+    raise AssertionError("unreachable")
+
+
+def openings(game: Game, count: int, seed: int, device: torch.device = CPU) -> Openings:
+    """`count` different running boards after a few random moves; where a game has fewer, they repeat.
+
+    The moves are a ninth of the longest game, at least 2 (4 in Connect Four). Opening k depends on the seed alone,
+    not on `count`: openings are drawn with replacement, and each new one gets the next number.
+    """
+    found, different, drawn = game.initial(0, device), 0, 0
+    while different < count:
+        fresh = _random_openings(game, torch.arange(drawn, max(2 * drawn, _FIRST_DRAWS), device=device), seed)
+        drawn = max(2 * drawn, _FIRST_DRAWS)
+        before, together = different, concatenate([found, fresh])
+        found = select(together, _first_of_each(game.key(together)))
+        different = len(game.done(found))
+        if different == before and drawn >= _ENOUGH_DRAWS * different:
+            break
+    return Openings(select(found, torch.arange(count, device=device) % max(different, 1)), min(different, count))
+
+
+def _random_openings(game: Game, number: Tensor, seed: int) -> Any:
+    """A running board for each number int64 [B], after random legal moves that end no game."""
+    state = game.initial(len(number), number.device)
+    for ply in range(max(2, game.max_plies // 9)):
+        action = random_actions(game.legal(state), seed, int(rng.Stream.RANDOM_OPENING), number, ply)
+        after = game.step(state, action)
+        state = where(game.done(after), state, after)
+    return state
+
+
+def _first_of_each(keys: Tensor) -> Tensor:
+    """Where each different key int64 [N] comes first, in order."""
+    known, group = torch.unique(keys, return_inverse=True)
+    rows = torch.arange(len(keys), device=keys.device)
+    return torch.full_like(known, len(keys)).scatter_reduce_(0, group, rows, "amin").sort().values
+
+
+def _tally(results: Tensor) -> Tally:
+    return Tally(*(int((results == value).sum()) for value in (1, 0, -1)))

@@ -1,0 +1,138 @@
+"""Exact solutions of tiny games: all positions with their scores, and every line against a fixed policy."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from agents.arena.players import Decider, moved
+from agents.arena.position_file import CPU, Positions
+from agents.games.game import Game, concatenate, select
+from lab.errors import UserError
+
+SMALL = 10_000  # positions of a game small enough to be graded on all of them, also during training
+
+
+@dataclass(frozen=True)
+class Solution:
+    """All N reachable positions of a game, ended ones included, in order of plies; number 0 is the start.
+
+    states: N boards. levels: how many positions each ply has. children: int64 [N, A], the number of the
+    position behind each move, -1 where illegal. score: int64 [N], exact, for the side to move: positive wins,
+    larger is sooner, in Connect Four's usual units (one more than half the plies left after the winning move,
+    rounded down).
+    """
+
+    game: Game
+    states: Any
+    levels: list[int]
+    children: Tensor
+    score: Tensor
+
+    def positions(self) -> Positions:
+        """The running positions with the exact score of each move, for grading."""
+        running = (~self.game.done(self.states)).nonzero()[:, 0]
+        children = self.children[running]
+        scores = torch.where(children >= 0, -self.score[children.clamp_min(0)], Positions.ILLEGAL)
+        return Positions(self.game, select(self.states, running), scores)
+
+
+class Lines(NamedTuple):
+    """How many different games end in a win, a draw and a loss of the policy, against every reply."""
+
+    won: int
+    drawn: int
+    lost: int
+
+
+def solve(game: Game, limit: int = SMALL) -> Solution:
+    """Enumerates a game in which each move adds a ply, then solves it backwards.
+
+    Raises UserError when it has more than `limit` positions.
+    """
+    start = game.initial(1, CPU)
+    levels, all_children = [start], []
+    total = 1
+    while True:
+        successors, children = _next_level(game, levels[-1], total)
+        all_children.append(children)
+        if successors is None:
+            break
+        levels.append(successors)
+        total += len(game.done(successors))
+        if total > limit:
+            raise UserError(f"{game.name} {game.options} has more than {limit:,} positions; too many to solve")
+    states, children = concatenate(levels), torch.cat(all_children)
+    sizes = [len(c) for c in all_children]
+    return Solution(game, states, sizes, children, _score(game, states, children, sizes))
+
+
+def every_line(agent: Decider, solution: Solution, simulations: int, chunk: int = 512) -> list[Lines]:
+    """The agent moving first, and moving second, against every sequence of replies.
+
+    It decides once in each position, `chunk` boards at once.
+    """
+    running = (~solution.game.done(solution.states)).nonzero()[:, 0]
+    action = torch.zeros(len(solution.score), dtype=torch.int64, device=running.device)
+    for rows in running.split(chunk):
+        states = moved(select(solution.states, rows), agent.device)
+        action[rows] = agent.decide(states, simulations).action.to(running.device)
+    return [lines_against_everything(solution, action, side) for side in (0, 1)]
+
+
+def lines_against_everything(solution: Solution, action: Tensor, side: int) -> Lines:
+    """Plays a policy as `side` (0 moves first) against every sequence of replies.
+
+    action: int64 [N], the policy's move in each position of the solution; anything where the game is over.
+    """
+    game, children = solution.game, solution.children
+    count = torch.zeros(len(children), dtype=torch.int64, device=children.device)
+    count[0] = 1
+    own = game.player(solution.states) == side
+    chosen = torch.nn.functional.one_hot(action, children.shape[1]).bool()
+    followed = (children >= 0) & (chosen | ~own[:, None])
+    first = 0
+    for size in solution.levels:
+        level = slice(first, first + size)
+        edges = followed[level]
+        ways = count[level, None].expand_as(edges)[edges]
+        count.index_add_(0, children[level][edges], ways)
+        first += size
+    done = game.done(solution.states)
+    reward = game.reward(solution.states)[:, side]
+    won, drawn, lost = (int(count[done & (reward == r)].sum()) for r in (1, 0, -1))
+    return Lines(won, drawn, lost)
+
+
+def _next_level(game: Game, states: Any, offset: int) -> tuple[Any | None, Tensor]:
+    """The different successors of one ply's positions (None if there are none) and the table of children.
+
+    The successors get numbers from `offset`.
+    """
+    legal = game.legal(states)
+    parent, action = legal.nonzero(as_tuple=True)
+    children = torch.full(legal.shape, -1, dtype=torch.int64, device=legal.device)
+    if not len(parent):
+        return None, children
+    reached = game.step(select(states, parent), action)
+    different, number = torch.unique(game.key(reached), return_inverse=True)
+    speaker = torch.full_like(different, len(parent))
+    speaker.scatter_reduce_(0, number, torch.arange(len(parent), device=legal.device), "amin")
+    children[parent, action] = offset + number
+    return select(reached, speaker), children
+
+
+def _score(game: Game, states: Any, children: Tensor, sizes: list[int]) -> Tensor:
+    reward = game.reward(states).gather(1, game.player(states)[:, None])[:, 0]
+    plies = torch.repeat_interleave(torch.tensor(sizes, device=children.device))
+    score = reward.to(torch.int64) * (1 + (game.max_plies - plies) // 2)
+    running = (children >= 0).any(1)
+    end = len(children)
+    for size in reversed(sizes):
+        level = slice(end - size, end)
+        after = -score[children[level].clamp_min(0)]
+        best = torch.where(children[level] >= 0, after, Positions.ILLEGAL).amax(1)
+        score[level] = torch.where(running[level], best, score[level])
+        end -= size
+    return score

@@ -1,0 +1,102 @@
+"""Plain Monte Carlo tree search: UCT with random games at the leaves (Kocsis and Szepesvari, ECML 2006).
+
+The tree is the one of the network searches; what differs is the choice of actions and what a leaf is worth.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agents.arena.players import random_actions
+from agents.games.game import Game, select
+from agents.search.dynamics import advance
+from agents.search.tree import ILLEGAL, Leaf, NodeStats, Tree, grow
+from lab import rng
+
+# UCB1 has twice this for rewards in [-1, 1] (Auer et al. 2002); in Connect Four half of it is a little stronger.
+EXPLORATION = math.sqrt(2.0)
+
+
+@dataclass(frozen=True)
+class RolloutPlayer:
+    """UCT with `simulations` leaves a move, each worth the result of a random game; plays the most visited action."""
+
+    game: Game
+    simulations: int
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"rollout:{self.simulations}"
+
+    def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
+        stats = self.search(state, game_ids, plies).root_stats()
+        mean = stats.value_sum / stats.visits.clamp_min(1.0)
+        # Means lie in [-1, 1]: they decide between equal visits and never against more.
+        score = torch.where(stats.logits > ILLEGAL, stats.visits + mean / 4, -math.inf)
+        return score.argmax(1)
+
+    @torch.inference_mode()
+    def search(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tree:
+        """The trees of B roots; game_ids and plies: int64 [B], which with the seed name the random draws."""
+        leaves = _RolloutLeaves(self, game_ids, plies)
+        logits, value = leaves.order(state), torch.zeros(len(game_ids), device=game_ids.device)
+        return grow(state, logits, value, leaves, self._root_choice, self._choice, self.simulations)
+
+    def _root_choice(self, stats: NodeStats, simulation: int) -> Tensor:
+        return self._choice(stats)
+
+    def _choice(self, stats: NodeStats) -> Tensor:
+        """UCB1; unvisited actions first, in the random order that the logits hold."""
+        total = stats.visits.sum(1, keepdim=True).clamp_min(1.0)
+        visits = stats.visits.clamp_min(1.0)
+        bound = stats.value_sum / visits + EXPLORATION * torch.sqrt(torch.log(total) / visits)
+        unvisited = 100.0 + stats.logits  # above every bound
+        score = torch.where(stats.visits > 0, bound, unvisited)
+        return torch.where(stats.logits > ILLEGAL, score, -math.inf).argmax(1)
+
+
+class _RolloutLeaves:
+    """The dynamics of one search: steps the game and plays leaves to the end at random."""
+
+    def __init__(self, player: RolloutPlayer, game_ids: Tensor, plies: Tensor) -> None:
+        self.player, self.game = player, player.game
+        self.game_ids, self.plies = game_ids, plies
+        self.leaf = 0
+
+    def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Leaf:
+        after = advance(self.game, state, action)
+        self.leaf += 1
+        value = self.values(after.states, wanted & ~after.ended)
+        return Leaf(*after, self.order(after.states), value)
+
+    def order(self, state: Any) -> Tensor:
+        """Random numbers in (0, 1) as logits [B, A]: the order in which a node's actions are first tried."""
+        legal = self.game.legal(state)
+        draw = self._bits(self.game_ids, self.plies, self.leaf, -1)
+        actions = torch.arange(legal.shape[1], device=legal.device)
+        return torch.where(legal, rng.uniform(self.player.seed, draw[:, None], actions), ILLEGAL)
+
+    def values(self, state: Any, wanted: Tensor) -> Tensor:
+        """Results [B] of a random game from each board `wanted` bool [B], for the mover; zero elsewhere."""
+        value = torch.zeros(len(wanted), device=wanted.device)
+        row = wanted.nonzero()[:, 0]
+        mover = self.game.player(state)
+        # Hashed once for all plies of a random game.
+        draw = self._bits(self.game_ids[row], self.plies[row], self.leaf, 0)
+        state, step = select(state, row), 0
+        # Only running games are stepped: a host sync a ply, for half the work of carrying the others along.
+        while len(row):
+            action = random_actions(self.game.legal(state), self.player.seed, draw, step)
+            state = self.game.step(state, action)
+            value[row] = self.game.reward(state).gather(1, mover[row][:, None])[:, 0]
+            running = (~self.game.done(state)).nonzero()[:, 0]
+            state, row, draw = select(state, running), row[running], draw[running]
+            step += 1
+        return value
+
+    def _bits(self, *counters: Tensor | int) -> Tensor:
+        return rng.random_bits(self.player.seed, int(rng.Stream.ROLLOUT), *counters)

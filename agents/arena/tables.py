@@ -1,0 +1,103 @@
+"""Grades and match results as tables for the terminal."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from agents.arena.elo import Rating
+from agents.arena.match import Pairing, Result, Tally
+from agents.arena.minimax import Lines
+from agents.arena.positions import Calibration, Report, Share
+
+
+def report_tables(report: Report) -> RenderableType:
+    """Moves with search and without, then the value head."""
+    by_stage = _moves_table(report, "plies", lambda share: share.by_stage)
+    sets = report.searched.best_class.by_set
+    tables = [by_stage, *([_moves_table(report, "set", lambda share: share.by_set)] if sets else [])]
+    return Group(*tables, _calibration(report.calibration))
+
+
+def lines_table(lines: Sequence[Lines]) -> Table:
+    """Every line of play against a policy as first and second."""
+    table = _table("every line of play", "won", "drawn", "lost")
+    for side, one in zip(("moving first", "moving second"), lines, strict=True):
+        table.add_row(side, f"{one.won:,}", f"{one.drawn:,}", f"{one.lost:,}", style="" if one.lost == 0 else "red")
+    return table
+
+
+def result_tables(result: Result) -> RenderableType:
+    """Pairings with wins, draws and losses by colour, then ratings."""
+    games = _table("player", "opponent", "score", "moving first", "moving second")
+    for pairing in result.pairings:
+        games.add_row(*_pairing_cells(pairing))
+    strongest = _table("player", "Elo", "95% interval")
+    for rating in sorted(result.ratings, key=lambda r: -r.elo):
+        strongest.add_row(rating.name, elo_text(rating), interval_text(rating))
+    return Group(games, strongest)
+
+
+def elo_text(rating: Rating) -> str:
+    """The estimate, with the sign of its bound where the games bound it on one side only."""
+    if rating.bounded:
+        return f"{rating.elo:+.0f}"
+    return f"> {rating.low:+.0f}" if math.isfinite(rating.low) else f"< {rating.high:+.0f}"
+
+
+def interval_text(rating: Rating) -> str:
+    if rating.low == rating.high:
+        return "anchor"
+    ends = [f"{end:+.0f}" if math.isfinite(end) else "?" for end in (rating.low, rating.high)]
+    return f"{ends[0]} to {ends[1]}"
+
+
+def _moves_table(report: Report, kind: str, split: Callable[[Share], dict[str, float | None]]) -> Table:
+    heads = [f"{who}class" for who in (f"{report.simulations} simulations:\n", "the network alone:\n")]
+    table = _table(f"\n{kind}", *(head for first in heads for head in (first, "\nfailable", "\nscore", "\nfailable")))
+    for row in ["all", *split(report.searched.best_class)]:
+        cells = [
+            percent(share.overall if row == "all" else split(share)[row])
+            for moves in (report.searched, report.network_alone)
+            for share in (moves.best_class, moves.failable_class, moves.best_score, moves.failable_score)
+        ]
+        table.add_row(row, *cells)
+    return table
+
+
+def _calibration(calibration: Calibration) -> RenderableType:
+    table = _table("predicted value", "positions", "mean predicted", "mean exact")
+    means = ", ".join(f"{name} {_signed(mean)}" for name, mean in calibration.mean_value.items())
+    summary = f"calibration error {calibration.expected_error:.3f}, Brier {calibration.brier:.3f}; mean {means}"
+    for one in calibration.bins:
+        if one.positions:
+            inside = f"{one.low:+.1f} to {one.high:+.1f}"
+            table.add_row(inside, str(one.positions), _signed(one.predicted), _signed(one.exact))
+    return Group(table, summary)
+
+
+def _pairing_cells(pairing: Pairing) -> list[str]:
+    share = pairing.total.points / max(1, pairing.total.games)
+    return [pairing.player, pairing.opponent, percent(share), _tally(pairing.first), _tally(pairing.second)]
+
+
+def _tally(tally: Tally) -> str:
+    return f"+{tally.won} ={tally.drawn} -{tally.lost}"
+
+
+def percent(share: float | None) -> str:
+    """A share in [0, 1] as text; a dash where there is none."""
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

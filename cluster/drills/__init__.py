@@ -1,0 +1,1 @@
+"""Drills: faults injected into real runs, and how long recovery takes."""

@@ -1,0 +1,1 @@
+"""Runs sent to a cluster as jobs, and checks of a cluster."""

@@ -1,0 +1,123 @@
+"""`python -m cluster.jobs.node_report [PRESET a.b=c ...]`, run as a job: reports the nodes as one line of JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from cluster.pool.connection import Connection, connect, import_ray
+from lab.errors import UserError
+
+if TYPE_CHECKING:
+    from lab.config.sections import ExperimentConfig
+
+MARK = "cluster-probe:"
+_NODE_TIMEOUT_S = 30.0
+_PLACE_TIMEOUT_S = 20.0  # a cluster that grows on demand takes longer; a run waits cluster.place_timeout_s
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the report; without a preset nothing is placed."""
+    from lab.config.loading import load_preset
+    from lab.config.sections import Cluster
+
+    config = load_preset(arguments[0], arguments[1:]) if arguments else None
+    with connect(Cluster()) as connection:  # the job's own cluster, from $RAY_ADDRESS
+        report = {"head": _head(connection), "nodes": _nodes(), "placement": _place(config)}
+    print(MARK, json.dumps(report))
+
+
+def read(output: str) -> dict[str, Any] | None:
+    """The report among a job's output, or None."""
+    lines = [line for line in output.splitlines() if line.startswith(MARK)]
+    return dict(json.loads(lines[-1].removeprefix(MARK))) if lines else None
+
+
+def _head(connection: Connection) -> dict[str, Any]:
+    from ray._private.worker import global_worker
+
+    from lab.run import tracking
+
+    return {
+        "authentication": connection.authentication,
+        "dashboard": global_worker.node.address_info["webui_url"],
+        "wandb": tracking.choose_mode("auto"),
+    }
+
+
+def _nodes() -> list[dict[str, Any]]:
+    """Every living node with what a worker finds there; "error" where none could be asked."""
+    ray = import_ray()
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(num_cpus=0, max_retries=0)(_versions)
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    asked = [
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
+        for node in alive
+    ]
+    ray.wait(asked, num_returns=len(asked), timeout=_NODE_TIMEOUT_S)
+    return [_described(ray, node, answer) for node, answer in zip(alive, asked, strict=True)]
+
+
+def _described(ray: Any, node: dict[str, Any], answer: Any) -> dict[str, Any]:
+    resources = node["Resources"]
+    described = {
+        "address": node["NodeManagerAddress"],
+        "head": "node:__internal_head__" in resources,
+        "cpus": resources.get("CPU", 0.0),
+        "gpus": resources.get("GPU", 0.0),
+        "memory": resources.get("memory", 0.0),
+        "object_store": resources.get("object_store_memory", 0.0),
+    }
+    try:
+        return {**described, "versions": ray.get(answer, timeout=0.1)}
+    except ray.exceptions.RayError as error:
+        ray.cancel(answer, force=True)
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        return {**described, "error": f"no answer in {_NODE_TIMEOUT_S:g} s" if _late(ray, error) else reason[-1]}
+
+
+def _late(ray: Any, error: Exception) -> bool:
+    return isinstance(error, ray.exceptions.GetTimeoutError)
+
+
+def _versions() -> dict[str, str]:
+    from lab import __version__
+
+    found = {name: metadata.version(name) for name in ("ray", "torch")}
+    return {"python": platform.python_version(), "lab": __version__, **found}
+
+
+def _place(config: ExperimentConfig | None) -> dict[str, Any] | None:
+    """Reserve what the preset's learners and workers ask for, and give it back."""
+    if config is None:
+        return None
+    from cluster.pool.placement import Room, Share, learner_shares, shares
+    from lab.train import device
+
+    there = device.resolve(config.device, config.precision, config.threads)
+    start = time.monotonic()
+    try:
+        wanted = learner_shares(config.cluster, there) + shares(config.cluster, there)
+        if config.cluster.learners == 1:
+            wanted.insert(0, Share(config.cluster.learner_cpus, config.cluster.learner_gpus, 1))
+        wanted = [share for share in wanted if share.resources]
+        if not wanted:
+            return None
+        Room(wanted, min(_PLACE_TIMEOUT_S, config.cluster.place_timeout_s)).close()
+    except UserError as error:
+        return {"problem": str(error)}
+    return {"shares": [share.resources for share in wanted], "seconds": time.monotonic() - start}
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"lab: {error}")

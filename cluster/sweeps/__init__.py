@@ -1,0 +1,1 @@
+"""Hyperparameter search: ASHA through Ray Tune, and population based training."""

@@ -1,0 +1,1 @@
+"""Work that Ray actors do beside the learner: self-play and evaluation."""

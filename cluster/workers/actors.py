@@ -1,0 +1,201 @@
+"""AlphaZero's self-play on Ray: workers play with published weights, the learner collects what they finish."""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from agents.alphazero.actors import Actors
+from agents.alphazero.config import AlphaZeroConfig
+from agents.alphazero.evaluation import Evaluator, LocalEvaluator
+from agents.alphazero.network import PolicyValueNet
+from agents.alphazero.records import FinishedGames
+from agents.search.dynamics import LeafCounts
+from cluster.pool.connection import connect, import_ray
+from cluster.pool.placement import Room, leaders_name, shares
+from cluster.pool.pool import Done, Pool
+from cluster.workers.deliveries import Ledger
+from cluster.workers.evaluation import RayGrading
+from cluster.workers.processes import GradingWorker, Played, SelfPlayWorker, unpack, weights_of
+from lab.errors import Stopped, UserError
+from lab.train.device import Device
+
+_log = logging.getLogger(__name__)
+
+
+def start(
+    config: AlphaZeroConfig, net: PolicyValueNet, device: Device, actors_class: "type[RayActors] | None" = None
+) -> tuple[Actors, Evaluator]:
+    """Who plays, with `net` to begin with, and who grades, if there are workers; see `Kind.workers`.
+
+    Closing the actors closes the room that both have, and the connection to the cluster.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(connect(config.cluster, device))
+        room = Room(shares(config.cluster, device), config.cluster.place_timeout_s, name=leaders_name())
+        stack.callback(room.close)
+        actors = (actors_class or RayActors)(config, net, room, stack.pop_all())
+    if config.cluster.evaluator:
+        return actors, RayGrading(GradingWorker, config, room, seat=config.cluster.workers)
+    return actors, LocalEvaluator(config, device)
+
+
+class RayActors:
+    """Self-play by workers (`agents.alphazero.actors.Actors`).
+
+    Every worker has up to `results_ahead` calls out, so that it plays on while the learner learns, and then pauses:
+    self-play cannot outrun the learner, nor results fill the memory. A call is played with the weights that were the
+    newest when it went out. Calls go out in the order in which their results are collected, one result at a time.
+    """
+
+    def __init__(self, config: AlphaZeroConfig, net: PolicyValueNet, room: Room, closing: ExitStack) -> None:
+        self._config, self._options = config, config.cluster
+        self._ray, self._room, self._closing = import_ray(), room, closing
+        self._settings = config.model_dump(mode="json")
+        self._ledger = Ledger()
+        self._pool: Pool | None = None
+        self._version, self._weights_bytes = 0, 0
+        self._weights: Any = None  # reference to the newest version's
+        self.publish(0, net)
+        self._counts = LeafCounts()
+        self._started = self._polled = time.perf_counter()
+        self._waited = 0.0
+        self._received: list[Played] = []  # since `metrics` was called, without the games
+        self._received_bytes = 0
+        self._measured = self._started
+        self._elsewhere: dict[str, Any] = {}
+
+    def publish(self, version: int, net: PolicyValueNet) -> None:
+        weights = weights_of(net)
+        try:
+            # Calls that are out hold on to the version they were given; the last of them frees it.
+            self._weights = self._ray.put(weights)
+        except (self._ray.exceptions.ObjectStoreFullError, self._ray.exceptions.OutOfDiskError) as error:
+            if self._weights is None:
+                raise UserError(f"the cluster's object store has no room for weights to begin with: {error}") from error
+            _log.warning(
+                "version %d of the weights found no room, workers play on with an older one: %s", version, error
+            )
+            return
+        self._weights_bytes = sum(array.nbytes for array in weights.values())
+        self._version = version
+
+    def poll(self) -> list[FinishedGames]:
+        """As many results as there are workers up, and any that would otherwise fall behind by more than `max_lag`.
+
+        Raises Stopped, with nothing collected, when no worker is left and none can be had.
+        """
+        start = time.perf_counter()
+        pool = self._pool = self._pool or self._open_pool()
+        games: list[FinishedGames] = []
+        collected, held, wanted = 0, 0, max(1, len(pool.up))
+        oldest = self._version + 1 - self._options.max_lag  # `publish` comes next
+        while True:
+            # Without any lag the next call needs the next version. Whoever is waited for, the others do not fill more
+            # than the smallest window meanwhile.
+            if (self._options.max_lag or not collected) and held < self._config.replay.window_start:
+                self._hand_out(pool)
+            out = [version for worker in pool.up for version in pool.out(worker)]
+            if collected and (not out or (collected >= wanted and min(out) >= oldest)):
+                break
+            try:
+                outcome = pool.next()
+            except Stopped:
+                if not collected:
+                    raise
+                break  # what was collected is learned from first; the next poll finds the same
+            if isinstance(outcome, Done):
+                collected += 1
+                received = self._receive(outcome.value)
+                held += sum(len(batch.positions) for batch in received)
+                games += received
+        self._polled = time.perf_counter()
+        self._waited += self._polled - start
+        return games
+
+    def processes(self) -> list[int]:
+        """Ids, on their nodes, of the processes of the workers that are up."""
+        return [] if self._pool is None else [self._pool.process(worker) for worker in self._pool.up]
+
+    def counts(self) -> LeafCounts:
+        return self._counts
+
+    def seconds(self) -> float:
+        return self._polled - self._started
+
+    def metrics(self) -> dict[str, float]:
+        wall, self._measured = self._polled - self._measured, self._polled
+        waited, self._waited = self._waited, 0.0
+        received, self._received = self._received, []
+        transferred, self._received_bytes = self._received_bytes, 0
+        up, replaced = (0, 0) if self._pool is None else (len(self._pool.up), self._pool.replaced)
+        metrics = {
+            "cluster/workers_alive": float(up),
+            "cluster/restarts": float(replaced),
+            "cluster/learner_wait": waited / wall,
+            "cluster/result_mb_per_s": transferred / 2**20 / wall,
+            "cluster/weights_mb": self._weights_bytes / 2**20,
+        }
+        if received:
+            ages = [self._version - played.version for played in received]
+            rates = self._rates(received)
+            metrics |= {
+                "cluster/lag": sum(ages) / len(ages),
+                "cluster/lag_most": float(max(ages)),
+                "cluster/worker_busy": min(1.0, sum(played.seconds for played in received) / (wall * max(up, 1))),
+                "cluster/worker_moves_per_s": sum(rates) / len(rates),
+                "cluster/slowest_moves_per_s": min(rates),
+            }
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"counts": self._counts._asdict(), "ledger": self._ledger.state_dict(), **self._elsewhere}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._counts = LeafCounts(**state["counts"])
+        if "ledger" in state:  # not if all games were played in process
+            self._ledger.load_state_dict(state["ledger"])
+        self._elsewhere = {name: part for name, part in state.items() if name not in ("counts", "ledger")}
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        self._closing.close()
+
+    def _open_pool(self) -> Pool:
+        """Workers start with the first poll: only then is it known which incarnations there were before."""
+        options = self._options
+        return Pool("self-play worker", options.workers, self._hire, options.place_timeout_s, options.hang_timeout_s)
+
+    def _hire(self, worker: int) -> Any:
+        incarnation = self._ledger.next_incarnation(worker)
+        share = self._room.shares[worker]
+        return self._room.hire(
+            worker, SelfPlayWorker, self._settings, worker, incarnation, share.threads, share.gpus > 0
+        )
+
+    def _hand_out(self, pool: Pool) -> None:
+        """Gives every worker that is up as many calls as it may have."""
+        ahead = self._options.results_ahead if self._options.max_lag else 1
+        for worker in pool.up:
+            for _ in range(ahead - len(pool.out(worker))):
+                pool.call(worker, "play", self._version, self._weights, tag=self._version)
+
+    def _receive(self, played: Played) -> list[FinishedGames]:
+        if not self._ledger.accept(played.origin):
+            return []
+        self._counts = LeafCounts(*(sum(pair) for pair in zip(self._counts, played.counts, strict=True)))
+        self._received.append(played._replace(games=None))
+        self._received_bytes += played.bytes
+        return [] if played.games is None else [unpack(played.games)]
+
+    def _rates(self, received: list[Played]) -> list[float]:
+        """Moves per second of each worker, while it played."""
+        leaves: dict[int, int] = defaultdict(int)
+        seconds: dict[int, float] = defaultdict(float)
+        for played in received:
+            leaves[played.origin.worker] += played.counts.leaves
+            seconds[played.origin.worker] += played.seconds
+        return [leaves[worker] / (self._config.search.simulations + 1) / seconds[worker] for worker in leaves]

@@ -1,0 +1,133 @@
+"""Grading on Ray, beside training: the learner goes on while a worker grades the weights it was handed."""
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from torch import nn
+
+from cluster.pool.connection import connect, import_ray
+from cluster.pool.placement import Room, leaders_name, shares
+from cluster.pool.pool import Done, Lost, Pool, last_line
+from cluster.workers.gan_evaluation import MeasuringWorker
+from cluster.workers.processes import weights_of
+from gans.progressive.config import ProgressiveGANConfig
+from gans.progressive.evaluation import Grading
+from gans.progressive.model import Sampler
+from lab.config.sections import ExperimentConfig
+from lab.errors import UserError
+from lab.train.device import Device
+
+_log = logging.getLogger(__name__)
+_ATTEMPTS = 2  # at one grading, each by a worker of its own
+
+
+class RayGrading:
+    """Has one network at a time graded by a `worker` in bundle `seat` of the room.
+
+    It is AlphaZero's `Evaluator` and the GAN's `Grading`. `network` finds the network in what is to be graded.
+    Training never fails for want of a grading: one that cannot be had is skipped, and said to be.
+    """
+
+    def __init__(
+        self,
+        worker: type,
+        config: ExperimentConfig,
+        room: Room,
+        seat: int,
+        network: Callable[[Any], nn.Module] = lambda network: network,
+        closing: ExitStack | None = None,
+    ) -> None:
+        self._worker, self._config, self._room, self._seat = worker, config, room, seat
+        self._network, self._closing = network, closing
+        self._pool: Pool | None = None
+        self._asked: tuple[int, Any] | None = None  # the progress counter, and a reference to the weights
+        self._attempts = 0
+        self._answers: list[Any] = []
+
+    @property
+    def pending(self) -> int | None:
+        return None if self._asked is None else self._asked[0]
+
+    def ask(self, at: int, what: Any) -> None:
+        self._collect(wait=False)
+        if self._asked is not None:
+            _log.warning("no grading at %d: that at %d is still running", at, self._asked[0])
+            return
+        ray = import_ray()
+        try:
+            weights = ray.put(weights_of(self._network(what)))
+        except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
+            _log.warning("no grading at %d: its weights found no room: %s", at, last_line(error))
+            return
+        self._asked, self._attempts = (at, weights), 0
+        self._collect(wait=False)
+
+    def answers(self, wait: bool = False) -> list[Any]:
+        self._collect(wait)
+        answers, self._answers = self._answers, []
+        return answers
+
+    def processes(self) -> list[int]:
+        """The id, on its node, of the process that grades, once it is up."""
+        return [] if self._pool is None else [self._pool.process(seat) for seat in self._pool.up]
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        if self._closing is not None:
+            self._closing.close()
+
+    def _collect(self, wait: bool) -> None:
+        try:
+            self._go_on(wait)
+        except UserError as error:
+            self._give_up(str(error))
+            if self._pool is not None:  # it has no actor that would answer; the next time another may
+                self._pool.close()
+                self._pool = None
+
+    def _go_on(self, wait: bool) -> None:
+        pool = self._pool = self._pool or self._open_pool()
+        while self._asked is not None:
+            if pool.up and not pool.out(0):
+                self._attempts += 1
+                pool.call(0, "grade", *self._asked)
+            up = pool.up
+            outcome = pool.next(None if wait else 0.0)
+            if isinstance(outcome, Done):
+                self._answers.append(outcome.value)
+                self._asked = None
+            elif isinstance(outcome, Lost):
+                if self._attempts >= _ATTEMPTS:
+                    self._give_up(outcome.reason)
+            elif pool.up == up and not wait:
+                return
+
+    def _give_up(self, reason: str) -> None:
+        if self._asked is not None:
+            _log.warning("no grading at %d: %s", self._asked[0], reason)
+            self._asked = None
+
+    def _open_pool(self) -> Pool:
+        options = self._config.cluster
+        return Pool("grading worker", 1, self._hire, options.place_timeout_s, options.hang_timeout_s)
+
+    def _hire(self, _: int) -> Any:
+        share = self._room.shares[self._seat]
+        settings = self._config.model_dump(mode="json")
+        return self._room.hire(self._seat, self._worker, settings, share.threads, share.gpus > 0)
+
+
+def start_measuring(config: ProgressiveGANConfig, device: Device) -> Grading:
+    """A worker that measures a GAN's pictures; see `lab.config.registry.Kind.evaluator`."""
+    with ExitStack() as stack:
+        stack.enter_context(connect(config.cluster, device))
+        room = Room(shares(config.cluster, device), config.cluster.place_timeout_s, ("evaluator",), leaders_name())
+        stack.callback(room.close)
+        return RayGrading(MeasuringWorker, config, room, 0, _generator, stack.pop_all())
+
+
+def _generator(sampler: Sampler) -> nn.Module:
+    return sampler.generator

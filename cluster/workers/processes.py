@@ -1,0 +1,121 @@
+"""What runs in a worker's process: self-play with the weights it is handed, and grading."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from lab.config.loading import from_settings
+from numpy.typing import NDArray
+from torch import nn
+
+from agents.alphazero.actors import LocalActors
+from agents.alphazero.agent import make_network
+from agents.alphazero.evaluation import Graded, LocalEvaluator
+from agents.alphazero.records import FinishedGames, Samples, concatenate
+from agents.search.dynamics import LeafCounts
+from cluster.workers.deliveries import Origin, first_game_id
+from lab.train import device as devices
+from lab.train.device import Device
+
+Weights = Mapping[str, NDArray[Any]]
+
+
+class Played(NamedTuple):
+    """One call's result. games: fields of `FinishedGames`, those of its positions first; None when no game ended.
+
+    version: of the weights; seconds: that playing took.
+    """
+
+    origin: Origin
+    version: int
+    games: list[NDArray[Any]] | None
+    counts: LeafCounts
+    seconds: float
+
+    @property
+    def bytes(self) -> int:
+        return sum(field.nbytes for field in self.games or ())
+
+
+class SelfPlayWorker:
+    """Plays `moves_per_iteration` moves on all its boards per call. Its games in flight are its own and die with it."""
+
+    def __init__(self, settings: Mapping[str, Any], worker: int, incarnation: int, threads: int, on_gpu: bool) -> None:
+        config, self._device = set_up(settings, threads, on_gpu)
+        game = config.game.make()
+        self._net = make_network(config, game).to(self._device.device)
+        first = first_game_id(worker, incarnation)
+        self._actors = LocalActors(game, config, self._net, self._device, first)
+        self._next = Origin(worker, incarnation, 0)
+        self._version = -1
+
+    def ready(self) -> int:
+        """The process's id."""
+        return os.getpid()
+
+    def play(self, version: int, weights: Weights) -> Played:
+        if version != self._version:
+            load(self._net, weights)
+            self._actors.publish(version, self._net)
+            self._version = version
+        before, start = self._actors.counts(), time.perf_counter()
+        finished = self._actors.poll()
+        counts, seconds = self._actors.counts().since(before), time.perf_counter() - start
+        origin, self._next = self._next, self._next._replace(number=self._next.number + 1)
+        return Played(origin, version, pack(finished), counts, seconds)
+
+
+class GradingWorker:
+    """Grades the weights it is handed."""
+
+    def __init__(self, settings: Mapping[str, Any], threads: int, on_gpu: bool) -> None:
+        config, device = set_up(settings, threads, on_gpu)
+        self._net = make_network(config, config.game.make()).to(device.device)
+        self._evaluator = LocalEvaluator(config, device)
+
+    def ready(self) -> int:
+        """The process's id."""
+        return os.getpid()
+
+    def grade(self, positions: int, weights: Weights) -> Graded:
+        load(self._net, weights)
+        self._evaluator.ask(positions, self._net)
+        return self._evaluator.answers()[0]
+
+
+def weights_of(net: nn.Module) -> dict[str, NDArray[Any]]:
+    """Parameters and buffers as arrays, which Ray shares between the processes of a node without copying them."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}
+
+
+def load(net: nn.Module, weights: Weights) -> None:
+    """Takes `weights_of` another network of the same shape."""
+    net.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+
+
+def pack(finished: list[FinishedGames]) -> list[NDArray[Any]] | None:
+    """Games as arrays, for the same reason."""
+    if not finished:
+        return None
+    games = concatenate(finished)
+    return [tensor.numpy() for tensor in (*games.positions, *games[1:])]
+
+
+def unpack(arrays: list[NDArray[Any]]) -> FinishedGames:
+    """The reverse, copied, so that what Ray holds is let go of."""
+    tensors = [torch.from_numpy(np.array(array)) for array in arrays]
+    of_positions = len(Samples._fields)
+    return FinishedGames(Samples(*tensors[:of_positions]), *tensors[of_positions:])
+
+
+def set_up(settings: Mapping[str, Any], threads: int, on_gpu: bool) -> tuple[Any, Device]:
+    """This process's configuration and device. Ray shows every GPU to an actor that has no share of any."""
+    if not on_gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    config = from_settings(settings, "the run's configuration")
+    device = devices.resolve("cuda" if on_gpu else "cpu", config.precision if on_gpu else "fp32", threads)
+    devices.apply(device)
+    return config, device

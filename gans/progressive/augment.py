@@ -1,0 +1,160 @@
+"""Augmentation of what the critic sees, real and generated alike, through which gradients flow any number of times.
+
+Every operation is a copy of pixels or linear in them, so that gradient penalties, which differentiate twice, pass.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gans.progressive.config import AugmentConfig
+from lab.data.augment import Draws, cut_out, identity, moved, scaling, turning
+from lab.data.resample import resample
+
+
+def augment(images: Tensor, config: AugmentConfig, probability: float, seed: int, start: int) -> Tensor:
+    """Images [B, C, R, R], each operation of the mode's policy applied to each with `probability`.
+
+    "diffaug" (Zhao et al. 2020) and "ada" (Karras et al. 2020, appendix B: pixel copies, geometry resampled bilinearly
+    and colour, of which brightness, contrast and saturation are drawn as in diffaug). Image i is changed by draws of
+    (seed, start + i) alone, and one that nothing is drawn for stays as it is, bit for bit.
+    """
+    which = torch.arange(start, start + len(images), device=images.device)
+    policy = policy_of(config)
+    steps = [
+        # An operation named n times is done at least once with `probability`.
+        (name, Draws(seed, which, number), 1.0 - (1.0 - probability) ** (1.0 / policy.count(name)))
+        for number, name in enumerate(policy)
+    ]
+    for geometric, group in itertools.groupby(steps, lambda step: step[0] in GEOMETRY):
+        if geometric:
+            images = _moved(images, list(group))
+            continue
+        for name, draws, share in group:
+            images = torch.where(draws.uniform(0) < share, OPERATIONS[name](images, draws), images)
+    return images
+
+
+def adjust(probability: float, sign_mean: float, images: int, config: AugmentConfig) -> float:
+    """The probability after `images` on which real scores had this mean sign (Karras et al. 2020, section 3.1)."""
+    step = images / config.speed_images
+    direction = (sign_mean > config.target) - (sign_mean < config.target)
+    return min(max(probability + direction * step, 0.0), 1.0)
+
+
+def policy_of(config: AugmentConfig) -> tuple[str, ...]:
+    """The operations in force, in order."""
+    return config.policy or POLICIES[config.mode]
+
+
+def _moved(images: Tensor, steps: list[tuple[str, Draws, float]]) -> Tensor:
+    """Geometric operations in a row are one map, so that pixels are blended once."""
+    sources = torch.eye(3, device=images.device).expand(len(images), 3, 3)
+    touched = torch.zeros(len(images), 1, 1, 1, dtype=torch.bool, device=images.device)
+    for name, draws, share in steps:
+        happens = draws.uniform(0) < share
+        # Not by @, which is bfloat16 or TF32 where the networks are.
+        both = (sources[:, :, :, None] * GEOMETRY[name](draws)[:, None]).sum(2)
+        sources = torch.where(happens[:, 0], both, sources)
+        touched = touched | happens
+    return torch.where(touched, resample(images, sources), images)
+
+
+def _flip(images: Tensor, draws: Draws) -> Tensor:
+    return torch.where(draws.uniform(1) < 0.5, images.flip(3), images)
+
+
+def _rotate90(images: Tensor, draws: Draws) -> Tensor:
+    turns = (draws.uniform(1) * 4.0).long()
+    result = images
+    for turn in (1, 2, 3):
+        result = torch.where(turns == turn, torch.rot90(images, turn, (2, 3)), result)
+    return result
+
+
+def _translation(images: Tensor, draws: Draws) -> Tensor:
+    """By up to an eighth of the side, zeros (grey) coming in."""
+    height, width = images.shape[2:]
+    return moved(images, _whole(draws.uniform(1), height // 8), _whole(draws.uniform(2), width // 8), "grey")
+
+
+def _cutout(images: Tensor, draws: Draws) -> Tensor:
+    """A square of half the side becomes 0."""
+    height, width = images.shape[2:]
+    top = (draws.uniform(1) * (height + 1 - height % 2)).floor()
+    left = (draws.uniform(2) * (width + 1 - width % 2)).floor()
+    return cut_out(images, top, left, height / 2)
+
+
+def _brightness(images: Tensor, draws: Draws) -> Tensor:
+    return images + (draws.uniform(1) - 0.5)
+
+
+def _contrast(images: Tensor, draws: Draws) -> Tensor:
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return (images - mean) * (draws.uniform(1) + 0.5) + mean
+
+
+def _saturation(images: Tensor, draws: Draws) -> Tensor:
+    mean = images.mean(1, keepdim=True)
+    return (images - mean) * (draws.uniform(1) * 2.0) + mean
+
+
+def _whole(uniform: Tensor, most: int) -> Tensor:
+    """int64, -most to most."""
+    return (uniform * (2 * most + 1)).long() - most
+
+
+def _scale(draws: Draws) -> Tensor:
+    """Larger or smaller, by a lognormal factor."""
+    factor = _factor(draws)
+    return scaling(factor, factor)
+
+
+def _rotate(draws: Draws) -> Tensor:
+    """By any angle."""
+    return turning(draws.between(1, math.pi).flatten())
+
+
+def _stretch(draws: Draws) -> Tensor:
+    """Wider and lower or the reverse, by a lognormal factor; the area stays."""
+    factor = _factor(draws)
+    return scaling(factor, 1.0 / factor)
+
+
+def _fractional_translation(draws: Draws) -> Tensor:
+    """Each way by a normal share of the side, which is 2 long, of deviation an eighth."""
+    sources = identity(draws.which)
+    sources[:, 0, 2], sources[:, 1, 2] = (2.0 / 8.0 * draws.normal(k).flatten() for k in (1, 2))
+    return sources
+
+
+def _factor(draws: Draws) -> Tensor:
+    return torch.exp(0.2 * math.log(2.0) * draws.normal(1).flatten())
+
+
+OPERATIONS: dict[str, Callable[[Tensor, Draws], Tensor]] = {
+    "flip": _flip,
+    "rotate90": _rotate90,
+    "translation": _translation,
+    "cutout": _cutout,
+    "brightness": _brightness,
+    "contrast": _contrast,
+    "saturation": _saturation,
+}
+GEOMETRY: dict[str, Callable[[Draws], Tensor]] = {
+    "scale": _scale,
+    "rotate": _rotate,
+    "stretch": _stretch,
+    "fractional_translation": _fractional_translation,
+}
+"""Where each place is read from, [B, 3, 3]: the inverses of the paper's maps, whose distributions are symmetric."""
+_MOVES = ("scale", "rotate", "stretch", "rotate", "fractional_translation")  # so is any axis stretched along
+POLICIES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "diffaug": ("brightness", "saturation", "contrast", "translation", "cutout"),
+    "ada": ("flip", "rotate90", "translation", *_MOVES, "brightness", "contrast", "saturation"),
+}

@@ -1,0 +1,261 @@
+"""`lab bench gan`: training steps at every stage against the bare convolutions that they cannot do without."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from lab.config.loading import validate
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from gans.progressive.config import ProgressiveGANConfig
+from gans.progressive.growth import Stage, level_of
+from gans.progressive.network import channels_at
+from gans.progressive.trainer import Trainer
+from lab.cli.arguments import Json, print_json
+from lab.data.batches import Batches
+from lab.data.images import ImageSet
+from lab.run.progress import memory_mb
+from lab.train import device as devices
+from lab.train.device import Device
+
+_PICTURES = 512  # random ones, enough for every batch to differ
+_ROUNDS = 3  # of step and bare in turns; medians are compared
+
+
+@dataclass(frozen=True)
+class StageSpeed:
+    """Images shown per second of whole steps, and as a share of the same images through the bare convolutions."""
+
+    resolution: int
+    alpha: float
+    images_per_s: float
+    bare_images_per_s: float
+    ratio_to_bare: float
+
+
+@dataclass(frozen=True)
+class Conv:
+    """One 3x3 or 1x1 convolution of a network: sizes of its input, and whether anything before it learns."""
+
+    inputs: int
+    outputs: int
+    side: int
+    kernel: int
+    first: bool = False
+
+
+def bench_gan(
+    resolution: Annotated[int, typer.Option(help="Highest resolution.")] = 32,
+    fmap_base: Annotated[int, typer.Option(min=1, help="Channels times half the resolution.")] = 4096,
+    fmap_max: Annotated[int, typer.Option(min=1, help="Most channels.")] = 128,
+    latent: Annotated[int, typer.Option(min=1, help="Size of the latents.")] = 128,
+    batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 16,
+    loss: Annotated[str, typer.Option(help="wgan-gp, non-saturating or relativistic.")] = "wgan-gp",
+    channels: Annotated[int, typer.Option(min=1, help="Of a picture.")] = 3,
+    only_last: Annotated[bool, typer.Option("--only-last", help="The highest resolution alone.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.05, help="Per stage and round.")] = 4.0,
+    as_json: Json = False,
+) -> None:
+    """Measure training steps (both networks, penalty included) on random pictures.
+
+    Bare: the forward, backward and double-backward calls of the paper's convolutions, of the same shapes, and
+    nothing else; convolutions on enlarged maps are counted at their full size.
+    """
+    settings: dict[str, Any] = {
+        "budget": 1,
+        "network": {
+            "resolution": resolution,
+            "channels": channels,
+            "fmap_base": fmap_base,
+            "fmap_max": fmap_max,
+            "latent": latent,
+        },
+        "growth": {"fade_images": 1000, "stable_images": 1000},
+        "loss": {"name": loss},
+        "training": {"batch_size": batch},
+    }
+    config = validate(ProgressiveGANConfig, settings, "bench gan")
+    target = devices.resolve(device, precision, threads)
+    devices.apply(target)
+    torch.manual_seed(config.seed)
+    levels = range(level_of(resolution) if only_last else 0, level_of(resolution) + 1)
+    stages = [Stage(level, 4 * 2**level, alpha) for level in levels for alpha in ((0.5, 1.0) if level else (1.0,))]
+    measured = [measure(config, target, stage, seconds) for stage in stages]
+    record = {
+        "device": str(target.device),
+        "threads": torch.get_num_threads(),
+        "precision": target.precision,
+        "batch": batch,
+        "loss": loss,
+        "stages": [asdict(speed) for speed in measured],
+        "data_images_per_s": _data_rate(config, target, seconds),
+        "peak_memory_mb": max(memory_mb().values()),
+    }
+    print_json(record) if as_json else _print(record, measured)
+
+
+def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds: float) -> StageSpeed:
+    """Steps and bare convolutions in turns, medians of both."""
+    trainer, batch = Trainer(config, device), config.training.batch_size
+    into = int(stage.alpha * config.growth.fade_images) if stage.alpha < 1.0 else config.growth.fade_images
+    phase = config.growth.fade_images + config.growth.stable_images
+    at = config.growth.stable_images + (stage.level - 1) * phase + into if stage.level else 0
+    shape = (batch, config.network.channels, config.network.resolution, config.network.resolution)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device.device)
+
+    def step() -> None:
+        trainer.images = at  # the stage stays
+        trainer.step(images)
+
+    bare = _bare_step(config, stage, device)
+    step()  # the first calls choose kernels
+    bare()
+    pairs = [(_rate(step, seconds, device) * batch, _rate(bare, seconds, device) * batch) for _ in range(_ROUNDS)]
+    ours, theirs = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    return StageSpeed(stage.resolution, stage.alpha, ours, theirs, ratio)
+
+
+def convolutions(config: ProgressiveGANConfig, stage: Stage) -> tuple[list[Conv], list[Conv]]:
+    """Those of the generator and of the critic at a stage, in order, 1x1 ones of a fade included."""
+    net = config.network
+    widths = [channels_at(net, 4 * 2**level) for level in range(stage.level + 1)]
+    generator = [Conv(widths[0], widths[0], 4, 3)]
+    critic = [Conv(net.channels, widths[-1], stage.resolution, 1, first=True)]
+    for level in range(1, stage.level + 1):
+        side = 4 * 2**level
+        generator += [Conv(widths[level - 1], widths[level], side, 3), Conv(widths[level], widths[level], side, 3)]
+    for level in range(stage.level, 0, -1):
+        side = 4 * 2**level
+        critic += [Conv(widths[level], widths[level], side, 3), Conv(widths[level], widths[level - 1], side, 3)]
+    critic.append(Conv(widths[0] + int(net.minibatch_group > 1), widths[0], 4, 3))
+    generator.append(Conv(widths[-1], net.channels, stage.resolution, 1))
+    if stage.alpha < 1.0:
+        generator.append(Conv(widths[-2], net.channels, stage.resolution // 2, 1))
+        critic.append(Conv(net.channels, widths[-2], stage.resolution // 2, 1, first=True))
+    return generator, critic
+
+
+def _bare_step(config: ProgressiveGANConfig, stage: Stage, device: Device) -> Callable[[], None]:
+    """The convolution calls of one step, on tensors of the right shapes."""
+    batch, loss = config.training.batch_size, config.loss
+    generator, critic = convolutions(config, stage)
+    every = loss.lazy if loss.name == "non-saturating" else 1
+    penalised = 2 * batch if loss.name == "relativistic" else batch
+    calls: list[Callable[[], object]] = []
+    late: list[Callable[[], object]] = []  # of the lazy penalty
+    for layer in generator:
+        once = _Calls(layer, batch, device)
+        calls += [once.forward, once.forward, once.backward]
+    for layer in critic:
+        joined = _Calls(layer, 2 * batch, device)
+        calls += [joined.forward, joined.backward]
+        once = _Calls(layer, batch, device)
+        calls += [once.forward, once.backward_to_input]
+        through = joined if penalised == 2 * batch else once
+        extra = [through.backward_to_input, through.forward, through.weight]
+        if loss.name == "wgan-gp":  # images of their own, and statistics whose second derivative is not zero
+            extra += [through.forward, through.backward]
+        late += extra
+    if every == 1:
+        calls += late
+
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        for call in calls:
+            call()
+        if every > 1 and count % every == 0:
+            for call in late:
+                call()
+        count += 1
+
+    return step
+
+
+class _Calls:
+    """Forward and backward calls of one convolution on constant tensors."""
+
+    def __init__(self, layer: Conv, batch: int, device: Device) -> None:
+        bf16 = device.precision == "bf16"
+
+        def random(*shape: int) -> Tensor:
+            values = torch.randn(*shape, device=device.device, dtype=torch.bfloat16 if bf16 else torch.float32)
+            return values.contiguous(memory_format=torch.channels_last)  # as in training
+
+        self._x = random(batch, layer.inputs, layer.side, layer.side)
+        self._y = random(batch, layer.outputs, layer.side, layer.side)
+        self._weight = random(layer.outputs, layer.inputs, layer.kernel, layer.kernel)
+        self._bias = torch.zeros(layer.outputs, device=device.device, dtype=self._x.dtype)
+        self._padding, self._first = layer.kernel // 2, layer.first
+
+    def forward(self) -> Tensor:
+        return torch.conv2d(self._x, self._weight, self._bias, padding=self._padding)
+
+    def backward(self) -> object:
+        return self._gradients([not self._first, True, True])
+
+    def backward_to_input(self) -> object:
+        return self._gradients([True, False, False])
+
+    def weight(self) -> object:
+        return self._gradients([False, True, False])
+
+    def _gradients(self, wanted: list[bool]) -> object:
+        sides, ones = [self._padding] * 2, [1, 1]
+        return torch.ops.aten.convolution_backward(
+            self._y, self._x, self._weight, [len(self._bias)], ones, sides, ones, False, [0, 0], 1, wanted
+        )
+
+
+def _rate(work: Callable[[], None], seconds: float, device: Device) -> float:
+    """Calls per second."""
+    calls, start = 0, time.perf_counter()
+    while calls < 2 or time.perf_counter() - start < seconds:
+        work()
+        calls += 1
+        if device.device.type == "cuda" and calls % 8 == 0:
+            torch.cuda.synchronize(device.device)
+    if device.device.type == "cuda":
+        torch.cuda.synchronize(device.device)
+    return calls / (time.perf_counter() - start)
+
+
+def _data_rate(config: ProgressiveGANConfig, device: Device, seconds: float) -> float:
+    """uint8 images on the device per second of the input pipeline, from memory."""
+    side, batch = config.network.resolution, config.training.batch_size
+    pixels = np.random.default_rng(0).integers(0, 256, (_PICTURES, config.network.channels, side, side), dtype=np.uint8)
+    batches, shown = Batches(ImageSet("random", pixels, None, (), ""), device.device, config.seed), 0
+
+    def take() -> None:
+        nonlocal shown
+        batches.at(shown, batch)
+        shown += batch
+
+    try:
+        return _rate(take, min(seconds, 2.0), device) * batch
+    finally:
+        batches.close()
+
+
+def _print(record: dict[str, Any], measured: list[StageSpeed]) -> None:
+    table = Table(title=f"{record['loss']}, batch {record['batch']}, {record['device']}, {record['threads']} threads")
+    for column in ("resolution", "alpha", "images/s", "bare", "ratio"):
+        table.add_column(column, justify="right")
+    for speed in measured:
+        row = (f"{speed.alpha:.1f}", f"{speed.images_per_s:,.1f}", f"{speed.bare_images_per_s:,.1f}")
+        table.add_row(str(speed.resolution), *row, f"{speed.ratio_to_bare:.2f}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"data: {record['data_images_per_s']:,.0f} images/s; peak memory {record['peak_memory_mb']:,.0f} MB")

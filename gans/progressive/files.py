@@ -1,0 +1,98 @@
+"""Pictures to files: a folder of PNG, a StyleGAN zip, a gif or mp4. What is written appears whole or not at all."""
+
+import io
+import json
+import secrets
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from lab.errors import UserError
+from lab.files import durable
+from lab.files.durable import replacing
+
+CLIPS = (".gif", ".mp4")
+_LISTING = "dataset.json"
+_THEN = "do the same again"
+_PICTURE = "img[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].png"
+
+
+def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:
+    """img00000000.png, ... and dataset.json of batches uint8 [B, C, H, W]; returns the number of pictures.
+
+    In a folder that is there, pictures of such names are replaced once the new ones are complete; other files stay.
+    """
+    # Within a folder that is there, which may be a disk of its own, and beside one that is not.
+    temporary = (folder if folder.is_dir() else folder.parent) / f".{folder.name}-{secrets.token_hex(4)}"
+    names: list[str] = []
+    try:
+        temporary.mkdir(parents=True)
+        for picture in _encoded(batches):
+            names.append(f"img{len(names):08d}.png")
+            (temporary / names[-1]).write_bytes(picture)
+        (temporary / _LISTING).write_text(_listing(names, labels))
+        if folder.is_dir():
+            for old in folder.glob(_PICTURE):
+                old.unlink()
+            for file in temporary.iterdir():
+                file.replace(folder / file.name)
+        else:
+            temporary.rename(folder)
+    except OSError as error:
+        raise UserError(durable.explain(error, folder, _THEN)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return len(names)
+
+
+def save_zip(path: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:
+    """A stored zip of PNG files with dataset.json, as StyleGAN's tools read it; returns the number of pictures."""
+    names: list[str] = []
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
+        for picture in _encoded(batches):
+            names.append(f"{len(names) // 1000:05d}/img{len(names):08d}.png")
+            file.writestr(names[-1], picture)
+        file.writestr(_LISTING, _listing(names, labels))
+    return len(names)
+
+
+def save_clip(path: Path, frames: Iterable[np.ndarray], per_second: int = 20) -> int:
+    """Frames uint8 [H, W, C] as .gif (endless) or .mp4; returns their number."""
+    suffix = path.suffix.lower()
+    if suffix not in CLIPS:
+        raise UserError(f"{path}: a clip is a .gif or an .mp4 file")
+    import imageio.v2 as imageio
+
+    # A block of 2: the codec's colours lie in squares of four pixels. imageio would stretch frames to multiples of 16.
+    options: dict[str, Any] = {"fps": per_second, "macro_block_size": 2}
+    if suffix == ".gif":
+        options = {"duration": 1000 / per_second, "loop": 0}
+    count = 0
+    writer: Any
+    with replacing(path) as temporary, imageio.get_writer(temporary, **options) as writer:
+        for frame in frames:
+            odd = [(0, side % 2 if suffix == ".mp4" else 0) for side in frame.shape[:2]]
+            writer.append_data(np.pad(frame, [*odd, (0, 0)]).repeat(3 // frame.shape[2], 2))
+            count += 1
+    return count
+
+
+def _encoded(batches: Iterable[Tensor]) -> Iterator[bytes]:
+    """Every picture as the bytes of a PNG file."""
+    from PIL import Image
+
+    for batch in batches:
+        for pixels in batch.permute(0, 2, 3, 1).contiguous().cpu().numpy():
+            buffer = io.BytesIO()
+            Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+            yield buffer.getvalue()
+
+
+def _listing(names: Sequence[str], labels: Sequence[int] | None) -> str:
+    pairs = None if labels is None else [[name, label] for name, label in zip(names, labels, strict=True)]
+    return json.dumps({"labels": pairs})

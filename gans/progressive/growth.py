@@ -1,0 +1,52 @@
+"""When the networks grow: a pure function of the images shown, so that a run is resumed from one counter."""
+
+from typing import NamedTuple
+
+from gans.progressive.config import GrowthConfig
+
+
+class Stage(NamedTuple):
+    """What is trained: `resolution` = 4 * 2**level; alpha < 1 only while that resolution fades in."""
+
+    level: int
+    resolution: int
+    alpha: float
+
+
+def level_of(resolution: int) -> int:
+    return resolution.bit_length() - 3
+
+
+def stage_at(growth: GrowthConfig, resolution: int, images: int) -> Stage:
+    """The stage in force after `images` have been shown (Karras et al. 2018, section 2 and figure 2).
+
+    The first resolution is trained for `stable_images`; each further one fades in over `fade_images`, alpha rising
+    linearly from 0, and is trained for `stable_images`; the last, `resolution`, stays.
+    """
+    first, last = level_of(growth.start), level_of(resolution)
+    beyond = images - growth.stable_images
+    phase = growth.fade_images + growth.stable_images
+    if beyond < 0 or first == last:
+        return Stage(first, growth.start, 1.0)
+    step = beyond // phase if phase else last
+    if first + 1 + step > last:
+        return Stage(last, resolution, 1.0)
+    into = beyond - step * phase
+    alpha = into / growth.fade_images if into < growth.fade_images else 1.0
+    return Stage(first + 1 + step, growth.start * 2 ** (step + 1), alpha)
+
+
+def stages(growth: GrowthConfig, resolution: int) -> list[Stage]:
+    """Every stage that a run passes through: each resolution fading in (alpha 0), then grown (alpha 1)."""
+    passed = []
+    for level in range(level_of(growth.start), level_of(resolution) + 1):
+        if level > level_of(growth.start) and growth.fade_images:
+            passed.append(Stage(level, 4 * 2**level, 0.0))
+        passed.append(Stage(level, 4 * 2**level, 1.0))
+    return passed
+
+
+def images_until(growth: GrowthConfig, resolution: int) -> int:
+    """Images shown when the last resolution has faded in."""
+    steps = level_of(resolution) - level_of(growth.start)
+    return steps * (growth.fade_images + growth.stable_images)

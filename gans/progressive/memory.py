@@ -1,0 +1,72 @@
+"""How much memory each stage will want, told before a run starts rather than days into it."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from gans.progressive.config import ProgressiveGANConfig
+from gans.progressive.growth import level_of, stages
+from gans.progressive.network import Critic, Generator, channels_at
+from lab.errors import UserError
+from lab.train.device import Device
+
+_COPIES = 6  # weights, gradients, two moments; the generator's average; what the optimizer's step needs
+_MAPS = (
+    36.0  # values alive at the peak of a critic step for each of a block's feature maps: 31 to 39 measured, 28 for R1
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Megabytes of weights and their companions, and of feature maps, at one resolution."""
+
+    resolution: int
+    images_at_once: int
+    weights_mb: float
+    maps_mb: float
+
+    @property
+    def total_mb(self) -> float:
+        return self.weights_mb + self.maps_mb
+
+
+def estimate(config: ProgressiveGANConfig, bytes_per_value: int = 4) -> list[Estimate]:
+    """One estimate for each resolution of the run; 0.8 to 1.2 times what was measured on a CPU (64 to 128 channels)."""
+    with torch.device("meta"):
+        parameters = sum(p.numel() for net in (Generator, Critic) for p in net(config.network).parameters())
+    found = []
+    for resolution in sorted({stage.resolution for stage in stages(config.growth, config.network.resolution)}):
+        batch = config.training.batch_at(resolution)
+        at_once = min(config.training.micro_batch or batch, batch)
+        values = sum(
+            channels_at(config.network, 4 * 2**level) * (4 * 2**level) ** 2 for level in range(level_of(resolution) + 1)
+        )
+        maps = _MAPS * values * at_once * bytes_per_value
+        found.append(Estimate(resolution, at_once, parameters * 4 * _COPIES / 1e6, maps / 1e6))
+    return found
+
+
+def check(config: ProgressiveGANConfig, device: Device) -> list[Estimate]:
+    """The estimates; raises UserError naming the first stage that exceeds the memory that is free."""
+    free, found = free_mb(device), estimate(config, 2 if device.precision == "bf16" else 4)
+    for stage in found:
+        if stage.total_mb > free:
+            raise UserError(
+                f"{stage.resolution} x {stage.resolution} with {stage.images_at_once} images at once wants about "
+                f"{stage.total_mb:,.0f} MB of the {free:,.0f} MB free on {device.device}: lower "
+                f"training.micro_batch, training.batch_sizes.{stage.resolution} or network.fmap_base"
+            )
+    return found
+
+
+def free_mb(device: Device) -> float:
+    """Memory not in use, of the GPU or of the machine."""
+    if device.device.type == "cuda":
+        return torch.cuda.mem_get_info(device.device)[0] / 1e6
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            kilobytes = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+        return kilobytes * 1024 / 1e6
+    except (OSError, StopIteration):  # no Linux: what the machine has at all
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6

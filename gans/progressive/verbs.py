@@ -1,0 +1,217 @@
+"""The verbs of `lab` that concern generators: sample, export and eval."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from lab.run.lookup import RUNS_DIR, find_run, locate_run
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from gans.progressive import export as exporting
+from gans.progressive.files import CLIPS, save_clip, save_folder, save_zip
+from gans.progressive.model import Sampler, load_sampler
+from gans.progressive.sampling import (
+    draw_batches,
+    growth,
+    interpolation,
+    labels_of,
+    latents_of,
+    read_latents,
+    sample_batches,
+)
+from gans.quality.sets import LEAST
+from lab.cli.arguments import Json, Run, RunsDir, print_json, say
+from lab.cli.options import (
+    Checkpoint,
+    DeviceName,
+    EvalSeed,
+    ExportFile,
+    Overwrite,
+    SampleSeed,
+    check_absent,
+    check_suffix_of,
+    device_of,
+)
+from lab.errors import UserError
+from lab.nets.export import check_suffix
+from lab.plots.images import grid, save_png
+
+_SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
+_COUNT, _SHOWN = 64, 16  # pictures; cells of a clip and columns of a growth
+_KEYS, _BETWEEN = 5, 20  # latents that a clip walks through, frames from one to the next
+
+
+def sample(
+    run: Run,
+    count: Annotated[int | None, typer.Option("-n", "--count", min=1, help=f"Pictures, {_COUNT} unless given.")] = None,
+    seed: SampleSeed = 0,
+    out: Annotated[Path | None, typer.Option(help="A folder, or FILE.zip in the StyleGAN layout.")] = None,
+    grid_file: Annotated[Path | None, typer.Option("--grid", help="FILE.png of all pictures.")] = None,
+    interpolate: Annotated[Path | None, typer.Option(help="FILE.gif or FILE.mp4: a walk between latents.")] = None,
+    growth_file: Annotated[Path | None, typer.Option("--growth", help="FILE.png: latents at every stage.")] = None,
+    latents: Annotated[
+        Path | None, typer.Option(help="FILE.npy of latents [N, latent] in place of the seed's.")
+    ] = None,
+    label: Annotated[int | None, typer.Option("--class", min=0, help="Of a conditional run.")] = None,
+    checkpoint: Checkpoint = "latest",
+    overwrite: Overwrite = False,
+    device: DeviceName = "auto",
+    runs_dir: RunsDir = RUNS_DIR,
+) -> None:
+    """Draw from a run's averaged generator at the stage it has reached.
+
+    Without --out, --grid, --interpolate or --growth: a grid in samples.png.
+    """
+    if not (out or grid_file or interpolate or growth_file):
+        grid_file = Path("samples.png")
+    outputs = {"--out": out, "--grid": grid_file, "--interpolate": interpolate, "--growth": growth_file}
+    _check_outputs({option: path for option, path in outputs.items() if path is not None}, overwrite)
+    if latents is not None and count is not None:
+        raise UserError("-n and --latents contradict each other: every latent of the file makes a picture")
+    sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
+    _check_label(sampler, label)
+    given = None if latents is None else read_latents(sampler, latents)
+    if given is not None and len(given) < 2 and interpolate is not None:
+        raise UserError(f"--interpolate walks from latent to latent and {latents} has one")
+    count = len(given) if given is not None else count or _COUNT
+    labels = labels_of(sampler, range(count), seed, label)
+    if out is not None or grid_file is not None:
+        if given is None:
+            batches = sample_batches(sampler, range(count), seed, label)
+        else:
+            batches = draw_batches(sampler, given, labels)
+        _save_pictures(batches, labels, out, grid_file, f"{count:,} pictures of {_stage(sampler)}")
+    shown = min(count, _SHOWN)
+    if interpolate is not None:
+        if given is None:
+            keys = latents_of(sampler, range(_KEYS * shown), seed).view(_KEYS, shown, -1)
+        else:
+            keys = given[:, None]
+        frames = interpolation(sampler, keys, _BETWEEN, None if labels is None else labels[: keys.shape[1]])
+        written = save_clip(interpolate, (grid(images) for images in frames))
+        say(f"{written} frames through {len(keys)} latents in {interpolate}")
+    if growth_file is not None:
+        columns = latents_of(sampler, range(shown), seed) if given is None else given[:shown]
+        rows = growth(sampler, columns, None if labels is None else labels[:shown])
+        save_png(growth_file, grid(rows, columns=shown))
+        say(f"{shown} latents at {len(rows) // shown} resolutions in {growth_file}")
+
+
+def export(
+    run: Run,
+    out: ExportFile,
+    checkpoint: Checkpoint = "latest",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
+) -> None:
+    """Export the generator, latents [N, latent] to pictures [N, C, R, R] in [-1, 1], and check the result."""
+    check_suffix(out)
+    check_absent(out, overwrite)
+    sampler = load_sampler(find_run(run, runs_dir), device_of("cpu"), checkpoint)
+    difference = exporting.export(sampler, out)
+    if as_json:
+        print_json({"file": str(out), "largest_difference": difference})
+    else:
+        say(f"{out}: largest difference to the network {difference:.1e}")
+
+
+def evaluate(
+    run: Run,
+    count: Annotated[
+        int | None, typer.Option("--samples", min=LEAST, help="Generated and real pictures; up to 2,000 unless given.")
+    ] = None,
+    against: Annotated[str, typer.Option(help="Real pictures; the run's own data unless given.")] = "",
+    extractor: Annotated[str, typer.Option(help="pixels, inception or a supervised run.")] = "pixels",
+    seed: EvalSeed = 0,
+    checkpoint: Checkpoint = "latest",
+    device: DeviceName = "auto",
+    as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
+) -> None:
+    """Compare a run's pictures with real ones; the floor is what real pictures score in place of the samples.
+
+    With --against, the floor is scored by as many of the run's own pictures.
+    """
+    from gans.quality.features import extract, load_extractor
+    from gans.quality.report import Quality, class_shares
+    from gans.quality.sets import real_pictures
+
+    place = device_of(device)
+    sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
+    features = load_extractor(str(locate_run(extractor, runs_dir) or extractor), place)
+    pictures = real_pictures(sampler, against, count)
+    count = len(pictures.real)
+    quality = Quality(pictures.real, features, others=pictures.others, seed=seed)
+    fake = torch.cat(list(sample_batches(sampler, range(count), seed)))
+    of_fake = extract(features, fake)
+    values, floor, shares = quality.grade(fake, of_fake), quality.floor(), class_shares(features, of_fake)
+    source = against or sampler.config.data.source
+    if as_json:
+        record: dict[str, Any] = {
+            "run": run,
+            "images_shown": sampler.images_shown,
+            "resolution": sampler.stage.resolution,
+            "samples": count,
+            "real": count,
+            "against": source,
+            "extractor": extractor,
+            "floor": pictures.floor,
+        }
+        print_json(record | values | floor | ({"class_shares": shares} if shares else {}))
+        return
+    say(f"{run}: {count:,} samples against {count:,} pictures of {source}, by {extractor}")
+    say(f"floor: {pictures.floor}")
+    table = Table()
+    for column in ("metric", "samples", "floor"):
+        table.add_column(column, justify="left" if column == "metric" else "right")
+    for name, value in values.items():
+        table.add_row(name.removeprefix("quality/"), f"{value:.4g}", f"{floor[name + '_floor']:.4g}")
+    Console(highlight=False).print(table)
+    if shares:
+        say("shares of the classes: " + ", ".join(f"{share:.1%}" for share in shares))
+
+
+def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:
+    """Raise UserError before anything is loaded for files that could not be written or would be lost."""
+    for option, path in outputs.items():
+        suffixes = _SUFFIXES.get(option)
+        if suffixes:
+            check_suffix_of(option, path, suffixes)
+        if option == "--out" and path.suffix[1:].isalpha() and path.suffix.lower() != ".zip" and not path.is_dir():
+            raise UserError(f"--out {path}: give FILE.zip, or a folder (one with a dot must be there already)")
+        if not (option == "--out" and path.is_dir() and not any(path.iterdir())):
+            check_absent(path, overwrite)
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise UserError(f"{' and '.join(outputs)} name one file: give each its own")
+
+
+def _save_pictures(
+    batches: Iterable[Tensor], labels: Tensor | None, out: Path | None, grid_file: Path | None, what: str
+) -> None:
+    if grid_file is not None:
+        batches = list(batches)  # drawn once for both
+        save_png(grid_file, grid(torch.cat(batches)))
+        say(f"{what} in {grid_file}")
+    if out is not None:
+        save = save_zip if out.suffix.lower() == ".zip" else save_folder
+        save(out, batches, None if labels is None else labels.tolist())
+        say(f"{what} in {out}")
+
+
+def _stage(sampler: Sampler) -> str:
+    stage = sampler.stage
+    fade = f", alpha {stage.alpha:.2f}" if stage.alpha < 1.0 else ""
+    return f"{stage.resolution} x {stage.resolution} after {sampler.images_shown:,} images{fade}"
+
+
+def _check_label(sampler: Sampler, label: int | None) -> None:
+    classes = sampler.config.network.classes
+    if label is not None and not classes:
+        raise UserError("--class: this run is unconditional; train one with network.classes set")
+    if label is not None and label >= classes:
+        raise UserError(f"--class {label}: this run has classes 0 to {classes - 1}")

@@ -1,0 +1,34 @@
+"""The verbs of the `lab` command, one module each, and what they share: naming a run, JSON output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from lab.run.lookup import RUNS_DIR_VARIABLE
+
+Run = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run's name in the runs directory, or its path.", show_default=False),
+]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar=RUNS_DIR_VARIABLE, help="Where the runs are.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Settings, as in search.simulations=64.", show_default=False),
+]
+
+
+def say(line: str) -> None:
+    """Print a line as it is, however wide the terminal."""
+    Console(highlight=False).print(line, soft_wrap=True, markup=False)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object. Raises ValueError for NaN and infinities, which JSON lacks."""
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))

@@ -1,0 +1,130 @@
+"""`lab data`: pack, look at and fetch sets of pictures."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from lab.cli.arguments import Json, print_json, say
+
+
+class Broken(StrEnum):
+    refuse = "refuse"
+    skip = "skip"
+
+
+class Fit(StrEnum):
+    crop = "crop"
+    pad = "pad"
+    stretch = "stretch"
+
+
+def pack(
+    source: Annotated[Path, typer.Argument(help="A folder, a StyleGAN zip, .npy or .npz (images, labels).")],
+    out: Annotated[Path, typer.Argument(help="The packed file, FILE.safetensors.")],
+    resolution: Annotated[int | None, typer.Option(help="4, 8, ... 1024; the largest that all pictures fill.")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, max=3, help="1 or 3; 3 if any picture has colour.")] = None,
+    fit: Annotated[Fit, typer.Option(help="How a picture becomes square.")] = Fit.crop,
+    broken: Annotated[Broken, typer.Option(help="What to do about pictures that cannot be read.")] = Broken.refuse,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+) -> None:
+    """Pack pictures into one file that training maps instead of loading.
+
+    Labels come from dataset.json, or from subfolders when every picture is in one.
+    """
+    from lab.data import pack as packing
+
+    with _progress() as bar:
+        task = bar.add_task("packing", total=None)
+        packed = packing.pack(
+            source,
+            out,
+            resolution=resolution,
+            channels=channels,
+            fit=fit.value,
+            skip_broken=broken is Broken.skip,
+            workers=workers,
+            overwrite=overwrite,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for line in packed.broken:
+        say(f"left out {line}")
+    for line in packed.notes:
+        say(f"note: {line}")
+    say(f"rule: {packed.rule}")
+    classes = f"{len(packed.classes)} classes" if packed.classes else "no labels"
+    size = f"{packed.count:,} x {packed.channels} x {packed.resolution} x {packed.resolution}"
+    say(f"{out}: {size}, {classes}")
+
+
+def inspect(
+    file: Annotated[str, typer.Argument(help="A packed file, or a set's name (digits).")],
+    sheet: Annotated[Path | None, typer.Option(help="Write a PNG: classes in rows, or 64 of all pictures.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print what a set of pictures holds."""
+    import numpy as np
+
+    from lab.data.images import open_images
+    from lab.data.sheet import save_sheet
+
+    data = open_images(file)
+    counts = None
+    if data.labels is not None:
+        found = np.bincount(data.labels, minlength=data.num_classes).tolist()
+        counts = dict(zip(data.classes, found, strict=True))
+    if sheet is not None:
+        save_sheet(sheet, data)
+    record = {
+        "pictures": len(data),
+        "resolution": data.resolution,
+        "channels": data.channels,
+        "labels": counts,
+        "rule": data.rule,
+        "fingerprint": data.fingerprint,
+        "sheet": None if sheet is None else str(sheet),
+    }
+    if as_json:
+        print_json(record)
+        return
+    shown = record | {"labels": ", ".join(f"{name} {count:,}" for name, count in (counts or {}).items())}
+    for name, value in shown.items():
+        say(f"{name:<12}{value or 'none'}")
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="mnist, fashion_mnist or cifar10.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Pack again, downloading what is damaged.")] = False,
+) -> None:
+    """Download a public set and pack it, for `data.source=NAME` and `data.source=NAME_test`."""
+    from lab.data.fetch import fetch as download
+
+    with _progress() as bar:
+        task = bar.add_task(name, total=None)
+        packed = download(
+            name,
+            overwrite=overwrite,
+            progress=lambda file, done, total: bar.update(task, description=file, completed=done, total=total),
+        )
+    for path in packed:
+        say(f"{path.stem} in {path}")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """A progress bar on a terminal. SIGTERM unwinds as Ctrl-C does, so that nothing half-written is left."""
+    console = Console()
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            yield bar
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,174 @@
+"""`lab doctor`: what this machine and installation offer a run, and what is broken. Touches no network.
+
+`lab doctor --cluster` asks a Ray cluster instead; see `cluster.jobs.doctor`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lab import __version__
+from lab.cli.arguments import Json, Overrides, RunsDir, print_json
+from lab.config.registry import CLUSTER_DOCTOR, load
+from lab.errors import UserError
+from lab.run.lookup import RUNS_DIR
+
+REQUIRED = ("torch", "numpy", "pydantic", "safetensors", "gymnasium", "pettingzoo", "wandb")
+OPTIONAL = ("ray",)
+LITTLE_DISK_GB = 1.0  # a run of the longer presets, its replay included, needs less
+
+
+def doctor(
+    overrides: Overrides = None,
+    as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
+    cluster: Annotated[bool, typer.Option("--cluster", help="Check a Ray cluster instead of this machine.")] = False,
+    address: Annotated[
+        str, typer.Option(help="With --cluster: its job server.", show_default="http://127.0.0.1:8265")
+    ] = "",
+    preset: Annotated[str, typer.Option(help="With --cluster: the preset whose workers are to find room.")] = "",
+    working_dir: Annotated[Path, typer.Option(help="With --cluster: what would be sent with a job.")] = Path(),
+) -> None:
+    """Check versions, devices, tracking, disk and presets; exit with 1 if what a run needs is broken."""
+    if cluster:
+        if overrides and not preset:
+            raise UserError("settings are of a preset: give --preset as well")
+        load(CLUSTER_DOCTOR)(address, preset, overrides or [], working_dir, as_json)
+        return
+    if address or preset or overrides:
+        raise UserError("--address, --preset and its settings are of a cluster: give --cluster as well")
+    sections = {
+        "versions": versions(),
+        "devices": devices(),
+        "wandb": wandb_state(),
+        "disk": disk(runs_dir),
+        "presets": check_presets(),
+    }
+    problems = find_problems(sections)
+    if as_json:
+        print_json({"ok": not problems, "problems": problems, **sections})
+    else:
+        _print(sections, problems)
+    if problems:
+        raise typer.Exit(1)
+
+
+def versions() -> dict[str, str | None]:
+    """Python's, the lab's and its dependencies' versions; None for what is not installed."""
+    found: dict[str, str | None] = {"lab": __version__, "python": platform.python_version()}
+    for name in (*REQUIRED, *OPTIONAL):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def devices() -> dict[str, Any]:
+    """Processor cores (of the machine, and those this process may use), torch's threads, CUDA GPUs."""
+    report: dict[str, Any] = {
+        "cores": os.cpu_count(),
+        "cores_usable": _usable_cores(),
+        "threads": None,
+        "gpus": [],
+    }
+    try:
+        import torch
+    except (ImportError, OSError):  # OSError: a shared library of the driver is missing
+        return report
+    report["threads"] = torch.get_num_threads()
+    for index in range(torch.cuda.device_count()):
+        gpu = torch.cuda.get_device_properties(index)
+        report["gpus"].append({"name": gpu.name, "memory_gb": round(gpu.total_memory / 1e9, 1)})
+    return report
+
+
+def wandb_state() -> dict[str, Any]:
+    """Whether a key is there (never the key) and what `tracking.wandb=auto` will do. Asks no server."""
+    try:
+        from lab.run import tracking
+
+        return {"key_present": tracking.has_login(), "mode": tracking.choose_mode("auto")}
+    except ImportError:
+        return {"key_present": False, "mode": "off"}
+
+
+def disk(runs_dir: Path) -> dict[str, Any]:
+    """Free space where runs go, and whether files can be written there (in its nearest existing parent)."""
+    existing = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            writable = True
+    except OSError:
+        writable = False
+    free_gb = round(shutil.disk_usage(existing).free / 1e9, 1)
+    return {"runs_dir": str(runs_dir.absolute()), "free_gb": free_gb, "writable": writable}
+
+
+def check_presets() -> dict[str, str]:
+    """Each preset with "ok" or what is wrong with it."""
+    from lab.config.loading import load_preset
+    from lab.config.presets import preset_names
+
+    checked = {}
+    for name in preset_names():
+        try:
+            load_preset(name)
+            checked[name] = "ok"
+        except (UserError, ImportError) as error:
+            checked[name] = str(error)
+    return checked
+
+
+def find_problems(sections: dict[str, dict[str, Any]]) -> list[str]:
+    """One line for everything that a run needs and lacks."""
+    problems = [
+        f"{name} is not installed: pip install {name}" for name in REQUIRED if sections["versions"][name] is None
+    ]
+    if sections["versions"]["torch"] is not None and sections["devices"]["threads"] is None:
+        problems.append("torch is installed but does not import: reinstall it")
+    where, free_gb = sections["disk"]["runs_dir"], sections["disk"]["free_gb"]
+    if not sections["disk"]["writable"]:
+        problems.append(f"{where} cannot be written: choose another with --runs-dir or LAB_RUNS")
+    elif free_gb < LITTLE_DISK_GB:
+        problems.append(f"{where} has {free_gb} GB free: make room or choose another with --runs-dir")
+    problems += [f"preset {name}: {state}" for name, state in sections["presets"].items() if state != "ok"]
+    return problems
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # absent on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _print(sections: dict[str, dict[str, Any]], problems: list[str]) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, version in sections["versions"].items():
+        table.add_row(name, version or "not installed")
+    report = sections["devices"]
+    table.add_row("cores", f"{report['cores_usable']} of {report['cores']} usable, {report['threads']} torch threads")
+    gpus = [f"{gpu['name']} ({gpu['memory_gb']} GB)" for gpu in report["gpus"]]
+    table.add_row("GPUs", ", ".join(gpus) or "none: runs use the CPU")
+    key = "key present" if sections["wandb"]["key_present"] else "no key"
+    table.add_row("W&B", f"{key}: tracking.wandb=auto is {sections['wandb']['mode']}")
+    table.add_row("runs", sections["disk"]["runs_dir"])
+    table.add_row("disk", f"{sections['disk']['free_gb']} GB free")
+    states = sections["presets"].values()
+    table.add_row("presets", f"{sum(state == 'ok' for state in states)} of {len(states)} valid")
+    Console(highlight=False).print(table)
+    for problem in problems:
+        print(f"broken: {problem}", file=sys.stderr)
+    if not problems:
+        print("everything a run needs is there")

@@ -1,0 +1,1 @@
+"""Configuration: sections, presets, overrides, error messages, the registry of kinds and verbs."""

@@ -1,0 +1,127 @@
+"""Configurations from presets, overrides and stored runs, validated, with messages for the person who made the mistake.
+
+Defaults < preset < command line. The resolved configuration is stored with its run, and a stopped run accepts
+only changes that leave what it computes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from lab import __version__
+from lab.config import presets, yaml_values
+from lab.config.messages import explain
+from lab.config.registry import find_kind, load
+from lab.config.sections import SCHEMA_VERSION, ExperimentConfig
+from lab.errors import UserError
+
+WRITTEN_BY: dict[int, str] = {}
+"""The last version of the lab that reads each schema that this one no longer does."""
+
+RESUMABLE = ("budget", "evaluate.patience", "device", "threads", "cluster.*", "tracking.*")
+"""Keys that a stopped run may change: they alter how long and where it computes, not what."""
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def load_preset(preset: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """The validated configuration of a preset (a shipped name or a YAML file's path) under overrides `a.b=c`.
+
+    Raises UserError with one line per problem.
+    """
+    return from_settings(presets.resolve(preset, overrides), f"preset {preset!r}")
+
+
+def load_run_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """The configuration stored at `path` (a run's config.yaml), with overrides from `RESUMABLE` alone.
+
+    An override that repeats the stored value is accepted for any key. Raises UserError for other keys, for a
+    schema that this version does not read (naming one that does), and for a damaged file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the configuration {str(path)!r}: {error}") from None
+    stored = from_settings(presets.read_settings(text, str(path)), str(path))
+    if not overrides:
+        return stored
+    merged = presets.merge(stored.model_dump(mode="json"), presets.parse_overrides(overrides))
+    changed = from_settings(merged, "the overrides")
+    frozen = [key for key in differences(stored, changed) if not is_resumable(key)]
+    if frozen:
+        raise UserError(
+            f"a run cannot change {', '.join(frozen)}: it would no longer be the same experiment. "
+            f"`lab resume` accepts {', '.join(RESUMABLE)}; start a new run for anything else"
+        )
+    return changed
+
+
+def from_settings(settings: Mapping[str, Any], where: str) -> ExperimentConfig:
+    """Validate plain settings with the class of their `kind`; `where` names them in messages."""
+    _check_schema_version(settings.get("schema_version", SCHEMA_VERSION), where)
+    kind = settings.get("kind")
+    if not isinstance(kind, str):
+        raise UserError(f"{where} has no `kind`, the kind of experiment (e.g. kind: alphazero)")
+    config_class: type[ExperimentConfig] = load(find_kind(kind).config)
+    return validate(config_class, settings, where)
+
+
+def validate(config_class: type[C], settings: Mapping[str, Any], where: str) -> C:
+    """An instance of any configuration class. Raises UserError with one line per problem."""
+    try:
+        return config_class.model_validate(settings)
+    except ValidationError as error:
+        problems = explain(error, config_class, settings)
+        if len(problems) == 1:
+            raise UserError(f"{where}: {problems[0]}") from None
+        raise UserError("\n  ".join([f"{where} has {len(problems)} problems:", *problems])) from None
+
+
+def dump(config: ExperimentConfig) -> str:
+    """YAML text from which `load_run_config` makes an equal configuration."""
+    return yaml_values.render(config.model_dump(mode="json"))
+
+
+def differences(one: BaseModel, other: BaseModel) -> list[str]:
+    """Dotted keys whose values differ."""
+    first, second = _leaves(one.model_dump(mode="json")), _leaves(other.model_dump(mode="json"))
+    missing = object()
+    return [key for key in {**first, **second} if first.get(key, missing) != second.get(key, missing)]
+
+
+def derived(config: BaseModel, settings: Mapping[str, Any]) -> set[str]:
+    """Dotted keys of `config` that validators worked out: neither given in `settings` nor left at a default."""
+    given = {key for key, value in _leaves(settings).items() if value is not None}
+    return _leaves(config.model_dump(mode="json", exclude_unset=True)).keys() - given
+
+
+def is_resumable(key: str) -> bool:
+    """Whether a stopped run may change this dotted key."""
+    return key in RESUMABLE or any(key.startswith(allowed[:-1]) for allowed in RESUMABLE if allowed[-1] == "*")
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves[prefix + str(key)] = value
+    return leaves
+
+
+def _check_schema_version(version: object, where: str) -> None:
+    if version == SCHEMA_VERSION:
+        return
+    if version in WRITTEN_BY:
+        raise UserError(f"{where} has schema version {version}; rivals-lab {WRITTEN_BY[version]} reads it")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise UserError(
+            f"{where} has schema version {version}, from a newer rivals-lab than this {__version__}, "
+            f"which reads version {SCHEMA_VERSION}: upgrade rivals-lab to read it"
+        )
+    raise UserError(f"{where}: schema_version {version!r} is unknown; this rivals-lab reads {SCHEMA_VERSION}")

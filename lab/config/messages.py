@@ -1,0 +1,101 @@
+"""Pydantic's validation errors as lines to act on: the dotted key, what is wrong, the nearest key."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from lab.config.suggestions import did_you_mean, nearest
+
+Path = tuple[str | int, ...]
+_DETAIL = re.compile(r", (?:unable to|got) .*")  # how pydantic tried to convert the value
+
+
+def explain(error: ValidationError, config_class: type[BaseModel], settings: Mapping[str, Any]) -> list[str]:
+    """One line per problem, in the order of the settings' fields, without repetition."""
+    lines = [_line(problem, config_class, settings) for problem in error.errors(include_url=False)]
+    return list(dict.fromkeys(lines))
+
+
+def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, Any]) -> str:
+    kind, message = problem["type"], problem["msg"]
+    path = _in_settings(problem["loc"], settings)
+    key = ".".join(map(str, path))
+    if kind == "extra_forbidden":
+        return f"unknown key {key!r}; {_nearest_key(path, config_class)}"
+    if kind == "missing":
+        return f"{'.'.join(map(str, (*path, problem['loc'][-1])))} is missing: give it a value"
+    if kind == "union_tag_invalid":  # sections told apart by their name
+        known = re.findall(r"'(\w[\w-]*)'", problem["ctx"]["expected_tags"])
+        return f"{key}.name: no {problem['ctx']['tag']!r}; {did_you_mean(problem['ctx']['tag'], known)}"
+    if kind == "union_tag_not_found":
+        return f"{key} is a section with a name: set {key}.name"
+    if kind == "value_error":
+        message = str(problem["ctx"]["error"])
+        if key and not message.startswith("should "):
+            return f"{key}: {message}"
+        return f"{key} {message}" if key else message
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{key} is a section: set its keys, as in {key}.name=value, not {key}={problem['input']!r}"
+    if message.startswith("Input "):
+        message = _DETAIL.sub("", message.removeprefix("Input "))
+    else:
+        message = message[0].lower() + message[1:]
+    return f"{key} {message}, not {problem['input']!r}"
+
+
+def _in_settings(location: Sequence[str | int], settings: Any) -> Path:
+    """The part of pydantic's location that is in the settings: it also names union members."""
+    path: list[str | int] = []
+    for part in location:
+        inside = part in settings if isinstance(settings, Mapping) else isinstance(settings, list)
+        if inside:
+            settings = settings[part]  # pydantic names no element that a list lacks
+            path.append(part)
+    return tuple(path)
+
+
+def _nearest_key(path: Path, config_class: type[BaseModel]) -> str:
+    """The sibling most like the last part, else a key of that name elsewhere, else all siblings."""
+    *section_path, last = path
+    prefix = "".join(f"{part}." for part in section_path)
+    sections = _sections(config_class, section_path)
+    siblings = [prefix + name for section in sections for name in section.model_fields]
+    everywhere = dict.fromkeys(_keys(config_class))
+    by_name = {key.rpartition(".")[2]: key for key in everywhere}
+    near_sibling = nearest(str(last), [key.rpartition(".")[2] for key in siblings])
+    if near_sibling is not None:
+        return f"did you mean {prefix + near_sibling!r}?"
+    elsewhere = nearest(str(last), by_name)
+    if elsewhere is not None:
+        return f"did you mean {by_name[elsewhere]!r}?"
+    return did_you_mean(".".join(map(str, path)), siblings)
+
+
+def _sections(config_class: type[BaseModel], path: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The configuration classes that can stand at `path`."""
+    classes = [config_class]
+    for part in path:
+        if isinstance(part, int):  # an element of a list has the classes of the list
+            continue
+        fields = [cls.model_fields[part].annotation for cls in classes if part in cls.model_fields]
+        classes = [model for annotation in fields for model in _models(annotation)]
+    return classes
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Every configuration class inside an annotation such as `Noise | None` or `list[Stage]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in _models(argument)]
+
+
+def _keys(config_class: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in config_class.model_fields.items():
+        yield prefix + name
+        for model in _models(field.annotation):
+            yield from _keys(model, f"{prefix}{name}.")

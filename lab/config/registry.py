@@ -1,0 +1,192 @@
+"""The one place where `lab` names the packages built on it: kinds of experiment and command-line verbs.
+
+Everything is a "module:name" string imported on use, so importing `lab` imports none of those packages.
+Another distribution adds a kind with an entry point in the group `rivals.kinds`: a name and a `Kind`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+from lab.config.suggestions import did_you_mean
+from lab.errors import UserError
+
+ENTRY_POINTS = "rivals.kinds"
+CLUSTER_DOCTOR = "cluster.jobs.doctor:doctor"
+RANKS = "cluster.learners.train:train"
+CONNECT = "cluster.pool.connection:connect"
+"""The context `(cluster, device)` in which a run with workers has its cluster."""
+METERS = "cluster.gauges:Meters"
+"""The context `(catalogue, run)` of a sink of metrics that shows them on the cluster."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of experiment, as "module:name" targets.
+
+    `config` is a subclass of `lab.config.sections.ExperimentConfig`; `build` a function `(config, directory, device)
+    -> Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function
+    that takes `run: Run` and `runs_dir: RunsDir` (lab.cli.arguments), and `verbs_of` a function `(config) -> names` of
+    those that a run so configured has, all of them unless given; `catalogue` is its
+    `lab.run.metrics.Catalogue`, if it adds to the loop's. `workers` is what the experiment calls to have its work
+    done on a cluster, if it can be, and `evaluator` what it calls for its evaluations alone; it then has a method
+    `close` that lets go of them. `learners` is a function `(config, run_dir, device) -> exit code` that trains it on
+    several ranks, if its iterations share their batches among ranks; `build` may then return a
+    `lab.run.data_parallel.Follower` to those that do not lead.
+    """
+
+    config: str
+    build: str
+    verbs: Mapping[str, str] = field(default_factory=dict)
+    catalogue: str = ""
+    verbs_of: str = ""
+    workers: str = ""
+    evaluator: str = ""
+    learners: str = ""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command of `lab`. `target` is "module:name" of a Typer command function.
+
+    Without a target it is either a group with `verbs` of its own, or chosen by the kind of the run given.
+    """
+
+    help: str
+    target: str = ""
+    verbs: Mapping[str, Verb] = field(default_factory=dict)
+
+
+KINDS: dict[str, Kind] = {
+    "alphazero": Kind(
+        config="agents.alphazero.config:AlphaZeroConfig",
+        build="agents.alphazero.experiment:build",
+        verbs={"eval": "agents.alphazero.verbs:evaluate", "play": "agents.alphazero.verbs:play"},
+        catalogue="agents.alphazero.metrics:CATALOGUE",
+        workers="cluster.workers.actors:start",
+        learners=RANKS,
+    ),
+    "progressive_gan": Kind(
+        config="gans.progressive.config:ProgressiveGANConfig",
+        build="gans.progressive.experiment:build",
+        verbs={
+            "eval": "gans.progressive.verbs:evaluate",
+            "sample": "gans.progressive.verbs:sample",
+            "export": "gans.progressive.verbs:export",
+        },
+        catalogue="gans.progressive.metrics:CATALOGUE",
+        evaluator="cluster.workers.evaluation:start_measuring",
+        learners=RANKS,
+    ),
+    "series_gan": Kind(
+        config="gans.series.config:SeriesGANConfig",
+        build="gans.series.experiment:build",
+        verbs={
+            "eval": "gans.series.verbs:evaluate",
+            "sample": "gans.series.verbs:sample",
+            "export": "gans.series.verbs:export",
+        },
+        catalogue="gans.series.metrics:CATALOGUE",
+    ),
+    "sequences": Kind(
+        config="lab.sequences.config:SequencesConfig",
+        build="lab.sequences.experiment:build",
+        verbs={
+            "eval": "lab.sequences.verbs:evaluate",
+            "predict": "lab.sequences.verbs:predict",
+            "sample": "lab.sequences.verbs:sample",
+            "export": "lab.sequences.verbs:export",
+        },
+        catalogue="lab.sequences.metrics:CATALOGUE",
+        verbs_of="lab.sequences.config:verbs_of",
+        learners=RANKS,
+    ),
+    "supervised": Kind(
+        config="lab.supervised.config:SupervisedConfig",
+        build="lab.supervised.experiment:build",
+        verbs={
+            "eval": "lab.supervised.verbs:evaluate",
+            "predict": "lab.supervised.verbs:predict",
+            "export": "lab.supervised.verbs:export",
+        },
+        catalogue="lab.supervised.metrics:CATALOGUE",
+        learners=RANKS,
+    ),
+}
+
+VERBS: dict[str, Verb] = {
+    "list": Verb("List the presets.", "lab.cli.list:list_presets"),
+    "train": Verb("Train a preset from scratch.", "lab.cli.train:train"),
+    "resume": Verb("Continue a stopped run exactly.", "lab.cli.resume:resume"),
+    "eval": Verb("Grade a run."),
+    "predict": Verb("Answer inputs with a run's network."),
+    "play": Verb("Play against a run."),
+    "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.alphazero.verbs:arena"),
+    "sample": Verb("Draw from a run: pictures or series of a generator, text of a language model."),
+    "export": Verb("Export a run's network to ONNX or torch.export."),
+    "data": Verb(
+        "Pack, look at and fetch sets of pictures.",
+        verbs={
+            "pack": Verb("Pack a folder, a zip or arrays into one file.", "lab.cli.data:pack"),
+            "inspect": Verb("Show what a packed file holds.", "lab.cli.data:inspect"),
+            "fetch": Verb("Download a public set and pack it.", "lab.cli.data:fetch"),
+            "augment": Verb(
+                "Show what a preset's augmentation does to pictures.", "lab.supervised.augmentation_sheet:augment_sheet"
+            ),
+        },
+    ),
+    "find-lr": Verb("Suggest a learning rate for a preset.", "lab.supervised.find_lr:find_lr"),
+    "approximate": Verb("Approximate a function at several widths.", "lab.supervised.approximate:approximate"),
+    "show": Verb("Show a run's metrics and curves in the terminal.", "lab.cli.show:show"),
+    "bench": Verb(
+        "Measure speed on this machine.",
+        verbs={
+            "selfplay": Verb("Self-play against the bare network.", "agents.alphazero.bench:bench_selfplay"),
+            "gan": Verb(
+                "Training steps of a progressive GAN against the bare convolutions.", "gans.progressive.bench:bench_gan"
+            ),
+            "supervised": Verb("Training steps of a supervised preset.", "lab.supervised.bench:bench_supervised"),
+            "cluster": Verb("Self-play by workers on Ray against plain processes.", "cluster.bench:bench_cluster"),
+        },
+    ),
+    "sweep": Verb("Train a preset at many settings on Ray; print the best.", "cluster.sweeps.sweep:sweep"),
+    "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.jobs.submit:submit"),
+    "capacity": Verb("Compute what 8, 64 or 512 GPUs would need, and what holds them up.", "cluster.capacity:capacity"),
+    "drill": Verb("Harm runs on purpose and see whether they get over it.", "cluster.drills.drill:drill"),
+    "doctor": Verb("Check versions, devices, tracking, disk and presets.", "lab.cli.doctor:doctor"),
+}
+
+
+def register_kind(name: str, kind: Kind) -> None:
+    """Add a kind in this process. Raises ValueError when the name is taken."""
+    if name in KINDS:
+        raise ValueError(f"experiment kind {name!r} is registered already")
+    KINDS[name] = kind
+
+
+def find_kind(name: str) -> Kind:
+    """The kind of that name, from `KINDS` or an entry point. Raises UserError naming the nearest."""
+    if name in KINDS:
+        return KINDS[name]
+    installed = metadata.entry_points(group=ENTRY_POINTS)
+    if name in installed.names:
+        kind = installed[name].load()
+        if not isinstance(kind, Kind):
+            raise TypeError(f"entry point {name!r} of {ENTRY_POINTS} is {type(kind).__name__}, not a Kind")
+        return kind
+    raise UserError(f"unknown kind {name!r}; {did_you_mean(name, [*KINDS, *installed.names])}")
+
+
+def kind_names() -> list[str]:
+    """Every known kind, sorted."""
+    return sorted({*KINDS, *metadata.entry_points(group=ENTRY_POINTS).names})
+
+
+def load(target: str) -> Any:
+    """Import "module:name" and return the object."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)

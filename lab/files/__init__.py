@@ -1,0 +1,1 @@
+"""Files that survive crashes: durable writes and nested state as JSON and safetensors."""

@@ -1,0 +1,1 @@
+"""Figures, image grids and the media that evaluations return."""

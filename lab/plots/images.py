@@ -1,0 +1,35 @@
+"""Values to pixels, pictures to grids, grids to PNG files."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab.files.durable import replacing
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """float [..., H, W] in [-1, 1], values beyond cut off -> uint8."""
+    return ((images.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def grid(images: Tensor, columns: int | None = None, gap: int = 1) -> np.ndarray:
+    """uint8 [N, C, H, W] -> one picture uint8 [H', W', C], row by row, black between and where rows are short."""
+    count, channels, height, width = images.shape
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), dtype=np.uint8)
+    for index, picture in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def save_png(path: Path, pixels: np.ndarray) -> None:
+    """Write uint8 [H, W, 1|3|4] in one step; raises UserError when the disk refuses."""
+    from PIL import Image
+
+    with replacing(path) as temporary:
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(temporary, "PNG")

@@ -1,0 +1,56 @@
+"""Runs by name: where they are, what they are called, of which kind they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.config.presets import read_settings
+from lab.config.suggestions import nearest
+from lab.errors import UserError
+
+RUNS_DIR = Path("runs")
+RUNS_DIR_VARIABLE = "LAB_RUNS"
+_CONFIG = "config.yaml"
+
+
+def find_run(run: str, runs_dir: Path) -> Path:
+    """The directory of a run given by name or path. Raises UserError that names the nearest existing run."""
+    path = locate_run(run, runs_dir)
+    if path is not None:
+        return path
+    names = run_names(runs_dir)
+    match = nearest(run, names)
+    if match is not None:
+        hint = f"did you mean {match!r}?"
+    elif names:
+        hint = f"the runs in {runs_dir} are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+    else:
+        hint = f"there are no runs in {runs_dir} (see --runs-dir); `lab train PRESET` starts one"
+    raise UserError(f"no run {run!r}; {hint}")
+
+
+def locate_run(run: str, runs_dir: Path) -> Path | None:
+    """The directory of a run given by name or path, or None where there is none."""
+    if not run:
+        return None
+    for path in (runs_dir / run, Path(run).expanduser()):
+        if (path / _CONFIG).is_file():
+            return path
+    return None
+
+
+def stored_kind(run: Path) -> str:
+    """The kind of experiment of a run directory. Raises UserError when its configuration does not say."""
+    # Only reading YAML: validating needs the kind's module.
+    path = run / _CONFIG
+    kind = read_settings(path.read_text(encoding="utf-8", errors="replace"), str(path)).get("kind")
+    if not isinstance(kind, str):
+        raise UserError(f"{path} does not say of which kind its run is: the file is damaged")
+    return kind
+
+
+def run_names(runs_dir: Path) -> list[str]:
+    """Names of the runs in a directory, sorted; none when it does not exist."""
+    if not runs_dir.is_dir():
+        return []
+    return sorted(path.name for path in runs_dir.iterdir() if (path / _CONFIG).is_file())

@@ -1,0 +1,79 @@
+"""The run loop: trains any experiment to its budget; stopped at any moment, it continues exactly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from lab.config.sections import ExperimentConfig
+from lab.errors import Stopped, UserError
+from lab.files import durable
+from lab.run.experiment import Experiment
+from lab.run.interrupt import Interrupt
+from lab.run.metrics import Sink
+from lab.run.progress import Progress
+from lab.run.run_dir import RunDir
+from lab.run.session import Session
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `exit_code` is 0 at the budget, 130 after SIGINT, 143 after SIGTERM."""
+
+    exit_code: int
+    iteration: int
+    counters: dict[str, int]
+    checkpoint: Path | None
+
+
+def run(
+    experiment: Experiment,
+    config: ExperimentConfig,
+    run_dir: RunDir,
+    *,
+    console: Console | None = None,
+    interrupt: Interrupt | None = None,
+    sinks: Sequence[Sink] = (),
+) -> Outcome:
+    """Train `experiment` until its progress counter is at `config.budget`, from the newest checkpoint if any.
+
+    SIGINT or SIGTERM ends it after the iteration, with a checkpoint; a second SIGINT at once. Lines go to
+    `console`, standard output unless given. `interrupt`: where a caller that gets the signals passes them on.
+    `sinks` are told what is written to metrics.jsonl.
+    Raises UserError when no checkpoint is valid, a loss is NaN or infinite, a file cannot be written, or another
+    process trains this run.
+    """
+    run_dir.lock()
+    with (
+        Interrupt() if interrupt is None else interrupt as interrupt,
+        Progress(run_dir.log_path, experiment.progress, config.budget, console) as progress,
+        Session(experiment, config, run_dir, progress, sinks) as session,
+    ):
+        try:
+            session.restore()
+            while not interrupt:
+                if session.evaluation_due():
+                    session.evaluate()
+                if session.checkpoint_due():
+                    session.save()
+                if session.complete() or interrupt:
+                    break
+                session.iterate()
+            session.save()  # nothing to do unless interrupted
+        except KeyboardInterrupt:
+            progress.say("stopped at once: what came after the last checkpoint is lost")
+        except Stopped:
+            session.save()
+            raise
+        except OSError as error:
+            if not durable.is_full(error):
+                raise
+            raise UserError(durable.explain(error, run_dir.path)) from error
+        if interrupt.signal:
+            where = f"at iteration {session.saved_at}" if session.saved_at is not None else "before any checkpoint"
+            progress.say(f"{interrupt.signal.name}: stopped {where}; continue with: lab resume {run_dir.path}")
+        else:
+            progress.say(session.summary())
+        session.exit_code = interrupt.exit_code
+        return Outcome(interrupt.exit_code, session.state.iteration, dict(experiment.counters), session.saved)

@@ -1,0 +1,120 @@
+"""What a run says while it trains: a live line on a terminal, plain lines elsewhere, and log.txt."""
+
+import contextlib
+import logging
+import resource
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from lab.run.metrics import Catalogue
+
+PLAIN_INTERVAL_S = 10.0
+_SPEED_WINDOW = 50  # iterations; long enough to be steady, short enough to follow a change of batch size
+_HEADLINES = 3
+
+
+class Progress:
+    """The lines of one run. `say` prints a line; `iteration` refreshes the status; both also reach log.txt.
+
+    `console` is standard output unless given (with --json, pass one on standard error).
+    """
+
+    def __init__(self, log_path: Path, counter: str, budget: int, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._counter, self._budget = counter, budget
+        self._log = log_path.open("a", encoding="utf-8", buffering=1)
+        self._live: Live | None = None
+        self._window: deque[tuple[float, int]] = deque(maxlen=_SPEED_WINDOW)
+        self._latest: dict[str, float] = {}
+        self._plain_at = -PLAIN_INTERVAL_S  # the first iteration is always shown
+        self._handler = _Forward(self)
+
+    def __enter__(self) -> Self:
+        logging.getLogger("lab").addHandler(self._handler)
+        if self._console.is_terminal:
+            self._live = Live(Text(""), console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        logging.getLogger("lab").removeHandler(self._handler)
+        if error is not None:
+            with contextlib.suppress(OSError):  # a full disk may be the very error
+                self._write_log(f"{type(error).__name__}: {error}")
+        if self._live is not None:
+            self._live.stop()
+        self._log.close()
+
+    def say(self, line: str) -> None:
+        """Print one line, and log it with the time."""
+        self._console.print(Text(line), soft_wrap=True)
+        self._write_log(line)
+
+    def iteration(self, number: int, count: int, metrics: Mapping[str, float], headline: list[str]) -> None:
+        """Show the status after iteration `number`, at `count` of the budget."""
+        now = time.monotonic()
+        self._window.append((now, count))
+        self._latest.update(metrics)
+        line = self._status(number, count, headline)
+        if self._live is not None:
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+        if now - self._plain_at >= PLAIN_INTERVAL_S:
+            self._plain_at = now
+            self._write_log(line) if self._live is not None else self.say(line)
+
+    def _status(self, number: int, count: int, headline: list[str]) -> str:
+        parts = [f"iteration {number}", f"{count:,}/{self._budget:,} {self._counter}"]
+        (first_time, first_count), (last_time, last_count) = self._window[0], self._window[-1]
+        if last_time > first_time and last_count > first_count:
+            speed = (last_count - first_count) / (last_time - first_time)
+            parts.append(f"{speed:,.1f} {self._counter}/s")
+            parts.append(f"{timedelta(seconds=round(max(0, self._budget - count) / speed))} left")
+        if "time/iteration_s" in self._latest:
+            parts.append(f"{self._latest['time/iteration_s']:.2f} s/iteration")
+        parts.append(f"{sum(memory_mb().values()) / 1000:.2f} GB")
+        parts += [f"{name} {self._latest[name]:.4g}" for name in headline if name in self._latest]
+        return " | ".join(parts)
+
+    def _write_log(self, line: str) -> None:
+        self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+
+def headline(catalogue: Catalogue, best: str | None) -> list[str]:
+    """The metrics of the status line: the one that chooses the best, losses, then any that should rise."""
+    names = [best] if best else []
+    names += [name for name in catalogue if "loss" in name]
+    names += [name for name, metric in catalogue.items() if metric.higher_is_better]
+    return list(dict.fromkeys(names))[:_HEADLINES]
+
+
+def memory_mb() -> dict[str, float]:
+    """Peak memory so far, as the loop's metrics name it."""
+    unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # macOS counts bytes, Linux KiB
+    memory = {"memory/process_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        memory["memory/device_mb"] = torch.cuda.max_memory_allocated() / 1e6
+    return memory
+
+
+class _Forward(logging.Handler):
+    """Brings the lab's own warnings to the same places as every other line."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.WARNING)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress.say(f"{record.levelname.lower()}: {record.getMessage()}")

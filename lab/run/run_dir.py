@@ -1,0 +1,271 @@
+"""A run's directory: its name, its layout, its lock, and which run comes next.
+
+runs/<name>/config.yaml  metrics.jsonl  log.txt  checkpoints/  samples/  games/  wandb/  debug/
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lab.config import yaml_values
+from lab.config.suggestions import did_you_mean
+from lab.errors import UserError
+from lab.files import durable
+from lab.run import checkpoint
+
+CONFIG = "config.yaml"
+_LOCK = ".lock"
+_REPLACED = ".replaced"  # the run that --overwrite replaces, kept until the new one has started
+_FOLDERS = ("checkpoints", "samples", "games", "wandb")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can name a run; raises UserError for separators, `..`, a leading dot."""
+    if not _NAME.fullmatch(name) or ".." in name or len(name) > 200:
+        raise UserError(f"'{name}' cannot name a run: use letters, digits, '_', '-' and '.', no dot first")
+    return name
+
+
+def no_better(metric: str | None, evaluations: int) -> str:
+    """Why a run is out of patience, in words."""
+    last = "evaluation" if evaluations == 1 else f"{evaluations} evaluations"
+    return f"no better {metric} in the last {last}"
+
+
+@dataclass
+class RunDir:
+    """One run's directory; as a context manager it ends the lock and undoes a run that never started."""
+
+    path: Path
+    _lock_file: int | None = field(default=None, repr=False)
+    _created: bool = field(default=False, repr=False)
+
+    @classmethod
+    def create(cls, root: Path, name: str, config_yaml_text: str, overwrite: bool = False) -> Self:
+        """Make `root/name` and lock it; raises UserError when the name is taken.
+
+        With `overwrite` the old run is set aside inside the directory and removed by `started()`: a new run
+        that fails before it begins costs nothing.
+        """
+        path = Path(root) / check_name(name)
+        taken = os.path.lexists(path) and not _is_empty(path)
+        if taken and not overwrite:
+            raise UserError(f"run '{name}' exists in {root}: --resume continues it, --overwrite replaces it")
+        if taken and (path.is_symlink() or not any((path / mark).exists() for mark in (CONFIG, _REPLACED))):
+            raise UserError(f"{path} is not a run (it has no {CONFIG}): --overwrite will not remove it")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            run = cls(path, _created=True)
+            run.lock()
+            if taken:
+                run._set_old_aside()
+            for folder in _FOLDERS:
+                (path / folder).mkdir(exist_ok=True)
+            run.write_config(config_yaml_text)
+        except OSError as error:
+            raise UserError(durable.explain(error, path)) from error
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """An existing run, not locked; raises UserError, naming the nearest, where there is none."""
+        path = Path(path)
+        if (path / _REPLACED).is_dir() and not (path / CONFIG).is_file():
+            raise UserError(f"{path} was being replaced when its process died: its files are in {_REPLACED}")
+        if not (path / CONFIG).is_file():
+            raise UserError(f"no run at {path}: {_known(path)}")
+        return cls(path)
+
+    @staticmethod
+    def next_numbered(root: Path, stem: str) -> str:
+        """The next free name `stem-001`, `stem-002`, ..."""
+        check_name(stem)
+        return f"{stem}-{max(_numbers(root, stem), default=0) + 1:03d}"
+
+    @classmethod
+    def latest_unfinished(cls, root: Path, stem: str) -> Self | None:
+        """The run of the highest number named after `stem`, if it has not reached its budget."""
+        for number in sorted(_numbers(root, stem), reverse=True):
+            path = Path(root) / f"{stem}-{number:03d}"
+            if (path / CONFIG).is_file():
+                run = cls(path)
+                return None if run.finished else run
+        return None
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.resolve().name
+
+    @property
+    def config_path(self) -> Path:
+        """The resolved configuration, as YAML."""
+        return self.path / CONFIG
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics_path(self) -> Path:
+        """The record of metrics, one JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        """The lines the terminal showed, with times."""
+        return self.path / "log.txt"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the newest readable checkpoint has reached the budget of config.yaml, or was stopped early."""
+        manifest = self._newest()
+        if manifest is None:
+            return False
+        evaluated = not manifest.meta.get("evaluation_due", False)
+        return bool(self.stopped_early) or (self._has_reached_budget(manifest) and evaluated)
+
+    @property
+    def stopped_early(self) -> str:
+        """Why the run ends before its budget, or nothing; the patience of config.yaml may have changed since."""
+        manifest = self._newest()
+        if manifest is None or self._has_reached_budget(manifest):
+            return ""
+        if "no_better" not in manifest.meta:  # of a version that wrote the words
+            return str(manifest.meta.get("stopped_early", ""))
+        patience, count = self._setting("evaluate", "patience"), int(manifest.meta["no_better"])
+        if patience is None or count < patience:
+            return ""
+        return no_better(self.read_config()["evaluate"].get("best"), count)
+
+    def _has_reached_budget(self, manifest: checkpoint.Manifest) -> bool:
+        progress = manifest.counters.get(manifest.meta.get("progress", ""), -1)
+        return progress >= (self._setting("budget") or 0)
+
+    def _setting(self, *keys: str) -> int | None:
+        """A whole number of config.yaml, if there is one; raises UserError for anything else."""
+        value: Any = self.read_config()
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None and not isinstance(value, int):
+            raise UserError(f"{self.config_path}: {'.'.join(keys)} should be a whole number, not {value!r}")
+        return value
+
+    def _newest(self) -> checkpoint.Manifest | None:
+        """Of the newest checkpoint that can be read."""
+        for path in checkpoint.numbered(self.checkpoints):
+            with contextlib.suppress(checkpoint.CheckpointError):
+                return checkpoint.read_manifest(path)
+        return None
+
+    def read_config(self) -> dict[str, Any]:
+        """config.yaml as plain values; raises UserError when it is no YAML mapping."""
+        try:
+            content = yaml_values.parse(self.config_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.config_path} cannot be read: {error}") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{self.config_path} is damaged: it holds no mapping of settings")
+        return content
+
+    def write_config(self, text: str) -> None:
+        """Replace config.yaml in one step."""
+        try:
+            durable.write_durably(self.config_path, text.encode())
+        except OSError as error:
+            raise UserError(durable.explain(error, self.config_path)) from error
+
+    def lock(self) -> None:
+        """Hold the run until `close()` or the end of the process; raises UserError when another has it.
+
+        The kernel drops the lock of a killed process, so none is ever stale.
+        """
+        if self._lock_file is not None:
+            return
+        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
+            os.close(descriptor)
+            message = f"run '{self.name}' is being trained by {holder}: wait for it or stop it"
+            raise UserError(message) from None
+        except OSError:
+            pass  # a file system without locks: two processes are then the user's care
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        self._lock_file = descriptor
+
+    def started(self) -> None:
+        """Say that the run is under way: from now on nothing is undone, and a replaced run is gone."""
+        self._created = False
+        shutil.rmtree(self.path / _REPLACED, ignore_errors=True)
+
+    def close(self) -> None:
+        """Give the lock back; a run that was created and never started is undone first."""
+        if self._created:
+            self._undo()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _set_old_aside(self) -> None:
+        aside = self.path / _REPLACED
+        if aside.is_dir():  # an earlier replacement was killed before it started: it is the one to go
+            self._put_old_back()
+        aside.mkdir()
+        for entry in list(self.path.iterdir()):
+            if entry.name not in (_LOCK, _REPLACED):
+                entry.rename(aside / entry.name)
+
+    def _undo(self) -> None:
+        self._created = False
+        self._put_old_back()
+        if not (self.path / CONFIG).exists():
+            (self.path / _LOCK).unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def _put_old_back(self) -> None:
+        """Remove what this run made, and bring back the run it was to replace, if any."""
+        aside = self.path / _REPLACED
+        for entry in list(self.path.iterdir()):
+            if entry.name not in (_LOCK, _REPLACED):
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+        if aside.is_dir():
+            for entry in list(aside.iterdir()):
+                entry.rename(self.path / entry.name)
+            aside.rmdir()
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and all(entry.name == _LOCK for entry in path.iterdir())
+
+
+def _numbers(root: Path, stem: str) -> list[int]:
+    pattern = re.compile(re.escape(stem) + r"-(\d{3,})")
+    if not Path(root).is_dir():
+        return []
+    return [int(match[1]) for entry in Path(root).iterdir() if (match := pattern.fullmatch(entry.name))]
+
+
+def _known(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"{path.parent} does not exist"
+    return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir() if (entry / CONFIG).is_file()])

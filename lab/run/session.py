@@ -1,0 +1,332 @@
+"""The steps of a run loop and what they keep between them: restore, iterate, evaluate, save."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from lab.config.sections import ExperimentConfig
+from lab.errors import UserError
+from lab.plots.media import Media
+from lab.run import checkpoint, metrics, nan_guard, tracking
+from lab.run.experiment import EvaluatesElsewhere, Evaluation, Experiment
+from lab.run.progress import Progress, headline, memory_mb
+from lab.run.run_dir import RunDir, no_better
+from lab.train import device as devices
+from lab.train import random_state
+
+
+@dataclass
+class LoopState:
+    """The loop's own part of a checkpoint, besides the random states."""
+
+    iteration: int = 0
+    seconds: float = 0.0  # of training, over all resumes
+    evaluated_at: int = 0  # iteration of the last evaluation; behind when a signal came before it
+    best: float | None = None
+    best_at: int | None = None
+    no_better: int = 0  # evaluations since the best
+    asked_at: int | None = None  # iteration whose evaluation goes on elsewhere; its checkpoint is the candidate
+    asked_count: int | None = None  # the progress counter there
+    wandb_id: str | None = None
+
+
+class Session:
+    """One process's share of a run: the steps of `lab.run.loop.run`. Leaving it closes what they opened.
+
+    `saved` is the newest checkpoint and `saved_at` its iteration, None while there is none.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        config: ExperimentConfig,
+        run_dir: RunDir,
+        progress: Progress,
+        sinks: Sequence[metrics.Sink] = (),
+    ) -> None:
+        self.state = LoopState()
+        self.saved: Path | None = None
+        self.saved_at: int | None = None
+        self.exit_code = 1  # until the loop has ended well
+        self._experiment, self._config, self._run_dir, self._progress = experiment, config, run_dir, progress
+        self._catalogue = metrics.LOOP_METRICS | experiment.catalogue
+        self._headline = headline(self._catalogue, config.evaluate.best)
+        self._tracker = tracking.Tracker(None)
+        self._sinks = sinks
+        self._log: metrics.MetricsLog | None = None
+        self._dirty = self._improved = False
+        self._asked = self._promoted = False  # of the candidate: to be kept, to become the best
+        self._since = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._log is not None:
+            self._log.close()
+        best = self._run_dir.checkpoints / checkpoint.BEST
+        finished = self.exit_code == 0 and self.complete()
+        self._tracker.finish(self.exit_code, artifact=best if finished and best.is_dir() else None)
+
+    def restore(self) -> None:
+        """Continue from the newest checkpoint that verifies, or begin; then open the logs.
+
+        Raises UserError when there are checkpoints and none can be used.
+        """
+        best = self._config.evaluate.best
+        if best is not None and best not in self._catalogue:
+            raise UserError(f"evaluate.best={best} is not among this experiment's metrics")
+        folder = self._run_dir.checkpoints
+        checkpoint.tidy(folder)
+        random_states = self._load_newest(folder)
+        if self.saved is None:
+            checkpoint.drop_candidate(folder)
+        metrics.cut_back(self._run_dir.metrics_path, self.state.iteration)
+        self._log = metrics.MetricsLog(self._run_dir.metrics_path)
+        self._run_dir.started()
+        if not self.complete() or self.evaluation_due():
+            self._tracker = tracking.start(
+                self._config, self._run_dir, self.state.iteration, self.state.wandb_id, say=self._progress.say
+            )
+            self.state.wandb_id = self._tracker.run_id or self.state.wandb_id
+        # Last, so that nothing above has drawn from the generators the experiment is about to use.
+        if random_states is None:
+            random_state.seed_everything(self._config.seed)
+        else:
+            random_state.restore(random_states)
+        self._since = time.monotonic()
+
+    def complete(self) -> bool:
+        """Whether the progress counter has reached the budget, or the evaluations have not improved for too long."""
+        return self._count() >= self._config.budget or self._is_out_of_patience()
+
+    def evaluation_due(self) -> bool:
+        """Whether this iteration is to be evaluated and has not been."""
+        every, iteration = self._config.evaluate.every, self.state.iteration
+        if every == 0 or iteration == self.state.evaluated_at:
+            return False
+        return iteration % every == 0 or self.complete()
+
+    def checkpoint_due(self) -> bool:
+        """Whether there is anything unsaved that is to be saved now."""
+        due = self.state.iteration % self._config.checkpoint.every == 0
+        return self._dirty and (due or self._improved or self._asked or self._promoted or self.complete())
+
+    def iterate(self) -> None:
+        """Train one iteration; raises UserError, before anything is saved, when a loss is NaN or infinite."""
+        start = time.monotonic()
+        iteration = self.state.iteration + 1
+        try:
+            values = {name: float(value) for name, value in self._experiment.iterate().items()}
+        except FloatingPointError as error:
+            reason = str(error) or "a floating-point error"
+            raise nan_guard.stop(self._run_dir, self._experiment, iteration, reason, {}) from error
+        self._refuse_bad_losses(iteration, values)
+        values["time/iteration_s"] = time.monotonic() - start
+        self.state.iteration = iteration
+        self._dirty = True
+        self._record(values | memory_mb())
+        self._progress.iteration(self.state.iteration, self._count(), values, self._headline)
+        self._take_late_evaluations()
+
+    def evaluate(self) -> None:
+        """Grade the experiment, leaving no trace in its training; or have that begun, where it is done elsewhere."""
+        start = time.monotonic()
+        with _undisturbed(self._experiment):
+            evaluation = self._experiment.evaluate()
+        values = {name: float(value) for name, value in evaluation.metrics.items()}
+        self._refuse_bad_losses(self.state.iteration, values)
+        self.state.evaluated_at = self.state.iteration
+        self._dirty = True
+        self._take_late_evaluations()
+        self._improved |= self._is_best(values, self.state.iteration)
+        self._record(values | {"time/evaluation_s": time.monotonic() - start}, evaluation.media)
+        elsewhere = self._experiment if isinstance(self._experiment, EvaluatesElsewhere) else None
+        if elsewhere is not None and elsewhere.evaluating == self._count():
+            self.state.asked_at, self.state.asked_count = self.state.iteration, self._count()
+            self._asked = True
+            self._progress.say(f"evaluation at iteration {self.state.iteration}: begun")
+        elif values or evaluation.media:
+            self._say_evaluation(self.state.iteration, evaluation)
+
+    def save(self) -> None:
+        """Write a checkpoint of what has changed since the last, and keep it as best if it is."""
+        if not self._dirty and self.saved is not None:
+            return
+        start = time.monotonic()
+        self._advance_clock()
+        state = {
+            "loop": asdict(self.state),
+            "random": random_state.capture(),
+            "machine": _machine(self._config),
+            "experiment": self._experiment.state_dict(),
+        }
+        meta = {
+            "progress": self._experiment.progress,
+            "evaluation_due": self.evaluation_due(),
+            "no_better": self.state.no_better,
+            "best": self.state.best,
+            "best_at": self.state.best_at,
+            "wandb_id": self.state.wandb_id,
+        }
+        folder = self._run_dir.checkpoints
+        self.saved = checkpoint.save(
+            folder, state, iteration=self.state.iteration, counters=self._experiment.counters, extra_meta=meta
+        )
+        self.saved_at = self.state.iteration
+        if self._promoted:
+            checkpoint.promote(folder)
+        if self._improved:
+            checkpoint.keep_as(checkpoint.BEST, self.saved)
+        if self._asked:
+            checkpoint.keep_as(checkpoint.CANDIDATE, self.saved)
+        checkpoint.prune(folder, self._config.checkpoint.keep)
+        self._dirty = self._improved = self._asked = self._promoted = False
+        self._record({"time/checkpoint_s": time.monotonic() - start})
+
+    def summary(self) -> str:
+        """One line on a run that is complete."""
+        self._advance_clock()
+        early = "complete: "
+        if self._is_out_of_patience():
+            early = f"stopped early, {no_better(self._config.evaluate.best, self.state.no_better)}: "
+        time_taken = timedelta(seconds=round(self.state.seconds))
+        best = ""
+        if self.state.best is not None:
+            best = f"; best {self._config.evaluate.best} {self.state.best:.4g} at iteration {self.state.best_at}"
+        return (
+            f"{early}{self._count():,} {self._experiment.progress} in {self.state.iteration} iterations, "
+            f"{time_taken}{best}; {self._run_dir.path}"
+        )
+
+    def _count(self) -> int:
+        return self._experiment.counters[self._experiment.progress]
+
+    def _load_newest(self, folder: Path) -> dict[str, Any] | None:
+        """Load the newest usable checkpoint; returns its random states, or None without any checkpoint."""
+        skipped = checkpoint.numbered(folder)
+        for found in checkpoint.newest_first(folder, self._progress.say):
+            try:
+                self._experiment.load_state_dict(found.state["experiment"])
+            except checkpoint.CheckpointError as error:  # a file that it names, such as a replay segment, is damaged
+                self._progress.say(f"skipped checkpoint {found.path}: {error}")
+                continue
+            self.state = LoopState(**found.state["loop"])
+            self.saved, self.saved_at = found.path, self.state.iteration
+            self._welcome(found, skipped[: skipped.index(found.path)])
+            return dict(found.state["random"])
+        if skipped:
+            raise checkpoint.none_valid(folder)
+        if metrics.read(self._run_dir.metrics_path):
+            self._progress.say("this run was stopped before its first checkpoint: it begins again")
+        return None
+
+    def _welcome(self, found: checkpoint.Checkpoint, skipped: list[Path]) -> None:
+        for path in skipped:
+            checkpoint.set_aside(path)
+        checkpoint.settle_best(found.path, self.state.best_at, self._progress.say)
+        self._progress.say(f"continuing from iteration {self.state.iteration} ({found.path})")
+        if self.state.asked_at is not None:
+            self._progress.say(f"no evaluation of iteration {self.state.asked_at}: it was lost with its process")
+            self.state.asked_at = self.state.asked_count = None
+        was, now = (
+            found.state["machine"] | found.manifest.versions,
+            _machine(self._config) | checkpoint.versions(),
+        )
+        changed = [f"{name} {was.get(name)} -> {now[name]}" for name in now if was.get(name) != now[name]]
+        if changed:
+            self._progress.say(f"no longer bit for bit the uninterrupted run: {', '.join(changed)}")
+
+    def _take_late_evaluations(self) -> None:
+        if not isinstance(self._experiment, EvaluatesElsewhere):
+            return
+        for late in self._experiment.late_evaluations():
+            values = {name: float(value) for name, value in late.metrics.items()}
+            self._refuse_bad_losses(self.state.iteration, values)
+            at = self.state.asked_at
+            if at is not None and late.at == self.state.asked_count:
+                self.state.asked_at = self.state.asked_count = None
+                self._promoted = self._is_best(values, at)
+                if not self._promoted:
+                    checkpoint.drop_candidate(self._run_dir.checkpoints)
+                self._say_evaluation(at, late)
+            self._dirty = True
+            self._record(values, late.media)
+
+    def _say_evaluation(self, iteration: int, evaluation: Evaluation) -> None:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in evaluation.metrics.items())
+        shown = shown or ", ".join(item.name for item in evaluation.media)  # pictures alone
+        self._progress.say(f"evaluation at iteration {iteration}: {shown}")
+
+    def _is_best(self, values: Mapping[str, float], iteration: int) -> bool:
+        """Whether they are, which is noted."""
+        value = values.get(self._config.evaluate.best or "")
+        if value is None:
+            return False
+        if self.state.best is not None and not self._is_better(value, self.state.best):
+            # Not the one at a budget's end, which a run that goes on would not have had.
+            self.state.no_better += iteration % self._config.evaluate.every == 0
+            return False
+        self.state.best, self.state.best_at, self.state.no_better = value, iteration, 0
+        return True
+
+    def _is_out_of_patience(self) -> bool:
+        patience = self._config.evaluate.patience
+        return patience is not None and self.state.no_better >= patience
+
+    def _is_better(self, value: float, than: float) -> bool:
+        assert self._config.evaluate.best is not None
+        lower = self._catalogue[self._config.evaluate.best].higher_is_better is False
+        return value < than if lower else value > than
+
+    def _record(self, values: Mapping[str, float], media: Sequence[Media] = ()) -> None:
+        assert self._log is not None, "restore() comes first"
+        self._catalogue.check(values)
+        self._advance_clock()
+        counters = dict(self._experiment.counters)
+        self._log.append(self.state.iteration, counters, values, self.state.seconds)
+        self._tracker.log(self.state.iteration, counters, values, media)
+        for sink in self._sinks:
+            sink(metrics.Entry(self.state.iteration, counters, dict(values), self.state.seconds))
+
+    def _advance_clock(self) -> None:
+        now = time.monotonic()
+        self.state.seconds += now - self._since
+        self._since = now
+
+    def _refuse_bad_losses(self, iteration: int, values: Mapping[str, float]) -> None:
+        bad = nan_guard.bad_losses(values)
+        if bad:
+            reason = ", ".join(f"{name} is {value}" for name, value in bad.items())
+            raise nan_guard.stop(self._run_dir, self._experiment, iteration, reason, values)
+
+
+@contextmanager
+def _undisturbed(experiment: Experiment) -> Iterator[None]:
+    """Put the random states back afterwards, and the modules' training flags, which grading changes."""
+    random_states = random_state.capture()
+    owned = [value for value in vars(experiment).values() if isinstance(value, torch.nn.Module)]
+    flags = [(module, module.training) for root in owned for module in root.modules()]
+    yield
+    for module, training in flags:
+        module.training = training
+    random_state.restore(random_states)
+
+
+def _machine(config: ExperimentConfig) -> dict[str, Any]:
+    """What besides the state decides the last bits of a sum."""
+    target = devices.resolve(config.device, config.precision, config.threads)
+    if target.device.type == "cuda":
+        name = torch.cuda.get_device_name(target.device)
+    else:
+        name = torch.backends.cpu.get_cpu_capability()
+    return {"device": target.device.type, "processor": name, "threads": torch.get_num_threads()}

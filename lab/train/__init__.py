@@ -1,0 +1,1 @@
+"""The training toolkit: gradient steps, optimizers, schedules, EMA, collectives, devices, random states."""

@@ -1,0 +1,222 @@
+"""eval, arena and play through the command line, with an agent that needs no training."""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from agents.alphazero import verbs
+from agents.games import make
+from agents.search import GumbelSearch
+from agents.search.dynamics import GameDynamics
+from agents.search.result import SearchResult
+from lab.cli import main
+from lab.errors import UserError
+from lab.train.device import Device
+
+CPU = torch.device("cpu")
+HEADER = "moves,c1,c2,c3,c4,c5,c6,c7\n"
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every move is as good as another to the network; the search is real."""
+
+    name: str
+    game: Any
+    device: torch.device = CPU
+
+    def evaluate(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.zeros(len(observation), self.game.num_actions), torch.zeros(len(observation))
+
+    def decide(self, state: Any, simulations: int) -> SearchResult:
+        legal = self.game.legal(state)
+        dynamics = GameDynamics(self.game, self.evaluate)
+        logits, value = dynamics.evaluate_states(state, legal.any(1))
+        if simulations == 0:
+            nothing = torch.zeros_like(logits)
+            return SearchResult(logits.argmax(1), logits.softmax(1), value, nothing, nothing + torch.nan)
+        ids = torch.arange(len(value))
+        search = GumbelSearch(simulations, gumbel_scale=0.0)
+        return search(state, legal, logits, value, dynamics, 0, ids, ids)
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Runs named four, other, small and three, of the games their names say."""
+    folder = tmp_path / "runs"
+    games = {
+        "four": make("connect_four"),
+        "other": make("connect_four"),
+        "small": make("connect_four", rows=4, columns=4),
+        "three": make("tic_tac_toe"),
+    }
+    for name in games:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.yaml").write_text("kind: alphazero\n")
+
+    def load(path: Path, device: Device, which: str = "best") -> Uniform:
+        return Uniform(path.name if which == "best" else f"{path.name}:{which}", games[path.name])
+
+    monkeypatch.setattr(verbs, "load_agent", load)
+    monkeypatch.setenv("LAB_RUNS", str(folder))
+    return folder
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert main.main([*arguments, "--json"]) == 0
+    record: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return record
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main.main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("lab: ") and err.count("\n") == 1
+    return err
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "positions.csv"
+    path.write_text(text)
+    return str(path)
+
+
+def test_eval_grades_a_file_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Uniform search at 16 simulations finds the win in column 4.
+    path = write(tmp_path, HEADER + "112233,-1,-2,-3,18,-4,-4,-4\n")
+    record = answer(capsys, "eval", "four", "--positions", path, "--simulations", "16")
+    grades = {"best_class", "best_score", "failable", "network_alone", "calibration"}
+    assert set(record) == grades | {"positions", "simulations", "run", "checkpoint"}
+    assert record["best_score"] == {"overall": 1.0, "by_stage": {"0-14": 1.0, "15-28": None, "29+": None}}
+    assert record["network_alone"]["best_class"]["overall"] == 0.0
+    assert (record["run"], record["checkpoint"], record["positions"]) == ("four", "best", 1)
+
+
+def test_eval_names_the_checkpoint_graded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, HEADER + "44,0,0,0,0,0,0,0\n")
+    record = answer(capsys, "eval", "four", "--positions", path, "--simulations", "0", "--checkpoint", "120")
+    assert record["checkpoint"] == "120"
+
+
+def test_eval_without_a_file_uses_the_shipped_positions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, "eval", "four", "--simulations", "0")["positions"] == 500
+
+
+def test_shipped_positions_can_be_excluded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = (Path(verbs.__file__).parent / "data" / "connect_four_positions.csv").read_text()
+    path = write(tmp_path, shipped + "123,0,0,0,0,0,0,0\n")
+    everything = ("eval", "four", "--positions", path, "--simulations", "0")
+    assert answer(capsys, *everything)["positions"] == 501
+    assert answer(capsys, *everything, "--exclude-shipped")["positions"] == 1
+    assert "all its positions are shipped" in complaint(
+        capsys, "eval", "four", "--positions", write(tmp_path, shipped), "--exclude-shipped"
+    )
+    assert "needs --positions" in complaint(capsys, "eval", "four", "--exclude-shipped")
+
+
+def test_a_small_game_is_graded_on_all_its_positions_and_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+    record = answer(capsys, "eval", "three", "--simulations", "0")
+    assert record["positions"] == 4520
+    assert set(record["best_class"]["by_stage"]) == {"0-3", "4-6", "7+"}
+    # The first free cell as a policy: it loses some games, and none are left out.
+    assert not record["every_line"]["never_loses"]
+    assert record["every_line"]["second"]["lost"] > 0
+
+
+def test_a_game_without_positions_asks_for_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "give --positions FILE" in complaint(capsys, "eval", "small")
+
+
+def test_a_bad_positions_file_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, HEADER + "4x,0,0,0,0,0,0,0\n")
+    assert "line 2: move 2 is 'x'" in complaint(capsys, "eval", "four", "--positions", path)
+    assert "the run plays tic_tac_toe" in complaint(capsys, "eval", "three", "--positions", path)
+
+
+def test_eval_for_people_has_a_row_for_each_stage_and_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "set," + HEADER + "easy,44,0,0,0,0,0,0,0\n")
+    assert main.main(["eval", "four", "--positions", path, "--simulations", "4"]) == 0
+    out = capsys.readouterr().out
+    for word in ("0-14", "15-28", "29+", "easy", "calibration error"):
+        assert word in out
+    assert main.main(["eval", "three", "--simulations", "0"]) == 0
+    assert "every line of play" in capsys.readouterr().out
+
+
+def test_arena_reports_both_colours_and_ratings(capsys: pytest.CaptureFixture[str]) -> None:
+    record = answer(capsys, "arena", "four", "--games", "10", "--simulations", "8")
+    (pairing,) = record["pairings"]
+    assert (pairing["player"], pairing["opponent"], pairing["games"]) == ("random", "four@8", 10)
+    for result in ("won", "drawn", "lost"):
+        assert pairing["first"][result] + pairing["second"][result] == pairing["total"][result]
+    assert [rating["player"] for rating in record["ratings"]] == ["random", "four@8"]
+    assert record["ratings"][0]["elo"] == 0.0
+    assert record["ratings"][1]["elo"] > 0
+    assert record["distinct_openings"] == 5
+    assert record == answer(capsys, "arena", "four", "--games", "10", "--simulations", "8")
+
+
+def test_arena_says_when_openings_run_out(capsys: pytest.CaptureFixture[str]) -> None:
+    for games, said in (("146", True), ("144", False)):
+        assert main.main(["arena", "three", "--games", games, "--simulations", "0"]) == 0
+        assert ("only 72 different openings" in " ".join(capsys.readouterr().out.split())) is said
+
+
+def test_arena_takes_checkpoints_and_rollouts(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = (
+        "arena",
+        "three",
+        "three:latest",
+        "--against",
+        "random,rollout:5",
+        "--games",
+        "2",
+        "--simulations",
+        "2",
+    )
+    record = answer(capsys, *arguments)
+    assert [r["player"] for r in record["ratings"]] == ["random", "rollout:5", "three@2", "three:latest@2"]
+    assert len(record["pairings"]) == 6
+    assert main.main(list(arguments)) == 0
+    assert "95% interval" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["four", "three"], "four plays connect_four (rows 6, columns 7, length 4) and three plays tic_tac_toe"),
+        (["four", "small"], "they cannot meet"),
+        (["four", "four"], "would play itself"),
+        (["four", "--against", "none"], "nobody to play"),
+        (["four", "--against", "rollout"], "unknown opponent 'rollout'"),
+        (["four", "--against", "rollout:0"], "unknown opponent 'rollout:0'"),
+        (["four", "--against", "stockfish"], "unknown opponent 'stockfish'"),
+        (["fore"], "did you mean 'four'?"),
+    ],
+)
+def test_arena_refuses_what_makes_no_match(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in complaint(capsys, "arena", *arguments)
+
+
+def test_play_reads_its_moves_from_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("4\nhint\nquit\n"))
+    assert main.main(["play", "four", "--side", "first", "--simulations", "4"]) == 0
+    out = capsys.readouterr().out
+    assert "●" in out and "expects" in out and out.rstrip().endswith("until next time")
+
+
+def test_opponents_are_named_in_a_list() -> None:
+    players = verbs.opponents("random, rollout:20", make("tic_tac_toe"), seed=0)
+    assert [player.name for player in players] == ["random", "rollout:20"]
+    with pytest.raises(UserError, match="unknown opponent"):
+        verbs.opponents("rollout:²", make("tic_tac_toe"), seed=0)

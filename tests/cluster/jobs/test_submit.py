@@ -1,0 +1,379 @@
+"""`lab submit`: what is sent, what is refused before anything is sent, and what people are told."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.jobs import encrypted_env, job_server, submit, working_dir
+from cluster.jobs.working_dir import measure
+from lab.cli.main import main
+from lab.errors import UserError
+from tests.cluster.job_server import JobServer, job, running
+from tests.command_line import ROOT
+
+ray = pytest.importorskip("ray")
+
+PRESET = "alphazero/tic_tac_toe"
+SECRET = "not-to-be-seen-anywhere"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JobServer]:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
+    with running(JobServer(ray.__version__)) as started:
+        yield started
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small working directory."""
+    (tmp_path / "mine.yaml").write_text(f"base: {PRESET}\nbudget: 3000\n")
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> str:
+    """Both outputs of `lab submit`, which is to end with the code."""
+    capsys.readouterr()
+    assert main(["submit", *map(str, arguments)]) == code
+    return "".join(capsys.readouterr())
+
+
+def send(capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path, *arguments: str) -> str:
+    place = ("--address", server.address, "--working-dir", folder, "--no-follow")
+    return run(capsys, *arguments, *place)
+
+
+def test_a_job_trains_the_run_of_that_name_and_continues_it(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    output = send(capsys, server, folder, PRESET, "budget=5000", "cluster.workers=2", "--name", "mine")
+    (sent,) = server.submitted
+    words = shlex.split(sent["entrypoint"])
+    assert words[:4] == ["python", "-m", "lab", "train"]
+    assert {"--resume", "budget=5000", "cluster.workers=2"} <= set(words)
+    assert words[words.index("--name") + 1] == "mine"
+    assert f"lab submit --stop {sent['submission_id']}" in output
+
+
+def test_what_a_preset_reserves_for_its_learner_is_asked_for(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    output = send(capsys, server, folder, PRESET, "cluster.learner_gpus=1", "cluster.learner_cpus=2")
+    assert server.submitted[0]["entrypoint_num_gpus"] == 1 and server.submitted[0]["entrypoint_num_cpus"] == 2
+    assert "one process on a node with 2 CPUs and 1 GPUs free" in output
+    # Several learners reserve their own; the job's process only waits for them.
+    send(capsys, server, folder, PRESET, "cluster.learner_gpus=1", "cluster.learners=2")
+    assert not server.submitted[1].get("entrypoint_num_gpus")
+
+
+def test_runs_are_kept_outside_the_jobs_folder_which_ray_removes(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    output = send(capsys, server, folder, PRESET)
+    assert server.submitted[0]["entrypoint"].endswith("--runs-dir ~/runs")
+    assert "~/runs on the cluster" in output
+    assert "absolute path" in run(capsys, PRESET, "--runs-dir", "runs", "--working-dir", folder, code=2)
+
+
+def test_a_stopped_job_has_time_for_its_last_checkpoint(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    send(capsys, server, folder, PRESET)
+    assert int(server.submitted[0]["runtime_env"]["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"]) >= 60
+
+
+def test_a_preset_of_ones_own_is_named_as_it_lies_in_the_package(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    send(capsys, server, folder, str(folder / "mine.yaml"), "--name", "mine")
+    assert shlex.split(server.submitted[0]["entrypoint"])[4] == "mine.yaml"
+
+
+def test_a_preset_that_would_not_be_sent_is_refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "mine.yaml"
+    shutil.copy(folder / "mine.yaml", elsewhere)
+    assert "not sent" in run(capsys, elsewhere, "--working-dir", folder, code=2)
+
+
+def test_the_environment_does_not_divert_a_job_from_its_address(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    send(capsys, server, folder, PRESET)
+    assert len(server.submitted) == 1
+    assert os.environ["RAY_ADDRESS"] == "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((PRESET, "search.sims=3"), "search.simulations"),
+        (("alphazero/tic_tac_to",), PRESET),
+        ((PRESET, "--name", "../x"), "cannot name a run"),
+        ((PRESET, "--env", "SURELY_NOT_SET"), "SURELY_NOT_SET"),
+        ((PRESET, "--env", "KEY=value"), "not its value"),
+        ((PRESET, "--working-dir", "/nowhere"), "no directory"),
+        ((PRESET, "--list"), "one of"),
+        ((), "one of"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_sent(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    where = () if "--working-dir" in arguments else ("--working-dir", folder)
+    output = run(capsys, *arguments, *where, "--address", server.address, code=2)
+    assert said in output
+    assert len([line for line in output.splitlines() if line.startswith("lab:")]) == 1
+    assert server.submitted == []
+
+
+def test_a_run_that_a_job_trains_is_not_given_to_another(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    server.jobs.append(job("mine-1", "RUNNING", run="mine"))
+    place = ("--address", server.address, "--working-dir", folder)
+    assert "mine-1" in run(capsys, PRESET, "--name", "mine", *place, code=2)
+    assert server.submitted == []
+
+
+def test_a_run_whose_job_has_ended_can_be_sent_again(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    server.jobs.append(job("mine-1", "FAILED", run="mine"))
+    send(capsys, server, folder, PRESET, "--name", "mine")
+    assert len(server.submitted) == 1
+
+
+def break_token(server: JobServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
+
+
+def remove_token(server: JobServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.jobs.job_server.find_token", lambda: None)
+
+
+def lose_token_file(server: JobServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/nowhere/token")
+
+
+def grow_old(server: JobServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.version = "2.9.0"
+
+
+def go_away(server: JobServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server.address = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (break_token, "does not accept the token"),
+        (remove_token, "wants a token and none is here"),
+        (lose_token_file, "/nowhere/token"),
+        (grow_old, "runs Ray 2.9.0"),
+        (go_away, "no cluster answers"),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+    server: JobServer,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[JobServer, pytest.MonkeyPatch], None],
+    said: str,
+) -> None:
+    harm(server, monkeypatch)
+    output = run(capsys, "--list", "--address", server.address, code=2)
+    assert said in output
+    assert len(output.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--status", "--logs", "--stop"])
+def test_an_unknown_job_is_named(capsys: pytest.CaptureFixture[str], server: JobServer, option: str) -> None:
+    assert "no job 'nope'" in run(capsys, option, "nope", "--address", server.address, code=2)
+
+
+def test_an_address_of_another_kind_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "dashboard" in run(capsys, "--list", "--address", "auto", code=2)
+
+
+def test_a_cluster_without_ray_here_names_the_installation(
+    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install" in run(capsys, PRESET, "--working-dir", folder, code=2)
+
+
+def test_values_of_variables_go_out_sealed_and_are_never_shown(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", SECRET)
+    output = send(capsys, server, folder, PRESET, "--env", "MY_KEY")
+    (sent,) = server.submitted
+    assert SECRET not in output + json.dumps(sent)
+    assert "right" not in output
+    assert sent["entrypoint"].startswith("python -m cluster.jobs.encrypted_env python -m lab train ")
+    assert encrypted_env.unseal(sent["runtime_env"]["env_vars"][encrypted_env.VARIABLE], "right") == {"MY_KEY": SECRET}
+
+
+def test_another_token_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", SECRET)
+    with pytest.raises(UserError, match="another token"):
+        encrypted_env.unseal(encrypted_env.seal(["MY_KEY"], "one"), "other")
+
+
+def test_the_job_gets_the_variables_and_not_the_seal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", SECRET)
+    seal = encrypted_env.seal(["MY_KEY"], "right")
+    environment = {**os.environ, encrypted_env.VARIABLE: seal, "RAY_AUTH_TOKEN": "right"}
+    del environment["MY_KEY"]
+    command = [sys.executable, "-m", "cluster.jobs.encrypted_env", "env"]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert f"MY_KEY={SECRET}" in shown
+    assert encrypted_env.VARIABLE not in shown
+
+
+def test_runs_data_environments_and_secrets_stay_here(tmp_path: Path) -> None:
+    kept = ["lab/data/pack.py", "mine.yaml", "agents/data/positions.csv"]
+    left = ["runs/a/config.yaml", "wandb/x", "data/big", ".git/HEAD", ".venv/bin/python", "a/__pycache__/x.pyc"]
+    left += [".env", "deep/.netrc", "key.pem", "auth_token", "ignored/x"]
+    (tmp_path / ".gitignore").write_text("ignored/\n")
+    for name in kept + left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert set(measure(tmp_path).files) == {*kept, ".gitignore"}
+
+
+def test_what_is_measured_is_what_ray_would_pack(tmp_path: Path) -> None:
+    from zipfile import ZipFile
+
+    from ray._private.runtime_env.packaging import create_package
+
+    create_package(str(ROOT), tmp_path / "x.zip", include_gitignore=True, excludes=list(working_dir.EXCLUDES))
+    with ZipFile(tmp_path / "x.zip") as archive:
+        packed = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
+    assert measure(ROOT).files == packed
+
+
+def test_a_package_too_large_names_what_fills_it(
+    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working_dir, "LIMIT_BYTES", 10_000)
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "one").write_bytes(bytes(20_000))
+    output = run(capsys, PRESET, "--working-dir", folder, code=2)
+    assert "pictures/" in output
+    assert ".rayignore" in output
+
+
+def test_requirements_are_pinned_as_the_constraints_have_them(tmp_path: Path) -> None:
+    (tmp_path / "constraints.txt").write_text("# by make lock\nscipy==1.2\npillow==3\nray==2.60.0\n")
+    (tmp_path / "wanted.txt").write_text("SciPy  # roots\nray[default]\nshap\npillow>=2\n\n")
+    pins = submit.pinned(tmp_path / "wanted.txt", tmp_path / "constraints.txt")
+    assert pins == ["SciPy==1.2", "shap", "pillow>=2"]
+
+
+def test_options_of_pip_are_refused_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "wanted.txt").write_text("scipy\n-r other.txt\n")
+    with pytest.raises(UserError, match=r"wanted\.txt:2"):
+        submit.pinned(tmp_path / "wanted.txt", tmp_path / "constraints.txt")
+
+
+def test_job_messages_leave_out_the_output_that_was_shown() -> None:
+    from ray.dashboard.modules.job.pydantic_models import JobDetails
+
+    details = JobDetails(**job("x", "FAILED"), message="exit code 2, last available logs (truncated): a\nb")
+    assert job_server.describe(details)["message"] == "exit code 2"
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.socket() for _ in range(count)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+@pytest.fixture
+def cluster_address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A cluster of this machine with token authentication, started as people are told to.
+
+    At the end $MY_KEY must be in no file of the cluster, and no process of it be left.
+    """
+    folder = tempfile.mkdtemp(prefix="rc-", dir="/tmp")  # short: Ray's sockets lie below it
+    monkeypatch.setenv("RAY_AUTH_TOKEN", os.urandom(16).hex())
+    monkeypatch.setenv("MY_KEY", os.urandom(16).hex())
+    monkeypatch.setenv("LAB_RUNS", f"{folder}/unused")
+    names = ("port", "object-manager-port", "node-manager-port", "metrics-export-port", "dashboard-port")
+    ports = dict(zip((*names, "dashboard-agent-listen-port"), free_ports(6), strict=True))
+    options = [f"--{name}={port}" for name, port in ports.items()]
+    options += [f"--temp-dir={folder}/ray", "--num-cpus=2", "--object-store-memory=100000000", "--block"]
+    script = ROOT / "cluster" / "manifests" / "head.sh"
+    with open(f"{folder}/head.log", "w") as log:
+        head = subprocess.Popen([script, *options], stdout=log, stderr=log, start_new_session=True)
+    address = f"http://127.0.0.1:{ports['dashboard-port']}"
+    try:
+        wait_for(lambda: head.poll() is not None or main(["submit", "--list", "--address", address]) == 0)
+        assert head.poll() is None, Path(folder, "head.log").read_text()
+        yield address
+        secret = os.environ["MY_KEY"]
+        leak = subprocess.run(["grep", "-rl", secret, folder], capture_output=True, text=True).stdout
+        assert leak == "", "a secret was written down"
+    finally:
+        head.send_signal(signal.SIGTERM)
+        head.wait(60)
+        left = subprocess.run(["pgrep", "-f", f"{folder}/ray"], capture_output=True, text=True).stdout
+        shutil.rmtree(folder, ignore_errors=True)
+    assert left == "", "processes of the cluster outlived its head"
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_goes_to_a_real_cluster_is_stopped_and_continued(
+    cluster_address: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    place = ("--address", cluster_address, "--working-dir", ROOT)
+    assert main(["doctor", "--cluster", "--preset", PRESET, "cluster.workers=1", *map(str, place)]) == 0
+    assert "authentication" in capsys.readouterr().out
+
+    # A budget that is not reached: the job is stopped in the middle and leaves a checkpoint.
+    small = ("selfplay.boards=32", "evaluate.every=0", "replay.min_positions=500", "checkpoint.every=1000")
+    named = ("--name", "mine", "--runs-dir", str(tmp_path))
+    output = run(capsys, PRESET, "budget=10000000", *small, *named, *place, "--no-follow", "--env", "MY_KEY")
+    name = re.search(r"job (mine-\w+):", output)
+    assert name is not None
+    record = tmp_path / "mine" / "metrics.jsonl"
+    wait_for(lambda: record.is_file() and len(record.read_text().splitlines()) >= 2)
+    run(capsys, "--stop", name[1], "--address", cluster_address)
+    wait_for(lambda: "STOPPED" in run(capsys, "--status", name[1], "--address", cluster_address))
+    assert list((tmp_path / "mine" / "checkpoints").iterdir())
+
+    reached = json.loads(record.read_text().splitlines()[-1])["counters"]["positions"]
+    output = run(capsys, PRESET, f"budget={reached + 500}", *small, *named, *place)
+    assert "continuing run mine" in output
+    assert "complete:" in output

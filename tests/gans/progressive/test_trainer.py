@@ -1,0 +1,117 @@
+"""A step of both networks: what it may depend on and what it must not touch."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from gans.progressive.bench import convolutions
+from gans.progressive.growth import Stage
+from gans.progressive.trainer import Trainer
+from tests.gans.small_gan import DEVICE, config
+
+
+def trainer(**changes: Any) -> Trainer:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    return Trainer(config(**changes), DEVICE)
+
+
+def batch(count: int = 8) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("loss", ["wgan-gp", "non-saturating", "relativistic"])
+def test_gradient_accumulation_equals_one_pass(loss: str) -> None:
+    whole, parts = trainer(loss={"name": loss}), trainer(loss={"name": loss}, training={"micro_batch": 4})
+    one, other = whole.step(batch()), parts.step(batch())
+    for name in one:
+        if name != "critic/real_sign":
+            torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-5)
+    for name, value in whole.generator.state_dict().items():
+        torch.testing.assert_close(value, parts.generator.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_stage_trains_only_what_it_shows() -> None:
+    one = trainer()
+    before = {name: value.clone() for name, value in one.generator.state_dict().items()}
+    one.step(batch())
+    after = one.generator.state_dict()
+    changed = {name.rsplit(".", 1)[0] for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {"blocks.0.dense", "blocks.0.conv.conv", "to_rgb.0"}
+
+
+@pytest.mark.parametrize("loss", ["wgan-gp", "non-saturating", "relativistic"])
+@pytest.mark.parametrize("augment", ["none", "diffaug", "ada"])
+def test_every_loss_trains_every_stage_with_every_augmentation(loss: str, augment: str) -> None:
+    one = trainer(loss={"name": loss}, augment={"mode": augment, "initial": 0.5})
+    for images in (0, 120, 250, 300, 400):
+        one.images = images
+        statistics = one.step(batch())
+        assert all(torch.isfinite(value) for value in statistics.values())
+
+
+def test_the_critic_learns_to_tell_real_from_noise() -> None:
+    one = trainer(growth={"stable_images": 10_000})
+    noise = [value.detach().clone() for value in one.generator.parameters()]
+    gaps = []
+    for _ in range(60):
+        with torch.no_grad():  # the generator stays as it began
+            for parameter, value in zip(one.generator.parameters(), noise, strict=True):
+                parameter.copy_(value)
+        statistics = one.step(batch())
+        gaps.append(float(statistics["critic/real"] - statistics["critic/fake"]))
+    assert sum(gaps[-10:]) > sum(gaps[:10]) + 1.0
+
+
+def test_the_average_is_the_plain_recursion_from_the_first_weights() -> None:
+    one = trainer(training={"average_decay": 0.5})
+    name = "to_rgb.0.weight"
+    expected = one.generator.state_dict()[name].clone()
+    for _ in range(3):
+        one.step(batch())
+        expected = 0.5 * expected + 0.5 * one.generator.state_dict()[name]
+    torch.testing.assert_close(one.average.module.state_dict()[name], expected)
+
+
+def test_moments_are_forgotten_when_a_resolution_comes_in_if_so_configured() -> None:
+    for reset in (True, False):
+        one = trainer(training={"reset_optimizer": reset})
+        one.step(batch())
+        one.images = 96  # the first step of the fade to 8 x 8
+        one.step(batch())
+        state = one._generator_optimizer.state[one.generator.to_rgb[0].weight]
+        assert int(state["step"]) == (1 if reset else 2)
+
+
+@pytest.mark.parametrize("loss", ["wgan-gp", "non-saturating"])
+def test_compiled_passes_are_whole_graphs_that_serve_every_alpha(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_with, graphs = torch.compile, []
+
+    def count(module: Any, inputs: Any) -> Any:
+        graphs.append(module)
+        return module.forward
+
+    monkeypatch.setattr(
+        torch, "compile", lambda net, **options: compile_with(net, backend=count, fullgraph=True, **options)
+    )
+    plain, fast = trainer(loss={"name": loss}), trainer(loss={"name": loss}, training={"compile": True})
+    for images in (120, 130, 140):  # the same stage, fading
+        plain.images = fast.images = images
+        one, other = plain.step(batch()), fast.step(batch())
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-5)
+        if images == 130:  # after a step with the lazy penalty and one without
+            made = len(graphs)
+    assert 0 < made == len(graphs)
+
+
+def test_the_bare_convolutions_are_those_of_the_networks() -> None:
+    one = trainer()
+    generator, critic = convolutions(one.config, Stage(2, 16, 0.5))
+    names = {"3": 0, "1": 0}
+    for module in [*one.generator.modules(), *one.critic.modules()]:
+        if isinstance(module, torch.nn.Conv2d):
+            names[str(module.kernel_size[0])] += 1
+    assert sum(conv.kernel == 3 for conv in generator + critic) == names["3"]
+    assert sum(conv.kernel == 1 for conv in generator + critic) == names["1"] - 2  # those of 4 x 4 are not shown

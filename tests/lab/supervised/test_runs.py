@@ -1,0 +1,188 @@
+"""Runs of every task go on bit for bit, start from one another, and end as predictions, pictures and exported files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from lab.cli.main import main
+from lab.supervised.config import SupervisedConfig
+from lab.supervised.find_lr import sweep
+from lab.supervised.transfer import load_trained
+from lab.train.device import Device
+from tests.lab.small_classifier import config, other, written
+from tests.same_run import assert_same_run
+
+DEVICE = Device(torch.device("cpu"), "fp32", 1)
+FEW = {"held_out": 0.02}
+SHORT = {"batch_size": 20, "images_per_iteration": 100}
+EVERYTHING_ON = {"mirror": True, "rotation": 10, "scale": 0.1, "hue": 0.1, "grey": 0.2, "noise": 0.05, "cutout": 4}
+KINDS: dict[str, dict[str, Any]] = {
+    "classification": {
+        "network": {"name": "resnet", "channels": [4, 8], "blocks": [0, 1]},
+        "task": {"name": "classification", "class_weights": "balanced", "label_smoothing": 0.1, "mirror": True},
+        "augment": EVERYTHING_ON,
+        "training": SHORT
+        | {"micro_batch": 8, "optimizer": "sgd", "schedule": "one-cycle", "warmup": 0.3, "clip_norm": 1},
+    },
+    "alexnet": {"network": {"name": "alexnet", "width": 0.02}, "training": SHORT},
+    "denoising": {"network": {"name": "tower", "channels": 4, "blocks": 1}, "task": {"name": "denoising"}},
+    "reconstruction": {
+        "network": {"name": "cnn", "channels": [4], "features": 8},
+        "task": {"name": "reconstruction", "code": 4, "normal": ["1", "2"]},
+    },
+    "regression": {
+        "data": {"source": "diabetes"},
+        "network": {"name": "mlp", "hidden": [8], "dropout": 0.2},
+        "task": {"name": "regression"},
+    },
+}
+
+
+def run(*arguments: object, code: int = 0) -> None:
+    assert main([str(argument) for argument in arguments]) == code
+
+
+def settings_of(kind: str) -> SupervisedConfig:
+    return other(**({"data": FEW, "training": SHORT, "budget": 400} | KINDS[kind]), evaluate={"every": 2})
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of each kind: four iterations, the directory named after the kind."""
+    folder = tmp_path_factory.mktemp(request.param)
+    run("train", written(folder, settings_of(request.param)), "--runs-dir", folder, "--name", request.param)
+    return folder / request.param
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(trained: Path, tmp_path: Path) -> None:
+    file = written(tmp_path, settings_of(trained.name))
+    run("train", file, "budget=200", "--runs-dir", tmp_path, "--name", trained.name)
+    run("resume", tmp_path / trained.name, "budget=400")
+    assert_same_run(trained, tmp_path / trained.name)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_an_exported_network_answers_as_the_run_does(trained: Path, suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"network{suffix}"
+    run("export", trained, "--out", file)
+    network = load_trained(trained, DEVICE)
+    inputs = torch.rand(3, *network.shape)
+    with torch.no_grad():
+        expected = network.network(inputs).numpy()
+    if suffix == ".onnx":
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        found = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})[0]
+    else:
+        found = torch.export.load(str(file)).module()(inputs).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    run("export", trained, "--out", file, code=2)  # it exists
+
+
+def test_what_it_looks_like_is_in_the_run(trained: Path) -> None:
+    expected = {
+        "classification": {"confusion_matrix", "misclassified", "filters", "feature_maps", "learning_curves", "grades"},
+        "alexnet": {"confusion_matrix", "filters", "feature_maps", "learning_curves"},
+        "denoising": {"denoised", "filters", "feature_maps", "learning_curves"},
+        "reconstruction": {"rebuilt", "rebuilt_worst", "errors", "filters", "learning_curves", "grades"},
+        "regression": {"fit", "learning_curves", "grades"},
+    }[trained.name]
+    found = {path.stem for path in (trained / "samples").glob("*.png")}
+    assert expected <= found
+    for path in (trained / "samples").glob("*.png"):
+        with Image.open(path) as picture:
+            picture.verify()
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"), [("table.csv", "is not the data this run was trained on"), ("test.csv", "was tested on")]
+)
+def test_a_run_neither_goes_on_nor_is_graded_with_data_that_changed(
+    changed: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = {
+        name: "\n".join(["a,label", *[f"{number},{number % 3}" for number in range(count)]]) + "\n"
+        for name, count in (("table.csv", 90), ("test.csv", 9))
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    data = {"source": str(tmp_path / "table.csv"), "test_source": str(tmp_path / "test.csv")}
+    settings = other(data=data, network={"name": "mlp", "hidden": [4]}, training=SHORT, budget=100)
+    run("train", written(tmp_path, settings), "--runs-dir", tmp_path, "--name", "run")
+    run("eval", tmp_path / "run")
+    (tmp_path / changed).write_text(texts[changed] + "7,1\n")
+    for command in (["eval", tmp_path / "run"], ["resume", tmp_path / "run", "budget=200"]):
+        capsys.readouterr()
+        run(*command, code=2)
+        error = capsys.readouterr().err
+        assert changed in error and expected in error and len(error.splitlines()) == 1
+    (tmp_path / changed).write_text(texts[changed])
+    run("resume", tmp_path / "run", "budget=200")
+
+
+@pytest.mark.parametrize(
+    ("training", "network", "expected"),
+    [
+        ({"micro_batch": 8}, {"name": "cnn"}, "both split a batch"),
+        ({}, {"name": "alexnet"}, "dropout draws other masks"),
+    ],
+)
+def test_what_learners_would_not_do_alike_is_refused(
+    training: dict[str, Any], network: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValueError, match=expected):
+        other(network=network, training=training, cluster={"learners": 2})
+
+
+def test_the_sweep_finds_where_a_bowl_is_descended_fastest_and_stops_where_it_is_left() -> None:
+    place = torch.tensor(1.0)
+    seen = []
+
+    def step(rate: float) -> torch.Tensor:
+        nonlocal place
+        seen.append(rate)
+        loss = 0.5 * place * place  # its slope is `place`: steps longer than 2 lead away
+        place = place - rate * place
+        return loss
+
+    found = sweep(step, 3e-4, 100.0, 100)  # of which none is exactly 1, which would end it at the bottom
+    assert found.suggestion is not None and 0.01 < found.suggestion < 2.0
+    assert len(found.rates) < 100 and found.rates == sorted(found.rates)
+    assert seen[0] == pytest.approx(3e-4)
+
+
+def test_a_learning_rate_is_suggested_and_no_run_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("find-lr", written(tmp_path, config()), "--steps", 40, "--from", 1e-5, "--to", 1, "--json")
+    record = json.loads(capsys.readouterr().out)
+    assert 1e-5 < record["suggestion"] < 1 and Path(record["picture"]).is_file()
+    assert not (tmp_path / "runs").exists()
+    run("find-lr", written(tmp_path, config()), "--from", 1, "--to", 0.1, code=2)
+
+
+def test_widths_are_trained_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = ["budget=2048", "training.images_per_iteration=2048"]
+    out = tmp_path / "widths.png"
+    run("approximate", "supervised/approximation", *short, "--widths", "1,8", "--out", out, "--json")
+    record = json.loads(capsys.readouterr().out)
+    assert record["widths"] == [1, 8] and len(record["rmse"]) == 2
+    assert out.is_file() and (tmp_path / "widths_fits.png").is_file()
+    run("approximate", "supervised/approximation", "--widths", "many", code=2)
+    for other_kind in ("supervised/digits", "sequences/reverse"):
+        capsys.readouterr()
+        run("approximate", other_kind, "--widths", "2", code=2)
+        assert capsys.readouterr().err.startswith(f"lab: {other_kind} is no preset of task.name=regression")
+
+
+def test_the_bench_compares_steps_with_a_bare_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("bench", "supervised", written(tmp_path, config()), "--seconds", 0.05, "--json")
+    record = json.loads(capsys.readouterr().out)
+    ratio = record["images_per_s"] / record["bare_images_per_s"]
+    assert ratio > 0.0 and record["batch"] == 50 and record["data_images_per_s"] > 0
