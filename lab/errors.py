@@ -10,3 +10,7 @@ class UserError(Exception):
 
 class Stopped(UserError):
     """The experiment cannot go on and its state is whole: the run loop saves it first."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint that cannot be read or written; the message names the path and the reason."""

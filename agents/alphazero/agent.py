@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lab.config.loading import load_run_config
 
 from agents.alphazero.actors import make_dynamics, make_search
 from agents.alphazero.config import AlphaZeroConfig
@@ -18,9 +17,9 @@ from agents.search import GumbelSearch, PuctSearch, SearchResult
 from agents.search.cache import Evaluate
 from agents.search.dynamics import GameDynamics
 from agents.search.symmetric import averaged
-from lab.errors import UserError
+from lab.config.loading import load_run_config
+from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint
-from lab.run.checkpoint import CheckpointError
 from lab.train.device import Device
 
 _CACHE_SLOTS = 2**18

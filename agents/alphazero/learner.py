@@ -13,7 +13,7 @@ from agents.alphazero.network import DRAW, LOSS, WIN, PolicyValueNet
 from agents.alphazero.records import Samples, unpack_bits
 from agents.games.game import Game
 from lab import rng
-from lab.run.checkpoint import CheckpointError
+from lab.errors import CheckpointError
 from lab.train.collectives import gradients, ranks
 from lab.train.device import Device, autocast
 from lab.train.ema import EMA

@@ -16,8 +16,8 @@ from agents.alphazero.config import ReplayConfig
 from agents.alphazero.records import Samples, blank
 from agents.games.game import Game
 from lab import rng
+from lab.errors import CheckpointError
 from lab.files import durable
-from lab.run.checkpoint import CheckpointError
 
 
 class Replay:

@@ -2,7 +2,7 @@
 
 Ray logs the environment of a job in clear on its nodes and shows it to whoever lists jobs. So values are encrypted
 here and decrypted by the job itself: `python -m cluster.jobs.encrypted_env COMMAND ...` runs the command with them.
-Whoever has the token may run anything on the cluster anyway, so nothing is entrusted to anybody new. Actors do not get them.
+Whoever has the token may run anything on the cluster anyway, so nobody new is trusted. Actors do not get them.
 """
 
 from __future__ import annotations

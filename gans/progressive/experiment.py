@@ -20,10 +20,9 @@ from gans.progressive.trainer import Trainer
 from lab.config.registry import find_kind, load
 from lab.data.batches import Batches
 from lab.data.images import open_images
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.plots.images import grid, save_png
 from lab.plots.media import Image, Media
-from lab.run.checkpoint import CheckpointError
 from lab.run.experiment import Evaluation
 from lab.run.metrics import Catalogue
 from lab.train.collectives import ranks

@@ -4,14 +4,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.config.loading import load_run_config
-
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import Stage, stage_at
 from gans.progressive.network import Generator
-from lab.errors import UserError
+from lab.config.loading import load_run_config
+from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint as checkpoints
-from lab.run.checkpoint import CheckpointError
 from lab.train.device import Device
 
 _log = logging.getLogger(__name__)

@@ -18,10 +18,9 @@ from gans.series.scores import LEAST, Scores
 from gans.series.sets import SeriesSet, check_same, open_series
 from gans.series.trainer import Trainer
 from lab.data.order import indices
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.plots.images import save_png
 from lab.plots.media import Image
-from lab.run.checkpoint import CheckpointError
 from lab.run.experiment import Evaluation
 from lab.run.metrics import Catalogue
 from lab.train.device import Device

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from lab.config.loading import load_run_config
 from torch import Tensor
 
 from gans.series.config import SeriesGANConfig
@@ -16,9 +15,9 @@ from gans.series.network import Generator
 from gans.series.noise import noise
 from gans.series.sets import Scale, SeriesSet
 from lab import rng
-from lab.errors import UserError
+from lab.config.loading import load_run_config
+from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint as checkpoints
-from lab.run.checkpoint import CheckpointError
 from lab.train.device import Device
 
 _BATCH = 256

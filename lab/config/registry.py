@@ -96,10 +96,10 @@ KINDS: dict[str, Kind] = {
         config="lab.sequences.config:SequencesConfig",
         build="lab.sequences.experiment:build",
         verbs={
-            "eval": "lab.sequences.verbs:evaluate",
-            "predict": "lab.sequences.verbs:predict",
-            "sample": "lab.sequences.verbs:sample",
-            "export": "lab.sequences.verbs:export",
+            "eval": "lab.cli.sequences:evaluate",
+            "predict": "lab.cli.sequences:predict",
+            "sample": "lab.cli.sequences:sample",
+            "export": "lab.cli.sequences:export",
         },
         catalogue="lab.sequences.metrics:CATALOGUE",
         verbs_of="lab.sequences.config:verbs_of",
@@ -109,9 +109,9 @@ KINDS: dict[str, Kind] = {
         config="lab.supervised.config:SupervisedConfig",
         build="lab.supervised.experiment:build",
         verbs={
-            "eval": "lab.supervised.verbs:evaluate",
-            "predict": "lab.supervised.verbs:predict",
-            "export": "lab.supervised.verbs:export",
+            "eval": "lab.cli.supervised:evaluate",
+            "predict": "lab.cli.supervised:predict",
+            "export": "lab.cli.supervised:export",
         },
         catalogue="lab.supervised.metrics:CATALOGUE",
         learners=RANKS,
@@ -134,13 +134,11 @@ VERBS: dict[str, Verb] = {
             "pack": Verb("Pack a folder, a zip or arrays into one file.", "lab.cli.data:pack"),
             "inspect": Verb("Show what a packed file holds.", "lab.cli.data:inspect"),
             "fetch": Verb("Download a public set and pack it.", "lab.cli.data:fetch"),
-            "augment": Verb(
-                "Show what a preset's augmentation does to pictures.", "lab.supervised.augmentation_sheet:augment_sheet"
-            ),
+            "augment": Verb("Show what a preset's augmentation does to pictures.", "lab.cli.augment:augment_sheet"),
         },
     ),
-    "find-lr": Verb("Suggest a learning rate for a preset.", "lab.supervised.find_lr:find_lr"),
-    "approximate": Verb("Approximate a function at several widths.", "lab.supervised.approximate:approximate"),
+    "find-lr": Verb("Suggest a learning rate for a preset.", "lab.cli.find_lr:find_lr"),
+    "approximate": Verb("Approximate a function at several widths.", "lab.cli.approximate:approximate"),
     "show": Verb("Show a run's metrics and curves in the terminal.", "lab.cli.show:show"),
     "bench": Verb(
         "Measure speed on this machine.",
@@ -149,7 +147,7 @@ VERBS: dict[str, Verb] = {
             "gan": Verb(
                 "Training steps of a progressive GAN against the bare convolutions.", "gans.progressive.bench:bench_gan"
             ),
-            "supervised": Verb("Training steps of a supervised preset.", "lab.supervised.bench:bench_supervised"),
+            "supervised": Verb("Training steps of a supervised preset.", "lab.cli.bench_supervised:bench_supervised"),
             "cluster": Verb("Self-play by workers on Ray against plain processes.", "cluster.bench:bench_cluster"),
         },
     ),

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lab import __version__
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.files import durable
 from lab.files.nested_state import FormatError, decode, encode, read_tensors, write_tensors
 
@@ -35,10 +35,6 @@ CANDIDATE = "candidate"
 _TEMPORARY, _REPLACED, _SKIPPED = ".writing-", ".replaced-", ".skipped"
 
 Report = Callable[[str], None]
-
-
-class CheckpointError(UserError):
-    """A checkpoint that cannot be read or written; the message names the path and the reason."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from lab.config import yaml_values
 from lab.config.suggestions import did_you_mean
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.files import durable
 from lab.run import checkpoint
 
@@ -163,7 +163,7 @@ class RunDir:
     def _newest(self) -> checkpoint.Manifest | None:
         """Of the newest checkpoint that can be read."""
         for path in checkpoint.numbered(self.checkpoints):
-            with contextlib.suppress(checkpoint.CheckpointError):
+            with contextlib.suppress(CheckpointError):
                 return checkpoint.read_manifest(path)
         return None
 

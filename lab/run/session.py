@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 
 from lab.config.sections import ExperimentConfig
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.plots.media import Media
 from lab.run import checkpoint, metrics, nan_guard, tracking
 from lab.run.experiment import EvaluatesElsewhere, Evaluation, Experiment
@@ -217,7 +217,7 @@ class Session:
         for found in checkpoint.newest_first(folder, self._progress.say):
             try:
                 self._experiment.load_state_dict(found.state["experiment"])
-            except checkpoint.CheckpointError as error:  # a file that it names, such as a replay segment, is damaged
+            except CheckpointError as error:  # a file that it names, such as a replay segment, is damaged
                 self._progress.say(f"skipped checkpoint {found.path}: {error}")
                 continue
             self.state = LoopState(**found.state["loop"])

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from lab import rng
+from lab.errors import CheckpointError
 from lab.nets.rnn import set_masked
 from lab.plots.images import save_png
 from lab.plots.media import Image, Media, Text
-from lab.run.checkpoint import CheckpointError
 from lab.run.experiment import Evaluation
 from lab.run.metrics import Catalogue
 from lab.sequences.attention_map import attention_map

@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 
 from lab.config.loading import load_run_config
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.nets.rnn import set_masked
 from lab.run import checkpoint as checkpoints
-from lab.run.checkpoint import CheckpointError
 from lab.sequences.config import ONE_STEP, SequencesConfig, Shape
 from lab.sequences.data import width_of
 from lab.sequences.files import check_symbols

@@ -10,12 +10,11 @@ import torch
 from torch import nn
 
 from lab.data.batches import Batches
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.plots.images import save_png
 from lab.plots.media import Image, Media
 from lab.run import checkpoint as checkpoints
 from lab.run import metrics
-from lab.run.checkpoint import CheckpointError
 from lab.run.experiment import Evaluation
 from lab.run.metrics import Catalogue, Entry
 from lab.supervised import figures

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from lab.config.loading import load_run_config
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint as checkpoints
-from lab.run.checkpoint import CheckpointError
 from lab.run.lookup import locate_run
 from lab.supervised.config import SupervisedConfig, TrunkConfig
 from lab.supervised.network import Network, build_network

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lab.run.checkpoint import CheckpointError
+from lab.errors import CheckpointError
 from lab.train.collectives import gradients, ranks
 from lab.train.config import FitConfig
 from lab.train.device import Device, autocast

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from lab.config.loading import dump
 
 from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_agent
@@ -14,7 +13,8 @@ from agents.alphazero.experiment import AlphaZero
 from agents.alphazero.network import InferenceNet
 from agents.arena import minimax, positions
 from agents.games import make
-from lab.errors import UserError
+from lab.config.loading import dump
+from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint, loop, metrics
 from lab.run.run_dir import RunDir
 from lab.train import random_state
@@ -214,6 +214,6 @@ def test_a_checkpoint_of_another_network_is_refused_in_one_line(tmp_path: Path) 
     made = experiment(tmp_path / "a")
     foreign = experiment(tmp_path / "b", network={"channels": 4}).state_dict()
     for state in (foreign, {"counters": 1}, {"learner": 3}):
-        with pytest.raises(checkpoint.CheckpointError, match=r"config\.yaml") as error:
+        with pytest.raises(CheckpointError, match=r"config\.yaml") as error:
             made.load_state_dict(state)
         assert "\n" not in str(error.value)

@@ -14,8 +14,8 @@ from agents.alphazero.config import ReplayConfig
 from agents.alphazero.records import Samples
 from agents.alphazero.replay import Replay, window_size
 from agents.games import make
+from lab.errors import CheckpointError
 from lab.run import checkpoint
-from lab.run.checkpoint import CheckpointError
 from tests.same_run import assert_same_bits
 
 GAME = make("tic_tac_toe")

@@ -16,8 +16,8 @@ import pytest
 import safetensors.torch
 import torch
 
+from lab.errors import CheckpointError
 from lab.run import checkpoint
-from lab.run.checkpoint import CheckpointError
 from lab.train import random_state
 
 ROOT = Path(__file__).parents[3]

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from lab.config.loading import dump
 from rich.console import Console
 
-from lab.errors import UserError
+from lab.config.loading import dump
+from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint, loop, metrics
-from lab.run.checkpoint import CheckpointError
 from lab.run.experiment import Evaluation
 from lab.run.run_dir import RunDir
 from lab.train import random_state

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lab.cli.augment import operations
 from lab.cli.main import main
 from lab.supervised.augment import augment
-from lab.supervised.augmentation_sheet import operations
 from lab.supervised.config import AugmentConfig
 
 EACH: dict[str, Any] = {

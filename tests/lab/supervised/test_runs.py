@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from lab.cli.find_lr import sweep
 from lab.cli.main import main
 from lab.supervised.config import SupervisedConfig
-from lab.supervised.find_lr import sweep
 from lab.supervised.transfer import load_trained
 from lab.train.device import Device
 from tests.lab.small_classifier import config, other, written

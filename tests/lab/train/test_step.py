@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from lab.train.config import FitConfig
 from torch import Tensor, nn
 
-from lab.run.checkpoint import CheckpointError
+from lab.errors import CheckpointError
+from lab.train.config import FitConfig
 from lab.train.device import Device
 from lab.train.step import Fit, LossSum, learning_rate
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from lab.config.loading import dump
 
 from lab.cli.main import main
+from lab.config.loading import dump
 from lab.sequences.experiment import Sequences
 from lab.sequences.model import load_model
 from lab.sequences.network import Tagger

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lab.config.loading import dump, load_preset, load_run_config
 
 from lab.cli.main import main
+from lab.config.loading import dump, load_preset, load_run_config
 from lab.data.images import ImageSet, open_images, write_images
 from lab.errors import UserError
 from lab.run import checkpoint
