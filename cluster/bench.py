@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from lab.config.loading import validate
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +20,7 @@ from agents.alphazero.network import PolicyValueNet
 from cluster.pool.connection import connect
 from cluster.workers.actors import RayActors, start
 from lab.cli.arguments import Json, print_json
+from lab.config.loading import validate
 from lab.train import device as devices
 from lab.train.device import Device
 

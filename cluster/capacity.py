@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from lab.config.loading import load_preset, validate
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from lab.cli.arguments import Json, Overrides, print_json
+from lab.config.loading import load_preset, validate
 from lab.config.sections import Config
 from lab.errors import UserError
 

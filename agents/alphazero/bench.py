@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import torch
 import torch.nn.functional as F
 import typer
-from lab.config.loading import validate
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -25,6 +24,7 @@ from agents.alphazero.selfplay import SelfPlay
 from agents.games import Game
 from agents.search.dynamics import GameDynamics
 from lab.cli.arguments import Json, print_json
+from lab.config.loading import validate
 from lab.train import device as devices
 from lab.train.device import Device
 

@@ -137,7 +137,7 @@ class LearnerConfig(Config):
     learning_rate * final_fraction along a half cosine over `decay_positions` of self-play; left out, that is the budget
     the run is created with, and a later change of the budget does not move it.
     value_weight: of the value loss beside the policy loss; search_value_share: of the search's root value in the value
-    target, the rest being the game's outcome. average_decay: of the weights that play, per step.
+    target, the rest being the game's outcome. ema_decay: of the weights that play, per step.
     """
 
     batch_size: PositiveInt = 256
@@ -152,7 +152,7 @@ class LearnerConfig(Config):
     value_weight: NonNegativeFloat = 1.0
     search_value_share: float = Field(default=0.5, ge=0.0, le=1.0)
     gradient_clip: PositiveFloat = 5.0
-    average_decay: float = Field(default=0.99, ge=0.0, lt=1.0)
+    ema_decay: float = Field(default=0.99, ge=0.0, lt=1.0)
     symmetries: bool = True
 
 
@@ -173,7 +173,7 @@ class AlphaZeroConfig(ExperimentConfig):
 
     perturbable: ClassVar[tuple[str, ...]] = (
         *("learner.learning_rate", "learner.final_fraction", "learner.reuse", "learner.gradient_clip"),
-        *("learner.value_weight", "learner.search_value_share", "learner.average_decay"),
+        *("learner.value_weight", "learner.search_value_share", "learner.ema_decay"),
         *("search.value_scale", "search.visit_offset", "search.gumbel_scale"),
         *("search.c_init", "search.c_base", "search.dirichlet_alpha", "search.dirichlet_fraction"),
         *("search.fpu_reduction", "selfplay.temperature.start", "selfplay.temperature.end"),

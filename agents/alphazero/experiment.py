@@ -151,7 +151,7 @@ class AlphaZero:
         trained = self.learner.steps * config.batch_size
         steps = steps_allowed(config, self.replay.total, trained, self.config.replay.min_positions)
         rate = learning_rate(config, self.replay.total)
-        self._ranks.share((steps, rate))
+        self._ranks.broadcast_object((steps, rate))
         sums: dict[str, Tensor] = {}
         for _ in range(steps):
             batch = self.replay.sample(config.batch_size, self.config.seed, self.learner.steps)
@@ -208,4 +208,4 @@ class AlphaZero:
 
 def build(config: AlphaZeroConfig, directory: Path, device: Device) -> AlphaZero | LearnerRank:
     """The experiment of a run directory, or another rank's part in it; see `lab.config.registry`."""
-    return AlphaZero(config, directory, device) if ranks().leads else LearnerRank(config, device)
+    return AlphaZero(config, directory, device) if ranks().is_rank_zero else LearnerRank(config, device)

@@ -30,7 +30,7 @@ class Learner:
     def __init__(self, net: PolicyValueNet, game: Game, config: LearnerConfig, device: Device, seed: int) -> None:
         self.config, self.game, self.device, self.seed = config, game, device, seed
         self.net = net.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = EMA(self.net, config.average_decay)
+        self.average = EMA(self.net, config.ema_decay)
         self.steps = 0
         self._ranks = ranks()
         if self._ranks.size > 1:
@@ -58,7 +58,7 @@ class Learner:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         statistics = {name: value.detach() for name, value in {"loss/total": loss, **losses}.items()}
-        self._ranks.sum_([*gradients(self.net), *statistics.values()])
+        self._ranks.all_reduce_([*gradients(self.net), *statistics.values()])
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.gradient_clip)
         self._optimizer.step()
         self.steps += 1
@@ -82,7 +82,7 @@ class Learner:
     def _leading_ones(self, positions: Samples) -> Samples:
         """The leading rank's positions, on the device."""
         fields = [field.to(self.device.device, non_blocking=True) for field in positions]
-        self._ranks.spread_(fields)
+        self._ranks.broadcast_(fields)
         return Samples(*fields)
 
     def _batch(self, positions: Samples, share: slice = slice(None)) -> tuple[Tensor, Tensor, Tensor, Tensor]:

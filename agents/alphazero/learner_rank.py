@@ -20,7 +20,7 @@ class LearnerRank:
         self._positions = blank(config.learner.batch_size, game)
 
     def iterate(self) -> None:
-        steps, rate = ranks().share(None)
+        steps, rate = ranks().broadcast_object(None)
         for _ in range(steps):
             self.learner.step(self._positions, rate)
 

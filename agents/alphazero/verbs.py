@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from lab.run.lookup import RUNS_DIR, find_run, locate_run
 from rich.console import Console
 from rich.progress import Progress
 
@@ -25,6 +24,7 @@ from agents.games import Game
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.errors import UserError
+from lab.run.lookup import RUNS_DIR, find_run, locate_run
 from lab.train import device as devices
 
 _MOST_ROLLOUTS = 100_000

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from lab.config.loading import dump, load_preset, load_run_config, validate
-from lab.run.lookup import RUNS_DIR, locate_run
 from rich.console import Console
 from rich.table import Table
 
@@ -24,9 +22,11 @@ from cluster.drills import processes, recorder
 from cluster.pool.connection import connect, import_ray
 from lab.cli.arguments import Json, RunsDir, print_json
 from lab.config import presets
-from lab.config.sections import Cluster
+from lab.config.loading import dump, load_preset, load_run_config, validate
+from lab.config.sections import ClusterConfig
 from lab.errors import UserError
 from lab.run import checkpoint
+from lab.run.lookup import RUNS_DIR, locate_run
 from lab.run.metrics import read
 
 _TINY: dict[str, Any] = {
@@ -309,7 +309,10 @@ def drill(
     if not drills:
         raise UserError(f"no drill has {only!r} in its name; there are: {', '.join(each.name for each in DRILLS)}")
     results = []
-    with _stopped_by_sigterm(), connect(Cluster(workers=workers, worker_cpus=0, address=address or None)) as where:
+    with (
+        _stopped_by_sigterm(),
+        connect(ClusterConfig(workers=workers, worker_cpus=0, address=address or None)) as where,
+    ):
         config = settings(subject, runs_dir, workers, where.address)
         for each in drills:
             results.append(hold(each, config, spare))

@@ -24,10 +24,10 @@ _PLACE_TIMEOUT_S = 20.0  # a cluster that grows on demand takes longer; a run wa
 def main(arguments: Sequence[str]) -> None:
     """Print the report; without a preset nothing is placed."""
     from lab.config.loading import load_preset
-    from lab.config.sections import Cluster
+    from lab.config.sections import ClusterConfig
 
     config = load_preset(arguments[0], arguments[1:]) if arguments else None
-    with connect(Cluster()) as connection:  # the job's own cluster, from $RAY_ADDRESS
+    with connect(ClusterConfig()) as connection:  # the job's own cluster, from $RAY_ADDRESS
         report = {"head": _head(connection), "nodes": _nodes(), "placement": _place(config)}
     print(MARK, json.dumps(report))
 

@@ -166,14 +166,14 @@ def rank_main(given: Mapping[str, Any]) -> None:
     except UserError as refusal:
         error = str(refusal)
     with contextlib.ExitStack() as stack:
-        if experiment is not None and mine.leads and config.cluster.hires:
+        if experiment is not None and mine.is_rank_zero and config.cluster.hires:
             stack.callback(experiment.close)
         # One that cannot begin, say without the data, must not leave the others waiting.
-        errors = [found for found in mine.gather(error) if found]
+        errors = [found for found in mine.all_gather_object(error) if found]
         if errors or experiment is None:
-            if mine.leads:
+            if mine.is_rank_zero:
                 import_ray().get(desk.end.remote(2, errors[0]))
-        elif mine.leads:
+        elif mine.is_rank_zero:
             _lead(data_parallel.Leading(experiment), config, Path(given["run"]), desk)
         else:
             data_parallel.follow(experiment)

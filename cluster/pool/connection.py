@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal
 
-from lab.config.sections import Cluster
+from lab.config.sections import ClusterConfig
 from lab.errors import UserError
 from lab.train.device import Device
 
@@ -46,7 +46,7 @@ class Versions:
 
 
 @contextlib.contextmanager
-def connect(cluster: Cluster, device: Device | None = None) -> Iterator[Connection]:
+def connect(cluster: ClusterConfig, device: Device | None = None) -> Iterator[Connection]:
     """The configured cluster, started or joined; on leaving, what was started ends and what was joined is left.
 
     A process that is connected already stays so. device: the learner's, which tells whether workers want GPUs.
@@ -83,7 +83,7 @@ def import_ray() -> Any:
     return ray
 
 
-def gpu_share(cluster: Cluster, device: Device | None, gpus: float) -> float:
+def gpu_share(cluster: ClusterConfig, device: Device | None, gpus: float) -> float:
     """The part of a GPU that each worker gets: as configured, else an equal one if the learner computes on a GPU.
 
     A single learner shares its GPU with them, unless it reserves one; several have one each to themselves. Raises
@@ -154,7 +154,7 @@ def _refusal(address: str, token: str | None, code: str) -> str:
     )
 
 
-def _start(ray: Any, cluster: Cluster) -> None:
+def _start(ray: Any, cluster: ClusterConfig) -> None:
     """A cluster on this machine, closed to other users of it by a token that only its processes know."""
     if os.environ.get("RAY_AUTH_MODE", "token") == "token":
         if find_token() is None:
@@ -164,7 +164,7 @@ def _start(ray: Any, cluster: Cluster) -> None:
     _init(ray, "local", cluster, include_dashboard=cluster.dashboard, dashboard_host="127.0.0.1")
 
 
-def _join(ray: Any, address: str, cluster: Cluster) -> None:
+def _join(ray: Any, address: str, cluster: ClusterConfig) -> None:
     address = _head_address(address)
     token = find_token()
     theirs = probe(address, token)
@@ -175,7 +175,7 @@ def _join(ray: Any, address: str, cluster: Cluster) -> None:
     _init(ray, address, cluster)
 
 
-def _init(ray: Any, address: str, cluster: Cluster, **options: Any) -> None:
+def _init(ray: Any, address: str, cluster: ClusterConfig, **options: Any) -> None:
     try:
         ray.init(address, log_to_driver=cluster.worker_logs, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
@@ -218,7 +218,7 @@ def _check_versions(address: str, theirs: Versions, ours: Versions) -> None:
         )
 
 
-def _check_room(connection: Connection, cluster: Cluster, device: Device | None) -> None:
+def _check_room(connection: Connection, cluster: ClusterConfig, device: Device | None) -> None:
     """Only for a cluster of this machine, which does not grow; elsewhere placing the workers has a time limit."""
     if not cluster.workers:
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.pool.connection import gpu_share, import_ray
-from lab.config.sections import Cluster
+from lab.config.sections import ClusterConfig
 from lab.errors import UserError
 from lab.train.collectives import ranks
 from lab.train.device import Device
@@ -28,7 +28,7 @@ class Share:
         return {name: count for name, count in (("CPU", self.cpus), ("GPU", self.gpus)) if count}
 
 
-def shares(cluster: Cluster, device: Device) -> list[Share]:
+def shares(cluster: ClusterConfig, device: Device) -> list[Share]:
     """Each worker's share of the cluster that this process is connected to, and last the evaluator's if there is one.
 
     An evaluator works rarely: it has no CPU to itself, which would mostly idle, and needs its part of a GPU's memory.
@@ -40,7 +40,7 @@ def shares(cluster: Cluster, device: Device) -> list[Share]:
     return [worker] * cluster.workers + [replace(worker, cpus=0.0)] * cluster.evaluator
 
 
-def learner_shares(cluster: Cluster, device: Device) -> list[Share]:
+def learner_shares(cluster: ClusterConfig, device: Device) -> list[Share]:
     """Of each learner where there are several: a worker's, or a GPU to itself, for NCCL lets no two ranks share one."""
     if cluster.learners == 1:
         return []

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.config.loading import from_settings, load_run_config
-
 from cluster.pool.connection import import_ray
 from cluster.pool.placement import Share
 from cluster.sweeps import exploit, search_space
 from cluster.sweeps.search_space import Dimension
 from cluster.sweeps.trials import LOOK_S, MAX_FAILURES, REFUSED, Trial, TrialProcess, finite, wait_for_predecessor
 from lab.config import presets
+from lab.config.loading import from_settings, load_run_config
 from lab.config.sections import ExperimentConfig
 from lab.errors import UserError
 from lab.run.interrupt import Interrupt

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lab.config.loading import from_settings
 from numpy.typing import NDArray
 from torch import nn
 
@@ -17,6 +16,7 @@ from agents.alphazero.evaluation import Graded, LocalEvaluator
 from agents.alphazero.records import FinishedGames, Samples, concatenate
 from agents.search.dynamics import LeafCounts
 from cluster.workers.deliveries import Origin, first_game_id
+from lab.config.loading import from_settings
 from lab.train import device as devices
 from lab.train.device import Device
 

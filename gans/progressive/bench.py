@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from lab.config.loading import validate
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -19,6 +18,7 @@ from gans.progressive.growth import Stage, level_of
 from gans.progressive.network import channels_at
 from gans.progressive.trainer import Trainer
 from lab.cli.arguments import Json, print_json
+from lab.config.loading import validate
 from lab.data.batches import Batches
 from lab.data.images import ImageSet
 from lab.run.progress import memory_mb

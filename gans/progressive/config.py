@@ -81,7 +81,7 @@ class TrainingConfig(Config):
     """Gradient steps. `batch_sizes` and `learning_rates` replace the general value at the resolutions they name.
 
     micro_batch: pictures that pass through the networks at once; larger batches accumulate gradients.
-    reset_optimizer: forget Adam's moments whenever a resolution comes in. average_decay: of the averaged generator.
+    reset_optimizer: forget Adam's moments whenever a resolution comes in. ema_decay: of the averaged generator.
     compile: torch.compile for every pass that is differentiated once; the first steps of each stage compile.
     """
 
@@ -93,7 +93,7 @@ class TrainingConfig(Config):
     beta1: float = Field(default=0.0, ge=0.0, lt=1.0)
     beta2: float = Field(default=0.99, ge=0.0, lt=1.0)
     reset_optimizer: bool = False
-    average_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
+    ema_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
     compile: bool = False
     images_per_iteration: PositiveInt = 1000
 
@@ -152,7 +152,7 @@ class ProgressiveGANConfig(ExperimentConfig):
     """A complete progressive GAN experiment. The budget counts real images shown to the critic."""
 
     perturbable: ClassVar[tuple[str, ...]] = (
-        *("training.learning_rate", "training.average_decay", "augment.target", "augment.speed_images"),
+        *("training.learning_rate", "training.ema_decay", "augment.target", "augment.speed_images"),
         *("loss.penalty_weight", "loss.gradient_target", "loss.drift", "loss.gamma"),
     )
 

@@ -43,7 +43,7 @@ class ProgressiveGAN:
         self._batches = Batches(self._data, device.device, config.seed)
         self.trainer = Trainer(config, device)
         self._grading: Grading
-        if config.cluster.evaluator and ranks().leads:
+        if config.cluster.evaluator and ranks().is_rank_zero:
             self._grading = load(find_kind(config.kind).evaluator)(config, device)
         else:
             self._grading = make_grading(config, self._data, device)

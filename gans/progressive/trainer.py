@@ -34,7 +34,7 @@ class Trainer:
         self.config, self.device = config, device
         self.generator = self._placed(Generator(config.network))
         self.critic = self._placed(Critic(config.network))
-        self.average = EMA(self.generator, config.training.average_decay, bias_correction=False)
+        self.average = EMA(self.generator, config.training.ema_decay, bias_correction=False)
         self.images = self.steps = 0
         self._ranks = ranks()
         self._first = self._count = 0  # number of this rank's first image; images in the global batch
@@ -134,7 +134,7 @@ class Trainer:
             (loss * share).backward()
             for name, value in statistics.items():
                 total[name] = total.get(name, 0.0) + value.detach() * share
-        self._ranks.sum_([*gradients(self.critic), *total.values()])
+        self._ranks.all_reduce_([*gradients(self.critic), *total.values()])
         total["critic/gradient_norm"] = norm(gradients(self.critic))
         self._critic_optimizer.step()
         return total
@@ -170,7 +170,7 @@ class Trainer:
             loss = loss * ((rows.stop - rows.start) / self._count)
             loss.backward()
             total = total + loss.detach()
-        self._ranks.sum_([*gradients(self.generator), total])
+        self._ranks.all_reduce_([*gradients(self.generator), total])
         length = norm(gradients(self.generator))
         self._generator_optimizer.step()
         return {"loss/generator": total, "generator/gradient_norm": length}

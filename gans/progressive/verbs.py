@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from lab.run.lookup import RUNS_DIR, find_run, locate_run
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -39,6 +38,7 @@ from lab.cli.options import (
 from lab.errors import UserError
 from lab.nets.export import check_suffix
 from lab.plots.images import grid, save_png
+from lab.run.lookup import RUNS_DIR, find_run, locate_run
 
 _SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
 _COUNT, _SHOWN = 64, 16  # pictures; cells of a clip and columns of a growth

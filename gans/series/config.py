@@ -96,7 +96,7 @@ class TrainingConfig(Config):
     """Gradient steps. The generator takes one for every `critic_steps` of the critic.
 
     critic_learning_rate: the generator's unless given. decay_series: both fall to 0 along half a cosine over so many
-    series, never unless given. average_decay: of the averaged generator.
+    series, never unless given. ema_decay: of the averaged generator.
     """
 
     batch_size: PositiveInt = 128
@@ -106,7 +106,7 @@ class TrainingConfig(Config):
     decay_series: PositiveInt | None = None
     beta1: float = Field(default=0.0, ge=0.0, lt=1.0)
     beta2: float = Field(default=0.99, ge=0.0, lt=1.0)
-    average_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
+    ema_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
     series_per_iteration: PositiveInt = 12_800
 
 
@@ -130,7 +130,7 @@ class SeriesGANConfig(ExperimentConfig):
     """A complete series GAN experiment. The budget counts real series shown to the critic."""
 
     perturbable: ClassVar[tuple[str, ...]] = (
-        *("training.learning_rate", "training.critic_learning_rate", "training.average_decay", "training.critic_steps"),
+        *("training.learning_rate", "training.critic_learning_rate", "training.ema_decay", "training.critic_steps"),
         *("loss.penalty_weight", "loss.gradient_target", "loss.drift", "loss.gamma"),
     )
 

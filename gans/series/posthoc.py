@@ -5,12 +5,12 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from lab.train.config import FitConfig
 from torch import Tensor, nn
 
 from gans.series.config import GradingConfig
 from lab.data.order import indices
 from lab.nets.rnn import ManyToMany, ManyToOne
+from lab.train.config import FitConfig
 from lab.train.device import Device
 from lab.train.step import Fit, LossSum
 

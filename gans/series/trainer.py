@@ -30,7 +30,7 @@ class Trainer:
         self.config, self.device = config, device
         self.generator = Generator(config.network, channels, classes).to(device.device)
         self.critic = Critic(config.network, channels, classes).to(device.device)
-        self.average = EMA(self.generator, config.training.average_decay, bias_correction=False)
+        self.average = EMA(self.generator, config.training.ema_decay, bias_correction=False)
         self.series = self.steps = 0
         training = config.training
         self._generator_optimizer = self._optimizer(self.generator, training.learning_rate)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from lab.run.lookup import RUNS_DIR, find_run
 from rich.console import Console
 from rich.table import Table
 
@@ -31,6 +30,7 @@ from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 from lab.nets.export import check_suffix
 from lab.plots.images import save_png
+from lab.run.lookup import RUNS_DIR, find_run
 
 _COUNT, _PLOTTED, _SCORED = 64, 12, 1000
 

@@ -44,14 +44,14 @@ def name_of(section: Any) -> Any:
     return section.get("name") if isinstance(section, Mapping) else getattr(section, "name", None)
 
 
-class Checkpointing(Config):
+class CheckpointConfig(Config):
     """When checkpoints are written (iterations) and how many are kept besides the best."""
 
     every: PositiveInt = 10
     keep: PositiveInt = 2
 
 
-class Evaluating(Config):
+class EvaluateConfig(Config):
     """When the experiment is graded (iterations, 0 = never) and the metric whose best value is kept.
 
     patience: evaluations in a row without a better one after which the run ends, before its budget; without, never.
@@ -68,7 +68,7 @@ class Evaluating(Config):
         return self
 
 
-class Tracking(Config):
+class TrackingConfig(Config):
     """W&B. "auto" is online when a key is there, else offline."""
 
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
@@ -76,7 +76,7 @@ class Tracking(Config):
     group: str | None = None
 
 
-class Cluster(Config):
+class ClusterConfig(Config):
     """Workers beside the learner, on Ray; see `cluster`.
 
     workers: processes that play; with 0 the learner's own does. learners: processes that share each batch, data
@@ -149,10 +149,10 @@ class ExperimentConfig(Config):
     threads: PositiveInt | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     budget: PositiveInt
-    checkpoint: Checkpointing = Checkpointing()
-    evaluate: Evaluating = Evaluating()
-    tracking: Tracking = Tracking()
-    cluster: Cluster = Cluster()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
     @model_validator(mode="after")
     def _no_bf16_on_cpu(self) -> Self:

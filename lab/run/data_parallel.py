@@ -46,11 +46,11 @@ class Leading:
         return self._experiment.catalogue
 
     def iterate(self) -> dict[str, float]:
-        self._ranks.share(True)
+        self._ranks.broadcast_object(True)
         if not self._met:
             own = self._experiment
             state = own.state_of_ranks() if isinstance(own, SharesAPart) else own.state_dict()
-            self._ranks.share({"experiment": _on_cpu(state), "random": random_state.capture()})
+            self._ranks.broadcast_object({"experiment": _on_cpu(state), "random": random_state.capture()})
             self._met = True
         return self._experiment.iterate()
 
@@ -77,7 +77,7 @@ class Leading:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is None or isinstance(error, UserError | KeyboardInterrupt):
-            self._ranks.share(LEFT)
+            self._ranks.broadcast_object(LEFT)
 
 
 class Follower(Protocol):
@@ -97,9 +97,9 @@ def follow(experiment: Follower) -> None:
     mine, met = ranks(), False
     with contextlib.suppress(Left):
         while True:
-            mine.share(None)
+            mine.broadcast_object(None)
             if not met:
-                state = mine.share(None)
+                state = mine.broadcast_object(None)
                 experiment.load_state_dict(state["experiment"])
                 random_state.restore(state["random"])
                 met = True

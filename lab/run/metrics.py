@@ -76,8 +76,8 @@ LOOP_METRICS = Catalogue(
         Metric("time/iteration_s", "s", "one iteration, without evaluation and checkpoint", "time", False),
         Metric("time/evaluation_s", "s", "the evaluation after this iteration", "time", False),
         Metric("time/checkpoint_s", "s", "writing the checkpoint after this iteration", "time", False),
-        Metric("memory/process_mb", "MB", "peak resident memory of the process so far", "memory", False),
-        Metric("memory/device_mb", "MB", "peak accelerator memory allocated so far", "memory", False),
+        Metric("system/process_memory_mb", "MB", "peak resident memory of the process so far", "memory", False),
+        Metric("system/device_memory_mb", "MB", "peak accelerator memory allocated so far", "memory", False),
     ]
 )
 """What the run loop itself measures, whatever it trains."""

@@ -103,9 +103,9 @@ def headline(catalogue: Catalogue, best: str | None) -> list[str]:
 def memory_mb() -> dict[str, float]:
     """Peak memory so far, as the loop's metrics name it."""
     unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # macOS counts bytes, Linux KiB
-    memory = {"memory/process_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    memory = {"system/process_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        memory["memory/device_mb"] = torch.cuda.max_memory_allocated() / 1e6
+        memory["system/device_memory_mb"] = torch.cuda.max_memory_allocated() / 1e6
     return memory
 
 

@@ -122,7 +122,7 @@ class TrainingConfig(FitConfig):
     budget the run is created with, and a later change of the budget does not move it.
     """
 
-    clip_norm: float | None = Field(default=1.0, gt=0.0)
+    gradient_clip: float | None = Field(default=1.0, gt=0.0)
     teacher_forcing: float = Field(default=1.0, ge=0.0, le=1.0)
     decay_examples: PositiveInt | None = None
     examples_per_iteration: PositiveInt = 10_000

@@ -45,7 +45,7 @@ class Supervised:
         self.network = build_network(config, self.train.shape, len(self.train.classes))
         measure(self.network, self.train)
         # A run that goes on has a trunk of its own in its checkpoint, and other ranks get that of the leading one.
-        if config.trunk.run and ranks().leads and not checkpoints.numbered(directory / "checkpoints"):
+        if config.trunk.run and ranks().is_rank_zero and not checkpoints.numbered(directory / "checkpoints"):
             start_from(self.network, config.trunk, directory.parent)
         if config.trunk.freeze:
             self.network.trunk.requires_grad_(False)

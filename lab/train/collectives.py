@@ -29,7 +29,7 @@ class Ranks:
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this rank owns the run directory."""
         return self.rank == 0
 
@@ -42,7 +42,7 @@ class Ranks:
         start, stop = (min(count, group * (groups * at // self.size)) for at in (self.rank, self.rank + 1))
         return slice(start, stop)
 
-    def sum_(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over the ranks, bit for bit the same on all; one dtype and device."""
         if self.size == 1:
             return
@@ -53,26 +53,26 @@ class Ranks:
             for tensor, piece in zip(bucket, pieces, strict=True):
                 tensor.detach().copy_(piece.view(tensor.shape))
 
-    def spread_(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by the leading rank's, of the same shape and dtype; contiguous ones on one device."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
-    def share(self, value: Any) -> Any:
+    def broadcast_object(self, value: Any) -> Any:
         """The leading rank's value, a plain one or nested tensors, on every rank.
 
         Raises Left on the others when the leading rank has left them instead.
         """
         if self.size == 1:
             return value
-        box = [value if self.leads else None]
+        box = [value if self.is_rank_zero else None]
         dist.broadcast_object_list(box)
-        if box[0] == LEFT and not self.leads:
+        if box[0] == LEFT and not self.is_rank_zero:
             raise Left
         return box[0]
 
-    def gather(self, value: str) -> list[str]:
+    def all_gather_object(self, value: str) -> list[str]:
         """Every rank's value, on every rank."""
         if self.size == 1:
             return [value]

@@ -12,8 +12,8 @@ class FitConfig(Config):
 
     micro_batch: items that pass through the network at once, all unless given; larger batches accumulate gradients.
     Batch norms then have the statistics of a micro batch.
-    optimizer: AdamW, or SGD with Nesterov momentum. momentum: AdamW's first beta or SGD's momentum. clip_norm: longest
-    gradient. schedule: of the learning rate; warmup: share of it during which the rate rises.
+    optimizer: AdamW, or SGD with Nesterov momentum. momentum: AdamW's first beta or SGD's momentum. gradient_clip:
+    largest norm of a gradient. schedule: of the learning rate; warmup: share of it during which the rate rises.
     """
 
     batch_size: PositiveInt = 64
@@ -22,7 +22,7 @@ class FitConfig(Config):
     learning_rate: PositiveFloat = 2e-3
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
     weight_decay: NonNegativeFloat = 1e-2
-    clip_norm: PositiveFloat | None = None
+    gradient_clip: PositiveFloat | None = None
     schedule: Literal["constant", "cosine", "linear", "one-cycle"] = "cosine"
     warmup: float = Field(default=0.0, ge=0.0, lt=1.0)
 

@@ -75,8 +75,8 @@ class Fit:
         slopes = gradients(self.network)
         mean = sums[0].total if whole else self._mean_(slopes, sums)
         norm = torch.stack(torch._foreach_norm(slopes)).norm()
-        if self.config.clip_norm is not None:
-            torch._foreach_mul_(slopes, (self.config.clip_norm / (norm + 1e-6)).clamp(max=1.0))
+        if self.config.gradient_clip is not None:
+            torch._foreach_mul_(slopes, (self.config.gradient_clip / (norm + 1e-6)).clamp(max=1.0))
         self._optimizer.step()
         return Step(mean, norm)
 
@@ -97,7 +97,7 @@ class Fit:
         weight = torch.zeros_like(total)
         for part in sums:
             weight += part.weight
-        self._ranks.sum_([*slopes, total, weight])
+        self._ranks.all_reduce_([*slopes, total, weight])
         torch._foreach_mul_(slopes, 1.0 / weight)
         return total / weight
 
@@ -126,7 +126,7 @@ def learning_rate(config: FitConfig, share: float) -> float:
 
 def warn_of_idle_end(config: FitConfig, budget: int, period: int, unit: str) -> None:
     """Say so where the learning rate is 0 before the budget is reached, as when a run got more of it later."""
-    if budget > period and config.schedule != "constant" and ranks().leads:
+    if budget > period and config.schedule != "constant" and ranks().is_rank_zero:
         _log.warning(
             f"the learning rate reaches 0 after {period:,} {unit} (training.decay_{unit}), before the budget of "
             f"{budget:,}: the rest teaches nothing; a new run with that budget would learn from it"

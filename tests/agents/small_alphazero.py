@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lab.config.loading import dump
 from torch import Tensor
 
 from agents.alphazero.config import AlphaZeroConfig, SelfPlayConfig
@@ -15,6 +14,7 @@ from agents.search import GumbelSearch, PuctSearch
 from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics
 from lab import rng
+from lab.config.loading import dump
 from lab.config.presets import merge
 from lab.train.device import Device
 

@@ -66,12 +66,12 @@ def network(settings: Settings) -> Any:
 def our_player(settings: Settings, net: Any, table: bool) -> Callable[[], None]:
     """Plays one move on every board with each call; games are mixed already."""
     import torch
-    from lab.config.loading import validate
 
     from agents.alphazero.actors import make_dynamics, make_search
     from agents.alphazero.config import AlphaZeroConfig
     from agents.alphazero.network import InferenceNet
     from agents.alphazero.selfplay import SelfPlay
+    from lab.config.loading import validate
 
     config = validate(
         AlphaZeroConfig,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cluster.pool.connection import Connection, connect, use_tokens
-from lab.config.sections import Cluster
+from lab.config.sections import ClusterConfig
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def ray_here() -> Iterator[Connection]:
     """A cluster on this machine that this process is connected to."""
     pytest.importorskip("ray")
-    with connect(Cluster()) as connection:
+    with connect(ClusterConfig()) as connection:
         yield connection
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.config.loading import load_preset
 
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
@@ -14,6 +13,7 @@ from agents.alphazero.replay import Replay
 from cluster import capacity
 from cluster.capacity import Figures, needs
 from lab.cli.main import main
+from lab.config.loading import load_preset
 from lab.errors import UserError
 from tests.command_line import ROOT
 

@@ -16,7 +16,7 @@ from cluster.pool.connection import connect
 from lab.cli.main import main
 from lab.cli.show import catalogue_of
 from lab.config.registry import KINDS
-from lab.config.sections import Cluster
+from lab.config.sections import ClusterConfig
 from lab.run.metrics import Catalogue, Entry, read
 from tests.agents.small_alphazero import preset as alphazero
 from tests.command_line import ROOT
@@ -34,7 +34,7 @@ def endpoint() -> Iterator[str]:
     """The address of the metrics of a cluster that reports them often."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_metrics_report_interval_ms", str(1000 * _REPORT_S))
-        with connect(Cluster()):
+        with connect(ClusterConfig()):
             import ray
 
             node = ray.nodes()[0]

@@ -6,10 +6,10 @@ import json
 from importlib import resources
 
 import pytest
-from lab.config.loading import dump, from_settings, load_preset
 
 from lab.cli.main import main
 from lab.config import presets
+from lab.config.loading import dump, from_settings, load_preset
 from lab.config.presets import read_settings
 from lab.config.registry import KINDS, load
 

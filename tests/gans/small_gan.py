@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lab.config.loading import dump
 
 from gans.progressive.config import ProgressiveGANConfig
+from lab.config.loading import dump
 from lab.config.presets import merge
 from lab.train.device import Device
 

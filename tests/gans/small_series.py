@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lab.config.loading import dump
 
 from gans.series.config import SeriesGANConfig
+from lab.config.loading import dump
 from lab.config.presets import merge
 from lab.train.device import Device
 

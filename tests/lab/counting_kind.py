@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import typer
-from lab.run.lookup import RUNS_DIR, find_run
 from pydantic import PositiveInt, model_validator
 
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.config.registry import Kind
-from lab.config.sections import Checkpointing, Config, ExperimentConfig
+from lab.config.sections import CheckpointConfig, Config, ExperimentConfig
 from lab.run.experiment import Evaluation
+from lab.run.lookup import RUNS_DIR, find_run
 from lab.run.metrics import Catalogue, Metric
 from lab.train.device import Device
 
@@ -25,7 +25,7 @@ class Search(Config):
     simulations: PositiveInt = 32
     variant: Literal["gumbel", "puct"] = "gumbel"
     fraction: float | None = None
-    stages: tuple[Checkpointing, ...] = ()
+    stages: tuple[CheckpointConfig, ...] = ()
 
 
 class CountingConfig(ExperimentConfig):

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from lab.config.loading import dump
-
 from lab.config.presets import merge
 from lab.supervised.config import SupervisedConfig
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from lab.config.loading import dump
 from torch import nn
 
+from lab.config.loading import dump
 from lab.config.registry import Kind, register_kind
 from lab.config.sections import ExperimentConfig
 from lab.errors import Stopped

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from lab.config.loading import dump
 
 from agents.alphazero.agent import Agent, load_agent, make_agent, make_network
 from agents.arena.players import AgentPlayer
 from agents.games import make, select
 from lab.cli.main import main
+from lab.config.loading import dump
 from lab.config.registry import KINDS
 from lab.errors import UserError
 from lab.run import checkpoint

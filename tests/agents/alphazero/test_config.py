@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from lab.config.loading import RESUMABLE, dump, from_settings, load_preset, load_run_config
 
 from agents.alphazero.config import AlphaZeroConfig
+from lab.config.loading import RESUMABLE, dump, from_settings, load_preset, load_run_config
 from lab.config.presets import parse_overrides, read_settings
 from lab.errors import UserError
 from tests.agents.small_alphazero import config, preset
@@ -36,7 +36,7 @@ def made(*overrides: str) -> AlphaZeroConfig:
         ("search.simulatons=8", "search.simulations"),
         ("learner.learning_rate=0", "learner.learning_rate"),
         ("learner.search_value_share=1.5", "learner.search_value_share"),
-        ("learner.average_decay=1", "learner.average_decay"),
+        ("learner.ema_decay=1", "learner.ema_decay"),
         ("network.norm=batchnorm", "network.norm"),
         ("network={trunk: recurrent, channels: 7}", "half of its 7 channels each way"),
         ("network={trunk: recurrent, squeeze_excitation: 4}", "squeeze_excitation is of residual blocks"),

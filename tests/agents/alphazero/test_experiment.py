@@ -51,7 +51,7 @@ def test_a_short_run_learns_tic_tac_toe(tmp_path: Path) -> None:
         search={"simulations": 12, "considered": 6},
         selfplay={"boards": 64, "moves_per_iteration": 8, "opening_plies": 6, "cache_slots": 2**14},
         replay={"capacity": 20_000, "window_start": 5000, "min_positions": 300},
-        learner={"batch_size": 128, "reuse": 4, "learning_rate": 5e-3, "decay_positions": 5000, "average_decay": 0.9},
+        learner={"batch_size": 128, "reuse": 4, "learning_rate": 5e-3, "decay_positions": 5000, "ema_decay": 0.9},
     )
     solved = minimax.solve(make("tic_tac_toe")).positions()
     untrained = best_class(made, solved)
@@ -68,7 +68,7 @@ def test_counters_rise_and_every_metric_is_catalogued(tmp_path: Path) -> None:
     made = experiment(
         tmp_path,
         network={"value_planes": 4},
-        learner={"average_decay": 0.5, "learning_rate": 1e-2},
+        learner={"ema_decay": 0.5, "learning_rate": 1e-2},
         selfplay={"resign_below": -0.01, "resign_audit": 0.5},
     )
     before = dict(made.counters)

@@ -234,7 +234,7 @@ def test_weight_decay_spares_biases_and_normalisation(optimizer: str) -> None:
 
 
 def test_averaged_weights_follow_and_the_untrained_ones_do_not_count() -> None:
-    student = learner(average_decay=0.75)
+    student = learner(ema_decay=0.75)
     history = []
     for _ in range(4):
         student.step(some_positions(), 1e-2)

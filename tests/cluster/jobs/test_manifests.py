@@ -16,10 +16,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from lab.config.loading import load_preset
 
 from lab import __version__
 from lab.config import yaml_values
+from lab.config.loading import load_preset
 from tests.command_line import ROOT
 
 MANIFESTS = ROOT / "cluster" / "manifests"

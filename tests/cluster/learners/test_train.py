@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from lab.config.loading import from_settings
 
 from cluster.drills.processes import descendants
 from lab.cli.main import main
+from lab.config.loading import from_settings
 from lab.errors import UserError
 from lab.run.checkpoint import read_manifest
 from lab.run.metrics import read

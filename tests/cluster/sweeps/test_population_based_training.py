@@ -260,7 +260,7 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
     },
     ProgressiveGANConfig: {
         "training.learning_rate": ({}, 1e-4),
-        "training.average_decay": ({}, 0.5),
+        "training.ema_decay": ({}, 0.5),
         "augment.target": (_ADA, -0.9),
         "augment.speed_images": (_ADA, 100),
         "loss.penalty_weight": ({}, 1.0),
@@ -271,7 +271,7 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
     SeriesGANConfig: {
         "training.learning_rate": ({}, 1e-4),
         "training.critic_learning_rate": ({}, 1e-4),
-        "training.average_decay": ({}, 0.5),
+        "training.ema_decay": ({}, 0.5),
         "training.critic_steps": ({}, 2),
         "loss.penalty_weight": ({}, 1.0),
         "loss.gradient_target": ({}, 5.0),
@@ -285,7 +285,7 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
         "learner.gradient_clip": ({}, 1e-3),
         "learner.value_weight": ({}, 0.1),
         "learner.search_value_share": ({}, 0.0),
-        "learner.average_decay": ({}, 0.1),
+        "learner.ema_decay": ({}, 0.1),
         "search.value_scale": ({}, 3.0),
         "search.visit_offset": ({}, 5000.0),
         "search.gumbel_scale": ({}, 0.0),

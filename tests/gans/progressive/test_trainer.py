@@ -65,7 +65,7 @@ def test_the_critic_learns_to_tell_real_from_noise() -> None:
 
 
 def test_the_average_is_the_plain_recursion_from_the_first_weights() -> None:
-    one = trainer(training={"average_decay": 0.5})
+    one = trainer(training={"ema_decay": 0.5})
     name = "to_rgb.0.weight"
     expected = one.generator.state_dict()[name].clone()
     for _ in range(3):

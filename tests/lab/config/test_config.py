@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.config.loading import differences, dump, load_preset, load_run_config
 
 from lab.config import yaml_values
+from lab.config.loading import differences, dump, load_preset, load_run_config
 from lab.config.registry import KINDS
 from lab.config.sections import ExperimentConfig
 from lab.errors import UserError

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.config.loading import dump, from_settings
 from rich.console import Console
 
 from lab.cli.main import main
+from lab.config.loading import dump, from_settings
 from lab.errors import Stopped, UserError
 from lab.run import loop
 from lab.run.experiment import Evaluation

@@ -28,7 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "task": {"name": "classification", "class_weights": "balanced", "label_smoothing": 0.1, "mirror": True},
         "augment": EVERYTHING_ON,
         "training": SHORT
-        | {"micro_batch": 8, "optimizer": "sgd", "schedule": "one-cycle", "warmup": 0.3, "clip_norm": 1},
+        | {"micro_batch": 8, "optimizer": "sgd", "schedule": "one-cycle", "warmup": 0.3, "gradient_clip": 1},
     },
     "alexnet": {"network": {"name": "alexnet", "width": 0.02}, "training": SHORT},
     "denoising": {"network": {"name": "tower", "channels": 4, "blocks": 1}, "task": {"name": "denoising"}},

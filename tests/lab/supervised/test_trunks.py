@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from lab.config.loading import load_run_config
 
 from cluster.pool.connection import Connection
 from lab.cli.main import main
+from lab.config.loading import load_run_config
 from lab.errors import UserError
 from lab.supervised.experiment import Supervised
 from lab.supervised.transfer import load_trunk

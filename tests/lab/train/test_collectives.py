@@ -112,7 +112,7 @@ def _train_alphazero(folder: Path) -> None:
         learner = Learner(make_network(alphazero(), game), game, settings, DEVICE, 0)
         for step in range(8):
             # Only the leading rank has positions.
-            positions = _positions(step) if ranks().leads else blank(33, game)
+            positions = _positions(step) if ranks().is_rank_zero else blank(33, game)
             losses = learner.step(positions, 0.01)
         state = {f"{of}.{key}": value for of in ("net", "average") for key, value in _weights(learner, of).items()}
         _keep(folder / name, state | losses)

@@ -82,7 +82,7 @@ def test_batch_norms_have_the_statistics_of_their_micro_batch_and_the_gradient_i
 def test_a_long_gradient_is_cut_to_its_longest_and_reported_whole() -> None:
     net = network()
     before = weights(net)
-    step = fit(net, optimizer="sgd", momentum=0.0, clip_norm=0.01).step(0, lambda rows: squares(net, rows))
+    step = fit(net, optimizer="sgd", momentum=0.0, gradient_clip=0.01).step(0, lambda rows: squares(net, rows))
     assert step.gradient_norm > 0.01
     assert (weights(net) - before).norm() == pytest.approx(0.1 * 0.01, rel=1e-3)
 
