@@ -8,6 +8,9 @@ PIP := -m pip --disable-pip-version-check install --only-binary :all:
 # torch does not move with `make lock`: name the release here.
 TORCH := torch==2.13.0
 ARGS :=
+# Processes of the tests, one thread each; those that share a fixture of a file or Ray stay in one process.
+JOBS := 2
+PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help install train gan test test-slow test-long lint types peers lock clean check-python
@@ -24,17 +27,18 @@ gan: install  ## grow a GAN on handwritten digits: resumes the last run if unfin
 	$(VENV)/bin/lab train progressive_gan/digits --continue-latest $(ARGS)
 
 test: install  ## the fast tests
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-slow: install  ## the tests marked slow; none found is a failure
-	$(VENV)/bin/python -m pytest -m "slow and not peers" --timeout 900 $(ARGS)
+	$(PYTEST) -m "slow and not peers" --timeout 900 $(ARGS)
 
 test-long: install  ## minutes each: presets trained whole, drills, sweeps; about an hour
 	$(VENV)/bin/python -m pytest -m long --timeout 3600 $(ARGS)
 
-lint: install  ## ruff: rules and formatting
+lint: install  ## ruff: rules and formatting; import-linter: the layers
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache
 
 types: install  ## mypy
 	$(VENV)/bin/python -m mypy

@@ -1,5 +1,6 @@
 """Pictures to files: a folder of PNG, a StyleGAN zip, a gif or mp4. What is written appears whole or not at all."""
 
+import importlib.util
 import io
 import json
 import secrets
@@ -66,6 +67,10 @@ def save_clip(path: Path, frames: Iterable[np.ndarray], per_second: int = 20) ->
     suffix = path.suffix.lower()
     if suffix not in CLIPS:
         raise UserError(f"{path}: a clip is a .gif or an .mp4 file")
+    if suffix == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise UserError(
+            f"{path}: mp4 needs the extra video: pip install 'rivals-lab[video]'; or write a .gif"
+        )
     import imageio.v2 as imageio
 
     # A block of 2: the codec's colours lie in squares of four pixels. imageio would stretch frames to multiples of 16.

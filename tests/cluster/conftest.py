@@ -10,14 +10,6 @@ from cluster.pool.connection import Connection, connect, use_tokens
 from lab.config.sections import ClusterConfig
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share Ray come last: it starts once and ends with the session.
-
-    Others use tokens of their own, and Ray keeps one in a process, which a cluster at work would miss.
-    """
-    items.sort(key=lambda item: "ray_here" in getattr(item, "fixturenames", ()))
-
-
 @pytest.fixture(scope="session")
 def ray_here() -> Iterator[Connection]:
     """A cluster on this machine that this process is connected to."""
