@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gans.progressive.config import LossConfig
+from gans.config import LossConfig
 from lab.nets.second_order import penalised
 
 Score = Callable[[Tensor], Tensor]

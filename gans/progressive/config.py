@@ -1,10 +1,9 @@
-"""What a progressive GAN experiment can be told."""
+"""Configuration of a progressive GAN experiment."""
 
 from typing import ClassVar, Literal, Self
 
 from pydantic import (
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -12,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from gans.config import LossConfig
 from lab.config.sections import Config, ExperimentConfig
 
 RESOLUTIONS = tuple(4 * 2**level for level in range(9))
@@ -59,22 +59,6 @@ class GrowthConfig(Config):
     start: PositiveInt = 4
     fade_images: NonNegativeInt = 600_000
     stable_images: NonNegativeInt = 600_000
-
-
-class LossConfig(Config):
-    """The game that the two networks play.
-
-    wgan-gp: penalty_weight / gradient_target**2 * (|gradient| - gradient_target)**2 and drift (Karras et al. 2018).
-    non-saturating: with R1 of weight `gamma` on every `lazy`-th step, times `lazy` (Mescheder 2018; Karras 2020).
-    relativistic: paired, with R1 and R2 of weight `gamma` on every step (Huang et al. 2024).
-    """
-
-    name: Literal["wgan-gp", "non-saturating", "relativistic"] = "wgan-gp"
-    penalty_weight: NonNegativeFloat = 10.0
-    gradient_target: PositiveFloat = 1.0
-    drift: NonNegativeFloat = 0.001
-    gamma: NonNegativeFloat = 1.0
-    lazy: PositiveInt = 16
 
 
 class TrainingConfig(Config):

@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 from gans.progressive.config import ProgressiveGANConfig
+from gans.progressive.dataset import reals_at
 from gans.progressive.model import Sampler
-from gans.progressive.real_images import reals_at
 from gans.progressive.sampling import sample
 from gans.quality.features import load_extractor
 from gans.quality.report import Quality

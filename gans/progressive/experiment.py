@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gans.progressive import memory
 from gans.progressive.config import ProgressiveGANConfig
+from gans.progressive.dataset import check_data, reals_at
 from gans.progressive.evaluation import Grading, Measured, is_measured, make_grading
 from gans.progressive.metrics import CATALOGUE
 from gans.progressive.model import Sampler
-from gans.progressive.real_images import check_data, reals_at
 from gans.progressive.sampling import sample
 from gans.progressive.trainer import Trainer
 from lab.config.registry import find_kind, load

@@ -11,6 +11,7 @@ from rich.table import Table
 from torch import Tensor
 
 from gans.progressive import export as exporting
+from gans.progressive.dataset import LEAST
 from gans.progressive.files import CLIPS, save_clip, save_folder, save_zip
 from gans.progressive.model import Sampler, load_sampler
 from gans.progressive.sampling import (
@@ -22,7 +23,6 @@ from gans.progressive.sampling import (
     read_latents,
     sample_batches,
 )
-from gans.quality.sets import LEAST
 from lab.cli.arguments import Json, Run, RunsDir, print_json, say
 from lab.cli.options import (
     Checkpoint,
@@ -137,9 +137,9 @@ def evaluate(
 
     With --against, the floor is scored by as many of the run's own pictures.
     """
+    from gans.progressive.dataset import real_pictures
     from gans.quality.features import extract, load_extractor
     from gans.quality.report import Quality, class_shares
-    from gans.quality.sets import real_pictures
 
     place = device_of(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)

@@ -1,10 +1,10 @@
-"""What a series GAN experiment can be told."""
+"""Configuration of a series GAN experiment."""
 
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from gans.progressive.config import LossConfig
+from gans.config import LossConfig
 from lab.config.sections import Config, ExperimentConfig
 
 

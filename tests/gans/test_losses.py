@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from gans.config import LossConfig
 from gans.losses import critic_loss, generator_loss
-from gans.progressive.config import LossConfig
 
 WEIGHTS = torch.tensor([3.0, 4.0], dtype=torch.float64)  # a gradient of length 5
 REAL = torch.tensor([[[1.0], [0.0]], [[0.0], [1.0]]], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Which real pictures are compared with: as many, from the right set, and none of them twice."""
+"""Reference images of an evaluation: as many as samples, from the right set, none of them twice."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from gans.progressive.dataset import real_pictures, reals_at
 from gans.progressive.growth import Stage
 from gans.progressive.model import Sampler
 from gans.progressive.network import Generator
-from gans.quality.sets import real_pictures
 from lab.data.images import ImageSet, write_images
 from lab.errors import UserError
 from tests.gans.small_gan import DEVICE, config
@@ -73,3 +73,24 @@ def test_real_pictures_are_sharp_even_in_a_fade() -> None:
 def test_a_set_of_a_handful_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has 9 pictures, fewer than the 16 samples"):
         real_pictures(sampler(packed(tmp_path, "own", 9)), "", None)
+
+
+def sorted_set(count: int = 400) -> ImageSet:
+    """Plain pictures whose brightness is their class, sorted."""
+    labels = np.arange(count) * 10 // count
+    pixels = np.broadcast_to((labels * 20).astype(np.uint8)[:, None, None, None], (count, 1, 8, 8))
+    return ImageSet("sorted", np.ascontiguousarray(pixels), labels, tuple("0123456789"), "")
+
+
+def test_a_part_of_a_sorted_set_has_every_class() -> None:
+    found = reals_at(sorted_set(), 100, Stage(1, 8, 1.0))
+    assert found.shape == (100, 1, 8, 8)
+    assert found[:, 0, 0, 0].unique().tolist() == [20 * k for k in range(10)]
+
+
+def test_no_picture_comes_twice_and_a_small_set_comes_whole() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 1, 8, 8), dtype=np.uint8)
+    data = ImageSet("few", pixels, None, (), "")
+    found = reals_at(data, 50, Stage(1, 8, 1.0))
+    assert len(found.flatten(1).unique(dim=0)) == 30 == len(found)
+    assert torch.equal(found, reals_at(data, 50, Stage(1, 8, 1.0)))
