@@ -1,23 +1,20 @@
 """`lab bench supervised`: training steps of a preset against a bare loop over the same network."""
 
 import copy
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 
-from lab.cli.arguments import Json, Overrides, RunsDir, print_json
+from lab.cli.arguments import Json, Overrides, RunsDir, print_json, say
 from lab.data.batches import Batches
 from lab.errors import UserError
+from lab.run import bench
 from lab.run.lookup import RUNS_DIR
 from lab.run.named_runs import load_by_path
-from lab.run.progress import memory_mb
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.supervised.tasks import Batch, as_inputs
@@ -25,8 +22,6 @@ from lab.train import device as devices
 from lab.train import random_state
 from lab.train.device import Device, autocast
 from lab.train.step import make_optimizer
-
-_ROUNDS = 3  # of step and bare in turns; medians are compared
 
 
 def bench_supervised(
@@ -36,9 +31,10 @@ def bench_supervised(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Measure whole training steps, data and augmentation included, and what they cannot do without.
+    """Measure whole training steps, data and augmentation included, against a bare loop.
 
-    Bare: forward, loss, backward and optimizer of a copy of the network on one batch that lies ready on the device.
+    The bare loop is forward pass, loss, backward pass and optimizer of a copy of the network on one batch that is
+    already on the device.
     """
     config = load_by_path(preset, overrides or [], runs_dir)
     if not isinstance(config, SupervisedConfig):
@@ -48,32 +44,24 @@ def bench_supervised(
     random_state.seed_everything(config.seed)
     with tempfile.TemporaryDirectory() as folder:
         experiment = Supervised(config, Path(folder) / "run", place)
-        bare = _bare_step(experiment, place)
-        experiment.network.train()
-        experiment.step()  # the first calls choose kernels
-        bare()
-        rates = [(_rate(experiment.step, seconds, place), _rate(bare, seconds, place)) for _ in range(_ROUNDS)]
-        data = _rate(_data_step(experiment), min(seconds, 2.0), place)
-    ours, theirs = (statistics.median(column) for column in zip(*rates, strict=True))
+        speed = bench.compare(experiment.step, _bare_step(experiment, place), seconds, place)
+        data = bench.rate(_data_step(experiment), min(seconds, 2.0), place)
     batch = config.training.batch_size
-    record = {
-        "device": str(place.device),
-        "threads": torch.get_num_threads(),
-        "precision": place.precision,
+    images_per_s, bare = speed.calls_per_s * batch, speed.bare_calls_per_s * batch
+    record = bench.environment(place) | {
         "batch": batch,
-        "images_per_s": ours * batch,
-        "bare_images_per_s": theirs * batch,
-        "ratio_to_bare": statistics.median(one / other for one, other in rates),
+        "images_per_s": images_per_s,
+        "bare_images_per_s": bare,
+        "ratio_to_bare": speed.ratio,
         "data_images_per_s": data * batch,
-        "peak_memory_mb": max(memory_mb().values()),
+        "peak_memory_mb": bench.peak_memory_mb(),
     }
     if as_json:
         print_json(record)
         return
-    Console(highlight=False).print(
-        f"{preset}, batch {batch}, {place.device}, {torch.get_num_threads()} threads: {ours * batch:,.0f} images/s, "
-        f"{record['ratio_to_bare']:.2f} of the bare loop's {theirs * batch:,.0f}; data alone {data * batch:,.0f}",
-        soft_wrap=True,
+    say(
+        f"{preset}, batch {batch}, {place.device}, {record['threads']} threads: {images_per_s:,.0f} images/s, "
+        f"{speed.ratio:.2f} of the bare loop's {bare:,.0f}; data alone {data * batch:,.0f}"
     )
 
 
@@ -104,16 +92,3 @@ def _data_step(experiment: Supervised) -> Callable[[], object]:
         shown += experiment.config.training.batch_size
 
     return step
-
-
-def _rate(work: Callable[[], object], seconds: float, device: Device) -> float:
-    """Calls per second."""
-    calls, start = 0, time.perf_counter()
-    while calls < 2 or time.perf_counter() - start < seconds:
-        work()
-        calls += 1
-        if device.device.type == "cuda" and calls % 8 == 0:
-            torch.cuda.synchronize(device.device)
-    if device.device.type == "cuda":
-        torch.cuda.synchronize(device.device)
-    return calls / (time.perf_counter() - start)

@@ -13,9 +13,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from lab.cli.arguments import Json, Run, RunsDir, print_json
-from lab.cli.options import Checkpoint, DeviceName, Overwrite, check_absent, device_of
+from lab.cli.export import export_verb
+from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.errors import UserError
-from lab.nets.export import TRACED_SUFFIXES, check_suffix
+from lab.nets.export import TRACED_SUFFIXES
 from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.sequences import export as exporting
@@ -155,26 +156,14 @@ def sample(
     print(("\n" + "-" * 40 + "\n").join(texts))
 
 
-def export(
-    run: Run,
-    out: Annotated[Path, typer.Option(help="FILE.onnx; its symbols go to FILE.json.")],
-    checkpoint: Checkpoint = "best",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-    runs_dir: RunsDir = RUNS_DIR,
-) -> None:
+@export_verb(suffixes=TRACED_SUFFIXES, companion=".json")
+def export(run: Path, checkpoint: str, out: Path) -> float:
     """Export the network, inputs [N, S] and lengths [N] to answers, and check the result in onnxruntime.
 
-    Answers are logits or numbers; of a network that writes sequences, the tokens of the greedy answer.
+    Answers are logits or numbers; of a network that writes sequences, the tokens of the greedy answer. The vocabularies
+    go to FILE.json.
     """
-    check_suffix(out, TRACED_SUFFIXES)
-    for path in (out, out.with_suffix(".json")):
-        check_absent(path, overwrite)
-    difference = exporting.export(_model(run, runs_dir, "cpu", checkpoint), out)
-    if as_json:
-        print_json({"file": str(out), "largest_difference": difference})
-    else:
-        print(f"{out}: largest difference to the network {difference:.1e}")
+    return exporting.export(load_model(run, device_of("cpu"), checkpoint), out)
 
 
 def _model(run: str, runs_dir: Path, device: str, checkpoint: str) -> Model:

@@ -8,7 +8,8 @@ import typer
 from torch import Tensor
 
 from lab.cli.arguments import Json, Run, RunsDir, print_json, say
-from lab.cli.options import Checkpoint, DeviceName, ExportFile, Overwrite, check_absent, device_of
+from lab.cli.export import export_verb
+from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.data.augment import Draws
 from lab.errors import UserError
 from lab.nets import export as exporting
@@ -39,7 +40,7 @@ def evaluate(
             f"{train.name} is not the data this run was trained on: what is held out of it may be what was learned "
             "from; put the old data back"
         )
-    if trained.test_fingerprint not in ("", test.fingerprint):
+    if trained.test_fingerprint != test.fingerprint:
         raise UserError(
             f"{test.name} is not the data this run was tested on: its grades would be of something else; put the old "
             "data back"
@@ -103,28 +104,16 @@ def _picture_file(out: Path, name: str, taken: set[Path]) -> Path:
     return path
 
 
-def export(
-    run: Run,
-    out: ExportFile,
-    checkpoint: Checkpoint = "best",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-    runs_dir: RunsDir = RUNS_DIR,
-) -> None:
+@export_verb()
+def export(run: Path, checkpoint: str, out: Path) -> float:
     """Export the network and check the result.
 
-    Inputs are pictures [N, C, R, R] in [-1, 1] or rows of a table [N, F] as they are in it; outputs logits, numbers in
-    the target's unit, or pictures.
+    Inputs are images [N, C, R, R] in [-1, 1] or rows of a table [N, F] as they are in it. Outputs are logits, numbers
+    in the target's unit, or images.
     """
-    exporting.check_suffix(out)
-    check_absent(out, overwrite)
-    trained = _trained(run, runs_dir, "cpu", checkpoint)
+    trained = load_trained(run, device_of("cpu"), checkpoint)
     inputs, others = (Draws(0, torch.arange(*span), 0).noise(torch.Size(trained.shape)) for span in ((2,), (2, 7)))
-    difference = exporting.export(trained.network, (inputs,), (others,), out)
-    if as_json:
-        print_json({"file": str(out), "largest_difference": difference})
-    else:
-        say(f"{out}: largest difference to the network {difference:.1e}")
+    return exporting.export(trained.network, (inputs,), (others,), out)
 
 
 def _said(trained: Trained, inputs: Tensor, answers: Tensor) -> list[dict[str, Any]]:

@@ -1,15 +1,14 @@
 """A trained network of a run, with its symbols: all that answering takes, without the data."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from lab.config.loading import load_run_config
-from lab.errors import CheckpointError, UserError
+from lab.errors import UserError
 from lab.nets.rnn import set_masked
 from lab.run import checkpoint as checkpoints
+from lab.run.load import load_run
 from lab.sequences.config import ONE_STEP, SequencesConfig, Shape
 from lab.sequences.data import width_of
 from lab.sequences.files import check_symbols
@@ -17,7 +16,6 @@ from lab.sequences.network import Answers, Decoding, Network, Tagger, make_netwo
 from lab.sequences.vocabulary import Symbols, padded
 from lab.train.device import Device
 
-_log = logging.getLogger(__name__)
 _BATCH = 256
 
 
@@ -62,12 +60,9 @@ class Model:
 
 def load_model(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -> Model:
     """The network of a run's checkpoint: "best", "latest" or an iteration. Raises UserError."""
-    config = load_run_config(run / "config.yaml")
-    if not isinstance(config, SequencesConfig):
-        raise UserError(f"{run} is a run of kind {config.kind!r}, not sequences")
-    path = checkpoints.choose(run, checkpoint, _log.warning)
-    state = checkpoints.load(path)[0]["experiment"]
-    try:
+    found = load_run(run, SequencesConfig, checkpoint)
+    config = found.config
+    with found.restoring() as state:
         data, names = config.data, state["targets"]
         inputs = Symbols(tuple(state["inputs"]), data.input_words)
         labels = config.network.shape in ("one_to_one", "many_to_one")
@@ -76,8 +71,6 @@ def load_model(run: Path, device: Device, checkpoint: str = checkpoints.BEST) ->
         network = make_network(config.network, width_of(inputs, targets, longest))
         network.load_state_dict(state["network"])
         examples, fingerprint = int(state["examples"]), str(state["data"])
-    except (KeyError, TypeError, RuntimeError):
-        raise CheckpointError(f"{path}: its network is not that of the run's config.yaml") from None
     set_masked(network, device.device.type != "cpu")
     network.to(device.device).eval()
     return Model(config, network, inputs, targets, longest, examples, fingerprint, device.device)

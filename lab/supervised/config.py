@@ -234,19 +234,17 @@ class SupervisedConfig(ExperimentConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_first_written(cls, settings: Any) -> Any:
-        """Presets and runs from before there were several networks and tasks: a CNN that classifies, shifted."""
+    def _named_sections(cls, settings: Any) -> Any:
+        """A network or task without a name is a CNN or a classification."""
         if not isinstance(settings, Mapping):
             return settings
-        settings = dict(settings)
-        for section, name in (("network", "cnn"), ("task", "classification")):
-            if isinstance(settings.get(section), Mapping):
-                settings[section] = {"name": name, **settings[section]}
-        training = settings.get("training")
-        if isinstance(training, Mapping) and "shift" in training:
-            settings["training"] = {key: value for key, value in training.items() if key != "shift"}
-            settings["augment"] = {"crop": training["shift"], **settings.get("augment", {})}
-        return settings
+        names = {"network": "cnn", "task": "classification"}
+        given = {
+            key: {"name": name, **settings[key]}
+            for key, name in names.items()
+            if isinstance(settings.get(key), Mapping)
+        }
+        return {**settings, **given}
 
     @model_validator(mode="before")
     @classmethod

@@ -121,13 +121,13 @@ class Supervised:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state.get("data") != self.train.fingerprint:
             raise UserError(f"{self.train.name} is not the data this run was trained on: put the old data back")
-        if state.get("test_data", self.test.fingerprint) != self.test.fingerprint:  # runs of old do not say
+        if state.get("test_data") != self.test.fingerprint:
             raise UserError(f"{self.test.name} is not the data this run was tested on: put the old data back")
         try:
             self.network.load_state_dict(state["network"])
         except RuntimeError:
             raise CheckpointError("its network is not the one of this run's config.yaml") from None
-        self._fit.load_state_dict(state.get("fit", {}))
+        self._fit.load_state_dict(state["fit"])
         self._images = state["images"]
 
     def _learn(self) -> None:

@@ -12,7 +12,7 @@ from lab.config.loading import dump, load_preset, load_run_config
 from lab.data.images import ImageSet, open_images, write_images
 from lab.errors import UserError
 from lab.run import checkpoint
-from lab.supervised.config import AugmentConfig, SupervisedConfig
+from lab.supervised.config import SupervisedConfig
 from lab.supervised.data import split
 from lab.supervised.features import load_features
 from lab.train.device import Device
@@ -145,22 +145,3 @@ def test_weights_of_another_network_are_refused(
     (copy / "checkpoints").symlink_to(digits / "checkpoints")
     run("eval", copy, code=2)
     assert "its network is not that of the run's config.yaml" in capsys.readouterr().err
-
-
-def test_a_run_of_the_first_version_is_read_as_it_was_meant(digits: Path, tmp_path: Path) -> None:
-    old = tmp_path / "old"
-    (old / "checkpoints").mkdir(parents=True)
-    (old / "config.yaml").write_text(
-        "schema_version: 1\nkind: supervised\nbudget: 12000\ndata: {source: digits, test_source: null, held_out: 0.2}\n"
-        "network: {channels: [8, 16, 32], features: 24}\n"
-        "training: {batch_size: 64, learning_rate: 0.002, weight_decay: 0.01, shift: 3, decay_images: 12000,"
-        " images_per_iteration: 6000}\n"
-    )
-    config = load_run_config(old / "config.yaml")
-    assert isinstance(config, SupervisedConfig)
-    assert config.augment == AugmentConfig(crop=3) and config.network.name == "cnn"
-    state, manifest = checkpoint.load(digits / "checkpoints" / "000002")
-    del state["experiment"]["examples"], state["experiment"]["fit"], state["experiment"]["test_data"]
-    checkpoint.save(old / "checkpoints", state, iteration=2, counters=manifest.counters)
-    images = torch.from_numpy(open_images("digits").images[:5])
-    assert torch.equal(load_features(old, DEVICE)(images), load_features(digits, DEVICE)(images))

@@ -1,0 +1,62 @@
+"""Measuring speed: calls per second, and a workload against the bare operations that it cannot do without."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from lab.run.progress import memory_mb
+from lab.train.device import Device
+
+_ROUNDS = 3
+_CALLS_IN_FLIGHT = 8  # between waits for the device
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Calls per second of a workload and of its bare form, medians of rounds; `ratio` is the median of their ratios."""
+
+    calls_per_s: float
+    bare_calls_per_s: float
+    ratio: float
+
+
+def synchronize(device: Device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.device.type == "cuda":
+        torch.cuda.synchronize(device.device)
+
+
+def rate(work: Callable[[], object], seconds: float, device: Device) -> float:
+    """Calls per second over about `seconds`, two calls at least."""
+    calls, start = 0, time.perf_counter()
+    while calls < 2 or time.perf_counter() - start < seconds:
+        work()
+        calls += 1
+        if calls % _CALLS_IN_FLIGHT == 0:
+            synchronize(device)
+    synchronize(device)
+    return calls / (time.perf_counter() - start)
+
+
+def compare(
+    work: Callable[[], object], bare: Callable[[], object], seconds: float, device: Device, rounds: int = _ROUNDS
+) -> Comparison:
+    """Both in turns, `seconds` a round each, since the speed of a machine drifts. The first calls are not counted."""
+    work()
+    bare()
+    pairs = [(rate(work, seconds, device), rate(bare, seconds, device)) for _ in range(rounds)]
+    ours, theirs = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+    return Comparison(ours, theirs, statistics.median(one / other for one, other in pairs))
+
+
+def environment(device: Device) -> dict[str, object]:
+    """What every record of a measurement states: device, threads and precision."""
+    return {"device": str(device.device), "threads": torch.get_num_threads(), "precision": device.precision}
+
+
+def peak_memory_mb() -> float:
+    """Peak memory so far in MB, of the process or of the accelerator, whichever is larger."""
+    return max(memory_mb().values())
