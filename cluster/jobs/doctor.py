@@ -188,7 +188,9 @@ def _placement(config: ExperimentConfig, placed: dict[str, Any] | None) -> Check
             "placement", "warn", "neither workers nor learners: the run is one process on the head", "cluster.workers=8"
         )
     if "problem" in placed:
-        return Check("placement", "fail", placed["problem"], "lower cluster.workers or its shares, or add nodes")
+        return Check(
+            "placement", "fail", placed["problem"], "lower cluster.workers or their CPUs and GPUs, or add nodes"
+        )
     options = config.cluster
     counts = {
         "learners": options.learners if options.learners > 1 or options.learner_cpus or options.learner_gpus else 0,
@@ -196,10 +198,8 @@ def _placement(config: ExperimentConfig, placed: dict[str, Any] | None) -> Check
         "evaluators": int(options.evaluator),
     }
     who = ", ".join(f"{count} {name if count > 1 else name[:-1]}" for name, count in counts.items() if count)
-    shares = {" and ".join(f"{count:g} {name}" for name, count in share.items()) for share in placed["shares"]}
-    return Check(
-        "placement", "ok", f"{who} (each {' or '.join(sorted(shares))}) found room in {placed['seconds']:.1f} s"
-    )
+    bundles = {" and ".join(f"{count:g} {name}" for name, count in one.items()) for one in placed["bundles"]}
+    return Check("placement", "ok", f"{who} (each {' or '.join(sorted(bundles))}) placed in {placed['seconds']:.1f} s")
 
 
 def _wandb(mode: str) -> Check:

@@ -98,22 +98,22 @@ def _place(config: ExperimentConfig | None) -> dict[str, Any] | None:
     """Reserve what the preset's learners and workers ask for, and give it back."""
     if config is None:
         return None
-    from cluster.pool.placement import Room, Share, learner_shares, shares
+    from cluster.pool.placement import PlacementGroup, Resources, learner_resources, worker_resources
     from lab.train import device
 
     there = device.resolve(config.device, config.precision, config.threads)
     start = time.monotonic()
     try:
-        wanted = learner_shares(config.cluster, there) + shares(config.cluster, there)
+        wanted = learner_resources(config.cluster, there) + worker_resources(config.cluster, there)
         if config.cluster.learners == 1:
-            wanted.insert(0, Share(config.cluster.learner_cpus, config.cluster.learner_gpus, 1))
-        wanted = [share for share in wanted if share.resources]
+            wanted.insert(0, Resources(config.cluster.learner_cpus, config.cluster.learner_gpus, 1))
+        wanted = [one for one in wanted if one.bundle]
         if not wanted:
             return None
-        Room(wanted, min(_PLACE_TIMEOUT_S, config.cluster.place_timeout_s)).close()
+        PlacementGroup(wanted, min(_PLACE_TIMEOUT_S, config.cluster.place_timeout_s)).close()
     except UserError as error:
         return {"problem": str(error)}
-    return {"shares": [share.resources for share in wanted], "seconds": time.monotonic() - start}
+    return {"bundles": [one.bundle for one in wanted], "seconds": time.monotonic() - start}
 
 
 if __name__ == "__main__":

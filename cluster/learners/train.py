@@ -20,9 +20,9 @@ from typing import Any
 
 from rich.console import Console
 
-from cluster.gauges import Meters
 from cluster.pool.connection import import_ray
-from cluster.pool.placement import Room, Share, learner_shares, shares
+from cluster.pool.placement import PlacementGroup, Resources, learner_resources, placement_timeout_s, worker_resources
+from cluster.ray_metrics import RayMetricsSink
 from lab.config.loading import from_settings
 from lab.config.registry import find_kind, load
 from lab.config.sections import ExperimentConfig
@@ -37,7 +37,6 @@ MAX_FAILURES = 10  # groups lost in one call of this program; an error that come
 _COLLECTIVE_TIMEOUT_S = 1800  # the other ranks wait in one while rank 0 grades and saves
 _LOCK_PATIENCE_S = 30.0  # for a killed rank 0 to be gone
 _LOOK_S = 0.25
-_PLACE_HERE_S = 10.0
 
 
 class Desk:
@@ -73,12 +72,10 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
     Raises UserError when there is no room for them, or for what ends a run in one process too.
     """
     ray = import_ray()
-    learners, workers = learner_shares(config.cluster, device), shares(config.cluster, device)
-    wait_s = config.cluster.place_timeout_s
-    if config.cluster.address is None and "RAY_ADDRESS" not in os.environ:
-        wait_s = min(wait_s, _PLACE_HERE_S)  # a cluster started here does not grow
-    who = ("learners", "workers") if workers else ("learners",)
-    Room(learners + workers, wait_s, who).close()
+    learners, workers = learner_resources(config.cluster, device), worker_resources(config.cluster, device)
+    local = config.cluster.address is None and "RAY_ADDRESS" not in os.environ
+    keys = ("learners", "workers") if workers else ("learners",)
+    PlacementGroup(learners + workers, placement_timeout_s(config.cluster, local), keys).close()
     run_dir.started()
     run_dir.close()  # rank 0 locks it
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
@@ -108,7 +105,7 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
     return exit_code
 
 
-def _trainer(config: ExperimentConfig, run_dir: RunDir, share: Share, desk: Any, storage: str) -> Any:
+def _trainer(config: ExperimentConfig, run_dir: RunDir, resources: Resources, desk: Any, storage: str) -> Any:
     # Read when ray.train is imported, and by the controller.
     os.environ["RAY_TRAIN_V2_ENABLED"] = "1"
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # data is found from where the command was given
@@ -124,14 +121,14 @@ def _trainer(config: ExperimentConfig, run_dir: RunDir, share: Share, desk: Any,
         train_loop_config={
             "settings": config.model_dump(mode="json"),
             "run": str(run_dir.path.resolve()),
-            "threads": share.threads,
-            "gpu": share.gpus > 0,
+            "threads": resources.threads,
+            "gpu": resources.gpus > 0,
             "desk": desk,
         },
         scaling_config=ScalingConfig(
-            num_workers=config.cluster.learners, use_gpu=share.gpus > 0, resources_per_worker=share.resources
+            num_workers=config.cluster.learners, use_gpu=resources.gpus > 0, resources_per_worker=resources.bundle
         ),
-        torch_config=TorchConfig(backend="nccl" if share.gpus else "gloo", timeout_s=_COLLECTIVE_TIMEOUT_S),
+        torch_config=TorchConfig(backend="nccl" if resources.gpus else "gloo", timeout_s=_COLLECTIVE_TIMEOUT_S),
         run_config=RunConfig(
             name="ranks", storage_path=storage, failure_config=failures, logging_config=LoggingConfig("CRITICAL")
         ),
@@ -199,8 +196,8 @@ def _lead(experiment: Any, config: ExperimentConfig, path: Path, desk: Any) -> N
         # The ranks are let go of last, also where the run cannot be opened.
         with experiment, RunDir.open(path) as run_dir:
             _lock(run_dir)
-            with Meters(experiment.catalogue, run_dir.name) as meters:
-                outcome = run(experiment, config, run_dir, console=console, interrupt=interrupt, sinks=[meters])
+            with RayMetricsSink(experiment.catalogue, run_dir.name) as gauges:
+                outcome = run(experiment, config, run_dir, console=console, interrupt=interrupt, sinks=[gauges])
             exit_code = outcome.exit_code
     except UserError as refusal:
         error = str(refusal)

@@ -1,4 +1,4 @@
-"""The one place that starts or joins Ray, and that turns what can go wrong there into one line."""
+"""Connection to Ray: a local cluster is started or an existing one joined; errors name their cause and the fix."""
 
 import contextlib
 import json
@@ -16,13 +16,13 @@ from lab.config.sections import ClusterConfig
 from lab.errors import UserError
 from lab.train.device import Device
 
-PROBE_TIMEOUT_S = 5.0  # for a cluster's head to answer at all
+QUERY_TIMEOUT_S = 5.0  # for the head node to answer
 _INSTALL = "pip install 'rivals-lab[cluster]'"
 
 
 @dataclass(frozen=True)
 class Connection:
-    """The cluster this process is connected to. `started`: it was started for, and ends with, this connection."""
+    """The cluster of this process. `started`: it was started by this connection and ends with it."""
 
     address: str
     nodes: int
@@ -32,14 +32,14 @@ class Connection:
     started: bool
 
     def __str__(self) -> str:
-        where = "a cluster started on this machine" if self.started else f"the cluster at {self.address}"
-        unsafe = "" if self.authentication == "token" else ", open to anyone who reaches it (no token authentication)"
+        where = "a local Ray cluster" if self.started else f"the cluster at {self.address}"
+        unsafe = "" if self.authentication == "token" else ", no token authentication: open to the whole network"
         return f"{where} ({self.nodes} nodes, {self.cpus:g} CPUs, {self.gpus:g} GPUs{unsafe})"
 
 
 @dataclass(frozen=True)
 class Versions:
-    """What a cluster runs on."""
+    """Versions of a cluster."""
 
     ray: str
     python: str
@@ -47,13 +47,13 @@ class Versions:
 
 @contextlib.contextmanager
 def connect(cluster: ClusterConfig, device: Device | None = None) -> Iterator[Connection]:
-    """The configured cluster, started or joined; on leaving, what was started ends and what was joined is left.
+    """Start or join the configured cluster. On exit a started cluster is shut down, a joined one is left running.
 
-    A process that is connected already stays so. device: the learner's, which tells whether workers want GPUs.
-    Raises UserError when Ray is missing, nothing answers at the address, token or versions differ, or more is asked
-    of this machine than it has.
+    A process that is already connected stays connected. device: the learner's; with a GPU the workers get GPUs too.
+    Raises UserError when Ray is not installed, nothing answers at the address, the token or the versions differ, or the
+    configuration needs more CPUs or GPUs than a local cluster has.
     """
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # would rebuild the environment for every worker
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # else uv rebuilds the environment per worker
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray = import_ray()
     if ray.is_initialized():
@@ -61,33 +61,33 @@ def connect(cluster: ClusterConfig, device: Device | None = None) -> Iterator[Co
         return
     address = cluster.address or os.environ.get("RAY_ADDRESS")
     try:
-        with _keeping_sigterm():
+        with _preserved_sigterm_handler():
             if address is None:
                 _start(ray, cluster)
             else:
                 _join(ray, address, cluster)
         connection = _connection(ray, started=address is None)
         if connection.started:
-            _check_room(connection, cluster, device)
+            _check_capacity(connection, cluster, device)
         yield connection
     finally:
         ray.shutdown()
 
 
 def import_ray() -> Any:
-    """The module. Raises UserError where it is not installed."""
+    """The module `ray`. Raises UserError where it is not installed."""
     try:
         import ray
     except ImportError:
-        raise UserError(f"workers need Ray, which is not installed: {_INSTALL}") from None
+        raise UserError(f"this needs Ray, which is not installed: {_INSTALL}") from None
     return ray
 
 
-def gpu_share(cluster: ClusterConfig, device: Device | None, gpus: float) -> float:
-    """The part of a GPU that each worker gets: as configured, else an equal one if the learner computes on a GPU.
+def gpus_per_worker(cluster: ClusterConfig, device: Device | None, gpus: float) -> float:
+    """GPUs of each worker: `cluster.worker_gpus`, else an equal fraction if the learner computes on a GPU, else 0.
 
-    A single learner shares its GPU with them, unless it reserves one; several have one each to themselves. Raises
-    UserError when those leave none.
+    gpus: of the cluster. A single learner shares its GPU with the workers unless `cluster.learner_gpus` reserves it;
+    each of several learners has a whole GPU. Raises UserError when no GPU is left for the workers.
     """
     if cluster.worker_gpus is not None:
         return cluster.worker_gpus
@@ -97,17 +97,17 @@ def gpu_share(cluster: ClusterConfig, device: Device | None, gpus: float) -> flo
     if left < 1:
         cause = f"learners={cluster.learners}" if cluster.learners > 1 else f"learner_gpus={cluster.learner_gpus:g}"
         raise UserError(
-            f"cluster.{cause} leaves none of {gpus:g} GPUs to the workers; lower it, or "
-            "set cluster.worker_gpus=0 for them to play on CPUs"
+            f"cluster.{cause} leaves none of {gpus:g} GPUs to the workers; lower it, or set cluster.worker_gpus=0 to "
+            "run the workers on CPUs"
         )
-    to_a_gpu = -(-cluster.workers // left)
-    return 1.0 if to_a_gpu == 1 else int(10_000 / to_a_gpu) / 10_000  # Ray counts in ten-thousandths
+    per_gpu = ceil(cluster.workers / left)
+    return 1.0 if per_gpu == 1 else int(10_000 / per_gpu) / 10_000  # Ray counts in units of 0.0001
 
 
-def probe(address: str, token: str | None, timeout_s: float = PROBE_TIMEOUT_S) -> Versions:
-    """What runs at "host:port". Raises UserError when nothing answers in time or the token is not accepted.
+def query_versions(address: str, token: str | None, timeout_s: float = QUERY_TIMEOUT_S) -> Versions:
+    """Versions of the cluster at "host:port". Raises UserError when nothing answers or the token is not accepted.
 
-    Ray's own client asks for twenty seconds and then says the same of a wrong token as of an absent cluster.
+    Ray's own client waits 20 s and reports a wrong token and an absent cluster with the same error.
     """
     import grpc
     from ray.core.generated import gcs_service_pb2 as messages
@@ -119,18 +119,18 @@ def probe(address: str, token: str | None, timeout_s: float = PROBE_TIMEOUT_S) -
         try:
             reply = InternalKVGcsServiceStub(channel).InternalKVGet(request, timeout=timeout_s, metadata=metadata)
         except grpc.RpcError as error:
-            raise UserError(_refusal(address, token, error.code().name)) from None
+            raise UserError(_connection_error(address, token, error.code().name)) from None
     try:
         found = json.loads(reply.value)
         return Versions(found["ray_version"], found["python_version"])
     except (ValueError, KeyError):
-        raise UserError(f"what answers at {address} is not the head of a Ray cluster; give its host:6379") from None
+        raise UserError(f"the server at {address} is not the head node of a Ray cluster; give HOST:6379") from None
 
 
 def find_token() -> str | None:
-    """The token that Ray would use: $RAY_AUTH_TOKEN, the file $RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.
+    """The token that Ray uses: $RAY_AUTH_TOKEN, the file $RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token; None without one.
 
-    Raises UserError where the file that is named cannot be read.
+    Raises UserError when the file cannot be read.
     """
     ray = import_ray()
     from ray._raylet import AuthenticationTokenLoader
@@ -139,37 +139,37 @@ def find_token() -> str | None:
     loader.reset_cache()
     try:
         return loader.get_raw_token(ignore_auth_mode=True) or None
-    except ray.exceptions.AuthenticationError:  # a paragraph of advice
+    except ray.exceptions.AuthenticationError:  # its text is a paragraph
         where = os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")
-        raise UserError(f"{where} has no token for Ray; write one there, or unset RAY_AUTH_TOKEN_PATH") from None
+        raise UserError(f"{where} has no Ray token; write the token into it, or unset RAY_AUTH_TOKEN_PATH") from None
 
 
-def _refusal(address: str, token: str | None, code: str) -> str:
+def _connection_error(address: str, token: str | None, code: str) -> str:
     if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        which = "does not accept this token" if token else "wants a token and none was found"
-        return f"the cluster at {address} {which}; put the cluster's own into RAY_AUTH_TOKEN or ~/.ray/auth_token"
+        which = "does not accept this token" if token else "needs a token and none was found"
+        return f"the cluster at {address} {which}; put the cluster's token into RAY_AUTH_TOKEN or ~/.ray/auth_token"
     return (
-        f"no Ray cluster answers at {address} within {PROBE_TIMEOUT_S:g} s; check the address (host:6379) and that "
-        "`ray status` shows the cluster there"
+        f"no Ray cluster answers at {address} within {QUERY_TIMEOUT_S:g} s; check the address (HOST:6379), and "
+        "`ray status` on that machine"
     )
 
 
 def _start(ray: Any, cluster: ClusterConfig) -> None:
-    """A cluster on this machine, closed to other users of it by a token that only its processes know."""
+    """Start a local cluster. A token that only its processes know keeps other users of the machine out."""
     if os.environ.get("RAY_AUTH_MODE", "token") == "token":
         if find_token() is None:
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         use_tokens()
-    # "local" starts one even where another runs: joining is only ever asked for.
+    # "local" starts a cluster even if another one runs here: a cluster is only joined by its address.
     _init(ray, "local", cluster, include_dashboard=cluster.dashboard, dashboard_host="127.0.0.1")
 
 
 def _join(ray: Any, address: str, cluster: ClusterConfig) -> None:
     address = _head_address(address)
     token = find_token()
-    theirs = probe(address, token)
+    theirs = query_versions(address, token)
     _check_versions(address, theirs, Versions(ray.__version__, platform.python_version()))
-    # Ray sends a token only when told to; a cluster without authentication ignores it.
+    # Ray sends its token only in this mode; a cluster without authentication ignores it.
     if token is not None and "RAY_AUTH_MODE" not in os.environ:
         use_tokens()
     _init(ray, address, cluster)
@@ -183,26 +183,26 @@ def _init(ray: Any, address: str, cluster: ClusterConfig, **options: Any) -> Non
         if address == "local":
             raise UserError(f"Ray did not start on this machine: {reason}") from error
         raise UserError(
-            f"cannot join the cluster at {address}: {reason}; run this on one of its nodes, or send the run there with "
+            f"cannot join the cluster at {address}: {reason}; run this command on a node of the cluster, or use "
             "`lab submit`"
         ) from error
 
 
 def _head_address(address: str) -> str:
-    """ "host:port" of the head."""
+    """The address "host:port" of the head node."""
     if address == "auto":
         from ray._private.services import find_gcs_addresses
 
-        # A job is told its own; its machine may have several.
+        # A job has its cluster in RAY_ADDRESS; several clusters may run on its machine.
         own = os.environ.get("RAY_ADDRESS", address)
         found = [own] if own != address else sorted(find_gcs_addresses())
         if not found:
-            raise UserError("no Ray cluster runs on this machine; leave the address out to start one")
+            raise UserError("no Ray cluster runs on this machine; leave out the address to start one")
         return found[0]
     if "://" in address or ":" not in address:
         raise UserError(
-            f"cluster address {address!r} is not that of a head, host:6379; to send a run to a cluster from outside "
-            "use `lab submit`"
+            f"cluster address {address!r} is not that of a head node, HOST:6379; from outside the cluster use "
+            "`lab submit`"
         )
     return address
 
@@ -218,8 +218,8 @@ def _check_versions(address: str, theirs: Versions, ours: Versions) -> None:
         )
 
 
-def _check_room(connection: Connection, cluster: ClusterConfig, device: Device | None) -> None:
-    """Only for a cluster of this machine, which does not grow; elsewhere placing the workers has a time limit."""
+def _check_capacity(connection: Connection, cluster: ClusterConfig, device: Device | None) -> None:
+    """Check a local cluster, which does not grow. On other clusters the placement of the workers has a time limit."""
     if not cluster.workers:
         return
     learners = cluster.learners if cluster.learners > 1 else 0
@@ -230,12 +230,14 @@ def _check_room(connection: Connection, cluster: ClusterConfig, device: Device |
             f"{who} with {cluster.worker_cpus:g} CPUs each need {cpus:g}, and this machine has "
             f"{connection.cpus:g}; lower cluster.workers or cluster.worker_cpus"
         )
-    share = gpu_share(cluster, device, connection.gpus)
-    room = int(connection.gpus) * int(1 / share) if 0 < share <= 1 else connection.gpus // share if share else None
-    if room is not None and cluster.workers > room:
+    gpus = gpus_per_worker(cluster, device, connection.gpus)
+    if gpus == 0:
+        return
+    fit = int(connection.gpus) * int(1 / gpus) if gpus <= 1 else connection.gpus // gpus
+    if cluster.workers > fit:
         raise UserError(
-            f"{cluster.workers} workers with {share:g} of a GPU each do not fit on this machine's {connection.gpus:g} "
-            "GPUs; lower cluster.workers or cluster.worker_gpus"
+            f"{cluster.workers} workers with {gpus:g} GPUs each do not fit on this machine's {connection.gpus:g} GPUs; "
+            "lower cluster.workers or cluster.worker_gpus"
         )
 
 
@@ -254,18 +256,24 @@ def _connection(ray: Any, started: bool) -> Connection:
 
 
 def use_tokens() -> None:
-    """Has this process, and those it starts, prove themselves to Ray with a token."""
+    """Turn on token authentication in this process and in those that it starts."""
     os.environ["RAY_AUTH_MODE"] = "token"
     from ray._raylet import AuthenticationTokenLoader, Config
 
-    # Both were read when Ray was imported.
+    # Ray read both when it was imported.
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
 
 
+def error_summary(error: BaseException) -> str:
+    """The last line of a Ray error, without the advice that Ray appends."""
+    lines = [line.strip() for line in str(error).partition(" Some common causes")[0].splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
 @contextlib.contextmanager
-def _keeping_sigterm() -> Iterator[None]:
-    """Ray puts in a handler that exits at once, where a run wants to save first."""
+def _preserved_sigterm_handler() -> Iterator[None]:
+    """Ray installs a handler that exits at once; a run saves a checkpoint first."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

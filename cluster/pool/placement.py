@@ -1,4 +1,4 @@
-"""Room for workers: one placement group, reserved within a time limit or refused with what is missing."""
+"""Placement of actors: a Ray placement group, reserved within a time limit; an error names what is missing."""
 
 import contextlib
 from collections import Counter
@@ -6,102 +6,118 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cluster.pool.connection import gpu_share, import_ray
+from cluster.pool.connection import gpus_per_worker, import_ray
 from lab.config.sections import ClusterConfig
 from lab.errors import UserError
 from lab.train.collectives import ranks
 from lab.train.device import Device
 
-_SHOWN = 6  # nodes in a message
+_LOCAL_TIMEOUT_S = 10.0
+_MAX_NODES_SHOWN = 6
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one worker has of its node, and with how many threads it computes."""
+class Resources:
+    """CPUs and GPUs that one actor reserves on its node, and the number of threads it computes with."""
 
     cpus: float
     gpus: float
     threads: int
 
     @property
-    def resources(self) -> dict[str, float]:
+    def bundle(self) -> dict[str, float]:
+        """The reservation as a bundle of a placement group; empty when nothing is reserved."""
         return {name: count for name, count in (("CPU", self.cpus), ("GPU", self.gpus)) if count}
 
 
-def shares(cluster: ClusterConfig, device: Device) -> list[Share]:
-    """Each worker's share of the cluster that this process is connected to, and last the evaluator's if there is one.
+def worker_resources(cluster: ClusterConfig, device: Device) -> list[Resources]:
+    """Resources of each self-play worker and last, if it is configured, of the evaluator. Needs a connection.
 
-    An evaluator works rarely: it has no CPU to itself, which would mostly idle, and needs its part of a GPU's memory.
+    The evaluator is mostly idle: it reserves no CPU, but its part of a GPU's memory.
     """
     if not cluster.hires:
         return []
-    gpus = gpu_share(cluster, device, import_ray().cluster_resources().get("GPU", 0.0))
-    worker = Share(cluster.worker_cpus, gpus, cluster.worker_threads or max(1, int(cluster.worker_cpus)))
+    gpus = gpus_per_worker(cluster, device, import_ray().cluster_resources().get("GPU", 0.0))
+    worker = Resources(cluster.worker_cpus, gpus, _threads(cluster))
     return [worker] * cluster.workers + [replace(worker, cpus=0.0)] * cluster.evaluator
 
 
-def learner_shares(cluster: ClusterConfig, device: Device) -> list[Share]:
-    """Of each learner where there are several: a worker's, or a GPU to itself, for NCCL lets no two ranks share one."""
+def learner_resources(cluster: ClusterConfig, device: Device) -> list[Resources]:
+    """Resources of each data-parallel learner; empty for a single learner.
+
+    On GPUs each learner has a whole one: NCCL does not let two ranks share a GPU.
+    """
     if cluster.learners == 1:
         return []
-    threads = cluster.worker_threads or max(1, int(cluster.worker_cpus))
-    return [Share(cluster.worker_cpus, 1.0 if device.device.type == "cuda" else 0.0, threads)] * cluster.learners
+    gpus = 1.0 if device.device.type == "cuda" else 0.0
+    return [Resources(cluster.worker_cpus, gpus, _threads(cluster))] * cluster.learners
 
 
-class Room:
-    """A bundle for each share, kept together on few nodes, where weights arrive once for all who use them.
+def placement_timeout_s(cluster: ClusterConfig, local: bool) -> float:
+    """Seconds to wait for resources. A `local` cluster, started by this process, does not grow: at most 10 s there."""
+    return min(cluster.place_timeout_s, _LOCAL_TIMEOUT_S) if local else cluster.place_timeout_s
 
-    When a node goes, its bundles wait for room elsewhere and their workers start there; the others go on. A room with a
-    name takes the place of the one before it of that name.
-    Raises UserError when there is no room within `timeout_s`; `who` are the keys of `cluster` that say how many.
+
+class PlacementGroup:
+    """Bundles for a list of actors, packed on few nodes so that each node fetches a version of the weights once.
+
+    When a node dies, Ray reserves its bundles on other nodes and their actors can be started there. A named group
+    replaces the group of that name.
+    `keys`: the fields of `cluster` that set the number of actors, for the error message.
+    Raises UserError when the resources are not available within `timeout_s`.
     """
 
     def __init__(
-        self, shares: Sequence[Share], timeout_s: float, who: Sequence[str] = ("workers",), name: str = ""
+        self, resources: Sequence[Resources], timeout_s: float, keys: Sequence[str] = ("workers",), name: str = ""
     ) -> None:
         self._ray, self._group = import_ray(), None
-        self.shares = shares
-        # Shares of nothing fit everywhere; Ray knows no bundles of nothing.
-        self._bundles = [index for index, share in enumerate(shares) if share.resources]
+        self.resources = resources
+        # Ray has no empty bundles: actors that reserve nothing run on any node.
+        self._bundles = [index for index, wanted in enumerate(resources) if wanted.bundle]
         if not self._bundles:
             return
         from ray.util.placement_group import placement_group
 
         if name:
             _remove(name)
-        bundles = [shares[index].resources for index in self._bundles]
+        bundles = [resources[index].bundle for index in self._bundles]
         self._group = placement_group(bundles, strategy="PACK", name=name)
         if not self._group.wait(timeout_s):
             self.close()
-            raise UserError(_what_is_missing(self._ray, shares, timeout_s, who))
+            raise UserError(_missing_resources(self._ray, resources, timeout_s, keys))
 
-    def hire(self, index: int, actor_class: type, *arguments: Any) -> Any:
-        """Starts an actor with share `index`, without restarts or retries of its own; see `cluster.pool.pool.Pool`."""
+    def start_actor(self, index: int, actor_class: type, *arguments: Any) -> Any:
+        """Start an actor with `resources[index]`. Ray neither restarts it nor retries its calls (see `WorkerPool`)."""
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-        share = self.shares[index]
+        reserved = self.resources[index]
         options: dict[str, Any] = {}
         if index in self._bundles:
             bundle = self._bundles.index(index)
             options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(self._group, bundle)
         actor = self._ray.remote(
-            num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=0, max_task_retries=0, **options
+            num_cpus=reserved.cpus, num_gpus=reserved.gpus, max_restarts=0, max_task_retries=0, **options
         )(actor_class)
         return actor.remote(*arguments)
 
     def close(self) -> None:
+        """Release the resources."""
         if self._group is not None:
             from ray.util.placement_group import remove_placement_group
 
             remove_placement_group(self._group)
 
 
-def leaders_name() -> str:
-    """A name for the room of a leading rank's workers, "" where there is one process.
+def placement_group_name() -> str:
+    """The name of the placement group of rank 0's workers; "" where there is one learner.
 
-    Ray gives a room up when its job ends, and the job of a rank outlives it: the next rank removes what is left.
+    Ray releases a group when its job ends. The job outlives a rank, so the next rank 0 removes the group by its name.
     """
     return f"workers of job {import_ray().get_runtime_context().get_job_id()}" if ranks().size > 1 else ""
+
+
+def _threads(cluster: ClusterConfig) -> int:
+    return cluster.worker_threads or max(1, int(cluster.worker_cpus))
 
 
 def _remove(name: str) -> None:
@@ -111,14 +127,14 @@ def _remove(name: str) -> None:
         remove_placement_group(get_placement_group(name))
 
 
-def _what_is_missing(ray: Any, shares: Sequence[Share], timeout_s: float, who: Sequence[str]) -> str:
-    wanted = Counter(" and ".join(f"{amount:g} {name}" for name, amount in share.resources.items()) for share in shares)
-    asked = ", ".join(f"{count} with {share} each" for share, count in wanted.items() if share)
+def _missing_resources(ray: Any, resources: Sequence[Resources], timeout_s: float, keys: Sequence[str]) -> str:
+    bundles = Counter(" and ".join(f"{count:g} {name}" for name, count in one.bundle.items()) for one in resources)
+    asked = ", ".join(f"{count} with {bundle} each" for bundle, count in bundles.items() if bundle)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     have = [f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in nodes]
-    shown = "; ".join(have[:_SHOWN]) + ("; ..." if len(have) > _SHOWN else "")
-    keys = " or ".join(f"cluster.{key}" for key in who)
+    shown = "; ".join(have[:_MAX_NODES_SHOWN]) + ("; ..." if len(have) > _MAX_NODES_SHOWN else "")
     return (
-        f"no room within {timeout_s:g} s for {' and '.join(who)}: {asked}; the cluster's nodes have {shown}, less what "
-        f"others use: lower {keys} or the shares, or raise cluster.place_timeout_s"
+        f"not enough free resources within {timeout_s:g} s for {' and '.join(keys)}: {asked}; the cluster's nodes have "
+        f"{shown}, and other jobs use part of it: lower {' or '.join(f'cluster.{key}' for key in keys)} or their CPUs "
+        "and GPUs, or raise cluster.place_timeout_s"
     )

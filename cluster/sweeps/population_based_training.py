@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.pool.connection import import_ray
-from cluster.pool.placement import Share
+from cluster.pool.placement import Resources
 from cluster.sweeps import exploit, search_space
 from cluster.sweeps.search_space import Dimension
 from cluster.sweeps.trials import LOOK_S, MAX_FAILURES, REFUSED, Trial, TrialProcess, finite, wait_for_predecessor
@@ -60,7 +60,7 @@ class Population:
     parts: int
     seed: int
     concurrent: int
-    share: Share
+    resources: Resources
     history: list[dict[str, Any]]
 
     def run(self, configs: Mapping[str, ExperimentConfig], plan: Sequence[Trial], interrupt: Interrupt) -> set[str]:
@@ -92,7 +92,7 @@ class Population:
     def _train(self, names: Sequence[str], budget: int, kind: str, interrupt: Interrupt) -> set[str]:
         """Train all up to a budget; the names of those that did not get there."""
         ray, waiting, failures, failed = import_ray(), deque(names), Counter[str](), set[str]()
-        options = {"num_cpus": self.share.cpus, "num_gpus": self.share.gpus, "max_concurrency": 2}
+        options = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus, "max_concurrency": 2}
         trainer = ray.remote(**options)(_Trainer)
         running: dict[Any, tuple[str, Any]] = {}
         while (waiting and not interrupt) or running:

@@ -16,8 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cluster.pool.connection import connect, gpu_share
-from cluster.pool.placement import Room, Share
+from cluster.pool.connection import connect, gpus_per_worker
+from cluster.pool.placement import PlacementGroup, Resources, placement_timeout_s
 from cluster.sweeps import population_based_training, search_space
 from cluster.sweeps.population_based_training import Population
 from cluster.sweeps.trials import Trial, outcome, ranked
@@ -39,7 +39,6 @@ from lab.train import device as devices
 
 RESULTS = "sweep.json"
 _SCHEDULERS = ("asha", "pbt", "none")
-_PLACE_HERE_S = 10.0
 
 
 def sweep(
@@ -92,19 +91,18 @@ def sweep(
     cluster = config.cluster.model_copy(update=changes)
     history: list[dict[str, Any]] = []
     with connect(cluster.model_copy(update={"workers": 0}), resolved) as connection, Interrupt() as interrupt:
-        share = Share(cluster.worker_cpus, gpu_share(cluster, resolved, connection.gpus), threads=1)
-        wait_s = min(cluster.place_timeout_s, _PLACE_HERE_S) if connection.started else cluster.place_timeout_s
-        Room([share], wait_s, ["worker_cpus"]).close()
+        resources = Resources(cluster.worker_cpus, gpus_per_worker(cluster, resolved, connection.gpus), threads=1)
+        PlacementGroup([resources], placement_timeout_s(cluster, connection.started), ["worker_cpus"]).close()
         print(f"sweep {name}: {len(plan)} trials on {connection}, the best by {metric} ({mode})", flush=True)
-        settled = [f"tracking.group={name}", *([] if share.gpus else ["device=cpu"])]
+        settled = [f"tracking.group={name}", *([] if resources.gpus else ["device=cpu"])]
         given = {trial: [*overrides, *settled] for trial, overrides in given.items()}
         if scheduler == "pbt":
             configs = {trial: load_preset(preset, overrides) for trial, overrides in given.items()}
-            search = Population(folder, ranges, metric, mode, parts, seed, concurrent or len(plan), share, history)
+            search = Population(folder, ranges, metric, mode, parts, seed, concurrent or len(plan), resources, history)
             failed = search.run(configs, plan, interrupt)
         else:
             asha = grace if scheduler == "asha" else None
-            tuning = Tuning(folder, config.kind, metric, mode, asha, concurrent or None, share)
+            tuning = Tuning(folder, config.kind, metric, mode, asha, concurrent or None, resources)
             commands = {trial: _command(preset, overrides, trial, folder) for trial, overrides in given.items()}
             failed = tuning.run(commands, interrupt)
     results = ranked(

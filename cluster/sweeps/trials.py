@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cluster.gauges import Meters
+from cluster.ray_metrics import RayMetricsSink
 from cluster.sweeps import exploit
 from cluster.sweeps.exploit import Segment
 from lab.cli.show import catalogue_of
@@ -105,7 +105,7 @@ class TrialProcess:
         wait_for_predecessor(run)
         with self.log.open("a") as file:
             self._process = subprocess.Popen(command, stdout=file, stderr=file, preexec_fn=_end_with_parent)
-        self._meters = Meters(catalogue_of(kind), f"{run.parent.name}/{run.name}")
+        self._meters = RayMetricsSink(catalogue_of(kind), f"{run.parent.name}/{run.name}")
         self._meters.__enter__()
 
     def look(self) -> tuple[int | None, list[Entry]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.pool.connection import import_ray
-from cluster.pool.placement import Share
+from cluster.pool.placement import Resources
 from cluster.sweeps.trials import LOOK_S, MAX_FAILURES, REFUSED, TrialProcess
 from lab.run.interrupt import Interrupt
 
@@ -35,7 +35,7 @@ class Tuning:
     mode: str
     grace: int | None
     concurrent: int | None
-    share: Share
+    resources: Resources
 
     def run(self, commands: dict[str, list[str]], interrupt: Interrupt) -> set[str]:
         """Train every trial by its command; the names of those that failed. A signal stops all, with checkpoints."""
@@ -79,7 +79,7 @@ class Tuning:
         )
         with tempfile.TemporaryDirectory() as storage:
             tuner = tune.Tuner(
-                tune.with_resources(trainable, {"cpu": self.share.cpus, "gpu": self.share.gpus}),
+                tune.with_resources(trainable, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
                 param_space={"trial": tune.grid_search(list(commands))},
                 tune_config=tune.TuneConfig(
                     metric="value", mode=self.mode, scheduler=scheduler, max_concurrent_trials=self.concurrent

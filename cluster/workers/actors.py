@@ -14,8 +14,8 @@ from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.records import FinishedGames
 from agents.search.dynamics import LeafCounts
 from cluster.pool.connection import connect, import_ray
-from cluster.pool.placement import Room, leaders_name, shares
-from cluster.pool.pool import Done, Pool
+from cluster.pool.placement import PlacementGroup, placement_group_name, worker_resources
+from cluster.pool.worker_pool import Done, WorkerPool
 from cluster.workers.deliveries import Ledger
 from cluster.workers.evaluation import RayGrading
 from cluster.workers.processes import GradingWorker, Played, SelfPlayWorker, unpack, weights_of
@@ -34,11 +34,13 @@ def start(
     """
     with ExitStack() as stack:
         stack.enter_context(connect(config.cluster, device))
-        room = Room(shares(config.cluster, device), config.cluster.place_timeout_s, name=leaders_name())
-        stack.callback(room.close)
-        actors = (actors_class or RayActors)(config, net, room, stack.pop_all())
+        placement = PlacementGroup(
+            worker_resources(config.cluster, device), config.cluster.place_timeout_s, name=placement_group_name()
+        )
+        stack.callback(placement.close)
+        actors = (actors_class or RayActors)(config, net, placement, stack.pop_all())
     if config.cluster.evaluator:
-        return actors, RayGrading(GradingWorker, config, room, seat=config.cluster.workers)
+        return actors, RayGrading(GradingWorker, config, placement, seat=config.cluster.workers)
     return actors, LocalEvaluator(config, device)
 
 
@@ -50,12 +52,14 @@ class RayActors:
     newest when it went out. Calls go out in the order in which their results are collected, one result at a time.
     """
 
-    def __init__(self, config: AlphaZeroConfig, net: PolicyValueNet, room: Room, closing: ExitStack) -> None:
+    def __init__(
+        self, config: AlphaZeroConfig, net: PolicyValueNet, placement: PlacementGroup, closing: ExitStack
+    ) -> None:
         self._config, self._options = config, config.cluster
-        self._ray, self._room, self._closing = import_ray(), room, closing
+        self._ray, self._placement, self._closing = import_ray(), placement, closing
         self._settings = config.model_dump(mode="json")
         self._ledger = Ledger()
-        self._pool: Pool | None = None
+        self._pool: WorkerPool | None = None
         self._version, self._weights_bytes = 0, 0
         self._weights: Any = None  # reference to the newest version's
         self.publish(0, net)
@@ -90,14 +94,14 @@ class RayActors:
         start = time.perf_counter()
         pool = self._pool = self._pool or self._open_pool()
         games: list[FinishedGames] = []
-        collected, held, wanted = 0, 0, max(1, len(pool.up))
+        collected, held, wanted = 0, 0, max(1, len(pool.ready))
         oldest = self._version + 1 - self._options.max_lag  # `publish` comes next
         while True:
             # Without any lag the next call needs the next version. Whoever is waited for, the others do not fill more
             # than the smallest window meanwhile.
             if (self._options.max_lag or not collected) and held < self._config.replay.window_start:
                 self._hand_out(pool)
-            out = [version for worker in pool.up for version in pool.out(worker)]
+            out = [version for worker in pool.ready for version in pool.pending(worker)]
             if collected and (not out or (collected >= wanted and min(out) >= oldest)):
                 break
             try:
@@ -117,7 +121,7 @@ class RayActors:
 
     def processes(self) -> list[int]:
         """Ids, on their nodes, of the processes of the workers that are up."""
-        return [] if self._pool is None else [self._pool.process(worker) for worker in self._pool.up]
+        return [] if self._pool is None else [self._pool.pid(worker) for worker in self._pool.ready]
 
     def counts(self) -> LeafCounts:
         return self._counts
@@ -130,7 +134,7 @@ class RayActors:
         waited, self._waited = self._waited, 0.0
         received, self._received = self._received, []
         transferred, self._received_bytes = self._received_bytes, 0
-        up, replaced = (0, 0) if self._pool is None else (len(self._pool.up), self._pool.replaced)
+        up, replaced = (0, 0) if self._pool is None else (len(self._pool.ready), self._pool.restarts)
         metrics = {
             "cluster/workers_alive": float(up),
             "cluster/restarts": float(replaced),
@@ -164,23 +168,29 @@ class RayActors:
             self._pool.close()
         self._closing.close()
 
-    def _open_pool(self) -> Pool:
+    def _open_pool(self) -> WorkerPool:
         """Workers start with the first poll: only then is it known which incarnations there were before."""
         options = self._options
-        return Pool("self-play worker", options.workers, self._hire, options.place_timeout_s, options.hang_timeout_s)
-
-    def _hire(self, worker: int) -> Any:
-        incarnation = self._ledger.next_incarnation(worker)
-        share = self._room.shares[worker]
-        return self._room.hire(
-            worker, SelfPlayWorker, self._settings, worker, incarnation, share.threads, share.gpus > 0
+        return WorkerPool(
+            "self-play worker",
+            options.workers,
+            self._start_actor,
+            place_timeout_s=options.place_timeout_s,
+            hang_timeout_s=options.hang_timeout_s,
         )
 
-    def _hand_out(self, pool: Pool) -> None:
+    def _start_actor(self, worker: int) -> Any:
+        incarnation = self._ledger.next_incarnation(worker)
+        resources = self._placement.resources[worker]
+        return self._placement.start_actor(
+            worker, SelfPlayWorker, self._settings, worker, incarnation, resources.threads, resources.gpus > 0
+        )
+
+    def _hand_out(self, pool: WorkerPool) -> None:
         """Gives every worker that is up as many calls as it may have."""
         ahead = self._options.results_ahead if self._options.max_lag else 1
-        for worker in pool.up:
-            for _ in range(ahead - len(pool.out(worker))):
+        for worker in pool.ready:
+            for _ in range(ahead - len(pool.pending(worker))):
                 pool.call(worker, "play", self._version, self._weights, tag=self._version)
 
     def _receive(self, played: Played) -> list[FinishedGames]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from cluster.pool.connection import connect, import_ray
-from cluster.pool.placement import Room, leaders_name, shares
-from cluster.pool.pool import Done, Lost, Pool, last_line
+from cluster.pool.connection import connect, error_summary, import_ray
+from cluster.pool.placement import PlacementGroup, placement_group_name, worker_resources
+from cluster.pool.worker_pool import Done, Lost, WorkerPool
 from cluster.workers.gan_evaluation import MeasuringWorker
 from cluster.workers.processes import weights_of
 from gans.progressive.config import ProgressiveGANConfig
@@ -24,7 +24,7 @@ _ATTEMPTS = 2  # at one grading, each by a worker of its own
 
 
 class RayGrading:
-    """Has one network at a time graded by a `worker` in bundle `seat` of the room.
+    """Has one network at a time graded by a `worker` in bundle `seat` of the placement.
 
     It is AlphaZero's `Evaluator` and the GAN's `Grading`. `network` finds the network in what is to be graded.
     Training never fails for want of a grading: one that cannot be had is skipped, and said to be.
@@ -34,14 +34,14 @@ class RayGrading:
         self,
         worker: type,
         config: ExperimentConfig,
-        room: Room,
+        placement: PlacementGroup,
         seat: int,
         network: Callable[[Any], nn.Module] = lambda network: network,
         closing: ExitStack | None = None,
     ) -> None:
-        self._worker, self._config, self._room, self._seat = worker, config, room, seat
+        self._worker, self._config, self._placement, self._seat = worker, config, placement, seat
         self._network, self._closing = network, closing
-        self._pool: Pool | None = None
+        self._pool: WorkerPool | None = None
         self._asked: tuple[int, Any] | None = None  # the progress counter, and a reference to the weights
         self._attempts = 0
         self._answers: list[Any] = []
@@ -59,7 +59,7 @@ class RayGrading:
         try:
             weights = ray.put(weights_of(self._network(what)))
         except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
-            _log.warning("no grading at %d: its weights found no room: %s", at, last_line(error))
+            _log.warning("no grading at %d: its weights found no room: %s", at, error_summary(error))
             return
         self._asked, self._attempts = (at, weights), 0
         self._collect(wait=False)
@@ -71,7 +71,7 @@ class RayGrading:
 
     def processes(self) -> list[int]:
         """The id, on its node, of the process that grades, once it is up."""
-        return [] if self._pool is None else [self._pool.process(seat) for seat in self._pool.up]
+        return [] if self._pool is None else [self._pool.pid(seat) for seat in self._pool.ready]
 
     def close(self) -> None:
         if self._pool is not None:
@@ -91,10 +91,10 @@ class RayGrading:
     def _go_on(self, wait: bool) -> None:
         pool = self._pool = self._pool or self._open_pool()
         while self._asked is not None:
-            if pool.up and not pool.out(0):
+            if pool.ready and not pool.pending(0):
                 self._attempts += 1
                 pool.call(0, "grade", *self._asked)
-            up = pool.up
+            up = pool.ready
             outcome = pool.next(None if wait else 0.0)
             if isinstance(outcome, Done):
                 self._answers.append(outcome.value)
@@ -102,7 +102,7 @@ class RayGrading:
             elif isinstance(outcome, Lost):
                 if self._attempts >= _ATTEMPTS:
                     self._give_up(outcome.reason)
-            elif pool.up == up and not wait:
+            elif pool.ready == up and not wait:
                 return
 
     def _give_up(self, reason: str) -> None:
@@ -110,23 +110,34 @@ class RayGrading:
             _log.warning("no grading at %d: %s", self._asked[0], reason)
             self._asked = None
 
-    def _open_pool(self) -> Pool:
+    def _open_pool(self) -> WorkerPool:
         options = self._config.cluster
-        return Pool("grading worker", 1, self._hire, options.place_timeout_s, options.hang_timeout_s)
+        return WorkerPool(
+            "grading worker",
+            1,
+            self._start_actor,
+            place_timeout_s=options.place_timeout_s,
+            hang_timeout_s=options.hang_timeout_s,
+        )
 
-    def _hire(self, _: int) -> Any:
-        share = self._room.shares[self._seat]
+    def _start_actor(self, _: int) -> Any:
+        resources = self._placement.resources[self._seat]
         settings = self._config.model_dump(mode="json")
-        return self._room.hire(self._seat, self._worker, settings, share.threads, share.gpus > 0)
+        return self._placement.start_actor(self._seat, self._worker, settings, resources.threads, resources.gpus > 0)
 
 
 def start_measuring(config: ProgressiveGANConfig, device: Device) -> Grading:
     """A worker that measures a GAN's pictures; see `lab.config.registry.Kind.evaluator`."""
     with ExitStack() as stack:
         stack.enter_context(connect(config.cluster, device))
-        room = Room(shares(config.cluster, device), config.cluster.place_timeout_s, ("evaluator",), leaders_name())
-        stack.callback(room.close)
-        return RayGrading(MeasuringWorker, config, room, 0, _generator, stack.pop_all())
+        placement = PlacementGroup(
+            worker_resources(config.cluster, device),
+            config.cluster.place_timeout_s,
+            ("evaluator",),
+            placement_group_name(),
+        )
+        stack.callback(placement.close)
+        return RayGrading(MeasuringWorker, config, placement, 0, _generator, stack.pop_all())
 
 
 def _generator(sampler: Sampler) -> nn.Module:

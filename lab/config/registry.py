@@ -20,7 +20,7 @@ CLUSTER_DOCTOR = "cluster.jobs.doctor:doctor"
 RANKS = "cluster.learners.train:train"
 CONNECT = "cluster.pool.connection:connect"
 """The context `(cluster, device)` in which a run with workers has its cluster."""
-METERS = "cluster.gauges:Meters"
+RAY_METRICS = "cluster.ray_metrics:RayMetricsSink"
 """The context `(catalogue, run)` of a sink of metrics that shows them on the cluster."""
 
 

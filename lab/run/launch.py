@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.config.loading import dump, load_run_config
-from lab.config.registry import CONNECT, METERS, find_kind, load
+from lab.config.registry import CONNECT, RAY_METRICS, find_kind, load
 from lab.config.sections import ExperimentConfig
 from lab.run import checkpoint
 from lab.run.loop import run
@@ -86,7 +86,7 @@ def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
         sinks = []
         if config.cluster.hires:
             stack.callback(experiment.close)
-            sinks.append(stack.enter_context(load(METERS)(experiment.catalogue, run_dir.name)))
+            sinks.append(stack.enter_context(load(RAY_METRICS)(experiment.catalogue, run_dir.name)))
         outcome = run(experiment, config, run_dir, sinks=sinks)  # says how it ended and how to go on
     _print_next(config, run_dir)
     return outcome.exit_code

@@ -24,7 +24,7 @@ NODE = {"address": "10.0.0.10", "head": True, "cpus": 8.0, "gpus": 0.0, "memory"
 SOUND: dict[str, Any] = {
     "head": {"authentication": "token", "dashboard": "127.0.0.1:8265", "wandb": "online"},
     "nodes": [{**NODE, "versions": VERSIONS}, {**NODE, "address": "10.0.0.11", "head": False, "versions": VERSIONS}],
-    "placement": {"shares": [{"CPU": 1.0}], "seconds": 0.1},
+    "placement": {"bundles": [{"CPU": 1.0}], "seconds": 0.1},
 }
 
 
@@ -94,7 +94,7 @@ def test_the_probing_job_is_asked_for_the_preset_as_it_would_run(
         (("head", "wandb"), "offline", "W&B", "warn"),
         (("nodes", 1, "versions"), {**VERSIONS, "python": "3.12.1"}, "versions", "fail"),
         (("nodes", 1), {**NODE, "error": "no answer in 30 s"}, "nodes", "fail"),
-        (("placement",), {"problem": "no room within 20 s"}, "placement", "fail"),
+        (("placement",), {"problem": "not enough free resources within 20 s"}, "placement", "fail"),
         (("nodes", 0, "memory"), 1e5, "memory", "fail"),
         (("nodes", 1, "object_store"), 1e5, "object store", "fail"),
     ],
@@ -196,7 +196,7 @@ def test_the_probe_finds_this_machine_and_gives_its_room_back(
     assert found is not None
     assert found["nodes"][0]["head"]
     assert found["nodes"][0]["versions"]["ray"] == ray.__version__
-    assert found["placement"]["shares"] == [{"CPU": 1.0}]
+    assert found["placement"]["bundles"] == [{"CPU": 1.0}]
     wait_until_free(before)
 
 

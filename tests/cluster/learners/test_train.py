@@ -157,7 +157,7 @@ def test_the_next_leader_has_the_room_of_a_killed_one_s_workers(tmp_path: Path) 
 def test_learners_that_do_not_fit_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["cluster.learners=2", "cluster.worker_cpus=64", "cluster.place_timeout_s=1"]
     assert main(["train", str(preset(tmp_path)), *asked, "--runs-dir", str(tmp_path), "--name", "run"]) == 2
-    assert "no room within 1 s for learners: 2 with 64 CPU each" in capsys.readouterr().err
+    assert "not enough free resources within 1 s for learners: 2 with 64 CPU each" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

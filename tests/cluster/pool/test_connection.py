@@ -62,7 +62,7 @@ def test_a_token_s_file_that_is_not_there_is_named(
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
     settings = preset(tmp_path, cluster={"workers": 1})
     assert main(["train", str(settings), "--runs-dir", str(tmp_path), "--name", "run"]) == 2
-    assert f"{tmp_path / 'token'} has no token for Ray" in one_line(capsys.readouterr().err)
+    assert f"{tmp_path / 'token'} has no Ray token" in one_line(capsys.readouterr().err)
     assert not (tmp_path / "run").exists()
 
 
@@ -71,7 +71,7 @@ def test_an_address_where_nothing_answers(refused: Refused, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("token", "said"), [(None, "wants a token and none was found"), ("0" * 64, "does not accept this token")]
+    ("token", "said"), [(None, "needs a token and none was found"), ("0" * 64, "does not accept this token")]
 )
 def test_the_right_token_is_asked_for(
     refused: Refused, ray_here: Connection, monkeypatch: pytest.MonkeyPatch, token: str | None, said: str
@@ -85,7 +85,7 @@ def test_the_right_token_is_asked_for(
 def test_both_versions_are_named_where_they_differ(
     refused: Refused, ray_here: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "probe", lambda *_: Versions("2.9.0", "3.9.1"))
+    monkeypatch.setattr(connection, "query_versions", lambda *_: Versions("2.9.0", "3.9.1"))
     line = refused(f"cluster.address={ray_here.address}")
     assert "runs Ray 2.9.0 on Python 3.9.1, this process Ray" in line
 
@@ -95,7 +95,7 @@ def test_the_real_cluster_tells_its_versions(ray_here: Connection) -> None:
 
     import ray
 
-    assert connection.probe(ray_here.address, connection.find_token()) == Versions(
+    assert connection.query_versions(ray_here.address, connection.find_token()) == Versions(
         ray.__version__, platform.python_version()
     )
 

@@ -22,7 +22,7 @@ import torch
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.experiment import AlphaZero
 from cluster.drills import processes
-from cluster.pool.placement import Share
+from cluster.pool.placement import Resources
 from cluster.sweeps import exploit
 from cluster.sweeps.population_based_training import Population, select
 from cluster.sweeps.search_space import Dimension
@@ -174,7 +174,7 @@ def test_a_trial_that_cannot_be_replaced_stays_as_it_is(
 
     monkeypatch.setattr(Population, "_train", train)
     monkeypatch.setattr("cluster.sweeps.trials._STOP_PATIENCE_S", 0.0)
-    space, share = [Dimension("training.learning_rate", "loguniform", (1e-8, 1e-2))], Share(1.0, 0.0, 1)
+    space, share = [Dimension("training.learning_rate", "loguniform", (1e-8, 1e-2))], Resources(1.0, 0.0, 1)
     configs = {
         trial.name: classifier(
             training={"learning_rate": trial.settings["training.learning_rate"]},

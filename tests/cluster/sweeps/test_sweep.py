@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cluster.pool.connection import Connection
-from cluster.pool.placement import Share
+from cluster.pool.placement import Resources
 from cluster.sweeps.search_space import Dimension, overrides, parse, points
 from lab.cli.main import main
 from lab.config.presets import parse_overrides
@@ -117,19 +117,19 @@ def test_a_bad_sweep_is_refused_before_anything_starts(
 
 
 def test_trials_share_the_gpu_that_a_learner_of_its_own_would_reserve(tmp_path: Path, monkeypatch: Any) -> None:
-    asked: list[Share] = []
+    asked: list[Resources] = []
 
-    def room(shares: list[Share], *_: Any) -> None:
+    def room(shares: list[Resources], *_: Any) -> None:
         asked.extend(shares)
         raise UserError("far enough")
 
     one_gpu = Connection("here", nodes=1, cpus=8.0, gpus=1.0, authentication="none", started=True)
     monkeypatch.setattr("cluster.sweeps.sweep.connect", lambda *_: nullcontext(one_gpu))
     monkeypatch.setattr("cluster.sweeps.sweep.devices.resolve", lambda *_: Device(torch.device("cuda"), "fp32", 1))
-    monkeypatch.setattr("cluster.sweeps.sweep.Room", room)
+    monkeypatch.setattr("cluster.sweeps.sweep.PlacementGroup", room)
     arguments = ["training.shift=choice(1, 2)", "cluster.learner_gpus=1", "--runs-dir", str(tmp_path)]
     assert main(["sweep", "supervised/digits", *arguments]) == 2
-    assert asked == [Share(cpus=1.0, gpus=0.5, threads=1)]
+    assert asked == [Resources(cpus=1.0, gpus=0.5, threads=1)]
 
 
 @pytest.mark.long

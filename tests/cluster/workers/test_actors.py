@@ -17,7 +17,7 @@ from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.search.dynamics import LeafCounts
 from cluster.pool.connection import Connection
-from cluster.pool.pool import Done, Lost
+from cluster.pool.worker_pool import Done, Lost
 from cluster.workers.actors import RayActors
 from cluster.workers.actors import start as start_workers
 from cluster.workers.deliveries import Origin, first_game_id
@@ -165,7 +165,7 @@ def test_a_poll_collects_as_many_results_as_there_are_workers(two: RayActors) ->
 def test_workers_pause_when_nothing_is_collected(two: RayActors) -> None:
     pool = two._pool
     assert pool is not None
-    while any(version != two._version for worker in pool.up for version in pool.out(worker)):
+    while any(version != two._version for worker in pool.ready for version in pool.pending(worker)):
         two.poll()  # until nothing is left of versions that other tests published
     two.metrics()
     time.sleep(0.5)  # many calls' time
@@ -178,7 +178,10 @@ def test_workers_pause_when_nothing_is_collected(two: RayActors) -> None:
 
 
 def test_what_does_not_fit_is_refused_with_what_there_is(start: Start, ray_here: Connection) -> None:
-    with pytest.raises(UserError, match=rf"no room within 1 s for workers: 3 with 64 CPU each.* {ray_here.cpus:g} CPU"):
+    with pytest.raises(
+        UserError,
+        match=rf"not enough free resources within 1 s for workers: 3 with 64 CPU each.* {ray_here.cpus:g} CPU",
+    ):
         start(3, worker_cpus=64, place_timeout_s=1)
 
 
@@ -227,13 +230,13 @@ def test_games_in_flight_in_process_outlast_workers(tmp_path: Path) -> None:
 class WithALaggard:
     """A pool in which worker 0 is given up only once worker 1 has nothing left to do."""
 
-    up, replaced = (0, 1), 0
+    ready, restarts = (0, 1), 0
 
     def __init__(self, games: FinishedGames) -> None:
         self.calls: list[list[int]] = [[0], []]  # versions
         self.played, self._games = 0, games
 
-    def out(self, worker: int) -> list[int]:
+    def pending(self, worker: int) -> list[int]:
         return self.calls[worker]
 
     def call(self, worker: int, method: str, version: int, weights: Any, tag: int) -> None:

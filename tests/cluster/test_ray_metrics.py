@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.gauges import Meters, gauge_name
 from cluster.pool.connection import connect
+from cluster.ray_metrics import RayMetricsSink, gauge_name
 from lab.cli.main import main
 from lab.cli.show import catalogue_of
 from lab.config.registry import KINDS
@@ -80,9 +80,9 @@ def test_a_run_with_workers_shows_what_its_record_says(endpoint: str, tmp_path: 
 
 @pytest.mark.slow
 def test_gauges_outlast_a_long_iteration_and_end_with_the_run(endpoint: str) -> None:
-    with Meters(Catalogue(), "made-up") as meters:
-        meters(Entry(1, {"images": 5}, {"loss/x": 0.5, "time/iteration_s": 1.0}))
-        meters(Entry(2, {"images": 9}, {"loss/x": math.nan}))
+    with RayMetricsSink(Catalogue(), "made-up") as gauges:
+        gauges(Entry(1, {"images": 5}, {"loss/x": 0.5, "time/iteration_s": 1.0}))
+        gauges(Entry(2, {"images": 9}, {"loss/x": math.nan}))
         expected = {"iteration": 2.0, "images": 9.0, "time/iteration_s": 1.0}
         wait_for(endpoint, "made-up", {gauge_name(name): value for name, value in expected.items()})
         time.sleep(2.5 * _REPORT_S)
@@ -98,12 +98,12 @@ def test_what_cannot_be_shown_is_said_once(monkeypatch: pytest.MonkeyPatch, capl
         raise RuntimeError("Ray is gone")
 
     monkeypatch.setattr("ray.util.metrics.Gauge", gauge)
-    with Meters(Catalogue(), "made-up") as meters:
+    with RayMetricsSink(Catalogue(), "made-up") as gauges:
         for iteration in (1, 2, 3):
-            meters(Entry(iteration))
+            gauges(Entry(iteration))
     assert len(tried) == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "the run's metrics are no longer shown on the cluster, training goes on (Ray is gone)"
+        "the export of metrics to Ray has failed, training continues (Ray is gone)"
     ]
 
 

@@ -1,6 +1,6 @@
-"""A run's metrics as Ray's own: gauges at the metrics port of the node its loop runs on, where Prometheus finds them.
+"""Metrics of a run as Ray gauges: Prometheus scrapes them at the metrics port of the node that runs the loop.
 
-What is set is what is written to metrics.jsonl, under the names of the catalogue, so there is nothing else to look up.
+The gauges have the names and values of metrics.jsonl.
 """
 
 import logging
@@ -15,21 +15,20 @@ from lab.run.metrics import LOOP_METRICS, Catalogue, Entry
 
 PREFIX = "rivals_"
 _TAG = "run"
-_REFRESH_S = 2.0  # Ray drops a gauge that is not set again within two of its reports, which are 10 s apart
+_REFRESH_S = 2.0  # Ray drops a gauge that is not set within two of its reports, which are 10 s apart
 _log = logging.getLogger(__name__)
 
 
 def gauge_name(name: str) -> str:
-    """The gauge of a metric or counter: that of "cluster/lag" is rivals_cluster_lag, before which Ray puts "ray_"."""
+    """The gauge of a metric or counter: "cluster/lag" is rivals_cluster_lag, to which Ray adds the prefix "ray_"."""
     return PREFIX + re.sub(r"\W", "_", name)
 
 
-class Meters:
+class RayMetricsSink:
     """A sink of a run's metrics (`lab.run.metrics.Sink`) in a process that is connected to Ray.
 
-    One gauge for each metric and each counter, and one for the iteration, tagged with the run. Each keeps its newest
-    value, however long an iteration takes, and is gone when it became NaN and soon after this context is left. When
-    Ray fails to take one, that is said once and nothing is shown any more.
+    There is one gauge per metric and counter and one for the iteration, tagged with the run. A gauge keeps its last
+    finite value while this context is entered. If Ray fails to set a gauge, one warning is logged and the export ends.
     """
 
     def __init__(self, catalogue: Catalogue, run: str) -> None:
@@ -39,47 +38,47 @@ class Meters:
 
         self._make, self._gauges = Gauge, dict[str, Any]()
         self._values: dict[str, float] = {}
-        self._lock, self._left = threading.Lock(), threading.Event()
-        self._refreshing = threading.Thread(target=self._refresh, name="meters", daemon=True)
+        self._lock, self._closed = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._refresh, name="ray metrics", daemon=True)
 
     def __call__(self, entry: Entry) -> None:
-        if self._left.is_set():
+        if self._closed.is_set():
             return
         with self._lock:
             self._values |= {"iteration": float(entry.iteration), **entry.counters, **entry.metrics}
-        self._set()
+        self._set_gauges()
 
     def __enter__(self) -> Self:
-        self._refreshing.start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._left.set()
-        self._refreshing.join()
+        self._closed.set()
+        self._thread.join()
 
     def _refresh(self) -> None:
-        while not self._left.wait(_REFRESH_S):
-            self._set()
+        while not self._closed.wait(_REFRESH_S):
+            self._set_gauges()
 
-    def _set(self) -> None:
+    def _set_gauges(self) -> None:
         try:
             with self._lock:
                 for name, value in self._values.items():
                     if math.isfinite(value):
                         self._gauge(name).set(float(value), self._tags)
-        except Exception as error:  # what is shown must not end what is measured
-            self._left.set()
-            _log.warning("the run's metrics are no longer shown on the cluster, training goes on (%s)", error)
+        except Exception as error:  # an error of the export must not end the run
+            self._closed.set()
+            _log.warning("the export of metrics to Ray has failed, training continues (%s)", error)
 
     def _gauge(self, name: str) -> Any:
         if name not in self._gauges:
-            self._gauges[name] = self._make(gauge_name(name), self._meaning(name), (_TAG,))
+            self._gauges[name] = self._make(gauge_name(name), self._description(name), (_TAG,))
         return self._gauges[name]
 
-    def _meaning(self, name: str) -> str:
+    def _description(self, name: str) -> str:
         metric = self._catalogue.get(name)
         if metric is None:
-            return f"{name} so far"
+            return f"counter {name}"
         return f"{metric.meaning} [{metric.unit}]" if metric.unit else metric.meaning
