@@ -1,1 +1,1 @@
-"""Generators and the critics they learn from: of pictures here, of series in `gans.series`."""
+"""Generators and the discriminators they learn from: of pictures here, of series in `gans.series`."""

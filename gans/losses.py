@@ -1,4 +1,4 @@
-"""The losses of the game between generator and critic, as functions of scores and gradients. All are 0-d means."""
+"""GAN losses as functions of scores and gradients; all are 0-d means."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,8 +16,8 @@ ScorePair = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Real and generated samples [B, ...] -> scores [B] of each, in one pass where that changes none of them."""
 
 
-class CriticLoss(NamedTuple):
-    """What the critic descends, the penalty within it included; scores [B] of real and of generated samples."""
+class DiscriminatorLoss(NamedTuple):
+    """What the discriminator descends, the penalty within it included; scores [B] of real and of generated samples."""
 
     loss: Tensor
     penalty: Tensor
@@ -27,14 +27,14 @@ class CriticLoss(NamedTuple):
     def statistics(self) -> dict[str, Tensor]:
         """What every catalogue of a GAN has of it, 0-d."""
         return {
-            "loss/critic": self.loss,
+            "loss/discriminator": self.loss,
             "loss/penalty": self.penalty,
-            "critic/real": self.real.mean(),
-            "critic/fake": self.fake.mean(),
+            "train/real_score": self.real.mean(),
+            "train/fake_score": self.fake.mean(),
         }
 
 
-def critic_loss(
+def discriminator_loss(
     config: LossConfig,
     step: int,
     real: Tensor,
@@ -42,11 +42,11 @@ def critic_loss(
     score: Score,
     score_pair: ScorePair,
     shares: Callable[[], Tensor],
-) -> CriticLoss:
+) -> DiscriminatorLoss:
     """The configured loss of samples [B, ...], the generated ones detached from their generator.
 
-    step: counts the critic's, of which the lazy penalty takes some. shares: [B] in [0, 1), how far each sample that
-    the Wasserstein penalty looks at lies on the way from a real one to a generated one.
+    step: number of the discriminator step; the lazy penalty is due on every `lazy`-th. shares: weights [B] in [0, 1)
+    of the generated sample in each interpolated sample of the Wasserstein penalty.
     """
     penalty = torch.zeros((), device=real.device)
     if config.name == "wgan-gp":
@@ -56,7 +56,7 @@ def critic_loss(
             of_mixed = score(mixed)
         squared = squared_gradient_norm(of_mixed, mixed)
         penalty = gradient_penalty(squared, config.gradient_target, config.penalty_weight)
-        loss = wasserstein_critic(of_real, of_fake, config.drift)
+        loss = wasserstein_discriminator(of_real, of_fake, config.drift)
     elif config.name == "non-saturating":
         if step % config.lazy == 0:
             # The penalty needs a graph to the real samples alone.
@@ -68,7 +68,7 @@ def critic_loss(
             penalty = zero_centred_penalty(squared, config.gamma) * config.lazy
         else:
             of_real, of_fake = score_pair(real, fake)
-        loss = non_saturating_critic(of_real, of_fake)
+        loss = non_saturating_discriminator(of_real, of_fake)
     else:
         both = torch.cat([real, fake]).requires_grad_()
         with penalised():
@@ -76,7 +76,7 @@ def critic_loss(
         squared = squared_gradient_norm(torch.cat([of_real, of_fake]), both)
         penalty = 2.0 * zero_centred_penalty(squared, config.gamma)  # R1 + R2, each a mean over its half
         loss = relativistic(of_real, of_fake)
-    return CriticLoss(loss + penalty, penalty, of_real, of_fake)
+    return DiscriminatorLoss(loss + penalty, penalty, of_real, of_fake)
 
 
 def generator_loss(config: LossConfig, fake: Tensor, score_real: Callable[[], Tensor]) -> Tensor:
@@ -97,7 +97,7 @@ def squared_gradient_norm(scores: Tensor, samples: Tensor) -> Tensor:
     return gradient.float().square().flatten(1).sum(1)
 
 
-def wasserstein_critic(real: Tensor, fake: Tensor, drift: float) -> Tensor:
+def wasserstein_discriminator(real: Tensor, fake: Tensor, drift: float) -> Tensor:
     """Scores [B] each. The drift keeps real scores near 0 (Karras et al. 2018, appendix A.1)."""
     return fake.mean() - real.mean() + drift * real.square().mean()
 
@@ -118,7 +118,7 @@ def zero_centred_penalty(squared_norm: Tensor, gamma: float) -> Tensor:
     return 0.5 * gamma * squared_norm.mean()
 
 
-def non_saturating_critic(real: Tensor, fake: Tensor) -> Tensor:
+def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """Scores [B] each (Goodfellow et al. 2014)."""
     return F.softplus(fake).mean() + F.softplus(-real).mean()
 
@@ -129,6 +129,6 @@ def non_saturating_generator(fake: Tensor) -> Tensor:
 
 
 def relativistic(better: Tensor, worse: Tensor) -> Tensor:
-    """softplus(worse_i - better_i) of pairs, scores [B] each: the critic wants real above fake, the generator the
-    reverse (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2)."""
+    """softplus(worse_i - better_i) of pairs, scores [B] each: real above fake for the discriminator, the reverse for
+    the generator (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2)."""
     return F.softplus(worse - better).mean()

@@ -1,6 +1,6 @@
-"""Augmentation of what the critic sees, real and generated alike, through which gradients flow any number of times.
+"""Augmentation of all images that the discriminator sees, real and generated.
 
-Every operation is a copy of pixels or linear in them, so that gradient penalties, which differentiate twice, pass.
+Every operation copies pixels or is linear in them, so that gradient penalties can differentiate through it twice.
 """
 
 import itertools

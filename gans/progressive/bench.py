@@ -127,29 +127,29 @@ def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds:
 
 
 def convolutions(config: ProgressiveGANConfig, stage: Stage) -> tuple[list[Conv], list[Conv]]:
-    """Those of the generator and of the critic at a stage, in order, 1x1 ones of a fade included."""
+    """Those of the generator and of the discriminator at a stage, in order, 1x1 ones of a fade included."""
     net = config.network
     widths = [channels_at(net, 4 * 2**level) for level in range(stage.level + 1)]
     generator = [Conv(widths[0], widths[0], 4, 3)]
-    critic = [Conv(net.channels, widths[-1], stage.resolution, 1, first=True)]
+    discriminator = [Conv(net.channels, widths[-1], stage.resolution, 1, first=True)]
     for level in range(1, stage.level + 1):
         side = 4 * 2**level
         generator += [Conv(widths[level - 1], widths[level], side, 3), Conv(widths[level], widths[level], side, 3)]
     for level in range(stage.level, 0, -1):
         side = 4 * 2**level
-        critic += [Conv(widths[level], widths[level], side, 3), Conv(widths[level], widths[level - 1], side, 3)]
-    critic.append(Conv(widths[0] + int(net.minibatch_group > 1), widths[0], 4, 3))
+        discriminator += [Conv(widths[level], widths[level], side, 3), Conv(widths[level], widths[level - 1], side, 3)]
+    discriminator.append(Conv(widths[0] + int(net.minibatch_group > 1), widths[0], 4, 3))
     generator.append(Conv(widths[-1], net.channels, stage.resolution, 1))
     if stage.alpha < 1.0:
         generator.append(Conv(widths[-2], net.channels, stage.resolution // 2, 1))
-        critic.append(Conv(net.channels, widths[-2], stage.resolution // 2, 1, first=True))
-    return generator, critic
+        discriminator.append(Conv(net.channels, widths[-2], stage.resolution // 2, 1, first=True))
+    return generator, discriminator
 
 
 def _bare_step(config: ProgressiveGANConfig, stage: Stage, device: Device) -> Callable[[], None]:
     """The convolution calls of one step, on tensors of the right shapes."""
     batch, loss = config.training.batch_size, config.loss
-    generator, critic = convolutions(config, stage)
+    generator, discriminator = convolutions(config, stage)
     every = loss.lazy if loss.name == "non-saturating" else 1
     penalised = 2 * batch if loss.name == "relativistic" else batch
     calls: list[Callable[[], object]] = []
@@ -157,7 +157,7 @@ def _bare_step(config: ProgressiveGANConfig, stage: Stage, device: Device) -> Ca
     for layer in generator:
         once = _Calls(layer, batch, device)
         calls += [once.forward, once.forward, once.backward]
-    for layer in critic:
+    for layer in discriminator:
         joined = _Calls(layer, 2 * batch, device)
         calls += [joined.forward, joined.backward]
         once = _Calls(layer, batch, device)

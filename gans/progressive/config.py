@@ -32,7 +32,7 @@ class NetworkConfig(Config):
     """Both networks. Channels at a resolution are min(2 * fmap_base / resolution, fmap_max), appendix A.
 
     channels: of a picture. classes: 0 is unconditional. mapping_layers: of an MLP before the generator, 0 for none.
-    minibatch_group: pictures whose statistics are joined in the critic, 1 for none.
+    minibatch_group: pictures whose statistics are joined in the discriminator, 1 for none.
     """
 
     resolution: PositiveInt = 32
@@ -97,10 +97,11 @@ class TrainingConfig(Config):
 
 
 class AugmentConfig(Config):
-    """Augmentation of all that the critic sees. diffaug: always; ada: with a probability that follows overfitting.
+    """Augmentation of all images that the discriminator sees.
 
-    policy: what may be done, all that the mode has when empty. target: mean sign of the critic on real pictures that
-    the probability is steered to; speed_images: shown while it could rise from 0 to 1; initial: where it starts.
+    diffaug: always; ada: with a probability that follows overfitting. policy: operations, all of the mode when empty.
+    target: mean sign of the scores of real images that the probability is steered to. speed_images: images shown while
+    the probability could rise from 0 to 1. initial: its first value.
     """
 
     mode: Literal["none", "diffaug", "ada"] = "none"
@@ -133,7 +134,7 @@ class GradingConfig(Config):
 
 
 class ProgressiveGANConfig(ExperimentConfig):
-    """A complete progressive GAN experiment. The budget counts real images shown to the critic."""
+    """A complete progressive GAN experiment. The budget counts real images shown to the discriminator."""
 
     perturbable: ClassVar[tuple[str, ...]] = (
         *("training.learning_rate", "training.ema_decay", "augment.target", "augment.speed_images"),

@@ -21,7 +21,7 @@ _DEFAULT = 2000
 
 
 def reals_at(data: ImageSet, count: int, stage: Stage, seed: int = 0) -> Tensor:
-    """uint8 [N, C, R, R]: `count` pictures (all, if there are fewer) as the critic sees them at a stage.
+    """uint8 [N, C, R, R]: `count` pictures (all, if there are fewer) as the discriminator sees them at a stage.
 
     They are drawn by the seed, since packed sets are often sorted by class.
     """

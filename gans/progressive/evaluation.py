@@ -63,7 +63,7 @@ class Measurer:
             self._quality = {resolution: Quality(real[:count], extractor, others=others, seed=self._config.seed)}
         quality = self._quality[resolution]
         found = quality.grade(sample(sampler, range(count), self._config.seed + 1)) | quality.floor()
-        return found | {"quality/images": float(sampler.images_shown)}
+        return found | {"eval/images_shown": float(sampler.images_shown)}
 
 
 class GradingHere:

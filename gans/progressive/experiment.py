@@ -30,7 +30,7 @@ from lab.train.device import Device
 
 
 class ProgressiveGAN:
-    """Growing generator and critic (Karras et al. 2018), advanced by iterations of about a thousand images."""
+    """Growing generator and discriminator (Karras et al. 2018), advanced by iterations of about a thousand images."""
 
     progress = "images"
 
@@ -71,19 +71,19 @@ class ProgressiveGAN:
         taken = trainer.steps - steps
         # The only wait for the device in an iteration.
         metrics = dict(zip(sums, (torch.stack(list(sums.values())) / taken).tolist(), strict=True))
-        for name in ("critic/gradient_norm", "generator/gradient_norm"):
+        for name in ("train/discriminator_gradient_norm", "train/generator_gradient_norm"):
             if not math.isfinite(metrics[name]):
                 raise FloatingPointError(f"{name} is NaN or infinite")
         shown, seconds = trainer.images - first, time.perf_counter() - start
-        trainer.adapt(metrics["critic/real_sign"], shown)
+        trainer.adapt(metrics["train/real_sign"], shown)
         return metrics | {
             "stage/resolution": stage.resolution,
             "stage/alpha": stage.alpha,
-            "stage/batch": batch,
-            "stage/learning_rate": self.config.training.rate_at(stage.resolution),
+            "stage/batch_size": batch,
+            "train/learning_rate": self.config.training.rate_at(stage.resolution),
             "stage/augment_probability": trainer.augment_probability if self.config.augment.mode != "none" else 0.0,
-            "speed/images_per_s": shown / seconds,
-            "speed/kimg_s": seconds / shown * 1000,
+            "train/samples_per_s": shown / seconds,
+            "time/kimg_s": seconds / shown * 1000,
         }
 
     def evaluate(self) -> Evaluation:

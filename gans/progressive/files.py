@@ -68,9 +68,7 @@ def save_clip(path: Path, frames: Iterable[np.ndarray], per_second: int = 20) ->
     if suffix not in CLIPS:
         raise UserError(f"{path}: a clip is a .gif or an .mp4 file")
     if suffix == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
-        raise UserError(
-            f"{path}: mp4 needs the extra video: pip install 'rivals-lab[video]'; or write a .gif"
-        )
+        raise UserError(f"{path}: mp4 needs the extra video: pip install 'rivals-lab[video]'; or write a .gif")
     import imageio.v2 as imageio
 
     # A block of 2: the codec's colours lie in squares of four pixels. imageio would stretch frames to multiples of 16.

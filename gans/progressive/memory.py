@@ -7,14 +7,13 @@ import torch
 
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import level_of, stages
-from gans.progressive.network import Critic, Generator, channels_at
+from gans.progressive.network import Discriminator, Generator, channels_at
 from lab.errors import UserError
 from lab.train.device import Device
 
 _COPIES = 6  # weights, gradients, two moments; the generator's average; what the optimizer's step needs
-_MAPS = (
-    36.0  # values alive at the peak of a critic step for each of a block's feature maps: 31 to 39 measured, 28 for R1
-)
+# Values alive at the peak of a discriminator step for each feature map of a block: 31 to 39 measured, 28 for R1.
+_MAPS = 36.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Estimate:
 def estimate(config: ProgressiveGANConfig, bytes_per_value: int = 4) -> list[Estimate]:
     """One estimate for each resolution of the run; 0.8 to 1.2 times what was measured on a CPU (64 to 128 channels)."""
     with torch.device("meta"):
-        parameters = sum(p.numel() for net in (Generator, Critic) for p in net(config.network).parameters())
+        parameters = sum(p.numel() for net in (Generator, Discriminator) for p in net(config.network).parameters())
     found = []
     for resolution in sorted({stage.resolution for stage in stages(config.growth, config.network.resolution)}):
         batch = config.training.batch_at(resolution)

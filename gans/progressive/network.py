@@ -1,4 +1,4 @@
-"""The generator and the critic, both able to work at any resolution they can grow to.
+"""The generator and the discriminator, both able to work at any resolution they can grow to.
 
 Karras, Aila, Laine, Lehtinen: "Progressive growing of GANs", ICLR 2018, sections 2 to 4 and appendix A. A stage is a
 level and an alpha given with every call; nothing in a network remembers it.
@@ -184,7 +184,7 @@ class Generator(nn.Module):
         return image
 
 
-class CriticBlock(nn.Module):
+class DiscriminatorBlock(nn.Module):
     """[B, in_channels, 2H, 2W] -> [B, out_channels, H, W]."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -196,7 +196,7 @@ class CriticBlock(nn.Module):
         return reduce(self.reduced(self.conv(x)))
 
 
-class LastCriticBlock(nn.Module):
+class LastDiscriminatorBlock(nn.Module):
     """[B, channels, 4, 4] -> features [B, out_features]."""
 
     def __init__(self, channels: int, out_features: int, group: int) -> None:
@@ -212,7 +212,7 @@ class LastCriticBlock(nn.Module):
         return F.leaky_relu(self.dense(self.conv(x).flatten(1)), 0.2)
 
 
-class Critic(nn.Module):
+class Discriminator(nn.Module):
     """Pictures to scores, at any level it was built for; conditional by projection (Miyato and Koyama 2018)."""
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -225,8 +225,8 @@ class Critic(nn.Module):
             ConvBlock(config.channels, width, 1, norm="none", activation="leaky_relu", init=EQUALIZED)
             for width in widths
         )
-        blocks: list[nn.Module] = [LastCriticBlock(widths[0], features, config.minibatch_group)]
-        blocks += [CriticBlock(widths[level], widths[level - 1]) for level in range(1, levels)]
+        blocks: list[nn.Module] = [LastDiscriminatorBlock(widths[0], features, config.minibatch_group)]
+        blocks += [DiscriminatorBlock(widths[level], widths[level - 1]) for level in range(1, levels)]
         self.blocks = nn.ModuleList(blocks)
         self.out = Linear(features, 1, init=EQUALIZED.with_gain(1.0))
         if config.classes:
@@ -244,6 +244,6 @@ class Critic(nn.Module):
         scores = self.out(features).squeeze(1)
         if self.config.classes:
             if labels is None:
-                raise ValueError("a conditional critic needs labels")
+                raise ValueError("a conditional discriminator needs labels")
             scores = scores + (features * self.embedding(labels)).sum(1) / math.sqrt(features.shape[1])
         return scores

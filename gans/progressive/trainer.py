@@ -13,7 +13,7 @@ from gans.progressive.augment import adjust, augment
 from gans.progressive.compilation import compiled
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import Stage, stage_at
-from gans.progressive.network import Alpha, Critic, Generator, fade_reals
+from gans.progressive.network import Alpha, Discriminator, Generator, fade_reals
 from lab import rng
 from lab.data.batches import normalise, random_flip, reduce_to
 from lab.nets.second_order import is_penalised
@@ -24,26 +24,28 @@ from lab.train.optimizer_state import load_optimizer
 
 
 class Trainer:
-    """Generator, critic, their optimizers and the averaged generator.
+    """Generator, discriminator, their optimizers and the averaged generator.
 
-    `images` counts real images shown to the critic; stage, batch size and learning rate follow from it. Among ranks
-    each computes the rows of the global batch that are its own; all take the same steps.
+    `images` counts real images shown to the discriminator; stage, batch size and learning rate follow from it. Each
+    rank computes its own rows of the global batch; all ranks take the same steps.
     """
 
     def __init__(self, config: ProgressiveGANConfig, device: Device) -> None:
         self.config, self.device = config, device
         self.generator = self._placed(Generator(config.network))
-        self.critic = self._placed(Critic(config.network))
+        self.discriminator = self._placed(Discriminator(config.network))
         self.average = EMA(self.generator, config.training.ema_decay, bias_correction=False)
         self.images = self.steps = 0
         self._ranks = ranks()
         self._first = self._count = 0  # number of this rank's first image; images in the global batch
         self.augment_probability = config.augment.initial if config.augment.mode == "ada" else 1.0
         self._generator_optimizer = self._optimizer(self.generator)
-        self._critic_optimizer = self._optimizer(self.critic)
+        self._discriminator_optimizer = self._optimizer(self.discriminator)
         # What is differentiated twice stays as it is: compiled graphs have no second derivative.
         self._draw: Callable[..., Tensor] = compiled(self.generator) if config.training.compile else self.generator
-        self._judge: Callable[..., Tensor] = compiled(self.critic) if config.training.compile else self.critic
+        self._judge: Callable[..., Tensor] = (
+            compiled(self.discriminator) if config.training.compile else self.discriminator
+        )
 
     @property
     def stage(self) -> Stage:
@@ -61,18 +63,19 @@ class Trainer:
         return self._ranks.rows(self.batch_size, self.config.network.minibatch_group)
 
     def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """Critic, then generator, then average. images: uint8 [B, C, H, W] on the device, of any size not below the
-        stage's, this rank's `rows` where there are several; labels: int64 [B] for a conditional network. Returns
-        statistics of the global batch as 0-d tensors on the device."""
+        """One step of the discriminator, the generator and the average.
+
+        images: uint8 [B, C, H, W] on the device, of any size not below the stage's, this rank's `rows` where there are
+        several; labels: int64 [B] for a conditional network. Returns 0-d statistics of the global batch."""
         alone = self._ranks.size == 1
         self._count = len(images) if alone else self.batch_size
         self._first = self.images if alone else self.images + self.rows.start
         stage = self._enter(self.stage)
         rate = self.config.training.rate_at(stage.resolution)
-        self.critic.requires_grad_(True)
+        self.discriminator.requires_grad_(True)
         reals = self._reals(images, stage)
-        statistics = self._critic_step(reals, labels, stage, rate)
-        self.critic.requires_grad_(False)  # its weights' gradients would be computed for nothing
+        statistics = self._discriminator_step(reals, labels, stage, rate)
+        self.discriminator.requires_grad_(False)  # its weights' gradients would be computed for nothing
         statistics |= self._generator_step(reals, labels, stage, rate)
         self.average.update(self.generator)
         self.images += self._count
@@ -87,10 +90,10 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         return {
             "generator": self.generator.state_dict(),
-            "critic": self.critic.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
             "average": self.average.state_dict(),
             "generator_optimizer": self._generator_optimizer.state_dict(),
-            "critic_optimizer": self._critic_optimizer.state_dict(),
+            "discriminator_optimizer": self._discriminator_optimizer.state_dict(),
             "images": self.images,
             "steps": self.steps,
             "augment_probability": self.augment_probability,
@@ -98,10 +101,10 @@ class Trainer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.generator.load_state_dict(state["generator"])
-        self.critic.load_state_dict(state["critic"])
+        self.discriminator.load_state_dict(state["discriminator"])
         self.average.load_state_dict(state["average"])
         load_optimizer(self._generator_optimizer, state["generator_optimizer"])
-        load_optimizer(self._critic_optimizer, state["critic_optimizer"])
+        load_optimizer(self._discriminator_optimizer, state["discriminator_optimizer"])
         self.images, self.steps = state["images"], state["steps"]
         self.augment_probability = state["augment_probability"]
 
@@ -111,7 +114,7 @@ class Trainer:
             before = stage_at(self.config.growth, self.config.network.resolution, self.images - 1)
             if before.level != stage.level:
                 self._generator_optimizer = self._optimizer(self.generator)
-                self._critic_optimizer = self._optimizer(self.critic)
+                self._discriminator_optimizer = self._optimizer(self.discriminator)
         return stage
 
     def _reals(self, images: Tensor, stage: Stage) -> Tensor:
@@ -121,32 +124,32 @@ class Trainer:
             reals = random_flip(reals, self.config.seed, self._first)
         return fade_reals(reals, stage.alpha)
 
-    def _critic_step(self, reals: Tensor, labels: Tensor | None, stage: Stage, rate: float) -> dict[str, Tensor]:
-        set_rate(self._critic_optimizer, rate)
-        self._critic_optimizer.zero_grad(set_to_none=True)
+    def _discriminator_step(self, reals: Tensor, labels: Tensor | None, stage: Stage, rate: float) -> dict[str, Tensor]:
+        set_rate(self._discriminator_optimizer, rate)
+        self._discriminator_optimizer.zero_grad(set_to_none=True)
         total: dict[str, Tensor] = {}
         for rows in self._micro_batches(len(reals)):
             share = (rows.stop - rows.start) / self._count
             picked = None if labels is None else labels[rows]
             with torch.no_grad(), autocast(self.device):
                 fakes = self._draw(self._latents(rows, 0), stage.level, self._alpha(stage), picked).float()
-            loss, statistics = self._critic_loss(reals[rows], fakes, picked, stage, rows)
+            loss, statistics = self._discriminator_loss(reals[rows], fakes, picked, stage, rows)
             (loss * share).backward()
             for name, value in statistics.items():
                 total[name] = total.get(name, 0.0) + value.detach() * share
-        self._ranks.all_reduce_([*gradients(self.critic), *total.values()])
-        total["critic/gradient_norm"] = norm(gradients(self.critic))
-        self._critic_optimizer.step()
+        self._ranks.all_reduce_([*gradients(self.discriminator), *total.values()])
+        total["train/discriminator_gradient_norm"] = norm(gradients(self.discriminator))
+        self._discriminator_optimizer.step()
         return total
 
-    def _critic_loss(
+    def _discriminator_loss(
         self, reals: Tensor, fakes: Tensor, labels: Tensor | None, stage: Stage, rows: slice
     ) -> tuple[Tensor, dict[str, Tensor]]:
         def shares() -> Tensor:
             which = torch.arange(self._first + rows.start, self._first + rows.stop, device=reals.device)
             return rng.uniform(self.config.seed, int(rng.Stream.INTERPOLATE), which)
 
-        found = losses.critic_loss(
+        found = losses.discriminator_loss(
             self.config.loss,
             self.steps,
             reals,
@@ -155,7 +158,7 @@ class Trainer:
             lambda one, other: self._scores(one, other, labels, stage, rows),
             shares,
         )
-        return found.loss, found.statistics() | {"critic/real_sign": found.real.sign().mean()}
+        return found.loss, found.statistics() | {"train/real_sign": found.real.sign().mean()}
 
     def _generator_step(self, reals: Tensor, labels: Tensor | None, stage: Stage, rate: float) -> dict[str, Tensor]:
         set_rate(self._generator_optimizer, rate)
@@ -173,7 +176,7 @@ class Trainer:
         self._ranks.all_reduce_([*gradients(self.generator), total])
         length = norm(gradients(self.generator))
         self._generator_optimizer.step()
-        return {"loss/generator": total, "generator/gradient_norm": length}
+        return {"loss/generator": total, "train/generator_gradient_norm": length}
 
     def _scores(
         self, reals: Tensor, fakes: Tensor, labels: Tensor | None, stage: Stage, rows: slice
@@ -190,7 +193,7 @@ class Trainer:
         return self._judged(self._augmented(images, rows), stage, labels)
 
     def _judged(self, images: Tensor, stage: Stage, labels: Tensor | None) -> Tensor:
-        judge = self.critic if is_penalised() else self._judge
+        judge = self.discriminator if is_penalised() else self._judge
         with autocast(self.device):
             return judge(images, stage.level, self._alpha(stage), labels).float()
 

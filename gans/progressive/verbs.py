@@ -139,7 +139,7 @@ def evaluate(
     """
     from gans.progressive.dataset import real_pictures
     from gans.quality.features import extract, load_extractor
-    from gans.quality.report import Quality, class_shares
+    from gans.quality.report import Quality, class_fractions
 
     place = device_of(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
@@ -149,7 +149,7 @@ def evaluate(
     quality = Quality(pictures.real, features, others=pictures.others, seed=seed)
     fake = torch.cat(list(sample_batches(sampler, range(count), seed)))
     of_fake = extract(features, fake)
-    values, floor, shares = quality.grade(fake, of_fake), quality.floor(), class_shares(features, of_fake)
+    values, floor, shares = quality.grade(fake, of_fake), quality.floor(), class_fractions(features, of_fake)
     source = against or sampler.config.data.source
     if as_json:
         record: dict[str, Any] = {
@@ -162,7 +162,7 @@ def evaluate(
             "extractor": extractor,
             "floor": pictures.floor,
         }
-        print_json(record | values | floor | ({"class_shares": shares} if shares else {}))
+        print_json(record | values | floor | ({"class_fractions": shares} if shares else {}))
         return
     say(f"{run}: {count:,} samples against {count:,} pictures of {source}, by {extractor}")
     say(f"floor: {pictures.floor}")
@@ -170,7 +170,7 @@ def evaluate(
     for column in ("metric", "samples", "floor"):
         table.add_column(column, justify="left" if column == "metric" else "right")
     for name, value in values.items():
-        table.add_row(name.removeprefix("quality/"), f"{value:.4g}", f"{floor[name + '_floor']:.4g}")
+        table.add_row(name.removeprefix("eval/"), f"{value:.4g}", f"{floor[name + '_floor']:.4g}")
     Console(highlight=False).print(table)
     if shares:
         say("shares of the classes: " + ", ".join(f"{share:.1%}" for share in shares))

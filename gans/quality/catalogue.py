@@ -1,24 +1,24 @@
-"""The names of what is measured of generated pictures."""
+"""Metrics of a set of generated images."""
 
 from lab.run.metrics import Catalogue, Metric
 
-_MEASURED = [
-    ("swd", "", "sliced Wasserstein distance x 1000, mean over levels", False),
-    *((f"swd_{2**k}", "", f"the same at {2**k} x {2**k}", False) for k in range(4, 11)),
-    ("ms_ssim", "", "similarity of random pairs of samples; above that of real pairs, variety is missing", None),
-    ("frechet", "", "Frechet distance of features", False),
-    ("kernel", "", "kernel distance of features", False),
-    ("precision", "share", "samples that lie among the real ones", True),
-    ("recall", "share", "real ones that lie among the samples", True),
-    ("class_share_min", "share", "samples of the rarest class", None),
-    ("class_share_max", "share", "samples of the most frequent class", None),
+_METRICS = [
+    ("swd", "", "sliced Wasserstein distance x 1000, mean over resolutions", False),
+    *((f"swd_{2**k}", "", f"sliced Wasserstein distance x 1000 at {2**k} x {2**k}", False) for k in range(4, 11)),
+    ("ms_ssim", "", "MS-SSIM of random pairs of samples; above that of real pairs, diversity is missing", None),
+    ("frechet_distance", "", "Frechet distance of features (FID with Inception features)", False),
+    ("kernel_distance", "", "kernel distance of features (KID with Inception features)", False),
+    ("precision", "fraction", "samples within the manifold of real images", True),
+    ("recall", "fraction", "real images within the manifold of samples", True),
+    ("class_fraction_min", "fraction", "samples of the rarest class", None),
+    ("class_fraction_max", "fraction", "samples of the most frequent class", None),
 ]
 
 CATALOGUE = Catalogue(
-    [Metric(f"quality/{name}", unit, meaning, "quality", better) for name, unit, meaning, better in _MEASURED]
-    + [Metric("quality/images", "images", "real images shown when the graded pictures were made", "quality")]
+    [Metric(f"eval/{name}", unit, meaning, "eval", better) for name, unit, meaning, better in _METRICS]
+    + [Metric("eval/images_shown", "images", "real images shown to the evaluated generator", "eval")]
     + [
-        Metric(f"quality/{name}_floor", unit, f"{meaning}, of real pictures against other real ones", "quality")
-        for name, unit, meaning, _ in _MEASURED
+        Metric(f"eval/{name}_floor", unit, f"{meaning}; of real images against other real images", "eval")
+        for name, unit, meaning, _ in _METRICS
     ]
 )

@@ -26,12 +26,12 @@ class Quality:
         self._floor: dict[str, float] | None = None
 
     def grade(self, fake: Tensor, features: Tensor | None = None) -> dict[str, float]:
-        """Metrics named quality/* of uint8 [M, C, R, R]; features: theirs, where they are known already."""
+        """Metrics named eval/* of uint8 [M, C, R, R]; features: theirs, where they are known already."""
         features = extract(self._extractor, fake) if features is None else features
         return self._compare(self._real, self._features, fake, features) | self._alone(fake, features)
 
     def floor(self) -> dict[str, float]:
-        """The same of real pictures, named quality/*_floor.
+        """The same of real pictures, named eval/*_floor.
 
         Similarity and classes, which need no second set, are those of all of `real`.
         """
@@ -52,27 +52,27 @@ class Quality:
         count = min(_MANIFOLD, len(features), len(of_fake))
         precision, recall = precision_recall(features[:count], of_fake[:count])
         found = {
-            "quality/frechet": frechet(features, of_fake),
-            "quality/kernel": kernel(features, of_fake, seed=self._seed),
-            "quality/precision": precision,
-            "quality/recall": recall,
+            "eval/frechet_distance": frechet(features, of_fake),
+            "eval/kernel_distance": kernel(features, of_fake, seed=self._seed),
+            "eval/precision": precision,
+            "eval/recall": recall,
         }
         if real.shape[-1] >= SMALLEST:
             sliced = sliced_wasserstein(real[:_SLICED], fake[:_SLICED], seed=self._seed)
-            found["quality/swd"] = sliced.pop("average")
-            found |= {f"quality/swd_{resolution}": value for resolution, value in sliced.items()}
+            found["eval/swd"] = sliced.pop("average")
+            found |= {f"eval/swd_{resolution}": value for resolution, value in sliced.items()}
         return found
 
     def _alone(self, images: Tensor, features: Tensor) -> dict[str, float]:
         """What is measured of one set by itself."""
-        found = {"quality/ms_ssim": ms_ssim_diversity(images, seed=self._seed)}
-        shares = class_shares(self._extractor, features)
+        found = {"eval/ms_ssim": ms_ssim_diversity(images, seed=self._seed)}
+        shares = class_fractions(self._extractor, features)
         if shares:
-            found |= {"quality/class_share_min": min(shares), "quality/class_share_max": max(shares)}
+            found |= {"eval/class_fraction_min": min(shares), "eval/class_fraction_max": max(shares)}
         return found
 
 
-def class_shares(extractor: Extractor, features: Tensor) -> list[float]:
+def class_fractions(extractor: Extractor, features: Tensor) -> list[float]:
     """The share of every class among features [N, D]; none from an extractor that tells no classes apart."""
     classify = getattr(extractor, "classify", None)
     if classify is None:

@@ -76,9 +76,9 @@ def is_file(config: DataConfig) -> bool:
 class NetworkConfig(Config):
     """Both networks. The generator is recurrent: noise of every step and noise of the whole series -> values.
 
-    latent: noise of a step; series_latent: noise of a series. critic: recurrent, its scores of all steps averaged, or
-    convolutional, with kernels of 3 steps and a stride of 2 in all layers but the first. critic_hidden and
-    critic_layers: features and layers of either.
+    latent: noise of a step; series_latent: noise of a series. discriminator: recurrent, the scores of all steps
+    averaged, or convolutional, with kernels of 3 steps and a stride of 2 in all layers but the first.
+    discriminator_hidden and discriminator_layers: features and layers of either.
     """
 
     cell: Literal["gru", "lstm"] = "gru"
@@ -86,23 +86,23 @@ class NetworkConfig(Config):
     layers: PositiveInt = 1
     latent: PositiveInt = 4
     series_latent: PositiveInt = 16
-    critic: Literal["rnn", "cnn"] = "rnn"
-    critic_hidden: PositiveInt = 64
-    critic_layers: PositiveInt = 1
+    discriminator: Literal["rnn", "cnn"] = "rnn"
+    discriminator_hidden: PositiveInt = 64
+    discriminator_layers: PositiveInt = 1
     bidirectional: bool = True
 
 
 class TrainingConfig(Config):
-    """Gradient steps. The generator takes one for every `critic_steps` of the critic.
+    """Gradient steps. The generator takes one for every `discriminator_steps` of the discriminator.
 
-    critic_learning_rate: the generator's unless given. decay_series: both fall to 0 along half a cosine over so many
-    series, never unless given. ema_decay: of the averaged generator.
+    discriminator_learning_rate: the generator's unless given. decay_series: both fall to 0 along half a cosine over so
+    many series, never unless given. ema_decay: of the averaged generator.
     """
 
     batch_size: PositiveInt = 128
-    critic_steps: PositiveInt = 1
+    discriminator_steps: PositiveInt = 1
     learning_rate: PositiveFloat = 1e-3
-    critic_learning_rate: PositiveFloat | None = None
+    discriminator_learning_rate: PositiveFloat | None = None
     decay_series: PositiveInt | None = None
     beta1: float = Field(default=0.0, ge=0.0, lt=1.0)
     beta2: float = Field(default=0.99, ge=0.0, lt=1.0)
@@ -127,10 +127,15 @@ class GradingConfig(Config):
 
 
 class SeriesGANConfig(ExperimentConfig):
-    """A complete series GAN experiment. The budget counts real series shown to the critic."""
+    """A complete series GAN experiment. The budget counts real series shown to the discriminator."""
 
     perturbable: ClassVar[tuple[str, ...]] = (
-        *("training.learning_rate", "training.critic_learning_rate", "training.ema_decay", "training.critic_steps"),
+        *(
+            "training.learning_rate",
+            "training.discriminator_learning_rate",
+            "training.ema_decay",
+            "training.discriminator_steps",
+        ),
         *("loss.penalty_weight", "loss.gradient_target", "loss.drift", "loss.gamma"),
     )
 

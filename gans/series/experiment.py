@@ -27,7 +27,7 @@ from lab.train.device import Device
 
 
 class SeriesGAN:
-    """Recurrent generator and critic of time series (Esteban et al. 2017), advanced by iterations of many steps."""
+    """Recurrent GAN of time series (Esteban et al. 2017)."""
 
     progress = "series"
 
@@ -63,11 +63,11 @@ class SeriesGAN:
         # The only wait for the device in an iteration.
         totals = torch.stack(list(sums.values())).tolist()
         metrics = {name: total / counts[name] for name, total in zip(sums, totals, strict=True)}
-        for name in ("critic/gradient_norm", "generator/gradient_norm"):
+        for name in ("train/discriminator_gradient_norm", "train/generator_gradient_norm"):
             if not math.isfinite(metrics.get(name, 0.0)):
                 raise FloatingPointError(f"{name} is NaN or infinite")
         shown, seconds = trainer.series - first, time.perf_counter() - start
-        return metrics | {"training/learning_rate": rate, "speed/series_per_s": shown / seconds}
+        return metrics | {"train/learning_rate": rate, "train/samples_per_s": shown / seconds}
 
     def evaluate(self) -> Evaluation:
         """Scores beside their floors, and a plot of real and generated series."""

@@ -1,30 +1,20 @@
-"""What a series GAN measures."""
+"""Metrics of a series GAN."""
 
+from gans.metrics import TRAINING
 from lab.run.metrics import Catalogue, Metric
 
 _SCORES = [
-    ("discriminative", "share", "|accuracy - 1/2| of a classifier of real and generated series", False),
-    ("predictive", "deviations", "error on real series of a predictor trained on generated ones", False),
-    ("autocorrelation", "", "mean difference of autocorrelations up to half the length", False),
-    ("correlation", "", "mean difference of the correlations of pairs of channels", False),
-    ("marginal", "deviations", "Wasserstein distance of the values at each step", False),
+    ("discriminative_score", "fraction", "|accuracy - 1/2| of a classifier of real and generated series", False),
+    ("predictive_score", "std", "error on real series of a predictor trained on generated series", False),
+    ("autocorrelation_distance", "", "mean difference of autocorrelations up to half the length", False),
+    ("correlation_distance", "", "mean difference of the correlations of pairs of channels", False),
+    ("marginal_distance", "std", "Wasserstein distance of the values at each step", False),
 ]
 
-CATALOGUE = Catalogue(
-    [
-        Metric("loss/critic", "", "the critic's loss, penalty included", "loss"),
-        Metric("loss/generator", "", "the generator's loss", "loss"),
-        Metric("loss/penalty", "", "gradient penalty within the critic's loss", "loss"),
-        Metric("critic/real", "", "mean score of real series", "critic"),
-        Metric("critic/fake", "", "mean score of generated series", "critic"),
-        Metric("critic/gradient_norm", "", "norm of the critic's gradient", "critic"),
-        Metric("generator/gradient_norm", "", "norm of the generator's gradient", "generator"),
-        Metric("training/learning_rate", "", "learning rate of the generator", "training"),
-        Metric("speed/series_per_s", "1/s", "real series shown per second", "speed", True),
-        *(Metric(f"series/{name}", unit, meaning, "series", better) for name, unit, meaning, better in _SCORES),
-        *(
-            Metric(f"series/{name}_floor", unit, f"{meaning}; real ones in the place of the generated", "series")
-            for name, unit, meaning, _ in _SCORES
-        ),
+CATALOGUE = TRAINING | Catalogue(
+    [Metric(f"eval/{name}", unit, meaning, "eval", better) for name, unit, meaning, better in _SCORES]
+    + [
+        Metric(f"eval/{name}_floor", unit, f"{meaning}; real series in place of the generated", "eval")
+        for name, unit, meaning, _ in _SCORES
     ]
 )

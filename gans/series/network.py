@@ -1,4 +1,4 @@
-"""The recurrent generator and the critics of series."""
+"""The recurrent generator and the discriminators of series."""
 
 from contextlib import nullcontext
 
@@ -30,7 +30,7 @@ class Generator(nn.Module):
         return self.body(torch.cat([noise, _at_each_step(whole, noise.shape[1])], dim=2))[0]
 
 
-class Critic(nn.Module):
+class Discriminator(nn.Module):
     """Series [B, T, channels] -> scores [B]: of a recurrent network, the mean of those of its steps, or a CNN.
 
     Scores whose gradient is penalised take torch's own recurrent cells: cuDNN's have no second derivative.
@@ -39,9 +39,9 @@ class Critic(nn.Module):
     def __init__(self, config: NetworkConfig, channels: int, classes: int = 0) -> None:
         super().__init__()
         self.classes = classes
-        width, hidden, layers = channels + classes, config.critic_hidden, config.critic_layers
+        width, hidden, layers = channels + classes, config.discriminator_hidden, config.discriminator_layers
         self.rnn = self.cnn = None
-        if config.critic == "rnn":
+        if config.discriminator == "rnn":
             both = config.bidirectional
             self.rnn = ManyToMany(width, hidden, 1, cell=config.cell, layers=layers, bidirectional=both)
         else:

@@ -20,18 +20,18 @@ class Scores:
         self._floor: dict[str, float] | None = None
 
     def grade(self, generated: Tensor) -> dict[str, float]:
-        """Metrics named series/* of as many generated series, [N, T, C] on the CPU."""
+        """Metrics named eval/* of as many generated series, [N, T, C] on the CPU."""
         real, config, seed, device = self._held_out, self._config, self._seed, self._device
         return {
-            "series/discriminative": discriminative_score(real, generated, config, seed, device),
-            "series/predictive": predictive_score(real, generated, config, seed, device),
-            "series/autocorrelation": autocorrelation_distance(real, generated, real.shape[1] // 2),
-            "series/correlation": correlation_distance(real, generated),
-            "series/marginal": marginal_distance(real, generated),
+            "eval/discriminative_score": discriminative_score(real, generated, config, seed, device),
+            "eval/predictive_score": predictive_score(real, generated, config, seed, device),
+            "eval/autocorrelation_distance": autocorrelation_distance(real, generated, real.shape[1] // 2),
+            "eval/correlation_distance": correlation_distance(real, generated),
+            "eval/marginal_distance": marginal_distance(real, generated),
         }
 
     def floor(self) -> dict[str, float]:
-        """The same of real series, named series/*_floor."""
+        """The same of real series, named eval/*_floor."""
         if self._floor is None:
             self._floor = {f"{name}_floor": value for name, value in self.grade(self._training).items()}
         return self._floor

@@ -127,7 +127,7 @@ def evaluate(
     for column in ("score", "samples", "floor"):
         table.add_column(column, justify="left" if column == "score" else "right")
     for name, value in values.items():
-        table.add_row(name.removeprefix("series/"), f"{value:.4f}", f"{floor[name + '_floor']:.4f}")
+        table.add_row(name.removeprefix("eval/"), f"{value:.4f}", f"{floor[name + '_floor']:.4f}")
     Console(highlight=False).print(table)
 
 

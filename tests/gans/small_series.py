@@ -20,7 +20,7 @@ def config(**changes: Any) -> SeriesGANConfig:
         "budget": 256,
         "threads": 1,
         "data": {"length": 8, "synthetic": {"series": 200, "channels": 2}},
-        "network": {"hidden": 6, "latent": 2, "series_latent": 3, "critic_hidden": 6},
+        "network": {"hidden": 6, "latent": 2, "series_latent": 3, "discriminator_hidden": 6},
         "training": {"batch_size": 8, "series_per_iteration": 32},
         "grading": {"series": 40, "steps": 5, "hidden": 4, "batch_size": 16, "plot": 2},
         "checkpoint": {"every": 2, "keep": 3},

@@ -1,4 +1,4 @@
-"""The configured losses of a critic whose scores are a product with known weights: all has a closed form."""
+"""The configured losses of a discriminator whose scores are a product with known weights: all has a closed form."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from gans.config import LossConfig
-from gans.losses import critic_loss, generator_loss
+from gans.losses import discriminator_loss, generator_loss
 
 WEIGHTS = torch.tensor([3.0, 4.0], dtype=torch.float64)  # a gradient of length 5
 REAL = torch.tensor([[[1.0], [0.0]], [[0.0], [1.0]]], dtype=torch.float64)
@@ -20,8 +20,8 @@ def score(samples: torch.Tensor) -> torch.Tensor:
 
 
 def found(config: LossConfig, step: int = 0) -> tuple[float, float]:
-    """The critic's loss and the penalty within it."""
-    result = critic_loss(
+    """The discriminator's loss and the penalty within it."""
+    result = discriminator_loss(
         config,
         step,
         REAL,

@@ -35,7 +35,7 @@ def assert_same_but_for_rounding(one: Path, other: Path) -> None:
     (first, at), (second, there) = final_state(one), final_state(other)
     assert at == there
     assert first["experiment"]["images"] == second["experiment"]["images"]
-    for net in ("generator", "critic", "average"):
+    for net in ("generator", "discriminator", "average"):
         weights, others = (state["experiment"]["trainer"][net] for state in (first, second))
         torch.testing.assert_close(weights, others, rtol=5e-3, atol=5e-3)
 
@@ -81,13 +81,13 @@ def test_the_first_of_alphazero_s_learners_has_workers_that_play(
 @pytest.mark.usefixtures("ray_here")
 def test_a_worker_measures_beside_learners_and_tells_which_checkpoint_is_best(tmp_path: Path) -> None:
     grading = {"samples": 32, "grid": 2}
-    file = str(preset(tmp_path, grading=grading, evaluate={"every": 3, "best": "quality/frechet"}))
+    file = str(preset(tmp_path, grading=grading, evaluate={"every": 3, "best": "eval/frechet_distance"}))
     asked = [*_RANKS, "cluster.evaluator=true"]
     assert main(["train", file, *asked, "--runs-dir", str(tmp_path), "--name", "run"]) == 0
     found = {
-        int(entry.metrics["quality/images"]): entry.metrics["quality/frechet"]
+        int(entry.metrics["eval/images_shown"]): entry.metrics["eval/frechet_distance"]
         for entry in read(tmp_path / "run" / "metrics.jsonl")
-        if "quality/images" in entry.metrics
+        if "eval/images_shown" in entry.metrics
     }
     assert max(found) == 416  # the last is waited for
     best = read_manifest(tmp_path / "run" / "checkpoints" / "best")
@@ -127,7 +127,7 @@ def test_a_killed_rank_costs_the_iterations_since_the_checkpoint_and_a_signal_st
         process.kill()
     assert process.returncode == 143, output
     assert "SIGTERM: stopped at iteration" in output
-    seen = [entry.iteration for entry in read(run / "metrics.jsonl") if "loss/critic" in entry.metrics]
+    seen = [entry.iteration for entry in read(run / "metrics.jsonl") if "loss/discriminator" in entry.metrics]
     assert seen == list(range(1, len(seen) + 1))
     state, _ = final_state(run)
     assert state["experiment"]["images"] == 320 * len(seen)

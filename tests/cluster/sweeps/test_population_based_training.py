@@ -270,9 +270,9 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
     },
     SeriesGANConfig: {
         "training.learning_rate": ({}, 1e-4),
-        "training.critic_learning_rate": ({}, 1e-4),
+        "training.discriminator_learning_rate": ({}, 1e-4),
         "training.ema_decay": ({}, 0.5),
-        "training.critic_steps": ({}, 2),
+        "training.discriminator_steps": ({}, 2),
         "loss.penalty_weight": ({}, 1.0),
         "loss.gradient_target": ({}, 5.0),
         "loss.drift": ({}, 1.0),

@@ -1,4 +1,4 @@
-"""Augmentation: what each operation may do to a picture, how often, and that critics' penalties pass through it."""
+"""Augmentation: what each operation does, how often, and that gradient penalties pass through it."""
 
 import math
 

@@ -39,7 +39,7 @@ def test_what_is_measured_beside_training_equals_what_training_waits_for(caplog:
     assert beside.pending is None and beside.answers(wait=True) == []
     beside.ask(500, second)
     (found,) = beside.answers(wait=True)
-    assert found.images == found.metrics["quality/images"] == 500
+    assert found.images == found.metrics["eval/images_shown"] == 500
     beside.close()
 
 
@@ -58,21 +58,21 @@ def test_a_run_records_grades_once_and_waits_for_the_last(tmp_path: Path) -> Non
     file = preset(tmp_path, grading=GRADING | {"device": "cpu"}, evaluate={"every": 3})
     lab("train", file, "--runs-dir", tmp_path, "--name", "run")
     graded = [
-        entry.metrics["quality/images"]
+        entry.metrics["eval/images_shown"]
         for entry in metrics.read(tmp_path / "run" / "metrics.jsonl")
-        if "quality/images" in entry.metrics
+        if "eval/images_shown" in entry.metrics
     ]
     assert graded[-1] == 416 and graded == sorted(set(graded)) and set(graded) <= {288, 384, 416}
 
 
 def test_the_best_may_be_chosen_by_what_is_measured_beside_training(tmp_path: Path) -> None:
-    best = "quality/frechet"
+    best = "eval/frechet_distance"
     file = preset(tmp_path, grading=GRADING | {"device": "cpu"}, evaluate={"every": 3, "best": best})
     lab("train", file, "--runs-dir", tmp_path, "--name", "run")
     found = {
-        int(entry.metrics["quality/images"]): entry.metrics[best]
+        int(entry.metrics["eval/images_shown"]): entry.metrics[best]
         for entry in metrics.read(tmp_path / "run" / "metrics.jsonl")
-        if "quality/images" in entry.metrics
+        if "eval/images_shown" in entry.metrics
     }
     kept = checkpoint.read_manifest(tmp_path / "run" / "checkpoints" / "best")
     assert kept.counters["images"] == min(found, key=lambda images: found[images])

@@ -9,13 +9,13 @@ from gans.losses import (
     gradient_penalty,
     relativistic,
     squared_gradient_norm,
-    wasserstein_critic,
+    wasserstein_discriminator,
     zero_centred_penalty,
 )
 from gans.progressive.config import GrowthConfig, NetworkConfig
 from gans.progressive.growth import Stage, images_until, stage_at
 from gans.progressive.network import (
-    Critic,
+    Discriminator,
     EnlargedConv,
     Generator,
     PixelNorm,
@@ -30,23 +30,25 @@ CONFIG = NetworkConfig(resolution=32, channels=3, fmap_base=128, fmap_max=16, la
 
 
 @pytest.fixture
-def nets() -> tuple[Generator, Critic]:
+def nets() -> tuple[Generator, Discriminator]:
     torch.manual_seed(3)
-    return Generator(CONFIG), Critic(CONFIG)
+    return Generator(CONFIG), Discriminator(CONFIG)
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-def test_at_alpha_0_nothing_has_grown(nets: tuple[Generator, Critic], level: int) -> None:
-    generator, critic = nets
+def test_at_alpha_0_nothing_has_grown(nets: tuple[Generator, Discriminator], level: int) -> None:
+    generator, discriminator = nets
     latents, images = torch.randn(6, 12), torch.randn(6, 3, 4 * 2**level, 4 * 2**level)
     torch.testing.assert_close(generator(latents, level, 0.0), enlarge(generator(latents, level - 1)), rtol=0, atol=0)
-    torch.testing.assert_close(critic(images, level, 0.0), critic(reduce(images), level - 1), rtol=0, atol=0)
+    torch.testing.assert_close(
+        discriminator(images, level, 0.0), discriminator(reduce(images), level - 1), rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize("level", [0, 1, 3])
-def test_at_alpha_1_they_are_plain_networks(nets: tuple[Generator, Critic], level: int) -> None:
-    generator, critic = nets
-    g, c = generator.state_dict(), critic.state_dict()
+def test_at_alpha_1_they_are_plain_networks(nets: tuple[Generator, Discriminator], level: int) -> None:
+    generator, discriminator = nets
+    g, c = generator.state_dict(), discriminator.state_dict()
 
     def conv(x: torch.Tensor, state: dict[str, torch.Tensor], name: str, gain: float = 2.0**0.5) -> torch.Tensor:
         weight = state[f"{name}.weight"]
@@ -78,10 +80,10 @@ def test_at_alpha_1_they_are_plain_networks(nets: tuple[Generator, Critic], leve
         y = F.avg_pool2d(F.leaky_relu(conv(y, c, f"blocks.{k}.reduced.conv"), 0.2), 2)
     y = F.leaky_relu(conv(minibatch_stddev(y, 4), c, "blocks.0.conv.conv"), 0.2)
     y = F.leaky_relu(dense(y.flatten(1), c, "blocks.0.dense", 2.0**0.5), 0.2)
-    torch.testing.assert_close(critic(images, level), dense(y, c, "out", 1.0)[:, 0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(discriminator(images, level), dense(y, c, "out", 1.0)[:, 0], rtol=1e-4, atol=1e-5)
 
 
-def test_the_fused_enlargement_is_the_readable_one(nets: tuple[Generator, Critic]) -> None:
+def test_the_fused_enlargement_is_the_readable_one(nets: tuple[Generator, Discriminator]) -> None:
     block = nets[0].get_submodule("blocks.2.enlarged")
     assert isinstance(block, EnlargedConv)
     x = torch.randn(3, 16, 8, 8)
@@ -119,7 +121,7 @@ def test_sizes_are_the_papers() -> None:
     paper = NetworkConfig(resolution=1024, fmap_base=8192, fmap_max=512, latent=512)
     assert [channels_at(paper, 4 * 2**k) for k in range(9)] == [512, 512, 512, 512, 256, 128, 64, 32, 16]
     with torch.device("meta"):
-        sizes = [sum(p.numel() for p in net.parameters()) for net in (Generator(paper), Critic(paper))]
+        sizes = [sum(p.numel() for p in net.parameters()) for net in (Generator(paper), Discriminator(paper))]
     assert [round(size / 1e6, 1) for size in sizes] == [23.1, 23.1]  # table 2
 
 
@@ -161,7 +163,7 @@ def test_the_schedule_at_every_boundary() -> None:
     assert stage_at(GrowthConfig(start=16), 16, 5) == Stage(2, 16, 1.0)
 
 
-def test_penalties_of_a_linear_critic() -> None:
+def test_penalties_of_a_linear_discriminator() -> None:
     weight = torch.randn(3, 4, 4)
     length = float(weight.norm())
     images = torch.randn(5, 3, 4, 4, requires_grad=True)
@@ -173,5 +175,5 @@ def test_penalties_of_a_linear_critic() -> None:
 
 def test_losses_of_known_scores() -> None:
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0])
-    assert float(wasserstein_critic(real, fake, 0.001)) == pytest.approx(1.0 - 2.0 + 0.001 * 5.0)
+    assert float(wasserstein_discriminator(real, fake, 0.001)) == pytest.approx(1.0 - 2.0 + 0.001 * 5.0)
     assert float(relativistic(real, fake)) == pytest.approx(np.log1p(np.exp(-1.0)), rel=1e-5)

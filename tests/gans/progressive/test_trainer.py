@@ -26,7 +26,7 @@ def test_gradient_accumulation_equals_one_pass(loss: str) -> None:
     whole, parts = trainer(loss={"name": loss}), trainer(loss={"name": loss}, training={"micro_batch": 4})
     one, other = whole.step(batch()), parts.step(batch())
     for name in one:
-        if name != "critic/real_sign":
+        if name != "train/real_sign":
             torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-5)
     for name, value in whole.generator.state_dict().items():
         torch.testing.assert_close(value, parts.generator.state_dict()[name], rtol=1e-3, atol=1e-4)
@@ -51,7 +51,7 @@ def test_every_loss_trains_every_stage_with_every_augmentation(loss: str, augmen
         assert all(torch.isfinite(value) for value in statistics.values())
 
 
-def test_the_critic_learns_to_tell_real_from_noise() -> None:
+def test_the_discriminator_learns_to_tell_real_from_noise() -> None:
     one = trainer(growth={"stable_images": 10_000})
     noise = [value.detach().clone() for value in one.generator.parameters()]
     gaps = []
@@ -60,7 +60,7 @@ def test_the_critic_learns_to_tell_real_from_noise() -> None:
             for parameter, value in zip(one.generator.parameters(), noise, strict=True):
                 parameter.copy_(value)
         statistics = one.step(batch())
-        gaps.append(float(statistics["critic/real"] - statistics["critic/fake"]))
+        gaps.append(float(statistics["train/real_score"] - statistics["train/fake_score"]))
     assert sum(gaps[-10:]) > sum(gaps[:10]) + 1.0
 
 
@@ -108,10 +108,10 @@ def test_compiled_passes_are_whole_graphs_that_serve_every_alpha(loss: str, monk
 
 def test_the_bare_convolutions_are_those_of_the_networks() -> None:
     one = trainer()
-    generator, critic = convolutions(one.config, Stage(2, 16, 0.5))
+    generator, discriminator = convolutions(one.config, Stage(2, 16, 0.5))
     names = {"3": 0, "1": 0}
-    for module in [*one.generator.modules(), *one.critic.modules()]:
+    for module in [*one.generator.modules(), *one.discriminator.modules()]:
         if isinstance(module, torch.nn.Conv2d):
             names[str(module.kernel_size[0])] += 1
-    assert sum(conv.kernel == 3 for conv in generator + critic) == names["3"]
-    assert sum(conv.kernel == 1 for conv in generator + critic) == names["1"] - 2  # those of 4 x 4 are not shown
+    assert sum(conv.kernel == 3 for conv in generator + discriminator) == names["3"]
+    assert sum(conv.kernel == 1 for conv in generator + discriminator) == names["1"] - 2  # those of 4 x 4 are not shown

@@ -206,12 +206,12 @@ def test_grades_are_named_and_finite_with_a_floor_of_as_many_pictures(
     stated = {"run", "images_shown", "resolution", "samples", "real", "against", "extractor", "floor"}
     assert record["samples"] == record["real"] == 64 and record["images_shown"] == 416
     assert record["against"] == "digits" and record["floor"] == "as many other real pictures"
-    measured = {"frechet", "kernel", "precision", "recall", "swd", "swd_16", "ms_ssim"}
-    expected = {f"quality/{name}{end}" for name in measured for end in ("", "_floor")}
+    measured = {"frechet_distance", "kernel_distance", "precision", "recall", "swd", "swd_16", "ms_ssim"}
+    expected = {f"eval/{name}{end}" for name in measured for end in ("", "_floor")}
     assert record.keys() == stated | expected
     assert all(np.isfinite(record[name]) for name in expected)
     # After 416 images nothing looks like a digit; other digits do.
-    assert record["quality/frechet"] > 3 * record["quality/frechet_floor"]
+    assert record["eval/frechet_distance"] > 3 * record["eval/frechet_distance_floor"]
 
 
 def test_against_a_test_set_the_floor_is_the_run_s_own_pictures(
@@ -224,15 +224,15 @@ def test_against_a_test_set_the_floor_is_the_run_s_own_pictures(
     assert "100 samples against 100 pictures" in text and "floor: as many of the run's own pictures (digits)" in text
     record = json.loads(said(capsys, "eval", plain, "--against", tmp_path / "dark.safetensors", "--json"))
     own = json.loads(said(capsys, "eval", plain, "--samples", 100, "--json"))
-    assert record["quality/frechet_floor"] > 3 * own["quality/frechet_floor"]
+    assert record["eval/frechet_distance_floor"] > 3 * own["eval/frechet_distance_floor"]
 
 
 def test_a_classifier_of_the_lab_measures_and_counts_classes(
     labelled: Path, classifier: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = json.loads(said(capsys, "eval", labelled, "--samples", 50, "--extractor", classifier, "--json"))
-    assert len(record["class_shares"]) == 10 and sum(record["class_shares"]) == pytest.approx(1.0)
-    assert record["quality/class_share_max"] == max(record["class_shares"])
+    assert len(record["class_fractions"]) == 10 and sum(record["class_fractions"]) == pytest.approx(1.0)
+    assert record["eval/class_fraction_max"] == max(record["class_fractions"])
     # By name, beside the run.
     named = said(
         *(capsys, "eval", labelled, "--samples", 50, "--extractor", "classifier", "--runs-dir", classifier.parent)

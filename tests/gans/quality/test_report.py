@@ -9,7 +9,7 @@ from gans.quality.catalogue import CATALOGUE
 from gans.quality.distances import frechet
 from gans.quality.features import pixel_features
 from gans.quality.ms_ssim import ms_ssim_diversity
-from gans.quality.report import Quality, class_shares
+from gans.quality.report import Quality, class_fractions
 
 
 def pictures(count: int, seed: int, side: int = 32) -> Tensor:
@@ -35,7 +35,7 @@ def test_every_name_is_catalogued_and_has_a_floor(side: int) -> None:
     values, floor = quality.grade(pictures(20, 1, side)), quality.floor()
     assert set(floor) == {f"{name}_floor" for name in values}
     assert set(values) | set(floor) <= set(CATALOGUE)
-    assert ("quality/swd_16" in values) == (side >= 16)
+    assert ("eval/swd_16" in values) == (side >= 16)
 
 
 def test_floor_is_computed_once_and_its_similarity_is_that_of_all_real_pictures() -> None:
@@ -43,7 +43,7 @@ def test_floor_is_computed_once_and_its_similarity_is_that_of_all_real_pictures(
     quality = Quality(real, pixel_features, seed=3)
     floor = quality.floor()
     assert quality.floor() is floor
-    assert floor["quality/ms_ssim_floor"] == ms_ssim_diversity(real, seed=3)
+    assert floor["eval/ms_ssim_floor"] == ms_ssim_diversity(real, seed=3)
     assert floor == Quality(real, pixel_features, seed=3).floor()
 
 
@@ -51,10 +51,10 @@ def test_with_others_the_floor_is_what_they_score_in_place_of_samples() -> None:
     real, others = pictures(40, 0), pictures(40, 1)
     quality = Quality(real, Brightness(), others=others, seed=3)
     graded, floor = quality.grade(others), quality.floor()
-    for name in set(graded) - {"quality/ms_ssim", "quality/class_share_min", "quality/class_share_max"}:
+    for name in set(graded) - {"eval/ms_ssim", "eval/class_fraction_min", "eval/class_fraction_max"}:
         assert floor[f"{name}_floor"] == graded[name]
     alone = Quality(real, Brightness(), seed=3).floor()
-    for name in ("quality/ms_ssim_floor", "quality/class_share_max_floor"):
+    for name in ("eval/ms_ssim_floor", "eval/class_fraction_max_floor"):
         assert floor[name] == alone[name]
 
 
@@ -65,13 +65,15 @@ def test_halves_that_share_nothing_score_the_floor() -> None:
     shuffled = torch.empty_like(real)
     shuffled[order] = real  # so that the halves drawn are the kinds
     wanted = frechet(pixel_features(real[:20]), pixel_features(real[20:]))
-    assert Quality(shuffled, pixel_features, seed=3).floor()["quality/frechet_floor"] == pytest.approx(wanted, rel=1e-5)
+    assert Quality(shuffled, pixel_features, seed=3).floor()["eval/frechet_distance_floor"] == pytest.approx(
+        wanted, rel=1e-5
+    )
 
 
 def test_shares_of_classes_count_those_that_are_never_seen() -> None:
     features = torch.tensor([[0.1], [0.2], [0.3], [0.99]])
-    assert class_shares(Brightness(), features) == [0.5, 0.25, 0.0, 0.25, 0.0]
-    assert class_shares(pixel_features, features) == []
+    assert class_fractions(Brightness(), features) == [0.5, 0.25, 0.0, 0.25, 0.0]
+    assert class_fractions(pixel_features, features) == []
 
 
 def test_features_known_already_are_not_extracted_again() -> None:
@@ -91,16 +93,16 @@ def test_more_of_the_same_scores_about_the_floor_and_noise_scores_worse() -> Non
     good, floor = quality.grade(pictures(150, 1)), quality.floor()
     noise = torch.randint(0, 256, (150, 1, 32, 32), generator=torch.Generator().manual_seed(2)).byte()
     bad = quality.grade(noise)
-    for name in ("quality/swd", "quality/swd_32", "quality/swd_16", "quality/frechet"):
+    for name in ("eval/swd", "eval/swd_32", "eval/swd_16", "eval/frechet_distance"):
         assert good[name] < 1.5 * floor[f"{name}_floor"]
         assert bad[name] > 3 * floor[f"{name}_floor"]
-    assert good["quality/recall"] > bad["quality/recall"] + 0.5
+    assert good["eval/recall"] > bad["eval/recall"] + 0.5
 
 
 def test_a_collapsed_generator_is_too_alike_and_recalls_nothing() -> None:
     quality = Quality(pictures(100, 0), Brightness(), seed=0)
     found, floor = quality.grade(pictures(1, 1).repeat(50, 1, 1, 1)), quality.floor()
-    assert found["quality/ms_ssim"] > 0.99 > floor["quality/ms_ssim_floor"] + 0.2
-    assert found["quality/recall"] == 0.0
-    assert (found["quality/class_share_min"], found["quality/class_share_max"]) == (0.0, 1.0)
-    assert floor["quality/class_share_max_floor"] < 0.5
+    assert found["eval/ms_ssim"] > 0.99 > floor["eval/ms_ssim_floor"] + 0.2
+    assert found["eval/recall"] == 0.0
+    assert (found["eval/class_fraction_min"], found["eval/class_fraction_max"]) == (0.0, 1.0)
+    assert floor["eval/class_fraction_max_floor"] < 0.5

@@ -17,12 +17,12 @@ def test_the_autoregressive_process_is_learned(tmp_path: Path, capsys: pytest.Ca
     capsys.readouterr()
     assert main(["eval", "run", "--runs-dir", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["series/discriminative"] < 0.08
-    assert found["series/autocorrelation"] < 0.05
+    assert found["eval/discriminative_score"] < 0.08
+    assert found["eval/autocorrelation_distance"] < 0.05
     # The least error that there is: deviations of the shock times the mean absolute value of a normal one.
     best = math.sqrt(1 - 0.8**2) * math.sqrt(2 / math.pi)
-    assert found["series/predictive"] == pytest.approx(best, rel=0.03)
-    assert found["series/predictive"] < found["series/predictive_floor"] + 0.01
+    assert found["eval/predictive_score"] == pytest.approx(best, rel=0.03)
+    assert found["eval/predictive_score"] < found["eval/predictive_score_floor"] + 0.01
 
 
 @pytest.mark.long
@@ -33,6 +33,6 @@ def test_the_sines_are_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str
     capsys.readouterr()
     assert main(["eval", "run", "--runs-dir", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["series/discriminative"] < 0.1
-    assert found["series/autocorrelation"] < 0.05
-    assert found["series/predictive"] < found["series/predictive_floor"] + 0.03
+    assert found["eval/discriminative_score"] < 0.1
+    assert found["eval/autocorrelation_distance"] < 0.05
+    assert found["eval/predictive_score"] < found["eval/predictive_score_floor"] + 0.03

@@ -64,8 +64,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "conditional": {
         "data": {"source": "autoregressive", "synthetic": {"classes": 2}},
         "loss": {"name": "relativistic"},
-        "network": {"critic": "cnn", "critic_layers": 2, "cell": "lstm"},
-        "training": {"critic_steps": 2, "decay_series": 300},
+        "network": {"discriminator": "cnn", "discriminator_layers": 2, "cell": "lstm"},
+        "training": {"discriminator_steps": 2, "decay_series": 300},
         "grading": {"series": 0},
     },
 }
@@ -96,14 +96,14 @@ def test_another_file_under_the_same_name_is_refused(tmp_path: Path, capsys: pyt
     assert line in refused(capsys, "resume", tmp_path / "run", "budget=128")
     assert line in refused(capsys, "eval", tmp_path / "run")
     table(source, 300)
-    assert "discriminative" in said(capsys, "eval", tmp_path / "run")
+    assert "discriminative_score" in said(capsys, "eval", tmp_path / "run")
     assert "complete" in said(capsys, "resume", tmp_path / "run", "budget=128")
 
 
 def test_an_evaluation_scores_and_draws(labelled: Path) -> None:
     last = {k: v for entry in metrics.read(labelled / "metrics.jsonl") for k, v in entry.metrics.items()}
-    for name in ("discriminative", "predictive", "autocorrelation", "correlation", "marginal"):
-        assert last[f"series/{name}"] >= 0.0 and last[f"series/{name}_floor"] >= 0.0
+    for name in ("discriminative_score", "predictive_score", "marginal_distance"):
+        assert last[f"eval/{name}"] >= 0.0 and last[f"eval/{name}_floor"] >= 0.0
     (picture,) = (labelled / "samples").iterdir()
     assert picture.name == "0000000256.png"
     pixels = np.asarray(Image.open(picture))
@@ -113,10 +113,10 @@ def test_an_evaluation_scores_and_draws(labelled: Path) -> None:
 def test_eval_prints_scores_beside_floors(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(said(capsys, "eval", labelled, "--json"))
     assert found["series_shown"] == 256 and found["samples"] == 40
-    assert found["series/marginal"] > found["series/marginal_floor"] > 0.0
+    assert found["eval/marginal_distance"] > found["eval/marginal_distance_floor"] > 0.0
     assert json.loads(said(capsys, "eval", labelled, "--json")) == found
     lines = said(capsys, "eval", labelled)
-    assert f"{found['series/predictive']:.4f}" in lines and "floor" in lines
+    assert f"{found['eval/predictive_score']:.4f}" in lines and "floor" in lines
 
 
 def test_a_csv_of_samples_is_in_the_data_s_units(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gans.series.config import NetworkConfig
-from gans.series.network import Critic, Generator
+from gans.series.network import Discriminator, Generator
 from gans.series.noise import noise
 from gans.series.sets import open_series
 from gans.series.trainer import Trainer
@@ -15,10 +15,10 @@ from lab.nets.second_order import penalised
 from tests.gans.small_series import DEVICE, config
 
 LOSSES = ["wgan-gp", "non-saturating", "relativistic"]
-CRITICS: dict[str, dict[str, Any]] = {
-    "gru": {"critic": "rnn"},
-    "lstm": {"critic": "rnn", "cell": "lstm", "bidirectional": False},
-    "cnn": {"critic": "cnn", "critic_layers": 2},
+DISCRIMINATORS: dict[str, dict[str, Any]] = {
+    "gru": {"discriminator": "rnn"},
+    "lstm": {"discriminator": "rnn", "cell": "lstm", "bidirectional": False},
+    "cnn": {"discriminator": "cnn", "discriminator_layers": 2},
 }
 
 
@@ -34,24 +34,28 @@ def batch(count: int = 8) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("critic", CRITICS)
+@pytest.mark.parametrize("discriminator", DISCRIMINATORS)
 @pytest.mark.parametrize("classes", [0, 3])
-def test_every_loss_trains_every_critic(loss: str, critic: str, classes: int) -> None:
-    one = trainer(classes, loss={"name": loss, "lazy": 2}, network=CRITICS[critic])
-    before = [parameter.detach().clone() for net in (one.generator, one.critic) for parameter in net.parameters()]
+def test_every_loss_trains_every_discriminator(loss: str, discriminator: str, classes: int) -> None:
+    one = trainer(classes, loss={"name": loss, "lazy": 2}, network=DISCRIMINATORS[discriminator])
+    before = [
+        parameter.detach().clone() for net in (one.generator, one.discriminator) for parameter in net.parameters()
+    ]
     for _ in range(2):
         statistics = one.step(batch(), torch.arange(8) % 3 if classes else None)
         assert all(torch.isfinite(value) for value in statistics.values())
         assert float(statistics["loss/penalty"]) > 0 or loss == "non-saturating"
-    after = [parameter for net in (one.generator, one.critic) for parameter in net.parameters()]
+    after = [parameter for net in (one.generator, one.discriminator) for parameter in net.parameters()]
     # A Wasserstein or relativistic loss does not see a constant added to every score: the last bias may stay.
     assert sum(torch.equal(*pair) for pair in zip(before, after, strict=True)) <= 1
 
 
-@pytest.mark.parametrize("critic", CRITICS)
-def test_the_penalty_s_gradient_is_that_of_finite_differences(critic: str) -> None:
+@pytest.mark.parametrize("discriminator", DISCRIMINATORS)
+def test_the_penalty_s_gradient_is_that_of_finite_differences(discriminator: str) -> None:
     torch.manual_seed(1)
-    net = Critic(NetworkConfig.model_validate({"critic_hidden": 5} | CRITICS[critic]), 2).double()
+    net = Discriminator(
+        NetworkConfig.model_validate({"discriminator_hidden": 5} | DISCRIMINATORS[discriminator]), 2
+    ).double()
     series = torch.randn(3, 6, 2, dtype=torch.float64, requires_grad=True)
     weight = next(net.parameters())
 
@@ -74,9 +78,9 @@ def test_the_penalty_s_gradient_is_that_of_finite_differences(critic: str) -> No
         assert float(found[place].sum()) == pytest.approx(expected, rel=1e-4, abs=1e-8)
 
 
-@pytest.mark.parametrize("critic", ["gru", "lstm"])
-def test_a_penalised_critic_does_without_cudnn_which_has_no_second_derivative(critic: str) -> None:
-    net = Critic(NetworkConfig.model_validate(CRITICS[critic]), 2)
+@pytest.mark.parametrize("discriminator", ["gru", "lstm"])
+def test_a_penalised_discriminator_does_without_cudnn_which_has_no_second_derivative(discriminator: str) -> None:
+    net = Discriminator(NetworkConfig.model_validate(DISCRIMINATORS[discriminator]), 2)
     assert net.rnn is not None
     enabled: list[bool] = []
     net.rnn.rnn.register_forward_hook(lambda *_: enabled.append(torch.backends.cudnn.enabled))
@@ -87,9 +91,9 @@ def test_a_penalised_critic_does_without_cudnn_which_has_no_second_derivative(cr
     assert enabled == [True, False, True]
 
 
-def test_the_wasserstein_penalty_of_a_linear_critic_is_known() -> None:
-    one = trainer(network={"critic": "cnn", "critic_layers": 1}, loss={"drift": 0.0})
-    cnn = one.critic.cnn
+def test_the_wasserstein_penalty_of_a_linear_discriminator_is_known() -> None:
+    one = trainer(network={"discriminator": "cnn", "discriminator_layers": 1}, loss={"drift": 0.0})
+    cnn = one.discriminator.cnn
     assert cnn is not None
     with torch.no_grad():
         for parameter in cnn.parameters():
@@ -104,19 +108,19 @@ def test_the_wasserstein_penalty_of_a_linear_critic_is_known() -> None:
     assert float(statistics["loss/penalty"]) == pytest.approx(10.0 * (1.0 - norm) ** 2, rel=1e-4)
 
 
-def test_the_critic_learns_to_tell_series_from_noise() -> None:
+def test_the_discriminator_learns_to_tell_series_from_noise() -> None:
     loss = {"name": "non-saturating", "gamma": 0.0}
-    one = trainer(loss=loss, training={"critic_steps": 1000, "critic_learning_rate": 0.02})
+    one = trainer(loss=loss, training={"discriminator_steps": 1000, "discriminator_learning_rate": 0.02})
     generated = [value.detach().clone() for value in one.generator.parameters()]
     series = batch()
     found = [one.step(series) for _ in range(40)]
-    gaps = [float(step["critic/real"] - step["critic/fake"]) for step in found]
+    gaps = [float(step["train/real_score"] - step["train/fake_score"]) for step in found]
     assert gaps[0] < 0.1 and min(gaps[-5:]) > 1.0
     assert all(torch.equal(a, b) for a, b in zip(generated, one.generator.parameters(), strict=True))
 
 
-def test_the_generator_steps_on_every_nth_step_of_the_critic() -> None:
-    one = trainer(training={"critic_steps": 3})
+def test_the_generator_steps_on_every_nth_step_of_the_discriminator() -> None:
+    one = trainer(training={"discriminator_steps": 3})
     assert ["loss/generator" in one.step(batch()) for _ in range(6)] == [False, False, True] * 2
     assert one.average.updates == 2 and one.series == 48
 
@@ -150,8 +154,8 @@ def test_the_generator_is_causal_and_follows_its_class() -> None:
     assert not torch.equal(made, net(*drawn, labels + 1))
 
 
-def test_scores_of_a_critic_do_not_depend_on_the_batch() -> None:
-    for critic in CRITICS.values():
-        net = Critic(NetworkConfig.model_validate(critic), 2, 2)
+def test_scores_of_a_discriminator_do_not_depend_on_the_batch() -> None:
+    for discriminator in DISCRIMINATORS.values():
+        net = Discriminator(NetworkConfig.model_validate(discriminator), 2, 2)
         series, labels = batch(), torch.arange(8) % 2
         torch.testing.assert_close(net(series, labels)[3:4], net(series[3:4], labels[3:4]))

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from agents.alphazero.network import PolicyValueNet
 from gans.progressive.config import NetworkConfig as GANNetworkConfig
-from gans.progressive.network import Critic, Generator
+from gans.progressive.network import Discriminator, Generator
 from gans.series.config import NetworkConfig as SeriesNetworkConfig
-from gans.series.network import Critic as SeriesCritic
+from gans.series.network import Discriminator as SeriesDiscriminator
 from gans.series.network import Generator as SeriesGenerator
 from lab.cli.main import main
 from lab.nets.export import TOLERANCE, export
@@ -79,7 +79,7 @@ def normal(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
 
 
 GAN = GANNetworkConfig(resolution=8, channels=1, fmap_base=32, fmap_max=6, latent=4, mapping_layers=2)
-SERIES = SeriesNetworkConfig(cell="gru", layers=1, hidden=6, latent=2, series_latent=3, critic_hidden=6)
+SERIES = SeriesNetworkConfig(cell="gru", layers=1, hidden=6, latent=2, series_latent=3, discriminator_hidden=6)
 W4, W8 = 6, 6  # channels of the GAN at 4 and 8 pixels: min(2 * 32 / resolution, 6)
 PLANES, BOARD = 2, 6 * 7
 
@@ -158,8 +158,8 @@ USES = {
         + conv(W4, 1, 1, bias=True)
         + conv(W8, 1, 1, bias=True),
     ),
-    "CNN, critic": Use(
-        lambda: _Called(Critic(GAN.model_copy(update={"minibatch_group": 1})), 1, 1.0),
+    "CNN, discriminator": Use(
+        lambda: _Called(Discriminator(GAN.model_copy(update={"minibatch_group": 1})), 1, 1.0),
         normal(1, 8, 8),
         ((),),
         conv(1, W4, 1, bias=True)
@@ -268,11 +268,11 @@ def test_a_trunk_trained_with_labels_is_a_tower_of_alphazero(runs: Path) -> None
         PolicyValueNet((2, 6, 7), 7, channels=4, blocks=1).tower.load_state_dict(trunk)
 
 
-def test_a_trunk_trained_with_labels_is_a_block_of_a_critic(runs: Path) -> None:
-    trunk, critic = load_trunk(runs / "cnn"), Critic(GAN)
-    grown = critic.blocks[1]
+def test_a_trunk_trained_with_labels_is_a_block_of_a_discriminator(runs: Path) -> None:
+    trunk, discriminator = load_trunk(runs / "cnn"), Discriminator(GAN)
+    grown = discriminator.blocks[1]
     for layer, source in ((grown.conv.conv, "block1.conv"), (grown.reduced.conv, "block2.conv")):  # type: ignore[union-attr]
-        # The critic multiplies its weights by a constant when it computes with them.
+        # The discriminator multiplies its weights by a constant when it computes with them.
         with torch.no_grad():
             layer.weight.copy_(trunk[f"{source}.weight"] / layer.weight_scale)  # type: ignore[operator, union-attr]
             layer.bias.copy_(trunk[f"{source}.bias"])  # type: ignore[operator, union-attr]
@@ -284,13 +284,13 @@ def test_a_trunk_trained_with_labels_is_a_block_of_a_critic(runs: Path) -> None:
     torch.testing.assert_close(grown(x), F.avg_pool2d(expected, 2))
 
 
-def test_a_trunk_trained_with_labels_is_the_critic_of_series(runs: Path) -> None:
-    config = SERIES.model_copy(update={"critic": "cnn", "critic_layers": 3})
-    critic = SeriesCritic(config, channels=1)
-    assert critic.cnn is not None
-    missing, unexpected = critic.cnn.load_state_dict(load_trunk(runs / "cnn"), strict=False)
+def test_a_trunk_trained_with_labels_is_the_discriminator_of_series(runs: Path) -> None:
+    config = SERIES.model_copy(update={"discriminator": "cnn", "discriminator_layers": 3})
+    discriminator = SeriesDiscriminator(config, channels=1)
+    assert discriminator.cnn is not None
+    missing, unexpected = discriminator.cnn.load_state_dict(load_trunk(runs / "cnn"), strict=False)
     assert not unexpected and missing == ["out.weight", "out.bias"]
-    assert critic(torch.randn(2, 16, 1)).shape == (2,)
+    assert discriminator(torch.randn(2, 16, 1)).shape == (2,)
 
 
 class _Part(nn.Module):

@@ -96,7 +96,11 @@ def _train_gans(folder: Path) -> None:
         for _ in range(_INTO_A_FADE):
             metrics = experiment.iterate()
         trainer = experiment.trainer
-        nets = {"generator": trainer.generator, "critic": trainer.critic, "average": trainer.average.module}
+        nets = {
+            "generator": trainer.generator,
+            "discriminator": trainer.discriminator,
+            "average": trainer.average.module,
+        }
         state = {f"{net}.{key}": value for net in nets for key, value in nets[net].state_dict().items()}
         numbers = {"alpha": metrics["stage/alpha"], "p": trainer.augment_probability} | {
             key: value for key, value in metrics.items() if "loss" in key or "norm" in key
