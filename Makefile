@@ -13,7 +13,7 @@ JOBS := 2
 PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install train gan test test-slow test-long lint types peers lock clean check-python
+.PHONY: help docs install train gan test test-slow test-long lint types peers lock clean check-python
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,9 @@ lint: install  ## ruff: rules and formatting; import-linter: the layers
 
 types: install  ## mypy
 	$(VENV)/bin/python -m mypy
+
+docs: install  ## the documentation site in site/, offline, warnings as errors
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(VENV)/bin/python -m mkdocs build --strict --clean $(ARGS)
 
 peers: $(PEERS)/installed  ## compare with mctx and pgx, in an environment of their own
 	$(PEERS)/bin/python -m pytest -m "" --timeout 1800 $(ARGS) tests/peers tests/bench
@@ -75,7 +78,7 @@ define environment
 endef
 
 $(VENV)/installed: pyproject.toml constraints.txt | check-python
-	$(call environment,$(VENV),$(strip dev,cluster),-c constraints.txt)
+	$(call environment,$(VENV),$(strip dev,cluster,docs),-c constraints.txt)
 
 $(PEERS)/installed: pyproject.toml constraints.txt constraints-peers.txt | check-python
 	$(call environment,$(PEERS),$(strip dev,peers),-c constraints.txt -c constraints-peers.txt)

@@ -1,7 +1,7 @@
 """Resolves what pyproject.toml asks for and writes the constraints files; installs nothing (`make lock`).
 
 Everything moves to its newest release except what the command line holds: `lock.py torch==2.13.0`.
-constraints.txt covers the runtime and the extras dev and cluster; constraints-peers.txt what peers adds.
+constraints.txt covers the runtime and the extras dev, cluster and docs; constraints-peers.txt what peers adds.
 """
 
 import json
@@ -51,7 +51,7 @@ def main(held: list[str]) -> None:
         venv.create(directory, with_pip=True)
         python = Path(directory, "bin", "python")
         locked, peers = ROOT / "constraints.txt", ROOT / "constraints-peers.txt"
-        main_pins = resolve(python, [".[dev,cluster]", "hatchling", *held], [])
+        main_pins = resolve(python, [".[dev,cluster,docs]", "hatchling", *held], [])
         write(locked, MAIN_NOTE, main_pins)
         peer_pins = resolve(python, [".[dev,peers]", "hatchling", *held], [locked])
         added = {name: version for name, version in peer_pins.items() if name not in main_pins}

@@ -118,7 +118,7 @@ def prepare(
 ) -> Submission:
     """Everything that can be checked before a cluster is spoken to. Raises UserError."""
     import_ray()
-    from lab.cli.train import run_stem
+    from lab.run.lookup import run_stem
     from lab.run.run_dir import check_name
 
     if not runs_dir.startswith(("/", "~/")):

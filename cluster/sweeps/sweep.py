@@ -23,7 +23,6 @@ from cluster.sweeps.population_based_training import Population
 from cluster.sweeps.trials import Trial, outcome, ranked
 from cluster.sweeps.tune import Tuning
 from lab.cli.arguments import RunsDir
-from lab.cli.train import run_stem
 from lab.config.loading import load_preset
 from lab.config.registry import find_kind, load
 from lab.config.sections import ExperimentConfig
@@ -31,7 +30,7 @@ from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 from lab.files import durable
 from lab.run.interrupt import Interrupt
-from lab.run.lookup import RUNS_DIR
+from lab.run.lookup import RUNS_DIR, run_stem
 from lab.run.metrics import LOOP_METRICS, Catalogue
 from lab.run.named_runs import by_path
 from lab.run.run_dir import RunDir, check_name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,7 @@ from lab.cli.arguments import Overrides, RunsDir
 from lab.config import presets
 from lab.config.loading import derived, differences, is_resumable, load_preset, load_run_config
 from lab.errors import UserError
-from lab.run.lookup import RUNS_DIR
+from lab.run.lookup import RUNS_DIR, run_stem
 
 if TYPE_CHECKING:
     from lab.run.run_dir import RunDir
@@ -57,11 +56,6 @@ def train(
         raise typer.Exit(continue_run(runs_dir / name, overrides))
     name = name or RunDir.next_numbered(runs_dir, stem)
     raise typer.Exit(start_run(config, runs_dir, name, overwrite=overwrite))
-
-
-def run_stem(preset: str) -> str:
-    """What the runs of a preset are named after: "alphazero/connect_four" gives "alphazero-connect_four"."""
-    return Path(preset).stem if preset.endswith(".yaml") else preset.replace("/", "-")
 
 
 def _check_same(run: RunDir, preset: str, overrides: Sequence[str]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from lab.config.keys import sections_in
 from lab.config.suggestions import did_you_mean, nearest
 
 Path = tuple[str | int, ...]
@@ -83,19 +83,12 @@ def _sections(config_class: type[BaseModel], path: Sequence[str | int]) -> list[
         if isinstance(part, int):  # an element of a list has the classes of the list
             continue
         fields = [cls.model_fields[part].annotation for cls in classes if part in cls.model_fields]
-        classes = [model for annotation in fields for model in _models(annotation)]
+        classes = [model for annotation in fields for model in sections_in(annotation)]
     return classes
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """Every configuration class inside an annotation such as `Noise | None` or `list[Stage]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in typing.get_args(annotation) for model in _models(argument)]
 
 
 def _keys(config_class: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in config_class.model_fields.items():
         yield prefix + name
-        for model in _models(field.annotation):
+        for model in sections_in(field.annotation):
             yield from _keys(model, f"{prefix}{name}.")

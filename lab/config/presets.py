@@ -30,7 +30,15 @@ def resolve(preset: str, overrides: Sequence[str] = ()) -> Settings:
     relative to the file that names it. Raises UserError for unknown names, bad YAML, a circle of bases or a
     malformed override.
     """
-    return merge(_with_bases(preset, Path(), ()), parse_overrides(overrides))
+    settings: Settings = {}
+    for _, layer in layers(preset):
+        settings = merge(settings, layer)
+    return merge(settings, parse_overrides(overrides))
+
+
+def layers(preset: str) -> list[tuple[str, Settings]]:
+    """The name and the own settings of a preset and of its bases, the lowest base first. Raises UserError."""
+    return _layers(preset, Path(), ())
 
 
 def parse_overrides(overrides: Sequence[str]) -> Settings:
@@ -74,18 +82,18 @@ def read_settings(text: str, where: str) -> Settings:
     return settings
 
 
-def _with_bases(name: str, directory: Path, below: tuple[str, ...]) -> Settings:
+def _layers(name: str, directory: Path, above: tuple[str, ...]) -> list[tuple[str, Settings]]:
     path, text = _text(name, directory)
     identity = str(path.resolve()) if path else name
-    if identity in below:
-        raise UserError(f"presets are based on each other in a circle: {' -> '.join([*below, identity])}")
+    if identity in above:
+        raise UserError(f"presets are based on each other in a circle: {' -> '.join([*above, identity])}")
     settings = read_settings(text, f"preset {name!r}")
     base = settings.pop("base", None)
     if base is None:
-        return settings
+        return [(name, settings)]
     if not isinstance(base, str):
         raise UserError(f"preset {name!r}: base must be the name of one preset, not {base!r}")
-    return merge(_with_bases(base, path.parent if path else Path(), (*below, identity)), settings)
+    return [*_layers(base, path.parent if path else Path(), (*above, identity)), (name, settings)]
 
 
 def _text(name: str, directory: Path) -> tuple[Path | None, str]:

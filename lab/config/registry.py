@@ -48,6 +48,9 @@ class Kind:
     evaluator: str = ""
     learners: str = ""
 
+    functions: Mapping[str, str] = field(default_factory=dict)
+    """What `lab.api.Run` offers for the kind: `sample`, `predict` or `agent`, functions `(run, device, ...)`."""
+
 
 @dataclass(frozen=True)
 class Verb:
@@ -69,6 +72,7 @@ KINDS: dict[str, Kind] = {
         catalogue="agents.alphazero.metrics:CATALOGUE",
         workers="cluster.workers.actors:start",
         learners=RANKS,
+        functions={"agent": "agents.alphazero.agent:load_agent"},
     ),
     "progressive_gan": Kind(
         config="gans.progressive.config:ProgressiveGANConfig",
@@ -81,6 +85,7 @@ KINDS: dict[str, Kind] = {
         catalogue="gans.progressive.metrics:CATALOGUE",
         evaluator="cluster.workers.evaluation:start_measuring",
         learners=RANKS,
+        functions={"sample": "gans.progressive.api:sample"},
     ),
     "series_gan": Kind(
         config="gans.series.config:SeriesGANConfig",
@@ -91,6 +96,7 @@ KINDS: dict[str, Kind] = {
             "export": "gans.series.verbs:export",
         },
         catalogue="gans.series.metrics:CATALOGUE",
+        functions={"sample": "gans.series.api:sample"},
     ),
     "sequences": Kind(
         config="lab.sequences.config:SequencesConfig",
@@ -104,6 +110,7 @@ KINDS: dict[str, Kind] = {
         catalogue="lab.sequences.metrics:CATALOGUE",
         verbs_of="lab.sequences.config:verbs_of",
         learners=RANKS,
+        functions={"sample": "lab.sequences.api:sample", "predict": "lab.sequences.api:predict"},
     ),
     "supervised": Kind(
         config="lab.supervised.config:SupervisedConfig",
@@ -115,11 +122,13 @@ KINDS: dict[str, Kind] = {
         },
         catalogue="lab.supervised.metrics:CATALOGUE",
         learners=RANKS,
+        functions={"predict": "lab.supervised.api:predict"},
     ),
 }
 
 VERBS: dict[str, Verb] = {
     "list": Verb("List the presets.", "lab.cli.list:list_presets"),
+    "config": Verb("Print a preset's configuration, or explain one key.", "lab.cli.config:config"),
     "train": Verb("Train a preset from scratch.", "lab.cli.train:train"),
     "resume": Verb("Continue a stopped run exactly.", "lab.cli.resume:resume"),
     "eval": Verb("Grade a run."),

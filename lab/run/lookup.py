@@ -54,3 +54,8 @@ def run_names(runs_dir: Path) -> list[str]:
     if not runs_dir.is_dir():
         return []
     return sorted(path.name for path in runs_dir.iterdir() if (path / _CONFIG).is_file())
+
+
+def run_stem(preset: str) -> str:
+    """The start of the names of a preset's runs: "alphazero/connect_four" gives "alphazero-connect_four"."""
+    return Path(preset).stem if preset.endswith(".yaml") else preset.replace("/", "-")

@@ -1,0 +1,22 @@
+"""What `lab.api.Run` offers for a progressive GAN."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gans.progressive.model import load_sampler
+from gans.progressive.sampling import sample as draw
+from lab.errors import UserError
+from lab.train.device import Device
+
+
+def sample(
+    run: Path, device: Device, *, count: int, seed: int = 0, label: int | None = None, checkpoint: str = "latest"
+) -> np.ndarray:
+    """Images uint8 [N, H, W, C] of the averaged generator; `label` chooses the class of a conditional run."""
+    sampler = load_sampler(run, device, checkpoint)
+    classes = sampler.config.network.classes
+    if label is not None and not 0 <= label < classes:
+        known = f"0 to {classes - 1}" if classes else "none: this run is unconditional"
+        raise UserError(f"label {label}: the classes of this run are {known}")
+    return draw(sampler, range(count), seed, label).permute(0, 2, 3, 1).numpy()

@@ -1,0 +1,22 @@
+"""What `lab.api.Run` offers for a time-series GAN."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gans.series.model import load_sampler
+from lab.config.suggestions import did_you_mean
+from lab.errors import UserError
+from lab.train.device import Device
+
+
+def sample(
+    run: Path, device: Device, *, count: int, seed: int = 0, label: str | None = None, checkpoint: str = "latest"
+) -> np.ndarray:
+    """Series float64 [N, T, C] in the units of the data; `label` names the class of a conditional run."""
+    sampler = load_sampler(run, device, checkpoint)
+    classes = sampler.kept.classes
+    if label is not None and label not in classes:
+        raise UserError(f"label {label!r}: this run has no such class; {did_you_mean(label, classes)}")
+    number = None if label is None else classes.index(label)
+    return sampler.kept.scale.restore(sampler.sample(range(count), seed, number))

@@ -1,0 +1,74 @@
+"""What `lab.api.Run` offers for a supervised run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab.errors import UserError
+from lab.supervised.config import ClassificationConfig
+from lab.supervised.predict import predictions
+from lab.supervised.tasks import answer, as_inputs
+from lab.supervised.transfer import Trained, load_trained
+from lab.train.device import Device
+
+_BATCH = 256
+
+
+def predict(
+    run: Path, device: Device, inputs: np.ndarray | str | Path, *, checkpoint: str = "best"
+) -> list[dict[str, Any]]:
+    """One record per image or row.
+
+    Classification: "class", "probability" and all "probabilities"; regression: "value"; other tasks: "output", an
+    array [C, R, R] in [-1, 1], and the mean squared "error" of a reconstruction.
+    """
+    trained = load_trained(run, device, checkpoint)
+    if isinstance(inputs, str | Path):
+        batches: Iterator[tuple[list[str], Tensor, Tensor]] = predictions(trained, Path(inputs))
+    else:
+        batches = _of_array(trained, np.asarray(inputs))
+    return [
+        {"input": name, **_record(trained, given, found)}
+        for names, given_batch, found_batch in batches
+        for name, given, found in zip(names, given_batch, found_batch, strict=True)
+    ]
+
+
+def _of_array(trained: Trained, array: np.ndarray) -> Iterator[tuple[list[str], Tensor, Tensor]]:
+    """Names, inputs as the network takes them and outputs, as `predictions` of a file."""
+    if len(trained.shape) == 3:
+        array = array[..., None] if array.ndim == 3 else array
+        if array.dtype != np.uint8 or array.ndim != 4:
+            raise UserError(f"images are uint8 [N, H, W] or [N, H, W, C], not {array.dtype} {list(array.shape)}")
+        array = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
+    else:
+        array = array.astype(np.float32)
+    if array.shape[1:] != trained.shape:
+        raise UserError(f"this run takes inputs of shape {list(trained.shape)}, not {list(array.shape[1:])}")
+    task = trained.config.task
+    mirror = isinstance(task, ClassificationConfig) and task.mirror
+    for start in range(0, len(array), _BATCH):
+        part = array[start : start + _BATCH]
+        rows = as_inputs(torch.from_numpy(part).to(trained.device.device))
+        with torch.no_grad():
+            found = answer(trained.network, rows, mirror=mirror).cpu()
+        yield [str(start + i) for i in range(len(part))], rows.cpu(), found
+
+
+def _record(trained: Trained, given: Tensor, found: Tensor) -> dict[str, Any]:
+    task = trained.config.task.name
+    if task == "classification":
+        chances = found.softmax(0)
+        best = int(chances.argmax())
+        named = dict(zip(trained.classes, chances.tolist(), strict=True))
+        return {"class": trained.classes[best], "probability": float(chances[best]), "probabilities": named}
+    if task == "regression":
+        return {"value": float(found)}
+    record: dict[str, Any] = {"output": found.numpy()}
+    if task == "reconstruction":
+        record["error"] = float((found - given).square().mean()) / 4.0
+    return record
