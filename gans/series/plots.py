@@ -4,29 +4,26 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gans.series.distances import autocorrelation
-from lab.plots.figures import Curve, curves
-from lab.plots.images import grid
-
-_SIZE = (380, 190)
+from lab.plots.figures import Curve, Plot, plots
 
 
 def draw_series(series: np.ndarray, columns: Sequence[str]) -> np.ndarray:
     """Series [K, T, C] of channels named `columns`, two beside each other at one height -> uint8 [H, W, 3]."""
     bounds = _bounds([series])
-    return _sheet([_panel(f"series {i}", _lines(one, columns), "step", bounds) for i, one in enumerate(series)])
+    return plots([Plot(_lines(one, columns), f"series {i}", "step", y_range=bounds) for i, one in enumerate(series)])
 
 
 def draw_beside(real: np.ndarray, generated: np.ndarray, columns: Sequence[str], shown: int) -> np.ndarray:
     """Sets [N, T, C] and [M, T, C] -> uint8 [H, W, 3]: the first `shown` of each beside each other at one height, below
     them autocorrelation and deviation of both whole sets, real in lines and generated in dashes."""
-    bounds, panels = _bounds([real[:shown], generated[:shown]]), []
+    bounds = _bounds([real[:shown], generated[:shown]])
+    panels: list[Plot] = []
     for index, (one, other) in enumerate(zip(real[:shown], generated[:shown], strict=True)):
         panels += [
-            _panel(f"real {index}", _lines(one, columns), "step", bounds),
-            _panel(f"generated {index}", _lines(other, columns), "step", bounds),
+            Plot(_lines(one, columns), f"real {index}", "step", y_range=bounds),
+            Plot(_lines(other, columns), f"generated {index}", "step", y_range=bounds),
         ]
     lags = real.shape[1] // 2
     of_real, of_generated = (autocorrelation(torch.from_numpy(series), lags).numpy() for series in (real, generated))
@@ -34,15 +31,15 @@ def draw_beside(real: np.ndarray, generated: np.ndarray, columns: Sequence[str],
         _pair("autocorrelation; generated dashed", of_real, of_generated, "lag"),
         _pair("deviation; generated dashed", real.std(0), generated.std(0), "step"),
     ]
-    return _sheet(panels)
+    return plots(panels)
 
 
-def _pair(title: str, real: np.ndarray, generated: np.ndarray, x_label: str) -> np.ndarray:
+def _pair(title: str, real: np.ndarray, generated: np.ndarray, x_label: str) -> Plot:
     """[T, C] each; 0 is in the panel, so that small differences look small."""
     low, high = _bounds([real, generated])
     names = [""] * real.shape[1]
     lines = _lines(real, names) + _lines(generated, names, dashed=True)
-    return _panel(title, lines, x_label, (min(0.0, low), high))
+    return Plot(lines, title, x_label, y_range=(min(0.0, low), high))
 
 
 def _lines(values: np.ndarray, columns: Sequence[str], dashed: bool = False) -> list[Curve]:
@@ -54,17 +51,7 @@ def _lines(values: np.ndarray, columns: Sequence[str], dashed: bool = False) -> 
     ]
 
 
-def _panel(title: str, lines: Sequence[Curve], x_label: str, bounds: tuple[float, float]) -> np.ndarray:
-    return curves(lines, title, x_label, size=_SIZE, y_range=bounds)
-
-
 def _bounds(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
     """Of what is finite: a channel that does not change has no autocorrelation."""
     values = np.concatenate([array[np.isfinite(array)] for array in arrays])
     return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
-
-
-def _sheet(panels: Sequence[np.ndarray]) -> np.ndarray:
-    """Two in a row."""
-    pictures: Tensor = torch.from_numpy(np.stack(panels)).permute(0, 3, 1, 2)
-    return grid(pictures, columns=2)

@@ -1,9 +1,7 @@
 """`lab bench supervised`: training steps of a preset against a bare loop over the same network."""
 
 import copy
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -15,11 +13,10 @@ from lab.errors import UserError
 from lab.run import bench
 from lab.run.lookup import RUNS_DIR
 from lab.run.named_runs import load_by_path
+from lab.run.scratch import scratch_experiment
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.supervised.tasks import Batch, as_inputs
-from lab.train import device as devices
-from lab.train import random_state
 from lab.train.device import Device, autocast
 from lab.train.step import make_optimizer
 
@@ -39,11 +36,7 @@ def bench_supervised(
     config = load_by_path(preset, overrides or [], runs_dir)
     if not isinstance(config, SupervisedConfig):
         raise UserError(f"{preset} is of kind {config.kind!r}, not supervised")
-    place = devices.resolve(config.device, config.precision, config.threads)
-    devices.apply(place)
-    random_state.seed_everything(config.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        experiment = Supervised(config, Path(folder) / "run", place)
+    with scratch_experiment(config) as (experiment, place):
         speed = bench.compare(experiment.step, _bare_step(experiment, place), seconds, place)
         data = bench.rate(_data_step(experiment), min(seconds, 2.0), place)
     batch = config.training.batch_size

@@ -1,30 +1,28 @@
-"""Curves and matrices as pictures, drawn with pillow alone."""
+"""Curves, matrices and labelled images as pixels, drawn by matplotlib without a display."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-_COLOURS = (
-    *((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (255, 127, 14), (23, 190, 207)),
-    *((140, 86, 75), (227, 119, 194), (120, 120, 30), (0, 0, 0)),
-)
-_INK, _GRID, _PAPER = (40, 40, 40), (225, 225, 225), (255, 255, 255)
-_WIDTH, _HEIGHT = 720, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 36, 52
-_TICKS = 6
-_DASH = 5.0  # pixels
-_TILE = 64  # least pixels of a picture's side
+_DPI = 100
+_COLOURS = ("C0", "C3", "C2", "C4", "C1", "C9", "C5", "C6", "C8", "black")  # of matplotlib's default cycle
+_TITLE, _TEXT, _SMALL = 10, 9, 8  # points
+_POINTS_TO_PIXELS = _DPI / 72
+_LETTER = 0.62 * _SMALL * _POINTS_TO_PIXELS  # pixels of an average letter of small text
+_LEGEND_INSIDE = 4  # curves; the legend of more stands beside the axes
+_CELL = 34  # pixels of a cell that holds a number
+_MAP_CELL = 18
+_TILE = 96  # least pixels of an image's side
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points in the order in which they are joined, by a line, by dashes, or not: dots.
-
-    colour: its number among the colours; the curve's own place among those drawn unless given.
-    """
+    """Points joined in their order by a line, by dashes, or not joined (`dots`). A curve without a name is not in the
+    legend. colour: index into the colours; the curve's own index in its plot unless given."""
 
     name: str
     x: Sequence[float]
@@ -34,177 +32,189 @@ class Curve:
     colour: int | None = None
 
 
-def curves(
-    drawn: Sequence[Curve],
-    title: str,
-    x_label: str,
-    *,
-    log_x: bool = False,
-    log_y: bool = False,
-    mark: float | None = None,
-    size: tuple[int, int] = (_WIDTH, _HEIGHT),
-    y_range: tuple[float, float] | None = None,
+@dataclass(frozen=True)
+class Plot:
+    """Curves over one pair of axes. Values that are not finite, or not positive on a logarithmic axis, are left out.
+
+    marks: places on the x axis by name, each drawn as a vertical line. y_range: ends of the y axis; those of the curves
+    unless given.
+    """
+
+    curves: Sequence[Curve]
+    title: str
+    x_label: str
+    y_label: str = ""
+    log_x: bool = False
+    log_y: bool = False
+    marks: Mapping[str, float] = field(default_factory=dict)
+    y_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Values [R, C] in [0, 1], white to dark blue, with a name for each row and column; `numbers` [R, C] are written
+    into the cells."""
+
+    values: np.ndarray
+    rows: Sequence[str]
+    columns: Sequence[str]
+    title: str = ""
+    row_label: str = ""
+    column_label: str = ""
+    numbers: np.ndarray | None = None
+
+
+def plot(plot: Plot, size: tuple[int, int] = (720, 440)) -> np.ndarray:
+    """uint8 [H, W, 3]; size: width and height."""
+    return plots([plot], columns=1, size=size)
+
+
+def plots(plots: Sequence[Plot], columns: int = 2, size: tuple[int, int] = (400, 220)) -> np.ndarray:
+    """Plots in rows of `columns`, `size` pixels (width, height) each: uint8 [H, W, 3]."""
+    columns = min(columns, len(plots))
+    rows = -(-len(plots) // columns)
+    figure = _figure(size[0] * columns, size[1] * rows)
+    for index, plot in enumerate(plots):
+        _draw_plot(figure.add_subplot(rows, columns, index + 1), plot)
+    return _pixels(figure)
+
+
+def matrices(matrices: Sequence[Matrix]) -> np.ndarray:
+    """Matrices side by side with cells of one size: uint8 [H, W, 3]."""
+    most = max(max(len(m.columns), len(m.rows)) for m in matrices)
+    cell = _MAP_CELL if all(m.numbers is None for m in matrices) else _CELL if most <= 20 else max(10, 680 // most)
+    row_names = [_widest(m.rows) for m in matrices]
+    column_names = max(_widest(m.columns) if _is_turned(m, cell) else _LETTER for m in matrices)
+    widths = [max(cell * len(m.columns) + names + 60, 150) for m, names in zip(matrices, row_names, strict=True)]
+    height = max(cell * len(m.rows) for m in matrices) + column_names + 90
+    figure = _figure(round(sum(widths)), round(max(height, 150)))
+    for axes, m in zip(_side_by_side(figure, widths), matrices, strict=True):
+        _draw_matrix(axes, m, cell)
+    return _pixels(figure)
+
+
+def labelled_images(
+    images: np.ndarray, labels: Sequence[str], predictions: Sequence[str], columns: int = 8
 ) -> np.ndarray:
-    """uint8 [H, W, 3]. Values that are not finite, or not positive on a logarithmic axis, are left out; `mark` is a
-    place on the x axis with a line through it. size: width and height. y_range: of the y axis, that of the curves
-    unless given."""
-    from PIL import Image, ImageDraw
+    """Images uint8 [N, 1|3, R, R] row by row, each above its label and, in red, its prediction: uint8 [H, W, 3].
 
-    width, height = size
-    right, bottom = width - _RIGHT, height - _BOTTOM
-    points = [_kept(curve, log_x, log_y) for curve in drawn]
-    x_axis = _Axis([x for curve in points for x, _ in curve], log_x, _LEFT, right)
-    y_axis = _Axis(list(y_range or (y for curve in points for _, y in curve)), log_y, bottom, _TOP)
-    image = Image.new("RGB", size, _PAPER)
-    draw = ImageDraw.Draw(image)
-    for value, at in x_axis.ticks():
-        draw.line([(at, _TOP), (at, bottom)], _GRID)
-        draw.text((at, bottom + 6), _number(value), _INK, _font(), anchor="ma")
-    for value, at in y_axis.ticks():
-        draw.line([(_LEFT, at), (right, at)], _GRID)
-        draw.text((_LEFT - 6, at), _number(value), _INK, _font(), anchor="rm")
-    if mark is not None:
-        draw.line([(x_axis.place(mark), _TOP), (x_axis.place(mark), bottom)], _INK, 2)
-    for index, (curve, kept) in enumerate(zip(drawn, points, strict=True)):
-        _draw(draw, [(x_axis.place(x), y_axis.place(y)) for x, y in kept], _colour(curve, index), curve)
-    draw.rectangle([(_LEFT, _TOP), (right, bottom)], outline=_INK)
-    draw.text((_LEFT, 10), title, _INK, _font(15))
-    draw.text(((_LEFT + right) / 2, height - 22), x_label, _INK, _font(), anchor="ma")
-    at, title_ends = float(right), _LEFT + draw.textlength(title, _font(15))
-    for index in reversed([index for index, curve in enumerate(drawn) if curve.name]):  # names end at the right
-        at -= draw.textlength(drawn[index].name, _font())
-        if at < title_ends + 14:
-            break  # no room for more
-        draw.text((at, 16), drawn[index].name, _colour(drawn[index], index), _font())
-        at -= 14
-    return np.asarray(image)
-
-
-def matrix(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, x_label: str) -> np.ndarray:
-    """uint8 [H, W, 3]: int [R, C] with each cell as dark as its share of the row; numbers where there is room."""
-    from PIL import Image, ImageDraw
-
-    side = 34 if len(columns) <= 20 else max(4, 680 // len(columns))
-    longest = max(len(name) for name in rows) if rows else 1
-    left, top = min(160, 16 + 8 * longest), 64
-    image = Image.new("RGB", (max(360, left + side * len(columns) + 16), top + side * len(rows) + 16), _PAPER)
-    draw = ImageDraw.Draw(image)
-    draw.text((10, 8), title, _INK, _font(15))
-    draw.text((left, 28), x_label, _INK, _font())
-    shares = values / np.maximum(values.sum(1, keepdims=True), 1)
-    for row, name in enumerate(rows):
-        y = top + row * side
-        if side >= 12:
-            draw.text((left - 6, y + side / 2), name[:18], _INK, _font(), anchor="rm")
-        for column in range(len(columns)):
-            x, share = left + column * side, float(shares[row, column])
-            shade = round(255 - 225 * share)
-            draw.rectangle([(x, y), (x + side - 2, y + side - 2)], (shade, shade, 255 - round(60 * share)))
-            if side >= 30 and values[row, column]:
-                ink = _PAPER if share > 0.5 else _INK
-                draw.text((x + side / 2 - 1, y + side / 2), str(values[row, column]), ink, _font(10), anchor="mm")
-    if side >= 12:
-        for column, name in enumerate(columns):
-            short = name[: max(1, side // 7)]
-            draw.text((left + column * side + side / 2, top - 4), short, _INK, _font(), anchor="ms")
-    return np.asarray(image)
-
-
-def mistakes(pictures: np.ndarray, right: Sequence[str], told: Sequence[str], columns: int = 8) -> np.ndarray:
-    """uint8 [H, W, 3]: pictures uint8 [N, 1|3, R, R] row by row, each over its name and, in red, what it was told."""
-    from PIL import Image, ImageDraw
-
-    count, _, side, _ = pictures.shape
+    Images are enlarged by whole factors to 96 pixels at least; names are written small enough to fit.
+    """
+    count, _, side, _ = images.shape
     factor = -(-_TILE // side)
-    wide, high = side * factor + 6, side * factor + 30
-    image = Image.new("RGB", (min(columns, count) * wide + 6, -(-count // columns) * high + 6), _PAPER)
-    draw = ImageDraw.Draw(image)
-    for index, (picture, name, other) in enumerate(zip(pictures, right, told, strict=True)):
-        left, top = index % columns * wide + 6, index // columns * high + 6
-        pixels = picture.repeat(factor, 1).repeat(factor, 2).transpose(1, 2, 0)
-        image.paste(Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy()), (left, top))
-        for line, (text, ink) in enumerate(((name, _INK), (other, _COLOURS[1]))):
-            at = (left, top + side * factor + 11 * line)
-            draw.text(at, text[: (wide - 6) // 6], ink, _font(10))
-    return np.asarray(image)
+    columns, line = min(columns, count), round(1.3 * _SMALL * _POINTS_TO_PIXELS)
+    wide, high = side * factor + 8, side * factor + 2 * line + 8
+    width, height = columns * wide + 8, -(-count // columns) * high + 8
+    figure = _figure(width, height)
+    for index, (image, *names) in enumerate(zip(images, labels, predictions, strict=True)):
+        left, top = index % columns * wide + 8, index // columns * high + 8
+        pixels = image.repeat(factor, 1).repeat(factor, 2).transpose(1, 2, 0)
+        pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+        figure.figimage(pixels[::-1], left, height - top - side * factor, origin="lower")
+        for number, (name, colour) in enumerate(zip(names, ("black", "C3"), strict=True)):
+            size = min(_SMALL, _SMALL * side * factor / max(len(name) * _LETTER, 1.0))
+            at = (left / width, 1.0 - (top + side * factor + number * line + 2) / height)
+            figure.text(*at, name, color=colour, fontsize=size, va="top", parse_math=False)
+    return _pixels(figure)
 
 
-class _Axis:
-    """Values to pixels from `first` to `last`, with a little room at both ends."""
-
-    def __init__(self, values: Sequence[float], log: bool, first: float, last: float) -> None:
-        self._log, self._first, self._last = log, first, last
-        places = [math.log10(value) if log else value for value in values] or [0.0, 1.0]
-        low, high = min(places), max(places)
-        room = (high - low) * 0.04 or max(abs(high), 1.0) * 0.1
-        self._low, self._high = low - room, high + room
-
-    def place(self, value: float) -> float:
-        at = math.log10(value) if self._log else value
-        return self._first + (at - self._low) / (self._high - self._low) * (self._last - self._first)
-
-    def ticks(self) -> list[tuple[float, float]]:
-        """Values that are round, and where they are."""
-        values = self._powers() if self._log else []
-        if len(values) < 3:
-            low, high = (10.0**end if self._log else end for end in (self._low, self._high))
-            rough = (high - low) / _TICKS
-            unit = 10.0 ** math.floor(math.log10(rough))
-            step = unit * next(factor for factor in (1, 2, 5, 10) if factor * unit >= rough)
-            values = [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
-        return [(value, self.place(value)) for value in values]
-
-    def _powers(self) -> list[float]:
-        """Of ten, or 1, 2 and 5 times them where those are few."""
-        exponents = range(math.floor(self._low), math.floor(self._high) + 1)
-        for factors in ((1.0,), (1.0, 2.0, 5.0)):
-            values = [factor * 10.0**exponent for exponent in exponents for factor in factors]
-            values = [value for value in values if self._low <= math.log10(value) <= self._high]
-            if len(values) >= 3:
-                break
-        return values[:: -(-len(values) // (_TICKS + 1)) or 1]
-
-
-def _kept(curve: Curve, log_x: bool, log_y: bool) -> list[tuple[float, float]]:
-    pairs = zip(curve.x, curve.y, strict=True)
-    return [
-        (x, y)
-        for x, y in pairs
-        if math.isfinite(x) and math.isfinite(y) and (x > 0 or not log_x) and (y > 0 or not log_y)
-    ]
+def _draw_plot(axes: Any, plot: Plot) -> None:
+    handles = []
+    for index, curve in enumerate(plot.curves):
+        pairs = zip(curve.x, curve.y, strict=True)
+        kept = [(x, y) for x, y in pairs if _has_place(x, plot.log_x) and _has_place(y, plot.log_y)]
+        dots = curve.dots or len(kept) == 1
+        style = {"linestyle": "none", "marker": "o", "markersize": 3} if dots else {}
+        colour = _COLOURS[(index if curve.colour is None else curve.colour) % len(_COLOURS)]
+        (line,) = axes.plot(*(zip(*kept, strict=True) if kept else ([], [])), color=colour, linewidth=1.5, **style)
+        if curve.dashed and not dots:
+            line.set_linestyle("--")
+        if curve.name:
+            handles.append((line, curve.name))
+    for name, x in plot.marks.items():
+        handles.append((axes.axvline(x, color="black", linewidth=1.2, linestyle=":"), name))
+    axes.set_title(plot.title, fontsize=_TITLE, loc="left", parse_math=False)
+    axes.set_xlabel(plot.x_label, fontsize=_TEXT, parse_math=False)
+    axes.set_ylabel(plot.y_label, fontsize=_TEXT, parse_math=False)
+    for axis, is_log in ((axes.xaxis, plot.log_x), (axes.yaxis, plot.log_y)):
+        if is_log:
+            axes.set(**{f"{axis.axis_name}scale": "log"})
+        else:
+            axis.set_major_formatter(lambda value, _: _short(value))
+    if plot.y_range is not None:
+        low, high = plot.y_range
+        room = 0.04 * (high - low) or 0.1 * max(abs(high), 1.0)
+        axes.set_ylim(low - room, high + room)
+    axes.tick_params(labelsize=_SMALL)
+    axes.grid(color="0.88")
+    axes.set_axisbelow(True)
+    if handles:
+        beside = (
+            {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if len(handles) > _LEGEND_INSIDE else {"loc": "best"}
+        )
+        legend = axes.legend(*zip(*handles, strict=True), fontsize=_SMALL, **beside)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
 
 
-def _draw(draw: Any, points: Sequence[tuple[float, float]], colour: tuple[int, int, int], curve: Curve) -> None:
-    if curve.dots or len(points) == 1:
-        for x, y in points:
-            draw.ellipse([(x - 2, y - 2), (x + 2, y + 2)], colour)
-    elif points:
-        for piece in _dashes(points) if curve.dashed else [points]:
-            draw.line(list(piece), colour, 2, joint="curve")
+def _draw_matrix(axes: Any, m: Matrix, cell: int) -> None:
+    axes.imshow(m.values, cmap="Blues", vmin=0.0, vmax=1.0)
+    turned = _is_turned(m, cell)
+    small = {"fontsize": min(_SMALL, 0.6 * cell), "parse_math": False}
+    axes.set_xticks(range(len(m.columns)), m.columns, rotation=90 if turned else 0, **small)
+    axes.set_yticks(range(len(m.rows)), m.rows, **small)
+    axes.tick_params(length=0)
+    axes.set_anchor("N")
+    axes.set_title(m.title, fontsize=_TITLE, loc="left", parse_math=False)
+    axes.set_xlabel(m.column_label, fontsize=_TEXT)
+    axes.set_ylabel(m.row_label, fontsize=_TEXT)
+    if m.numbers is None or cell < _CELL:
+        return
+    for row, column in zip(*np.nonzero(m.numbers), strict=True):
+        colour = "white" if m.values[row, column] > 0.5 else "black"
+        axes.text(column, row, str(m.numbers[row, column]), color=colour, ha="center", va="center", fontsize=_SMALL)
 
 
-def _dashes(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """Pieces of a line, as long as the gaps between them."""
-    places = np.asarray(points, np.float64)
-    along = np.concatenate([[0.0], np.hypot(*np.diff(places, axis=0).T).cumsum()])
-    ends = np.arange(0.0, along[-1], _DASH)
-    ends = ends[: len(ends) // 2 * 2]
-    cut = np.stack([np.interp(ends, along, places[:, axis]) for axis in range(2)], axis=1)
-    return [[(x, y), (to_x, to_y)] for x, y, to_x, to_y in cut.reshape(-1, 4).tolist()]
+def _figure(width: int, height: int) -> Any:
+    # Imported late: it takes longer than everything else that `lab --help` loads. No pyplot: no state between figures.
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)  # inches
+    return Figure((width / _DPI, height / _DPI), dpi=_DPI, layout=layout)
 
 
-def _colour(curve: Curve, index: int) -> tuple[int, int, int]:
-    return _COLOURS[(index if curve.colour is None else curve.colour) % len(_COLOURS)]
+def _side_by_side(figure: Any, widths: Sequence[float]) -> list[Any]:
+    grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
+    return [figure.add_subplot(grid[0, index]) for index in range(len(widths))]
 
 
-def _number(value: float) -> str:
-    for size, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{sign}"
+def _pixels(figure: Any) -> np.ndarray:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is drawn as a box
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def _has_place(value: float, log: bool) -> bool:
+    return math.isfinite(value) and (value > 0 or not log)
+
+
+def _widest(names: Sequence[str]) -> float:
+    """Pixels of the longest name."""
+    return _LETTER * max((len(name) for name in names), default=1)
+
+
+def _is_turned(m: Matrix, cell: int) -> bool:
+    """Whether names of columns are wider than their cells."""
+    return _widest(m.columns) > cell
+
+
+def _short(value: float) -> str:
+    for unit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:.3g}{sign}"
     return f"{value:.3g}"
-
-
-def _font(size: int = 11) -> Any:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)

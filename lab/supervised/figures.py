@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lab.nets.layers import Conv2d, Linear, scaled
-from lab.plots import figures
+from lab.plots.figures import Curve, Matrix, Plot, labelled_images, matrices, plot
 from lab.plots.images import grid, to_uint8
 from lab.plots.media import Cell, Image, Media, Table
 from lab.run.metrics import Entry
@@ -21,8 +21,10 @@ _TILE = 32  # least pixels of a filter's side
 
 def confusion_matrix(counts: Tensor, classes: Sequence[str]) -> Image:
     """Counts int64 [classes, classes], labels by rows."""
-    picture = figures.matrix(counts.numpy(), classes, classes, "confusion", "taken for; rows are labels")
-    return Image("confusion_matrix", picture)
+    numbers = counts.numpy()
+    shares = numbers / np.maximum(numbers.sum(1, keepdims=True), 1)
+    drawn = Matrix(shares, classes, classes, "confusion matrix of the test set", "label", "predicted class", numbers)
+    return Image("confusion_matrix", matrices([drawn]), "shade: share of the label's images or rows")
 
 
 def misclassified(test: Examples, logits: Tensor) -> list[Media]:
@@ -34,7 +36,7 @@ def misclassified(test: Examples, logits: Tensor) -> list[Media]:
         return []
     worst = wrong[sureness[wrong].argsort(descending=True, stable=True)][:_SHOWN]
     right, told = ([test.classes[int(names[i])] for i in worst] for names in (labels, guessed))
-    picture = figures.mistakes(np.array(test.inputs[worst.numpy()]), right, told)
+    picture = labelled_images(np.array(test.inputs[worst.numpy()]), right, told)
     listed: list[list[Cell]] = [
         [int(i), label, guess, round(float(sureness[i]), 4)]
         for i, label, guess in zip(worst[:_ROWS], right, told, strict=False)
@@ -57,30 +59,32 @@ def anomalies(test: Examples, scores: Tensor, normal: Tensor) -> list[Media]:
     worst = scores.argsort(descending=True, stable=True)[:_SHOWN].numpy()
     places = torch.linspace(0.0, 1.0, 101).double()
     spread = [
-        figures.Curve(name, scores[chosen].double().quantile(places).tolist(), places.tolist())
+        Curve(name, scores[chosen].double().quantile(places).tolist(), places.tolist())
         for name, chosen in (("normal", normal), ("anomalies", ~normal))
         if bool(chosen.any())
     ]
     return [
         Image("rebuilt_worst", grid(torch.from_numpy(np.array(test.inputs[worst])), columns=8)),
-        Image("errors", figures.curves(spread, "share of pictures below an error", "squared error", log_x=True)),
+        Image(
+            "errors", plot(Plot(spread, "distribution of errors", "squared error", "share of images below", log_x=True))
+        ),
     ]
 
 
 def fit(test: Examples, found: Tensor) -> Image:
-    """A function of one number and what the network makes of it; of more, what was told against what is."""
+    """Of a function of one number: the function and the network's. Of more inputs: predictions against targets."""
     targets = np.asarray(test.targets)
     if test.inputs.shape[1] == 1:
         order = np.argsort(test.inputs[:, 0])
         x = test.inputs[order, 0].tolist()
-        drawn = [
-            figures.Curve("target", x, targets[order].tolist()),
-            figures.Curve("network", x, found[order].tolist()),
-        ]
-        return Image("fit", figures.curves(drawn, "the function and the network", "x"))
+        drawn = [Curve("target", x, targets[order].tolist()), Curve("network", x, found[order].tolist())]
+        return Image("fit", plot(Plot(drawn, "target function and network", test.columns[0], "target")))
     ends = [float(targets.min()), float(targets.max())]
-    drawn = [figures.Curve("right", ends, ends), figures.Curve("told", targets.tolist(), found.tolist(), dots=True)]
-    return Image("fit", figures.curves(drawn, "told against the target", "target"))
+    drawn = [
+        Curve("prediction = target", ends, ends),
+        Curve("test rows", targets.tolist(), found.tolist(), dots=True),
+    ]
+    return Image("fit", plot(Plot(drawn, "predictions of the test set", "target", "prediction")))
 
 
 def filters(network: Network, shape: Sequence[int]) -> Image | None:
@@ -132,13 +136,13 @@ def learning_curves(entries: Sequence[Entry], loss: str) -> list[Image]:
         found = [curve for curve in found if len(curve.x) > 1]
         if found:
             title = "loss" if name == "learning_curves" else "test set"
-            images.append(Image(name, figures.curves(found, title, "images", log_y=name == "learning_curves")))
+            images.append(Image(name, plot(Plot(found, title, "images", log_y=name == "learning_curves"))))
     return images
 
 
-def _curve(entries: Sequence[Entry], metric: str) -> figures.Curve:
+def _curve(entries: Sequence[Entry], metric: str) -> Curve:
     points = [(e.counters.get("images", 0), e.metrics[metric]) for e in entries if metric in e.metrics]
-    return figures.Curve(metric, [x for x, _ in points], [y for _, y in points])
+    return Curve(metric, [x for x, _ in points], [y for _, y in points])
 
 
 def _enlarged(tiles: Tensor) -> Tensor:

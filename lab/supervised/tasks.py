@@ -72,7 +72,7 @@ class Classification:
         return LossSum(total, weight)
 
     def evaluate(self, network: Network, test: Examples, device: Device) -> Evaluation:
-        logits = answers(network, test, device, mirror=self._config.mirror)
+        logits = predict_set(network, test, device, mirror=self._config.mirror)
         labels = torch.from_numpy(np.array(test.targets))
         guessed, counts = logits.argmax(1), confusion(logits, labels)
         recalls = counts.diagonal() / counts.sum(1).clamp(min=1)
@@ -99,7 +99,7 @@ class Regression:
 
     def evaluate(self, network: Network, test: Examples, device: Device) -> Evaluation:
         # In double precision: a number of the table may be too large for its square.
-        found, targets = answers(network, test, device).double(), torch.from_numpy(np.array(test.targets)).double()
+        found, targets = predict_set(network, test, device).double(), torch.from_numpy(np.array(test.targets)).double()
         squared = (found - targets).square()
         variance = (targets - targets.mean()).square().mean()
         metrics = {
@@ -155,7 +155,7 @@ class Reconstruction:
         return LossSum((rebuilt - batch.inputs).square().sum() / 4.0, rebuilt.numel())
 
     def evaluate(self, network: Network, test: Examples, device: Device) -> Evaluation:
-        rebuilt = answers(network, test, device)
+        rebuilt = predict_set(network, test, device)
         images = normalise(torch.from_numpy(np.array(test.inputs)))
         scores = _squared(rebuilt, images)
         normal = torch.from_numpy(np.isin(test.targets, self._normal)) if self._normal else torch.ones(len(test)).bool()
@@ -184,17 +184,17 @@ def class_weights(config: ClassificationConfig, train: Examples) -> Tensor | Non
 
 
 @torch.no_grad()
-def answers(network: Network, data: Examples, device: Device, *, mirror: bool = False) -> Tensor:
+def predict_set(network: Network, data: Examples, device: Device, *, mirror: bool = False) -> Tensor:
     """Of the network in evaluation mode to a whole set, [N, ...] on the CPU; the mean with the mirrored pictures'."""
     network.eval()
     parts = []
     for start in range(0, len(data), _BATCH):
         rows = torch.from_numpy(np.array(data.inputs[start : start + _BATCH])).to(device.device)
-        parts.append(answer(network, as_inputs(rows), mirror=mirror).cpu())
+        parts.append(predict(network, as_inputs(rows), mirror=mirror).cpu())
     return torch.cat(parts)
 
 
-def answer(network: Network, inputs: Tensor, *, mirror: bool = False) -> Tensor:
+def predict(network: Network, inputs: Tensor, *, mirror: bool = False) -> Tensor:
     """Of one batch as the network takes it; logits of mirror images are averaged as logarithms of probabilities."""
     found = network(inputs).float()
     return (found + network(inputs.flip(-1)).float()) / 2.0 if mirror and inputs.dim() == 4 else found

@@ -4,14 +4,14 @@ import numpy as np
 
 from gans.series.plots import draw_beside, draw_series
 
-WIDTH, HEIGHT = 380, 190  # of a panel, one pixel of black between them
+WIDTH, HEIGHT = 400, 220  # of a plot
 BLUE, RED = np.array([31, 119, 180]), np.array([214, 39, 40])  # of the first and of the second channel
 
 
 def panel(picture: np.ndarray, row: int, column: int) -> np.ndarray:
-    """What is inside a panel's frame, where no name is written."""
-    top, left = row * (HEIGHT + 1), column * (WIDTH + 1)
-    return picture[top + 37 : top + HEIGHT - 53, left + 76 : left + WIDTH - 20]
+    """The inside of a plot, without its title and labels."""
+    top, left = row * HEIGHT, column * WIDTH
+    return picture[top + 28 : top + HEIGHT - 50, left + 60 : left + WIDTH - 12]
 
 
 def rows_of(picture: np.ndarray, colour: np.ndarray) -> np.ndarray:
@@ -21,8 +21,8 @@ def rows_of(picture: np.ndarray, colour: np.ndarray) -> np.ndarray:
 def test_real_and_generated_lie_beside_each_other_at_one_height() -> None:
     real, generated = np.zeros((3, 8, 2)), np.full((3, 8, 2), 4.0)
     real[..., 0], generated[..., 0] = 1.0, 3.0
-    picture = draw_beside(real, generated, ["a", "b"], shown=2)
-    assert picture.shape == (3 * (HEIGHT + 1) - 1, 2 * (WIDTH + 1) - 1, 3)
+    picture = draw_beside(real, generated, ["", ""], shown=2)
+    assert picture.shape == (3 * HEIGHT, 2 * WIDTH, 3)
     heights = [
         float(rows_of(panel(picture, 1, column), colour).mean())
         for column, colour in ((0, RED), (0, BLUE), (1, BLUE), (1, RED))
@@ -43,4 +43,4 @@ def test_deviations_of_whole_sets_lie_below_generated_in_dashes() -> None:
 
 
 def test_series_that_do_not_change_can_be_drawn() -> None:
-    assert draw_series(np.zeros((3, 5, 1)), ["a"]).shape == (2 * (HEIGHT + 1) - 1, 2 * (WIDTH + 1) - 1, 3)
+    assert draw_series(np.zeros((3, 5, 1)), ["a"]).shape == (2 * HEIGHT, 2 * WIDTH, 3)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lab.cli.find_lr import sweep
 from lab.cli.main import main
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.transfer import load_trained
 from lab.train.device import Device
+from lab.train.range_test import range_test
 from tests.lab.small_classifier import config, other, written
 from tests.same_run import assert_same_run
 
@@ -150,7 +150,7 @@ def test_the_sweep_finds_where_a_bowl_is_descended_fastest_and_stops_where_it_is
         place = place - rate * place
         return loss
 
-    found = sweep(step, 3e-4, 100.0, 100)  # of which none is exactly 1, which would end it at the bottom
+    found = range_test(step, 3e-4, 100.0, 100)  # of which none is exactly 1, which would end it at the bottom
     assert found.suggestion is not None and 0.01 < found.suggestion < 2.0
     assert len(found.rates) < 100 and found.rates == sorted(found.rates)
     assert seen[0] == pytest.approx(3e-4)
@@ -162,7 +162,7 @@ def test_a_learning_rate_is_suggested_and_no_run_left(
     monkeypatch.chdir(tmp_path)
     run("find-lr", written(tmp_path, config()), "--steps", 40, "--from", 1e-5, "--to", 1, "--json")
     record = json.loads(capsys.readouterr().out)
-    assert 1e-5 < record["suggestion"] < 1 and Path(record["picture"]).is_file()
+    assert 1e-5 < record["suggestion"] < 1 and Path(record["figure"]).is_file()
     assert not (tmp_path / "runs").exists()
     run("find-lr", written(tmp_path, config()), "--from", 1, "--to", 0.1, code=2)
 

@@ -1,0 +1,40 @@
+"""Universal approximation, measured: the error of one hidden layer by its width (Cybenko 1989; Hornik 1991)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lab.plots.figures import Curve
+from lab.run.scratch import scratch_experiment
+from lab.supervised.config import SupervisedConfig
+from lab.supervised.experiment import Supervised
+from lab.supervised.tasks import predict_set
+
+
+class WidthResult(NamedTuple):
+    """RMSE on the test set in the target's unit; of a function of one number also `target` and the network's `fit`."""
+
+    width: int
+    rmse: float
+    fit: Curve | None
+    target: Curve | None
+
+
+def train_at_width(config: SupervisedConfig, width: int) -> WidthResult:
+    """Train a regression by an MLP of one hidden layer of this width for the configured budget; no run is kept."""
+    network = config.network.model_copy(update={"hidden": (width,)})
+    with scratch_experiment(config.model_copy(update={"network": network})) as (experiment, _):
+        while experiment.counters["images"] < config.budget:
+            experiment.iterate()
+        rmse = experiment.evaluate().metrics["eval/rmse"]
+        return WidthResult(width, rmse, *_curves(experiment, width))
+
+
+def _curves(experiment: Supervised, width: int) -> tuple[Curve | None, Curve | None]:
+    test = experiment.test
+    if test.inputs.shape[1] != 1:
+        return None, None
+    order = np.argsort(test.inputs[:, 0])
+    x = test.inputs[order, 0].tolist()
+    found = predict_set(experiment.network, test, experiment.device)
+    return Curve(str(width), x, found[order].tolist()), Curve("target", x, test.targets[order].tolist())
