@@ -11,7 +11,7 @@ from torch import Tensor
 from lab.errors import UserError
 from lab.supervised.config import ClassificationConfig
 from lab.supervised.predict import predictions
-from lab.supervised.tasks import answer, as_inputs
+from lab.supervised.tasks import as_inputs, predict_batch
 from lab.supervised.transfer import Trained, load_trained
 from lab.train.device import Device
 
@@ -55,7 +55,7 @@ def _of_array(trained: Trained, array: np.ndarray) -> Iterator[tuple[list[str], 
         part = array[start : start + _BATCH]
         rows = as_inputs(torch.from_numpy(part).to(trained.device.device))
         with torch.no_grad():
-            found = answer(trained.network, rows, mirror=mirror).cpu()
+            found = predict_batch(trained.network, rows, mirror=mirror).cpu()
         yield [str(start + i) for i in range(len(part))], rows.cpu(), found
 
 

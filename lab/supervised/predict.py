@@ -14,7 +14,7 @@ from lab.data.sources import SUFFIXES, Source, close_sources, open_source
 from lab.data.tables import SUFFIX, numbers, read_csv
 from lab.errors import UserError
 from lab.supervised.config import ClassificationConfig
-from lab.supervised.tasks import as_inputs, predict
+from lab.supervised.tasks import as_inputs, predict_batch
 from lab.supervised.transfer import Trained
 
 _BATCH = 256
@@ -28,7 +28,7 @@ def predictions(trained: Trained, source: Path) -> Iterator[tuple[list[str], Ten
     for names, rows in batches:
         inputs = as_inputs(torch.from_numpy(rows).to(trained.device.device))
         with torch.no_grad():
-            yield names, inputs.cpu(), predict(trained.network, inputs, mirror=mirror).cpu()
+            yield names, inputs.cpu(), predict_batch(trained.network, inputs, mirror=mirror).cpu()
 
 
 def _pictures(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:

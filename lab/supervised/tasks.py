@@ -190,11 +190,11 @@ def predict_set(network: Network, data: Examples, device: Device, *, mirror: boo
     parts = []
     for start in range(0, len(data), _BATCH):
         rows = torch.from_numpy(np.array(data.inputs[start : start + _BATCH])).to(device.device)
-        parts.append(predict(network, as_inputs(rows), mirror=mirror).cpu())
+        parts.append(predict_batch(network, as_inputs(rows), mirror=mirror).cpu())
     return torch.cat(parts)
 
 
-def predict(network: Network, inputs: Tensor, *, mirror: bool = False) -> Tensor:
+def predict_batch(network: Network, inputs: Tensor, *, mirror: bool = False) -> Tensor:
     """Of one batch as the network takes it; logits of mirror images are averaged as logarithms of probabilities."""
     found = network(inputs).float()
     return (found + network(inputs.flip(-1)).float()) / 2.0 if mirror and inputs.dim() == 4 else found

@@ -16,7 +16,7 @@ from lab.supervised.config import ClassificationConfig, DenoisingConfig
 from lab.supervised.data import Examples
 from lab.supervised.experiment import Supervised
 from lab.supervised.network import Network
-from lab.supervised.tasks import Batch, Classification, Denoising, auroc, class_weights, confusion, predict
+from lab.supervised.tasks import Batch, Classification, Denoising, auroc, class_weights, confusion, predict_batch
 from lab.train.device import Device
 from tests.lab.small_classifier import other, written
 
@@ -74,7 +74,7 @@ def test_a_mirrored_answer_is_the_mean_of_both() -> None:
     network = Network(nn.Identity(), nn.Identity(), nn.Flatten(), nn.Identity(), nn.Linear(4, 2))
     picture = torch.randn(3, 1, 2, 2)
     both = torch.cat([network(picture)[:, None], network(picture.flip(3))[:, None]], 1).mean(1)
-    torch.testing.assert_close(predict(network, picture, mirror=True), both)
+    torch.testing.assert_close(predict_batch(network, picture, mirror=True), both)
 
 
 def test_noise_has_the_deviation_asked_for_and_belongs_to_its_picture() -> None:
