@@ -4,16 +4,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import torch
-
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.alphazero.records import FinishedGames
+from agents.alphazero.search import make_dynamics, make_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games.game import Game
-from agents.search import GumbelSearch, PuctSearch
-from agents.search.cache import Evaluate, EvaluationCache
-from agents.search.dynamics import GameDynamics, LeafCounts
+from agents.search.dynamics import LeafCounts
 from lab.train.device import Device
 
 
@@ -66,9 +63,14 @@ class LocalActors:
         self._version = 0
         self._inference = InferenceNet(net, precision=device.precision)
         self._dynamics = make_dynamics(game, self._inference, config.selfplay.cache_slots, device.device)
-        search = make_search(config, device.device)
         self._selfplay = SelfPlay(
-            game, search, self._dynamics, config.selfplay, config.seed, device.device, first_game_id
+            game,
+            search=make_search(config.search, game=game, device=device.device),
+            dynamics=self._dynamics,
+            config=config.selfplay,
+            seed=config.seed,
+            device=device.device,
+            first_game_id=first_game_id,
         )
         self._seconds = 0.0
         self._elsewhere: dict[str, Any] = {}
@@ -106,39 +108,3 @@ class LocalActors:
 
     def close(self) -> None:
         pass
-
-
-def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int, device: torch.device) -> GameDynamics:
-    """The game as a search's dynamics; the table of evaluations is for the CPU, where batches may vary in size."""
-    cached = cache_slots > 0 and device.type == "cpu"
-    cache = EvaluationCache(cache_slots, game.num_actions, device) if cached else None
-    return GameDynamics(game, evaluate, cache, static=device.type != "cpu")
-
-
-def make_search(
-    config: AlphaZeroConfig, device: torch.device, simulations: int | None = None, noise: bool = True
-) -> GumbelSearch | PuctSearch:
-    """The configured search; without noise it plays its best move."""
-    options = config.search
-    count = options.simulations if simulations is None else simulations
-    static, max_depth = device.type != "cpu", config.game.make().max_plies
-    if options.algorithm == "gumbel":
-        return GumbelSearch(
-            count,
-            options.considered,
-            options.value_scale,
-            options.visit_offset,
-            options.gumbel_scale if noise else 0.0,
-            static,
-            max_depth,
-        )
-    return PuctSearch(
-        count,
-        options.c_init,
-        options.c_base,
-        options.dirichlet_alpha,
-        options.dirichlet_fraction if noise else 0.0,
-        options.fpu_reduction,
-        static,
-        max_depth,
-    )

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from agents.alphazero.actors import make_dynamics, make_search
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.learner import load_weights
 from agents.alphazero.network import InferenceNet, PolicyValueNet
+from agents.alphazero.search import make_dynamics, make_search
 from agents.games.game import Game
-from agents.search import GumbelSearch, PuctSearch, SearchResult
+from agents.search import Search, SearchResult
 from agents.search.cache import Evaluate
 from agents.search.dynamics import GameDynamics
 from agents.search.symmetric import averaged
@@ -36,9 +36,9 @@ class Agent:
     config: AlphaZeroConfig
     device: torch.device
 
-    def search(self, simulations: int) -> GumbelSearch | PuctSearch:
+    def search(self, simulations: int) -> Search:
         """The run's search with this many simulations, without noise."""
-        return make_search(self.config, self.device, simulations, noise=False)
+        return make_search(self.config.search, game=self.game, device=self.device, simulations=simulations, noise=False)
 
     def dynamics(self) -> GameDynamics:
         """The game's rules with this network at the leaves."""
@@ -51,17 +51,13 @@ class Agent:
     @torch.inference_mode()
     def decide(self, state: Any, simulations: int) -> SearchResult:
         """Decisions for B running boards; with 0 simulations the network's own, and `q` holds NaN."""
-        dynamics = self._dynamics
-        legal = self.game.legal(state)
-        logits, value = dynamics.evaluate_states(state, torch.ones_like(legal[:, 0]))
+        ids = torch.arange(len(self.game.done(state)), device=self.device)
+        root = self._dynamics.root(state, game_id=ids, ply=torch.zeros_like(ids))
         if simulations == 0:
-            policy = torch.softmax(logits, -1)
-            nothing = torch.zeros_like(logits)
-            return SearchResult(logits.argmax(-1), policy, value, nothing, nothing + torch.nan)
-        ids = torch.arange(len(value), device=value.device)
-        return self.search(simulations)(
-            state, legal, logits, value, dynamics, 0, ids, torch.zeros_like(ids), temperature=0.0
-        )
+            nothing = torch.zeros_like(root.logits)
+            policy = torch.softmax(root.logits, -1)
+            return SearchResult(root.logits.argmax(-1), policy, root.value, nothing, nothing + torch.nan)
+        return self.search(simulations)(root, dynamics=self._dynamics, seed=0, temperature=0.0)
 
 
 def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> Agent:

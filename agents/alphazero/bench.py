@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from agents.alphazero.actors import make_dynamics, make_search
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.learner import Learner
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.alphazero.records import Samples, packed_size
+from agents.alphazero.search import make_dynamics, make_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games import Game
 from agents.search.dynamics import GameDynamics
@@ -111,7 +111,14 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> SelfPlay
     net = make_network(config, game).to(device.device)
     evaluate = InferenceNet(net, precision=device.precision)
     dynamics = make_dynamics(game, evaluate, config.selfplay.cache_slots, device.device)
-    selfplay = SelfPlay(game, make_search(config, device.device), dynamics, config.selfplay, config.seed, device.device)
+    selfplay = SelfPlay(
+        game,
+        search=make_search(config.search, game=game, device=device.device),
+        dynamics=dynamics,
+        config=config.selfplay,
+        seed=config.seed,
+        device=device.device,
+    )
     _mix(selfplay, config, device)
     boards = config.selfplay.boards
 
@@ -156,7 +163,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> SelfPlay
 
 def _mix(selfplay: SelfPlay, config: AlphaZeroConfig, device: Device) -> None:
     full = selfplay.search
-    selfplay.search = make_search(config, device.device, simulations=1)
+    selfplay.search = make_search(config.search, game=selfplay.game, device=device.device, simulations=1)
     for _ in range(selfplay.game.max_plies):
         selfplay.move(version=0)
     selfplay.search = full
@@ -250,7 +257,7 @@ class _TimedDynamics(GameDynamics):
 
     def __init__(self, timed: GameDynamics, device: Device) -> None:
         self.network = _Stopwatch(timed.evaluate, device)
-        super().__init__(timed.game, self.network, timed.cache, timed.static)
+        super().__init__(timed.game, self.network, cache=timed.cache, fixed_shapes=timed.fixed_shapes)
         self.leaves = _Stopwatch(super().__call__, device)
         self.network_in_leaves = 0.0
 

@@ -57,7 +57,7 @@ class SearchConfig(Config):
     algorithm: Literal["gumbel", "puct"] = "gumbel"
     simulations: PositiveInt = 32
     average_symmetries: bool = True
-    considered: PositiveInt = 16
+    max_considered_actions: PositiveInt = 16
     value_scale: PositiveFloat = 0.1
     visit_offset: PositiveFloat = 50.0
     gumbel_scale: NonNegativeFloat = 1.0

@@ -10,7 +10,7 @@ from torch import Tensor
 from agents.alphazero.config import SelfPlayConfig, TemperatureConfig
 from agents.alphazero.records import FinishedGames, Samples, pack_bits, packed_size
 from agents.games.game import Game, where
-from agents.search import GumbelSearch, PuctSearch
+from agents.search import Search
 from agents.search.dynamics import GameDynamics
 from lab import rng
 
@@ -38,7 +38,8 @@ class SelfPlay:
     def __init__(
         self,
         game: Game,
-        search: GumbelSearch | PuctSearch,
+        *,
+        search: Search,
         dynamics: GameDynamics,
         config: SelfPlayConfig,
         seed: int,
@@ -73,11 +74,9 @@ class SelfPlay:
     def move(self, version: int) -> FinishedGames | None:
         """Plays one move on every board with the weights of this version; returns the games that ended, on the CPU."""
         game, state, records = self.game, self._state, self._records
-        everywhere = torch.ones_like(self._rows, dtype=torch.bool)
-        logits, value = self.dynamics.evaluate_states(state, everywhere)
-        legal = game.legal(state)
+        root = self.dynamics.root(state, game_id=self._ids, ply=self._plies)
         temperature = root_temperature(self.config.temperature, self._plies)
-        result = self.search(state, legal, logits, value, self.dynamics, self.seed, self._ids, self._plies, temperature)
+        result = self.search(root, dynamics=self.dynamics, seed=self.seed, temperature=temperature)
         player = game.player(state)
         at = (self._rows, records.length)
         records.planes[at] = pack_bits(game.observe(state).flatten(1))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from agents.games.game import Game
 from agents.search.cache import Evaluate
-from agents.search.result import SearchResult
+from agents.search.root import SearchResult
 from lab import rng
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from agents.arena.players import random_actions
 from agents.games.game import Game, select
 from agents.search.dynamics import advance
-from agents.search.tree import ILLEGAL, Leaf, NodeStats, Tree, grow
+from agents.search.root import Root
+from agents.search.tree import ILLEGAL, Leaf, NodeStats, Tree, descend_to_leaves, grow
 from lab import rng
 
 # UCB1 has twice this for rewards in [-1, 1] (Auer et al. 2002); in Connect Four half of it is a little stronger.
@@ -44,7 +45,14 @@ class RolloutPlayer:
         """The trees of B roots; game_ids and plies: int64 [B], which with the seed name the random draws."""
         leaves = _RolloutLeaves(self, game_ids, plies)
         logits, value = leaves.order(state), torch.zeros(len(game_ids), device=game_ids.device)
-        return grow(state, logits, value, leaves, self._root_choice, self._choice, self.simulations)
+        return grow(
+            Root(state, self.game.legal(state), logits, value, game_ids, plies),
+            dynamics=leaves,
+            root_choice=self._root_choice,
+            interior_choice=self._choice,
+            simulations=self.simulations,
+            descend=descend_to_leaves,
+        )
 
     def _root_choice(self, stats: NodeStats, simulation: int) -> Tensor:
         return self._choice(stats)

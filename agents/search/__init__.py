@@ -2,6 +2,8 @@
 
 from agents.search.gumbel import GumbelSearch
 from agents.search.puct import PuctSearch
-from agents.search.result import SearchResult
+from agents.search.root import Root, SearchResult
 
-__all__ = ["GumbelSearch", "PuctSearch", "SearchResult"]
+Search = GumbelSearch | PuctSearch
+
+__all__ = ["GumbelSearch", "PuctSearch", "Root", "Search", "SearchResult"]

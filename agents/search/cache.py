@@ -1,4 +1,4 @@
-"""A table of positions already evaluated under the present weights."""
+"""Table of positions that were evaluated with the current weights."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,10 +13,11 @@ _EMPTY = -1
 
 
 class Lookup(NamedTuple):
-    """logits float32 [B, A] and value float32 [B], right in rows that were found.
+    """Answer for B positions.
 
-    missing: int64 [N], rows to evaluate; two have the same position only if a third row took their slot.
-    twins: int64 [T], further rows with the position of rows `twin_of` int64 [T], which are among the missing.
+    logits: float32 `[B, A]` and value: float32 `[B]`, valid in rows that were found.
+    missing: int64 `[N]`, rows to evaluate; two have the same position only if a third row took their slot.
+    twins: int64 `[T]`, further rows with the position of rows `twin_of` int64 `[T]`, which are among the missing.
     """
 
     logits: Tensor
@@ -27,9 +28,9 @@ class Lookup(NamedTuple):
 
 
 class EvaluationCache:
-    """Direct-mapped, always replacing: slot = low bits of the key.
+    """Direct-mapped hash table that always replaces; the slot is the key's low bits.
 
-    Lookups count on the host which rows are missing, so this is for the CPU; a GPU evaluates full batches instead.
+    The number of missing rows is read on the host, so this is for the CPU; a GPU evaluates full batches instead.
     """
 
     def __init__(self, slots: int, num_actions: int, device: torch.device) -> None:
@@ -42,15 +43,15 @@ class EvaluationCache:
         self._claims = torch.zeros(slots, dtype=torch.int64, device=device)
 
     def clear(self) -> None:
-        """Forgets everything; call it when the weights change."""
+        """Empties the table; call it when the weights change."""
         self._keys.fill_(_EMPTY)
 
-    def lookup(self, keys: Tensor, wanted: Tensor) -> "Lookup":
-        """What is known of B positions, and which rows must be evaluated. keys: int64 [B]; wanted: bool [B]."""
+    def lookup(self, keys: Tensor, wanted: Tensor) -> Lookup:
+        """Looks up B positions. keys: int64 `[B]`; wanted: bool `[B]`, rows whose evaluation is needed."""
         slot = keys & (len(self._keys) - 1)
         logits, value = self._logits.index_select(0, slot), self._value.index_select(0, slot)
         missing = (wanted & (self._keys.index_select(0, slot) != keys)).nonzero()[:, 0]
-        # Equal keys claim the same slot; the lowest row speaks for them (amin: the same on any number of threads).
+        # Equal keys claim the same slot; the lowest row wins (amin: the same on any number of threads).
         slot = slot.index_select(0, missing)
         self._claims.scatter_reduce_(0, slot, missing, "amin", include_self=False)
         speaker = self._claims.index_select(0, slot)
@@ -58,7 +59,7 @@ class EvaluationCache:
         return Lookup(logits, value, missing[~twin], missing[twin], speaker[twin])
 
     def store(self, keys: Tensor, logits: Tensor, value: Tensor) -> None:
-        """Enters evaluations: keys int64 [N], logits [N, A], value [N]."""
+        """Stores evaluations: keys int64 `[N]`, logits `[N, A]`, value `[N]`."""
         slot = keys & (len(self._keys) - 1)
         # Of positions that share a slot the lowest row gets it. Left to three indexed writes, which race on
         # several threads, an entry could mix them: the key of one with the logits of another.

@@ -20,20 +20,20 @@ def completed_q(stats: NodeStats) -> Tensor:
     return torch.where(visited, q, mixed[:, None])
 
 
-def transform(q: Tensor, visits: Tensor, value_scale: float, visit_offset: float) -> Tensor:
+def transform(q: Tensor, visits: Tensor, *, value_scale: float, visit_offset: float) -> Tensor:
     """Monotone transform sigma (equation 8) of completed Q values [R, K], after scaling each row to [0, 1]."""
     low, high = torch.aminmax(q, dim=-1, keepdim=True)
     scaled = (q - low) / (high - low).clamp_min(1e-8)
     return (visit_offset + visits.amax(-1, keepdim=True)) * value_scale * scaled
 
 
-def improved_policy(stats: NodeStats, sigma: Tensor, most: float) -> Tensor:
+def improved_policy(stats: NodeStats, sigma: Tensor, max_sigma: float) -> Tensor:
     """softmax(logits + sigma) [R, K], the policy that improves on the prior (equation 11).
 
-    sigma: [R, K] from `transform`, at most `most`. While its exponential is a float32, the prior, already normalised,
-    saves the softmax, which over rows this short costs more than the rest of a choice.
+    sigma: [R, K] from `transform`, at most `max_sigma`. While its exponential fits a float32, the normalised prior
+    replaces the softmax, which costs more than the rest of a choice over rows this short.
     """
-    if most > 80.0:
+    if max_sigma > 80.0:
         return torch.softmax(stats.logits + sigma, -1)
     weight = stats.prior * torch.exp(sigma)
     return weight / weight.sum(-1, keepdim=True)

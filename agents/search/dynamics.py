@@ -1,4 +1,4 @@
-"""The rules of a game as the dynamics of a search, with leaves evaluated by a network in batches."""
+"""The rules of a game as the dynamics of a search; a network evaluates the leaves in batches."""
 
 from typing import Any, NamedTuple
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 from agents.games.game import Game, select
 from agents.search.cache import Evaluate, EvaluationCache
+from agents.search.root import Root
 from agents.search.tree import ILLEGAL, Leaf
 
 
 class LeafCounts(NamedTuple):
-    """What became of the leaves asked for. Rows add up: evaluated + ended + repeated = simulations + root evaluations.
+    """Leaves by how they were evaluated. evaluated + ended + repeated = simulations + root evaluations.
 
-    evaluated: rows whose evaluation was wanted and went through the network. ended: the game was over, or an ended leaf
-    was visited again. repeated: found in the table of evaluations, or asked for by another row of the same batch.
-    batches: network calls.
+    evaluated: rows that went through the network. ended: the game was over, or an ended leaf was visited again.
+    repeated: found in the table of evaluations, or equal to another row of the same batch. batches: network calls.
     """
 
     evaluated: int = 0
@@ -32,10 +32,13 @@ class LeafCounts(NamedTuple):
 
 
 class Successors(NamedTuple):
-    """B moves made: the states after them, and what the movers got.
+    """Successors of B states.
 
-    reward: float32 [B], the mover's. discount: float32 [B], by which the successor's value, seen by whoever moves
-    there, becomes the mover's: -1 where the turn passed, 1 where it did not, 0 where the game is over. ended: bool [B].
+    states: fields `[B, ...]`.
+    reward: float32 `[B]`, for the player who moved.
+    discount: float32 `[B]`, turns the successor's value into one for the player who moved: -1 where the other player
+    moves next, 1 where the same does, 0 where the game is over.
+    ended: bool `[B]`.
     """
 
     states: Any
@@ -45,7 +48,7 @@ class Successors(NamedTuple):
 
 
 def advance(game: Game, state: Any, action: Tensor) -> Successors:
-    """Makes the moves `action` int64 [B]."""
+    """The states after `action` int64 `[B]`."""
     mover = game.player(state)
     after = game.step(state, action)
     ended = game.done(after)
@@ -57,26 +60,26 @@ def advance(game: Game, state: Any, action: Tensor) -> Successors:
 class GameDynamics:
     """Steps a game and evaluates the positions reached.
 
-    With `static` every batch goes through the network whole: fixed shapes, and nothing is read back from the device.
-    Without it (the CPU) only rows whose evaluation is wanted do, and with a cache only those not known from it.
+    fixed_shapes: every batch goes through the network whole and nothing waits for the device, which suits a GPU.
+    Without it only wanted rows do; with a cache only those that are not in it.
     """
 
     def __init__(
-        self, game: Game, evaluate: Evaluate, cache: EvaluationCache | None = None, static: bool = False
+        self, game: Game, evaluate: Evaluate, *, cache: EvaluationCache | None = None, fixed_shapes: bool = False
     ) -> None:
-        if static and cache is not None:
-            raise ValueError("a table of evaluations makes batches vary in size; static dynamics cannot have one")
+        if fixed_shapes and cache is not None:
+            raise ValueError("a table of evaluations makes batches vary in size; omit it or fixed_shapes")
         self.game = game
         self.evaluate = evaluate
         self.cache = cache
-        self.static = static
+        self.fixed_shapes = fixed_shapes
         self._counted = LeafCounts()
-        self._wanted: Tensor | int = 0  # static: rows wanted so far, a tensor on the device
+        self._wanted: Tensor | int = 0  # with fixed_shapes: rows wanted so far, a tensor on the device
 
     @property
     def counts(self) -> LeafCounts:
-        """Leaves so far. With `static` reading it waits for the device."""
-        if not self.static:
+        """Leaves so far. With `fixed_shapes` reading it waits for the device."""
+        if not self.fixed_shapes:
             return self._counted
         wanted = int(self._wanted)
         return self._counted._replace(evaluated=wanted, ended=self._counted.evaluated - wanted)
@@ -84,19 +87,24 @@ class GameDynamics:
     @counts.setter
     def counts(self, counts: LeafCounts) -> None:
         self._counted = counts
-        if self.static:
+        if self.fixed_shapes:
             self._counted = counts._replace(evaluated=counts.leaves, ended=0)
             self._wanted = counts.evaluated
 
     def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Leaf:
-        """Successors and evaluations of B edges; wanted: bool [B] (see `agents.search.tree.Dynamics`)."""
+        """Successors and evaluations of B edges; wanted: bool `[B]` (see `agents.search.tree.Dynamics`)."""
         after = advance(self.game, state, action)
         logits, value = self.evaluate_states(after.states, wanted & ~after.ended)
         return Leaf(*after, logits, value)
 
+    def root(self, states: Any, *, game_id: Tensor, ply: Tensor) -> Root:
+        """Roots of B states with the network's evaluations; game_id and ply: int64 `[B]`."""
+        logits, value = self.evaluate_states(states, torch.ones_like(game_id, dtype=torch.bool))
+        return Root(states, self.game.legal(states), logits, value, game_id, ply)
+
     def evaluate_states(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        """Legal-masked logits [B, A] and values [B] of states; rows not wanted hold anything finite."""
-        if self.static:
+        """Legal-masked logits `[B, A]` and values `[B]` of states; rows not wanted hold anything finite."""
+        if self.fixed_shapes:
             self._wanted = self._wanted + wanted.sum()
             self._count(len(wanted), 0, 0)
             logits, value = self.evaluate(self.game.observe(states))

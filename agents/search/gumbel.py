@@ -1,59 +1,53 @@
 """Gumbel AlphaZero: planning by sampling actions without replacement (Danihelka et al., ICLR 2022)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from agents.search.completed_q import completed_q, improved_policy, transform
-from agents.search.result import SearchResult
+from agents.search.root import Root, SearchResult
 from agents.search.sequential_halving import schedule_table
-from agents.search.tree import ILLEGAL, Dynamics, NodeStats, grow
+from agents.search.tree import ILLEGAL, Descend, Dynamics, NodeStats, descend_to_leaves, grow
 from lab import rng
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GumbelSearch:
     """Sequential halving over the root's Gumbel-sampled actions; below the root, visits follow the improved policy.
 
-    gumbel_scale multiplies the root's noise: 1 samples from the policy, 0 plays its best. `temperature` arguments of
-    the call scale it further, ply by ply.
+    max_considered_actions: how many actions the root samples without replacement.
+    value_scale, visit_offset: c_scale and c_visit of the Q transform (section 4).
+    gumbel_scale: multiplies the root's noise. 1 samples from the policy, 0 plays its best action.
+    descend: how paths are followed; the device decides (`agents.search.tree`).
     """
 
     simulations: int
-    considered: int = 16
+    max_considered_actions: int = 16
     value_scale: float = 0.1
     visit_offset: float = 50.0
     gumbel_scale: float = 1.0
-    static: bool = False
-    max_depth: int | None = None
+    descend: Descend = descend_to_leaves
 
     def __call__(
         self,
-        states: Any,
-        legal: Tensor,
-        logits: Tensor,
-        value: Tensor,
+        root: Root,
+        *,
         dynamics: Dynamics,
         seed: int,
-        game_ids: Tensor,
-        plies: Tensor,
         temperature: Tensor | float = 1.0,
         root_gumbel: Tensor | None = None,
     ) -> SearchResult:
         """Searches B roots.
 
-        legal: bool [B, A]; logits: float32 [B, A]; value: float32 [B]; game_ids and plies: int64 [B], which with `seed`
-        determine the noise; temperature: float or [B]; root_gumbel: float32 [B, A] replaces the noise (tests).
+        temperature: a number or float32 `[B]`, a second factor of the noise, which may depend on the ply.
+        root_gumbel: float32 `[B, A]`, replaces the noise in tests.
         """
+        legal = root.legal
         if root_gumbel is None:
-            actions = torch.arange(logits.shape[1], device=logits.device)
-            root_gumbel = rng.gumbel(seed, int(rng.Stream.ROOT_GUMBEL), game_ids[:, None], plies[:, None], actions)
-            scale = temperature[:, None] if isinstance(temperature, Tensor) else temperature
-            root_gumbel = root_gumbel * (self.gumbel_scale * scale)
-        logits = torch.where(legal, logits - logits.amax(-1, keepdim=True), ILLEGAL)
-        most = min(self.considered, logits.shape[1])
+            root_gumbel = self._noise(root, seed, temperature)
+        logits = torch.where(legal, root.logits - root.logits.amax(-1, keepdim=True), ILLEGAL)
+        most = min(self.max_considered_actions, logits.shape[1])
         table = schedule_table(most, self.simulations, logits.device)
         schedule = table.index_select(0, legal.sum(-1).clamp(max=most))
 
@@ -61,36 +55,40 @@ class GumbelSearch:
             return self._best_considered(stats, schedule[:, simulation], root_gumbel, legal)
 
         tree = grow(
-            states,
-            logits,
-            value,
-            dynamics,
-            root_choice,
-            self._interior_choice,
-            self.simulations,
-            self.static,
-            self.max_depth,
+            root._replace(logits=logits),
+            dynamics=dynamics,
+            root_choice=root_choice,
+            interior_choice=self._interior_choice,
+            simulations=self.simulations,
+            descend=self.descend,
         )
         stats = tree.root_stats()
         action = self._best_considered(stats, stats.visits.amax(-1), root_gumbel, legal)
         q = completed_q(stats)
-        policy = improved_policy(stats, self._sigma(q, stats), self._most_sigma)
+        policy = improved_policy(stats, self._sigma(q, stats), self._max_sigma)
         return SearchResult(action, policy, (policy * q).sum(-1), stats.visits, q)
 
+    def _noise(self, root: Root, seed: int, temperature: Tensor | float) -> Tensor:
+        """float32 `[B, A]`."""
+        actions = torch.arange(root.logits.shape[1], device=root.logits.device)
+        gumbel = rng.gumbel(seed, int(rng.Stream.ROOT_GUMBEL), root.game_id[:, None], root.ply[:, None], actions)
+        scale = temperature[:, None] if isinstance(temperature, Tensor) else temperature
+        return gumbel * (self.gumbel_scale * scale)
+
     @property
-    def _most_sigma(self) -> float:
+    def _max_sigma(self) -> float:
         return (self.visit_offset + self.simulations) * self.value_scale
 
     def _sigma(self, q: Tensor, stats: NodeStats) -> Tensor:
-        return transform(q, stats.visits, self.value_scale, self.visit_offset)
+        return transform(q, stats.visits, value_scale=self.value_scale, visit_offset=self.visit_offset)
 
     def _interior_choice(self, stats: NodeStats) -> Tensor:
-        """The action whose share of visits lags most behind the improved policy (section 5)."""
-        improved = improved_policy(stats, self._sigma(completed_q(stats), stats), self._most_sigma)
+        """int64 `[R]`: the action whose visit share is furthest below the improved policy (section 5)."""
+        improved = improved_policy(stats, self._sigma(completed_q(stats), stats), self._max_sigma)
         return (improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))).argmax(-1)
 
     def _best_considered(self, stats: NodeStats, visits: Tensor, gumbel: Tensor, legal: Tensor) -> Tensor:
-        """Among legal actions with `visits` [B] visits, the best by Gumbel, prior and transformed Q."""
+        """int64 `[B]`: among legal actions with `visits` `[B]` visits, the best by Gumbel, prior and transformed Q."""
         score = gumbel + stats.logits + self._sigma(completed_q(stats), stats)
         # The floor keeps a legal action with a vanishing prior above those that are ruled out.
         allowed = legal & (stats.visits == visits[:, None])

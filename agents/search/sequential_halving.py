@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def considered_visits(considered: int, simulations: int) -> list[int]:
-    """How many visits the action of each simulation must have had: the schedule for one number of actions.
+    """The visit count that each simulation's action must have, for one number of considered actions.
 
-    The actions still considered get equally many visits in a phase; then the better half goes on.
+    The remaining actions get equally many visits in a phase; then the better half remains.
     """
     if considered <= 1:
         return list(range(simulations))
@@ -26,7 +26,7 @@ def considered_visits(considered: int, simulations: int) -> list[int]:
 
 
 @cache
-def schedule_table(most_considered: int, simulations: int, device: torch.device) -> Tensor:
-    """float32 [most_considered + 1, simulations]: row c is the schedule when c actions are considered."""
-    rows = [considered_visits(c, simulations) for c in range(most_considered + 1)]
-    return torch.tensor(rows, dtype=torch.float32, device=device).view(most_considered + 1, simulations)
+def schedule_table(max_considered: int, simulations: int, device: torch.device) -> Tensor:
+    """float32 [max_considered + 1, simulations]: row c is the schedule when c actions are considered."""
+    rows = [considered_visits(c, simulations) for c in range(max_considered + 1)]
+    return torch.tensor(rows, dtype=torch.float32, device=device).view(max_considered + 1, simulations)

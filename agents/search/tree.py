@@ -5,8 +5,8 @@ one simulation creates are one contiguous block, so they are written by slices. 
 node * K + action of every edge array. A node whose game is over is never created: its edge is marked ENDED and carries
 the reward, so that visiting it again costs no step and no evaluation.
 
-What an interior node would choose depends on that node's statistics alone, so it is computed once when they change, for
-all nodes of all paths together, and a descent only follows `choice`: three small gathers a level.
+An interior node's choice depends on that node's statistics alone. It is computed when they change, for all nodes of all
+paths together, and a descent only follows `choice`: three small gathers a level.
 """
 
 from collections.abc import Callable
@@ -16,17 +16,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from agents.search.root import Root
+
 UNEXPANDED, ENDED = -1, -2
 ILLEGAL = torch.finfo(torch.float32).min
 """The logit of an illegal action; its prior is exactly 0."""
 
 
 class NodeStats(NamedTuple):
-    """What choices are made from, for R nodes.
+    """Statistics of R nodes, from which actions are chosen.
 
-    visits and value_sum: float32 [R, K], simulations through each action and the sum of their returns for the mover.
-    logits: float32 [R, K], the prior (illegal actions at the smallest float), and prior: its softmax.
-    value: float32 [R], the raw estimate.
+    visits: float32 `[R, K]`, visit counts.
+    value_sum: float32 `[R, K]`, the sum of the returns of each action, for the player to move.
+    logits: float32 `[R, K]`, the prior; ILLEGAL at illegal actions.
+    prior: float32 `[R, K]`, softmax of the logits.
+    value: float32 `[R]`, the network's value.
     """
 
     visits: Tensor
@@ -37,11 +41,13 @@ class NodeStats(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """What the dynamics answers for B leaves; rows it was told to ignore may hold anything finite.
+    """The dynamics' answer for B leaves; rows that were not wanted may hold anything finite.
 
-    state: the successor. reward: float32 [B], for the player who moved. discount: float32 [B], -1 where the other
-    player moves next, +1 where the same does, 0 where the game is over. ended: bool [B].
-    logits: float32 [B, K] and value: float32 [B], from the successor's mover's point of view.
+    state: fields `[B, ...]`, the successor.
+    reward: float32 `[B]`, for the player who moved.
+    discount: float32 `[B]`: -1 where the other player moves next, +1 where the same does, 0 where the game is over.
+    ended: bool `[B]`.
+    logits: float32 `[B, K]` and value: float32 `[B]`, for the successor's player to move.
     """
 
     state: Any
@@ -53,14 +59,16 @@ class Leaf(NamedTuple):
 
 
 Dynamics = Callable[[Any, Tensor, Tensor], Leaf]
-"""(states of B parents, action int64 [B], wanted bool [B]) -> Leaf: the rules, or a learned model."""
+"""(states of B parents, action int64 `[B]`, wanted bool `[B]`) -> Leaf: the rules, or a learned model."""
 Choice = Callable[[NodeStats], Tensor]
-"""Statistics of R nodes -> action int64 [R]."""
+"""Statistics of R nodes -> action int64 `[R]`."""
+Descend = Callable[["Tree", Tensor, int], Tensor]
+"""(tree, the roots' edges int64 `[B]`, simulation) -> edges of the paths int64 `[depth, B]`."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Storage for B trees; every array is written in place."""
+    """Storage of B trees; every array is written in place."""
 
     batch: int
     actions: int
@@ -77,7 +85,7 @@ class Tree:
 
     @classmethod
     def allocate(cls, root_states: Any, logits: Tensor, simulations: int) -> "Tree":
-        """Empty trees for roots like these; logits: float32 [B, K]."""
+        """Empty trees for B roots; logits: float32 `[B, K]`."""
         batch, actions = logits.shape
         nodes = batch * (simulations + 1)
 
@@ -112,7 +120,7 @@ class Tree:
         )
 
     def stats(self, nodes: Tensor) -> NodeStats:
-        """Statistics of nodes int64 [R]."""
+        """Statistics of nodes int64 `[R]`."""
         return NodeStats(
             self.visits.view(-1, self.actions).index_select(0, nodes),
             self.value_sum.view(-1, self.actions).index_select(0, nodes),
@@ -132,31 +140,27 @@ class Tree:
 
 
 def grow(
-    root_states: Any,
-    logits: Tensor,
-    value: Tensor,
+    root: Root,
+    *,
     dynamics: Dynamics,
     root_choice: Callable[[NodeStats, int], Tensor],
     interior_choice: Choice,
     simulations: int,
-    static: bool = False,
-    max_depth: int | None = None,
+    descend: Descend,
 ) -> Tree:
     """Runs `simulations` simulations from B roots: descend, expand one leaf a tree, back up.
 
-    logits: float32 [B, K] with illegal actions at the smallest float; value: float32 [B].
-    `root_choice(stats, simulation)` and `interior_choice(stats)` answer actions int64.
-    With `static` no step depends on the data: descents have the longest possible length, nothing is read back from the
-    device, and all shapes are fixed, as a CUDA graph needs. Without it (the CPU) a descent ends with its deepest row.
-    max_depth: edges of the longest line of play, which bounds static descents; None where there is no such bound.
+    root: its logits are float32 `[B, K]` with ILLEGAL at illegal actions.
+    root_choice: (statistics of the roots, simulation) -> action int64 `[B]`.
+    interior_choice: statistics of R nodes -> action int64 `[R]`.
+    descend: `descend_to_leaves` or `descend_fixed_length`.
     """
-    tree = Tree.allocate(root_states, logits, simulations)
-    tree.write_block(0, root_states, logits, value)
-    roots = torch.arange(tree.batch, device=logits.device)
+    tree = Tree.allocate(root.state, root.logits, simulations)
+    tree.write_block(0, root.state, root.logits, root.value)
+    roots = torch.arange(tree.batch, device=root.logits.device)
     for simulation in range(simulations):
         first = roots * tree.actions + root_choice(tree.root_stats(), simulation)
-        longest = simulation + 1 if max_depth is None else min(simulation + 1, max_depth)
-        path = _descend(tree, first, longest, static)
+        path = descend(tree, first, simulation)
         new = roots + (simulation + 1) * tree.batch
         leaf_value = _expand(tree, path[-1], new, simulation + 1, dynamics)
         _back_up(tree, path, leaf_value)
@@ -165,22 +169,42 @@ def grow(
     return tree
 
 
-def _descend(tree: Tree, first: Tensor, longest: int, static: bool) -> Tensor:
-    """Edges followed from the roots, int64 [depth, B]; a row that has arrived repeats its last edge."""
+def descend_to_leaves(tree: Tree, first: Tensor, simulation: int) -> Tensor:
+    """int64 `[depth, B]`: edges from the roots to the leaves, as deep as the deepest row.
+
+    first: int64 `[B]`, the roots' edges. A row that has arrived repeats its last edge. Each level waits for the
+    device, so this is for the CPU.
+    """
     path = [first]
-    edge = first
-    for _ in range(longest - 1):
-        child = tree.child.index_select(0, edge)
-        inside = child >= 0
-        if not static and not bool(inside.any()):
+    for _ in range(simulation):
+        inside, edge = _follow(tree, path[-1])
+        if not bool(inside.any()):
             break
-        edge = torch.where(inside, tree.choice.index_select(0, child.clamp_min(0)), edge)
         path.append(edge)
     return torch.stack(path)
 
 
+def descend_fixed_length(tree: Tree, first: Tensor, simulation: int, *, max_depth: int | None = None) -> Tensor:
+    """int64 `[depth, B]`: the same path with a depth that does not depend on the data.
+
+    Nothing waits for the device and all shapes are fixed, as a CUDA graph needs.
+    max_depth: the game's largest number of plies; None if there is no such bound.
+    """
+    path = [first]
+    for _ in range(simulation if max_depth is None else min(simulation, max_depth - 1)):
+        path.append(_follow(tree, path[-1])[1])
+    return torch.stack(path)
+
+
+def _follow(tree: Tree, edge: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether each edge `[B]` leads to a node, and the edge chosen there; other rows stay."""
+    child = tree.child.index_select(0, edge)
+    inside = child >= 0
+    return inside, torch.where(inside, tree.choice.index_select(0, child.clamp_min(0)), edge)
+
+
 def _expand(tree: Tree, edge: Tensor, new: Tensor, index: int, dynamics: Dynamics) -> Tensor:
-    """Creates the nodes behind the unexpanded among edges [B]; returns the leaves' values [B]."""
+    """Creates nodes behind the unexpanded edges among `edge` `[B]`; returns the leaves' values `[B]`."""
     parent = edge // tree.actions
     child = tree.child.index_select(0, edge)
     wanted = child == UNEXPANDED
@@ -194,7 +218,7 @@ def _expand(tree: Tree, edge: Tensor, new: Tensor, index: int, dynamics: Dynamic
 
 
 def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> None:
-    """Adds the leaves' returns along paths [depth, B]; behind an ended edge a discount of 0 drops the leaf's value."""
+    """Adds the leaves' returns along paths `[depth, B]`; the discount 0 of an ended edge drops the leaf's value."""
     flat = path.flatten()
     counted = torch.ones_like(path, dtype=torch.bool)
     counted[1:] = path[1:] != path[:-1]

@@ -34,7 +34,7 @@ _TINY: dict[str, Any] = {
     "threads": 1,
     "game": {"name": "tic_tac_toe"},
     "network": {"channels": 8, "blocks": 1, "value_hidden": 8},
-    "search": {"simulations": 4, "considered": 4},
+    "search": {"simulations": 4, "max_considered_actions": 4},
     "selfplay": {"boards": 16, "moves_per_iteration": 8, "opening_plies": 2, "cache_slots": 256},
     "replay": {"capacity": 5000, "window_start": 500, "min_positions": 100},
     "learner": {"batch_size": 32, "reuse": 2, "warmup_steps": 5},

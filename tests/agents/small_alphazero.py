@@ -10,7 +10,7 @@ from agents.alphazero.config import AlphaZeroConfig, SelfPlayConfig
 from agents.alphazero.records import FinishedGames
 from agents.alphazero.selfplay import SelfPlay
 from agents.games.game import Game
-from agents.search import GumbelSearch, PuctSearch
+from agents.search import GumbelSearch, Search
 from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics
 from lab import rng
@@ -31,7 +31,7 @@ def config(**changes: Any) -> AlphaZeroConfig:
         "game": {"name": "tic_tac_toe"},
         "network": {"channels": 8, "blocks": 1, "value_hidden": 8},
         # Averaged over its symmetries a network ties where a board is symmetric, and rounding decides.
-        "search": {"simulations": 4, "considered": 4, "average_symmetries": False},
+        "search": {"simulations": 4, "max_considered_actions": 4, "average_symmetries": False},
         "selfplay": {"boards": 8, "moves_per_iteration": 4, "opening_plies": 2, "cache_slots": 256},
         "replay": {"capacity": 1000, "window_start": 100, "min_positions": 40},
         "learner": {"batch_size": 16, "reuse": 2, "warmup_steps": 5},
@@ -67,16 +67,25 @@ def selfplay(
     seed: int = 3,
     first_game_id: int = 0,
     stride: int = 1,
-    search: GumbelSearch | PuctSearch | None = None,
+    search: Search | None = None,
     cache_slots: int = 0,
     **settings: Any,
 ) -> SelfPlay:
     """Self-play of `hashed` networks."""
     cache = EvaluationCache(cache_slots, game.num_actions, CPU) if cache_slots else None
-    dynamics = GameDynamics(game, hashed(game.num_actions), cache)
+    dynamics = GameDynamics(game, hashed(game.num_actions), cache=cache)
     options = SelfPlayConfig(boards=boards, **settings)
-    search = search or GumbelSearch(8, considered=4)
-    return SelfPlay(game, search, dynamics, options, seed, CPU, first_game_id, stride)
+    search = search or GumbelSearch(simulations=8, max_considered_actions=4)
+    return SelfPlay(
+        game,
+        search=search,
+        dynamics=dynamics,
+        config=options,
+        seed=seed,
+        device=CPU,
+        first_game_id=first_game_id,
+        game_id_stride=stride,
+    )
 
 
 def play_games(player: SelfPlay, moves: int, version: int = 0) -> list[FinishedGames]:

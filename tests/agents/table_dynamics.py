@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agents.search import Root
 from agents.search.tree import Leaf
 
 ILLEGAL = torch.finfo(torch.float32).min
@@ -43,6 +44,18 @@ class Tables:
             self.ended[edge],
             self.logits[after],
             self.value[after],
+        )
+
+    def root(self, index: Tensor, game_id: Tensor | None = None, ply: Tensor | None = None) -> Root:
+        """The states int64 [B] as roots; game ids and plies count the rows unless given."""
+        rows = torch.arange(len(index))
+        return Root(
+            TableState(index),
+            self.legal(index),
+            self.logits[index],
+            self.value[index],
+            rows if game_id is None else game_id,
+            rows if ply is None else ply,
         )
 
     def legal(self, index: Tensor) -> Tensor:

@@ -67,9 +67,9 @@ def our_player(settings: Settings, net: Any, table: bool) -> Callable[[], None]:
     """Plays one move on every board with each call; games are mixed already."""
     import torch
 
-    from agents.alphazero.actors import make_dynamics, make_search
     from agents.alphazero.config import AlphaZeroConfig
     from agents.alphazero.network import InferenceNet
+    from agents.alphazero.search import make_dynamics, make_search
     from agents.alphazero.selfplay import SelfPlay
     from lab.config.loading import validate
 
@@ -85,10 +85,11 @@ def our_player(settings: Settings, net: Any, table: bool) -> Callable[[], None]:
     )
     cpu, game = torch.device("cpu"), config.game.make()
     dynamics = make_dynamics(game, InferenceNet(net), config.selfplay.cache_slots, cpu)
-    selfplay = SelfPlay(game, make_search(config, cpu, simulations=1), dynamics, config.selfplay, 0, cpu)
+    quick = make_search(config.search, game=game, device=cpu, simulations=1)
+    selfplay = SelfPlay(game, search=quick, dynamics=dynamics, config=config.selfplay, seed=0, device=cpu)
     for _ in range(game.max_plies):
         selfplay.move(version=0)
-    selfplay.search = make_search(config, cpu)
+    selfplay.search = make_search(config.search, game=game, device=cpu)
     moves = 0
 
     def move() -> None:

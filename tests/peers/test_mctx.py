@@ -13,7 +13,7 @@ from agents.games import make
 from agents.games.game import where
 from agents.search import GumbelSearch, PuctSearch, SearchResult
 from agents.search.dynamics import GameDynamics
-from tests.agents.table_dynamics import Tables, TableState, random_tables
+from tests.agents.table_dynamics import Tables, random_tables
 
 pytestmark = pytest.mark.peers
 jax = pytest.importorskip("jax", reason="jax is not installed: `make peers` has it")
@@ -110,15 +110,10 @@ def ask_mctx(tables: Tables, roots: torch.Tensor, simulations: int, considered: 
 def ask_ours(
     tables: Tables, roots: torch.Tensor, simulations: int, considered: int, gumbel: NDArray[np.float32]
 ) -> SearchResult:
-    return GumbelSearch(simulations, considered=considered)(
-        TableState(roots),
-        tables.legal(roots),
-        root_logits(tables, roots),
-        tables.value[roots],
-        tables,
-        0,
-        roots,
-        roots,
+    return GumbelSearch(simulations=simulations, max_considered_actions=considered)(
+        tables.root(roots)._replace(logits=root_logits(tables, roots)),
+        dynamics=tables,
+        seed=0,
         root_gumbel=torch.tensor(gumbel),
     )
 
@@ -193,12 +188,12 @@ def test_puct_grows_the_tree_that_mctx_grows(simulations: int, fpu_reduction: fl
         ).summary()
         return summary.visit_counts, summary.value
 
-    search = PuctSearch(simulations, dirichlet_fraction=0.0, fpu_reduction=fpu_reduction)
+    search = PuctSearch(simulations=simulations, dirichlet_fraction=0.0, fpu_reduction=fpu_reduction)
     roots = torch.arange(STATES)
     for seed in range(4):
         tables = random_tables(seed, STATES, 7, general=general)
         visits, value = visits_and_value(world_of(tables), jnp.arange(STATES))
-        ours = search(TableState(roots), tables.legal(roots), tables.logits, tables.value, tables, 0, roots, roots)
+        ours = search(tables.root(roots), dynamics=tables, seed=0)
         np.testing.assert_array_equal(ours.visits.numpy(), np.asarray(visits))
         np.testing.assert_allclose(ours.value.numpy(), np.asarray(value), rtol=0, atol=1e-5)
 
@@ -260,7 +255,6 @@ def test_whole_connect_four_searches_agree_with_mctx_on_pgx() -> None:
     game = make("connect_four")
     dynamics = GameDynamics(game, evaluate)
     ids = torch.arange(boards)
-    everywhere = torch.ones(boards, dtype=torch.bool)
     ours, theirs = game.initial(boards, CPU), jax.vmap(env.init)(jax.random.split(jax.random.PRNGKey(0), boards))
     jax_step, rng = jax.jit(jax.vmap(env.step)), np.random.default_rng(1)
     compared = 0
@@ -271,9 +265,9 @@ def test_whole_connect_four_searches_agree_with_mctx_on_pgx() -> None:
         if ply % 4 == 0:
             key = jax.random.PRNGKey(ply)
             decided = answer(run(key, theirs), key, (boards, 7))
-            logits, value = dynamics.evaluate_states(ours, everywhere)
-            result = GumbelSearch(simulations, considered=considered)(
-                ours, legal, logits, value, dynamics, 0, ids, ids, root_gumbel=torch.tensor(decided.gumbel)
+            root = dynamics.root(ours, game_id=ids, ply=ids)
+            result = GumbelSearch(simulations=simulations, max_considered_actions=considered)(
+                root, dynamics=dynamics, seed=0, root_gumbel=torch.tensor(decided.gumbel)
             )
             rows = running.numpy()
             assert_same(SearchResult(*(x[running] for x in result)), Answer(*(x[rows] for x in decided)))

@@ -48,7 +48,7 @@ def test_a_short_run_learns_tic_tac_toe(tmp_path: Path) -> None:
     made = experiment(
         tmp_path,
         network={"channels": 16, "blocks": 1},
-        search={"simulations": 12, "considered": 6},
+        search={"simulations": 12, "max_considered_actions": 6},
         selfplay={"boards": 64, "moves_per_iteration": 8, "opening_plies": 6, "cache_slots": 2**14},
         replay={"capacity": 20_000, "window_start": 5000, "min_positions": 300},
         learner={"batch_size": 128, "reuse": 4, "learning_rate": 5e-3, "decay_positions": 5000, "ema_decay": 0.9},

@@ -11,13 +11,13 @@ from agents.alphazero.config import TemperatureConfig
 from agents.alphazero.records import FinishedGames, Samples, concatenate, unpack_bits
 from agents.alphazero.selfplay import random_opening, root_temperature
 from agents.games import make, select
-from agents.search import GumbelSearch, PuctSearch
+from agents.search import GumbelSearch, PuctSearch, Search
 from lab.run import checkpoint
 from tests.agents.small_alphazero import play_games, selfplay
 from tests.same_run import assert_same_bits
 
-QUICK = GumbelSearch(2, considered=2)
-BOTH = [GumbelSearch(6, considered=4), PuctSearch(4)]
+QUICK = GumbelSearch(simulations=2, max_considered_actions=2)
+BOTH = [GumbelSearch(simulations=6, max_considered_actions=4), PuctSearch(simulations=4)]
 CONNECT_FOUR = make("connect_four", rows=4, columns=5, length=3)
 TIC_TAC_TOE = make("tic_tac_toe")
 GAMES = [TIC_TAC_TOE, CONNECT_FOUR]
@@ -71,9 +71,7 @@ def successors(game: Any, state: Any) -> Any:
 
 @pytest.mark.parametrize("search", BOTH, ids=name)
 @pytest.mark.parametrize("game", GAMES, ids=name)
-def test_recorded_positions_are_a_legal_game_whose_result_every_mover_is_told(
-    game: Any, search: GumbelSearch | PuctSearch
-) -> None:
+def test_recorded_positions_are_a_legal_game_whose_result_every_mover_is_told(game: Any, search: Search) -> None:
     games = split(game, play_games(selfplay(game, search=search, opening_plies=3), moves=14))
     assert len(games) > 16
     results = set()
@@ -96,7 +94,7 @@ def test_recorded_positions_are_a_legal_game_whose_result_every_mover_is_told(
 
 @pytest.mark.parametrize("search", BOTH, ids=name)
 @pytest.mark.parametrize("game", GAMES, ids=name)
-def test_policies_are_distributions_over_legal_actions(game: Any, search: GumbelSearch | PuctSearch) -> None:
+def test_policies_are_distributions_over_legal_actions(game: Any, search: Search) -> None:
     positions = concatenate(play_games(selfplay(game, search=search), moves=10)).positions
     policy = positions.policy.double()
     assert torch.allclose(policy.sum(1), torch.ones(len(policy), dtype=torch.float64), atol=2e-3)
@@ -116,9 +114,7 @@ def test_every_position_knows_the_version_that_searched_it() -> None:
 
 @pytest.mark.parametrize("search", BOTH, ids=name)
 @pytest.mark.parametrize("game", GAMES, ids=name)
-def test_a_game_is_a_function_of_its_id_whatever_the_batch_and_the_worker(
-    game: Any, search: GumbelSearch | PuctSearch
-) -> None:
+def test_a_game_is_a_function_of_its_id_whatever_the_batch_and_the_worker(game: Any, search: Search) -> None:
     settings: dict[str, Any] = {"search": search, "opening_plies": 3, "resign_below": -0.8, "resign_audit": 0.5}
     whole = split(game, play_games(selfplay(game, boards=16, **settings), moves=12))
     others = [
@@ -225,8 +221,12 @@ def test_root_temperature_falls_linearly_to_its_end(
     torch.testing.assert_close(root_temperature(config, torch.arange(5)), torch.tensor(expected))
 
 
-@pytest.mark.parametrize("search", [GumbelSearch(8, considered=4), PuctSearch(8, dirichlet_fraction=0.0)], ids=name)
-def test_games_differ_only_while_there_is_temperature(search: GumbelSearch | PuctSearch) -> None:
+@pytest.mark.parametrize(
+    "search",
+    [GumbelSearch(simulations=8, max_considered_actions=4), PuctSearch(simulations=8, dirichlet_fraction=0.0)],
+    ids=name,
+)
+def test_games_differ_only_while_there_is_temperature(search: Search) -> None:
     def different(**temperature: float) -> list[int]:
         """How many different boards there are after each move of all games side by side."""
         player = selfplay(CONNECT_FOUR, boards=16, search=search, temperature=temperature)
@@ -283,7 +283,7 @@ def test_who_resigns_loses_at_the_first_reason_and_the_moves_before_are_those_of
 
 
 def test_without_audits_no_resignation_counts_as_right_or_wrong() -> None:
-    games = resigning(audit=0.0, game=TIC_TAC_TOE, search=PuctSearch(1), opening_plies=8)
+    games = resigning(audit=0.0, game=TIC_TAC_TOE, search=PuctSearch(simulations=1), opening_plies=8)
     # A move can end the game although its mover would have given up: nobody was audited there.
     assert any(not p.resigned and first_below(p) is not None for p in games.values())
     assert {played.wrong_resignation for played in games.values()} == {-1}

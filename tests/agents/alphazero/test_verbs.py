@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+import agents
 from agents.alphazero import verbs
 from agents.games import make
 from agents.search import GumbelSearch
 from agents.search.dynamics import GameDynamics
-from agents.search.result import SearchResult
+from agents.search.root import SearchResult
 from lab.cli import main
 from lab.errors import UserError
 from lab.train.device import Device
@@ -35,15 +36,14 @@ class Uniform:
         return torch.zeros(len(observation), self.game.num_actions), torch.zeros(len(observation))
 
     def decide(self, state: Any, simulations: int) -> SearchResult:
-        legal = self.game.legal(state)
         dynamics = GameDynamics(self.game, self.evaluate)
-        logits, value = dynamics.evaluate_states(state, legal.any(1))
+        ids = torch.arange(len(self.game.done(state)))
+        root = dynamics.root(state, game_id=ids, ply=ids)
         if simulations == 0:
-            nothing = torch.zeros_like(logits)
-            return SearchResult(logits.argmax(1), logits.softmax(1), value, nothing, nothing + torch.nan)
-        ids = torch.arange(len(value))
-        search = GumbelSearch(simulations, gumbel_scale=0.0)
-        return search(state, legal, logits, value, dynamics, 0, ids, ids)
+            nothing = torch.zeros_like(root.logits)
+            return SearchResult(root.logits.argmax(1), root.logits.softmax(1), root.value, nothing, nothing + torch.nan)
+        search = GumbelSearch(simulations=simulations, gumbel_scale=0.0)
+        return search(root, dynamics=dynamics, seed=0)
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,7 @@ def test_eval_without_a_file_uses_the_shipped_positions(capsys: pytest.CaptureFi
 
 
 def test_shipped_positions_can_be_excluded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shipped = (Path(verbs.__file__).parent / "data" / "connect_four_positions.csv").read_text()
+    shipped = (Path(agents.__file__).parent / "data" / "connect_four_positions.csv").read_text()
     path = write(tmp_path, shipped + "123,0,0,0,0,0,0,0\n")
     everything = ("eval", "four", "--positions", path, "--simulations", "0")
     assert answer(capsys, *everything)["positions"] == 501

@@ -14,7 +14,7 @@ from agents.arena.board_text import board, winning_cells
 from agents.arena.play import Sitting, play
 from agents.games import make
 from agents.games.line_game import LineGame
-from agents.search.result import SearchResult
+from agents.search.root import SearchResult
 
 CPU = torch.device("cpu")
 FOUR = make("connect_four")

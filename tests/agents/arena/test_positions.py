@@ -12,7 +12,7 @@ from torch import Tensor
 from agents.arena.position_file import Positions, read
 from agents.arena.positions import calibrate, grade, grade_moves, shipped
 from agents.games import Game, make
-from agents.search.result import SearchResult
+from agents.search.root import SearchResult
 from lab.errors import UserError
 
 CPU = torch.device("cpu")

@@ -126,7 +126,7 @@ class Evaluator:
 
 @pytest.mark.parametrize("slots", [4, 2**14])
 def test_a_search_with_the_cache_is_the_search_without(slots: int) -> None:
-    game, search = make("connect_four"), GumbelSearch(24)
+    game, search = make("connect_four"), GumbelSearch(simulations=24)
     state = game.initial(32, CPU)
     ids = torch.arange(32)
     for ply in range(14):
@@ -134,25 +134,24 @@ def test_a_search_with_the_cache_is_the_search_without(slots: int) -> None:
     running = ~game.done(state)
     results = []
     for cache in (None, EvaluationCache(slots, 7, CPU)):
-        dynamics = GameDynamics(game, Evaluator(7), cache)
-        logits, value = dynamics.evaluate_states(state, running)
-        results.append(search(state, game.legal(state), logits, value, dynamics, 0, ids, ids))
+        dynamics = GameDynamics(game, Evaluator(7), cache=cache)
+        results.append(search(dynamics.root(state, game_id=ids, ply=ids), dynamics=dynamics, seed=0))
     for a, b in zip(*results, strict=True):
         assert torch.equal(a[running], b[running])
 
 
 def test_counts_add_up_and_say_what_the_network_was_asked() -> None:
-    game, search, evaluator = make("connect_four"), GumbelSearch(32), Evaluator(7)
-    dynamics = GameDynamics(game, evaluator, EvaluationCache(2**14, 7, CPU))
+    game, search, evaluator = make("connect_four"), GumbelSearch(simulations=32), Evaluator(7)
+    dynamics = GameDynamics(game, evaluator, cache=EvaluationCache(2**14, 7, CPU))
     state = game.initial(16, CPU)
     for _ in range(3):  # a fourth stone in columns 0 to 6 wins for whoever owns the three below
         state = game.step(state, torch.arange(16) % 7)
         state = game.step(state, (torch.arange(16) + 1) % 7)
     ids = torch.arange(16)
-    logits, value = dynamics.evaluate_states(state, torch.ones(16, dtype=torch.bool))
+    root = dynamics.root(state, game_id=ids, ply=ids)
     before = evaluator.rows
     assert before == 7  # boards 7 to 15 repeat boards 0 to 6
-    search(state, game.legal(state), logits, value, dynamics, 0, ids, ids)
+    search(root, dynamics=dynamics, seed=0)
     counts = dynamics.counts
     assert counts.evaluated == evaluator.rows
     assert counts.evaluated + counts.ended + counts.repeated == 16 * (32 + 1)

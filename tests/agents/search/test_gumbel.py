@@ -1,6 +1,7 @@
 """Gumbel AlphaZero: completed Q values, the improved policy, equality with a search of single nodes."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,20 +15,8 @@ from tests.agents.reference_search import gumbel_search, improved_policy
 from tests.agents.table_dynamics import ILLEGAL, Tables, TableState, random_tables, tables
 
 
-def search(world: Tables, how: GumbelSearch, roots: list[int], **arguments: object) -> SearchResult:
-    index = torch.tensor(roots)
-    counters = torch.arange(len(roots))
-    return how(
-        TableState(index),
-        world.legal(index),
-        world.logits[index],
-        world.value[index],
-        world,
-        0,
-        counters,
-        counters,
-        **arguments,  # type: ignore[arg-type]
-    )
+def search(world: Tables, how: GumbelSearch, roots: list[int], **arguments: Any) -> SearchResult:
+    return how(world.root(torch.tensor(roots)), dynamics=world, seed=0, **arguments)
 
 
 def bandit(values: list[float], logits: list[float] | None = None, root_value: float = 0.0) -> Tables:
@@ -71,12 +60,12 @@ def test_transform_scales_to_the_row_and_grows_with_the_visits() -> None:
     q = torch.tensor([[-1.0, 0.0, 3.0], [0.2, 0.2, 0.2]])
     visits = torch.tensor([[3.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
     expected = torch.tensor([[0.0, 5.3 / 4, 5.3], [0.0, 0.0, 0.0]])
-    assert torch.allclose(transform(q, visits, 0.1, 50.0), expected)
+    assert torch.allclose(transform(q, visits, value_scale=0.1, visit_offset=50.0), expected)
 
 
 def test_improved_policy_of_two_arms() -> None:
     # Each arm is seen once: q = 0.5 and -0.5, scaled 1 and 0, so sigma = (50 + 1) * 0.1 = 5.1 and 0.
-    result = search(bandit([0.5, -0.5]), GumbelSearch(2, gumbel_scale=0.0), [0])
+    result = search(bandit([0.5, -0.5]), GumbelSearch(simulations=2, gumbel_scale=0.0), [0])
     first = 1 / (1 + math.exp(-5.1))
     assert torch.allclose(result.policy[0], torch.tensor([first, 1 - first]))
     assert torch.allclose(result.value, torch.tensor([first * 0.5 - (1 - first) * 0.5]))
@@ -88,7 +77,7 @@ def test_visits_halve_towards_the_best_arm() -> None:
     # 8 arms, 48 simulations, three phases of 16: twice each, then 4 times for the best four, 8 times for the
     # best two.
     values = [0.1, 0.6, -0.3, 0.8, 0.0, 0.4, -0.9, 0.2]
-    result = search(bandit(values), GumbelSearch(48, considered=8, gumbel_scale=0.0), [0])
+    result = search(bandit(values), GumbelSearch(simulations=48, max_considered_actions=8, gumbel_scale=0.0), [0])
     assert result.visits[0].tolist() == [2, 14, 2, 14, 2, 6, 2, 6]
     assert result.action.tolist() == [3]
 
@@ -97,7 +86,7 @@ def test_only_the_actions_sampled_are_considered() -> None:
     # With noise for 2 and 0, those two are searched although the prior and the values speak for 1 and 3.
     world = bandit([0.0, 0.9, 0.1, 0.9], logits=[0.0, 1.0, 0.0, 1.0])
     noise = torch.tensor([[5.0, 0.0, 6.0, 0.0]])
-    result = search(world, GumbelSearch(8, considered=2), [0], root_gumbel=noise)
+    result = search(world, GumbelSearch(simulations=8, max_considered_actions=2), [0], root_gumbel=noise)
     assert result.visits[0].tolist() == [4, 0, 4, 0]
     assert result.action.tolist() == [2]
 
@@ -106,7 +95,7 @@ def test_without_search_gumbel_noise_samples_the_prior() -> None:
     chances = torch.tensor([0.1, 0.2, 0.7])
     world = bandit([0.0] * 3, logits=torch.log(chances).tolist())
     draws = 4000
-    actions = search(world, GumbelSearch(1, considered=1), [0] * draws).action
+    actions = search(world, GumbelSearch(simulations=1, max_considered_actions=1), [0] * draws).action
     frequency = torch.bincount(actions, minlength=3) / draws
     # Four standard deviations.
     assert ((frequency - chances).abs() < 4 * torch.sqrt(chances * (1 - chances) / draws)).all()
@@ -115,7 +104,7 @@ def test_without_search_gumbel_noise_samples_the_prior() -> None:
 def test_temperature_zero_leaves_no_noise() -> None:
     world = bandit([0.0] * 3, logits=[0.0, 0.3, 0.2])
     mixed = torch.where(torch.arange(100) % 2 == 0, 0.0, 1.0)
-    actions = search(world, GumbelSearch(1, considered=1), [0] * 100, temperature=mixed).action
+    actions = search(world, GumbelSearch(simulations=1, max_considered_actions=1), [0] * 100, temperature=mixed).action
     assert (actions[::2] == 1).all()
     assert len(actions[1::2].unique()) == 3
 
@@ -129,7 +118,7 @@ def test_equal_to_a_search_written_one_node_at_a_time(simulations: int, consider
     noise = np.random.default_rng(considered).gumbel(size=(40, 6))
     result = search(
         world,
-        GumbelSearch(simulations, considered=considered),
+        GumbelSearch(simulations=simulations, max_considered_actions=considered),
         list(range(40)),
         root_gumbel=torch.tensor(noise, dtype=torch.float32),
     )
@@ -142,5 +131,5 @@ def test_equal_to_a_search_written_one_node_at_a_time(simulations: int, consider
 
 def test_a_legal_action_of_vanishing_prior_beats_illegal_ones() -> None:
     world = bandit([0.0, -1.0, 0.5], logits=[ILLEGAL, 0.0, -2e9])
-    result = search(world, GumbelSearch(4), [0])
+    result = search(world, GumbelSearch(simulations=4), [0])
     assert result.visits[0].tolist() == [0, 2, 2]

@@ -1,5 +1,7 @@
 """PUCT: exact visits, noise at the root alone, and how moves are drawn from visits."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,23 +10,11 @@ from torch import Tensor
 from agents.search import PuctSearch, SearchResult
 from lab import rng
 from tests.agents.reference_search import puct_search
-from tests.agents.table_dynamics import Tables, TableState, random_tables, tables
+from tests.agents.table_dynamics import Tables, random_tables, tables
 
 
-def search(world: Tables, how: PuctSearch, roots: list[int], **arguments: object) -> SearchResult:
-    index = torch.tensor(roots)
-    counters = torch.arange(len(roots))
-    return how(
-        TableState(index),
-        world.legal(index),
-        world.logits[index],
-        world.value[index],
-        world,
-        0,
-        counters,
-        counters,
-        **arguments,  # type: ignore[arg-type]
-    )
+def search(world: Tables, how: PuctSearch, roots: list[int], **arguments: Any) -> SearchResult:
+    return how(world.root(torch.tensor(roots)), dynamics=world, seed=0, **arguments)
 
 
 def flat(chances: list[float]) -> Tables:
@@ -40,7 +30,7 @@ def flat(chances: list[float]) -> Tables:
     [(1, [1, 0]), (2, [2, 0]), (3, [2, 1]), (4, [3, 1]), (5, [4, 1]), (6, [4, 2])],
 )
 def test_visits_follow_the_prior_where_values_are_equal(simulations: int, visits: list[int]) -> None:
-    result = search(flat([0.7, 0.3]), PuctSearch(simulations, dirichlet_fraction=0.0), [0])
+    result = search(flat([0.7, 0.3]), PuctSearch(simulations=simulations, dirichlet_fraction=0.0), [0])
     assert result.visits[0].tolist() == visits
     assert result.policy[0].tolist() == pytest.approx([v / simulations for v in visits])
 
@@ -57,7 +47,7 @@ def test_value_is_the_mean_of_the_raw_value_and_all_returns() -> None:
         reward=[[1.0, 0.0], [0.0, 0.0]],
         ended=[[True, False], [False, False]],
     )
-    result = search(world, PuctSearch(3, dirichlet_fraction=0.0), [0])
+    result = search(world, PuctSearch(simulations=3, dirichlet_fraction=0.0), [0])
     assert result.visits[0].tolist() == [2, 1]
     assert result.value.tolist() == pytest.approx([0.425])
     assert result.q[0].tolist() == pytest.approx([1.0, -0.5])
@@ -65,7 +55,7 @@ def test_value_is_the_mean_of_the_raw_value_and_all_returns() -> None:
 
 @pytest.mark.parametrize(("fpu_reduction", "visits"), [(0.0, [4, 4]), (3.0, [8, 0])])
 def test_first_play_urgency_holds_unvisited_actions_back(fpu_reduction: float, visits: list[int]) -> None:
-    how = PuctSearch(8, dirichlet_fraction=0.0, fpu_reduction=fpu_reduction)
+    how = PuctSearch(simulations=8, dirichlet_fraction=0.0, fpu_reduction=fpu_reduction)
     assert search(flat([0.5, 0.5]), how, [0]).visits[0].tolist() == visits
 
 
@@ -75,7 +65,7 @@ def test_first_play_urgency_holds_unvisited_actions_back(fpu_reduction: float, v
 )
 def test_equal_to_a_search_written_one_node_at_a_time(simulations: int, general: bool, fpu_reduction: float) -> None:
     world = random_tables(simulations, states=40, actions=5, general=general)
-    how = PuctSearch(simulations, dirichlet_fraction=0.0, fpu_reduction=fpu_reduction)
+    how = PuctSearch(simulations=simulations, dirichlet_fraction=0.0, fpu_reduction=fpu_reduction)
     result = search(world, how, list(range(40)))
     for row in range(40):
         root = puct_search(world, row, simulations, fpu_reduction)
@@ -89,9 +79,9 @@ def test_equal_to_a_search_written_one_node_at_a_time(simulations: int, general:
 def test_noise_mixes_into_the_prior_of_the_root() -> None:
     # 0.75 * (0.7, 0.3) + 0.25 * (0, 1) = (0.525, 0.475): 0.525 > 0.475 | 0.2625 < 0.475 | 0.2625 > 0.2375
     noise = torch.tensor([[0.0, 1.0]])
-    result = search(flat([0.7, 0.3]), PuctSearch(3), [0], root_noise=noise)
+    result = search(flat([0.7, 0.3]), PuctSearch(simulations=3), [0], root_noise=noise)
     assert result.visits[0].tolist() == [2, 1]
-    assert search(flat([0.7, 0.3]), PuctSearch(2), [0], root_noise=noise).visits[0].tolist() == [1, 1]
+    assert search(flat([0.7, 0.3]), PuctSearch(simulations=2), [0], root_noise=noise).visits[0].tolist() == [1, 1]
 
 
 def test_below_the_root_there_is_no_noise() -> None:
@@ -100,9 +90,9 @@ def test_below_the_root_there_is_no_noise() -> None:
     legal = torch.zeros(30, 5, dtype=torch.bool)
     legal[:, 0] = True
     index = torch.arange(30)
-    arguments = (TableState(index), legal, world.logits, world.value, world, 0, index, index)
-    quiet = PuctSearch(40, dirichlet_fraction=0.0)(*arguments)
-    noisy = PuctSearch(40, dirichlet_fraction=0.9)(*arguments)
+    root = world.root(index)._replace(legal=legal)
+    quiet = PuctSearch(simulations=40, dirichlet_fraction=0.0)(root, dynamics=world, seed=0)
+    noisy = PuctSearch(simulations=40, dirichlet_fraction=0.9)(root, dynamics=world, seed=0)
     assert torch.equal(quiet.value, noisy.value)
 
 
@@ -111,8 +101,8 @@ def test_noise_is_a_function_of_seed_game_and_ply() -> None:
     index = torch.zeros(200, dtype=torch.int64)
 
     def values(seed: int, game_ids: Tensor, plies: Tensor) -> Tensor:
-        roots = (TableState(index), world.legal(index), world.logits[index], world.value[index], world)
-        return PuctSearch(16, dirichlet_fraction=0.9)(*roots, seed, game_ids, plies).visits
+        root = world.root(index, game_ids, plies)
+        return PuctSearch(simulations=16, dirichlet_fraction=0.9)(root, dynamics=world, seed=seed).visits
 
     ids, zeros = torch.arange(200), torch.zeros(200, dtype=torch.int64)
     assert torch.equal(values(1, ids, zeros), values(1, ids, zeros))
@@ -122,14 +112,14 @@ def test_noise_is_a_function_of_seed_game_and_ply() -> None:
 
 def test_temperature_zero_plays_the_most_visited_action() -> None:
     world = random_tables(8, states=100, actions=6)
-    result = search(world, PuctSearch(20), list(range(100)), temperature=0.0)
+    result = search(world, PuctSearch(simulations=20), list(range(100)), temperature=0.0)
     assert torch.equal(result.visits.gather(1, result.action[:, None])[:, 0], result.visits.amax(-1))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_moves_are_drawn_in_proportion_to_powers_of_visits(temperature: float) -> None:
     # Prior 0.5, 0.3, 0.2 and equal values give exactly 5, 3 and 2 of 10 visits; action 3 is never visited.
-    how = PuctSearch(10, dirichlet_fraction=0.0)
+    how = PuctSearch(simulations=10, dirichlet_fraction=0.0)
     draws = 4000
     result = search(flat([0.5, 0.3, 0.2, 1e-6]), how, [0] * draws, temperature=temperature)
     assert result.visits[0].tolist() == [5, 3, 2, 0]
@@ -143,7 +133,7 @@ def test_temperature_may_differ_by_row() -> None:
     rows = torch.arange(200)
     result = search(
         flat([0.5, 0.3, 0.2]),
-        PuctSearch(10, dirichlet_fraction=0.0),
+        PuctSearch(simulations=10, dirichlet_fraction=0.0),
         [0] * 200,
         temperature=torch.where(rows % 2 == 0, 0.0, 1.0),
     )

@@ -1,7 +1,8 @@
 """Searches with a network that knows nothing find forced wins and blocks, and play tic-tac-toe perfectly."""
 
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from agents.games import make
 from agents.games.game import Game, where
-from agents.search import GumbelSearch, PuctSearch, SearchResult
+from agents.search import GumbelSearch, PuctSearch, Search, SearchResult
 from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics
+from agents.search.tree import Descend, descend_fixed_length, descend_to_leaves
 
 CPU = torch.device("cpu")
 
@@ -38,26 +40,26 @@ def play(game: Game, lines: Sequence[Sequence[int]], device: torch.device = CPU)
 
 def think(
     game: Game,
-    search: GumbelSearch | PuctSearch,
+    search: Search,
     state: Any,
     temperature: float = 0.0,
     cached: bool = False,
+    fixed_shapes: bool = False,
 ) -> SearchResult:
     actions = game.num_actions
     cache = EvaluationCache(2**12, actions, CPU) if cached else None
-    dynamics = GameDynamics(game, know_nothing(actions), cache, static=search.static)
+    dynamics = GameDynamics(game, know_nothing(actions), cache=cache, fixed_shapes=fixed_shapes)
     boards = torch.arange(len(state[0]), device=state[0].device)
-    logits, value = dynamics.evaluate_states(state, torch.ones_like(boards, dtype=torch.bool))
-    legal = game.legal(state)
-    return search(state, legal, logits, value, dynamics, 0, boards, boards, temperature)
+    root = dynamics.root(state, game_id=boards, ply=boards)
+    return search(root, dynamics=dynamics, seed=0, temperature=temperature)
 
 
 def name_of(search: object) -> str:
     return type(search).__name__
 
 
-def both(simulations: int) -> list[GumbelSearch | PuctSearch]:
-    return [GumbelSearch(simulations), PuctSearch(simulations)]
+def both(simulations: int) -> list[Search]:
+    return [GumbelSearch(simulations=simulations), PuctSearch(simulations=simulations)]
 
 
 # Columns from 0. The first player is to move after an even number of moves.
@@ -75,7 +77,7 @@ FORCED = {
 
 @pytest.mark.parametrize("search", both(256), ids=name_of)
 @pytest.mark.parametrize("cached", [False, True])
-def test_forced_moves_in_connect_four(search: GumbelSearch | PuctSearch, cached: bool) -> None:
+def test_forced_moves_in_connect_four(search: Search, cached: bool) -> None:
     game = make("connect_four")
     state = play(game, [line for line, _ in FORCED.values()])
     actions = think(game, search, state, cached=cached).action.tolist()
@@ -84,7 +86,7 @@ def test_forced_moves_in_connect_four(search: GumbelSearch | PuctSearch, cached:
 
 
 @pytest.mark.parametrize("search", both(500), ids=name_of)
-def test_an_open_row_is_closed_before_it_makes_two_threats(search: GumbelSearch | PuctSearch) -> None:
+def test_an_open_row_is_closed_before_it_makes_two_threats(search: Search) -> None:
     # Stones in columns 2 and 3 of the bottom row, and column 0 taken: a third in column 4 would threaten 1
     # and 5.
     game = make("connect_four")
@@ -93,7 +95,7 @@ def test_an_open_row_is_closed_before_it_makes_two_threats(search: GumbelSearch 
 
 @pytest.mark.parametrize("search", both(32), ids=name_of)
 def test_a_win_at_once_takes_nearly_all_of_the_policy_whatever_the_noise(
-    search: GumbelSearch | PuctSearch,
+    search: Search,
 ) -> None:
     game = make("connect_four")
     result = think(game, search, play(game, [[0, 1, 0, 1, 0, 1]] * 64), temperature=1.0)
@@ -112,7 +114,7 @@ def test_moves_that_end_the_game_are_not_evaluated(cached: bool) -> None:
         return observation.new_zeros(len(observation), 7), observation.new_zeros(len(observation))
 
     state = play(game, [[0, 1, 0, 1, 0, 1], [0, 1, 0, 1, 2, 1], [0, 1, 0, 1, 0, 1]])
-    dynamics = GameDynamics(game, evaluate, EvaluationCache(64, 7, CPU) if cached else None)
+    dynamics = GameDynamics(game, evaluate, cache=EvaluationCache(64, 7, CPU) if cached else None)
     leaf = dynamics(state, torch.tensor([0, 0, 4]), torch.ones(3, dtype=torch.bool))
     assert leaf.ended.tolist() == [True, False, False]
     assert leaf.reward.tolist() == [1.0, 0.0, 0.0]
@@ -151,7 +153,7 @@ def reachable() -> dict[Board, list[int]]:
     return found
 
 
-def blunders(search: GumbelSearch | PuctSearch, positions: Sequence[tuple[Board, list[int]]]) -> list[Board]:
+def blunders(search: Search, positions: Sequence[tuple[Board, list[int]]]) -> list[Board]:
     """Positions in which the action chosen gives minimax value away."""
     game = make("tic_tac_toe")
     state = play(game, [line for _, line in positions])
@@ -174,14 +176,14 @@ def test_all_positions_of_tic_tac_toe_are_found() -> None:
 
 
 @pytest.mark.parametrize("search", both(256), ids=name_of)
-def test_tic_tac_toe_is_played_perfectly(search: GumbelSearch | PuctSearch) -> None:
+def test_tic_tac_toe_is_played_perfectly(search: Search) -> None:
     assert not blunders(search, positions_after(4, 8)[::20])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("search", both(400), ids=name_of)
 def test_tic_tac_toe_is_played_perfectly_from_every_position_of_four_stones_on(
-    search: GumbelSearch | PuctSearch,
+    search: Search,
 ) -> None:
     assert not blunders(search, positions_after(4, 8))
 
@@ -189,17 +191,18 @@ def test_tic_tac_toe_is_played_perfectly_from_every_position_of_four_stones_on(
 @pytest.mark.slow
 def test_the_opening_of_tic_tac_toe_is_played_perfectly_with_enough_simulations() -> None:
     # PUCT alone: sequential halving drops what looks worse at first, and some of these refutations are deep.
-    assert not blunders(PuctSearch(1600), positions_after(0, 3))
+    assert not blunders(PuctSearch(simulations=1600), positions_after(0, 3))
 
 
-@pytest.mark.parametrize("search", [GumbelSearch(6, static=True), PuctSearch(6, static=True)], ids=name_of)
+@pytest.mark.parametrize("search", both(6), ids=name_of)
 @pytest.mark.parametrize("name", ["connect_four", "tic_tac_toe"])
-def test_the_static_form_never_looks_at_the_data(search: GumbelSearch | PuctSearch, name: str) -> None:
+def test_with_fixed_shapes_a_search_never_looks_at_the_data(search: Search, name: str) -> None:
     # Tensors on the meta device have shapes and no contents: reading one back, or a shape that depends on
     # one, fails.
     game = make(name)
     meta = torch.device("meta")
-    result = think(game, search, game.initial(4, meta), temperature=1.0)
+    fixed = replace(search, descend=descend_fixed_length)
+    result = think(game, fixed, game.initial(4, meta), temperature=1.0, fixed_shapes=True)
     assert result.policy.shape == (4, game.num_actions)
     assert {field.device.type for field in result} == {"meta"}
 
@@ -207,11 +210,11 @@ def test_the_static_form_never_looks_at_the_data(search: GumbelSearch | PuctSear
 def test_the_test_above_would_notice() -> None:
     game = make("connect_four")
     with pytest.raises(RuntimeError, match="meta"):
-        think(game, GumbelSearch(6), game.initial(4, torch.device("meta")))
+        think(game, GumbelSearch(simulations=6), game.initial(4, torch.device("meta")), fixed_shapes=True)
 
 
 @pytest.mark.parametrize("search", both(16), ids=name_of)
-def test_a_board_that_is_over_disturbs_no_other(search: GumbelSearch | PuctSearch) -> None:
+def test_a_board_that_is_over_disturbs_no_other(search: Search) -> None:
     game = make("connect_four")
     won = [0, 1, 0, 1, 0, 1, 0]
     mixed = think(game, search, play(game, [won, [3], won]))
@@ -232,11 +235,12 @@ def test_a_bound_on_the_depth_at_the_longest_line_of_play_changes_nothing() -> N
 
     ids = torch.arange(3)
     found = []
-    for static, max_depth in ((False, None), (True, None), (True, 9), (True, 5)):
-        search = GumbelSearch(64, static=static, max_depth=max_depth)
-        dynamics = GameDynamics(game, flat, static=static)
-        legal = game.legal(states)
-        found.append(search(states, legal, *flat(game.observe(states)), dynamics, 0, ids, states.plies))
+    fixed = [partial(descend_fixed_length, max_depth=depth) for depth in (None, 9, 5)]
+    descents: list[Descend] = [descend_to_leaves, *fixed]
+    for descend in descents:
+        search = GumbelSearch(simulations=64, descend=descend)
+        dynamics = GameDynamics(game, flat, fixed_shapes=descend is not descend_to_leaves)
+        found.append(search(dynamics.root(states, game_id=ids, ply=states.plies), dynamics=dynamics, seed=0))
     for other in found[1:]:
         assert torch.equal(other.visits, found[0].visits)
         assert torch.equal(other.action, found[0].action)

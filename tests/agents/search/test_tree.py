@@ -1,15 +1,27 @@
 """Trees small enough to follow by hand: what is visited, what is backed up, what is left alone."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
-from agents.search import GumbelSearch, PuctSearch
-from agents.search.tree import ENDED, UNEXPANDED, Leaf, NodeStats, Tree, grow
+from agents.search import GumbelSearch, PuctSearch, Search
+from agents.search.tree import (
+    ENDED,
+    UNEXPANDED,
+    Descend,
+    Leaf,
+    NodeStats,
+    Tree,
+    descend_fixed_length,
+    descend_to_leaves,
+    grow,
+)
 from tests.agents.table_dynamics import ILLEGAL, Tables, TableState, random_tables, tables
 
 
-def grow_by_plan(world: Tables, plan: list[int], roots: int = 1, static: bool = False) -> Tree:
+def grow_by_plan(world: Tables, plan: list[int], roots: int = 1, descend: Descend = descend_to_leaves) -> Tree:
     """Grows from state 0 with the root's actions given; interior nodes follow their largest logit."""
     index = torch.zeros(roots, dtype=torch.int64)
 
@@ -20,14 +32,12 @@ def grow_by_plan(world: Tables, plan: list[int], roots: int = 1, static: bool = 
         return stats.logits.argmax(-1)
 
     return grow(
-        TableState(index),
-        world.logits[index],
-        world.value[index],
-        world,
-        root_choice,
-        interior_choice,
-        len(plan),
-        static,
+        world.root(index),
+        dynamics=world,
+        root_choice=root_choice,
+        interior_choice=interior_choice,
+        simulations=len(plan),
+        descend=descend,
     )
 
 
@@ -49,10 +59,10 @@ def chain(discount: float, reward: float = 0.0) -> Tables:
     )
 
 
-@pytest.mark.parametrize("static", [False, True])
-def test_the_sign_of_a_value_flips_at_every_step_of_alternating_players(static: bool) -> None:
+@pytest.mark.parametrize("descend", [descend_to_leaves, descend_fixed_length])
+def test_the_sign_of_a_value_flips_at_every_step_of_alternating_players(descend: Descend) -> None:
     # Returns of action 0: -v(1) = -0.25; +v(2) = -0.5; -v(3) = -0.125. Of action 1, which ends: 1, twice.
-    tree = grow_by_plan(chain(-1.0), [0, 0, 1, 1, 0], static=static)
+    tree = grow_by_plan(chain(-1.0), [0, 0, 1, 1, 0], descend=descend)
     assert root_visits_and_sums(tree) == ([3.0, 2.0], [-0.875, 2.0])
     # Node 1 is state 1: the simulations that passed it returned -v(2) = 0.5 and +v(3) = 0.125 for its mover.
     stats = tree.stats(torch.tensor([1]))
@@ -88,15 +98,13 @@ def test_an_ended_edge_never_becomes_a_node_and_asks_for_no_evaluation() -> None
         asked.extend(wanted.tolist())
         return world(state, action, wanted)
 
-    index = torch.zeros(1, dtype=torch.int64)
     tree = grow(
-        TableState(index),
-        world.logits[index],
-        world.value[index],
-        dynamics,
-        lambda stats, simulation: torch.ones(1, dtype=torch.int64),
-        lambda stats: stats.logits.argmax(-1),
-        4,
+        world.root(torch.zeros(1, dtype=torch.int64)),
+        dynamics=dynamics,
+        root_choice=lambda stats, simulation: torch.ones(1, dtype=torch.int64),
+        interior_choice=lambda stats: stats.logits.argmax(-1),
+        simulations=4,
+        descend=descend_to_leaves,
     )
     assert asked == [True, False, False, False]
     assert tree.child.tolist()[:2] == [UNEXPANDED, ENDED]
@@ -115,32 +123,22 @@ def test_each_simulation_creates_its_own_node_below_the_right_parent() -> None:
 
 
 SEARCHES = [
-    GumbelSearch(24, considered=4),
-    GumbelSearch(7, considered=16, gumbel_scale=0.0),
-    PuctSearch(24),
-    PuctSearch(24, dirichlet_fraction=0.0, fpu_reduction=0.2),
+    GumbelSearch(simulations=24, max_considered_actions=4),
+    GumbelSearch(simulations=7, max_considered_actions=16, gumbel_scale=0.0),
+    PuctSearch(simulations=24),
+    PuctSearch(simulations=24, dirichlet_fraction=0.0, fpu_reduction=0.2),
 ]
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=["gumbel", "gumbel-no-noise", "puct", "puct-no-noise"])
 @pytest.mark.parametrize("general", [False, True])
-def test_a_row_alone_is_the_row_in_a_batch(search: GumbelSearch | PuctSearch, general: bool) -> None:
+def test_a_row_alone_is_the_row_in_a_batch(search: Search, general: bool) -> None:
     world = random_tables(3, states=50, actions=6, general=general)
     index = torch.arange(12)
     game_ids, plies = 100 + index, index % 5
 
     def run(rows: Tensor) -> tuple[Tensor, ...]:
-        state = index[rows]
-        return search(
-            TableState(state),
-            world.legal(state),
-            world.logits[state],
-            world.value[state],
-            world,
-            7,
-            game_ids[rows],
-            plies[rows],
-        )
+        return search(world.root(index[rows], game_ids[rows], plies[rows]), dynamics=world, seed=7)
 
     together = run(index)
     for row in range(len(index)):
@@ -150,38 +148,29 @@ def test_a_row_alone_is_the_row_in_a_batch(search: GumbelSearch | PuctSearch, ge
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=["gumbel", "gumbel-no-noise", "puct", "puct-no-noise"])
-def test_the_static_form_gives_the_same_result(search: GumbelSearch | PuctSearch) -> None:
+def test_descents_of_fixed_length_give_the_same_result(search: Search) -> None:
     world = random_tables(5, states=40, actions=5, general=True)
-    index = torch.arange(16)
-    arguments = (
-        TableState(index),
-        world.legal(index),
-        world.logits[index],
-        world.value[index],
-        world,
-        0,
-        index,
-        index,
-    )
-    static = type(search)(**{**vars(search), "static": True})
-    for a, b in zip(search(*arguments), static(*arguments), strict=True):
+    root = world.root(torch.arange(16))
+    fixed = replace(search, descend=descend_fixed_length)
+    results = [one(root, dynamics=world, seed=0) for one in (search, fixed)]
+    for a, b in zip(*results, strict=True):
         assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=["gumbel", "gumbel-no-noise", "puct", "puct-no-noise"])
-def test_illegal_actions_are_never_visited(search: GumbelSearch | PuctSearch) -> None:
+def test_illegal_actions_are_never_visited(search: Search) -> None:
     world = random_tables(11, states=60, actions=7, illegal=0.6)
     # The priors of illegal actions at the root are the caller's to ignore: here they look best.
-    index = torch.arange(60)
-    legal = world.legal(index)
-    logits = torch.where(legal, world.logits, 3.0)
+    root = world.root(torch.arange(60))
+    legal = root.legal
+    root = root._replace(logits=torch.where(legal, world.logits, 3.0))
     visited: list[Tensor] = []
 
     def dynamics(state: TableState, action: Tensor, wanted: Tensor) -> Leaf:
         visited.append(world.logits[state.at, action][wanted])
         return world(state, action, wanted)
 
-    result = search(TableState(index), legal, logits, world.value, dynamics, 1, index, index)
+    result = search(root, dynamics=dynamics, seed=1)
     assert (result.visits[~legal] == 0).all()
     assert (result.policy[~legal] == 0).all()
     assert legal.gather(1, result.action[:, None]).all()
@@ -189,11 +178,10 @@ def test_illegal_actions_are_never_visited(search: GumbelSearch | PuctSearch) ->
     assert (torch.cat(visited) > ILLEGAL).all()
 
 
-@pytest.mark.parametrize("search", [GumbelSearch(0), PuctSearch(0)], ids=["gumbel", "puct"])
-def test_no_simulations_still_choose_a_legal_action(search: GumbelSearch | PuctSearch) -> None:
+@pytest.mark.parametrize("search", [GumbelSearch(simulations=0), PuctSearch(simulations=0)], ids=["gumbel", "puct"])
+def test_no_simulations_still_choose_a_legal_action(search: Search) -> None:
     world = random_tables(2, states=30, actions=4, illegal=0.5)
-    index = torch.arange(30)
-    legal = world.legal(index)
-    result = search(TableState(index), legal, world.logits, world.value, world, 0, index, index)
-    assert legal.gather(1, result.action[:, None]).all()
+    root = world.root(torch.arange(30))
+    result = search(root, dynamics=world, seed=0)
+    assert root.legal.gather(1, result.action[:, None]).all()
     assert torch.allclose(result.value, world.value)

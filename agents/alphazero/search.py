@@ -1,0 +1,52 @@
+"""The search of a configuration, composed for a game and a device."""
+
+from functools import partial
+
+import torch
+
+from agents.alphazero.config import SearchConfig
+from agents.games.game import Game
+from agents.search import GumbelSearch, PuctSearch, Search
+from agents.search.cache import Evaluate, EvaluationCache
+from agents.search.dynamics import GameDynamics
+from agents.search.tree import Descend, descend_fixed_length, descend_to_leaves
+
+
+def make_search(
+    config: SearchConfig, *, game: Game, device: torch.device, simulations: int | None = None, noise: bool = True
+) -> Search:
+    """The configured search.
+
+    simulations: replaces the configured number. noise: False plays the best move.
+    """
+    on_cpu = device.type == "cpu"
+    descend: Descend = descend_to_leaves if on_cpu else partial(descend_fixed_length, max_depth=game.max_plies)
+    count = config.simulations if simulations is None else simulations
+    if config.algorithm == "gumbel":
+        return GumbelSearch(
+            simulations=count,
+            max_considered_actions=config.max_considered_actions,
+            value_scale=config.value_scale,
+            visit_offset=config.visit_offset,
+            gumbel_scale=config.gumbel_scale if noise else 0.0,
+            descend=descend,
+        )
+    return PuctSearch(
+        simulations=count,
+        c_init=config.c_init,
+        c_base=config.c_base,
+        dirichlet_alpha=config.dirichlet_alpha,
+        dirichlet_fraction=config.dirichlet_fraction if noise else 0.0,
+        fpu_reduction=config.fpu_reduction,
+        descend=descend,
+    )
+
+
+def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int, device: torch.device) -> GameDynamics:
+    """The game's rules with `evaluate` at the leaves.
+
+    The table of evaluations is for the CPU, where batches may vary in size; a GPU has fixed shapes.
+    """
+    on_cpu = device.type == "cpu"
+    cache = EvaluationCache(cache_slots, game.num_actions, device) if on_cpu and cache_slots > 0 else None
+    return GameDynamics(game, evaluate, cache=cache, fixed_shapes=not on_cpu)
