@@ -9,14 +9,12 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from lab.cli.parameters import Command, commands
 from lab.config.keys import Key, keys_of
-from lab.config.registry import VERBS, Verb, find_kind, kind_names, load
+from lab.config.registry import VERBS, find_kind, kind_names, load
 from lab.config.sections import ExperimentConfig
 from lab.run.metrics import LOOP_METRICS, Catalogue
 
@@ -54,9 +52,10 @@ def commands_page() -> str:
         "| --- | --- |",
     ]
     lines += [f"| [`lab {name}`](#lab-{name}) | {_cell(verb.help)} |" for name, verb in VERBS.items()]
-    for name, verb in VERBS.items():
+    found = list(commands())
+    for name in VERBS:
         lines += ["", f"## lab {name} {{#lab-{name}}}", ""]
-        lines += _verb_lines(f"lab {name}", verb, level=3)
+        lines += _verb_lines(name, [command for command in found if command.words[0] == name])
     return "\n".join(lines) + "\n"
 
 
@@ -133,63 +132,27 @@ PAGES: Mapping[str, Callable[[], str]] = {
 }
 
 
-def _verb_lines(command: str, verb: Verb, level: int) -> Iterator[str]:
-    if verb.verbs:
-        yield f"{verb.help}"
-        for name, inner in verb.verbs.items():
-            yield from ["", f"{'#' * level} {command} {name}", ""]
-            yield from _verb_lines(f"{command} {name}", inner, level + 1)
-    elif verb.target:
-        yield from _command_lines(command, load(verb.target))
-    else:
-        name = command.rpartition(" ")[2]
-        kinds = [kind for kind in kind_names() if name in find_kind(kind).verbs]
-        yield f"{verb.help} Its options depend on the kind of the run."
-        for kind in kinds:
-            yield from ["", f"{'#' * level} {command}: {_KIND_WORDS.get(kind, kind)}", ""]
-            yield from _command_lines(command, load(find_kind(kind).verbs[name]))
+def _verb_lines(name: str, found: Sequence[Command]) -> Iterator[str]:
+    """The commands of one verb: itself, those of a group, or one for each kind of run."""
+    if len(found) == 1 and found[0].words == (name,) and not found[0].kind:
+        yield from _command_lines(found[0])
+        return
+    yield VERBS[name].help + (" Its options depend on the kind of the run." if found[0].kind else "")
+    for command in found:
+        title = "lab " + " ".join(command.words)
+        yield from ["", f"### {title}{f': {_KIND_WORDS.get(command.kind, command.kind)}' if command.kind else ''}", ""]
+        yield from _command_lines(command)
 
 
-def _command_lines(command: str, function: Callable[..., None]) -> Iterator[str]:
-    app = typer.Typer(add_completion=False)
-    app.command()(function)
-    built = typer.main.get_command(app)
-    context = built.make_context(command, [], resilient_parsing=True)
-    usage = " ".join(built.collect_usage_pieces(context))
-    yield from ["```text", f"{command} {usage}", "```", "", inspect.cleandoc(built.help or ""), ""]
-    rows = [_parameter_row(parameter, context) for parameter in built.params if not getattr(parameter, "hidden", False)]
-    if rows:
-        yield from ["| argument or option | default | meaning |", "| --- | --- | --- |", *rows]
-
-
-def _parameter_row(parameter: Any, context: Any) -> str:
-    if parameter.param_type_name == "argument":
-        name = f"`{' '.join(parameter.get_usage_pieces(context))}`"
-    else:
-        name = ", ".join(f"`{option}`" for option in [*parameter.opts, *parameter.secondary_opts])
-        if not parameter.is_flag:
-            name += f" `{_value_word(parameter)}`"
-    default = parameter.default() if callable(parameter.default) else parameter.default
-    shown = getattr(parameter, "show_default", None)
-    if parameter.required:
-        text = "required"
-    elif isinstance(shown, str):
-        text = shown
-    elif default in (None, "", False) or default == ():
-        text = ""
-    else:
-        text = f"`{getattr(default, 'value', default)}`"
-    return f"| {_cell(name)} | {_cell(text)} | {_cell(parameter.help or '')} |"
-
-
-def _value_word(option: Any) -> str:
-    """What stands for an option's value: its metavar, its choices, or its type."""
-    annotation = option.type_descriptor.annotation
-    if option.metavar:
-        return option.metavar
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return " | ".join(str(member.value) for member in annotation)
-    return {int: "INTEGER", float: "NUMBER", Path: "PATH"}.get(annotation, "TEXT")
+def _command_lines(command: Command) -> Iterator[str]:
+    yield from ["```text", command.usage, "```", "", command.help, ""]
+    if command.parameters:
+        yield from ["| argument or option | default | meaning |", "| --- | --- | --- |"]
+    for parameter in command.parameters:
+        name = ", ".join(f"`{option}`" for option in parameter.names)
+        value = f"`{parameter.value}`" if parameter.value else ""
+        default = "required" if parameter.required else f"`{parameter.default}`" if parameter.default else ""
+        yield f"| {_cell(f'{name} {value}'.strip())} | {_cell(default)} | {_cell(parameter.help)} |"
 
 
 def _key_tables(keys: Sequence[Key], anchor: str) -> Iterator[str]:

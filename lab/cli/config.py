@@ -38,7 +38,7 @@ def config(
     overrides = overrides or []
     resolved = load_preset(preset, overrides)
     values = resolved.model_dump(mode="json")
-    keys = _keys_in_use(resolved, values)
+    keys = keys_in_use(resolved, values)
     if explain:
         chosen = [key for name, key in keys.items() if name == explain or name.startswith(f"{explain}.")]
         if not chosen:
@@ -81,7 +81,7 @@ def source_of(key: str, preset: str, overrides: Sequence[str]) -> str:
     return "default"
 
 
-def _keys_in_use(resolved: ExperimentConfig, values: Mapping[str, Any]) -> dict[str, Key]:
+def keys_in_use(resolved: ExperimentConfig, values: Mapping[str, Any]) -> dict[str, Key]:
     """The keys that exist in this configuration; of a section with variants, those of the chosen one."""
     keys: dict[str, Key] = {}
     for key in keys_of(type(resolved)):

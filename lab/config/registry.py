@@ -148,6 +148,13 @@ VERBS: dict[str, Verb] = {
     ),
     "find-lr": Verb("Suggest a learning rate for a preset.", "lab.cli.find_lr:find_lr"),
     "approximate": Verb("Approximate a function at several widths.", "lab.cli.approximate:approximate"),
+    "new": Verb(
+        "Write the files of a new game or preset.",
+        verbs={
+            "game": Verb("Write a package with a game, its preset and its test.", "lab.cli.new:new_game"),
+            "preset": Verb("Write a preset file over another.", "lab.cli.new:new_preset"),
+        },
+    ),
     "show": Verb("Show a run's metrics and curves in the terminal.", "lab.cli.show:show"),
     "bench": Verb(
         "Measure speed on this machine.",
@@ -164,6 +171,7 @@ VERBS: dict[str, Verb] = {
     "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.jobs.submit:submit"),
     "capacity": Verb("Compute what 8, 64 or 512 GPUs would need, and what holds them up.", "cluster.capacity:capacity"),
     "drill": Verb("Harm runs on purpose and see whether they get over it.", "cluster.drills.drill:drill"),
+    "completion": Verb("Print the script that completes `lab` in bash, zsh or fish.", "lab.cli.completion:completion"),
     "doctor": Verb("Check versions, devices, tracking, disk and presets.", "lab.cli.doctor:doctor"),
 }
 

@@ -1,0 +1,237 @@
+"""`lab completion`: shell scripts that complete verbs, options, presets, runs, keys and values.
+
+The scripts ask `lab completion SHELL --line TEXT`. What needs heavy imports (options, keys) is kept in a cache file,
+made anew when the code has changed, so that an answer takes about a quarter of a second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lab import __version__
+from lab.config.registry import VERBS, Verb, find_kind, kind_names, load
+from lab.errors import UserError
+from lab.run import lookup
+
+PACKAGES = ("lab", "agents", "gans", "cluster")
+_BASH = """\
+_lab() {
+  local IFS=$'\\n'
+  COMPREPLY=($(lab completion bash --line "${COMP_LINE:0:COMP_POINT}" 2>/dev/null))
+  [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+}
+complete -o default -F _lab lab
+"""
+_ZSH = """\
+#compdef lab
+_lab() {
+  local -a found open closed
+  found=("${(@f)$(lab completion zsh --line "$LBUFFER" 2>/dev/null)}")
+  open=("${(@M)found:#*=}")
+  closed=("${(@)found:#*=}")
+  [[ -n $open[1] ]] && compadd -S '' -- $open
+  [[ -n $closed[1] ]] && compadd -- $closed
+  [[ -z $found[1] ]] && _files
+}
+compdef _lab lab
+"""
+_FISH = """\
+complete -c lab -a '(lab completion fish --line (commandline -cp) 2>/dev/null)'
+"""
+
+
+class Shell(StrEnum):
+    bash = "bash"
+    zsh = "zsh"
+    fish = "fish"
+
+
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
+    line: Annotated[
+        str | None, typer.Option("--line", help="Print what can come next in this command line, one a line.")
+    ] = None,
+) -> None:
+    """Print the script that completes `lab` in a shell.
+
+    bash: `eval "$(lab completion bash)"` in ~/.bashrc; zsh: the same with zsh in ~/.zshrc, after compinit; fish:
+    `lab completion fish > ~/.config/fish/completions/lab.fish`.
+    """
+    if line is None:
+        typer.echo({Shell.bash: _BASH, Shell.zsh: _ZSH, Shell.fish: _FISH}[shell], nl=False)
+        return
+    for candidate in candidates(line, split_at_equals=shell is Shell.bash):
+        typer.echo(candidate)
+
+
+def candidates(line: str, *, split_at_equals: bool = False) -> list[str]:
+    """What the last word of a command line can become, sorted as declared; empty where files are meant.
+
+    split_at_equals: bash replaces only what follows the last "=", so a value comes without its key.
+    """
+    words = _split(line)[1:]
+    if not words:
+        return []
+    *before, current = words
+    found = [word for word in _next(before, current) if word.startswith(current)]
+    if split_at_equals and "=" in current:
+        found = [word.partition("=")[2] for word in found]
+    return found
+
+
+def _next(before: list[str], current: str) -> Iterator[str]:
+    verbs: Mapping[str, Verb] = VERBS
+    path: list[str] = []
+    rest = list(before)
+    while rest and rest[0] in verbs:
+        name = rest.pop(0)
+        path.append(name)
+        verb = verbs[name]
+        if not verb.verbs:
+            break
+        verbs = verb.verbs
+    else:
+        if not rest:
+            yield from verbs
+        return
+    known = _known()
+    command = _command(path, rest, known)
+    if command is None:
+        return
+    takes_value = {name: option for option in command["options"] for name in option["names"] if option["value"]}
+    if rest and rest[-1] in takes_value:
+        yield from takes_value[rest[-1]]["choices"]
+    elif current.startswith("-"):
+        yield from (name for option in command["options"] for name in option["names"])
+        yield "--help"
+    else:
+        given = [word for number, word in enumerate(rest) if not _is_option(rest, number, takes_value)]
+        yield from _argument(command["arguments"], given, current, known)
+
+
+def _is_option(rest: list[str], number: int, takes_value: Mapping[str, Any]) -> bool:
+    return rest[number].startswith("-") or (number > 0 and rest[number - 1] in takes_value)
+
+
+def _argument(arguments: list[Any], given: list[str], current: str, known: Mapping[str, Any]) -> Iterator[str]:
+    if not arguments:
+        return
+    argument = arguments[min(len(given), len(arguments) - 1)]
+    value = argument["value"]
+    if argument["choices"]:
+        yield from argument["choices"]
+    elif "KEY" in value:
+        yield from _keys(given[0] if given else "", current, known)
+    elif "PRESET" in value:
+        from lab.config import presets
+
+        yield from presets.preset_names()
+    elif "RUN" in value:
+        yield from lookup.run_names(_runs_dir())
+
+
+def _keys(subject: str, current: str, known: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of the kind of a preset or run, each with "="; behind one, its values where these are fixed."""
+    kind = _kind_of(subject)
+    keys: Mapping[str, list[str]] = known["keys"].get(kind, {})
+    key, equals, _ = current.partition("=")
+    if equals:
+        yield from (f"{key}={value}" for value in keys.get(key, []))
+    else:
+        yield from (f"{name}=" for name in keys)
+
+
+def _kind_of(subject: str) -> str:
+    from lab.config import presets
+
+    with suppress(UserError, OSError):
+        run = lookup.locate_run(subject, _runs_dir())
+        settings = presets.resolve(subject) if run is None else {"kind": lookup.stored_kind(run)}
+        return str(settings.get("kind", ""))
+    return ""
+
+
+def _command(path: list[str], rest: list[str], known: Mapping[str, Any]) -> Any:
+    """The command of a verb; of one that depends on the kind, that of the run given, else the first."""
+    name = " ".join(path)
+    kinds = [kind for word in rest if not word.startswith("-") and (kind := _kind_of(word))]
+    for kind in [*kinds, "", *kind_names()]:
+        if f"{name}:{kind}" in known["commands"]:
+            return known["commands"][f"{name}:{kind}"]
+    return None
+
+
+def _known() -> Mapping[str, Any]:
+    """Options of all commands and keys of all kinds, from the cache file if it is of this code."""
+    mark = _fingerprint()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rivals-lab" / "completion.json"
+    with suppress(OSError, ValueError):
+        stored = json.loads(cache.read_text(encoding="utf-8"))
+        if stored.get("fingerprint") == mark:
+            return dict(stored)
+    fresh = {"fingerprint": mark, "commands": dict(_all_commands()), "keys": dict(_all_keys())}
+    with suppress(OSError):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        temporary = cache.with_name(f"{cache.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(fresh), encoding="utf-8")
+        temporary.replace(cache)
+    return fresh
+
+
+def _all_commands() -> Iterator[tuple[str, Any]]:
+    from lab.cli.parameters import commands
+
+    for command in commands():
+        parts: dict[str, list[Any]] = {"options": [], "arguments": []}
+        for parameter in command.parameters:
+            record = {"names": parameter.names, "value": parameter.value, "choices": parameter.choices}
+            parts["options" if parameter.names else "arguments"].append(record)
+        yield f"{' '.join(command.words)}:{command.kind}", parts
+
+
+def _all_keys() -> Iterator[tuple[str, dict[str, list[str]]]]:
+    from lab.config.keys import keys_of
+
+    for kind in kind_names():
+        with suppress(UserError, ImportError):
+            keys = [key for key in keys_of(load(find_kind(kind).config)) if not key.section]
+            yield kind, {key.key: _values(key.type) for key in keys}
+
+
+def _values(type_text: str) -> list[str]:
+    """The values of a type that has few: "a | b", "bool"."""
+    if type_text.startswith("bool"):
+        return ["true", "false"]
+    return [part.strip() for part in type_text.split("|")] if "|" in type_text and "of" not in type_text else []
+
+
+def _fingerprint() -> str:
+    """Changes with the version, the place and the files of the code."""
+    root = Path(__file__).resolve().parents[2]
+    times = [
+        entry.stat().st_mtime_ns for package in PACKAGES for entry in (root / package).rglob("*.py") if entry.is_file()
+    ]
+    return f"{__version__} {root} {len(times)} {max(times, default=0)}"
+
+
+def _split(line: str) -> list[str]:
+    """Words of a command line, the last one unfinished: "" after a space."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    words = []
+    with suppress(ValueError):  # an open quote: its word is left out
+        words = list(lexer)
+    return [*words, ""] if not line or line[-1].isspace() else words
+
+
+def _runs_dir() -> Path:
+    return Path(os.environ.get(lookup.RUNS_DIR_VARIABLE) or lookup.RUNS_DIR)
