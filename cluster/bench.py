@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Annotated, Any
@@ -110,14 +112,13 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float, rounds: int
             here.append(_of_one(local, config, seconds))
             for count in counts:
                 plain[count].append(_of_processes(config, count, seconds))
-                actors = _workers(config, net, device, count)
-                actors.metrics()  # since here
-                on_ray[count].append(_of_one(actors, config, seconds))
-                measured = actors.metrics()
+                with _workers(config, net, device, count) as actors:
+                    actors.metrics()  # since here
+                    on_ray[count].append(_of_one(actors, config, seconds))
+                    measured = actors.metrics()
                 weights_mb = measured["cluster/weights_mb"]
                 if on_ray[count][-1].games:
                     per_game.append(measured["cluster/result_mb_per_s"] * 2**20 / on_ray[count][-1].games)
-                actors.close()
     moves = {count: mean(rate.moves for rate in on_ray[count]) for count in counts}
     rows = [
         Row(
@@ -169,14 +170,16 @@ def _plies(game: str) -> int:
     return validate(AlphaZeroConfig, {"budget": 1, "game": {"name": game}}, "bench cluster").game.make().max_plies - 1
 
 
-def _workers(config: AlphaZeroConfig, net: PolicyValueNet, device: Device, count: int) -> RayActors:
+@contextmanager
+def _workers(config: AlphaZeroConfig, net: PolicyValueNet, device: Device, count: int) -> Iterator[RayActors]:
     cluster = config.cluster.model_copy(update={"workers": count})
-    actors, _ = start(config.model_copy(update={"cluster": cluster}), net, device)
-    assert isinstance(actors, RayActors)
-    while len(actors.processes()) < count:  # every worker has played before any time is taken
+    with start(config.model_copy(update={"cluster": cluster}), device) as parts:
+        actors: RayActors = parts["actors"]
+        actors.publish(0, net)
+        while len(actors.processes()) < count:  # every worker has played before any time is taken
+            actors.poll()
         actors.poll()
-    actors.poll()
-    return actors
+        yield actors
 
 
 def _of_one(actors: Any, config: AlphaZeroConfig, seconds: float) -> _Rate:

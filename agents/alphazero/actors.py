@@ -1,4 +1,4 @@
-"""The seam between the learner and whoever plays: weights go out by version, finished games come back."""
+"""Actors: they take weights by version and return finished games."""
 
 import time
 from collections.abc import Mapping
@@ -15,41 +15,37 @@ from lab.train.device import Device
 
 
 class Actors(Protocol):
-    """Plays games with the newest weights it was given."""
+    """Self-play with the newest weights that were published."""
 
     def publish(self, version: int, net: PolicyValueNet) -> None:
-        """Plays with these weights (a copy is taken) from the next move on."""
+        """Play with a copy of these weights from the next move on."""
         ...
 
     def poll(self) -> list[FinishedGames]:
-        """Finished games not handed over yet, each exactly once; may wait for some."""
+        """Finished games, each returned exactly once; may wait for some."""
         ...
 
     def counts(self) -> LeafCounts:
-        """Leaves since the start, by what became of them."""
+        """Leaves since the start, by how they were evaluated."""
         ...
 
     def seconds(self) -> float:
-        """Wall time of self-play since this process began, until the last poll."""
+        """Wall time of self-play in this process until the last poll."""
         ...
 
     def metrics(self) -> dict[str, float]:
-        """What the players measure of themselves, since the last call."""
+        """Metrics of the actors themselves since the last call."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """What continues in another process: games in flight, or what is known of players elsewhere.
+        """State for exact resuming: unfinished games, or the numbers of results received from workers.
 
-        Actors of one kind keep what another kind left in a state, for when it comes back.
+        Actors in this process and workers each keep the other's part of a state that they have loaded.
         """
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continues from it."""
-        ...
-
-    def close(self) -> None:
-        """Lets go of whatever plays elsewhere."""
+        """Continue from what `state_dict` returned."""
         ...
 
 
@@ -73,7 +69,7 @@ class LocalActors:
             first_game_id=first_game_id,
         )
         self._seconds = 0.0
-        self._elsewhere: dict[str, Any] = {}
+        self._of_workers: dict[str, Any] = {}
 
     def publish(self, version: int, net: PolicyValueNet) -> None:
         self._version = version
@@ -98,13 +94,10 @@ class LocalActors:
 
     def state_dict(self) -> dict[str, Any]:
         own = {"selfplay": self._selfplay.state_dict(), "counts": self._dynamics.counts._asdict()}
-        return own | self._elsewhere
+        return own | self._of_workers
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if "selfplay" in state:  # not if other actors have played since the start
+        if "selfplay" in state:  # absent where workers have played since the start
             self._selfplay.load_state_dict(state["selfplay"])
         self._dynamics.counts = LeafCounts(**state["counts"])
-        self._elsewhere = {name: part for name, part in state.items() if name not in ("selfplay", "counts")}
-
-    def close(self) -> None:
-        pass
+        self._of_workers = {name: part for name, part in state.items() if name not in ("selfplay", "counts")}

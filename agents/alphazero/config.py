@@ -171,6 +171,8 @@ class GradingConfig(Config):
 class AlphaZeroConfig(ExperimentConfig):
     """A complete AlphaZero experiment. The budget counts positions of finished self-play games."""
 
+    supports_workers: ClassVar[bool] = True
+    supports_learners: ClassVar[bool] = True
     perturbable: ClassVar[tuple[str, ...]] = (
         *("learner.learning_rate", "learner.final_fraction", "learner.reuse", "learner.gradient_clip"),
         *("learner.value_weight", "learner.search_value_share", "learner.ema_decay"),

@@ -43,10 +43,6 @@ class Evaluator(Protocol):
         """Gradings that have ended since the last call, each once; with `wait` of all that was asked for."""
         ...
 
-    def close(self) -> None:
-        """Lets go of whatever grades elsewhere."""
-        ...
-
 
 class LocalEvaluator:
     """Grades in this process, at once."""
@@ -68,9 +64,6 @@ class LocalEvaluator:
     def answers(self, wait: bool = False) -> list[Graded]:
         answers, self._answers = self._answers, []
         return answers
-
-    def close(self) -> None:
-        pass
 
 
 class Grader:

@@ -15,48 +15,36 @@ from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.evaluation import Evaluator, Graded, LocalEvaluator
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
-from agents.alphazero.learner_rank import LearnerRank
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import Replay
 from agents.search.dynamics import LeafCounts
-from lab.config.registry import find_kind, load
-from lab.run.experiment import Evaluation
-from lab.run.metrics import Catalogue
+from lab.run.experiment import Evaluation, Experiment
 from lab.train.collectives import ranks
 from lab.train.device import Device
 
 
-class AlphaZero:
-    """Self-play, replay and learner, advanced by iterations (Silver et al. 2018; Danihelka et al. 2022).
+class AlphaZero(Experiment):
+    """Self-play, replay buffer and learner, advanced by iterations (Silver et al. 2018; Danihelka et al. 2022).
 
-    Among ranks this is the leading one, which owns all but the others' shares of the learner (`LearnerRank`).
+    Rank 0 owns actors, replay buffer and evaluation; other ranks take part in the gradient steps alone
+    (`agents.alphazero.learner_rank`). Actors and evaluator belong to the caller, who also closes them.
     """
 
     progress = "positions"
+    catalogue = CATALOGUE
 
-    def __init__(self, config: AlphaZeroConfig, directory: Path, device: Device) -> None:
-        self.config, self._device = config, device
-        game = config.game.make()
+    def __init__(
+        self, config: AlphaZeroConfig, directory: Path, *, learner: Learner, actors: Actors, evaluator: Evaluator
+    ) -> None:
+        self.config, self.learner, self.actors, self.evaluator = config, learner, actors, evaluator
         self._games_directory = directory / "games"
-        self.replay = Replay(game, config.replay, directory / "replay", config.checkpoint.keep)
-        self.learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
-        self.actors: Actors
-        self._evaluator: Evaluator
-        if config.cluster.workers:
-            begin = load(find_kind(config.kind).workers)
-            self.actors, self._evaluator = begin(config, self.learner.average.module, device)
-        else:
-            self.actors = LocalActors(game, config, self.learner.average.module, device)
-            self._evaluator = LocalEvaluator(config, device)
+        self.replay = Replay(config.game.make(), config.replay, directory / "replay", config.checkpoint.keep)
         self._ranks = ranks()
         self._version = 0
         self._games = 0
         self._late: list[Graded] = []
-
-    @property
-    def catalogue(self) -> Catalogue:
-        return CATALOGUE
+        actors.publish(self._version, learner.average.module)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -88,15 +76,15 @@ class AlphaZero:
         return metrics | {"time/selfplay_s": polled, "time/learning_s": learned}
 
     def evaluate(self) -> Evaluation:
-        """Grades the averaged network; what an evaluator elsewhere finds out is among the late evaluations.
+        """Evaluate the averaged network. An evaluator beside training reports through `late_evaluations`.
 
-        At the end of the budget it is waited for.
+        At the end of the budget its result is waited for.
         """
         now = self.replay.total
         complete = self.counters[self.progress] >= self.config.budget
-        answers = self._evaluator.answers(wait=complete)  # first, for the last grading not to find another running
-        self._evaluator.ask(now, self.learner.average.module)
-        answers += self._evaluator.answers(wait=complete)
+        answers = self.evaluator.answers(wait=complete)  # first, for the last grading not to find another running
+        self.evaluator.ask(now, self.learner.average.module)
+        answers += self.evaluator.answers(wait=complete)
         self._late += [graded for graded in answers if graded.positions != now]
         for graded in answers:
             if graded.positions == now:
@@ -105,10 +93,10 @@ class AlphaZero:
 
     @property
     def evaluating(self) -> int | None:
-        return self._evaluator.pending
+        return self.evaluator.pending
 
     def late_evaluations(self) -> list[Evaluation]:
-        late, self._late = [*self._late, *self._evaluator.answers()], []
+        late, self._late = [*self._late, *self.evaluator.answers()], []
         return [
             dataclasses.replace(evaluation, metrics={**evaluation.metrics, "eval/at_positions": at}, at=at)
             for evaluation, at in ((self._keep(graded), graded.positions) for graded in late)
@@ -123,8 +111,7 @@ class AlphaZero:
             "version": self._version,
         }
 
-    def state_of_ranks(self) -> dict[str, Any]:
-        """What the other ranks have of it."""
+    def follower_state(self) -> dict[str, Any]:
         return {"learner": self.learner.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -135,11 +122,6 @@ class AlphaZero:
         self._games = state["games"]
         self._version = state["version"]
         self.actors.publish(self._version, self.learner.average.module)
-
-    def close(self) -> None:
-        """Lets go of workers."""
-        self._evaluator.close()
-        self.actors.close()
 
     def _keep(self, graded: Graded) -> Evaluation:
         self._games_directory.mkdir(exist_ok=True)
@@ -206,6 +188,21 @@ class AlphaZero:
         }
 
 
-def build(config: AlphaZeroConfig, directory: Path, device: Device) -> AlphaZero | LearnerRank:
-    """The experiment of a run directory, or another rank's part in it; see `lab.config.registry`."""
-    return AlphaZero(config, directory, device) if ranks().is_rank_zero else LearnerRank(config, device)
+def build(
+    config: AlphaZeroConfig,
+    directory: Path,
+    device: Device,
+    *,
+    actors: Actors | None = None,
+    evaluator: Evaluator | None = None,
+) -> AlphaZero:
+    """The experiment of a run directory, with actors and an evaluator in this process unless others are given."""
+    game = config.game.make()
+    learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
+    return AlphaZero(
+        config,
+        directory,
+        learner=learner,
+        actors=actors or LocalActors(game, config, learner.average.module, device),
+        evaluator=evaluator or LocalEvaluator(config, device),
+    )

@@ -1,6 +1,7 @@
-"""What a rank that does not lead has of AlphaZero: a learner, which computes its share of the leading one's batches."""
+"""AlphaZero on data-parallel ranks other than 0: the learner alone, which computes its rows of each batch."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from agents.alphazero.agent import make_network
@@ -12,7 +13,7 @@ from lab.train.device import Device
 
 
 class LearnerRank:
-    """Takes the steps that rank 0 takes, on the positions that it samples (`lab.run.data_parallel.Follower`)."""
+    """Takes the gradient steps of rank 0 on the positions that rank 0 samples (`lab.run.experiment.Follower`)."""
 
     def __init__(self, config: AlphaZeroConfig, device: Device) -> None:
         game = config.game.make()
@@ -26,3 +27,8 @@ class LearnerRank:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
+
+
+def build_follower(config: AlphaZeroConfig, directory: Path, device: Device) -> LearnerRank:
+    """The part of the experiment on other ranks; see `lab.config.registry.Kind.follower`."""
+    return LearnerRank(config, device)

@@ -1,46 +1,66 @@
-"""`python -m cluster.drills.recorder train ...`: `lab` with a record of the games handed to the learner.
+"""`python -m cluster.drills.recorder`: `lab train` and `lab resume` with a record of the games the learner received.
 
-The record is apart from the run's own counters, so that a drill can hold these against it.
+The record is independent of the run's own counters, so that a drill can compare the two.
 """
 
 import json
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from agents.alphazero.actors import Actors
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.evaluation import Evaluator
 from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.records import FinishedGames
+from agents.search.dynamics import LeafCounts
 from cluster.pool.connection import import_ray
-from cluster.workers.actors import RayActors, start
+from cluster.workers.actors import start
+from lab.cli.main import run_app
+from lab.config.loading import load_preset
+from lab.run.launch import continue_run, start_run
 from lab.train.device import Device
 
 RECORD = "LAB_DRILL_RECORD"  # the variable that names the file
 
 
-class RecordedActors(RayActors):
-    """Notes the ids of all games handed out, by which of Ray's jobs, and where a later process continues from."""
+class RecordedActors:
+    """Actors that note the id of every game they return, the Ray job, and where a later process continues from."""
+
+    def __init__(self, actors: Actors) -> None:
+        self._actors = actors
+
+    def publish(self, version: int, net: PolicyValueNet) -> None:
+        self._actors.publish(version, net)
 
     def poll(self) -> list[FinishedGames]:
-        games = super().poll()
-        self._note(games=[game for batch in games for game in batch.game_id.tolist()], job=self._job)
+        games = self._actors.poll()
+        job = str(import_ray().get_runtime_context().get_job_id())
+        self._note(games=[game for batch in games for game in batch.game_id.tolist()], job=job)
         return games
 
+    def counts(self) -> LeafCounts:
+        return self._actors.counts()
+
+    def seconds(self) -> float:
+        return self._actors.seconds()
+
+    def metrics(self) -> dict[str, float]:
+        return self._actors.metrics()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._actors.state_dict()
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
+        self._actors.load_state_dict(state)
         self._note(continued=True)
 
-    @property
-    def _job(self) -> str:
-        return str(import_ray().get_runtime_context().get_job_id())
-
     def _note(self, **note: Any) -> None:
-        # Leaves only ever grow, so they tell when this was in the run's life, whichever process writes.
+        # The number of leaves only grows, so it orders the notes of all processes that trained the run.
         with open(os.environ[RECORD], "a", encoding="utf-8") as file:
             file.write(json.dumps({"leaves": self.counts().leaves, **note}) + "\n")
 
@@ -61,9 +81,11 @@ def job(record: Path) -> str | None:
     return next((str(note["job"]) for note in reversed(_notes(record)) if "job" in note), None)
 
 
-def start_recorded(config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> tuple[Actors, Evaluator]:
-    """`cluster.workers.actors.start` with a record; see `lab.config.registry.Kind.workers`."""
-    return start(config, net, device, RecordedActors)
+@contextmanager
+def start_recorded(config: AlphaZeroConfig, device: Device) -> Iterator[dict[str, Any]]:
+    """`cluster.workers.actors.start` with a record."""
+    with start(config, device) as parts:
+        yield {**parts, "actors": RecordedActors(parts["actors"])}
 
 
 def _notes(record: Path) -> list[dict[str, Any]]:
@@ -73,12 +95,22 @@ def _notes(record: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in record.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
-def main() -> int:
-    from lab.cli import main
-    from lab.config import registry
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-    registry.KINDS["alphazero"] = replace(registry.KINDS["alphazero"], workers="cluster.drills.recorder:start_recorded")
-    return main.main()
+
+@app.command("train")
+def _train(preset: str, runs_dir: Annotated[Path, typer.Option()], name: Annotated[str, typer.Option()]) -> None:
+    raise typer.Exit(start_run(load_preset(preset), runs_dir, name, overwrite=False, workers=start_recorded))
+
+
+@app.command("resume")
+def _resume(run: Path, overrides: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    raise typer.Exit(continue_run(run, overrides or [], workers=start_recorded))
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    return run_app(lambda: app, sys.argv[1:])
 
 
 if __name__ == "__main__":

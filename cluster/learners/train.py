@@ -1,10 +1,10 @@
-"""Training on several ranks through Ray Train: each computes its share of every batch, the first one owns the run.
+"""Data-parallel training through Ray Train: every rank computes its rows of each batch, rank 0 owns the run.
 
-Workers that play, if there are any, are the first rank's: they end with it, and the next one starts others.
+Self-play workers belong to rank 0: they end with it, and a new rank 0 starts new ones.
 
-The run directory must be on storage that this process and rank 0 both see; the other ranks get the state from rank 0
-over the network, and read nothing but the data. When a rank dies, the survivors' collectives fail or are cut off, and
-within about half a minute a new group continues from the newest checkpoint: what is lost is the iterations since.
+The run directory must be on storage that both this process and rank 0 see. The other ranks get the state from rank 0
+over the network and read nothing but the data. When a rank dies, the collectives of the others fail or time out, and
+within about half a minute a new group continues from the newest checkpoint: the iterations since are lost.
 """
 
 import contextlib
@@ -24,9 +24,10 @@ from cluster.pool.connection import import_ray
 from cluster.pool.placement import PlacementGroup, Resources, learner_resources, placement_timeout_s, worker_resources
 from cluster.ray_metrics import RayMetricsSink
 from lab.config.loading import from_settings
-from lab.config.registry import find_kind, load
 from lab.config.sections import ExperimentConfig
 from lab.errors import UserError
+from lab.run.data_parallel import RankZero
+from lab.run.experiment import Experiment, Follower
 from lab.run.interrupt import Interrupt
 from lab.run.run_dir import RunDir
 from lab.train import device as devices
@@ -35,41 +36,41 @@ from lab.train.device import Device
 
 MAX_FAILURES = 10  # groups lost in one call of this program; an error that comes back each time ends the run
 _COLLECTIVE_TIMEOUT_S = 1800  # the other ranks wait in one while rank 0 grades and saves
-_LOCK_PATIENCE_S = 30.0  # for a killed rank 0 to be gone
-_LOOK_S = 0.25
+_LOCK_TIMEOUT_S = 30.0  # for a killed rank 0 to be gone
+_POLL_S = 0.25
 
 
-class Desk:
-    """Where rank 0 and the process that the person sees leave word for each other."""
+class Mailbox:
+    """An actor through which rank 0 sends output and the result, and the driver sends a signal to stop."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._output: list[str] = []
         self._signal: int | None = None
-        self._outcome: tuple[int, str] | None = None
+        self._result: tuple[int, str] | None = None
 
-    def say(self, text: str) -> None:
-        self._lines.append(text)
+    def put_output(self, text: str) -> None:
+        self._output.append(text)
 
-    def end(self, exit_code: int, error: str) -> None:
-        self._outcome = (exit_code, error)
+    def put_result(self, exit_code: int, error: str) -> None:
+        self._result = (exit_code, error)
 
-    def stop(self, number: int) -> None:
+    def put_signal(self, number: int) -> None:
         self._signal = number
 
-    def asked(self) -> int | None:
-        """The signal by which a person wants the run to stop."""
+    def signal(self) -> int | None:
+        """The signal that the driver received, if any."""
         return self._signal
 
-    def news(self) -> tuple[str, tuple[int, str] | None]:
-        """What was said since the last call, and how the run ended if it has: exit code and error."""
-        said, self._lines = "".join(self._lines), []
-        return said, self._outcome
+    def take(self) -> tuple[str, tuple[int, str] | None]:
+        """Output since the last call, and the exit code and error of the run once it has ended."""
+        output, self._output = "".join(self._output), []
+        return output, self._result
 
 
 def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
     """Train a created run on `cluster.learners` ranks of the cluster this process is connected to; the exit code.
 
-    Raises UserError when there is no room for them, or for what ends a run in one process too.
+    Raises UserError when the cluster has no room for them, and for everything that ends a run in one process too.
     """
     ray = import_ray()
     learners, workers = learner_resources(config.cluster, device), worker_resources(config.cluster, device)
@@ -81,31 +82,31 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
-    desk = ray.remote(num_cpus=0, scheduling_strategy=here)(Desk).remote()
+    mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
     with Interrupt() as interrupt, tempfile.TemporaryDirectory() as storage:
-        trainer = _trainer(config, run_dir, learners[0], desk, storage)
+        trainer = _trainer(config, run_dir, learners[0], mailbox, storage)
         failures: list[Exception] = []
         fitting = threading.Thread(target=_fit, args=(trainer, failures), daemon=True)
         fitting.start()
-        told = False
+        signal_sent = False
         while fitting.is_alive():
-            fitting.join(_LOOK_S)
-            print(ray.get(desk.news.remote())[0], end="", flush=True)
-            if interrupt.signal and not told:
-                ray.get(desk.stop.remote(interrupt.signal))
-                told = True
-        said, outcome = ray.get(desk.news.remote())
-        print(said, end="", flush=True)
-    ray.kill(desk)
-    if outcome is None:
+            fitting.join(_POLL_S)
+            print(ray.get(mailbox.take.remote())[0], end="", flush=True)
+            if interrupt.signal and not signal_sent:
+                ray.get(mailbox.put_signal.remote(interrupt.signal))
+                signal_sent = True
+        output, result = ray.get(mailbox.take.remote())
+        print(output, end="", flush=True)
+    ray.kill(mailbox)
+    if result is None:
         raise UserError(_why(failures, run_dir))
-    exit_code, error = outcome
+    exit_code, error = result
     if error:
         raise UserError(error)
     return exit_code
 
 
-def _trainer(config: ExperimentConfig, run_dir: RunDir, resources: Resources, desk: Any, storage: str) -> Any:
+def _trainer(config: ExperimentConfig, run_dir: RunDir, resources: Resources, mailbox: Any, storage: str) -> Any:
     # Read when ray.train is imported, and by the controller.
     os.environ["RAY_TRAIN_V2_ENABLED"] = "1"
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # data is found from where the command was given
@@ -123,7 +124,7 @@ def _trainer(config: ExperimentConfig, run_dir: RunDir, resources: Resources, de
             "run": str(run_dir.path.resolve()),
             "threads": resources.threads,
             "gpu": resources.gpus > 0,
-            "desk": desk,
+            "mailbox": mailbox,
         },
         scaling_config=ScalingConfig(
             num_workers=config.cluster.learners, use_gpu=resources.gpus > 0, resources_per_worker=resources.bundle
@@ -138,42 +139,45 @@ def _trainer(config: ExperimentConfig, run_dir: RunDir, resources: Resources, de
 def _fit(trainer: Any, failures: list[Exception]) -> None:
     try:
         trainer.fit()
-    except Exception as error:  # told by the main thread, which has the person's attention
+    except Exception as error:  # reported by the main thread
         failures.append(error)
 
 
 def _why(failures: list[Exception], run_dir: RunDir) -> str:
-    reason = str(failures[0]).strip().splitlines()[-1] if failures else "the ranks ended without a word"
+    reason = str(failures[0]).strip().splitlines()[-1] if failures else "the ranks ended without an error"
     return f"the learners failed {MAX_FAILURES + 1} times, the last time with: {reason}; `lab resume {run_dir.path}`"
 
 
 def rank_main(given: Mapping[str, Any]) -> None:
-    """What every rank runs, within its process group."""
-    from lab.run import data_parallel
+    """The program of every rank, within its process group."""
+    from lab.run import data_parallel, launch
     from lab.train import collectives
 
-    mine, desk = collectives.ranks(), given["desk"]
+    own, mailbox, path = collectives.ranks(), given["mailbox"], Path(given["run"])
     config = from_settings(given["settings"], "the run's configuration")
-    experiment, error = None, ""
-    try:
-        resolved = _device(config, given)
-        devices.apply(resolved)
-        random_state.seed_everything(config.seed)
-        experiment = load(find_kind(config.kind).build)(config, Path(given["run"]), resolved)
-    except UserError as refusal:
-        error = str(refusal)
+    experiment: Experiment | None = None
+    follower: Follower | None = None
+    error = ""
     with contextlib.ExitStack() as stack:
-        if experiment is not None and mine.is_rank_zero and config.cluster.hires:
-            stack.callback(experiment.close)
-        # One that cannot begin, say without the data, must not leave the others waiting.
-        errors = [found for found in mine.all_gather_object(error) if found]
-        if errors or experiment is None:
-            if mine.is_rank_zero:
-                import_ray().get(desk.end.remote(2, errors[0]))
-        elif mine.is_rank_zero:
-            _lead(data_parallel.Leading(experiment), config, Path(given["run"]), desk)
-        else:
-            data_parallel.follow(experiment)
+        try:
+            resolved = _device(config, given)
+            devices.apply(resolved)
+            random_state.seed_everything(config.seed)
+            if own.is_rank_zero:
+                experiment = stack.enter_context(launch.built(config, path, resolved))
+            else:
+                follower = launch.build_follower(config, path, resolved)
+        except UserError as refusal:
+            error = str(refusal)
+        # A rank that cannot begin, for example without the data, must not leave the others waiting.
+        errors = [found for found in own.all_gather_object(error) if found]
+        if errors:
+            if own.is_rank_zero:
+                import_ray().get(mailbox.put_result.remote(2, errors[0]))
+        elif experiment is not None:
+            _run_rank_zero(data_parallel.RankZero(experiment), config, path, mailbox)
+        elif follower is not None:
+            data_parallel.follow(follower)
 
 
 def _device(config: ExperimentConfig, given: Mapping[str, Any]) -> Device:
@@ -184,16 +188,16 @@ def _device(config: ExperimentConfig, given: Mapping[str, Any]) -> Device:
     return devices.resolve(str(get_device()), config.precision, config.threads)
 
 
-def _lead(experiment: Any, config: ExperimentConfig, path: Path, desk: Any) -> None:
+def _run_rank_zero(experiment: RankZero, config: ExperimentConfig, path: Path, mailbox: Any) -> None:
     from lab.run.loop import run
 
     ray, interrupt, done = import_ray(), Interrupt(), threading.Event()
-    listening = threading.Thread(target=_listen, args=(ray, desk, interrupt, done), daemon=True)
+    listening = threading.Thread(target=_listen, args=(ray, mailbox, interrupt, done), daemon=True)
     listening.start()
-    console = Console(file=_Said(desk), width=200, highlight=False, force_terminal=False)  # type: ignore[arg-type]
+    console = Console(file=_Output(mailbox), width=200, highlight=False, force_terminal=False)  # type: ignore[arg-type]
     exit_code, error = 2, ""
     try:
-        # The ranks are let go of last, also where the run cannot be opened.
+        # The other ranks end last, also where the run directory cannot be opened.
         with experiment, RunDir.open(path) as run_dir:
             _lock(run_dir)
             with RayMetricsSink(experiment.catalogue, run_dir.name) as gauges:
@@ -203,37 +207,37 @@ def _lead(experiment: Any, config: ExperimentConfig, path: Path, desk: Any) -> N
         error = str(refusal)
     finally:
         done.set()
-    ray.get(desk.end.remote(exit_code, error))
+    ray.get(mailbox.put_result.remote(exit_code, error))
 
 
 def _lock(run_dir: RunDir) -> None:
-    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while True:
         try:
             return run_dir.lock()
         except UserError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
 
 
-def _listen(ray: Any, desk: Any, interrupt: Interrupt, done: threading.Event) -> None:
-    """Passes a person's signal on to the run loop, which is not in the main thread here and gets none itself."""
-    while not done.wait(_LOOK_S):
-        asked = ray.get(desk.asked.remote())
-        if asked is not None:
-            interrupt.signal = signal.Signals(asked)
+def _listen(ray: Any, mailbox: Any, interrupt: Interrupt, done: threading.Event) -> None:
+    """Pass the driver's signal on to the run loop, which gets none itself: here it is not in the main thread."""
+    while not done.wait(_POLL_S):
+        number = ray.get(mailbox.signal.remote())
+        if number is not None:
+            interrupt.signal = signal.Signals(number)
             return
 
 
-class _Said:
-    """A file whose lines are printed by the process that the person sees."""
+class _Output:
+    """A file whose text is printed by the driver."""
 
-    def __init__(self, desk: Any) -> None:
-        self._desk = desk
+    def __init__(self, mailbox: Any) -> None:
+        self._mailbox = mailbox
 
     def write(self, text: str) -> int:
-        self._desk.say.remote(text)
+        self._mailbox.put_output.remote(text)
         return len(text)
 
     def flush(self) -> None:

@@ -35,7 +35,7 @@ def worker_resources(cluster: ClusterConfig, device: Device) -> list[Resources]:
 
     The evaluator is mostly idle: it reserves no CPU, but its part of a GPU's memory.
     """
-    if not cluster.hires:
+    if not cluster.has_workers:
         return []
     gpus = gpus_per_worker(cluster, device, import_ray().cluster_resources().get("GPU", 0.0))
     worker = Resources(cluster.worker_cpus, gpus, _threads(cluster))

@@ -3,13 +3,11 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
-from agents.alphazero.actors import Actors
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.evaluation import Evaluator, LocalEvaluator
 from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.records import FinishedGames
 from agents.search.dynamics import LeafCounts
@@ -25,23 +23,26 @@ from lab.train.device import Device
 _log = logging.getLogger(__name__)
 
 
-def start(
-    config: AlphaZeroConfig, net: PolicyValueNet, device: Device, actors_class: "type[RayActors] | None" = None
-) -> tuple[Actors, Evaluator]:
-    """Who plays, with `net` to begin with, and who grades, if there are workers; see `Kind.workers`.
+@contextmanager
+def start(config: AlphaZeroConfig, device: Device) -> Iterator[dict[str, Any]]:
+    """The actors on the cluster, and the evaluator if there is one; see `lab.config.registry.Kind.workers`.
 
-    Closing the actors closes the room that both have, and the connection to the cluster.
+    On exit they end, and what they had reserved of the cluster is free.
     """
-    with ExitStack() as stack:
-        stack.enter_context(connect(config.cluster, device))
-        placement = PlacementGroup(
-            worker_resources(config.cluster, device), config.cluster.place_timeout_s, name=placement_group_name()
-        )
-        stack.callback(placement.close)
-        actors = (actors_class or RayActors)(config, net, placement, stack.pop_all())
-    if config.cluster.evaluator:
-        return actors, RayGrading(GradingWorker, config, placement, seat=config.cluster.workers)
-    return actors, LocalEvaluator(config, device)
+    with (
+        connect(config.cluster, device),
+        closing(
+            PlacementGroup(
+                worker_resources(config.cluster, device), config.cluster.place_timeout_s, name=placement_group_name()
+            )
+        ) as placement,
+        closing(RayActors(config, placement)) as actors,
+    ):
+        if not config.cluster.evaluator:
+            yield {"actors": actors}
+            return
+        with closing(RayGrading(GradingWorker, config, placement, seat=config.cluster.workers)) as evaluator:
+            yield {"actors": actors, "evaluator": evaluator}
 
 
 class RayActors:
@@ -52,24 +53,21 @@ class RayActors:
     newest when it went out. Calls go out in the order in which their results are collected, one result at a time.
     """
 
-    def __init__(
-        self, config: AlphaZeroConfig, net: PolicyValueNet, placement: PlacementGroup, closing: ExitStack
-    ) -> None:
+    def __init__(self, config: AlphaZeroConfig, placement: PlacementGroup) -> None:
         self._config, self._options = config, config.cluster
-        self._ray, self._placement, self._closing = import_ray(), placement, closing
+        self._ray, self._placement = import_ray(), placement
         self._settings = config.model_dump(mode="json")
         self._ledger = Ledger()
         self._pool: WorkerPool | None = None
         self._version, self._weights_bytes = 0, 0
         self._weights: Any = None  # reference to the newest version's
-        self.publish(0, net)
         self._counts = LeafCounts()
         self._started = self._polled = time.perf_counter()
         self._waited = 0.0
         self._received: list[Played] = []  # since `metrics` was called, without the games
         self._received_bytes = 0
         self._measured = self._started
-        self._elsewhere: dict[str, Any] = {}
+        self._of_this_process: dict[str, Any] = {}
 
     def publish(self, version: int, net: PolicyValueNet) -> None:
         weights = weights_of(net)
@@ -155,18 +153,17 @@ class RayActors:
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        return {"counts": self._counts._asdict(), "ledger": self._ledger.state_dict(), **self._elsewhere}
+        return {"counts": self._counts._asdict(), "ledger": self._ledger.state_dict(), **self._of_this_process}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._counts = LeafCounts(**state["counts"])
         if "ledger" in state:  # not if all games were played in process
             self._ledger.load_state_dict(state["ledger"])
-        self._elsewhere = {name: part for name, part in state.items() if name not in ("counts", "ledger")}
+        self._of_this_process = {name: part for name, part in state.items() if name not in ("counts", "ledger")}
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
-        self._closing.close()
 
     def _open_pool(self) -> WorkerPool:
         """Workers start with the first poll: only then is it known which incarnations there were before."""

@@ -1,8 +1,8 @@
 """Grading on Ray, beside training: the learner goes on while a worker grades the weights it was handed."""
 
 import logging
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from torch import nn
@@ -13,7 +13,6 @@ from cluster.pool.worker_pool import Done, Lost, WorkerPool
 from cluster.workers.gan_evaluation import MeasuringWorker
 from cluster.workers.processes import weights_of
 from gans.progressive.config import ProgressiveGANConfig
-from gans.progressive.evaluation import Grading
 from gans.progressive.model import Sampler
 from lab.config.sections import ExperimentConfig
 from lab.errors import UserError
@@ -37,10 +36,9 @@ class RayGrading:
         placement: PlacementGroup,
         seat: int,
         network: Callable[[Any], nn.Module] = lambda network: network,
-        closing: ExitStack | None = None,
     ) -> None:
         self._worker, self._config, self._placement, self._seat = worker, config, placement, seat
-        self._network, self._closing = network, closing
+        self._network = network
         self._pool: WorkerPool | None = None
         self._asked: tuple[int, Any] | None = None  # the progress counter, and a reference to the weights
         self._attempts = 0
@@ -76,8 +74,7 @@ class RayGrading:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
-        if self._closing is not None:
-            self._closing.close()
+            self._pool = None
 
     def _collect(self, wait: bool) -> None:
         try:
@@ -126,18 +123,18 @@ class RayGrading:
         return self._placement.start_actor(self._seat, self._worker, settings, resources.threads, resources.gpus > 0)
 
 
-def start_measuring(config: ProgressiveGANConfig, device: Device) -> Grading:
-    """A worker that measures a GAN's pictures; see `lab.config.registry.Kind.evaluator`."""
-    with ExitStack() as stack:
-        stack.enter_context(connect(config.cluster, device))
-        placement = PlacementGroup(
-            worker_resources(config.cluster, device),
-            config.cluster.place_timeout_s,
-            ("evaluator",),
-            placement_group_name(),
-        )
-        stack.callback(placement.close)
-        return RayGrading(MeasuringWorker, config, placement, 0, _generator, stack.pop_all())
+@contextmanager
+def start_measuring(config: ProgressiveGANConfig, device: Device) -> Iterator[dict[str, Any]]:
+    """An evaluator of generated images on the cluster; see `lab.config.registry.Kind.workers`."""
+    timeout_s = config.cluster.place_timeout_s
+    with (
+        connect(config.cluster, device),
+        closing(
+            PlacementGroup(worker_resources(config.cluster, device), timeout_s, ("evaluator",), placement_group_name())
+        ) as placement,
+        closing(RayGrading(MeasuringWorker, config, placement, 0, _generator)) as evaluator,
+    ):
+        yield {"evaluator": evaluator}
 
 
 def _generator(sampler: Sampler) -> nn.Module:

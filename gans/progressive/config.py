@@ -136,6 +136,8 @@ class GradingConfig(Config):
 class ProgressiveGANConfig(ExperimentConfig):
     """A complete progressive GAN experiment. The budget counts real images shown to the discriminator."""
 
+    supports_evaluator: ClassVar[bool] = True
+    supports_learners: ClassVar[bool] = True
     perturbable: ClassVar[tuple[str, ...]] = (
         *("training.learning_rate", "training.ema_decay", "augment.target", "augment.speed_images"),
         *("loss.penalty_weight", "loss.gradient_target", "loss.drift", "loss.gamma"),

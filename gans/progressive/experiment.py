@@ -17,24 +17,24 @@ from gans.progressive.metrics import CATALOGUE
 from gans.progressive.model import Sampler
 from gans.progressive.sampling import sample
 from gans.progressive.trainer import Trainer
-from lab.config.registry import find_kind, load
 from lab.data.batches import Batches
 from lab.data.images import open_images
 from lab.errors import CheckpointError, UserError
 from lab.plots.images import grid, save_png
 from lab.plots.media import Image, Media
-from lab.run.experiment import Evaluation
-from lab.run.metrics import Catalogue
-from lab.train.collectives import ranks
+from lab.run.experiment import Evaluation, Experiment
 from lab.train.device import Device
 
 
-class ProgressiveGAN:
+class ProgressiveGAN(Experiment):
     """Growing generator and discriminator (Karras et al. 2018), advanced by iterations of about a thousand images."""
 
     progress = "images"
+    catalogue = CATALOGUE
 
-    def __init__(self, config: ProgressiveGANConfig, directory: Path, device: Device) -> None:
+    def __init__(
+        self, config: ProgressiveGANConfig, directory: Path, device: Device, grading: Grading | None = None
+    ) -> None:
         self.config, self._device = config, device
         self._data = open_images(config.data.source)
         check_data(config, self._data)
@@ -42,16 +42,8 @@ class ProgressiveGAN:
         self._samples_directory = directory / "samples"
         self._batches = Batches(self._data, device.device, config.seed)
         self.trainer = Trainer(config, device)
-        self._grading: Grading
-        if config.cluster.evaluator and ranks().is_rank_zero:
-            self._grading = load(find_kind(config.kind).evaluator)(config, device)
-        else:
-            self._grading = make_grading(config, self._data, device)
+        self._grading = grading or make_grading(config, self._data, device)
         self._late: list[Measured] = []
-
-    @property
-    def catalogue(self) -> Catalogue:
-        return CATALOGUE
 
     @property
     def counters(self) -> dict[str, int]:
@@ -122,7 +114,6 @@ class ProgressiveGAN:
         return [Evaluation(measured.metrics, at=measured.images) for measured in late]
 
     def close(self) -> None:
-        """Lets go of whoever measures elsewhere."""
         self._grading.close()
 
     def sampler(self) -> Sampler:
@@ -147,9 +138,11 @@ class ProgressiveGAN:
             raise CheckpointError("its networks are not those of this run's config.yaml") from None
 
 
-def build(config: ProgressiveGANConfig, directory: Path, device: Device) -> ProgressiveGAN:
-    """The experiment of a run directory; see `lab.config.registry`."""
-    experiment = ProgressiveGAN(config, directory, device)
+def build(
+    config: ProgressiveGANConfig, directory: Path, device: Device, *, evaluator: Grading | None = None
+) -> ProgressiveGAN:
+    """The experiment of a run directory, with evaluation in this process unless another is given."""
+    experiment = ProgressiveGAN(config, directory, device, evaluator)
     stages = ", ".join(f"{stage.resolution}: {stage.total_mb:,.0f}" for stage in experiment.memory)
     print(f"memory wanted at each resolution, about (MB): {stages}")
     return experiment

@@ -21,15 +21,15 @@ from lab.data.order import indices
 from lab.errors import CheckpointError, UserError
 from lab.plots.images import save_png
 from lab.plots.media import Image
-from lab.run.experiment import Evaluation
-from lab.run.metrics import Catalogue
+from lab.run.experiment import Evaluation, Experiment
 from lab.train.device import Device
 
 
-class SeriesGAN:
+class SeriesGAN(Experiment):
     """Recurrent GAN of time series (Esteban et al. 2017)."""
 
     progress = "series"
+    catalogue = CATALOGUE
 
     def __init__(self, config: SeriesGANConfig, directory: Path, device: Device) -> None:
         self.config, self._device = config, device
@@ -40,10 +40,6 @@ class SeriesGAN:
         self._samples_directory = directory / "samples"
         self.trainer = Trainer(config, data.channels, len(data.classes), device)
         self._scores: Scores | None = None
-
-    @property
-    def catalogue(self) -> Catalogue:
-        return CATALOGUE
 
     @property
     def counters(self) -> dict[str, int]:
@@ -134,5 +130,5 @@ def plot(data: SeriesSet, sampler: Sampler, count: int, seed: int) -> np.ndarray
 
 
 def build(config: SeriesGANConfig, directory: Path, device: Device) -> SeriesGAN:
-    """The experiment of a run directory; see `lab.config.registry`."""
+    """The experiment of a run directory; see `lab.config.registry.Kind.build`."""
     return SeriesGAN(config, directory, device)

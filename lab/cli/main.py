@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +22,13 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 1 a check failed, 2 the user can correct it."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    return run_app(lambda: _app(arguments), arguments)
+
+
+def run_app(make: Callable[[], typer.Typer], arguments: Sequence[str]) -> int:
+    """Run a Typer application and return its exit code. A user error is one line on standard error and exit code 2."""
     try:
-        code = _run(arguments)
+        code = _exit_code(make(), arguments)
         sys.stdout.flush()
         return code
     except UserError as error:
@@ -41,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run(arguments: list[str]) -> int:
+def _app(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         add_completion=False,
         no_args_is_help=True,
@@ -51,8 +56,12 @@ def _run(arguments: list[str]) -> int:
     )
     app.callback()(_global_options)
     _add(app, VERBS, arguments)
+    return app
+
+
+def _exit_code(app: typer.Typer, arguments: Sequence[str]) -> int:
     try:
-        app(args=arguments, prog_name="lab")
+        app(args=list(arguments), prog_name="lab")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     return 0

@@ -1,7 +1,8 @@
-"""The one place where `lab` names the packages built on it: kinds of experiment and command-line verbs.
+"""The registry of experiment kinds and command-line verbs: the one place where `lab` names the packages above it.
 
-Everything is a "module:name" string imported on use, so importing `lab` imports none of those packages.
-Another distribution adds a kind with an entry point in the group `rivals.kinds`: a name and a `Kind`.
+Targets are "module:name" strings that are imported on use, so importing `lab` imports none of those packages. Only
+the command line and the composition root (`lab.run.launch`) look targets up. Another distribution adds a kind by an
+entry point in the group `rivals.kinds`, whose name is the kind's and whose object is a `Kind`.
 """
 
 from __future__ import annotations
@@ -17,36 +18,44 @@ from lab.errors import UserError
 
 ENTRY_POINTS = "rivals.kinds"
 CLUSTER_DOCTOR = "cluster.jobs.doctor:doctor"
-RANKS = "cluster.learners.train:train"
+LEARNERS = "cluster.learners.train:train"
+"""A function `(config, run_dir, device) -> exit code` that trains a run on several data-parallel ranks."""
 CONNECT = "cluster.pool.connection:connect"
-"""The context `(cluster, device)` in which a run with workers has its cluster."""
+"""A context manager `(cluster, device)` that starts or joins the cluster of a run."""
 RAY_METRICS = "cluster.ray_metrics:RayMetricsSink"
-"""The context `(catalogue, run)` of a sink of metrics that shows them on the cluster."""
+"""A context manager `(catalogue, run)` of a metrics sink that shows them on the cluster."""
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of experiment, as "module:name" targets.
 
-    `config` is a subclass of `lab.config.sections.ExperimentConfig`; `build` a function `(config, directory, device)
-    -> Experiment`; `verbs` maps a verb that depends on the kind (`eval`, `play`) to a Typer command function
-    that takes `run: Run` and `runs_dir: RunsDir` (lab.cli.arguments), and `verbs_of` a function `(config) -> names` of
-    those that a run so configured has, all of them unless given; `catalogue` is its
-    `lab.run.metrics.Catalogue`, if it adds to the loop's. `workers` is what the experiment calls to have its work
-    done on a cluster, if it can be, and `evaluator` what it calls for its evaluations alone; it then has a method
-    `close` that lets go of them. `learners` is a function `(config, run_dir, device) -> exit code` that trains it on
-    several ranks, if its iterations share their batches among ranks; `build` may then return a
-    `lab.run.data_parallel.Follower` to those that do not lead.
+    What a kind supports (workers, an evaluator beside training, several learners) is said by its configuration class.
     """
 
     config: str
+    """The configuration class, a subclass of `lab.config.sections.ExperimentConfig`."""
+
     build: str
+    """A function `(config, directory, device, **workers) -> lab.run.experiment.Experiment`."""
+
     verbs: Mapping[str, str] = field(default_factory=dict)
+    """Verbs that depend on the kind (`eval`, `play`): Typer commands with the arguments `run` and `runs_dir`."""
+
     catalogue: str = ""
+    """The `lab.run.metrics.Catalogue` of the kind's metrics; without one there are only the loop's."""
+
     verbs_of: str = ""
+    """A function `(config) -> names` of the verbs that a run so configured has; without it all of `verbs`."""
+
     workers: str = ""
-    evaluator: str = ""
-    learners: str = ""
+    """A context manager `(config, device) -> keyword arguments of build`: actors or an evaluator on the cluster."""
+
+    follower: str = ""
+    """What data-parallel ranks other than 0 build: `(config, directory, device) -> lab.run.experiment.Follower`.
+
+    Without it they build the whole experiment.
+    """
 
     functions: Mapping[str, str] = field(default_factory=dict)
     """What `lab.api.Run` offers for the kind: `sample`, `predict` or `agent`, functions `(run, device, ...)`."""
@@ -71,7 +80,7 @@ KINDS: dict[str, Kind] = {
         verbs={"eval": "agents.alphazero.verbs:evaluate", "play": "agents.alphazero.verbs:play"},
         catalogue="agents.alphazero.metrics:CATALOGUE",
         workers="cluster.workers.actors:start",
-        learners=RANKS,
+        follower="agents.alphazero.learner_rank:build_follower",
         functions={"agent": "agents.alphazero.agent:load_agent"},
     ),
     "progressive_gan": Kind(
@@ -83,8 +92,7 @@ KINDS: dict[str, Kind] = {
             "export": "gans.progressive.verbs:export",
         },
         catalogue="gans.progressive.metrics:CATALOGUE",
-        evaluator="cluster.workers.evaluation:start_measuring",
-        learners=RANKS,
+        workers="cluster.workers.evaluation:start_measuring",
         functions={"sample": "gans.progressive.api:sample"},
     ),
     "series_gan": Kind(
@@ -109,7 +117,6 @@ KINDS: dict[str, Kind] = {
         },
         catalogue="lab.sequences.metrics:CATALOGUE",
         verbs_of="lab.sequences.config:verbs_of",
-        learners=RANKS,
         functions={"sample": "lab.sequences.api:sample", "predict": "lab.sequences.api:predict"},
     ),
     "supervised": Kind(
@@ -121,7 +128,6 @@ KINDS: dict[str, Kind] = {
             "export": "lab.cli.supervised:export",
         },
         catalogue="lab.supervised.metrics:CATALOGUE",
-        learners=RANKS,
         functions={"predict": "lab.supervised.api:predict"},
     ),
 }

@@ -20,8 +20,6 @@ from pydantic import (
     model_validator,
 )
 
-from lab.config.registry import find_kind
-
 SCHEMA_VERSION = 1
 
 
@@ -112,14 +110,14 @@ class ClusterConfig(Config):
     worker_logs: bool = False
 
     @property
-    def hires(self) -> bool:
-        """Whether the experiment has work done by processes of its own, which its method `close` lets go of."""
+    def has_workers(self) -> bool:
+        """Whether the run has worker processes: actors or an evaluator."""
         return self.workers > 0 or self.evaluator
 
     @property
     def used(self) -> bool:
         """Whether the run takes place on a cluster."""
-        return self.hires or self.learners > 1
+        return self.has_workers or self.learners > 1
 
     @model_validator(mode="after")
     def _workers_first(self) -> Self:
@@ -140,6 +138,12 @@ class ExperimentConfig(Config):
     """
 
     perturbable: ClassVar[tuple[str, ...]] = ()
+    supports_workers: ClassVar[bool] = False
+    """Whether `cluster.workers` may be set: the kind has self-play that workers can do."""
+    supports_evaluator: ClassVar[bool] = False
+    """Whether `cluster.evaluator` may be set without other workers."""
+    supports_learners: ClassVar[bool] = False
+    """Whether `cluster.learners` may be larger than 1: ranks compute parts of each batch."""
 
     schema_version: int = SCHEMA_VERSION
     kind: str
@@ -161,17 +165,17 @@ class ExperimentConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _can_be_distributed(self) -> Self:
-        if self.cluster.workers and not find_kind(self.kind).workers:
+    def _cluster_is_supported(self) -> Self:
+        if self.cluster.workers and not self.supports_workers:
             raise ValueError(f"experiments of kind {self.kind!r} have no workers; leave cluster.workers at 0")
-        if self.cluster.evaluator and not (self.cluster.workers or find_kind(self.kind).evaluator):
+        if self.cluster.evaluator and not (self.cluster.workers or self.supports_evaluator):
             raise ValueError(
-                f"experiments of kind {self.kind!r} are graded by a worker of their own only beside other workers; "
+                f"experiments of kind {self.kind!r} are evaluated by a worker only beside other workers; "
                 "set cluster.workers, or leave cluster.evaluator off"
-                if find_kind(self.kind).workers
-                else f"experiments of kind {self.kind!r} are graded where they train; leave cluster.evaluator off"
+                if self.supports_workers
+                else f"experiments of kind {self.kind!r} are evaluated where they train; leave cluster.evaluator off"
             )
-        if self.cluster.learners > 1 and not find_kind(self.kind).learners:
+        if self.cluster.learners > 1 and not self.supports_learners:
             raise ValueError(
                 f"experiments of kind {self.kind!r} learn in one process alone; leave cluster.learners at 1"
             )

@@ -1,57 +1,39 @@
-"""Experiments whose iterations several ranks do together: rank 0 runs the loop, the others follow it."""
+"""Data-parallel training: rank 0 runs the loop, the other ranks follow its iterations."""
 
 import contextlib
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 from torch import Tensor
 
 from lab.errors import UserError
-from lab.run.experiment import EvaluatesElsewhere, Evaluation, Experiment
-from lab.run.metrics import Catalogue
+from lab.run.experiment import Evaluation, Experiment, Follower
 from lab.train import random_state
 from lab.train.collectives import LEFT, Left, ranks
 
 
-@runtime_checkable
-class SharesAPart(Protocol):
-    """An experiment of which the other ranks have only a part."""
+class RankZero(Experiment):
+    """The experiment of rank 0, whose iterations the other ranks do with it.
 
-    def state_of_ranks(self) -> dict[str, Any]:
-        """What they have of its state."""
-        ...
-
-
-class Leading:
-    """The leading rank's experiment: to the run loop an ordinary one, whose iterations the other ranks do with it.
-
-    They get its state before the first iteration, so that only this rank reads checkpoints. Leaving it lets them go;
-    after an error that is not a person's to mend they are left to whoever started the ranks.
+    Before the first iteration it sends them its state, so that only rank 0 reads checkpoints. On exit it ends
+    `follow` on them, except after an unexpected error: then whoever started the ranks ends them.
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        self._experiment, self._ranks, self._met = experiment, ranks(), False
-
-    @property
-    def progress(self) -> str:
-        return self._experiment.progress
+        self.progress, self.catalogue = experiment.progress, experiment.catalogue
+        self._experiment, self._ranks, self._sent_state = experiment, ranks(), False
 
     @property
     def counters(self) -> Mapping[str, int]:
         return self._experiment.counters
 
-    @property
-    def catalogue(self) -> Catalogue:
-        return self._experiment.catalogue
-
     def iterate(self) -> dict[str, float]:
         self._ranks.broadcast_object(True)
-        if not self._met:
-            own = self._experiment
-            state = own.state_of_ranks() if isinstance(own, SharesAPart) else own.state_dict()
-            self._ranks.broadcast_object({"experiment": _on_cpu(state), "random": random_state.capture()})
-            self._met = True
+        if not self._sent_state:
+            state = _on_cpu(self._experiment.follower_state())
+            self._ranks.broadcast_object({"experiment": state, "random": random_state.capture()})
+            self._sent_state = True
         return self._experiment.iterate()
 
     def evaluate(self) -> Evaluation:
@@ -59,10 +41,10 @@ class Leading:
 
     @property
     def evaluating(self) -> int | None:
-        return self._experiment.evaluating if isinstance(self._experiment, EvaluatesElsewhere) else None
+        return self._experiment.evaluating
 
     def late_evaluations(self) -> list[Evaluation]:
-        return self._experiment.late_evaluations() if isinstance(self._experiment, EvaluatesElsewhere) else []
+        return self._experiment.late_evaluations()
 
     def state_dict(self) -> dict[str, Any]:
         return self._experiment.state_dict()
@@ -80,36 +62,24 @@ class Leading:
             self._ranks.broadcast_object(LEFT)
 
 
-class Follower(Protocol):
-    """What another rank has of an experiment: an `lab.run.experiment.Experiment` of its own, or a part of one."""
-
-    def iterate(self) -> object:
-        """Does its share of the leading rank's iteration."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes what the leading rank's experiment has for it."""
-        ...
-
-
-def follow(experiment: Follower) -> None:
-    """Do the iterations that the leading rank does, until it leaves."""
-    mine, met = ranks(), False
+def follow(follower: Follower) -> None:
+    """Do the iterations of rank 0 until it ends."""
+    own, loaded = ranks(), False
     with contextlib.suppress(Left):
         while True:
-            mine.broadcast_object(None)
-            if not met:
-                state = mine.broadcast_object(None)
-                experiment.load_state_dict(state["experiment"])
+            own.broadcast_object(None)
+            if not loaded:
+                state = own.broadcast_object(None)
+                follower.load_state_dict(state["experiment"])
                 random_state.restore(state["random"])
-                met = True
-            # After a NaN the leading rank, which has seen the same numbers, says what becomes of the run.
+                loaded = True
+            # Rank 0 has seen the same NaN and decides how the run ends.
             with contextlib.suppress(FloatingPointError):
-                experiment.iterate()
+                follower.iterate()
 
 
 def _on_cpu(state: Any) -> Any:
-    """Nested state with its tensors on the CPU: a device's name means another device to another rank."""
+    """Nested state with its tensors on the CPU: a device name means another device on another rank."""
     if isinstance(state, Tensor):
         return state.detach().cpu()
     if isinstance(state, Mapping):

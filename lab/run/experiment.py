@@ -1,10 +1,11 @@
-"""The seam between the run loop and whatever is being trained."""
+"""The contract between the run loop and a kind of experiment."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from lab.plots.media import Media
 from lab.run.metrics import Catalogue
@@ -12,9 +13,9 @@ from lab.run.metrics import Catalogue
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of grading an experiment: metrics named in its catalogue, and media to look at.
+    """The result of an evaluation: metrics named in the experiment's catalogue, and media.
 
-    at: the progress counter at which it was asked for, where that was earlier.
+    at: value of the progress counter that was evaluated, where training has gone on since.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -22,57 +23,75 @@ class Evaluation:
     at: int | None = None
 
 
-class Experiment(Protocol):
-    """Something the run loop can train, grade, save and continue exactly.
+class Follower(Protocol):
+    """What a data-parallel rank other than 0 runs: an `Experiment`, or the part of one that takes gradient steps."""
 
-    The loop owns the iteration number, the budget, checkpoints, tracking and signals; the experiment owns
-    networks, optimizers, data and its random state.
+    def iterate(self) -> object:
+        """Do this rank's part of an iteration of rank 0."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `Experiment.follower_state` returned on rank 0."""
+        ...
+
+
+class Experiment(ABC):
+    """Something that the run loop trains, evaluates, saves and resumes exactly.
+
+    The loop owns the iteration number, the budget, checkpoints, tracking and signals. The experiment owns networks,
+    optimizers, data and its random state. Methods without a body here are required; the others have a default that
+    fits a kind without data-parallel parts, late evaluations or resources to release.
     """
 
-    @property
-    def progress(self) -> str:
-        """Name of the counter that the budget refers to, a key of `counters` (e.g. "positions")."""
-        ...
+    progress: str
+    """Name of the counter that the budget refers to, a key of `counters` (such as "positions")."""
+
+    catalogue: Catalogue
+    """Every metric that `iterate` and `evaluate` return."""
 
     @property
+    @abstractmethod
     def counters(self) -> Mapping[str, int]:
-        """Work done so far by name; never decreases. "iterations" is the loop's own and not among them."""
-        ...
+        """Work done so far, by name. Values never decrease. The loop itself counts "iterations"."""
 
-    @property
-    def catalogue(self) -> Catalogue:
-        """Every metric that `iterate` and `evaluate` return."""
-        ...
-
+    @abstractmethod
     def iterate(self) -> dict[str, float]:
         """Do one iteration (aim for 1-10 s) and return its metrics.
 
         Raises FloatingPointError when a loss is NaN or infinite; the loop then stops without saving.
         """
-        ...
 
-    def state_dict(self) -> dict[str, Any]:
-        """All it needs to continue exactly: nested dicts and lists of tensors, arrays and plain values."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        ...
-
+    @abstractmethod
     def evaluate(self) -> Evaluation:
-        """Grade the current state. Must leave the random state of training as it was."""
-        ...
+        """Evaluate the current state.
 
+        Training must not notice: modules keep their training flags (`lab.train.modes.evaluating`) and random
+        generators of the experiment keep their state. The loop restores the global generators.
+        """
 
-@runtime_checkable
-class EvaluatesElsewhere(Protocol):
-    """An experiment whose `evaluate` may only begin the work, which ends while training goes on."""
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that exact resuming needs: nested dicts and lists of tensors, arrays and plain values."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned.
+
+        Raises CheckpointError for a state of another experiment, UserError where the data has changed.
+        """
+
+    def follower_state(self) -> dict[str, Any]:
+        """The part of the state that other ranks load before their first iteration; by default all of it."""
+        return self.state_dict()
 
     @property
     def evaluating(self) -> int | None:
-        """The progress counter at which the evaluation under way was asked for; None while there is none."""
-        ...
+        """Value of the progress counter of an evaluation that still runs beside training; None while none does."""
+        return None
 
     def late_evaluations(self) -> list[Evaluation]:
-        """Those that have ended since they were asked for, each once, with `at`."""
-        ...
+        """Evaluations beside training that have ended since the last call, with `at` set."""
+        return []
+
+    def close(self) -> None:  # noqa: B027
+        """Release threads and processes. The experiment is not used afterwards."""

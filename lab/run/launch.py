@@ -1,34 +1,42 @@
-"""What `lab train` and `lab resume` share: everything is checked, then built, then handed to the run loop."""
+"""The composition root: a run's cluster, actors, evaluator and experiment are built here and given to the run loop."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from lab.config.loading import dump, load_run_config
-from lab.config.registry import CONNECT, RAY_METRICS, find_kind, load
+from lab.config.registry import CONNECT, LEARNERS, RAY_METRICS, find_kind, load
 from lab.config.sections import ExperimentConfig
 from lab.run import checkpoint
+from lab.run.experiment import Experiment, Follower
 from lab.run.loop import run
 from lab.run.run_dir import RunDir
 from lab.train import device, random_state
 from lab.train.device import Device
 
-_NEEDED = {"predict": " INPUT", "export": " --out FILE.onnx"}  # what a verb takes besides the run
+Workers = Callable[[Any, Device], AbstractContextManager[Mapping[str, Any]]]
+"""A context manager `(config, device)` of what workers do for an experiment: keyword arguments of its `build`."""
+
+_MORE_ARGUMENTS = {"predict": " INPUT", "export": " --out FILE.onnx"}  # of a verb, besides the run
 
 
-def start_run(config: ExperimentConfig, runs_dir: Path, name: str, *, overwrite: bool) -> int:
-    """Create a run and train it; return the exit code."""
+def start_run(
+    config: ExperimentConfig, runs_dir: Path, name: str, *, overwrite: bool, workers: Workers | None = None
+) -> int:
+    """Create a run and train it; return the exit code. `workers` replaces what the registry has for the kind."""
     resolved = _resolve(config)
     # The cluster first: where there is none, no run is created.
     with _cluster(config, resolved), RunDir.create(runs_dir, name, dump(config), overwrite) as run_dir:
         print(f"run {run_dir.name} in {run_dir.path}")
-        return _train(config, run_dir, resolved)
+        return _train(config, run_dir, resolved, workers)
 
 
-def continue_run(path: Path, overrides: Sequence[str]) -> int:
-    """Train a stopped run on, with the changes that a stopped run may have; return the exit code."""
+def continue_run(path: Path, overrides: Sequence[str], *, workers: Workers | None = None) -> int:
+    """Resume a stopped run, with the changes that a stopped run may have; return the exit code."""
     with RunDir.open(path) as run_dir:
         config = load_run_config(run_dir.config_path, overrides)
         resolved = _resolve(config)
@@ -48,7 +56,27 @@ def continue_run(path: Path, overrides: Sequence[str]) -> int:
             return 0
         print(f"continuing run {run_dir.name} in {run_dir.path}")
         with _cluster(config, resolved):
-            return _train(config, run_dir, resolved)
+            return _train(config, run_dir, resolved, workers)
+
+
+@contextlib.contextmanager
+def built(
+    config: ExperimentConfig, directory: Path, device: Device, workers: Workers | None = None
+) -> Iterator[Experiment]:
+    """The experiment of a run directory with its workers on the cluster, if it has any; all are closed on exit."""
+    kind = find_kind(config.kind)
+    with contextlib.ExitStack() as stack:
+        parts: Mapping[str, Any] = {}
+        if config.cluster.has_workers:
+            parts = stack.enter_context((workers or load(kind.workers))(config, device))
+        yield stack.enter_context(contextlib.closing(load(kind.build)(config, directory, device, **parts)))
+
+
+def build_follower(config: ExperimentConfig, directory: Path, device: Device) -> Follower:
+    """What a data-parallel rank other than 0 runs."""
+    kind = find_kind(config.kind)
+    follower: Follower = load(kind.follower or kind.build)(config, directory, device)
+    return follower
 
 
 def _resolve(config: ExperimentConfig) -> Device:
@@ -59,7 +87,7 @@ def _resolve(config: ExperimentConfig) -> Device:
 
 @contextlib.contextmanager
 def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
-    """The cluster of a run that takes place on one."""
+    """The cluster that a run with workers or several learners is connected to."""
     workers, learners = config.cluster.workers, config.cluster.learners
     if not config.cluster.used:
         yield
@@ -68,32 +96,30 @@ def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
         if workers:
             print(f"{workers} workers on {connection}; with workers no two runs are bit for bit the same")
         elif learners > 1:
-            print(f"{learners} learners on {connection}; they train what one does, but for rounding")
+            print(f"{learners} learners on {connection}; they train as one does, except for rounding")
         else:
             print(f"an evaluator on {connection}")
         yield
 
 
-def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device) -> int:
+def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device, workers: Workers | None) -> int:
     if config.cluster.learners > 1:
-        exit_code: int = load(find_kind(config.kind).learners)(config, run_dir, resolved)
-        _print_next(config, run_dir)
-        return exit_code
-    device.apply(resolved)
-    random_state.seed_everything(config.seed)
-    experiment = load(find_kind(config.kind).build)(config, run_dir.path, resolved)
-    with contextlib.ExitStack() as stack:
-        sinks = []
-        if config.cluster.hires:
-            stack.callback(experiment.close)
-            sinks.append(stack.enter_context(load(RAY_METRICS)(experiment.catalogue, run_dir.name)))
-        outcome = run(experiment, config, run_dir, sinks=sinks)  # says how it ended and how to go on
+        exit_code: int = load(LEARNERS)(config, run_dir, resolved)
+    else:
+        device.apply(resolved)
+        random_state.seed_everything(config.seed)
+        with contextlib.ExitStack() as stack:
+            experiment = stack.enter_context(built(config, run_dir.path, resolved, workers))
+            sinks = []
+            if config.cluster.has_workers:
+                sinks.append(stack.enter_context(load(RAY_METRICS)(experiment.catalogue, run_dir.name)))
+            exit_code = run(experiment, config, run_dir, sinks=sinks).exit_code
     _print_next(config, run_dir)
-    return outcome.exit_code
+    return exit_code
 
 
 def _print_next(config: ExperimentConfig, run_dir: RunDir) -> None:
     kind = find_kind(config.kind)
     verbs = load(kind.verbs_of)(config) if kind.verbs_of else kind.verbs
     shown = [*sorted(verbs, reverse=True), "show"]
-    print("next: " + " | ".join(f"lab {verb} {run_dir.path}{_NEEDED.get(verb, '')}" for verb in shown))
+    print("next: " + " | ".join(f"lab {verb} {run_dir.path}{_MORE_ARGUMENTS.get(verb, '')}" for verb in shown))

@@ -1,8 +1,7 @@
 """The steps of a run loop and what they keep between them: restore, iterate, evaluate, save."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from lab.config.sections import ExperimentConfig
 from lab.errors import CheckpointError, UserError
 from lab.plots.media import Media
 from lab.run import checkpoint, metrics, nan_guard, tracking
-from lab.run.experiment import EvaluatesElsewhere, Evaluation, Experiment
+from lab.run.experiment import Evaluation, Experiment
 from lab.run.progress import Progress, headline, memory_mb
 from lab.run.run_dir import RunDir, no_better
 from lab.train import device as devices
@@ -141,7 +140,7 @@ class Session:
     def evaluate(self) -> None:
         """Grade the experiment, leaving no trace in its training; or have that begun, where it is done elsewhere."""
         start = time.monotonic()
-        with _undisturbed(self._experiment):
+        with random_state.preserved():
             evaluation = self._experiment.evaluate()
         values = {name: float(value) for name, value in evaluation.metrics.items()}
         self._refuse_bad_losses(self.state.iteration, values)
@@ -150,8 +149,7 @@ class Session:
         self._take_late_evaluations()
         self._improved |= self._is_best(values, self.state.iteration)
         self._record(values | {"time/evaluation_s": time.monotonic() - start}, evaluation.media)
-        elsewhere = self._experiment if isinstance(self._experiment, EvaluatesElsewhere) else None
-        if elsewhere is not None and elsewhere.evaluating == self._count():
+        if self._experiment.evaluating == self._count():
             self.state.asked_at, self.state.asked_count = self.state.iteration, self._count()
             self._asked = True
             self._progress.say(f"evaluation at iteration {self.state.iteration}: begun")
@@ -247,8 +245,6 @@ class Session:
             self._progress.say(f"no longer bit for bit the uninterrupted run: {', '.join(changed)}")
 
     def _take_late_evaluations(self) -> None:
-        if not isinstance(self._experiment, EvaluatesElsewhere):
-            return
         for late in self._experiment.late_evaluations():
             values = {name: float(value) for name, value in late.metrics.items()}
             self._refuse_bad_losses(self.state.iteration, values)
@@ -308,18 +304,6 @@ class Session:
         if bad:
             reason = ", ".join(f"{name} is {value}" for name, value in bad.items())
             raise nan_guard.stop(self._run_dir, self._experiment, iteration, reason, values)
-
-
-@contextmanager
-def _undisturbed(experiment: Experiment) -> Iterator[None]:
-    """Put the random states back afterwards, and the modules' training flags, which grading changes."""
-    random_states = random_state.capture()
-    owned = [value for value in vars(experiment).values() if isinstance(value, torch.nn.Module)]
-    flags = [(module, module.training) for root in owned for module in root.modules()]
-    yield
-    for module, training in flags:
-        module.training = training
-    random_state.restore(random_states)
 
 
 def _machine(config: ExperimentConfig) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a sequences experiment can be told."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 
@@ -137,6 +137,8 @@ class DecodingConfig(Config):
 
 class SequencesConfig(ExperimentConfig):
     """A complete sequences experiment. The budget counts examples trained on."""
+
+    supports_learners: ClassVar[bool] = True
 
     kind: str = "sequences"
     data: DataConfig = DataConfig()

@@ -14,8 +14,7 @@ from lab.errors import CheckpointError
 from lab.nets.rnn import set_masked
 from lab.plots.images import save_png
 from lab.plots.media import Image, Media, Text
-from lab.run.experiment import Evaluation
-from lab.run.metrics import Catalogue
+from lab.run.experiment import Evaluation, Experiment
 from lab.sequences.attention_map import attention_map
 from lab.sequences.config import SequencesConfig
 from lab.sequences.data import check_same_data, open_data, width_of
@@ -26,19 +25,21 @@ from lab.sequences.network import Decoding, Tagger, Translator, loss_sum, make_n
 from lab.sequences.sampling import sample
 from lab.sequences.vocabulary import PAD
 from lab.train.device import Device
+from lab.train.modes import evaluating
 from lab.train.step import Fit, LossSum, Step, learning_rate, warn_of_idle_end
 
 _MAPS = 4  # examples whose attention is drawn
 _SAMPLE, _TEMPERATURE = 400, 0.7  # of the text that an evaluation shows
 
 
-class Sequences:
+class Sequences(Experiment):
     """A network of any shape and its optimizer, advanced by iterations of a few thousand examples.
 
     Among ranks each computes its share of every batch; all take the same steps.
     """
 
     progress = "examples"
+    catalogue = CATALOGUE
 
     def __init__(self, config: SequencesConfig, directory: Path, device: Device) -> None:
         self.config, self._directory, self._device = config, directory, device
@@ -52,10 +53,6 @@ class Sequences:
         self._fit = Fit(self.network, config.training, device, self._period)
         warn_of_idle_end(config.training, config.budget, self._period, "examples")
         self._examples = 0
-
-    @property
-    def catalogue(self) -> Catalogue:
-        return CATALOGUE
 
     @property
     def counters(self) -> dict[str, int]:
@@ -90,8 +87,10 @@ class Sequences:
         return self._advance(rate)[0]
 
     def evaluate(self) -> Evaluation:
-        if self.config.network.shape == "language_model":
-            return self._evaluate_text()
+        with evaluating(self.network):
+            return self._evaluate_text() if self.config.network.shape == "language_model" else self._evaluate_examples()
+
+    def _evaluate_examples(self) -> Evaluation:
         data, decoding = self.data, self.config.decoding
         how = Decoding(data.longest[1], decoding.beam, decoding.length_penalty)
         found = grade(self.network, data.test, self._device.device, how)
@@ -172,5 +171,5 @@ class Sequences:
 
 
 def build(config: SequencesConfig, directory: Path, device: Device) -> Sequences:
-    """The experiment of a run directory; see `lab.config.registry`."""
+    """The experiment of a run directory; see `lab.config.registry.Kind.build`."""
     return Sequences(config, directory, device)

@@ -221,6 +221,7 @@ class TrunkConfig(Config):
 class SupervisedConfig(ExperimentConfig):
     """A complete supervised experiment. The budget counts images, or rows, trained on."""
 
+    supports_learners: ClassVar[bool] = True
     perturbable: ClassVar[tuple[str, ...]] = ("training.learning_rate", "training.batch_size", "augment.crop")
     names_runs: ClassVar[tuple[str, ...]] = ("trunk.run",)
 

@@ -15,8 +15,8 @@ from lab.plots.images import save_png
 from lab.plots.media import Image, Media
 from lab.run import checkpoint as checkpoints
 from lab.run import metrics
-from lab.run.experiment import Evaluation
-from lab.run.metrics import Catalogue, Entry
+from lab.run.experiment import Evaluation, Experiment
+from lab.run.metrics import Entry
 from lab.supervised import figures
 from lab.supervised.batches import Prepared, part
 from lab.supervised.config import SupervisedConfig
@@ -27,16 +27,18 @@ from lab.supervised.tasks import as_inputs, task_of
 from lab.supervised.transfer import start_from
 from lab.train.collectives import ranks
 from lab.train.device import Device
+from lab.train.modes import evaluating
 from lab.train.step import Fit, Step, learning_rate, warn_of_idle_end
 
 
-class Supervised:
+class Supervised(Experiment):
     """A network, its optimizer and its task, advanced by iterations of a few thousand examples.
 
     Among ranks each computes its share of every batch; all take the same steps.
     """
 
     progress = "images"
+    catalogue = CATALOGUE
 
     def __init__(self, config: SupervisedConfig, directory: Path, device: Device) -> None:
         self.config, self.device, self._directory = config, device, directory
@@ -58,10 +60,6 @@ class Supervised:
         self.batches = Prepared(batches, augmented, config.seed, config.training.batch_size, self._fit.rows)
         warn_of_idle_end(config.training, config.budget, config.training.period, "images")
         self._images = 0
-
-    @property
-    def catalogue(self) -> Catalogue:
-        return CATALOGUE
 
     @property
     def counters(self) -> dict[str, int]:
@@ -93,9 +91,9 @@ class Supervised:
 
     def evaluate(self) -> Evaluation:
         """Grades of the test set; pictures also go to the run's `samples/`."""
-        self.network.eval()
-        found = self.task.evaluate(self.network, self.test, self.device)
-        media = [*found.media, *self._looks(found.metrics)]
+        with evaluating(self.network):
+            found = self.task.evaluate(self.network, self.test, self.device)
+            media = [*found.media, *self._looks(found.metrics)]
         folder = self._directory / "samples"
         for item in media:
             if isinstance(item, Image):
@@ -161,5 +159,5 @@ def _check_norms(network: nn.Module, config: SupervisedConfig) -> None:
 
 
 def build(config: SupervisedConfig, directory: Path, device: Device) -> Supervised:
-    """The experiment of a run directory; see `lab.config.registry`."""
+    """The experiment of a run directory; see `lab.config.registry.Kind.build`."""
     return Supervised(config, directory, device)

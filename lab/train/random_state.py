@@ -1,6 +1,8 @@
 """The global random states: set, captured and restored together."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,14 @@ def capture() -> dict[str, Any]:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         state["cuda"] = [tensor.cpu() for tensor in torch.cuda.get_rng_state_all()]
     return state
+
+
+@contextmanager
+def preserved() -> Iterator[None]:
+    """Restore the states on exit, as if nothing had been drawn in between."""
+    states = capture()
+    yield
+    restore(states)
 
 
 def restore(state: dict[str, Any]) -> None:

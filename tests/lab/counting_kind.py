@@ -12,7 +12,7 @@ from pydantic import PositiveInt, model_validator
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.config.registry import Kind
 from lab.config.sections import CheckpointConfig, Config, ExperimentConfig
-from lab.run.experiment import Evaluation
+from lab.run.experiment import Evaluation, Experiment
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.run.metrics import Catalogue, Metric
 from lab.train.device import Device
@@ -49,7 +49,7 @@ class CountingConfig(ExperimentConfig):
         return self
 
 
-class Counting:
+class Counting(Experiment):
     progress = "steps"
     catalogue = CATALOGUE
 

@@ -20,9 +20,10 @@ from lab.config.registry import Kind, register_kind
 from lab.config.sections import ExperimentConfig
 from lab.errors import Stopped
 from lab.plots.media import Image, Table, Text
-from lab.run.experiment import Evaluation
+from lab.run.experiment import Evaluation, Experiment
 from lab.run.metrics import Catalogue, Metric
 from lab.train.device import Device
+from lab.train.modes import evaluating
 from tests import command_line
 
 CATALOGUE = Catalogue(
@@ -47,7 +48,7 @@ class ToyConfig(ExperimentConfig):
     stopped_at: int | None = None
 
 
-class Toy:
+class Toy(Experiment):
     """The experiment; progress is counted in samples."""
 
     progress = "samples"
@@ -55,13 +56,17 @@ class Toy:
 
     def __init__(self, config: ToyConfig) -> None:
         self._config = config
-        self.counters = {"samples": 0}
+        self._samples = 0
         self.network = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Dropout(0.2), nn.Linear(16, 1))
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-2)
         self.order = np.random.default_rng(config.seed)
         self.inputs = torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
         self.targets = self.inputs.prod(dim=1, keepdim=True)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {"samples": self._samples}
 
     def iterate(self) -> dict[str, float]:
         time.sleep(self._config.pause_s)
@@ -74,7 +79,7 @@ class Toy:
         self.optimizer.step()
         for name, value in self.network.state_dict().items():
             self.average[name] = torch.lerp(self.average[name].float(), value.float(), 0.1).to(value.dtype)
-        self.counters["samples"] += self._config.batch
+        self._samples += self._config.batch
         failed = self.counters["samples"] == (self._config.nan_at or -1) * self._config.batch
         return {"toy/loss": float("nan") if failed else loss.item()}
 
@@ -88,7 +93,7 @@ class Toy:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.counters = dict(state["counters"])
+        self._samples = state["counters"]["samples"]
         self.network.load_state_dict(state["network"])
         self.average = dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -97,8 +102,7 @@ class Toy:
     def evaluate(self) -> Evaluation:
         time.sleep(self._config.evaluation_s)
         torch.rand(3)  # an evaluation that draws numbers must not change training
-        self.network.eval()
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(self.network):
             output = torch.func.functional_call(self.network, self.average, self.inputs[192:])
         score = -nn.functional.mse_loss(output, self.targets[192:]).item()
         table = Table("toy/table", ["sample", "output"], [[i, output[i].item()] for i in range(3)])

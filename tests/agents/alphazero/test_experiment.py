@@ -9,7 +9,7 @@ import torch
 
 from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_agent
-from agents.alphazero.experiment import AlphaZero
+from agents.alphazero.experiment import AlphaZero, build
 from agents.alphazero.network import InferenceNet
 from agents.arena import minimax, positions
 from agents.games import make
@@ -26,7 +26,7 @@ def experiment(folder: Path, **changes: Any) -> AlphaZero:
     settings = config(**changes)
     folder.mkdir(parents=True, exist_ok=True)
     random_state.seed_everything(settings.seed)
-    return AlphaZero(settings, folder, DEVICE)
+    return build(settings, folder, DEVICE)
 
 
 def trained(folder: Path, iterations: int, **changes: Any) -> AlphaZero:
@@ -143,7 +143,7 @@ def test_read_back_from_a_checkpoint_it_goes_on_bit_for_bit(tmp_path: Path, algo
     path = checkpoint.save(tmp_path, one.state_dict(), iteration=7, counters={})
     torch.rand(5)
     other = trained(tmp_path / "elsewhere", 2, seed=9, **changes)
-    other = AlphaZero(one.config, tmp_path, DEVICE)
+    other = build(one.config, tmp_path, DEVICE)
     other.load_state_dict(checkpoint.load(path)[0])
     assert other.counters == one.counters
     for _ in range(4):

@@ -1,8 +1,10 @@
 """Whoever dies or hangs, the run goes on, and no game that was received is lost or counted twice. Real signals."""
 
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from agents.alphazero.records import FinishedGames
 from cluster.workers.actors import RayActors
 from cluster.workers.evaluation import RayGrading
 from lab.run.experiment import Evaluation
+from lab.run.launch import built
 from tests.agents.small_alphazero import DEVICE, config
 
 Make = Callable[..., AlphaZero]
@@ -21,19 +24,19 @@ Make = Callable[..., AlphaZero]
 @pytest.fixture
 def make(tmp_path: Path, ray_here: object) -> Iterator[Make]:
     """Builds an experiment with workers that end with the test."""
-    made: list[AlphaZero] = []
+    stack, directories = ExitStack(), itertools.count()
 
     def build(workers: int, **cluster: Any) -> AlphaZero:
         options = {"workers": workers, "worker_cpus": 0.25, "worker_threads": 1}
         settings = config(cluster=options | cluster, grading={"simulations": 1})
-        directory = tmp_path / str(len(made))
+        directory = tmp_path / str(next(directories))
         directory.mkdir()
-        made.append(AlphaZero(settings, directory, DEVICE))
-        return made[-1]
+        experiment = stack.enter_context(built(settings, directory, DEVICE))
+        assert isinstance(experiment, AlphaZero)
+        return experiment
 
-    yield build
-    for experiment in made:
-        experiment.close()
+    with stack:
+        yield build
 
 
 def workers(experiment: AlphaZero) -> RayActors:
@@ -108,7 +111,7 @@ def test_the_last_grading_is_waited_for(make: Make) -> None:
 
 def test_a_killed_evaluator_grades_again(make: Make) -> None:
     experiment = make(1, evaluator=True)
-    evaluator = experiment._evaluator
+    evaluator = experiment.evaluator
     assert isinstance(evaluator, RayGrading)
     evaluator.ask(7, experiment.learner.average.module)
     while not (running := evaluator.processes()):

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.experiment import AlphaZero
+from agents.alphazero.experiment import build as build_alphazero
 from cluster.drills import processes
 from cluster.pool.placement import Resources
 from cluster.sweeps import exploit
@@ -225,7 +225,7 @@ def test_reading_a_long_record_takes_little_of_the_time(tmp_path: Path, monkeypa
 
 def _alphazero(config: ExperimentConfig, folder: Path) -> Experiment:
     assert isinstance(config, AlphaZeroConfig)
-    return AlphaZero(config, folder, _DEVICE)
+    return build_alphazero(config, folder, _DEVICE)
 
 
 def _gan(config: ExperimentConfig, folder: Path) -> Experiment:

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import torch
 from agents.alphazero.actors import Actors, LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.experiment import AlphaZero
+from agents.alphazero.experiment import AlphaZero, build
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.search.dynamics import LeafCounts
@@ -24,7 +25,9 @@ from cluster.workers.deliveries import Origin, first_game_id
 from cluster.workers.processes import Played, pack
 from lab.cli.main import main
 from lab.errors import UserError
+from lab.run import launch
 from lab.run.metrics import read
+from lab.train.device import Device
 from tests.agents.small_alphazero import DEVICE, config, play_games, preset, selfplay
 from tests.same_run import assert_same_bits
 
@@ -34,36 +37,37 @@ Start = Callable[..., RayActors]
 _VERSIONS = itertools.count(1)  # of the weights of `two`
 
 
-def begin(workers: int, **cluster: Any) -> RayActors:
+@contextmanager
+def begin(workers: int, **cluster: Any) -> Iterator[RayActors]:
     options = {"workers": workers, "worker_cpus": 0.25, "worker_threads": 1}
     settings = config(cluster=options | cluster)
-    actors, _ = start_workers(settings, network(settings), DEVICE)
-    assert isinstance(actors, RayActors)
-    return actors
+    with start_workers(settings, DEVICE) as parts:
+        parts["actors"].publish(0, network(settings))
+        yield parts["actors"]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts actors that end with the test."""
-    started: list[RayActors] = []
-
-    def noted(workers: int, **cluster: Any) -> RayActors:
-        started.append(begin(workers, **cluster))
-        return started[-1]
-
-    yield noted
-    for actors in started:
-        actors.close()
+    with ExitStack() as stack:
+        yield lambda workers, **cluster: stack.enter_context(begin(workers, **cluster))
 
 
 @pytest.fixture(scope="module")
 def two(ray_here: Connection) -> Iterator[RayActors]:
     """Two workers that have begun to play; tests in any order may have them go on."""
-    actors = begin(2, results_ahead=2, max_lag=3)
-    while len(actors.processes()) < 2:
-        actors.poll()
-    yield actors
-    actors.close()
+    with begin(2, results_ahead=2, max_lag=3) as actors:
+        while len(actors.processes()) < 2:
+            actors.poll()
+        yield actors
+
+
+@contextmanager
+def built(settings: AlphaZeroConfig, directory: Path, device: Device) -> Iterator[AlphaZero]:
+    """An experiment with workers, which end with the context."""
+    with launch.built(settings, directory, device) as experiment:
+        assert isinstance(experiment, AlphaZero)
+        yield experiment
 
 
 def network(settings: AlphaZeroConfig, shift: float = 0.0) -> Any:
@@ -99,10 +103,8 @@ def play_in_step(actors: Actors) -> InStep:
 @pytest.fixture(scope="module")
 def in_step(ray_here: Connection) -> InStep:
     """By one worker that may not lag."""
-    actors = begin(1, max_lag=0)
-    played = play_in_step(actors)
-    actors.close()
-    return played
+    with begin(1, max_lag=0) as actors:
+        return play_in_step(actors)
 
 
 def test_a_worker_plays_the_games_that_would_be_played_in_process_with_the_same_weights(in_step: InStep) -> None:
@@ -204,26 +206,22 @@ def test_a_run_with_workers_is_trained_resumed_in_process_and_with_others(
 @pytest.mark.slow
 def test_after_a_resume_no_worker_plays_a_game_again(tmp_path: Path) -> None:
     settings = config(cluster={"workers": 1, "worker_cpus": 0.25})
-    one = AlphaZero(settings, tmp_path / "one", DEVICE)
-    received = ids([games for _ in range(6) for games in one.actors.poll()])
-    state = one.state_dict()
-    one.close()
-    other = AlphaZero(settings, tmp_path / "other", DEVICE)
-    other.load_state_dict(state)
-    received += ids([games for _ in range(6) for games in other.actors.poll()])
-    other.close()
+    with built(settings, tmp_path / "one", DEVICE) as one:
+        received = ids([games for _ in range(6) for games in one.actors.poll()])
+        state = one.state_dict()
+    with built(settings, tmp_path / "other", DEVICE) as other:
+        other.load_state_dict(state)
+        received += ids([games for _ in range(6) for games in other.actors.poll()])
     assert len(set(received)) == len(received)
     assert len({game >> 32 for game in received}) == 2
 
 
 def test_games_in_flight_in_process_outlast_workers(tmp_path: Path) -> None:
-    local = AlphaZero(config(), tmp_path / "local", DEVICE)
+    local, back = build(config(), tmp_path / "local", DEVICE), build(config(), tmp_path / "back", DEVICE)
     local.actors.poll()
-    remote = AlphaZero(config(cluster={"workers": 1, "worker_cpus": 0.25}), tmp_path / "remote", DEVICE)
-    remote.load_state_dict(local.state_dict())
-    back = AlphaZero(config(), tmp_path / "back", DEVICE)
-    back.load_state_dict(remote.state_dict())
-    remote.close()
+    with built(config(cluster={"workers": 1, "worker_cpus": 0.25}), tmp_path / "remote", DEVICE) as remote:
+        remote.load_state_dict(local.state_dict())
+        back.load_state_dict(remote.state_dict())
     assert_same_bits(back.actors.state_dict()["selfplay"], local.actors.state_dict()["selfplay"])
 
 

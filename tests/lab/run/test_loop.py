@@ -148,19 +148,23 @@ class GradedElsewhere(Toy):
     def __init__(self, settings: ToyConfig, scores: Mapping[int, float], after: int = 3) -> None:
         super().__init__(settings)
         self.scores, self.after = scores, after
-        self.evaluating: int | None = None
+        self._evaluating: int | None = None
+
+    @property
+    def evaluating(self) -> int | None:
+        return self._evaluating
 
     def evaluate(self) -> Evaluation:
         if self.counters["samples"] >= self._config.budget:
             return Evaluation({"toy/score": self.scores[self.counters["samples"] // 8]})
-        self.evaluating = self.evaluating or self.counters["samples"]
+        self._evaluating = self._evaluating or self.counters["samples"]
         return Evaluation()
 
     def late_evaluations(self) -> list[Evaluation]:
-        at, now = self.evaluating, self.counters["samples"]
+        at, now = self._evaluating, self.counters["samples"]
         if at is None or (now - at < 8 * self.after and now < self._config.budget):
             return []
-        self.evaluating = None
+        self._evaluating = None
         return [Evaluation({"toy/score": self.scores[at // 8]}, at=at)]
 
 
