@@ -1,4 +1,4 @@
-"""A trained network ready to decide: what evaluation, the arena, PettingZoo policies and people play against."""
+"""A trained network with its search: the player of evaluations, the arena, `lab play` and PettingZoo policies."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -12,7 +12,9 @@ from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.learner import load_weights
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.alphazero.search import make_dynamics, make_search
+from agents.arena.analysis import Analysis, analyse
 from agents.games.game import Game
+from agents.games.moves import Moves
 from agents.search import Search, SearchResult
 from agents.search.cache import Evaluate
 from agents.search.dynamics import GameDynamics
@@ -58,6 +60,18 @@ class Agent:
             policy = torch.softmax(root.logits, -1)
             return SearchResult(root.logits.argmax(-1), policy, root.value, nothing, nothing + torch.nan)
         return self.search(simulations)(root, dynamics=self._dynamics, seed=0, temperature=0.0)
+
+    def think(
+        self, position: Moves | tuple[Any, ...] = "", *, simulations: int | None = None, line_plies: int = 8
+    ) -> Analysis:
+        """Analysis of one position: policy, value, visit counts, best move and principal variation.
+
+        position: moves from the initial position, such as "443" or ["4", "4", "3"], or a state with B = 1.
+        simulations: per decision, the run's own number unless given; 0 is the network alone.
+        Raises UserError for illegal moves and for a game that is over.
+        """
+        count = self.config.search.simulations if simulations is None else simulations
+        return analyse(self, position, simulations=count, line_plies=line_plies)
 
 
 def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> Agent:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from agents.arena.players import Decider, moved
+from agents.arena.players import AgentLike, moved
 from agents.arena.position_file import CPU, Positions
 from agents.games.game import Game, concatenate, select
 from lab.errors import UserError
@@ -68,7 +68,7 @@ def solve(game: Game, limit: int = SMALL) -> Solution:
     return Solution(game, states, sizes, children, _score(game, states, children, sizes))
 
 
-def every_line(agent: Decider, solution: Solution, simulations: int, chunk: int = 512) -> list[Lines]:
+def every_line(agent: AgentLike, solution: Solution, simulations: int, chunk: int = 512) -> list[Lines]:
     """The agent moving first, and moving second, against every sequence of replies.
 
     It decides once in each position, `chunk` boards at once.

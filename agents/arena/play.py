@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agents.arena.analysis import Analysis, analyse
 from agents.arena.board_text import STYLES, board, signs
-from agents.arena.players import Decider
+from agents.arena.players import AgentLike
 from agents.arena.position_file import CPU
 from agents.games.line_game import LineGame
 from lab.errors import UserError
@@ -38,7 +39,7 @@ class Sitting:
     B = 1 each, the start first. moves: the actions between them.
     """
 
-    agent: Decider
+    agent: AgentLike
     simulations: int
     side: int = 0
     device: torch.device = CPU
@@ -110,24 +111,10 @@ class Sitting:
             return f"{kind} {text} is {'full' if game.gravity else 'taken'}: choose from {free}"
         return names.index(text)
 
-    def advice(self) -> list[tuple[str, float, float]]:
-        """(move, share of the points it promises the mover, share of the agent's attention), the best first."""
-        decision = self.agent.decide(self.state, max(self.simulations, _HINT_SIMULATIONS))
-        legal = self.game.legal(self.state)[0]
-        best = int(decision.action[0])
-        promise, attention = (decision.q[0] + 1) / 2, decision.policy[0]
-        order = sorted(legal.nonzero()[:, 0].tolist(), key=lambda a: (a != best, -float(attention[a])))
-        return [(self.game.action_names[a], float(promise[a]), float(attention[a])) for a in order]
-
-    def line(self) -> list[int]:
-        """The moves the agent expects from here, itself on both sides."""
-        state = self.state
-        moves: list[int] = []
-        while len(moves) < _LINE_PLIES and not self.game.done(state)[0]:
-            action = self.agent.decide(state, max(self.simulations, _HINT_SIMULATIONS)).action
-            state = self.game.step(state, action)
-            moves.append(int(action[0]))
-        return moves
+    def analysis(self, line_plies: int) -> Analysis:
+        """The agent's analysis of the position, with at least `_HINT_SIMULATIONS` simulations."""
+        simulations = max(self.simulations, _HINT_SIMULATIONS)
+        return analyse(self.agent, self.state, simulations=simulations, line_plies=line_plies)
 
 
 Ask = Callable[[str], str]
@@ -234,16 +221,17 @@ def _put(sitting: Sitting, text: str, console: Console) -> bool:
 
 def _advice_table(sitting: Sitting) -> Table:
     table = Table("move", "expects", "", box=None, pad_edge=False)
-    for number, (name, promise, attention) in enumerate(sitting.advice()):
-        bar = "#" * round(20 * attention)
-        table.add_row(name, f"{promise:.0%}", bar, style="bold green" if number == 0 else "")
+    analysis = sitting.analysis(line_plies=1)
+    for number, action in enumerate(analysis.ranking()):
+        expected, bar = (float(analysis.q[action]) + 1) / 2, "#" * round(20 * float(analysis.policy[action]))
+        table.add_row(analysis.moves[action], f"{expected:.0%}", bar, style="bold green" if number == 0 else "")
     return table
 
 
 def _line_text(sitting: Sitting, unicode: bool) -> Text:
     text = Text("expected: ")
     first = int(sitting.game.player(sitting.state)[0])
-    for ply, action in enumerate(sitting.line()):
+    for ply, move in enumerate(sitting.analysis(_LINE_PLIES).principal_variation):
         who = (first + ply) % 2
-        text.append(f"{signs(unicode)[who]}{sitting.game.action_names[action]} ", STYLES[who])
+        text.append(f"{signs(unicode)[who]}{move} ", STYLES[who])
     return text

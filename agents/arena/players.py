@@ -25,8 +25,8 @@ class Player(Protocol):
         ...
 
 
-class Decider(Protocol):
-    """What players, grading and the terminal need of an agent (`agents.alphazero.agent.Agent` is one)."""
+class AgentLike(Protocol):
+    """What players, evaluation and the terminal need of an agent; `agents.alphazero.agent.Agent` is one."""
 
     @property
     def name(self) -> str: ...
@@ -63,7 +63,7 @@ class RandomPlayer:
 class AgentPlayer:
     """A trained agent at a number of simulations; 0 is the network alone. It draws no random numbers."""
 
-    agent: Decider
+    agent: AgentLike
     simulations: int
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from agents.arena.players import Decider, moved
+from agents.arena.players import AgentLike, moved
 from agents.arena.position_file import Positions, read
 from agents.games.game import Game, select
 
@@ -120,7 +120,7 @@ def shipped(game: Game) -> Positions:
 
 
 def grade(
-    agent: Decider,
+    agent: AgentLike,
     positions: Positions,
     simulations: int,
     chunk: int = 512,

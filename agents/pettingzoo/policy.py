@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pettingzoo import AECEnv
 from torch import Tensor
 
-from agents.arena.players import Decider
+from agents.arena.players import AgentLike
 from lab.errors import UserError
 
 
@@ -23,7 +23,7 @@ class Policy:
     the legal action that the network likes best.
     """
 
-    agent: Decider
+    agent: AgentLike
     simulations: int = 0
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ def _best(preference: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, preference.clamp_min(-1e30), -torch.inf).argmax(-1)
 
 
-def policy_for(agent: Decider, simulations: int = 0, env: AECEnv[str, Any, Any] | None = None) -> Policy:
+def policy_for(agent: AgentLike, simulations: int = 0, env: AECEnv[str, Any, Any] | None = None) -> Policy:
     """The policy of a trained agent; with `env`, checked against the environment's spaces."""
     policy = Policy(agent, simulations)
     if env is not None:

@@ -1,0 +1,78 @@
+"""Analysis of one position by an agent: policy, value, visit counts and principal variation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.arena.players import AgentLike
+from agents.games.moves import Moves, state_after
+from lab.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """An agent's analysis of one position; arrays are over the game's A actions.
+
+    moves: A names of actions.
+    legal: bool `[A]`.
+    policy: float32 `[A]`, the policy after search; 0 for illegal actions.
+    value: expected outcome in [-1, 1] for the player to move.
+    visits: int64 `[A]`, visit counts.
+    q: float32 `[A]`, mean return of each action for the player to move; NaN without simulations.
+    best_move: the move that the agent plays.
+    principal_variation: the moves that the agent expects, its best move first.
+    """
+
+    moves: Sequence[str]
+    legal: NDArray[np.bool_]
+    policy: NDArray[np.float32]
+    value: float
+    visits: NDArray[np.int64]
+    q: NDArray[np.float32]
+    best_move: str
+    principal_variation: tuple[str, ...]
+
+    def ranking(self) -> list[int]:
+        """Legal actions, the best move first, the others by policy."""
+        best = self.moves.index(self.best_move)
+        return sorted(np.flatnonzero(self.legal).tolist(), key=lambda a: (a != best, -float(self.policy[a])))
+
+
+def analyse(agent: AgentLike, position: Moves | tuple[Any, ...], *, simulations: int, line_plies: int = 8) -> Analysis:
+    """Searches one position without noise.
+
+    position: moves from the initial position ("443", ["4", "4", "3"]) or a state with B = 1.
+    simulations: per decision; 0 is the network alone.
+    line_plies: the principal variation's length at most. Each of its plies after the first takes another search.
+    Raises UserError for illegal moves, for several boards and for a game that is over.
+    """
+    game = agent.game
+    # States are NamedTuples of tensors; a tuple of names is a sequence of moves.
+    state = position if hasattr(position, "_fields") else state_after(game, position, agent.device)
+    if len(game.done(state)) != 1:
+        raise UserError(f"analysis takes one board, not {len(game.done(state))}; use `decide` for a batch")
+    if game.done(state)[0]:
+        raise UserError("the game is over; there is nothing to analyse")
+    legal = game.legal(state)[0]
+    decision = agent.decide(state, simulations)
+    names = game.action_names
+    line, action = [names[int(decision.action[0])]], decision.action
+    while len(line) < line_plies:
+        state = game.step(state, action)
+        if game.done(state)[0]:
+            break
+        action = agent.decide(state, simulations).action
+        line.append(names[int(action[0])])
+    return Analysis(
+        moves=tuple(names),
+        legal=legal.cpu().numpy(),
+        policy=decision.policy[0].float().cpu().numpy(),
+        value=float(decision.value[0]),
+        visits=decision.visits[0].long().cpu().numpy(),
+        q=decision.q[0].float().cpu().numpy(),
+        best_move=line[0],
+        principal_variation=tuple(line[:line_plies]),
+    )
