@@ -246,5 +246,5 @@ def _balance(figures: Figures, gpus: int) -> int:
 
 
 def _remote(nodes: int) -> float:
-    """Resources of the positions that come from other nodes than the head."""
+    """Fraction of the positions that come from other nodes than the head."""
     return (nodes - 1) / nodes

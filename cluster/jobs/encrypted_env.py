@@ -1,8 +1,8 @@
-"""Variables for a job's own process, such as a W&B key, sealed with the cluster's token.
+"""Environment variables of a job, such as a W&B key, encrypted with the cluster's token.
 
-Ray logs the environment of a job in clear on its nodes and shows it to whoever lists jobs. So values are encrypted
-here and decrypted by the job itself: `python -m cluster.jobs.encrypted_env COMMAND ...` runs the command with them.
-Whoever has the token may run anything on the cluster anyway, so nobody new is trusted. Actors do not get them.
+Ray writes the environment of a job to its logs and shows it to everyone who lists the jobs. So the values are encrypted
+before submission, and `python -m cluster.jobs.encrypted_env COMMAND ...` decrypts them in the job and runs the command.
+Whoever has the token can run programs on the cluster anyway. Ray actors do not get the variables.
 """
 
 from __future__ import annotations
@@ -13,55 +13,62 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from lab.errors import UserError
 
-VARIABLE = "RIVALS_SEALED"
+VARIABLE = "RIVALS_ENCRYPTED_ENV"
 _SALT_BYTES = 16
 
 
-def seal(names: Sequence[str], token: str) -> str:
-    """The named variables of this process's environment, encrypted. Raises UserError for one that is not set."""
-    from cryptography.fernet import Fernet
-
+def encrypt(names: Sequence[str], token: str) -> str:
+    """The named environment variables of this process, encrypted. Raises UserError for a variable that is not set."""
     missing = [name for name in names if name not in os.environ]
     if missing:
-        raise UserError(f"--env {missing[0]}: no such variable in this environment; `export {missing[0]}=...` first")
+        raise UserError(f"--env {missing[0]}: no such environment variable; `export {missing[0]}=...` first")
     salt = os.urandom(_SALT_BYTES)
     values = json.dumps({name: os.environ[name] for name in names}).encode()
-    return f"{base64.urlsafe_b64encode(salt).decode()}.{Fernet(_key(token, salt)).encrypt(values).decode()}"
+    cipher = _fernet().Fernet(_key(token, salt))
+    return f"{base64.urlsafe_b64encode(salt).decode()}.{cipher.encrypt(values).decode()}"
 
 
-def unseal(sealed: str, token: str) -> dict[str, str]:
-    """The variables by name. Raises UserError when they were sealed with another token."""
-    from cryptography.fernet import Fernet, InvalidToken
-
-    salt, _, secret = sealed.partition(".")
+def decrypt(text: str, token: str) -> dict[str, str]:
+    """The variables by name. Raises UserError when they were encrypted with another token."""
+    fernet = _fernet()
+    salt, _, encrypted = text.partition(".")
     try:
-        values = Fernet(_key(token, base64.urlsafe_b64decode(salt))).decrypt(secret)
-    except (InvalidToken, ValueError):
+        values = fernet.Fernet(_key(token, base64.urlsafe_b64decode(salt))).decrypt(encrypted)
+    except (fernet.InvalidToken, ValueError):
         raise UserError(
-            "the variables sent with --env were sealed with another token than this node's: give every machine the "
-            "same RAY_AUTH_TOKEN or ~/.ray/auth_token"
+            "the variables of --env were encrypted with another token than this node's: use the same RAY_AUTH_TOKEN or "
+            "~/.ray/auth_token on all machines"
         ) from None
     return dict(json.loads(values))
 
 
+def _fernet() -> Any:
+    try:
+        from cryptography import fernet
+    except ImportError:
+        raise UserError("--env needs the package cryptography: pip install 'rivals-lab[cluster]'") from None
+    return fernet
+
+
 def _key(token: str, salt: bytes) -> bytes:
-    # Slow on purpose: what is sealed lies in logs, and a token may be one that a person made up.
+    # Slow on purpose: the encrypted values are in logs, and the token may be a guessable word.
     return base64.urlsafe_b64encode(hashlib.scrypt(token.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32))
 
 
 def main(command: Sequence[str]) -> None:
-    """Become the command, with the sealed variables in its environment."""
-    from cluster.jobs.job_server import read_token
+    """Replace this process by the command, with the decrypted variables in its environment."""
+    from cluster.pool.connection import find_token
 
-    token = read_token()
+    token = find_token()
     if token is None:
-        raise UserError("this node has no token to open the variables sent with --env")
+        raise UserError("this node has no token to decrypt the variables of --env")
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    environment |= unseal(os.environ[VARIABLE], token)
-    os.execvpe(command[0], list(command), environment)  # keeps the process id: Ray's signals reach the run
+    environment |= decrypt(os.environ[VARIABLE], token)
+    os.execvpe(command[0], list(command), environment)  # keeps the process id, so Ray's signals reach the command
 
 
 if __name__ == "__main__":

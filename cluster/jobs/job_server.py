@@ -1,4 +1,4 @@
-"""Ray's job server, spoken to from anywhere: where it is, the token it wants, and what went wrong in one line."""
+"""Client of Ray's job server: its address, token and version are checked, errors name their cause and the fix."""
 
 from __future__ import annotations
 
@@ -17,44 +17,35 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 TIMEOUT_S = 10
-_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-
-
-def read_token() -> str | None:
-    """The cluster's token, from where Ray looks for it. Raises UserError for a file that cannot be read."""
-    from ray.exceptions import AuthenticationError
-
-    try:
-        return find_token()
-    except AuthenticationError as error:
-        raise UserError(str(error).partition(". ")[0]) from None
+_ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
 def connect(address: str) -> JobSubmissionClient:
-    """A client of the job server at `address`, whose answer, token and version have been checked.
+    """A client of the job server at `address`.
 
-    Raises UserError: no Ray here, nobody there, no or a wrong token, another version of Ray.
+    Raises UserError when Ray is not installed, nothing answers, the token is missing or wrong, or the versions of Ray
+    differ.
     """
     ray = import_ray()
     from ray.job_submission import JobSubmissionClient
 
-    address = normalise(address)
-    token = read_token()
-    with _no_address_of_the_environment(), explained(address):
+    address = normalize(address)
+    token = find_token()
+    with _without_ray_address(), user_errors(address):
         version = server_version(address, token)
         if version != ray.__version__:
             raise UserError(
                 f"the cluster at {address} runs Ray {version} and this is Ray {ray.__version__}: "
-                f'pip install "ray[default,train,tune]=={version}" here, or bring the cluster to {ray.__version__}'
+                f'pip install "ray[default,train,tune]=={version}" here, or install {ray.__version__} on the cluster'
             )
         for name in ("ray.dashboard", "ray._private.runtime_env"):
-            logging.getLogger(name).setLevel(logging.ERROR)  # else the client tells of uploads and sockets
-        # The header by hand: with an explicit address Ray sends its token only under RAY_AUTH_MODE=token.
+            logging.getLogger(name).setLevel(logging.ERROR)  # else the client logs uploads and sockets
+        # Explicit header: given an address, Ray sends its token only with RAY_AUTH_MODE=token.
         return JobSubmissionClient(address, headers=_headers(token))
 
 
 def server_version(address: str, token: str | None) -> str:
-    """The version of Ray of the job server. Raises UserError, or what `explained` explains."""
+    """The Ray version of the job server. Raises UserError and the exceptions that `user_errors` converts."""
     import requests
 
     answer = requests.get(f"{address}/api/version", headers=_headers(token), timeout=TIMEOUT_S)
@@ -63,28 +54,28 @@ def server_version(address: str, token: str | None) -> str:
         return str(answer.json()["ray_version"])
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"what answers at {address} is no job server of Ray (status {answer.status_code}): "
-            "give the dashboard's address, port 8265 unless it was set otherwise"
+            f"the server at {address} is not a Ray job server (status {answer.status_code}): give the address of the "
+            "dashboard, port 8265 by default"
         ) from None
 
 
-def normalise(address: str) -> str:
-    """`host:port` as an HTTP address. Raises UserError for an address that is of another kind."""
+def normalize(address: str) -> str:
+    """`host:port` as an HTTP address. Raises UserError for an address that is not of a dashboard."""
     if address == "auto" or address.startswith("ray://"):
-        raise UserError(f"--address {address}: jobs go to the dashboard, as in {DEFAULT_ADDRESS}")
+        raise UserError(f"--address {address}: give the address of the dashboard, as in {DEFAULT_ADDRESS}")
     return (address if "://" in address else f"http://{address}").rstrip("/")
 
 
 @contextmanager
-def explained(address: str, job: str = "") -> Iterator[None]:
-    """Turn the exceptions of Ray's job client into one line."""
+def user_errors(address: str, job: str = "") -> Iterator[None]:
+    """Convert the exceptions of Ray's job client to UserError."""
     import requests
     from ray.exceptions import AuthenticationError
 
     try:
         yield
     except AuthenticationError as error:
-        _refuse_unauthorised(401 if "required" in str(error) else 403, address, read_token())
+        _refuse_unauthorised(401 if "required" in str(error) else 403, address, find_token())
         raise
     except (requests.exceptions.ConnectionError, requests.exceptions.Timeout, ConnectionError):
         raise UserError(
@@ -93,15 +84,15 @@ def explained(address: str, job: str = "") -> Iterator[None]:
         ) from None
     except requests.exceptions.RequestException as error:
         raise UserError(f"cannot talk to {address}: {error}") from None
-    except RuntimeError as error:  # the client's only class for whatever the server refused
+    except RuntimeError as error:  # the client's class for all refusals
         text = str(error)
         if job and "status code 404" in text:
-            raise UserError(f"no job {job!r} at {address}; `lab submit --list` shows those there are") from None
-        raise UserError(f"the cluster at {address} refused: {_first_line(text)}") from None
+            raise UserError(f"no job {job!r} at {address}; `lab submit --list` lists the jobs") from None
+        raise UserError(f"the cluster at {address} refused: {_main_line(text)}") from None
 
 
 def describe(job: Any) -> dict[str, str]:
-    """A job as plain values: id, run, status, started and what Ray says of it."""
+    """A job as text: its id, run, status, times and Ray's message."""
     metadata = job.metadata or {}
     return {
         "job": job.submission_id or job.job_id or "",
@@ -123,22 +114,24 @@ def _refuse_unauthorised(status: int, address: str, token: str | None) -> None:
         return
     where = "RAY_AUTH_TOKEN, the file named by RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token"
     if token is None:
-        raise UserError(f"the cluster at {address} wants a token and none is here: put the head's in {where}")
-    raise UserError(f"the cluster at {address} does not accept the token found here: copy the head's to {where}")
+        raise UserError(
+            f"the cluster at {address} needs a token and none was found: put the token of the head node in {where}"
+        )
+    raise UserError(f"the cluster at {address} does not accept the token: copy the token of the head node to {where}")
 
 
 @contextmanager
-def _no_address_of_the_environment() -> Iterator[None]:
-    """Ray's client would rather go to RAY_ADDRESS than where it is told to."""
-    hidden = {name: os.environ.pop(name) for name in _ADDRESSES if name in os.environ}
+def _without_ray_address() -> Iterator[None]:
+    """Ray's client prefers the address of the environment to the one that it is given."""
+    hidden = {name: os.environ.pop(name) for name in _ADDRESS_VARIABLES if name in os.environ}
     try:
         yield
     finally:
         os.environ.update(hidden)
 
 
-def _first_line(text: str) -> str:
-    """The line that says most: a traceback's last, else the first."""
+def _main_line(text: str) -> str:
+    """The last line of a traceback, else the first line."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     if not lines:
         return "no reason given"

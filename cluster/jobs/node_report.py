@@ -1,4 +1,4 @@
-"""`python -m cluster.jobs.node_report [PRESET a.b=c ...]`, run as a job: reports the nodes as one line of JSON."""
+"""`python -m cluster.jobs.node_report [PRESET KEY=VALUE ...]`, run as a job: prints the nodes as one line of JSON."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from cluster.pool.connection import Connection, connect, import_ray
+from cluster.pool.connection import Connection, connect, error_summary, import_ray
 from lab.errors import UserError
 
 if TYPE_CHECKING:
     from lab.config.sections import ExperimentConfig
 
-MARK = "cluster-probe:"
+MARK = "lab-node-report:"
 _NODE_TIMEOUT_S = 30.0
-_PLACE_TIMEOUT_S = 20.0  # a cluster that grows on demand takes longer; a run waits cluster.place_timeout_s
+_PLACE_TIMEOUT_S = 20.0  # an autoscaling cluster takes longer; a run waits for cluster.place_timeout_s
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the report; without a preset nothing is placed."""
+    """Print the report; with a preset, reserve the resources of its actors and release them."""
     from lab.config.loading import load_preset
     from lab.config.sections import ClusterConfig
 
     config = load_preset(arguments[0], arguments[1:]) if arguments else None
-    with connect(ClusterConfig()) as connection:  # the job's own cluster, from $RAY_ADDRESS
+    with connect(ClusterConfig()) as connection:  # RAY_ADDRESS is the job's own cluster
         report = {"head": _head(connection), "nodes": _nodes(), "placement": _place(config)}
     print(MARK, json.dumps(report))
 
 
 def read(output: str) -> dict[str, Any] | None:
-    """The report among a job's output, or None."""
+    """The report in the output of a job, or None."""
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     return dict(json.loads(lines[-1].removeprefix(MARK))) if lines else None
 
@@ -51,7 +51,7 @@ def _head(connection: Connection) -> dict[str, Any]:
 
 
 def _nodes() -> list[dict[str, Any]]:
-    """Every living node with what a worker finds there; "error" where none could be asked."""
+    """The living nodes with their resources and the versions that a worker finds, or "error" without an answer."""
     ray = import_ray()
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -62,10 +62,10 @@ def _nodes() -> list[dict[str, Any]]:
         for node in alive
     ]
     ray.wait(asked, num_returns=len(asked), timeout=_NODE_TIMEOUT_S)
-    return [_described(ray, node, answer) for node, answer in zip(alive, asked, strict=True)]
+    return [_describe(ray, node, answer) for node, answer in zip(alive, asked, strict=True)]
 
 
-def _described(ray: Any, node: dict[str, Any], answer: Any) -> dict[str, Any]:
+def _describe(ray: Any, node: dict[str, Any], answer: Any) -> dict[str, Any]:
     resources = node["Resources"]
     described = {
         "address": node["NodeManagerAddress"],
@@ -77,14 +77,12 @@ def _described(ray: Any, node: dict[str, Any], answer: Any) -> dict[str, Any]:
     }
     try:
         return {**described, "versions": ray.get(answer, timeout=0.1)}
+    except ray.exceptions.GetTimeoutError:
+        ray.cancel(answer, force=True)
+        return {**described, "error": f"no answer in {_NODE_TIMEOUT_S:g} s"}
     except ray.exceptions.RayError as error:
         ray.cancel(answer, force=True)
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        return {**described, "error": f"no answer in {_NODE_TIMEOUT_S:g} s" if _late(ray, error) else reason[-1]}
-
-
-def _late(ray: Any, error: Exception) -> bool:
-    return isinstance(error, ray.exceptions.GetTimeoutError)
+        return {**described, "error": error_summary(error)}
 
 
 def _versions() -> dict[str, str]:
@@ -95,16 +93,16 @@ def _versions() -> dict[str, str]:
 
 
 def _place(config: ExperimentConfig | None) -> dict[str, Any] | None:
-    """Reserve what the preset's learners and workers ask for, and give it back."""
+    """Reserve the resources of the preset's learners and workers, and release them."""
     if config is None:
         return None
     from cluster.pool.placement import PlacementGroup, Resources, learner_resources, worker_resources
     from lab.train import device
 
-    there = device.resolve(config.device, config.precision, config.threads)
+    resolved = device.resolve(config.device, config.precision, config.threads)
     start = time.monotonic()
     try:
-        wanted = learner_resources(config.cluster, there) + worker_resources(config.cluster, there)
+        wanted = learner_resources(config.cluster, resolved) + worker_resources(config.cluster, resolved)
         if config.cluster.learners == 1:
             wanted.insert(0, Resources(config.cluster.learner_cpus, config.cluster.learner_gpus, 1))
         wanted = [one for one in wanted if one.bundle]

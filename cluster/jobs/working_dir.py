@@ -1,4 +1,4 @@
-"""What is sent with a job: the working directory without runs, data, environments and secrets."""
+"""The working directory that is uploaded with a job, without runs, data, environments and secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.errors import UserError
 
 LIMIT_BYTES = 100 * 2**20
-"""What Ray's job server takes in one request (DASHBOARD_CLIENT_MAX_SIZE); it answers a larger one with an error."""
+"""Ray's limit of one request to the job server (DASHBOARD_CLIENT_MAX_SIZE)."""
 
 EXCLUDES = (
     "/runs", "wandb", "/data",
@@ -18,51 +18,51 @@ EXCLUDES = (
     "/build", "/dist",
     ".env", ".env.*", ".netrc", "*.pem", "*.key", "auth_token",
 )  # fmt: skip
-"""Patterns of .gitignore that are left out, besides those of the directory's own .gitignore and .rayignore."""
+"""Patterns in .gitignore syntax that are not uploaded, besides those of .gitignore and .rayignore."""
 
-_LARGEST = 5
+_LARGEST_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Package:
-    """What would be sent: bytes of each file by its path in the working directory."""
+class WorkingDir:
+    """A directory and the files that are uploaded: their size in bytes by their relative path."""
 
-    working_dir: Path
+    path: Path
     files: dict[str, int]
 
     @property
     def size(self) -> int:
-        """Bytes in all; Ray's archives are not compressed."""
+        """Total bytes; Ray does not compress them."""
         return sum(self.files.values())
 
     def __str__(self) -> str:
         return f"{len(self.files)} files, {_mb(self.size)}"
 
     def largest(self) -> str:
-        """The folders and files of the top level that hold most, largest first."""
+        """The largest top-level folders and files, with their sizes."""
         sizes: Counter[str] = Counter()
         for name, size in self.files.items():
             top, slash, _ = name.partition("/")
             sizes[top + slash] += size
-        return ", ".join(f"{name} {_mb(size)}" for name, size in sizes.most_common(_LARGEST))
+        return ", ".join(f"{name} {_mb(size)}" for name, size in sizes.most_common(_LARGEST_SHOWN))
 
     def check(self) -> None:
-        """Raise UserError, naming what fills it, for a package that a cluster does not take."""
+        """Raise UserError, naming the largest entries, when the upload exceeds Ray's limit."""
         if self.size >= LIMIT_BYTES:
             raise UserError(
-                f"{self.working_dir} has {self} to send, more than the {_mb(LIMIT_BYTES)} a cluster takes; most is in "
-                f"{self.largest()}: list in .rayignore what the run does not need"
+                f"{self.path} has {self} to upload, and Ray's limit is {_mb(LIMIT_BYTES)}; the largest entries are "
+                f"{self.largest()}: list what the run does not need in .rayignore"
             )
 
 
-def measure(working_dir: Path) -> Package:
-    """What Ray would send of a directory under `EXCLUDES`; writes nothing. Raises UserError where there is none."""
-    # Ray's own walk: an ignore rule read in another way would measure something other than what is sent.
+def scan(path: Path) -> WorkingDir:
+    """The files that Ray would upload of a directory with `EXCLUDES`. Raises UserError when it does not exist."""
+    # Ray's own functions, so that ignore rules are read in the same way.
     from ray._private.runtime_env.packaging import _dir_travel, _get_excludes
 
-    root = working_dir.resolve()
+    root = path.resolve()
     if not root.is_dir():
-        raise UserError(f"no directory {str(working_dir)!r}: --working-dir names what is sent with the job")
+        raise UserError(f"no directory {str(path)!r}: --working-dir names the directory that is uploaded with the job")
     files: dict[str, int] = {}
 
     def visit(path: Path) -> None:
@@ -72,7 +72,7 @@ def measure(working_dir: Path) -> Package:
     quiet = logging.getLogger(__name__)
     quiet.setLevel(logging.ERROR)
     _dir_travel(root, [_get_excludes(root, list(EXCLUDES))], visit, include_gitignore=True, logger=quiet)
-    return Package(root, files)
+    return WorkingDir(root, files)
 
 
 def _mb(size: int) -> str:

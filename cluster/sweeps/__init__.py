@@ -1,1 +1,1 @@
-"""Hyperparameter search: ASHA through Ray Tune, and population based training."""
+"""Hyperparameter search: search spaces, trials, ASHA through Ray Tune, population based training."""

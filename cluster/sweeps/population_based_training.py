@@ -1,9 +1,9 @@
-"""Population based training (Jaderberg et al. 2017): trials that fall behind go on as copies of the best ones.
+"""Population based training (Jaderberg et al. 2017): trials that fall behind continue as copies of better ones.
 
-The budget is trained in equal parts, every trial up to the end of each. Then the worst fifth is compared with the best
-fifth (the paper's truncation selection): who is worse becomes a copy of a better one, drawn at random (exploit), with
-settings near that one's (explore). Between parts nothing runs, so that what is copied is a whole run at rest, and which
-trials are copied is a function of the seed and of their values alone.
+The budget is divided into equal intervals. After each, the worst fifth of the trials is compared with the best fifth
+(the paper's truncation selection): a worse trial is replaced by a copy of a random better one (exploit) with perturbed
+settings (explore). No trial runs meanwhile, so whole runs are copied, and the copies are a function of the seed and of
+the values alone.
 """
 
 import random
@@ -18,145 +18,156 @@ from typing import Any
 
 from cluster.pool.connection import import_ray
 from cluster.pool.placement import Resources
-from cluster.sweeps import exploit, search_space
+from cluster.sweeps import copy_run, search_space
 from cluster.sweeps.search_space import Dimension
-from cluster.sweeps.trials import LOOK_S, MAX_FAILURES, REFUSED, Trial, TrialProcess, finite, wait_for_predecessor
+from cluster.sweeps.trial import (
+    MAX_FAILURES,
+    POLL_INTERVAL_S,
+    USER_ERROR,
+    Trial,
+    TrialProcess,
+    finite_values,
+    wait_until_unlocked,
+)
 from lab.config import presets
 from lab.config.loading import from_settings, load_run_config
 from lab.config.sections import ExperimentConfig
 from lab.errors import UserError
 from lab.run.interrupt import Interrupt
-from lab.run.metrics import read
+from lab.run.metrics import Catalogue, read
 from lab.run.run_dir import CONFIG
 
 _QUANTILE = 0.2
-_HEARING_S = 10.0  # after which a trainer that did not hear is one that still waits for room
+_STOP_CALL_TIMEOUT_S = 10.0  # a trainer that does not answer by then still waits for resources
 
 
-def check(config: ExperimentConfig, dimensions: Sequence[Dimension], trials: int) -> None:
-    """Refuse what cannot be searched while it trains. Raises UserError naming the key."""
-    for dimension in dimensions:
+def check(config: ExperimentConfig, space: Sequence[Dimension], trials: int) -> None:
+    """Refuse settings that cannot change during training. Raises UserError naming the key."""
+    for dimension in space:
         if dimension.key not in config.perturbable:
             known = ", ".join(config.perturbable) or "nothing"
             raise UserError(
-                f"pbt cannot search {dimension.key}, which stays as it is while a run trains; of kind {config.kind!r} "
-                f"it can search {known}"
+                f"pbt cannot search {dimension.key}, which is constant during training; in runs of kind "
+                f"{config.kind!r} it can search {known}"
             )
     if trials < 2:
-        raise UserError("a population has two trials at least; give --trials")
+        raise UserError("pbt needs at least two trials; give --trials")
 
 
 @dataclass(frozen=True)
-class Population:
-    """Trials in `folder` that search `dimensions`, judged by `metric`, each with a share of a node; how many at a time.
-
-    `history` gets a record of each part: values, and who became a copy of whom.
-    """
+class PopulationBasedTraining:
+    """PBT of trials in `folder`. resources: of each trial."""
 
     folder: Path
-    dimensions: Sequence[Dimension]
+    space: Sequence[Dimension]
+    catalogue: Catalogue
     metric: str
     mode: str
-    parts: int
+    intervals: int
     seed: int
-    concurrent: int
+    max_concurrent: int
     resources: Resources
-    history: list[dict[str, Any]]
 
-    def run(self, configs: Mapping[str, ExperimentConfig], plan: Sequence[Trial], interrupt: Interrupt) -> set[str]:
-        """Train every trial of `plan`, of these configurations to begin with; the names of those that failed last.
+    def run(
+        self,
+        configs: Mapping[str, ExperimentConfig],
+        trials: Sequence[Trial],
+        interrupt: Interrupt,
+    ) -> tuple[set[str], list[dict[str, Any]]]:
+        """Train all trials; return the names of those that failed last, and the values and copies of each interval.
 
-        A signal stops all of them with checkpoints. Raises UserError when none has a value of the metric after a part.
+        configs: the first configuration of each trial. A signal stops all trials with checkpoints. Raises UserError
+        when no trial has a value of the metric.
         """
+        history = list[dict[str, Any]]()
         budget = next(iter(configs.values())).budget
-        ends = [-(-budget * part // self.parts) for part in range(1, self.parts + 1)]
-        for trial in plan:
+        ends = [-(-budget * interval // self.intervals) for interval in range(1, self.intervals + 1)]
+        for trial in trials:
             first = from_settings(configs[trial.name].model_dump(mode="json") | {"budget": ends[0]}, "the trial")
-            exploit.begin(self.folder, trial.name, first, trial.settings)
-        kind = configs[plan[0].name].kind
-        for part, end in enumerate(ends, start=1):
-            failed = self._train([trial.name for trial in plan], end, kind, interrupt)
+            copy_run.create_run(self.folder, trial.name, first, trial.settings)
+        for interval, end in enumerate(ends, start=1):
+            failed = self._train([trial.name for trial in trials], end, interrupt)
             if interrupt:
-                return failed
-            values = {trial.name: None if trial.name in failed else self._value(trial.name) for trial in plan}
+                break
+            values = {trial.name: None if trial.name in failed else self._value(trial.name) for trial in trials}
             if all(value is None for value in values.values()):
                 raise UserError(
-                    f"no trial has a value of {self.metric} after part {part} of {self.parts}: look at "
-                    f"{self.folder / plan[0].name}.log, and whether evaluate.every is 0"
+                    f"no trial has a value of {self.metric} after interval {interval} of {self.intervals}: look at "
+                    f"{self.folder / trials[0].name}.log, and whether evaluate.every is 0"
                 )
-            copied = self._evolve(part, values) if part < self.parts else {}
-            self.history.append({"part": part, "budget": end, "values": values, "copied": copied})
-            self._say(part, values, copied)
-        return failed
+            copies = self._exploit(interval, values) if interval < self.intervals else {}
+            history.append({"interval": interval, "budget": end, "values": values, "copies": copies})
+            self._print_interval(interval, values, copies)
+        return failed, history
 
-    def _train(self, names: Sequence[str], budget: int, kind: str, interrupt: Interrupt) -> set[str]:
-        """Train all up to a budget; the names of those that did not get there."""
+    def _train(self, names: Sequence[str], budget: int, interrupt: Interrupt) -> set[str]:
+        """Train all trials up to a budget; return the names of those that did not reach it."""
         ray, waiting, failures, failed = import_ray(), deque(names), Counter[str](), set[str]()
         options = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus, "max_concurrency": 2}
         trainer = ray.remote(**options)(_Trainer)
         running: dict[Any, tuple[str, Any]] = {}
         while (waiting and not interrupt) or running:
-            while waiting and not interrupt and len(running) < self.concurrent:
+            while waiting and not interrupt and len(running) < self.max_concurrent:
                 name = waiting.popleft()
                 actor = trainer.remote()
                 command = [sys.executable, "-m", "lab", "resume", str(self.folder / name), f"budget={budget}"]
-                running[actor.train.remote(command, str(self.folder / name), kind)] = (name, actor)
+                running[actor.train.remote(command, str(self.folder / name), self.catalogue)] = (name, actor)
             if interrupt:
                 _stop({reference: actor for reference, (_, actor) in running.items()})
                 return failed
-            ready, _ = ray.wait(list(running), timeout=LOOK_S)
+            ready, _ = ray.wait(list(running), timeout=POLL_INTERVAL_S)
             for reference in ready:
                 name, actor = running.pop(reference)
-                code = _result(reference)
+                code = _exit_code(reference)
                 ray.kill(actor)
                 failures[name] += code != 0
-                if code not in (0, REFUSED) and failures[name] <= MAX_FAILURES:
+                if code not in (0, USER_ERROR) and failures[name] <= MAX_FAILURES:
                     waiting.append(name)
                 elif code != 0:
                     failed.add(name)
         return failed
 
     def _value(self, name: str) -> float | None:
-        """The newest: what a trial once was is no reason to copy it."""
-        values = finite(read(self.folder / name / "metrics.jsonl"), self.metric)
+        """The newest value of the metric, which describes the weights that would be copied."""
+        values = finite_values(read(self.folder / name / "metrics.jsonl"), self.metric)
         return values[-1] if values else None
 
-    def _evolve(self, part: int, values: Mapping[str, float | None]) -> dict[str, str]:
-        """Copies better trials over worse ones; names of the worse and what each became a copy of.
+    def _exploit(self, interval: int, values: Mapping[str, float | None]) -> dict[str, str]:
+        """Replace worse trials by copies of better ones; return the copied trial of each.
 
-        One that cannot be replaced, say for want of room on the disk, stays as it is.
+        A trial that cannot be replaced, for example because the disk is full, is left unchanged.
         """
-        source = random.Random(f"{self.seed}/{part}")
-        copied = {}
+        source = random.Random(f"{self.seed}/{interval}")
+        copies = {}
         for name, better in select(values, self.mode, source).items():
             try:
                 self._copy(name, better, source)
-                copied[name] = better
+                copies[name] = better
             except UserError as error:
-                print(f"trial {name} stays as it is and becomes no copy of {better}: {error}", flush=True)
-        return copied
+                print(f"trial {name} is unchanged, it could not be replaced by {better}: {error}", flush=True)
+        return copies
 
     def _copy(self, name: str, better: str, source: random.Random) -> None:
-        """Makes a trial a copy of a better one, with settings near that one's. Raises UserError when it cannot be."""
+        """Replace a trial by a copy of a better one with perturbed settings. Raises UserError."""
         run, parent = self.folder / name, self.folder / better
-        config, settings = load_run_config(parent / CONFIG), exploit.read(parent)[-1].settings
-        explored = {one.key: one.perturb(settings[one.key], source) for one in self.dimensions}
+        config, settings = load_run_config(parent / CONFIG), copy_run.read_segments(parent)[-1].settings
+        explored = {one.key: one.perturb(settings[one.key], source) for one in self.space}
         changes = presets.parse_overrides(search_space.overrides(explored))
-        with suppress(UserError):  # settings that rule each other out: it goes on with those of the better one
+        with suppress(UserError):  # an invalid combination: the copy keeps the settings of the better trial
             config = from_settings(presets.merge(config.model_dump(mode="json"), changes), name)
             settings = explored
-        wait_for_predecessor(run)
-        exploit.become(run, parent, config, settings)
+        wait_until_unlocked(run)
+        copy_run.replace_run(run, parent, config, settings)
 
-    def _say(self, part: int, values: Mapping[str, float | None], copied: Mapping[str, str]) -> None:
+    def _print_interval(self, interval: int, values: Mapping[str, float | None], copies: Mapping[str, str]) -> None:
         known = {name: value for name, value in values.items() if value is not None}
         best = (max if self.mode == "max" else min)(known, key=lambda name: known[name])
-        became = "".join(f"; {name} becomes a copy of {better}" for name, better in copied.items())
-        print(f"part {part}/{self.parts}: best {known[best]:.5g} ({best}){became}", flush=True)
+        copied = "".join(f"; {name} is now a copy of {better}" for name, better in copies.items())
+        print(f"interval {interval}/{self.intervals}: best {known[best]:.5g} ({best}){copied}", flush=True)
 
 
 def select(values: Mapping[str, float | None], mode: str, source: random.Random) -> dict[str, str]:
-    """Who is to become a copy of whom: the worst fifth, and all without a value, of any of the best fifth."""
+    """Truncation selection: for each trial of the worst fifth or without a value, a random trial of the best fifth."""
     sign = -1.0 if mode == "max" else 1.0
     losses = {name: sign * value for name, value in values.items() if value is not None}
     order = sorted(losses, key=lambda name: losses[name])
@@ -167,38 +178,38 @@ def select(values: Mapping[str, float | None], mode: str, source: random.Random)
 
 
 class _Trainer:
-    """An actor that trains one trial up to a budget. It can be stopped meanwhile."""
+    """An actor that trains one trial up to a budget. It runs `stop` concurrently with `train`."""
 
     def __init__(self) -> None:
         self._stopping = False
 
-    def train(self, command: Sequence[str], run: str, kind: str) -> int:
-        """The exit code."""
-        process = TrialProcess(command, Path(run), kind)
+    def train(self, command: Sequence[str], run: str, catalogue: Catalogue) -> int:
+        """Return the exit code of the command."""
+        process = TrialProcess(command, Path(run), catalogue)
         try:
-            while (code := process.look()[0]) is None and not self._stopping:
-                time.sleep(LOOK_S)
+            while (code := process.poll()[0]) is None and not self._stopping:
+                time.sleep(POLL_INTERVAL_S)
         finally:
             process.stop()
-        return code if code is not None else REFUSED
+        return code if code is not None else USER_ERROR
 
     def stop(self) -> None:
         self._stopping = True
 
 
 def _stop(running: Mapping[Any, Any]) -> None:
-    """Ends trainers, by reference to what they do; those at work save first."""
+    """Stop trainers, given by the references to their results; those that have started save a checkpoint first."""
     ray = import_ray()
-    told = {actor.stop.remote(): reference for reference, actor in running.items()}
-    heard, _ = ray.wait(list(told), num_returns=len(told), timeout=_HEARING_S)
-    ends = [told[answer] for answer in heard]
+    calls = {actor.stop.remote(): reference for reference, actor in running.items()}
+    answered, _ = ray.wait(list(calls), num_returns=len(calls), timeout=_STOP_CALL_TIMEOUT_S)
+    ends = [calls[answer] for answer in answered]
     ray.wait(ends, num_returns=len(ends))
     for actor in running.values():
         ray.kill(actor)
 
 
-def _result(reference: Any) -> int:
-    """A trainer's answer; -1 where it, or its node, is no more."""
+def _exit_code(reference: Any) -> int:
+    """The exit code that a trainer returned; -1 if the trainer or its node died."""
     ray = import_ray()
     try:
         return int(ray.get(reference))

@@ -1,6 +1,6 @@
 """`lab doctor`: what this machine and installation offer a run, and what is broken. Touches no network.
 
-`lab doctor --cluster` asks a Ray cluster instead; see `cluster.jobs.doctor`.
+`lab doctor --cluster` asks a Ray cluster instead; see `cluster.cli.doctor`.
 """
 
 from __future__ import annotations

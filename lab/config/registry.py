@@ -17,9 +17,8 @@ from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 
 ENTRY_POINTS = "rivals.kinds"
-CLUSTER_DOCTOR = "cluster.jobs.doctor:doctor"
+CLUSTER_DOCTOR = "cluster.cli.doctor:doctor"
 LEARNERS = "cluster.learners.train:train"
-"""A function `(config, run_dir, device) -> exit code` that trains a run on several data-parallel ranks."""
 CONNECT = "cluster.pool.connection:connect"
 """A context manager `(cluster, device)` that starts or joins the cluster of a run."""
 RAY_METRICS = "cluster.ray_metrics:RayMetricsSink"
@@ -173,8 +172,8 @@ VERBS: dict[str, Verb] = {
             "cluster": Verb("Self-play by workers on Ray against plain processes.", "cluster.bench:bench_cluster"),
         },
     ),
-    "sweep": Verb("Train a preset at many settings on Ray; print the best.", "cluster.sweeps.sweep:sweep"),
-    "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.jobs.submit:submit"),
+    "sweep": Verb("Train a preset at many settings on Ray; print the best.", "cluster.cli.sweep:sweep"),
+    "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.cli.submit:submit"),
     "capacity": Verb("Compute what 8, 64 or 512 GPUs would need, and what holds them up.", "cluster.capacity:capacity"),
     "drill": Verb("Harm runs on purpose and see whether they get over it.", "cluster.drills.drill:drill"),
     "completion": Verb("Print the script that completes `lab` in bash, zsh or fish.", "lab.cli.completion:completion"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cluster.jobs import node_report, working_dir
-from cluster.jobs.doctor import memory
+from cluster.jobs.checks import memory
 from cluster.pool.connection import Connection
 from lab.cli.main import main
 from lab.config.loading import load_preset
@@ -30,7 +30,7 @@ SOUND: dict[str, Any] = {
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JobServer]:
-    """A cluster whose probing job reports that all is well."""
+    """A cluster whose report has no problem."""
     monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
     with running(JobServer(ray.__version__, logs=report(SOUND))) as started:
         yield started
@@ -71,7 +71,7 @@ def test_a_sound_cluster_passes_every_check(
 ) -> None:
     checks = doctor(capsys, server, tmp_path, "--preset", PRESET, "cluster.workers=2")
     assert states(checks, "ok") == list(checks)
-    asked = {"authentication", "dashboard", "placement", "memory", "object store", "package", "versions", "W&B"}
+    asked = {"authentication", "dashboard", "placement", "memory", "object store", "upload", "versions", "W&B"}
     assert asked <= set(checks)
 
 
@@ -80,7 +80,7 @@ def test_the_table_names_each_check(capsys: pytest.CaptureFixture[str], server: 
     assert "authentication" in capsys.readouterr().out
 
 
-def test_the_probing_job_is_asked_for_the_preset_as_it_would_run(
+def test_the_job_of_the_report_gets_the_preset_and_its_overrides(
     capsys: pytest.CaptureFixture[str], server: JobServer, tmp_path: Path
 ) -> None:
     doctor(capsys, server, tmp_path, "--preset", PRESET, "cluster.workers=2")
@@ -140,12 +140,12 @@ def test_a_wrong_token_ends_the_examination(
     assert server.submitted == []
 
 
-def test_a_package_too_large_fails_before_anything_is_sent(
+def test_an_upload_too_large_fails_before_anything_is_sent(
     capsys: pytest.CaptureFixture[str], server: JobServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(working_dir, "LIMIT_BYTES", 10)
     (tmp_path / "big").write_bytes(bytes(100))
-    assert states(doctor(capsys, server, tmp_path, code=1), "fail") == ["package"]
+    assert states(doctor(capsys, server, tmp_path, code=1), "fail") == ["upload"]
     assert server.submitted == []
 
 
@@ -186,7 +186,7 @@ def test_options_of_a_cluster_without_one_are_refused(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.slow
-def test_the_probe_finds_this_machine_and_gives_its_room_back(
+def test_the_report_finds_this_machine_and_releases_its_resources(
     ray_here: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
@@ -201,8 +201,8 @@ def test_the_probe_finds_this_machine_and_gives_its_room_back(
 
 
 def wait_until_free(cpus: float) -> None:
-    """Ray gives a reservation back a moment after it is told to."""
+    """Ray releases a reservation a moment after the call."""
     deadline = time.monotonic() + 20
-    while ray.available_resources().get("CPU", 0.0) < cpus:  # more where other tests gave theirs back meanwhile
-        assert time.monotonic() < deadline, "the room was not given back"
+    while ray.available_resources().get("CPU", 0.0) < cpus:  # more if other tests have released theirs
+        assert time.monotonic() < deadline, "the resources were not released"
         time.sleep(0.1)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.jobs import encrypted_env, job_server, submit, working_dir
-from cluster.jobs.working_dir import measure
+from cluster.jobs import encrypted_env, job_server, submission, working_dir
+from cluster.jobs.working_dir import scan
 from lab.cli.main import main
 from lab.errors import UserError
 from tests.cluster.job_server import JobServer, job, running
@@ -94,7 +94,7 @@ def test_a_stopped_job_has_time_for_its_last_checkpoint(
     assert int(server.submitted[0]["runtime_env"]["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"]) >= 60
 
 
-def test_a_preset_of_ones_own_is_named_as_it_lies_in_the_package(
+def test_a_preset_file_is_named_by_its_path_in_the_working_directory(
     capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
 ) -> None:
     send(capsys, server, folder, str(folder / "mine.yaml"), "--name", "mine")
@@ -106,7 +106,7 @@ def test_a_preset_that_would_not_be_sent_is_refused(
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "mine.yaml"
     shutil.copy(folder / "mine.yaml", elsewhere)
-    assert "not sent" in run(capsys, elsewhere, "--working-dir", folder, code=2)
+    assert "is not uploaded" in run(capsys, elsewhere, "--working-dir", folder, code=2)
 
 
 def test_the_environment_does_not_divert_a_job_from_its_address(
@@ -182,10 +182,10 @@ def go_away(server: JobServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("fault", "said"),
     [
         (break_token, "does not accept the token"),
-        (remove_token, "wants a token and none is here"),
+        (remove_token, "needs a token and none was found"),
         (lose_token_file, "/nowhere/token"),
         (grow_old, "runs Ray 2.9.0"),
         (go_away, "no cluster answers"),
@@ -195,10 +195,10 @@ def test_a_cluster_that_cannot_be_used_is_one_line(
     capsys: pytest.CaptureFixture[str],
     server: JobServer,
     monkeypatch: pytest.MonkeyPatch,
-    harm: Callable[[JobServer, pytest.MonkeyPatch], None],
+    fault: Callable[[JobServer, pytest.MonkeyPatch], None],
     said: str,
 ) -> None:
-    harm(server, monkeypatch)
+    fault(server, monkeypatch)
     output = run(capsys, "--list", "--address", server.address, code=2)
     assert said in output
     assert len(output.strip().splitlines()) == 1
@@ -220,7 +220,7 @@ def test_a_cluster_without_ray_here_names_the_installation(
     assert "pip install" in run(capsys, PRESET, "--working-dir", folder, code=2)
 
 
-def test_values_of_variables_go_out_sealed_and_are_never_shown(
+def test_values_of_variables_are_sent_encrypted_and_never_shown(
     capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", SECRET)
@@ -229,19 +229,19 @@ def test_values_of_variables_go_out_sealed_and_are_never_shown(
     assert SECRET not in output + json.dumps(sent)
     assert "right" not in output
     assert sent["entrypoint"].startswith("python -m cluster.jobs.encrypted_env python -m lab train ")
-    assert encrypted_env.unseal(sent["runtime_env"]["env_vars"][encrypted_env.VARIABLE], "right") == {"MY_KEY": SECRET}
+    assert encrypted_env.decrypt(sent["runtime_env"]["env_vars"][encrypted_env.VARIABLE], "right") == {"MY_KEY": SECRET}
 
 
-def test_another_token_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_token_decrypts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", SECRET)
     with pytest.raises(UserError, match="another token"):
-        encrypted_env.unseal(encrypted_env.seal(["MY_KEY"], "one"), "other")
+        encrypted_env.decrypt(encrypted_env.encrypt(["MY_KEY"], "one"), "other")
 
 
-def test_the_job_gets_the_variables_and_not_the_seal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_job_gets_the_variables_and_not_the_encrypted_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", SECRET)
-    seal = encrypted_env.seal(["MY_KEY"], "right")
-    environment = {**os.environ, encrypted_env.VARIABLE: seal, "RAY_AUTH_TOKEN": "right"}
+    encrypted = encrypted_env.encrypt(["MY_KEY"], "right")
+    environment = {**os.environ, encrypted_env.VARIABLE: encrypted, "RAY_AUTH_TOKEN": "right"}
     del environment["MY_KEY"]
     command = [sys.executable, "-m", "cluster.jobs.encrypted_env", "env"]
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT).stdout
@@ -257,10 +257,10 @@ def test_runs_data_environments_and_secrets_stay_here(tmp_path: Path) -> None:
     for name in kept + left:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    assert set(measure(tmp_path).files) == {*kept, ".gitignore"}
+    assert set(scan(tmp_path).files) == {*kept, ".gitignore"}
 
 
-def test_what_is_measured_is_what_ray_would_pack(tmp_path: Path) -> None:
+def test_the_scanned_files_are_those_that_ray_packs(tmp_path: Path) -> None:
     from zipfile import ZipFile
 
     from ray._private.runtime_env.packaging import create_package
@@ -268,10 +268,10 @@ def test_what_is_measured_is_what_ray_would_pack(tmp_path: Path) -> None:
     create_package(str(ROOT), tmp_path / "x.zip", include_gitignore=True, excludes=list(working_dir.EXCLUDES))
     with ZipFile(tmp_path / "x.zip") as archive:
         packed = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
-    assert measure(ROOT).files == packed
+    assert scan(ROOT).files == packed
 
 
-def test_a_package_too_large_names_what_fills_it(
+def test_an_upload_too_large_names_its_largest_entries(
     capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(working_dir, "LIMIT_BYTES", 10_000)
@@ -285,14 +285,14 @@ def test_a_package_too_large_names_what_fills_it(
 def test_requirements_are_pinned_as_the_constraints_have_them(tmp_path: Path) -> None:
     (tmp_path / "constraints.txt").write_text("# by make lock\nscipy==1.2\npillow==3\nray==2.60.0\n")
     (tmp_path / "wanted.txt").write_text("SciPy  # roots\nray[default]\nshap\npillow>=2\n\n")
-    pins = submit.pinned(tmp_path / "wanted.txt", tmp_path / "constraints.txt")
+    pins = submission.pinned_requirements(tmp_path / "wanted.txt", tmp_path / "constraints.txt")
     assert pins == ["SciPy==1.2", "shap", "pillow>=2"]
 
 
 def test_options_of_pip_are_refused_with_their_line(tmp_path: Path) -> None:
     (tmp_path / "wanted.txt").write_text("scipy\n-r other.txt\n")
     with pytest.raises(UserError, match=r"wanted\.txt:2"):
-        submit.pinned(tmp_path / "wanted.txt", tmp_path / "constraints.txt")
+        submission.pinned_requirements(tmp_path / "wanted.txt", tmp_path / "constraints.txt")
 
 
 def test_job_messages_leave_out_the_output_that_was_shown() -> None:

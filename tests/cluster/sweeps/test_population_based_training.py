@@ -23,10 +23,10 @@ from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.experiment import build as build_alphazero
 from cluster.drills import processes
 from cluster.pool.placement import Resources
-from cluster.sweeps import exploit
-from cluster.sweeps.population_based_training import Population, select
+from cluster.sweeps import copy_run
+from cluster.sweeps.population_based_training import PopulationBasedTraining, select
 from cluster.sweeps.search_space import Dimension
-from cluster.sweeps.trials import Record, Trial, outcome
+from cluster.sweeps.trial import MetricsReader, Trial, trial_result
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.experiment import ProgressiveGAN
 from gans.series.config import SeriesGANConfig
@@ -38,7 +38,7 @@ from lab.config.sections import ExperimentConfig
 from lab.run import checkpoint
 from lab.run.experiment import Experiment
 from lab.run.interrupt import Interrupt
-from lab.run.metrics import Entry, read
+from lab.run.metrics import LOOP_METRICS, Entry, read
 from lab.run.run_dir import RunDir
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
@@ -70,7 +70,7 @@ def test_those_without_a_value_become_copies_too_and_equals_do_not() -> None:
 def trained(folder: Path, name: str, rate: float, wandb_id: str) -> Path:
     """A trial of 2 iterations that has a run in W&B."""
     config = classifier(budget=1000, training={"learning_rate": rate}, evaluate={"every": 1, "best": "eval/accuracy"})
-    exploit.begin(folder, name, config, {"training.learning_rate": rate})
+    copy_run.create_run(folder, name, config, {"training.learning_rate": rate})
     run = folder / name
     assert main(["resume", str(run)]) == 0
     for path in (run / "checkpoints").iterdir():
@@ -93,7 +93,7 @@ def test_a_copy_goes_on_as_what_it_was_copied_from_under_its_own_name(tmp_path: 
     good, bad = trained(tmp_path, "001", 2e-3, "good"), trained(tmp_path, "002", 1e-7, "bad")
     (bad / "debug").mkdir()
     config = from_settings(classifier(budget=1000, training={"learning_rate": 2e-3}).model_dump(mode="json"), "here")
-    exploit.become(bad, good, config, {"training.learning_rate": 2e-3})
+    copy_run.replace_run(bad, good, config, {"training.learning_rate": 2e-3})
     (copy, at), (original, there) = final_state(bad), final_state(good)
     assert (copy["loop"].pop("wandb_id"), original["loop"].pop("wandb_id")) == ("bad", "good")
     assert at == there
@@ -101,9 +101,9 @@ def test_a_copy_goes_on_as_what_it_was_copied_from_under_its_own_name(tmp_path: 
     assert read(bad / "metrics.jsonl") == read(good / "metrics.jsonl")
     assert [path.name for path in (bad / "wandb").iterdir()] == ["002"]
     assert not (bad / "debug").exists()
-    assert exploit.read(bad) == [
-        exploit.Segment("001", 0, {"training.learning_rate": 2e-3}),
-        exploit.Segment("002", 2, {"training.learning_rate": 2e-3}, "001"),
+    assert copy_run.read_segments(bad) == [
+        copy_run.Segment("001", 0, {"training.learning_rate": 2e-3}),
+        copy_run.Segment("002", 2, {"training.learning_rate": 2e-3}, "001"),
     ]
     for run in (good, bad):
         assert main(["resume", str(run), "budget=2000"]) == 0
@@ -116,7 +116,7 @@ def test_a_copy_goes_on_as_what_it_was_copied_from_under_its_own_name(tmp_path: 
 def test_a_damaged_best_is_not_copied_and_keeps_nobody_from_a_copy(tmp_path: Path) -> None:
     good, bad = trained(tmp_path, "001", 2e-3, "good"), trained(tmp_path, "002", 1e-7, "bad")
     (good / "checkpoints" / checkpoint.BEST / "state.json").unlink()
-    exploit.become(bad, good, load_run_config(good / "config.yaml"), {})
+    copy_run.replace_run(bad, good, load_run_config(good / "config.yaml"), {})
     assert {path.name for path in (bad / "checkpoints").iterdir()} == {"000002"}
     assert final_state(bad)[1] == final_state(good)[1]
 
@@ -129,7 +129,7 @@ def test_a_copy_cut_short_anywhere_leaves_a_whole_run_with_its_own_wandb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = trained(tmp_path, "001", 2e-3, "good"), trained(tmp_path, "002", 1e-7, "bad")
-    config, rename, tidy = load_run_config(good / "config.yaml"), Path.rename, exploit.tidy
+    config, rename, tidy = load_run_config(good / "config.yaml"), Path.rename, copy_run.recover
     before, whole = tmp_path / "before", {tmp_path / "before", good, bad}
     shutil.copytree(bad, before)
     found = []
@@ -143,15 +143,15 @@ def test_a_copy_cut_short_anywhere_leaves_a_whole_run_with_its_own_wandb(
 
         with monkeypatch.context() as killing:
             killing.setattr(Path, "rename", rename_until_killed)
-            killing.setattr(exploit, "tidy", lambda _: None)
+            killing.setattr(copy_run, "recover", lambda _: None)
             with suppress(_Killed):
-                exploit.become(bad, good, config, {})
+                copy_run.replace_run(bad, good, config, {})
                 break
         tidy(bad)
         assert set(tmp_path.iterdir()) == whole
         assert [path.name for path in (bad / "wandb").iterdir()] == ["002"]
         assert final_state(bad)[0]["loop"]["wandb_id"] == "bad"
-        found.append(len(exploit.read(bad)))
+        found.append(len(copy_run.read_segments(bad)))
         shutil.rmtree(bad)
         shutil.copytree(before, bad)
     assert found == sorted(found) and set(found) == {1, 2}, "of these renames none is the one that replaces the run"
@@ -164,7 +164,7 @@ def test_a_trial_that_cannot_be_replaced_stays_as_it_is(
     worse, better = (trial.name for trial in plan)
     held: list[RunDir] = []
 
-    def train(self: Population, names: list[str], budget: int, *_: Any) -> set[str]:
+    def train(self: PopulationBasedTraining, names: list[str], budget: int, *_: Any) -> set[str]:
         for run in held:
             run.close()
         failed = {name for name in names if main(["resume", str(tmp_path / name), f"budget={budget}"])}
@@ -172,9 +172,8 @@ def test_a_trial_that_cannot_be_replaced_stays_as_it_is(
         held[-1].lock()
         return failed
 
-    monkeypatch.setattr(Population, "_train", train)
-    monkeypatch.setattr("cluster.sweeps.trials._STOP_PATIENCE_S", 0.0)
-    space, share = [Dimension("training.learning_rate", "loguniform", (1e-8, 1e-2))], Resources(1.0, 0.0, 1)
+    monkeypatch.setattr(PopulationBasedTraining, "_train", train)
+    monkeypatch.setattr("cluster.sweeps.trial._STOP_TIMEOUT_S", 0.0)
     configs = {
         trial.name: classifier(
             training={"learning_rate": trial.settings["training.learning_rate"]},
@@ -182,23 +181,37 @@ def test_a_trial_that_cannot_be_replaced_stays_as_it_is(
         )
         for trial in plan
     }
-    population = Population(tmp_path, space, "eval/accuracy", "max", 2, 0, 2, share, [])
-    assert population.run(configs, plan, Interrupt()) == set()
+    pbt = PopulationBasedTraining(
+        folder=tmp_path,
+        space=[Dimension("training.learning_rate", "loguniform", (1e-8, 1e-2))],
+        catalogue=LOOP_METRICS,
+        metric="eval/accuracy",
+        mode="max",
+        intervals=2,
+        seed=0,
+        max_concurrent=2,
+        resources=Resources(1.0, 0.0, 1),
+    )
+    failed, history = pbt.run(configs, plan, Interrupt())
+    assert failed == set()
     held[-1].close()
-    assert [part["copied"] for part in population.history] == [{}, {}]
-    told = f"trial {worse} stays as it is and becomes no copy of {better}: run '{worse}' is being trained"
+    assert [interval["copies"] for interval in history] == [{}, {}]
+    told = f"trial {worse} is unchanged, it could not be replaced by {better}: run '{worse}' is being trained"
     assert told in capsys.readouterr().out
-    assert exploit.read(tmp_path / worse) == [exploit.Segment(worse, 0, plan[0].settings)]
+    assert copy_run.read_segments(tmp_path / worse) == [copy_run.Segment(worse, 0, plan[0].settings)]
     assert final_state(tmp_path / worse)[1] == {"iteration": 4}
 
 
 def test_a_trial_is_complete_at_the_budget_of_the_sweep_and_not_started_before_its_process(tmp_path: Path) -> None:
     def state(name: str, budget: int) -> str:
-        return outcome(tmp_path, Trial(name, {}), budget, "eval/accuracy", "max", failed=False).state
+        result = trial_result(
+            tmp_path, Trial(name, {}), budget=budget, metric="eval/accuracy", mode="max", failed=False
+        )
+        return result.state
 
     trained(tmp_path, "001", 2e-3, "")
     assert (state("001", 1000), state("001", 2000)) == ("complete", "stopped")
-    exploit.begin(tmp_path, "002", classifier(), {})
+    copy_run.create_run(tmp_path, "002", classifier(), {})
     assert state("002", 2000) == "not started"
     (tmp_path / "002.log").touch()
     assert state("002", 2000) == "failed"
@@ -212,15 +225,15 @@ def test_reading_a_long_record_takes_little_of_the_time(tmp_path: Path, monkeypa
         now += 1.0
         return list(entries)
 
-    monkeypatch.setattr("cluster.sweeps.trials.time", SimpleNamespace(monotonic=lambda: now))
-    monkeypatch.setattr("cluster.sweeps.trials.read", slowly)
-    record, waited = Record(tmp_path / "metrics.jsonl"), 0.0
+    monkeypatch.setattr("cluster.sweeps.trial.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("cluster.sweeps.trial.read", slowly)
+    reader, waited = MetricsReader(tmp_path / "metrics.jsonl"), 0.0
     for _ in range(1000):
-        record.look(ended=False)
+        reader.poll(ended=False)
         now, waited = now + 0.5, waited + 0.5
     assert 0 < now - waited <= 0.03 * now
     entries.append(Entry(1))
-    assert record.look(ended=True) == entries
+    assert reader.poll(ended=True) == entries
 
 
 def _alphazero(config: ExperimentConfig, folder: Path) -> Experiment:
@@ -366,15 +379,15 @@ _TINY = ("training.images_per_iteration=500", "threads=1", "tracking.wandb=off",
 @pytest.mark.usefixtures("ray_here")
 def test_all_descend_from_a_good_trial_and_count_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = "training.learning_rate=choice(1e-7, 2e-3, 5e-3)"
-    options = ["--scheduler", "pbt", "--parts", "2", "--runs-dir", str(tmp_path), "--name", "s"]
+    options = ["--scheduler", "pbt", "--intervals", "2", "--runs-dir", str(tmp_path), "--name", "s"]
     assert main(["sweep", "supervised/digits", space, "budget=3000", *_TINY, *options]) == 0
     record = json.loads((tmp_path / "s" / "sweep.json").read_text())
-    assert [part["budget"] for part in record["parts"]] == [1500, 3000]
-    assert "001" in record["parts"][0]["copied"], "the hopeless trial was left as it was"
+    assert [interval["budget"] for interval in record["intervals"]] == [1500, 3000]
+    assert "001" in record["intervals"][0]["copies"], "the hopeless trial was left as it was"
     for trial in record["trials"]:
         run = tmp_path / "s" / trial["name"]
         assert trial["state"] == "complete"
-        segments = exploit.read(run)
+        segments = copy_run.read_segments(run)
         assert segments[0].settings["training.learning_rate"] > 1e-3
         assert segments[-1].trial == trial["name"]
         entries = [entry for entry in read(run / "metrics.jsonl") if "loss/classification" in entry.metrics]
@@ -412,7 +425,7 @@ def test_ctrl_c_leaves_checkpoints_one_line_and_no_process(scheduler: str, tmp_p
     finally:
         process.kill()
     assert process.returncode == 130, output
-    assert output.splitlines()[-1].startswith("SIGINT: stopped; each trial goes on by itself with `lab resume")
+    assert output.splitlines()[-1].startswith("SIGINT: stopped; continue a trial with `lab resume")
     assert "Traceback" not in output
     trained = [path for path in (tmp_path / "s").glob("*/metrics.jsonl") if read(path)]
     assert all(checkpoint.latest_valid(path.parent / "checkpoints", pytest.fail) for path in trained)

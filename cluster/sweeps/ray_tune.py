@@ -1,4 +1,4 @@
-"""A sweep through Ray Tune: trials run side by side, and those that fall behind are stopped early."""
+"""Hyperparameter search through Ray Tune; ASHA stops the worse trials early."""
 
 import math
 import os
@@ -12,33 +12,34 @@ from typing import Any
 
 from cluster.pool.connection import import_ray
 from cluster.pool.placement import Resources
-from cluster.sweeps.trials import LOOK_S, MAX_FAILURES, REFUSED, TrialProcess
+from cluster.sweeps.trial import MAX_FAILURES, POLL_INTERVAL_S, USER_ERROR, TrialProcess
 from lab.run.interrupt import Interrupt
+from lab.run.metrics import Catalogue
 
-_REDUCTION = 3  # ASHA: of those that have reported a value 1, 3, 9 ... times the best third goes on
-_MOST_VALUES = 3**9
-_ENDS = (0, REFUSED, 130, 143)  # complete, refused, interrupted
-_STOP = ".stop"  # while it is there, trials end with a checkpoint
+_REDUCTION_FACTOR = 3
+_MAX_VALUES = 3**9
+_FINAL_CODES = (0, USER_ERROR, 130, 143)  # exit codes without a retry; 130 and 143: stopped by a signal
+_STOP = ".stop"  # trials stop with a checkpoint while this file exists
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """Trials in `folder`, judged by `metric`, each with a share of a node; `concurrent` at a time, or as many as fit.
+class TuneSearch:
+    """Trials in `folder`. max_concurrent: None for as many as fit. resources: of each trial.
 
-    grace: trials behind the best third at 1, 3, 9 ... times so many values of the metric are stopped (ASHA, Li et al.
-    2020, "A System for Massively Parallel Hyperparameter Tuning"); with None none are.
+    grace_period: after 1, 3, 9 ... times so many values of the metric only the best third of the trials continues
+    (ASHA, Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning"); None stops no trial.
     """
 
     folder: Path
-    kind: str
+    catalogue: Catalogue
     metric: str
     mode: str
-    grace: int | None
-    concurrent: int | None
+    grace_period: int | None
+    max_concurrent: int | None
     resources: Resources
 
     def run(self, commands: dict[str, list[str]], interrupt: Interrupt) -> set[str]:
-        """Train every trial by its command; the names of those that failed. A signal stops all, with checkpoints."""
+        """Run the command of each trial; return the names of those that failed. A signal stops all with checkpoints."""
         self.folder.mkdir(parents=True)
         stop = self.folder / _STOP
         results: list[Any] = []
@@ -47,14 +48,14 @@ class Tuning:
         def fit() -> None:
             try:
                 results.extend(self._fit(commands, stop.exists))
-            except Exception as error:  # raised again where it is waited for
+            except Exception as error:  # raised again by the main thread
                 failures.append(error)
 
-        # Tune has handlers of its own for signals, except in a thread.
-        fitting = threading.Thread(target=fit, daemon=True)
-        fitting.start()
-        while fitting.is_alive():
-            fitting.join(LOOK_S)
+        # In the main thread Tune would install its own signal handlers.
+        thread = threading.Thread(target=fit, daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(POLL_INTERVAL_S)
             if interrupt:
                 stop.touch()
         stop.unlink(missing_ok=True)
@@ -64,25 +65,25 @@ class Tuning:
 
     def _fit(self, commands: dict[str, list[str]], stopping: Callable[[], bool]) -> list[Any]:
         os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
-        os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # names folders that do not outlast the sweep
+        os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output shows temporary folders
         import_ray()
         from ray import tune
         from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler
 
         scheduler = FIFOScheduler()
-        if self.grace is not None:
+        if self.grace_period is not None:
             scheduler = AsyncHyperBandScheduler(
-                max_t=_MOST_VALUES, grace_period=self.grace, reduction_factor=_REDUCTION
+                max_t=_MAX_VALUES, grace_period=self.grace_period, reduction_factor=_REDUCTION_FACTOR
             )
         trainable = tune.with_parameters(
-            _trainable(), commands=commands, folder=str(self.folder), kind=self.kind, metric=self.metric
+            _trainable(), commands=commands, folder=str(self.folder), catalogue=self.catalogue, metric=self.metric
         )
         with tempfile.TemporaryDirectory() as storage:
             tuner = tune.Tuner(
                 tune.with_resources(trainable, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
                 param_space={"trial": tune.grid_search(list(commands))},
                 tune_config=tune.TuneConfig(
-                    metric="value", mode=self.mode, scheduler=scheduler, max_concurrent_trials=self.concurrent
+                    metric="value", mode=self.mode, scheduler=scheduler, max_concurrent_trials=self.max_concurrent
                 ),
                 run_config=tune.RunConfig(
                     name="sweep",
@@ -91,39 +92,44 @@ class Tuning:
                     stop=_stopper(stopping),
                     callbacks=[_reporter()],
                     failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the runs keep their own
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the runs write their own
                 ),
             )
             return list(tuner.fit())
 
 
 def _trainable() -> type:
-    """A class, for Tune calls its `cleanup` and waits where it would cut a function off."""
+    """A class: Tune waits for its `cleanup`, but kills a function."""
     from ray import tune
 
     class RunTrainable(tune.Trainable):
-        """One `lab train`; a step is the next value of the metric."""
+        """One `lab train` process; a step waits for the next value of the metric."""
 
         def setup(
-            self, config: dict[str, Any], commands: Any = None, folder: str = "", kind: str = "", metric: str = ""
+            self,
+            config: dict[str, Any],
+            commands: Any = None,
+            folder: str = "",
+            catalogue: Any = None,
+            metric: str = "",
         ) -> None:
             self._stop, self._metric = Path(folder) / _STOP, metric
-            self._seen, self._latest = 0, {"value": float("nan"), "iteration": 0}
-            self._process = TrialProcess(commands[config["trial"]], Path(folder) / config["trial"], kind)
+            self._reported, self._latest = 0, {"value": float("nan"), "iteration": 0}
+            self._process = TrialProcess(commands[config["trial"]], Path(folder) / config["trial"], catalogue)
 
         def step(self) -> dict[str, Any]:
             while True:
-                code, entries = self._process.look()
+                code, entries = self._process.poll()
                 found = [entry for entry in entries if self._metric in entry.metrics]
-                if len(found) > self._seen:
-                    entry, self._seen = found[self._seen], self._seen + 1
+                if len(found) > self._reported:
+                    entry, self._reported = found[self._reported], self._reported + 1
                     self._latest = {"value": entry.metrics[self._metric], "iteration": entry.iteration}
                     return self._latest
-                if code is not None and code not in _ENDS:
+                if code is not None and code not in _FINAL_CODES:
                     raise RuntimeError(f"exit code {code}; see {self._process.log}")
                 if code is not None or self._stop.exists():
                     return self._latest | {"done": True}
-                time.sleep(LOOK_S)
+                time.sleep(POLL_INTERVAL_S)
 
         def cleanup(self) -> None:
             self._process.stop()
@@ -135,7 +141,7 @@ def _stopper(stopping: Callable[[], bool]) -> Any:
     from ray import tune
 
     class Stopping(tune.Stopper):
-        """No trial goes on or begins once the sweep is to stop."""
+        """Stops all trials once the sweep is stopped."""
 
         def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
             return stopping()
@@ -150,7 +156,7 @@ def _reporter() -> Any:
     from ray import tune
 
     class Reporter(tune.Callback):
-        """A line for every trial that has ended."""
+        """Prints one line per trial that has ended."""
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             last = {"value": math.nan, "iteration": 0} | (trial.last_result or {})
