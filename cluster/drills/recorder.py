@@ -20,7 +20,7 @@ from agents.alphazero.records import FinishedGames
 from agents.search.dynamics import LeafCounts
 from cluster.pool.connection import import_ray
 from cluster.workers.actors import start
-from lab.cli.main import run_app
+from lab.cli.main import run_command
 from lab.config.loading import load_preset
 from lab.run.launch import continue_run, start_run
 from lab.train.device import Device
@@ -110,7 +110,7 @@ def _resume(run: Path, overrides: Annotated[list[str] | None, typer.Argument()] 
 
 def main() -> int:
     """Run the command line and return its exit code."""
-    return run_app(lambda: app, sys.argv[1:])
+    return run_command(app, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -294,3 +294,11 @@ def test_every_verb_of_the_lab_itself_loads() -> None:
     targets = [verb.target for verb in VERBS.values() if verb.target.startswith("lab.")]
     assert targets
     assert all(callable(load(target)) for target in targets)
+
+
+def test_help_of_a_verb_shows_the_options_of_the_runs_kind(preset: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", preset, "--name", "a"])
+    for arguments, kind in (["eval", "--help"], "alphazero"), (["eval", "a", "--help"], "counting"):
+        capsys.readouterr()
+        assert main(arguments) == 0
+        assert f"these are for {kind}" in capsys.readouterr().out
