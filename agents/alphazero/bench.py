@@ -220,7 +220,7 @@ def _learner_rates(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, dev
 
     rates: list[tuple[float, float]] = []
     for _ in range(2):  # alternating, since machines drift
-        learned = _calls_per_s(lambda: learner.step(samples, 1e-3), device, COMPARED_S)
+        learned = _calls_per_s(lambda: learner.step(samples, 0), device, COMPARED_S)
         rates.append((learned, _calls_per_s(bare_step, device, COMPARED_S)))
     return size * statistics.mean(r[0] for r in rates), size * statistics.mean(r[1] for r in rates)
 

@@ -1,6 +1,6 @@
 """What an AlphaZero experiment can be told."""
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -9,6 +9,8 @@ from agents.games import Game
 from lab.config.budget_defaults import from_first_budget
 from lab.config.sections import Config, ExperimentConfig
 from lab.errors import UserError
+from lab.train.config import ScheduledOptimizerConfig
+from lab.train.schedules import Hyperparameter, within
 
 
 class GameConfig(Config):
@@ -130,30 +132,45 @@ class ReplayConfig(Config):
         return self
 
 
-class LearnerConfig(Config):
-    """Gradient descent on replayed positions.
+class LearnerConfig(ScheduledOptimizerConfig):
+    """Gradient descent on replayed positions."""
 
-    reuse: how often a position is trained on, on average (the limiter keeps it). learning_rate falls from its value to
-    learning_rate * final_fraction along a half cosine over `decay_positions` of self-play; left out, that is the budget
-    the run is created with, and a later change of the budget does not move it.
-    value_weight: of the value loss beside the policy loss; search_value_share: of the search's root value in the value
-    target, the rest being the game's outcome. ema_decay: of the weights that play, per step.
-    """
-
-    batch_size: PositiveInt = 256
-    reuse: PositiveFloat = 4.0
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: PositiveFloat = 2e-3
-    final_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
-    decay_positions: PositiveInt | None = None
-    warmup_steps: NonNegativeInt = 100
-    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
-    weight_decay: NonNegativeFloat = 1e-4
-    value_weight: NonNegativeFloat = 1.0
-    search_value_share: float = Field(default=0.5, ge=0.0, le=1.0)
-    gradient_clip: PositiveFloat = 5.0
-    ema_decay: float = Field(default=0.99, ge=0.0, lt=1.0)
-    symmetries: bool = True
+    batch_size: PositiveInt = Field(default=256, description="Positions per optimizer step, of all ranks together.")
+    micro_batch: PositiveInt | None = Field(
+        default=None, description="Positions per forward pass; gradients accumulate over a batch."
+    )
+    reuse: PositiveFloat = Field(default=4.0, description="Times that a position is trained on, on average.")
+    beta2: float = Field(
+        default=0.99, ge=0.0, lt=1.0, description="Decay of the second moment (adamw, adam, muon's AdamW)."
+    )
+    weight_decay: NonNegativeFloat = Field(default=1e-4, description="Weight decay; biases and norms have none.")
+    gradient_clip: PositiveFloat | None = Field(
+        default=5.0, description="Largest norm of the gradient; longer gradients are scaled down to it."
+    )
+    final_fraction: float = Field(
+        default=0.1, ge=0.0, le=1.0, description="Learning rate at the end of the schedule, as a fraction of its peak."
+    )
+    decay_positions: PositiveInt | None = Field(
+        default=None,
+        description="Self-play positions at which the schedule ends; by default the budget the run is created with.",
+    )
+    warmup_steps: NonNegativeInt = Field(
+        default=100,
+        description="Optimizer steps during which the learning rate rises linearly to that of the schedule.",
+    )
+    value_weight: Annotated[Hyperparameter, within(ge=0.0)] = Field(
+        default=1.0, description="Weight of the value loss; the policy loss has weight 1."
+    )
+    search_value_share: Annotated[Hyperparameter, within(ge=0.0, le=1.0)] = Field(
+        default=0.5, description="Share of the search's root value in the value target; the rest is the game's outcome."
+    )
+    ema_decay: Annotated[Hyperparameter, within(ge=0.0, lt=1.0)] = Field(
+        default=0.99, description="Decay per step of the EMA of the weights, which plays."
+    )
+    ema_half_life: PositiveFloat | None = Field(
+        default=None, description="Half-life of the EMA in positions trained on; replaces ema_decay."
+    )
+    symmetries: bool = Field(default=True, description="Train on each position under a random symmetry of the board.")
 
 
 class GradingConfig(Config):

@@ -133,11 +133,11 @@ class AlphaZero(Experiment):
         trained = self.learner.steps * config.batch_size
         steps = steps_allowed(config, self.replay.total, trained, self.config.replay.min_positions)
         rate = learning_rate(config, self.replay.total)
-        self._ranks.broadcast_object((steps, rate))
+        self._ranks.broadcast_object((steps, self.replay.total))
         sums: dict[str, Tensor] = {}
         for _ in range(steps):
             batch = self.replay.sample(config.batch_size, self.config.seed, self.learner.steps)
-            statistics = self.learner.step(batch, rate)
+            statistics = self.learner.step(batch, self.replay.total)
             statistics["replay/lag"] = (self._version - batch.version.to(torch.float32)).mean()
             for name, value in statistics.items():
                 sums[name] = sums[name] + value if name in sums else value

@@ -1,7 +1,8 @@
-"""The learner: gradient steps on replayed positions, and the averaged weights that play."""
+"""The AlphaZero learner: gradient steps on replayed positions, and the EMA of the weights, which plays."""
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,84 +15,92 @@ from agents.alphazero.records import Samples, unpack_bits
 from agents.games.game import Game
 from lab import rng
 from lab.errors import CheckpointError
-from lab.train.collectives import gradients, ranks
+from lab.train.collectives import ranks
 from lab.train.device import Device, autocast
-from lab.train.ema import EMA
-from lab.train.optimizer_state import load_optimizer
-from lab.train.sync_batch_norm import with_global_norms
+from lab.train.ema import EMA, decay_of
+from lab.train.learning_rate import learning_rate_at
+from lab.train.schedules import steps_warmup, value_at
+from lab.train.step import GradientStep, LossShare
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class Learner:
-    """Network, optimizer, averaged weights and the number of steps taken.
+    """Network, optimizer, EMA of the weights and the number of steps taken.
 
-    Among ranks each computes its share of every batch, and all take the same steps.
+    Among ranks each computes its rows of every batch, and all take the same steps.
     """
 
     def __init__(self, net: PolicyValueNet, game: Game, config: LearnerConfig, device: Device, seed: int) -> None:
         self.config, self.game, self.device, self.seed = config, game, device, seed
         self.net = net.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = EMA(self.net, config.ema_decay)
+        self.average = EMA(self.net)
         self.steps = 0
         self._ranks = ranks()
-        if self._ranks.size > 1:
-            with_global_norms(self.net)
-        self._optimizer = make_optimizer(self.net, config)
+        self._gradient_step = GradientStep(self.net, config, device, heads=[net.policy, net.value])
         self._symmetries = game.symmetries(device.device)
         self._shape = game.observation_shape
 
-    def step(self, positions: Samples, learning_rate: float) -> dict[str, Tensor]:
+    def step(self, positions: Samples, received: int) -> dict[str, Tensor]:
         """One gradient step on N positions; returns losses and statistics as 0-d tensors on the device.
 
-        Among ranks they are the leading one's: the others give N positions of any content.
+        received: positions received from self-play so far, the counter that schedules follow. Among ranks the positions
+        are those of rank 0: the others give N positions of any content.
         """
+        config = self.config
         rows = self._ranks.rows(len(positions))
-        observation, policy, outcome, search_value = self._batch(self._leading_ones(positions), rows)
+        batch = self._batch(self._of_rank_zero(positions), rows)
         self.net.train()
-        with autocast(self.device):
-            logits, outcome_logits = self.net(observation)
-        target = value_target(outcome, search_value, outcome_logits.detach().float(), self.config.search_value_share)
-        losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, target)
-        losses = {name: mean * (len(policy) / len(positions)) for name, mean in losses.items()}
-        loss = losses["loss/policy"] + self.config.value_weight * losses["loss/value"]
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate * warmup(self.steps, self.config.warmup_steps)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        statistics = {name: value.detach() for name, value in {"loss/total": loss, **losses}.items()}
-        self._ranks.all_reduce_([*gradients(self.net), *statistics.values()])
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.gradient_clip)
-        self._optimizer.step()
+        result = self._gradient_step(
+            partial(self._losses, batch, len(positions), received),
+            rows=rows.stop - rows.start,
+            learning_rate=learning_rate(config, received) * steps_warmup(self.steps, config.warmup_steps),
+            micro_batch=config.micro_batch,
+            mixed_precision=False,
+        )
         self.steps += 1
-        self.average.update(self.net)
-        return statistics | {"learner/gradient_norm": norm}
+        self.average.update(self.net, ema_decay(config, received))
+        return {"loss/total": result.loss, **result.statistics, "learner/gradient_norm": result.gradient_norm}
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self._gradient_step.state_dict(),
             "steps": self.steps,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        load_optimizer(self._optimizer, state["optimizer"])
+        self._gradient_step.load_state_dict(state["optimizer"])
         self.steps = state["steps"]
 
-    def _leading_ones(self, positions: Samples) -> Samples:
-        """The leading rank's positions, on the device."""
+    def _losses(self, batch: Batch, count: int, received: int, part: slice) -> LossShare:
+        """Of a part of this rank's batch; count: positions in the global batch."""
+        observation, policy, outcome, search_value = (field[part] for field in batch)
+        with autocast(self.device):
+            logits, outcome_logits = self.net(observation)
+        search_share = value_at(self.config.search_value_share, received)
+        target = value_target(outcome, search_value, outcome_logits.detach().float(), search_share)
+        losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, target)
+        losses = {name: mean * (len(policy) / count) for name, mean in losses.items()}
+        loss = losses["loss/policy"] + value_at(self.config.value_weight, received) * losses["loss/value"]
+        return LossShare(loss, losses)
+
+    def _of_rank_zero(self, positions: Samples) -> Samples:
+        """The positions of rank 0, on the device."""
         fields = [field.to(self.device.device, non_blocking=True) for field in positions]
         self._ranks.broadcast_(fields)
         return Samples(*fields)
 
-    def _batch(self, positions: Samples, share: slice = slice(None)) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Observations [N, C, H, W], policies [N, A], outcomes and search values [N], each board randomly turned.
+    def _batch(self, positions: Samples, rows: slice = slice(None)) -> Batch:
+        """Observations [N, C, H, W], policies [N, A], outcomes and search values [N], each under a random symmetry.
 
-        Of the positions in `share` alone; how a position is turned does not depend on it.
+        Of the positions in `rows` only; the symmetry of a position does not depend on them.
         """
-        numbers = torch.arange(len(positions), device=self.device.device)[share]
-        positions = Samples(*(field[share] for field in positions))
+        numbers = torch.arange(len(positions), device=self.device.device)[rows]
+        positions = Samples(*(field[rows] for field in positions))
         planes = unpack_bits(positions.planes, math.prod(self._shape))
         policy = positions.policy.to(torch.float32)
         if self.config.symmetries:
@@ -148,27 +157,16 @@ def value_target(outcome: Tensor, search_value: Tensor, outcome_logits: Tensor, 
     return (1.0 - share) * played + share * searched
 
 
-def make_optimizer(net: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD with Nesterov momentum; weight decay spares biases and normalisation parameters."""
-    decayed = [p for p in net.parameters() if p.dim() > 1]
-    spared = [p for p in net.parameters() if p.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    if config.optimizer == "sgd":
-        nesterov = config.momentum > 0
-        return torch.optim.SGD(groups, config.learning_rate, config.momentum, nesterov=nesterov, fused=True)
-    return torch.optim.AdamW(groups, config.learning_rate, betas=(config.momentum, 0.99), fused=True)
+def learning_rate(config: LearnerConfig, received: int) -> float:
+    """After `received` positions of self-play, before the warm-up of the first steps; see `LearnerConfig`."""
+    return learning_rate_at(config, received, config.decay_positions)
 
 
-def warmup(step: int, steps: int) -> float:
-    """Factor of the learning rate at a step: linear from 1 / steps to 1."""
-    return min(1.0, (step + 1) / max(steps, 1))
-
-
-def learning_rate(config: LearnerConfig, positions: int) -> float:
-    """Half a cosine from `learning_rate` to its `final_fraction` over `decay_positions`; constant without them."""
-    share = min(positions / config.decay_positions, 1.0) if config.decay_positions else 0.0
-    cosine = 0.5 * (1.0 + math.cos(math.pi * share))
-    return config.learning_rate * (config.final_fraction + (1.0 - config.final_fraction) * cosine)
+def ema_decay(config: LearnerConfig, received: int) -> float:
+    """Decay per step of the weights that play, after `received` positions of self-play."""
+    if config.ema_half_life is not None:
+        return decay_of(config.ema_half_life, config.batch_size)
+    return value_at(config.ema_decay, received)
 
 
 def steps_allowed(config: LearnerConfig, received: int, trained: int, minimum: int) -> int:

@@ -21,9 +21,9 @@ class LearnerRank:
         self._positions = blank(config.learner.batch_size, game)
 
     def iterate(self) -> None:
-        steps, rate = ranks().broadcast_object(None)
+        steps, received = ranks().broadcast_object(None)
         for _ in range(steps):
-            self.learner.step(self._positions, rate)
+            self.learner.step(self._positions, received)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])

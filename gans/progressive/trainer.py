@@ -20,7 +20,7 @@ from lab.nets.second_order import is_penalised
 from lab.train.collectives import gradients, ranks
 from lab.train.device import Device, autocast
 from lab.train.ema import EMA
-from lab.train.optimizer_state import load_optimizer
+from lab.train.optimizers import load_optimizer
 
 
 class Trainer:

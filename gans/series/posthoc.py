@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from gans.series.config import GradingConfig
 from lab.data.order import indices
 from lab.nets.rnn import ManyToMany, ManyToOne
-from lab.train.config import FitConfig
+from lab.train.config import TrainingConfig
 from lab.train.device import Device
-from lab.train.step import Fit, LossSum
+from lab.train.learning_rate import learning_rate_at
+from lab.train.step import GradientStep, LossSum
 
 _TRAINED = 0.75  # of the series, those that the classifier learns from
 _BATCH = 1024  # series at once where nothing is learned
@@ -77,15 +78,12 @@ def _fit(network: nn.Module, count: int, loss: _Loss, config: GradingConfig, see
     network.to(device.device).train()
     batch = min(config.batch_size, count)
     # In float32 whatever training uses: the scores of two machines should be one.
-    fit = Fit(
-        network,
-        FitConfig(batch_size=batch, learning_rate=config.learning_rate, weight_decay=0.0, warmup=0.05),
-        Device(device.device, "fp32", device.threads),
-        config.steps,
-    )
+    training = TrainingConfig(learning_rate=config.learning_rate, weight_decay=0.0, warmup=0.05)
+    gradient_step = GradientStep(network, training, Device(device.device, "fp32", device.threads))
     for step in range(config.steps):
         rows = torch.from_numpy(indices(count, seed, step * batch, batch)).to(device.device)
-        fit.step(step, partial(_of_part, loss, network, rows))
+        rate = learning_rate_at(training, step, config.steps)
+        gradient_step(partial(_of_part, loss, network, rows), rows=batch, learning_rate=rate)
     network.eval()
 
 

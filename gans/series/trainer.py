@@ -16,7 +16,7 @@ from lab import rng
 from lab.train.collectives import gradients
 from lab.train.device import Device
 from lab.train.ema import EMA
-from lab.train.optimizer_state import load_optimizer
+from lab.train.optimizers import load_optimizer
 
 
 class Trainer:

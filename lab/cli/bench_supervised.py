@@ -18,7 +18,7 @@ from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.supervised.tasks import Batch, as_inputs
 from lab.train.device import Device, autocast
-from lab.train.step import make_optimizer
+from lab.train.optimizers import make_optimizer
 
 
 def bench_supervised(

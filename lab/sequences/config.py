@@ -8,7 +8,7 @@ from lab.config.budget_defaults import from_first_budget
 from lab.config.sections import Config, ExperimentConfig
 from lab.config.suggestions import did_you_mean
 from lab.sequences.tasks import TASKS, Answer
-from lab.train.config import FitConfig
+from lab.train.config import TrainingConfig as CommonTrainingConfig
 
 Shape = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many", "encoder_decoder", "language_model"]
 
@@ -116,7 +116,7 @@ class NetworkConfig(Config):
         return self
 
 
-class TrainingConfig(FitConfig):
+class TrainingConfig(CommonTrainingConfig):
     """teacher_forcing: share of the steps at which a writer reads the true symbol rather than its own (scheduled
     sampling, Bengio et al. 2015). The learning rate's schedule ends after `decay_examples`; left out, that is the
     budget the run is created with, and a later change of the budget does not move it.

@@ -21,12 +21,14 @@ from lab.sequences.data import check_same_data, open_data, width_of
 from lab.sequences.examples import Examples
 from lab.sequences.grading import Grade, examples_table, grade, grade_text, lengths_table
 from lab.sequences.metrics import CATALOGUE
-from lab.sequences.network import Decoding, Tagger, Translator, loss_sum, make_network
+from lab.sequences.network import Decoding, Tagger, Translator, heads_of, loss_sum, make_network
 from lab.sequences.sampling import sample
 from lab.sequences.vocabulary import PAD
+from lab.train.collectives import ranks
 from lab.train.device import Device
+from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
 from lab.train.modes import evaluating
-from lab.train.step import Fit, LossSum, Step, learning_rate, warn_of_idle_end
+from lab.train.step import GradientStep, LossSum, StepResult
 
 _MAPS = 4  # examples whose attention is drawn
 _SAMPLE, _TEMPERATURE = 400, 0.7  # of the text that an evaluation shows
@@ -50,8 +52,9 @@ class Sequences(Experiment):
         set_masked(self.network, device.device.type != "cpu")
         assert config.training.decay_examples is not None, "the configuration takes it from the budget"
         self._period = config.training.decay_examples
-        self._fit = Fit(self.network, config.training, device, self._period)
-        warn_of_idle_end(config.training, config.budget, self._period, "examples")
+        self._gradient_step = GradientStep(self.network, config.training, device, heads=heads_of(self.network))
+        self._rows = ranks().rows(config.training.batch_size)
+        warn_of_early_decay(config.training, config.budget, self._period, "examples")
         self._examples = 0
 
     @property
@@ -61,16 +64,16 @@ class Sequences(Experiment):
     def iterate(self) -> dict[str, float]:
         """Steps over about `examples_per_iteration` examples."""
         training, start, first = self.config.training, time.perf_counter(), self._examples
-        steps: list[Step] = []
+        steps: list[StepResult] = []
         symbols = torch.zeros((), device=self._device.device)
         while self._examples < first + training.examples_per_iteration:
-            rate = learning_rate(training, self._examples / self._period)
+            rate = self._learning_rate
             step, answered = self._advance(None)
             steps.append(step)
             symbols = symbols + answered
         seconds = time.perf_counter() - start
         numbers = self.data.targets is None
-        means = (torch.stack(column).mean() for column in zip(*steps, strict=True))
+        means = (torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True))
         loss, norm, symbols_here = torch.stack([*means, symbols]).tolist()  # the only wait for the device
         values = {
             "loss/train_square" if numbers else "loss/train": loss,
@@ -78,11 +81,10 @@ class Sequences(Experiment):
             "learner/learning_rate": rate,
             "speed/examples_per_s": (self._examples - first) / seconds,
         }
-        rows = self._fit.rows
-        of_all_ranks = symbols_here * training.batch_size / (rows.stop - rows.start)
+        of_all_ranks = symbols_here * training.batch_size / (self._rows.stop - self._rows.start)
         return values if numbers else values | {"speed/symbols_per_s": of_all_ranks / seconds}
 
-    def step(self, rate: float | None = None) -> Step:
+    def step(self, rate: float | None = None) -> StepResult:
         """One batch, at the schedule's learning rate unless another is given."""
         return self._advance(rate)[0]
 
@@ -104,7 +106,7 @@ class Sequences(Experiment):
     def state_dict(self) -> dict[str, Any]:
         return {
             "network": self.network.state_dict(),
-            "fit": self._fit.state_dict(),
+            "optimizer": self._gradient_step.state_dict(),
             "examples": self._examples,
             "data": self.data.fingerprint,
             "inputs": list(self.data.inputs.names),
@@ -118,16 +120,24 @@ class Sequences(Experiment):
             self.network.load_state_dict(state["network"])
         except RuntimeError:
             raise CheckpointError("its network is not the one of this run's config.yaml") from None
-        self._fit.load_state_dict(state.get("fit", {}))
+        self._gradient_step.load_state_dict(state.get("optimizer", {}))
         self._examples = state["examples"]
 
-    def _advance(self, rate: float | None) -> tuple[Step, Tensor]:
+    @property
+    def _learning_rate(self) -> float:
+        return learning_rate_at(self.config.training, self._examples, self._period)
+
+    def _advance(self, rate: float | None) -> tuple[StepResult, Tensor]:
         """One step, and the symbols that this rank has answered in it, 0-d."""
         self.network.train()
-        rows = self._fit.rows
-        start = self._examples + rows.start
-        examples = self._batch(start, rows.stop - rows.start)
-        step = self._fit.step(self._examples, partial(self._losses, examples, start), rate)
+        start, count = self._examples + self._rows.start, self._rows.stop - self._rows.start
+        examples = self._batch(start, count)
+        step = self._gradient_step(
+            partial(self._losses, examples, start),
+            rows=count,
+            learning_rate=self._learning_rate if rate is None else rate,
+            micro_batch=self.config.training.micro_batch,
+        )
         self._examples += self.config.training.batch_size
         return step, (examples.targets != PAD).sum()
 

@@ -179,6 +179,11 @@ def make_network(config: NetworkConfig, width: Width) -> Network:
     return (Writer if config.shape == "one_to_many" else Translator)(config, width)
 
 
+def heads_of(network: Network) -> list[nn.Module]:
+    """The output layers."""
+    return [module.out for module in network.modules() if isinstance(module, ManyToOne | ManyToMany | Decoder)]
+
+
 def write(decoder: Decoder, how: Decoding, state: State, memory: Memory | None = None) -> Answers:
     """Sequences from a decoder's first state: the greedy one, or the best of a beam with their scores."""
     if how.beam == 1:

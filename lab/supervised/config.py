@@ -17,7 +17,7 @@ from pydantic import (
 from lab.config.budget_defaults import from_first_budget
 from lab.config.sections import Config, ExperimentConfig, name_of
 from lab.supervised.metrics import GRADES
-from lab.train.config import FitConfig
+from lab.train.config import TrainingConfig as CommonTrainingConfig
 
 
 def _as_text(value: Any) -> Any:
@@ -185,7 +185,7 @@ class AugmentConfig(Config):
     cutout: NonNegativeInt = 0
 
 
-class TrainingConfig(FitConfig):
+class TrainingConfig(CommonTrainingConfig):
     """An iteration ends after `images_per_iteration`, be they pictures or rows, and the learning rate's schedule after
     `decay_images`; left out, that is the budget the run is created with, and a later change of the budget does not
     move it.

@@ -27,8 +27,9 @@ from lab.supervised.tasks import as_inputs, task_of
 from lab.supervised.transfer import start_from
 from lab.train.collectives import ranks
 from lab.train.device import Device
+from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
 from lab.train.modes import evaluating
-from lab.train.step import Fit, Step, learning_rate, warn_of_idle_end
+from lab.train.step import GradientStep, StepResult
 
 
 class Supervised(Experiment):
@@ -54,11 +55,12 @@ class Supervised(Experiment):
         _check_norms(self.network, config)
         # Channels last: a third faster on tensor cores, a tenth on a CPU.
         self.network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._fit = Fit(self.network, config.training, device, config.training.period)
+        self._gradient_step = GradientStep(self.network, config.training, device, heads=[self.network.out])
+        self._rows = ranks().rows(config.training.batch_size)
         augmented = config.augment if self.train.are_pictures else None
         batches = Batches(self.train, device.device, config.seed)
-        self.batches = Prepared(batches, augmented, config.seed, config.training.batch_size, self._fit.rows)
-        warn_of_idle_end(config.training, config.budget, config.training.period, "images")
+        self.batches = Prepared(batches, augmented, config.seed, config.training.batch_size, self._rows)
+        warn_of_early_decay(config.training, config.budget, config.training.period, "images")
         self._images = 0
 
     @property
@@ -68,12 +70,12 @@ class Supervised(Experiment):
     def iterate(self) -> dict[str, float]:
         """Steps over about `images_per_iteration` examples."""
         start, first = time.perf_counter(), self._images
-        steps: list[Step] = []
+        steps: list[StepResult] = []
         while self._images < first + self.config.training.images_per_iteration:
-            rate = learning_rate(self.config.training, self._images / self.config.training.period)
+            rate = self._learning_rate
             steps.append(self.step())
-        means = (torch.stack(column).mean() for column in zip(*steps, strict=True))
-        loss, norm = torch.stack(list(means)).tolist()  # the only wait for the device
+        means = [torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True)]
+        loss, norm = torch.stack(means).tolist()  # the only wait for the device
         return {
             f"loss/{self.config.task.name}": loss,
             "fit/gradient_norm": norm,
@@ -81,11 +83,16 @@ class Supervised(Experiment):
             "speed/images_per_s": (self._images - first) / (time.perf_counter() - start),
         }
 
-    def step(self, rate: float | None = None) -> Step:
+    def step(self, rate: float | None = None) -> StepResult:
         """One batch, at the schedule's learning rate unless another is given."""
         self._learn()
         batch = self.batches.at(self._images)
-        step = self._fit.step(self._images, lambda rows: self.task.losses(self.network, part(batch, rows)), rate)
+        step = self._gradient_step(
+            lambda rows: self.task.losses(self.network, part(batch, rows)),
+            rows=self._rows.stop - self._rows.start,
+            learning_rate=self._learning_rate if rate is None else rate,
+            micro_batch=self.config.training.micro_batch,
+        )
         self._images += self.config.training.batch_size
         return step
 
@@ -104,7 +111,7 @@ class Supervised(Experiment):
         train = self.train
         return {
             "network": self.network.state_dict(),
-            "fit": self._fit.state_dict(),
+            "optimizer": self._gradient_step.state_dict(),
             "images": self._images,
             "data": train.fingerprint,
             "test_data": self.test.fingerprint,
@@ -125,8 +132,12 @@ class Supervised(Experiment):
             self.network.load_state_dict(state["network"])
         except RuntimeError:
             raise CheckpointError("its network is not the one of this run's config.yaml") from None
-        self._fit.load_state_dict(state["fit"])
+        self._gradient_step.load_state_dict(state["optimizer"])
         self._images = state["images"]
+
+    @property
+    def _learning_rate(self) -> float:
+        return learning_rate_at(self.config.training, self._images, self.config.training.period)
 
     def _learn(self) -> None:
         """Training mode, but for a frozen trunk, whose statistics stay too."""

@@ -1,33 +1,64 @@
-"""Configuration of gradient descent, shared by the kinds that learn from examples."""
+"""Configuration of gradient descent, shared by all kinds."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from lab.config.sections import Config
+from lab.train.schedules import Hyperparameter, Shape, check_cycle, within
 
 
-class FitConfig(Config):
-    """How a network is fitted, whatever it learns; see `lab.train.step`.
+class OptimizerConfig(Config):
+    """The optimizer of a network; see `lab.train.optimizers`."""
 
-    micro_batch: items that pass through the network at once, all unless given; larger batches accumulate gradients.
-    Batch norms then have the statistics of a micro batch.
-    optimizer: AdamW, or SGD with Nesterov momentum. momentum: AdamW's first beta or SGD's momentum. gradient_clip:
-    largest norm of a gradient. schedule: of the learning rate; warmup: share of it during which the rate rises.
-    """
+    optimizer: Literal["adamw", "adam", "sgd", "muon"] = Field(
+        default="adamw",
+        description="adamw, adam, sgd with Nesterov momentum, or muon for weight matrices with AdamW for the rest.",
+    )
+    learning_rate: Annotated[Hyperparameter, within(gt=0.0)] = Field(
+        default=2e-3, description="Learning rate, the peak where it follows a schedule."
+    )
+    beta1: float = Field(
+        default=0.9, ge=0.0, lt=1.0, description="Decay of the first moment (adamw, adam, muon's AdamW)."
+    )
+    beta2: float = Field(
+        default=0.999, ge=0.0, lt=1.0, description="Decay of the second moment (adamw, adam, muon's AdamW)."
+    )
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0, description="Nesterov momentum (sgd, muon).")
+    adamw_fraction: PositiveFloat = Field(
+        default=1.0,
+        description="Muon: learning rate of the parameters that AdamW trains, as a fraction of learning_rate.",
+    )
+    weight_decay: NonNegativeFloat = Field(default=1e-2, description="Weight decay; biases and norms have none.")
+    gradient_clip: PositiveFloat | None = Field(
+        default=None, description="Largest norm of the gradient; longer gradients are scaled down to it."
+    )
 
-    batch_size: PositiveInt = 64
-    micro_batch: PositiveInt | None = None
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: PositiveFloat = 2e-3
-    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
-    weight_decay: NonNegativeFloat = 1e-2
-    gradient_clip: PositiveFloat | None = None
-    schedule: Literal["constant", "cosine", "linear", "one-cycle"] = "cosine"
-    warmup: float = Field(default=0.0, ge=0.0, lt=1.0)
+
+class ScheduledOptimizerConfig(OptimizerConfig):
+    """An optimizer whose learning rate follows a schedule."""
+
+    schedule: Shape = Field(
+        default="cosine", description="Learning-rate schedule: constant, linear, cosine or one-cycle."
+    )
+    warmup: float = Field(
+        default=0.0, ge=0.0, lt=1.0, description="Share of the schedule in which the learning rate rises to its peak."
+    )
+    final_fraction: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="Learning rate at the end of the schedule, as a fraction of its peak."
+    )
 
     @model_validator(mode="after")
-    def _a_cycle_rises(self) -> Self:
-        if self.schedule == "one-cycle" and not self.warmup:
-            raise ValueError("schedule one-cycle rises first: give warmup the share in which it does, say 0.25")
+    def _one_cycle_rises(self) -> Self:
+        check_cycle(self.schedule, self.warmup)
         return self
+
+
+class TrainingConfig(ScheduledOptimizerConfig):
+    """Gradient descent on batches of a data set."""
+
+    batch_size: PositiveInt = Field(default=64, description="Items per optimizer step, of all ranks together.")
+    micro_batch: PositiveInt | None = Field(
+        default=None,
+        description="Items per forward pass; gradients accumulate over a batch. Batch norms see a micro-batch only.",
+    )

@@ -1,4 +1,4 @@
-"""Averaged weights: an exponential moving average of a network, which plays or samples in its place."""
+"""EMA: an exponential moving average of a network's weights, which plays or generates in its place."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ M = TypeVar("M", bound=nn.Module)
 class EMA(Generic[M]):
     """Exponential moving average of a module's parameters and buffers; `module` is the averaged network.
 
-    After updates with x_1 ... x_n and a constant decay d the average is sum_i d^(n-i) x_i divided by the
-    sum of the factors: the start is corrected as in Adam (Kingma and Ba 2015, section 3), so the untrained
-    weights do not count. `bias_correction=False` counts the weights at construction as x_0, the plain
-    recursion of the progressive GAN. Floating-point buffers (BatchNorm running statistics) are averaged
-    too, others are copied. An update is a few fused operations without a host sync.
+    After updates with x_1 ... x_n and a constant decay d the average is sum_i d^(n-i) x_i divided by the sum of the
+    factors: the bias of the start is corrected as in Adam (Kingma and Ba 2015, section 3), so that the untrained
+    weights do not count. `bias_correction=False` counts the weights at construction as x_0, as the progressive GAN
+    does. Floating-point buffers (BatchNorm's running statistics) are averaged too, others are copied. An update is a
+    few fused operations without a host sync.
     """
 
     def __init__(self, source: M, decay: float = 0.999, *, bias_correction: bool = True) -> None:
@@ -29,7 +29,8 @@ class EMA(Generic[M]):
 
     @torch.no_grad()
     def update(self, source: nn.Module, decay: float | None = None) -> None:
-        """Take `source` into the average. `decay` overrides the default for this update, for schedules."""
+        """Add `source` to the average. `decay` replaces the default for this update: a schedule's value, or that of
+        `decay_of`."""
         decay = self.decay if decay is None else decay
         self.mass = decay * self.mass + (1.0 - decay)
         step = (1.0 - decay) / self.mass if self.mass > 0.0 else 0.0
@@ -51,8 +52,13 @@ class EMA(Generic[M]):
         self.mass = state["mass"]
 
 
+def decay_of(half_life: float, batch_size: int) -> float:
+    """The decay per update with which weights count half after `half_life` samples, in batches of `batch_size`."""
+    return 0.5 ** (batch_size / half_life)
+
+
 def _paired(average: nn.Module, source: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Matching tensors of both, shared ones once."""
+    """Matching tensors of both, shared ones once. Raises ValueError where names differ."""
     ours, theirs = _tensors(average), _tensors(source)
     if ours.keys() != theirs.keys():
         raise ValueError(f"EMA: the networks differ in {sorted(ours.keys() ^ theirs.keys())}")

@@ -20,7 +20,7 @@ from lab.sequences.model import Model
 from lab.sequences.network import Decoding, Network, Translator, loss_sum, make_network
 from lab.sequences.vocabulary import END, PAD
 from lab.train.device import Device
-from lab.train.step import Fit
+from lab.train.step import GradientStep
 from tests.lab.small_sequences import config
 
 CPU = torch.device("cpu")
@@ -72,10 +72,11 @@ def model(name: str) -> Model:
 def test_it_learns_a_few_examples_by_heart(name: str) -> None:
     settings, data, network = made(name, hidden=32)
     few = data.at(0, 12).trimmed()
-    fitting = settings.training.model_copy(update={"batch_size": 12, "learning_rate": 2e-2, "schedule": "constant"})
-    fit = Fit(network, fitting, Device(CPU, "fp32", 1), period=1)
-    for step in range(120):
-        loss = fit.step(step, lambda rows: loss_sum(network(*few.part(rows)), few.targets[rows])).loss
+    step = GradientStep(network, settings.training, Device(CPU, "fp32", 1))
+    for _ in range(120):
+        loss = step(
+            lambda rows: loss_sum(network(*few.part(rows)), few.targets[rows]), rows=12, learning_rate=2e-2
+        ).loss
     assert float(loss) < 0.1
     if name == "language model":
         return

@@ -112,12 +112,12 @@ def _train_alphazero(folder: Path) -> None:
     game = make("tic_tac_toe")
     for name, changes in ALPHAZERO.items():
         torch.manual_seed(0)
-        settings = LearnerConfig(**({"batch_size": 33, "warmup_steps": 0} | changes))
+        settings = LearnerConfig(**({"batch_size": 33, "warmup_steps": 0, "learning_rate": 0.01} | changes))
         learner = Learner(make_network(alphazero(), game), game, settings, DEVICE, 0)
         for step in range(8):
             # Only the leading rank has positions.
             positions = _positions(step) if ranks().is_rank_zero else blank(33, game)
-            losses = learner.step(positions, 0.01)
+            losses = learner.step(positions, 0)
         state = {f"{of}.{key}": value for of in ("net", "average") for key, value in _weights(learner, of).items()}
         _keep(folder / name, state | losses)
 

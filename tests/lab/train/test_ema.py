@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lab.nets.rnn import RNN
-from lab.train.ema import EMA
+from lab.train.ema import EMA, decay_of
 
 
 def scalar(value: float) -> nn.Linear:
@@ -116,3 +116,11 @@ def test_average_of_a_recurrent_network_runs() -> None:
 def test_another_network_is_refused() -> None:
     with pytest.raises(ValueError, match="bias"):
         EMA(nn.Linear(1, 1)).update(scalar(1.0))
+
+
+@pytest.mark.parametrize("batch_size", [1, 16, 1000])
+def test_after_a_half_life_of_samples_the_start_counts_half(batch_size: int) -> None:
+    ema = EMA(scalar(1.0), bias_correction=False)
+    for _ in range(2000 // batch_size):
+        ema.update(scalar(0.0), decay_of(2000, batch_size))
+    assert float(next(ema.module.parameters())) == pytest.approx(0.5, rel=1e-4)

@@ -1,0 +1,105 @@
+"""Muon: SGD with Nesterov momentum whose update of every weight matrix is orthogonalised (Jordan et al. 2024).
+
+Source: K. Jordan, Y. Jin, V. Boza, J. You, F. Cesista, L. Newhouse and J. Bernstein, "Muon: An optimizer for hidden
+layers in neural networks", 2024, https://kellerjordan.github.io/posts/muon. As there, biases, norms, embeddings and
+output layers are trained by AdamW.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # steepest at 0 among those that keep singular values between 0.7 and 1.2
+_STEPS = 5
+
+
+@torch.no_grad()
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """The nearest semi-orthogonal matrix, about: U S V^T -> U S' V^T with S' near 1 (0.7 to 1.2).
+
+    matrix: [..., M, N], computed in float32. Five Newton-Schulz steps x <- a x + (b x x^T + c (x x^T)^2) x; the
+    division by the Frobenius norm first brings every singular value below 1. A matrix of zeros stays.
+    """
+    a, b, c = COEFFICIENTS
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x = matrix.float().mT if tall else matrix.float()  # products of the smaller side are cheaper
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(_STEPS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Groups with `orthogonal=True` hold weights [out, in, ...], filters among them, taken as [out, in * ...].
+
+    Their update is scaled by sqrt(max(1, out / in)), as in the authors' code, so that the change of a layer's output
+    does not depend on its shape. Weight decay is decoupled. All other groups are trained by AdamW with a learning rate
+    of lr * adamw_fraction.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[dict[str, Any]],
+        *,
+        lr: float,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.999),
+        adamw_fraction: float = 1.0,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": 0.0, "orthogonal": False}
+        # With "fused" torch loads AdamW's step counts onto the device of the parameters.
+        super().__init__(groups, defaults | {"adamw_fraction": adamw_fraction, "fused": True})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """One step of every group; parameters without a gradient stay. There is no closure."""
+        for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if group["orthogonal"]:
+                self._orthogonal_step(parameters, group)
+            elif parameters:
+                self._adamw_step(parameters, group)
+
+    def _orthogonal_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            gradient = parameter.grad
+            assert gradient is not None
+            state = self.state[parameter]
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
+            buffer = state["momentum_buffer"].lerp_(gradient, 1.0 - group["momentum"])
+            update = orthogonalise(gradient.lerp(buffer, group["momentum"]).flatten(1))
+            out, into = update.shape
+            parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+            rate = group["lr"] * max(1.0, out / into) ** 0.5
+            parameter.add_(update.reshape(parameter.shape).to(parameter.dtype), alpha=-rate)
+
+    def _adamw_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {
+                    "step": torch.zeros((), device=parameter.device),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+        states = [self.state[parameter] for parameter in parameters]
+        adamw(
+            parameters,
+            [parameter.grad for parameter in parameters],  # type: ignore[misc]
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=True,
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"] * group["adamw_fraction"],
+            weight_decay=group["weight_decay"],
+            eps=1e-8,
+            maximize=False,
+        )

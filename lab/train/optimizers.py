@@ -1,0 +1,73 @@
+"""Optimizers: one factory for all kinds, their learning rate, and their state read from a checkpoint."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lab.train.config import OptimizerConfig
+from lab.train.muon import Muon
+from lab.train.schedules import value_at
+
+
+def make_optimizer(
+    network: nn.Module, config: OptimizerConfig, *, heads: Collection[nn.Module] = ()
+) -> torch.optim.Optimizer:
+    """The configured optimizer of the parameters that are not frozen. Biases and norms (one dimension) do not decay.
+
+    heads: modules that end in an output layer, which Muon leaves to AdamW; the other optimizers treat all layers alike.
+    """
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    weights = [parameter for parameter in trained if parameter.dim() > 1]
+    spared = [parameter for parameter in trained if parameter.dim() <= 1]
+    decay, rate = config.weight_decay, value_at(config.learning_rate, 0)
+    betas = (config.beta1, config.beta2)
+    groups = [{"params": weights, "weight_decay": decay}, {"params": spared, "weight_decay": 0.0}]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, rate, config.momentum, nesterov=config.momentum > 0, fused=True)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(groups, rate, betas, fused=True)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, rate, betas, fused=True)
+    by_adamw = _ids_of_adamw(network, heads)
+    return Muon(
+        [
+            {"params": [p for p in weights if id(p) not in by_adamw], "weight_decay": decay, "orthogonal": True},
+            {"params": [p for p in weights if id(p) in by_adamw], "weight_decay": decay},
+            {"params": spared, "weight_decay": 0.0},
+        ],
+        lr=rate,
+        momentum=config.momentum,
+        betas=betas,
+        adamw_fraction=config.adamw_fraction,
+    )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Set the learning rate of all parameters for the next step."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Load what `optimizer.state_dict()` returned. Raises ValueError where parameters or optimizer differ.
+
+    Fused steps walk through memory in order, so moments get the memory layout of their parameters; a checkpoint keeps
+    the numbers and not the layout.
+    """
+    optimizer.load_state_dict(dict(state))
+    for parameter, moments in optimizer.state.items():
+        for name, moment in moments.items():
+            if not isinstance(moment, Tensor) or name == "step":
+                continue
+            if moment.shape != parameter.shape:
+                raise ValueError(f"{name} is {list(moment.shape)} and its parameter {list(parameter.shape)}")
+            moments[name] = torch.empty_like(parameter).copy_(moment)
+
+
+def _ids_of_adamw(network: nn.Module, heads: Collection[nn.Module]) -> set[int]:
+    """Weights of embeddings and of output layers, the last in each head."""
+    embeddings = [module.weight for module in network.modules() if isinstance(module, nn.Embedding)]
+    outputs = [[weight for weight in head.parameters() if weight.dim() > 1][-1] for head in heads]
+    return {id(weight) for weight in (*embeddings, *outputs)}
