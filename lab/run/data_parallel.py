@@ -10,7 +10,7 @@ from torch import Tensor
 from lab.errors import UserError
 from lab.run.experiment import Evaluation, Experiment, Follower
 from lab.train import random_state
-from lab.train.collectives import LEFT, Left, ranks
+from lab.train.collectives import STOP, Stopped, ranks
 
 
 class RankZero(Experiment):
@@ -59,13 +59,13 @@ class RankZero(Experiment):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is None or isinstance(error, UserError | KeyboardInterrupt):
-            self._ranks.broadcast_object(LEFT)
+            self._ranks.broadcast_object(STOP)
 
 
 def follow(follower: Follower) -> None:
     """Do the iterations of rank 0 until it ends."""
     own, loaded = ranks(), False
-    with contextlib.suppress(Left):
+    with contextlib.suppress(Stopped):
         while True:
             own.broadcast_object(None)
             if not loaded:

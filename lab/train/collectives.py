@@ -1,8 +1,8 @@
-"""Data parallelism: ranks that each compute a share of one global batch, and so stay equal without being compared.
+"""Data parallelism: every rank computes some rows of one global batch, and all take the same optimizer step.
 
-Every rank is a process of one torch.distributed group (gloo on CPUs, NCCL on GPUs). Without a group there is one rank,
-and nothing here does anything. Gradients are summed after the backward pass rather than by hooks within it, so that
-penalties that differentiate twice need no special case.
+Every rank is a process of one torch.distributed group (gloo on CPUs, NCCL on GPUs). Without a group there is one rank
+and the collectives do nothing. Gradients are all-reduced after the backward pass rather than by hooks within it, so
+that penalties that differentiate twice need no special case.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-LEFT = "the leading rank has left"
+STOP = "rank 0 has stopped training"
 _BUCKET = 2**24  # values in one reduction: 64 MB, besides the gradients themselves
 
 
-class Left(Exception):
-    """The leading rank trains no longer."""
+class Stopped(Exception):
+    """Rank 0 has stopped training."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among those that train together. Every method but `rows` is called by all of them."""
+    """This process among those that train together. All ranks must call every method but `rows`."""
 
     rank: int = 0
     size: int = 1
@@ -34,16 +34,16 @@ class Ranks:
         return self.rank == 0
 
     def rows(self, count: int, group: int = 1) -> slice:
-        """This rank's share of a batch of `count`: neighbours, whole groups of `group`, none where there are too few.
+        """This rank's rows of a batch of `count`: contiguous, in whole groups of `group`; empty with too few groups.
 
-        Shares differ by one group at most, and a last short group is one by itself.
+        The numbers of groups of two ranks differ by one at most. The last group may be short.
         """
         groups = -(-count // group)
         start, stop = (min(count, group * (groups * at // self.size)) for at in (self.rank, self.rank + 1))
         return slice(start, stop)
 
     def all_reduce_(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over the ranks, bit for bit the same on all; one dtype and device."""
+        """Replace each tensor by its sum over the ranks, bit for bit the same on all; all of one dtype and device."""
         if self.size == 1:
             return
         for bucket in _buckets(tensors):
@@ -54,26 +54,26 @@ class Ranks:
                 tensor.detach().copy_(piece.view(tensor.shape))
 
     def broadcast_(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by the leading rank's, of the same shape and dtype; contiguous ones on one device."""
+        """Replace each tensor by that of rank 0: contiguous, on one device, of the same shape and dtype everywhere."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
     def broadcast_object(self, value: Any) -> Any:
-        """The leading rank's value, a plain one or nested tensors, on every rank.
+        """The value of rank 0, plain or with nested tensors, on every rank.
 
-        Raises Left on the others when the leading rank has left them instead.
+        Raises Stopped on the other ranks when rank 0 sends STOP.
         """
         if self.size == 1:
             return value
-        box = [value if self.is_rank_zero else None]
-        dist.broadcast_object_list(box)
-        if box[0] == LEFT and not self.is_rank_zero:
-            raise Left
-        return box[0]
+        values = [value if self.is_rank_zero else None]
+        dist.broadcast_object_list(values)
+        if values[0] == STOP and not self.is_rank_zero:
+            raise Stopped
+        return values[0]
 
     def all_gather_object(self, value: str) -> list[str]:
-        """Every rank's value, on every rank."""
+        """The values of all ranks, in order, on every rank."""
         if self.size == 1:
             return [value]
         values = [""] * self.size
@@ -82,19 +82,19 @@ class Ranks:
 
 
 def ranks() -> Ranks:
-    """Of this process's group; one rank where it is in none."""
+    """This process's rank in its group; a single rank where it has no group."""
     if dist.is_available() and dist.is_initialized():
         return Ranks(dist.get_rank(), dist.get_world_size())
     return Ranks()
 
 
 def gradients(net: nn.Module) -> list[Tensor]:
-    """Of the parameters in use."""
+    """Gradients of the parameters that have one, in the order of the parameters."""
     return [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
 
 
-def summed(x: Tensor) -> Tensor:
-    """Sum over the ranks, differentiable: each rank's gradient is the sum of what all of them make of the result."""
+def all_reduce_sum(x: Tensor) -> Tensor:
+    """Sum over the ranks, differentiable: the gradient of x is the sum over the ranks of the result's gradients."""
     return _Sum.apply(x) if ranks().size > 1 else x
 
 

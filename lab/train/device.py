@@ -1,4 +1,4 @@
-"""The device, precision and CPU threads a run uses."""
+"""Device, precision and number of CPU threads of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class Device:
-    """Where and how to compute. `threads` is the number of CPU threads of one torch operation."""
+    """Device, precision and number of CPU threads of one torch operation."""
 
     device: torch.device
     precision: Precision
@@ -24,11 +24,11 @@ class Device:
 
 
 def resolve(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Device:
-    """Turn a configuration's words into a `Device`; changes nothing in the process (see `apply`).
+    """Resolve the settings of a configuration; `apply` then sets up the process.
 
     `device`: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda" or "cuda:N". `precision`: "auto"
     (bf16 on CUDA GPUs that have it, else fp32), "fp32" or "bf16". `threads`: None keeps torch's choice.
-    Raises UserError for an unknown or absent device, and for bf16 where it is not worth having.
+    Raises UserError for an unknown or absent device, and for bf16 on a CPU or on a GPU without it.
     """
     target = _resolve_device(device)
     if threads is not None and threads < 1:
@@ -45,14 +45,14 @@ def apply(device: Device) -> None:
     torch.set_float32_matmul_precision("high" if allow_tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = allow_tf32
     if device.device.type == "cuda" and device.device.index is not None:
-        torch.cuda.set_device(device.device)  # what asks about memory without naming a GPU then means this one
+        torch.cuda.set_device(device.device)  # calls that name no GPU, as for memory figures, then mean this one
 
 
 def _keep_freed_memory() -> None:
-    """Tell glibc to hold on to what is freed instead of handing it back to the kernel, where there is glibc.
+    """Have glibc, where there is one, keep freed memory instead of returning it to the kernel.
 
-    Blocks of 32 MB and more are otherwise mapped anew for every operation and cleared page by page: a fifth of a
-    training step on large batches. The peak of the process does not rise; it is not given back in between.
+    By default blocks of 32 MB and more are mapped anew for every operation and cleared page by page, which takes a
+    fifth of a training step on large batches. The peak memory of the process stays the same.
     """
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
     with contextlib.suppress(AttributeError, OSError):
@@ -62,7 +62,7 @@ def _keep_freed_memory() -> None:
 
 
 def autocast(device: Device) -> contextlib.AbstractContextManager[object]:
-    """Context for forward passes: bfloat16 autocast under bf16, nothing under fp32."""
+    """Context of forward passes: bfloat16 autocast where the precision is bf16, nothing where it is fp32."""
     if device.precision == "bf16":
         return torch.autocast(device.device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""The global random states: set, captured and restored together."""
+"""States of the global random number generators: seeded, captured and restored together."""
 
 import random
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ import torch
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, numpy's legacy global generator, torch on the CPU and on every CUDA device."""
+    """Seed Python, numpy's legacy global generator, and torch on the CPU and on every CUDA device."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
     torch.manual_seed(seed)
 
 
 def capture() -> dict[str, Any]:
-    """The states of all global generators, as a checkpoint can hold them; changes none of them."""
+    """The states of all global generators, in a form that a checkpoint can hold; changes none of them."""
     version, words, gauss = random.getstate()
     state: dict[str, Any] = {
         "python": {"version": version, "words": np.array(words, dtype=np.uint32), "gauss": gauss},
@@ -40,7 +40,7 @@ def preserved() -> Iterator[None]:
 
 
 def restore(state: dict[str, Any]) -> None:
-    """Put back what `capture` returned; CUDA states only where there are as many devices as there were."""
+    """Restore what `capture` returned; CUDA states only where the number of devices is the same."""
     python = state["python"]
     random.setstate((python["version"], tuple(int(word) for word in python["words"]), python["gauss"]))
     np.random.set_state(state["numpy"])  # noqa: NPY002

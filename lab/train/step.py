@@ -12,7 +12,7 @@ from lab.train.collectives import gradients, ranks
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device, autocast
 from lab.train.optimizers import load_optimizer, make_optimizer, set_learning_rate
-from lab.train.sync_batch_norm import with_global_norms
+from lab.train.sync_batch_norm import convert_batch_norms
 
 
 class LossSum(NamedTuple):
@@ -60,7 +60,7 @@ class GradientStep:
         self.network = network
         self._config, self._device, self._ranks, self._heads = config, device, ranks(), heads
         if self._ranks.size > 1:
-            with_global_norms(network)
+            convert_batch_norms(network)
         self.reset()
 
     def reset(self) -> None:

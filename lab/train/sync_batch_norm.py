@@ -1,16 +1,16 @@
-"""BatchNorm over a batch that is spread over ranks: the statistics are those of the whole (Ioffe and Szegedy 2015)."""
+"""BatchNorm with the statistics of the global batch, which is divided among ranks (Ioffe and Szegedy 2015)."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lab.train.collectives import summed
+from lab.train.collectives import all_reduce_sum
 
 
-class GlobalBatchNorm(_BatchNorm):
-    """What nn.BatchNorm1d or 2d computes in one process on the whole batch. [B, C, ...] -> the same.
+class SyncBatchNorm(_BatchNorm):
+    """Computes what nn.BatchNorm1d or 2d computes in one process on the whole batch. [B, C, ...] -> the same shape.
 
-    torch's SyncBatchNorm does not run on CPUs. In training every rank must call it as often as the others.
+    nn.SyncBatchNorm does not run on CPUs. In training all ranks must call it equally often.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -23,13 +23,13 @@ class GlobalBatchNorm(_BatchNorm):
         values = x.float()
         axes = [axis for axis in range(x.dim()) if axis != 1]
         shape = [1, -1, *[1] * (x.dim() - 2)]
-        # The mean first: sums of squares alone lose the digits of a small spread around a large mean.
+        # In two passes: the sum of squares alone is inexact where the variance is small beside the mean.
         size = values.new_tensor([values.numel() // values.shape[1]])
-        sums = summed(torch.cat([values.sum(axes), size]))
+        sums = all_reduce_sum(torch.cat([values.sum(axes), size]))
         count = sums[-1].detach()
         mean = sums[:-1] / count
         centred = values - mean.view(shape)
-        variance = summed((centred * centred).sum(axes)) / count
+        variance = all_reduce_sum((centred * centred).sum(axes)) / count
         self._track(mean.detach(), (variance * (count / (count - 1).clamp(min=1))).detach())
         normal = centred * torch.rsqrt(variance + self.eps).view(shape)
         return (normal * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype)
@@ -43,14 +43,14 @@ class GlobalBatchNorm(_BatchNorm):
         self.num_batches_tracked += 1
 
 
-def with_global_norms(network: nn.Module) -> nn.Module:
-    """The network itself with each BatchNorm replaced, parameters, statistics and their names kept."""
+def convert_batch_norms(network: nn.Module) -> nn.Module:
+    """Replace each BatchNorm in the network, which is returned; parameters, statistics and their names stay."""
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
-            norm = GlobalBatchNorm(child.num_features, child.eps, child.momentum)
+            norm = SyncBatchNorm(child.num_features, child.eps, child.momentum)
             norm.weight, norm.bias = child.weight, child.bias
             norm._buffers.update(child._buffers)
             setattr(network, name, norm.train(child.training))
         else:
-            with_global_norms(child)
+            convert_batch_norms(child)
     return network

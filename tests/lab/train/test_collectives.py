@@ -17,7 +17,7 @@ from gans.progressive.experiment import ProgressiveGAN
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.train.collectives import Ranks, ranks
-from lab.train.sync_batch_norm import with_global_norms
+from lab.train.sync_batch_norm import convert_batch_norms
 from tests.agents.small_alphazero import config as alphazero
 from tests.gans.small_gan import DEVICE, config
 from tests.ranked import alone_and_in_ranks
@@ -72,7 +72,7 @@ def test_two_ranks_train_what_one_process_trains(name: str, trained: Path) -> No
 def test_global_norm_alone_is_batch_norm(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     plain: nn.Module = nn.BatchNorm1d(3) if len(shape) == 2 else nn.BatchNorm2d(3)
-    ours = with_global_norms(nn.Sequential(type(plain)(3)))
+    ours = convert_batch_norms(nn.Sequential(type(plain)(3)))
     x = (torch.randn(shape) * 0.1 + 30.0).requires_grad_()  # a spread that is small beside the mean
     y = x.detach().clone().requires_grad_()
     weight = torch.randn(shape)
