@@ -17,7 +17,7 @@ class GameConfig(Config):
     """A game's name and options (rows, columns, length ...)."""
 
     name: str
-    options: dict[str, PositiveInt] = Field(default_factory=dict)
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
     def make(self) -> Game:
         return games.make(self.name, **self.options)

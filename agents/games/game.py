@@ -1,6 +1,6 @@
-"""What a game is: B boards played at once on one device, with tensor operations only."""
+"""The protocol of a game: B boards at once on one device, tensor operations only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
@@ -25,7 +25,7 @@ class Game(Protocol):
     """
 
     name: str
-    options: dict[str, int]
+    options: Mapping[str, Any]
     num_actions: int
     observation_shape: tuple[int, int, int]
     max_plies: int

@@ -1,9 +1,9 @@
 """Games of stones in a row on a grid: tic-tac-toe, Connect Four and their larger relatives."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class LineGame:
         if length > max(rows, columns):
             raise UserError(f"{name}: length {length} fits neither {rows} rows nor {columns} columns")
         self.name = name
-        self.options = {"rows": rows, "columns": columns, "length": length}
+        self.options: Mapping[str, Any] = {"rows": rows, "columns": columns, "length": length}
         self.rows, self.columns, self.length, self.gravity = rows, columns, length, gravity
         self.num_actions = columns if gravity else rows * columns
         self.observation_shape = (2, rows, columns)

@@ -6,13 +6,13 @@ PettingZoo's own registry, as "rivals/connect_four-v0" and so on.
 
 import pettingzoo
 
-from agents.games import GAMES
+from agents.games import game_names
 from agents.pettingzoo.env import VERSION, GameEnv, raw_env
 from agents.pettingzoo.env import env as make
 from agents.pettingzoo.policy import Policy, policy_for
 
 if hasattr(pettingzoo, "register"):  # newer than the oldest PettingZoo that the environments work with
-    for _name in GAMES:
+    for _name in game_names():
         pettingzoo.register(
             "aec", f"rivals/{_name}-v{VERSION}", "agents.pettingzoo.env:env", kwargs={"game_name": _name}
         )

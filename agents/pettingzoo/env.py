@@ -27,7 +27,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
     ends. The rules hold no chance, so a seed changes nothing.
     """
 
-    def __init__(self, game_name: str, render_mode: str | None = None, **options: int) -> None:
+    def __init__(self, game_name: str, render_mode: str | None = None, **options: Any) -> None:
         super().__init__()
         self.metadata: dict[str, Any] = {
             "render_modes": ["human", "ansi", "rgb_array"],
@@ -135,12 +135,12 @@ def _exchanged(planes: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.concatenate([planes[half : 2 * half], planes[:half], planes[2 * half :]])
 
 
-def raw_env(game_name: str, render_mode: str | None = None, **options: int) -> GameEnv:
+def raw_env(game_name: str, render_mode: str | None = None, **options: Any) -> GameEnv:
     """A game's environment without wrappers; `options` are the game's, such as rows, columns and length."""
     return GameEnv(game_name, render_mode, **options)
 
 
-def env(game_name: str, render_mode: str | None = None, **options: int) -> AECEnv[str, Any, Any]:
+def env(game_name: str, render_mode: str | None = None, **options: Any) -> AECEnv[str, Any, Any]:
     """A game's environment with PettingZoo's usual wrappers: an illegal move loses, misuse is an error."""
     wrapped: AECEnv[str, Any, Any] = raw_env(game_name, render_mode, **options)
     wrapped = wrappers.TerminateIllegalWrapper(wrapped, illegal_reward=-1)

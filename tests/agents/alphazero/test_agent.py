@@ -9,13 +9,13 @@ import torch
 from agents.alphazero.agent import Agent, load_agent, make_agent, make_network
 from agents.arena.players import AgentPlayer
 from agents.games import make, select
+from agents.games.testing import random_playout
 from lab.cli.main import main
 from lab.config.loading import dump
 from lab.config.registry import KINDS
 from lab.errors import UserError
 from lab.run import checkpoint
 from lab.run.run_dir import RunDir
-from tests.agents.playouts import play
 from tests.agents.small_alphazero import CPU, DEVICE, config, preset
 from tests.lab import toy
 
@@ -38,7 +38,7 @@ def agent(algorithm: str = "gumbel", seed: int = 0) -> Agent:
 
 
 def middle_game(game: Any, count: int = 40) -> Any:
-    states = play(game, 200).states[4]
+    states = random_playout(game, 200).states[4]
     running = (~game.done(states)).nonzero()[:count, 0]
     return select(states, running)
 

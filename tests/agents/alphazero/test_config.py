@@ -24,7 +24,7 @@ def made(*overrides: str) -> AlphaZeroConfig:
         ("game.name=conect_four", "did you mean 'connect_four'"),
         ("game={name: connect_four, options: {rowss: 5}}", "no option 'rowss'; its options are: rows, columns, length"),
         ("game={name: connect_four, options: {length: 9}}", "fits neither"),
-        ("game={name: connect_four, options: {rows: 0}}", "game.options.rows"),
+        ("game={name: connect_four, options: {rows: 0}}", "rows and columns must be at least 1"),
         ("game={}", "game.name"),
         ("selfplay.opening_plies=9", "at most 9 plies"),
         ("selfplay.cache_slots=1000", "power of two"),

@@ -22,8 +22,8 @@ from agents.alphazero.learner import (
 from agents.alphazero.network import DRAW, LOSS, WIN
 from agents.alphazero.records import Samples, concatenate, pack_bits
 from agents.games import make
+from agents.games.testing import random_playout
 from lab.run import checkpoint
-from tests.agents.playouts import play
 from tests.agents.small_alphazero import CPU, DEVICE, config, play_games, selfplay
 from tests.same_run import assert_same_bits
 
@@ -148,7 +148,7 @@ def test_a_turned_position_is_a_position_in_which_the_turned_policy_means_the_tu
     """A policy that is certain of one move: playing it before turning the board is playing it after."""
     game: Any = make(name)
     teacher = learner(name)
-    played = play(game, 256)
+    played = random_playout(game, 256)
     states, actions = played.states[5], played.actions[5]
     running = ~game.done(states)
     states, actions = type(states)(*(field[running] for field in states)), actions[running]

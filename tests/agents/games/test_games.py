@@ -1,178 +1,95 @@
-"""What holds for every game: random games, every option set."""
+"""Games by name, and the invariants of every game on every option set."""
 
-from itertools import pairwise
+from collections.abc import Callable
+from importlib import metadata
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from agents import games
+from agents.games import test_game as check_game
+from agents.games.line_game import LineGame, LineState
+from agents.games.testing import same
 from lab.errors import UserError
-from tests.agents.playouts import CASES, CPU, IDS, playout
+from tests.agents.playouts import CASES, IDS, playout
 
 every_game = pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 
 
-def same(a: Any, b: Any) -> bool:
-    """Whether two states are equal, dtypes included."""
-    return all(x.dtype == y.dtype and torch.equal(x, y) for x, y in zip(a, b, strict=True))
-
-
 @every_game
-def test_games_end_within_max_plies(name: str, options: dict[str, int]) -> None:
-    game, states, actions = playout(name, options)
-    assert 0 < len(actions) <= game.max_plies
-    assert game.done(states[-1]).all()
+def test_every_game_satisfies_the_invariants(name: str, options: dict[str, int]) -> None:
+    check_game(games.make(name, **options))
 
 
-@every_game
-def test_states_keep_their_dtypes_and_shapes(name: str, options: dict[str, int]) -> None:
-    game, states, _ = playout(name, options)
-    for state in states:
-        assert type(state) is type(states[0])
-        assert [(x.dtype, x.shape) for x in state] == [(x.dtype, x.shape) for x in states[0]]
-    batch = len(states[0][0])
-    assert all(len(field) == batch for field in states[0])
-    shapes = {
-        "legal": (game.legal, (batch, game.num_actions), torch.bool),
-        "player": (game.player, (batch,), torch.int64),
-        "plies": (game.plies, (batch,), torch.int64),
-        "done": (game.done, (batch,), torch.bool),
-        "reward": (game.reward, (batch, 2), torch.float32),
-        "observe": (game.observe, (batch, *game.observation_shape), torch.float32),
-        "key": (game.key, (batch,), torch.int64),
-    }
-    for function, shape, dtype in shapes.values():
-        assert (function(states[1]).shape, function(states[1]).dtype) == (shape, dtype)
-    assert len(game.action_names) == len(set(game.action_names)) == game.num_actions
+def broken(**methods: Any) -> LineGame:
+    """Tic-tac-toe on 3x4 cells with some methods or attributes replaced."""
+    game = LineGame("broken", 3, 4, 3, gravity=False)
+    vars(game).update({name: value(game) if isinstance(value, Break) else value for name, value in methods.items()})
+    return game
 
 
-@every_game
-def test_boards_that_are_over_stay_as_they_are(name: str, options: dict[str, int]) -> None:
-    game, states, _ = playout(name, options)
-    for action in range(game.num_actions):
-        assert same(game.step(states[-1], torch.full_like(game.player(states[-1]), action)), states[-1])
+class Break:
+    """Replaces a method by a function of the game and the method's arguments."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, game: LineGame) -> Callable[..., Any]:
+        sound = LineGame("sound", game.rows, game.columns, game.length, game.gravity)
+        return lambda *arguments: self.function(sound, *arguments)
 
 
-@every_game
-def test_there_is_a_legal_action_until_a_board_is_over_and_none_after(name: str, options: dict[str, int]) -> None:
-    game, states, _ = playout(name, options)
-    for state in states:
-        assert torch.equal(game.legal(state).any(1), ~game.done(state))
+def _counting_step(game: LineGame, state: LineState, action: Tensor) -> LineState:
+    return game.step(state, action)._replace(plies=state.plies + 1)
 
 
-@every_game
-def test_rewards_are_zero_sum_and_zero_until_the_end(name: str, options: dict[str, int]) -> None:
-    game, states, _ = playout(name, options)
-    for state in states:
-        reward = game.reward(state)
-        assert (reward.sum(1) == 0).all()
-        assert torch.isin(reward, torch.tensor([-1.0, 0.0, 1.0])).all()
-        assert (reward[~game.done(state)] == 0).all()
-    assert (game.reward(states[-1]) == 1).any(), "somebody wins some of the games"
+def _reading_legal(game: LineGame, state: LineState) -> Tensor:
+    return game.legal(state) if bool((state.plies >= 0).all()) else state.cells == 0
 
 
-@every_game
-def test_player_0_begins_and_players_alternate(name: str, options: dict[str, int]) -> None:
-    game, states, _ = playout(name, options)
-    assert (game.player(states[0]) == 0).all()
-    for before, after in pairwise(states):
-        running = ~game.done(before)
-        assert torch.equal(game.player(after)[running], 1 - game.player(before)[running])
+def _rolled(game: LineGame, device: torch.device) -> games.Symmetries:
+    return games.Symmetries(*(table.roll(1, 1) for table in game.symmetries(device)))
 
 
-@every_game
-def test_plies_count_the_moves_of_running_boards(name: str, options: dict[str, int]) -> None:
-    game, states, _ = playout(name, options)
-    assert (game.plies(states[0]) == 0).all()
-    for before, after in pairwise(states):
-        assert torch.equal(game.plies(after), game.plies(before) + ~game.done(before))
+def _unmapped(game: LineGame, device: torch.device) -> games.Symmetries:
+    return game.symmetries(device)._replace(actions=torch.arange(12, device=device).expand(4, -1))
 
 
-@every_game
-def test_an_observation_is_enough_to_rebuild_its_state(name: str, options: dict[str, int]) -> None:
-    game, states, _ = playout(name, options)
-    for state in states:
-        rebuilt = game.from_observation(game.observe(state))
-        for function in (game.observe, game.legal, game.player, game.plies, game.done, game.reward, game.key):
-            assert torch.equal(function(rebuilt), function(state))
-
-
-@every_game
-def test_observations_are_zeros_and_ones(name: str, options: dict[str, int]) -> None:
-    game, states, _ = playout(name, options)
-    for state in states:
-        observation = game.observe(state)
-        assert ((observation == 0) | (observation == 1)).all()
-
-
-@every_game
-def test_symmetries_are_permutations_and_the_first_changes_nothing(name: str, options: dict[str, int]) -> None:
-    game, _, _ = playout(name, options)
-    for table, size in zip(game.symmetries(CPU), (np.prod(game.observation_shape), game.num_actions), strict=True):
-        assert table.dtype == torch.int64
-        assert torch.equal(table[0], torch.arange(size))
-        assert torch.equal(table.sort(1).values, torch.arange(size).expand(len(table), -1))
-
-
-@every_game
-def test_a_mapped_game_shows_the_mapped_boards_and_ends_the_same(name: str, options: dict[str, int]) -> None:
-    game, states, actions = playout(name, options)
-    for planes, order in zip(*game.symmetries(CPU), strict=True):
-        mapped_action = order.argsort()  # policy' = policy[order]: action a is found at its place in `order`
-        mapped = states[0]
-        for ply, action in enumerate(actions):
-            mapped = game.step(mapped, mapped_action[action])
-            state = states[ply + 1]
-            seen = game.observe(state).flatten(1)
-            assert torch.equal(game.observe(mapped).flatten(1), seen[:, planes])
-            assert torch.equal(game.legal(mapped), game.legal(state)[:, order])
-            assert torch.equal(game.reward(mapped), game.reward(state))
-            assert torch.equal(game.done(mapped), game.done(state))
-
-
-@every_game
-def test_keys_are_equal_exactly_when_observations_are(name: str, options: dict[str, int]) -> None:
-    game, states, _ = playout(name, options, batch=512)
-    keys = torch.cat([game.key(state) for state in states]).tolist()
-    observations = torch.cat([game.observe(state) for state in states]).to(torch.uint8).flatten(1).numpy()
-    seen = [row.tobytes() for row in observations]
-    different = len(set(seen))
-    assert len(set(keys)) == different == len(set(zip(keys, seen, strict=True)))
-
-
-@every_game
-def test_a_board_does_not_depend_on_its_neighbours(name: str, options: dict[str, int]) -> None:
-    game, states, actions = playout(name, options)
-    some = torch.tensor([17, 3, 41, 3])
-    state = game.initial(len(some), CPU)
-    for ply, action in enumerate(actions):
-        state = game.step(state, action[some])
-        alone = games.select(states[ply + 1], some)
-        assert same(state, alone)
-        for function in (game.legal, game.observe, game.key, game.reward):
-            assert torch.equal(function(state), function(states[ply + 1])[some])
-
-
-@every_game
-def test_rules_read_nothing_back_from_the_device(name: str, options: dict[str, int]) -> None:
-    # Tensors of the meta device have shapes and no data: looking at a value raises.
-    game, device = games.make(name, **options), torch.device("meta")
-    state = game.initial(8, device)
-    state = game.step(state, torch.zeros(8, dtype=torch.int64, device=device))
-    functions = (game.legal, game.player, game.plies, game.done, game.reward, game.observe, game.key)
-    results = [function(state) for function in functions]
-    assert all(tensor.device == device for tensor in [*state, *results, *game.symmetries(device)])
-
-
-@every_game
-def test_no_boards_are_a_batch_too(name: str, options: dict[str, int]) -> None:
-    game = games.make(name, **options)
-    state = game.step(game.initial(0, CPU), torch.zeros(0, dtype=torch.int64))
-    assert game.legal(state).shape == (0, game.num_actions)
-    assert game.observe(state).shape == (0, *game.observation_shape)
-    assert game.key(state).shape == (0,)
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"max_plies": 4, "step": Break(LineGame.step)}, "lasts longer than max_plies 4"),
+        ({"player": Break(lambda game, state: game.player(state).int())}, "`player` returns torch.int32"),
+        ({"action_names": ["1"] * 12}, "`action_names` has missing or repeated names"),
+        ({"legal": Break(lambda game, state: state.cells == 0)}, "`legal` and `done` contradict"),
+        ({"step": Break(_counting_step)}, "`step` with action 0 changes boards that are over"),
+        ({"reward": Break(lambda game, state: game.reward(state).abs())}, "not zero-sum"),
+        ({"reward": Break(lambda game, state: game.reward(state) * 0)}, "nobody wins"),
+        ({"player": Break(lambda game, state: 1 - game.player(state))}, "player 0 does not begin"),
+        ({"player": Break(lambda game, state: state.plies // 2 % 2)}, "the players do not alternate"),
+        ({"plies": Break(lambda game, state: state.plies * 2)}, "`plies` does not count"),
+        ({"observe": Break(lambda game, state: game.observe(state) * 2)}, "values other than 0 and 1"),
+        (
+            {"from_observation": Break(lambda game, planes: game.from_observation(planes.flip(1)))},
+            "`from_observation` rebuilds a state with another `observe`",
+        ),
+        ({"key": Break(lambda game, state: state.plies)}, "two different observations have the same `key`"),
+        ({"key": Break(lambda game, state: game.key(state) + len(state.plies))}, "depends on the other boards"),
+        ({"symmetries": Break(_rolled)}, "row 0 of `symmetries.{3}planes` is not the identity"),
+        ({"symmetries": Break(_unmapped)}, "a game played through symmetry 1 is not the mapped game"),
+        ({"legal": Break(_reading_legal)}, "the rules read values of a tensor or mix devices"),
+        (
+            {"render": Break(lambda game, state, index: 1 // 0)},
+            "the check of shapes and dtypes raised ZeroDivisionError",
+        ),
+    ],
+)
+def test_a_broken_game_is_told_what_broke_and_the_fix(methods: dict[str, Any], message: str) -> None:
+    with pytest.raises(AssertionError, match=f"broken: .*{message}"):
+        check_game(broken(**methods))
 
 
 @every_game
@@ -203,10 +120,58 @@ def test_boards_can_be_selected_merged_and_joined(name: str, options: dict[str, 
         ("go", {}, "connect_four, tic_tac_toe"),
         ("connect_four", {"row": 5}, "rows, columns, length"),
         ("connect_four", {"rows": 0}, "at least 1"),
+        ("connect_four", {"rows": "5"}, "rows must be int, not '5'"),
         ("tic_tac_toe", {"length": 4}, "length 4"),
         ("tic_tac_toe", {"length": 1}, "at least 2"),
     ],
 )
-def test_a_game_that_cannot_be_made_says_why(name: str, options: dict[str, int], message: str) -> None:
+def test_a_game_that_cannot_be_made_says_why(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        games.make(name, **options)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages with games: `blocking`, one whose import fails, and one that is no factory."""
+    monkeypatch.setattr("agents.games.registry.ENTRY_POINTS", "rivals.games")
+    points = [
+        metadata.EntryPoint("blocking", "tests.agents.games.test_games:blocking", "rivals.games"),
+        metadata.EntryPoint("absent", "no_such_package:game", "rivals.games"),
+        metadata.EntryPoint("number", "tests.agents.games.test_games:NUMBER", "rivals.games"),
+    ]
+
+    def entry_points(group: str, name: str | None = None) -> metadata.EntryPoints:
+        return metadata.EntryPoints(p for p in points if p.group == group and name in (None, p.name))
+
+    monkeypatch.setattr("agents.games.registry.metadata", SimpleNamespace(entry_points=entry_points))
+
+
+def blocking(size: int = 3, misere: bool = False) -> LineGame:
+    """The game of another package."""
+    return LineGame("blocking", size, size, size, gravity=False)
+
+
+NUMBER = 7
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_game_of_another_package_is_made_by_its_name() -> None:
+    assert games.make("blocking", size=4, misere=True).num_actions == 16
+    assert games.game_names() == [*games.GAMES, "absent", "blocking", "number"]
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("bloking", {}, "unknown game 'bloking'; did you mean 'blocking'"),
+        ("blocking", {"misere": 1}, "option misere must be bool, not 1"),
+        ("absent", {}, "'no_such_package:game' cannot be imported .ModuleNotFoundError.*repair or reinstall"),
+        ("number", {}, "is no function or class that makes a game"),
+    ],
+)
+def test_a_game_of_another_package_that_cannot_be_made_says_why(
+    name: str, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UserError, match=message):
         games.make(name, **options)

@@ -8,7 +8,7 @@ from pettingzoo.classic.connect_four import connect_four
 from pettingzoo.classic.tictactoe import tictactoe
 
 from agents import games
-from tests.agents.playouts import Playout, play
+from agents.games.testing import Playout, random_playout
 
 REFEREES = {
     "tic_tac_toe": (tictactoe, 2000, 1),
@@ -31,7 +31,7 @@ def recorded(playout: Playout) -> dict[str, Any]:
 @pytest.mark.parametrize("name", list(REFEREES))
 def test_random_games_agree_with_pettingzoo(name: str) -> None:
     module, batch, seed = REFEREES[name]
-    playout = play(games.make(name), batch, seed)
+    playout = random_playout(games.make(name), batch, seed)
     ours = recorded(playout)
     actions = np.stack([action.numpy() for action in playout.actions])
     referee = module.raw_env()
@@ -59,5 +59,5 @@ def test_random_games_agree_with_pettingzoo(name: str) -> None:
 @pytest.mark.parametrize("name", list(REFEREES))
 def test_the_random_games_end_in_every_way(name: str) -> None:
     _, batch, seed = REFEREES[name]
-    game, states, _ = play(games.make(name), batch, seed)
+    game, states, _ = random_playout(games.make(name), batch, seed)
     assert set(game.reward(states[-1])[:, 0].tolist()) == {-1.0, 0.0, 1.0}
