@@ -159,7 +159,7 @@ def from_preset(preset: str, changes: dict[str, Any]) -> Figures:
         raise UserError(f"preset {preset!r} is of kind {config.kind!r}; the model is of AlphaZero's self-play")
     computed = {
         "evaluations_per_position": config.search.simulations + 1,
-        "reuse": config.learner.reuse,
+        "reuse": config.learner.replay_ratio,
         "positions_per_version": config.selfplay.boards * config.selfplay.moves_per_iteration,
         "window_positions": config.replay.capacity,
         "bytes_per_position": bytes_per_position(config),

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 def gauge_name(name: str) -> str:
-    """The gauge of a metric or counter: "cluster/lag" is rivals_cluster_lag, to which Ray adds the prefix "ray_"."""
+    """The gauge of a metric or counter: "replay/window" is rivals_replay_window, and Ray adds the prefix "ray_"."""
     return PREFIX + re.sub(r"\W", "_", name)
 
 

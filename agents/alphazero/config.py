@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from agents import games
 from agents.games import Game
+from lab.config import sections
 from lab.config.budget_defaults import from_first_budget
 from lab.config.sections import Config, ExperimentConfig
 from lab.errors import UserError
@@ -139,7 +140,7 @@ class LearnerConfig(ScheduledOptimizerConfig):
     micro_batch: PositiveInt | None = Field(
         default=None, description="Positions per forward pass; gradients accumulate over a batch."
     )
-    reuse: PositiveFloat = Field(default=4.0, description="Times that a position is trained on, on average.")
+    replay_ratio: PositiveFloat = Field(default=4.0, description="Times that a position is trained on, on average.")
     beta2: float = Field(
         default=0.99, ge=0.0, lt=1.0, description="Decay of the second moment (adamw, adam, muon's AdamW)."
     )
@@ -173,16 +174,12 @@ class LearnerConfig(ScheduledOptimizerConfig):
     symmetries: bool = Field(default=True, description="Train on each position under a random symmetry of the board.")
 
 
-class GradingConfig(Config):
-    """How the averaged network is graded during training.
+class EvaluateConfig(sections.EvaluateConfig):
+    """Evaluations of the EMA network: solved positions, games against fixed opponents, and a sample game."""
 
-    simulations: of every decision graded. games: against each opponent, 0 for none. rollouts: simulations of the
-    plain rollout search it meets; random play is met as well.
-    """
-
-    simulations: PositiveInt = 64
-    games: NonNegativeInt = 0
-    rollouts: PositiveInt = 100
+    simulations: PositiveInt = Field(default=64, description="Simulations per decision.")
+    games: NonNegativeInt = Field(default=0, description="Games against each fixed opponent; 0 plays none.")
+    rollouts: PositiveInt = Field(default=100, description="Simulations per move of the rollout opponent.")
 
 
 class AlphaZeroConfig(ExperimentConfig):
@@ -191,7 +188,7 @@ class AlphaZeroConfig(ExperimentConfig):
     supports_workers: ClassVar[bool] = True
     supports_learners: ClassVar[bool] = True
     perturbable: ClassVar[tuple[str, ...]] = (
-        *("learner.learning_rate", "learner.final_fraction", "learner.reuse", "learner.gradient_clip"),
+        *("learner.learning_rate", "learner.final_fraction", "learner.replay_ratio", "learner.gradient_clip"),
         *("learner.value_weight", "learner.search_value_share", "learner.ema_decay"),
         *("search.value_scale", "search.visit_offset", "search.gumbel_scale"),
         *("search.c_init", "search.c_base", "search.dirichlet_alpha", "search.dirichlet_fraction"),
@@ -206,7 +203,7 @@ class AlphaZeroConfig(ExperimentConfig):
     selfplay: SelfPlayConfig = SelfPlayConfig()
     replay: ReplayConfig = ReplayConfig()
     learner: LearnerConfig = LearnerConfig()
-    grading: GradingConfig = GradingConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
 
     @model_validator(mode="before")
     @classmethod

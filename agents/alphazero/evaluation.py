@@ -3,7 +3,7 @@
 from typing import NamedTuple, Protocol
 
 from agents.alphazero.agent import Agent, make_agent
-from agents.alphazero.config import AlphaZeroConfig, GradingConfig
+from agents.alphazero.config import AlphaZeroConfig, EvaluateConfig
 from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.sample_game import show_game
 from agents.arena import positions
@@ -51,13 +51,13 @@ class LocalEvaluator:
 
     def __init__(self, config: AlphaZeroConfig, device: Device) -> None:
         self._config, self._device = config, device
-        self._grader = Grader(config.game.make(), config.grading, config.seed)
+        self._grader = Grader(config.game.make(), config.evaluate, config.seed)
         self._answers: list[Graded] = []
 
     def ask(self, positions: int, net: PolicyValueNet) -> None:
         agent = make_agent("agent", self._config, net, self._device)
         graded = self._grader.grade(agent)
-        shown = show_game(agent, self._config.grading.simulations)
+        shown = show_game(agent, self._config.evaluate.simulations)
         evaluation = Evaluation(graded.metrics, [*graded.media, *shown.media()])
         self._answers.append(Graded(positions, evaluation, shown.text))
 
@@ -69,7 +69,7 @@ class LocalEvaluator:
 class Grader:
     """What one experiment's agents are graded on; solved positions are found once."""
 
-    def __init__(self, game: Game, config: GradingConfig, seed: int) -> None:
+    def __init__(self, game: Game, config: EvaluateConfig, seed: int) -> None:
         self._game, self._config, self._seed = game, config, seed
         self._solution = _solution(game)
         self._positions = self._solved_positions()
@@ -81,7 +81,7 @@ class Grader:
         if self._positions is not None:
             report = positions.grade(agent, self._positions, self._config.simulations)
             metrics |= _report_metrics(report)
-            media.append(_by_stage(report))
+            media.append(_by_phase(report))
         if self._solution is not None:
             lines = every_line(agent, self._solution, self._config.simulations)
             metrics["eval/lost_lines"] = float(sum(side.lost for side in lines))
@@ -120,18 +120,18 @@ def _solution(game: Game) -> Solution | None:
 def _report_metrics(report: Report) -> dict[str, float]:
     searched, alone = report.searched, report.network_alone
     return {
-        "eval/best_class": searched.best_class.overall or 0.0,
-        "eval/best_score": searched.best_score.overall or 0.0,
-        "eval/network_best_class": alone.best_class.overall or 0.0,
-        "eval/network_best_score": alone.best_score.overall or 0.0,
+        "eval/optimal_outcome": searched.optimal_outcome.overall or 0.0,
+        "eval/optimal_score": searched.optimal_score.overall or 0.0,
+        "eval/network_optimal_outcome": alone.optimal_outcome.overall or 0.0,
+        "eval/network_optimal_score": alone.optimal_score.overall or 0.0,
         "eval/calibration_error": report.calibration.expected_error,
     }
 
 
-def _by_stage(report: Report) -> Table:
+def _by_phase(report: Report) -> Table:
     searched, alone = report.searched, report.network_alone
     rows = [
-        [stage, share, searched.best_score.by_stage[stage], alone.best_class.by_stage[stage]]
-        for stage, share in searched.best_class.by_stage.items()
+        [stage, share, searched.optimal_score.by_phase[stage], alone.optimal_outcome.by_phase[stage]]
+        for stage, share in searched.optimal_outcome.by_phase.items()
     ]
-    return Table("eval/by_stage", ["plies", "best class", "best score", "network's best class"], rows)
+    return Table("eval/by_phase", ["plies", "best class", "best score", "network's best class"], rows)

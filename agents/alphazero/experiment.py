@@ -56,7 +56,7 @@ class AlphaZero(Experiment):
         }
 
     def iterate(self) -> dict[str, float]:
-        """Receive finished games, learn as much as the reuse limit allows, publish the averaged weights."""
+        """Receive finished games, train as much as the replay ratio allows, publish the averaged weights."""
         start = time.perf_counter()
         before, seconds_before = self.actors.counts(), self.actors.seconds()
         finished = self.actors.poll()
@@ -71,8 +71,8 @@ class AlphaZero(Experiment):
         self._publish()
         learned = time.perf_counter() - start
         if "loss/total" in metrics:
-            trained = metrics.pop("learner/iteration_steps") * self.config.learner.batch_size
-            metrics["learner/samples_per_s"] = trained / learned
+            trained = metrics.pop("train/iteration_steps") * self.config.learner.batch_size
+            metrics["train/samples_per_s"] = trained / learned
         return metrics | {"time/selfplay_s": polled, "time/learning_s": learned}
 
     def evaluate(self) -> Evaluation:
@@ -138,20 +138,20 @@ class AlphaZero(Experiment):
         for _ in range(steps):
             batch = self.replay.sample(config.batch_size, self.config.seed, self.learner.steps)
             statistics = self.learner.step(batch, self.replay.total)
-            statistics["replay/lag"] = (self._version - batch.version.to(torch.float32)).mean()
+            statistics["replay/policy_lag"] = (self._version - batch.version.to(torch.float32)).mean()
             for name, value in statistics.items():
                 sums[name] = sums[name] + value if name in sums else value
         metrics = {name: float(value) / steps for name, value in sums.items()}
         if steps:
-            metrics["learner/iteration_steps"] = steps
+            metrics["train/iteration_steps"] = steps
             # The last step's loss is the one before it and cannot tell what the step did to the weights.
-            if math.isfinite(metrics["loss/total"]) and not math.isfinite(metrics["learner/gradient_norm"]):
+            if math.isfinite(metrics["loss/total"]) and not math.isfinite(metrics["train/gradient_norm"]):
                 raise FloatingPointError("a gradient is NaN or infinite")
         trained = self.learner.steps * config.batch_size
         return metrics | {
-            "learner/steps": self.learner.steps,
-            "learner/learning_rate": rate,
-            "learner/reuse": trained / max(self.replay.total, 1),
+            "train/steps": self.learner.steps,
+            "train/learning_rate": rate,
+            "train/replay_ratio": trained / max(self.replay.total, 1),
             "replay/window": self.replay.window,
         }
 

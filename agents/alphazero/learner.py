@@ -60,7 +60,7 @@ class Learner:
         )
         self.steps += 1
         self.average.update(self.net, ema_decay(config, received))
-        return {"loss/total": result.loss, **result.statistics, "learner/gradient_norm": result.gradient_norm}
+        return {"loss/total": result.loss, **result.statistics, "train/gradient_norm": result.gradient_norm}
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -133,7 +133,7 @@ def alphazero_losses(logits: Tensor, outcome_logits: Tensor, policy: Tensor, out
     return {
         "loss/policy": F.cross_entropy(logits, policy) - policy_entropy,
         "loss/value": F.cross_entropy(outcome_logits, outcome) - outcome_entropy,
-        "learner/target_entropy": policy_entropy,
+        "train/target_entropy": policy_entropy,
     }
 
 
@@ -170,7 +170,7 @@ def ema_decay(config: LearnerConfig, received: int) -> float:
 
 
 def steps_allowed(config: LearnerConfig, received: int, trained: int, minimum: int) -> int:
-    """Gradient steps that keep positions trained at most `reuse` times the positions received; 0 below `minimum`."""
+    """Gradient steps that keep positions trained at most `replay_ratio` times the positions received; 0 below `minimum`."""
     if received < minimum:
         return 0
-    return max(0, int((config.reuse * received - trained) // config.batch_size))
+    return max(0, int((config.replay_ratio * received - trained) // config.batch_size))

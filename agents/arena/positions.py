@@ -20,9 +20,9 @@ __all__ = [
     "Share",
     "grade",
     "has_shipped",
+    "phase_names",
     "read",
     "shipped",
-    "stage_names",
 ]
 
 SHIPPED = "connect_four_positions.csv"
@@ -34,7 +34,7 @@ class Share:
     """A share in [0, 1] of all positions, by stage of the game and by set; None where there are none."""
 
     overall: float | None
-    by_stage: dict[str, float | None]
+    by_phase: dict[str, float | None]
     by_set: dict[str, float | None]
 
 
@@ -42,14 +42,14 @@ class Share:
 class Moves:
     """How good the chosen moves are.
 
-    best_class: the share that keeps the best win/draw/loss class. best_score: that has the best exact score.
-    failable_class and failable_score: the same among positions where some legal move does not.
+    optimal_outcome: the share that keeps the best win/draw/loss class. optimal_score: that has the best exact score.
+    nontrivial_outcome and nontrivial_score: the same among positions where some legal move does not.
     """
 
-    best_class: Share
-    best_score: Share
-    failable_class: Share
-    failable_score: Share
+    optimal_outcome: Share
+    optimal_score: Share
+    nontrivial_outcome: Share
+    nontrivial_score: Share
 
 
 class Bin(NamedTuple):
@@ -88,14 +88,14 @@ class Report:
     calibration: Calibration
 
     @property
-    def best_class(self) -> Share:
+    def optimal_outcome(self) -> Share:
         """With search."""
-        return self.searched.best_class
+        return self.searched.optimal_outcome
 
     @property
-    def best_score(self) -> Share:
+    def optimal_score(self) -> Share:
         """With search."""
-        return self.searched.best_score
+        return self.searched.optimal_score
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as `lab eval --json` prints them."""
@@ -158,10 +158,10 @@ def grade_moves(positions: Positions, actions: Tensor) -> Moves:
     exact = chosen == best
     everywhere = torch.ones_like(keeps)
     return Moves(
-        best_class=_share(positions, keeps, everywhere),
-        best_score=_share(positions, exact, everywhere),
-        failable_class=_share(positions, keeps, worst.sign() < best.sign()),
-        failable_score=_share(positions, exact, worst < best),
+        optimal_outcome=_share(positions, keeps, everywhere),
+        optimal_score=_share(positions, exact, everywhere),
+        nontrivial_outcome=_share(positions, keeps, worst.sign() < best.sign()),
+        nontrivial_score=_share(positions, exact, worst < best),
     )
 
 
@@ -185,7 +185,7 @@ def calibrate(value: Tensor, exact: Tensor) -> Calibration:
     )
 
 
-def stage_names(game: Game) -> tuple[str, str, str]:
+def phase_names(game: Game) -> tuple[str, str, str]:
     """Thirds of the longest game in plies: 0-14, 15-28 and 29+ for Connect Four."""
     third = game.max_plies // 3
     return f"0-{third}", f"{third + 1}-{2 * third}", f"{2 * third + 1}+"
@@ -194,14 +194,14 @@ def stage_names(game: Game) -> tuple[str, str, str]:
 def _share(positions: Positions, hit: Tensor, among: Tensor) -> Share:
     third = positions.game.max_plies // 3
     stage = torch.bucketize(positions.game.plies(positions.states), torch.tensor([third, 2 * third], device=hit.device))
-    names = stage_names(positions.game)
+    names = phase_names(positions.game)
     by_set = {}
     for name in dict.fromkeys(positions.sets):
         inside = torch.tensor([s == name for s in positions.sets], device=hit.device)
         by_set[name] = _mean(hit[among & inside])
     return Share(
         overall=_mean(hit[among]),
-        by_stage={name: _mean(hit[among & (stage == s)]) for s, name in enumerate(names)},
+        by_phase={name: _mean(hit[among & (stage == s)]) for s, name in enumerate(names)},
         by_set=by_set,
     )
 
@@ -212,15 +212,15 @@ def _mean(values: Tensor) -> float | None:
 
 def _moves_json(moves: Moves) -> dict[str, Any]:
     return {
-        "best_class": _share_json(moves.best_class),
-        "best_score": _share_json(moves.best_score),
+        "optimal_outcome": _share_json(moves.optimal_outcome),
+        "optimal_score": _share_json(moves.optimal_score),
         "failable": {
-            "best_class": _share_json(moves.failable_class),
-            "best_score": _share_json(moves.failable_score),
+            "optimal_outcome": _share_json(moves.nontrivial_outcome),
+            "optimal_score": _share_json(moves.nontrivial_score),
         },
     }
 
 
 def _share_json(share: Share) -> dict[str, Any]:
-    plain: dict[str, Any] = {"overall": share.overall, "by_stage": share.by_stage}
+    plain: dict[str, Any] = {"overall": share.overall, "by_phase": share.by_phase}
     return plain | ({"by_set": share.by_set} if share.by_set else {})

@@ -14,9 +14,9 @@ from agents.arena.positions import Calibration, Report, Share
 
 def report_tables(report: Report) -> RenderableType:
     """Moves with search and without, then the value head."""
-    by_stage = _moves_table(report, "plies", lambda share: share.by_stage)
-    sets = report.searched.best_class.by_set
-    tables = [by_stage, *([_moves_table(report, "set", lambda share: share.by_set)] if sets else [])]
+    by_phase = _moves_table(report, "plies", lambda share: share.by_phase)
+    sets = report.searched.optimal_outcome.by_set
+    tables = [by_phase, *([_moves_table(report, "set", lambda share: share.by_set)] if sets else [])]
     return Group(*tables, _calibration(report.calibration))
 
 
@@ -56,11 +56,11 @@ def interval_text(rating: Rating) -> str:
 def _moves_table(report: Report, kind: str, split: Callable[[Share], dict[str, float | None]]) -> Table:
     heads = [f"{who}class" for who in (f"{report.simulations} simulations:\n", "the network alone:\n")]
     table = _table(f"\n{kind}", *(head for first in heads for head in (first, "\nfailable", "\nscore", "\nfailable")))
-    for row in ["all", *split(report.searched.best_class)]:
+    for row in ["all", *split(report.searched.optimal_outcome)]:
         cells = [
             percent(share.overall if row == "all" else split(share)[row])
             for moves in (report.searched, report.network_alone)
-            for share in (moves.best_class, moves.failable_class, moves.best_score, moves.failable_score)
+            for share in (moves.optimal_outcome, moves.nontrivial_outcome, moves.optimal_score, moves.nontrivial_score)
         ]
         table.add_row(row, *cells)
     return table

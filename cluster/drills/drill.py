@@ -37,7 +37,7 @@ _TINY: dict[str, Any] = {
     "search": {"simulations": 4, "max_considered_actions": 4},
     "selfplay": {"boards": 16, "moves_per_iteration": 8, "opening_plies": 2, "cache_slots": 256},
     "replay": {"capacity": 5000, "window_start": 500, "min_positions": 100},
-    "learner": {"batch_size": 32, "reuse": 2, "warmup_steps": 5},
+    "learner": {"batch_size": 32, "replay_ratio": 2, "warmup_steps": 5},
     "cluster": {"worker_cpus": 0.5, "worker_threads": 1, "hang_timeout_s": 20},
 }
 _START_S = 180.0  # for a run to be under way, on a machine with much else to do
@@ -184,8 +184,11 @@ class Subject:
             raise Failed(f"{counted} games are counted and {len(held)} were received")
         if [entry.iteration for entry in found] != list(range(1, len(found) + 1)):
             raise Failed("its iterations do not follow each other")
-        if any(entry.counters["trained"] > self.config.learner.reuse * entry.counters["positions"] for entry in found):
-            raise Failed("positions were used more often than learner.reuse allows")
+        if any(
+            entry.counters["trained"] > self.config.learner.replay_ratio * entry.counters["positions"]
+            for entry in found
+        ):
+            raise Failed("positions were used more often than learner.replay_ratio allows")
 
     def _check_nothing_is_left(self) -> None:
         end = time.monotonic() + _LEFT_S

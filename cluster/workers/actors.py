@@ -144,8 +144,8 @@ class RayActors:
             ages = [self._version - played.version for played in received]
             rates = self._rates(received)
             metrics |= {
-                "cluster/lag": sum(ages) / len(ages),
-                "cluster/lag_most": float(max(ages)),
+                "cluster/policy_lag": sum(ages) / len(ages),
+                "cluster/max_policy_lag": float(max(ages)),
                 "cluster/worker_busy": min(1.0, sum(played.seconds for played in received) / (wall * max(up, 1))),
                 "cluster/worker_moves_per_s": sum(rates) / len(rates),
                 "cluster/slowest_moves_per_s": min(rates),

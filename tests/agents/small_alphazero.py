@@ -34,7 +34,7 @@ def config(**changes: Any) -> AlphaZeroConfig:
         "search": {"simulations": 4, "max_considered_actions": 4, "average_symmetries": False},
         "selfplay": {"boards": 8, "moves_per_iteration": 4, "opening_plies": 2, "cache_slots": 256},
         "replay": {"capacity": 1000, "window_start": 100, "min_positions": 40},
-        "learner": {"batch_size": 16, "reuse": 2, "warmup_steps": 5},
+        "learner": {"batch_size": 16, "replay_ratio": 2, "warmup_steps": 5},
         "checkpoint": {"every": 3},
         "evaluate": {"every": 0},
         "tracking": {"wandb": "off"},

@@ -71,7 +71,13 @@ def test_a_run_with_workers_shows_what_its_record_says(endpoint: str, tmp_path: 
     found = latest(tmp_path / "played")
     wait_for(endpoint, "played", found)
     what_matters = (
-        *("selfplay/games_per_h", "selfplay/batch_fill", "cluster/lag", "cluster/workers_alive", "cluster/restarts"),
+        *(
+            "selfplay/games_per_h",
+            "selfplay/batch_fill",
+            "cluster/policy_lag",
+            "cluster/workers_alive",
+            "cluster/restarts",
+        ),
         *("games", "positions", "iteration"),
     )
     assert {gauge_name(name) for name in what_matters} <= found.keys()

@@ -77,7 +77,7 @@ def test_a_bad_budget_is_told_once() -> None:
     assert "decay_positions" not in str(error.value)
 
 
-@pytest.mark.parametrize("key", ["game.name", "search.simulations", "learner.reuse", "selfplay.boards", "seed"])
+@pytest.mark.parametrize("key", ["game.name", "search.simulations", "learner.replay_ratio", "selfplay.boards", "seed"])
 def test_a_run_keeps_what_makes_it_the_same_experiment(tmp_path: Any, key: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump(made()))

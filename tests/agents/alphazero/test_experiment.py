@@ -36,10 +36,10 @@ def trained(folder: Path, iterations: int, **changes: Any) -> AlphaZero:
     return made
 
 
-def best_class(made: AlphaZero, solved: positions.Positions) -> float:
+def optimal_outcome(made: AlphaZero, solved: positions.Positions) -> float:
     """How often the network alone keeps the minimax value."""
     agent = make_agent("agent", made.config, made.learner.average.module, DEVICE)
-    share = positions.grade(agent, solved, simulations=0).best_class.overall
+    share = positions.grade(agent, solved, simulations=0).optimal_outcome.overall
     assert share is not None
     return share
 
@@ -51,15 +51,21 @@ def test_a_short_run_learns_tic_tac_toe(tmp_path: Path) -> None:
         search={"simulations": 12, "max_considered_actions": 6},
         selfplay={"boards": 64, "moves_per_iteration": 8, "opening_plies": 6, "cache_slots": 2**14},
         replay={"capacity": 20_000, "window_start": 5000, "min_positions": 300},
-        learner={"batch_size": 128, "reuse": 4, "learning_rate": 5e-3, "decay_positions": 5000, "ema_decay": 0.9},
+        learner={
+            "batch_size": 128,
+            "replay_ratio": 4,
+            "learning_rate": 5e-3,
+            "decay_positions": 5000,
+            "ema_decay": 0.9,
+        },
     )
     solved = minimax.solve(make("tic_tac_toe")).positions()
-    untrained = best_class(made, solved)
+    untrained = optimal_outcome(made, solved)
     first: dict[str, float] = {}
     while made.counters["positions"] < 4000:
         last = made.iterate()
         first = first or (last if "loss/policy" in last else {})
-    assert best_class(made, solved) > max(0.75, untrained + 0.1)  # a random legal move keeps it in 0.6
+    assert optimal_outcome(made, solved) > max(0.75, untrained + 0.1)  # a random legal move keeps it in 0.6
     assert last["loss/policy"] < first["loss/policy"]
     assert last["loss/value"] < first["loss/value"]
 
@@ -105,9 +111,9 @@ def test_lag_is_the_age_of_the_weights_that_played(tmp_path: Path) -> None:
     made = experiment(tmp_path)
     for _ in range(8):
         values = made.iterate()
-        if "replay/lag" in values:
-            assert 0 <= values["replay/lag"] <= made.counters["version"]
-    assert values["replay/lag"] > 0.5
+        if "replay/policy_lag" in values:
+            assert 0 <= values["replay/policy_lag"] <= made.counters["version"]
+    assert values["replay/policy_lag"] > 0.5
 
 
 def test_the_averaged_weights_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,12 +170,12 @@ def plain(made: AlphaZero) -> Any:
 
 
 def test_an_evaluation_leaves_training_as_it_was(tmp_path: Path) -> None:
-    changes = {"grading": {"simulations": 2, "games": 4, "rollouts": 2}}
+    changes = {"evaluate": {"simulations": 2, "games": 4, "rollouts": 2}}
     one, other = trained(tmp_path / "a", 4, **changes), trained(tmp_path / "b", 4, **changes)
     before = copy.deepcopy(trainable(one))
     graded = one.evaluate()
     assert graded.metrics.keys() <= set(one.catalogue)
-    assert graded.metrics.keys() >= {"eval/best_class", "eval/score_random", "eval/score_rollouts"}
+    assert graded.metrics.keys() >= {"eval/optimal_outcome", "eval/score_random", "eval/score_rollouts"}
     assert_same_bits(trainable(one), before)
     assert computed(one.iterate()) == computed(other.iterate())
     one.iterate(), other.iterate()

@@ -93,7 +93,7 @@ def test_an_existing_name_is_kept(run: Path, capsys: pytest.CaptureFixture[str])
 
 def test_a_run_cannot_become_another_experiment(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(run)
-    assert "learner.reuse" in mistake(capsys, "resume", run, "learner.reuse=9")
+    assert "learner.replay_ratio" in mistake(capsys, "resume", run, "learner.replay_ratio=9")
     assert contents(run) == before
 
 
@@ -163,7 +163,7 @@ def test_the_newest_whole_checkpoint_plays_when_the_newest_is_damaged(
     capsys.readouterr()
     assert main(["eval", str(run), "--simulations", "0", "--json"]) == 0
     graded = json.loads(capsys.readouterr().out)
-    assert graded["positions"] > 4000 and 0 < graded["best_class"]["overall"] <= 1
+    assert graded["positions"] > 4000 and 0 < graded["optimal_outcome"]["overall"] <= 1
 
 
 def test_a_checkpoint_of_another_run_is_refused_by_all_who_would_play_with_it(

@@ -1,4 +1,4 @@
-"""The learner: losses as defined, a reuse that holds, symmetries of the game, and averaged weights."""
+"""The learner: losses as defined, a replay ratio that holds, symmetries of the game, and averaged weights."""
 
 import math
 from functools import cache
@@ -60,7 +60,7 @@ def test_losses_are_mean_divergences() -> None:
     losses = alphazero_losses(*(torch.from_numpy(a) for a in (logits, outcome_logits, policy, outcome)))
     assert float(losses["loss/policy"]) == pytest.approx(divergence(policy, logits))
     assert float(losses["loss/value"]) == pytest.approx(divergence(outcome, outcome_logits))
-    assert float(losses["learner/target_entropy"]) == pytest.approx(-float((policy * np.log(policy)).sum(1).mean()))
+    assert float(losses["train/target_entropy"]) == pytest.approx(-float((policy * np.log(policy)).sum(1).mean()))
 
 
 def test_losses_are_zero_at_their_targets_even_certain_ones() -> None:
@@ -95,21 +95,21 @@ def test_value_target_mixes_the_outcome_with_the_searched_value(
     assert torch.allclose(target[[WIN, DRAW, LOSS]], torch.tensor(expected, dtype=torch.float32), atol=1e-6)
 
 
-# The reuse limiter
+# The replay ratio
 
 
-@pytest.mark.parametrize(("reuse", "batch"), [(4.0, 256), (0.5, 100), (1.3, 7)])
-def test_reuse_is_never_exceeded_and_always_caught_up_with(reuse: float, batch: int) -> None:
-    config = LearnerConfig(reuse=reuse, batch_size=batch)
+@pytest.mark.parametrize(("replay_ratio", "batch"), [(4.0, 256), (0.5, 100), (1.3, 7)])
+def test_replay_ratio_is_never_exceeded_and_always_caught_up_with(replay_ratio: float, batch: int) -> None:
+    config = LearnerConfig(replay_ratio=replay_ratio, batch_size=batch)
     received = trained = 0
     for arrived in np.random.default_rng(0).integers(0, 500, 300).tolist():
         received += arrived
         trained += batch * steps_allowed(config, received, trained, 1)
-        assert trained <= reuse * received < trained + batch
+        assert trained <= replay_ratio * received < trained + batch
 
 
 def test_no_step_before_the_minimum_nor_while_ahead() -> None:
-    config = LearnerConfig(reuse=2.0, batch_size=10)
+    config = LearnerConfig(replay_ratio=2.0, batch_size=10)
     assert [steps_allowed(config, received, 0, 100) for received in (0, 99, 100)] == [0, 0, 20]
     assert [steps_allowed(config, 100, trained, 1) for trained in (180, 190, 191, 200, 900)] == [2, 1, 0, 0, 0]
 
@@ -205,7 +205,7 @@ def test_the_total_is_the_weighted_sum() -> None:
 def test_gradients_are_clipped_to_the_norm() -> None:
     student = learner(optimizer="sgd", momentum=0.0, weight_decay=0.0, gradient_clip=1e-3, learning_rate=1.0)
     before = [p.detach().clone() for p in student.net.parameters()]
-    norm = student.step(some_positions(), 0)["learner/gradient_norm"]
+    norm = student.step(some_positions(), 0)["train/gradient_norm"]
     moved = torch.cat([(p.detach() - b).flatten() for p, b in zip(student.net.parameters(), before, strict=True)])
     assert float(norm) > 0.01
     assert float(moved.norm()) == pytest.approx(1e-3, rel=0.01)

@@ -21,8 +21,7 @@ def small(folder: Path) -> Path:
         folder,
         budget=450,
         checkpoint={"every": 3, "keep": 3},
-        evaluate={"every": 8, "best": "eval/best_class"},
-        grading={"simulations": 1},
+        evaluate={"every": 8, "best": "eval/optimal_outcome", "simulations": 1},
     )
 
 

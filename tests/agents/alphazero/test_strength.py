@@ -33,8 +33,8 @@ def test_tic_tac_toe_is_learned_to_minimax(preset: str, tmp_path: Path) -> None:
     _lab("train", f"alphazero/{preset}", "--name", "run", "--runs-dir", tmp_path)
     report = _graded(tmp_path, simulations=32)
     assert report["positions"] == 4520
-    assert report["best_class"]["overall"] >= 0.995
-    assert report["network_alone"]["best_class"]["overall"] >= 0.93
+    assert report["optimal_outcome"]["overall"] >= 0.995
+    assert report["network_alone"]["optimal_outcome"]["overall"] >= 0.93
     assert report["every_line"]["never_loses"]
 
 
@@ -44,4 +44,4 @@ def test_connect_four_passes_the_win_block_centre_rule_in_a_fifth_of_its_budget(
     _lab("train", "alphazero/connect_four", *options, "--name", "run", "--runs-dir", tmp_path)
     report = _graded(tmp_path, simulations=64)
     assert report["positions"] == 500
-    assert report["best_class"]["overall"] >= 0.75
+    assert report["optimal_outcome"]["overall"] >= 0.75

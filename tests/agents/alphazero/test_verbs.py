@@ -91,10 +91,10 @@ def test_eval_grades_a_file_in_json(tmp_path: Path, capsys: pytest.CaptureFixtur
     # Uniform search at 16 simulations finds the win in column 4.
     path = write(tmp_path, HEADER + "112233,-1,-2,-3,18,-4,-4,-4\n")
     record = answer(capsys, "eval", "four", "--positions", path, "--simulations", "16")
-    grades = {"best_class", "best_score", "failable", "network_alone", "calibration"}
+    grades = {"optimal_outcome", "optimal_score", "failable", "network_alone", "calibration"}
     assert set(record) == grades | {"positions", "simulations", "run", "checkpoint"}
-    assert record["best_score"] == {"overall": 1.0, "by_stage": {"0-14": 1.0, "15-28": None, "29+": None}}
-    assert record["network_alone"]["best_class"]["overall"] == 0.0
+    assert record["optimal_score"] == {"overall": 1.0, "by_phase": {"0-14": 1.0, "15-28": None, "29+": None}}
+    assert record["network_alone"]["optimal_outcome"]["overall"] == 0.0
     assert (record["run"], record["checkpoint"], record["positions"]) == ("four", "best", 1)
 
 
@@ -123,7 +123,7 @@ def test_shipped_positions_can_be_excluded(tmp_path: Path, capsys: pytest.Captur
 def test_a_small_game_is_graded_on_all_its_positions_and_every_line(capsys: pytest.CaptureFixture[str]) -> None:
     record = answer(capsys, "eval", "three", "--simulations", "0")
     assert record["positions"] == 4520
-    assert set(record["best_class"]["by_stage"]) == {"0-3", "4-6", "7+"}
+    assert set(record["optimal_outcome"]["by_phase"]) == {"0-3", "4-6", "7+"}
     # The first free cell as a policy: it loses some games, and none are left out.
     assert not record["every_line"]["never_loses"]
     assert record["every_line"]["second"]["lost"] > 0

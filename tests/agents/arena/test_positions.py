@@ -133,17 +133,17 @@ def test_grades_count_class_score_and_what_can_be_failed(tmp_path: Path) -> None
     ]
     positions = read(write(tmp_path, "set," + HEADER + "\n".join(rows)), GAME)
     moves = grade_moves(positions, torch.tensor([1, 0, 1, 3]))
-    assert (moves.best_class.overall, moves.best_score.overall) == (0.75, 0.25)
-    assert (moves.failable_class.overall, moves.failable_score.overall) == (0.5, 0.0)
-    assert moves.best_class.by_stage == {"0-14": 0.75, "15-28": None, "29+": None}
-    assert moves.best_class.by_set == {"a": 1.0, "b": 0.5}
-    assert moves.failable_class.by_set == {"a": 1.0, "b": 0.0}
+    assert (moves.optimal_outcome.overall, moves.optimal_score.overall) == (0.75, 0.25)
+    assert (moves.nontrivial_outcome.overall, moves.nontrivial_score.overall) == (0.5, 0.0)
+    assert moves.optimal_outcome.by_phase == {"0-14": 0.75, "15-28": None, "29+": None}
+    assert moves.optimal_outcome.by_set == {"a": 1.0, "b": 0.5}
+    assert moves.nontrivial_outcome.by_set == {"a": 1.0, "b": 0.0}
 
 
 def test_an_illegal_choice_keeps_nothing(tmp_path: Path) -> None:
     positions = read(write(tmp_path, HEADER + "111111,x,-1,-1,-1,-1,-1,-1\n"), GAME)
     moves = grade_moves(positions, torch.tensor([0]))
-    assert (moves.best_class.overall, moves.best_score.overall) == (0.0, 0.0)
+    assert (moves.optimal_outcome.overall, moves.optimal_score.overall) == (0.0, 0.0)
 
 
 def test_a_value_that_is_right_on_average_is_calibrated() -> None:
@@ -185,10 +185,10 @@ def test_grading_in_chunks_equals_grading_at_once() -> None:
 def test_the_report_in_json_has_the_promised_keys() -> None:
     report = grade(Rule(), shipped(GAME).take(torch.arange(20)), 8).as_json()
     assert set(report) == {
-        "best_class", "best_score", "failable", "network_alone", "calibration", "positions", "simulations"
+        "optimal_outcome", "optimal_score", "failable", "network_alone", "calibration", "positions", "simulations"
     }  # fmt: skip
-    assert set(report["best_class"]) == {"overall", "by_stage"}
-    assert set(report["best_class"]["by_stage"]) == {"0-14", "15-28", "29+"}
-    assert set(report["failable"]) == {"best_class", "best_score"}
-    assert set(report["network_alone"]) == {"best_class", "best_score", "failable"}
+    assert set(report["optimal_outcome"]) == {"overall", "by_phase"}
+    assert set(report["optimal_outcome"]["by_phase"]) == {"0-14", "15-28", "29+"}
+    assert set(report["failable"]) == {"optimal_outcome", "optimal_score"}
+    assert set(report["network_alone"]) == {"optimal_outcome", "optimal_score", "failable"}
     assert (report["positions"], report["simulations"]) == (20, 8)

@@ -28,7 +28,7 @@ def make(tmp_path: Path, ray_here: object) -> Iterator[Make]:
 
     def build(workers: int, **cluster: Any) -> AlphaZero:
         options = {"workers": workers, "worker_cpus": 0.25, "worker_threads": 1}
-        settings = config(cluster=options | cluster, grading={"simulations": 1})
+        settings = config(cluster=options | cluster, evaluate={"simulations": 1})
         directory = tmp_path / str(next(directories))
         directory.mkdir()
         experiment = stack.enter_context(built(settings, directory, DEVICE))
@@ -80,7 +80,7 @@ def test_a_killed_worker_is_replaced_and_plays_other_games(make: Make, monkeypat
     assert sorted(incarnation for _, incarnation, _ in due) == [0, 1]
 
 
-def test_grading_goes_on_beside_training_and_is_of_the_weights_it_was_asked_for(make: Make) -> None:
+def test_evaluation_goes_on_beside_training_and_is_of_the_weights_it_was_asked_for(make: Make) -> None:
     experiment = make(1, evaluator=True)
     for _ in range(3):
         experiment.iterate()
@@ -96,17 +96,17 @@ def test_grading_goes_on_beside_training_and_is_of_the_weights_it_was_asked_for(
     iterate_until(experiment, arrived)
     (graded,) = late
     assert graded.at == graded.metrics["eval/at_positions"] == at < experiment.counters["positions"]
-    assert "eval/best_class" in graded.metrics
+    assert "eval/optimal_outcome" in graded.metrics
     assert experiment.evaluating is None
 
 
 @pytest.mark.slow
-def test_the_last_grading_is_waited_for(make: Make) -> None:
+def test_the_last_evaluation_is_waited_for(make: Make) -> None:
     experiment = make(1, evaluator=True)
     experiment.iterate()
     experiment.evaluate()
     iterate_until(experiment, lambda values: experiment.counters["positions"] >= experiment.config.budget)
-    assert "eval/best_class" in experiment.evaluate().metrics
+    assert "eval/optimal_outcome" in experiment.evaluate().metrics
 
 
 def test_a_killed_evaluator_grades_again(make: Make) -> None:

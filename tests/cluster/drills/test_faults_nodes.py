@@ -96,7 +96,7 @@ def full(start_cluster: Callable[..., Any]) -> Iterator[tuple[str, Ballast]]:
 
 def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Ballast], prepare: Start) -> None:
     address, ballast = full
-    run = prepare(address, evaluate={"every": 5}, grading={"simulations": 1}, cluster={"evaluator": True})
+    run = prepare(address, evaluate={"every": 5, "simulations": 1}, cluster={"evaluator": True})
     run.train()
     run.wait_until(run.all_up)
     ballast.load()
@@ -104,7 +104,7 @@ def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Bal
     run.wait_until(lambda: "its weights found no room" in run.output)
     run.go_on(10)
     ballast.drop()
-    run.wait_until(lambda: run.value("cluster/lag") <= 4)
+    run.wait_until(lambda: run.value("cluster/policy_lag") <= 4)
     assert run.value("cluster/restarts") == 0 and "Traceback" not in run.output
     run.finish()
 

@@ -294,7 +294,7 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
     AlphaZeroConfig: {
         "learner.learning_rate": ({}, 1e-4),
         "learner.final_fraction": ({}, 0.9),
-        "learner.reuse": ({}, 8.0),
+        "learner.replay_ratio": ({}, 8.0),
         "learner.gradient_clip": ({}, 1e-3),
         "learner.value_weight": ({}, 0.1),
         "learner.search_value_share": ({}, 0.0),

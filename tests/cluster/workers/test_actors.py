@@ -128,7 +128,7 @@ def test_workers_measure_all_that_is_catalogued_of_them(in_step: InStep) -> None
 
 
 def test_in_step_no_weights_play_that_are_not_the_newest(in_step: InStep) -> None:
-    assert [values["cluster/lag_most"] for values in in_step.metrics] == [0.0] * 4
+    assert [values["cluster/max_policy_lag"] for values in in_step.metrics] == [0.0] * 4
 
 
 def test_workers_share_no_game_and_all_of_them_play(two: RayActors) -> None:
@@ -144,7 +144,7 @@ def lags(actors: RayActors, versions: Iterator[int]) -> list[float]:
     net, seen = network(config()), []
     for version in itertools.islice(versions, 8):
         actors.poll()
-        seen.append(actors.metrics()["cluster/lag_most"])
+        seen.append(actors.metrics()["cluster/max_policy_lag"])
         actors.publish(version, net)
     return seen
 
@@ -175,7 +175,7 @@ def test_workers_pause_when_nothing_is_collected(two: RayActors) -> None:
     stale = 0.0
     for _ in range(10):
         two.poll()
-        stale += 2 * two.metrics()["cluster/lag"]
+        stale += 2 * two.metrics()["cluster/policy_lag"]
     assert stale == 2 * 2  # workers x results ahead: what was played before the new weights
 
 
@@ -198,9 +198,9 @@ def test_a_run_with_workers_is_trained_resumed_in_process_and_with_others(
     assert main(["resume", str(run), "budget=1200", "cluster.workers=2"]) == 0
     entries = read(run / "metrics.jsonl")
     assert entries[-1].counters["positions"] >= 1200
-    learned = [entry for entry in entries if "learner/reuse" in entry.metrics]
-    assert all(entry.metrics["learner/reuse"] <= 2 for entry in learned)
-    assert learned[-1].metrics["learner/reuse"] > 1.9
+    learned = [entry for entry in entries if "train/replay_ratio" in entry.metrics]
+    assert all(entry.metrics["train/replay_ratio"] <= 2 for entry in learned)
+    assert learned[-1].metrics["train/replay_ratio"] > 1.9
 
 
 @pytest.mark.slow
