@@ -1,4 +1,1 @@
-"""Runs spread over Ray: worker pools and job submission come here, the only package that imports ray.
-
-Empty so far.
-"""
+"""Runs on a Ray cluster. No other package imports ray, and this one imports it inside functions."""

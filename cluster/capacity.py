@@ -1,19 +1,17 @@
-"""What AlphaZero on many GPUs needs of network, replay memory and learner, and what holds it up first.
+"""Capacity model of AlphaZero on many GPUs: network traffic, replay memory, learners and the bottleneck.
 
-A model of rates in balance, not a simulation: self-play on some of the GPUs, learning on the others, replay and weights
-on the head. `lab capacity PRESET --gpus 64 evaluations_per_s=...` recomputes it; CAPACITY.md shows it.
+Rates in balance, not a simulation: some GPUs play, the others learn; the head node holds the replay buffer and sends
+the weights. `lab capacity PRESET --gpus 64 evaluations_per_s=...` computes it; CAPACITY.md explains it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import typer
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from lab.cli.arguments import Json, Overrides, print_json
 from lab.config.loading import load_preset, validate
 from lab.config.sections import Config
 from lab.errors import UserError
@@ -25,36 +23,34 @@ GPUS = (8, 64, 512)
 
 
 class Figures(Config):
-    """What has to be measured. Rates are per second; `lab bench selfplay` on the GPU in question gives the first four.
+    """Measured figures that the model needs. Rates are per second."""
 
-    evaluations_per_s: positions through the bare network on one GPU (raw_evals_per_s).
-    worker_positions_per_s: of one self-play worker, tree and rules included (moves_per_s). workers_per_gpu: that share
-    one. learner_samples_per_s: of one learning GPU.
-    evaluations_per_position: through the network for one move; the simulations and one more, less what the table knows.
-    reuse: how often a position is learnt from. positions_per_version: made between two publications of weights.
-    window_positions: that replay holds at least; window_s: and for how long at least, however fast they come.
-    bytes_per_position, weight_bytes: on the way to the head, and of one version of the weights.
-    learner_gpus: the most that can learn together. gpus_per_node: a node fetches each version once.
-    head_positions_per_s: that the learner's process takes in. network_bytes_per_s: of the head's interface, each way.
-    memory_bytes: of the head, for replay.
-    """
-
-    evaluations_per_s: PositiveFloat
-    worker_positions_per_s: PositiveFloat
-    workers_per_gpu: PositiveInt = 1
-    learner_samples_per_s: PositiveFloat
-    evaluations_per_position: PositiveFloat
-    reuse: PositiveFloat
-    positions_per_version: PositiveFloat
-    window_positions: PositiveInt
-    window_s: NonNegativeFloat
-    bytes_per_position: PositiveFloat
-    weight_bytes: PositiveFloat
-    learner_gpus: PositiveInt
-    gpus_per_node: PositiveInt
-    head_positions_per_s: PositiveFloat
-    network_bytes_per_s: PositiveFloat
-    memory_bytes: PositiveFloat
+    evaluations_per_s: PositiveFloat = Field(
+        description="Positions per second through the network on one GPU (raw_evals_per_s of `lab bench selfplay`)."
+    )
+    worker_positions_per_s: PositiveFloat = Field(
+        description="Positions per second of one self-play worker, with tree and rules (moves_per_s)."
+    )
+    workers_per_gpu: PositiveInt = Field(1, description="Self-play workers that share one GPU.")
+    learner_samples_per_s: PositiveFloat = Field(description="Samples per second of one learner GPU.")
+    evaluations_per_position: PositiveFloat = Field(
+        description="Network evaluations per move: simulations + 1, less the hits of the evaluation cache."
+    )
+    replay_ratio: PositiveFloat = Field(description="Number of times that a position is used for training.")
+    positions_per_version: PositiveFloat = Field(description="Positions between two published versions of the weights.")
+    window_positions: PositiveInt = Field(description="Smallest number of positions in the replay buffer.")
+    window_s: NonNegativeFloat = Field(description="Shortest time that a position stays in the replay buffer, s.")
+    bytes_per_position: PositiveFloat = Field(description="Size of a position on the way to the head node, bytes.")
+    weight_bytes: PositiveFloat = Field(description="Size of one version of the weights, bytes.")
+    learner_gpus: PositiveInt = Field(description="Largest number of GPUs that can learn together.")
+    gpus_per_node: PositiveInt = Field(description="GPUs per node; a node fetches each version of the weights once.")
+    head_positions_per_s: PositiveFloat = Field(
+        description="Positions per second that the learner's process can receive."
+    )
+    network_bytes_per_s: PositiveFloat = Field(
+        description="Bandwidth of the head node's network interface in each direction, bytes/s."
+    )
+    memory_bytes: PositiveFloat = Field(description="Memory of the head node for the replay buffer, bytes.")
 
 
 ASSUMED = {
@@ -69,15 +65,15 @@ ASSUMED = {
     "network_bytes_per_s": 25e9 / 8,
     "memory_bytes": 256e9,
 }
-"""Until they are measured: a large GPU in nodes of eight, 25 Gbit/s, and Connect Four's 64 x 5 network."""
+"""Assumptions about a large GPU in nodes of eight with 25 Gbit/s, for a small network."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What so many GPUs need when nothing waits longer than it must. MB are 1e6 bytes, per second where it says so.
+    """Requirements of a number of GPUs. MB are 1e6 bytes.
 
-    positions_per_s: what `bottleneck` lets through. idle: share of the self-play GPUs' time that it leaves unused.
-    learners_wanted: GPUs that would have to learn for learning to keep up with self-play on all others.
+    positions_per_s: rate of the bottleneck. idle: fraction of the self-play GPUs' time that is unused at this rate.
+    learners_wanted: learner GPUs that would keep up with self-play on all other GPUs.
     """
 
     gpus: int
@@ -95,14 +91,14 @@ class Needs:
 
 
 def needs(figures: Figures, gpus: int) -> Needs:
-    """The division of `gpus` between self-play and learning that makes most positions, and its needs.
+    """The requirements of the split into self-play and learner GPUs with the highest rate.
 
-    Raises UserError for fewer than two GPUs: one that does both in turns needs no cluster.
+    Raises UserError for fewer than two GPUs.
     """
     if gpus < 2:
-        raise UserError(f"--gpus {gpus}: a cluster has at least two, one that plays and one that learns")
+        raise UserError(f"--gpus {gpus}: a cluster has at least two, one for self-play and one learner")
     splits = range(1, min(figures.learner_gpus, gpus - 1) + 1)
-    learning = max(splits, key=lambda split: min(limits(figures, gpus, split).values()))  # the first of equal ones
+    learning = max(splits, key=lambda split: min(limits(figures, gpus, split).values()))  # the first of equal splits
     limit = limits(figures, gpus, learning)
     bottleneck = min(limit, key=lambda name: limit[name])
     rate = limit[bottleneck]
@@ -125,10 +121,10 @@ def needs(figures: Figures, gpus: int) -> Needs:
 
 
 def limits(figures: Figures, gpus: int, learning: int) -> dict[str, float]:
-    """Positions per second that each part could sustain if all others were free, with `learning` of the GPUs learning.
+    """Positions per second that each part sustains on its own, with `learning` of the GPUs as learners.
 
-    The head sends each version to every other node itself: Ray's nodes also fetch from each other, so this is the
-    worst case.
+    The worst case for the weights: the head node sends them to every other node (Ray's nodes also fetch from each
+    other).
     """
     playing = gpus - learning
     nodes = math.ceil(gpus / figures.gpus_per_node)
@@ -139,27 +135,27 @@ def limits(figures: Figures, gpus: int, learning: int) -> dict[str, float]:
     return {
         "self-play: the network": playing * figures.evaluations_per_s / figures.evaluations_per_position,
         "self-play: tree and rules": playing * figures.workers_per_gpu * figures.worker_positions_per_s,
-        "learner": learning * figures.learner_samples_per_s / figures.reuse,
-        "taking positions in": figures.head_positions_per_s,
-        "network into the head": figures.network_bytes_per_s / inwards if inwards else math.inf,
+        "learner": learning * figures.learner_samples_per_s / figures.replay_ratio,
+        "receiving positions": figures.head_positions_per_s,
+        "network into the head node": figures.network_bytes_per_s / inwards if inwards else math.inf,
         "broadcast of weights": figures.network_bytes_per_s / outwards if outwards else math.inf,
         "replay memory": held if fits else 0.0,
     }
 
 
 def from_preset(preset: str, changes: dict[str, Any]) -> Figures:
-    """Sizes and settings computed from an AlphaZero preset, rates from `ASSUMED`, `changes` over both.
+    """Sizes and settings of an AlphaZero preset, rates from `ASSUMED`, both overridden by `changes`.
 
-    Raises UserError for another kind of preset and for unknown or impossible figures.
+    Raises UserError for another kind of preset and for unknown or invalid figures.
     """
     from agents.alphazero.config import AlphaZeroConfig
 
     config = load_preset(preset)
     if not isinstance(config, AlphaZeroConfig):
-        raise UserError(f"preset {preset!r} is of kind {config.kind!r}; the model is of AlphaZero's self-play")
+        raise UserError(f"preset {preset!r} is of kind {config.kind!r}; the capacity model needs an AlphaZero preset")
     computed = {
         "evaluations_per_position": config.search.simulations + 1,
-        "reuse": config.learner.replay_ratio,
+        "replay_ratio": config.learner.replay_ratio,
         "positions_per_version": config.selfplay.boards * config.selfplay.moves_per_iteration,
         "window_positions": config.replay.capacity,
         "bytes_per_position": bytes_per_position(config),
@@ -169,7 +165,7 @@ def from_preset(preset: str, changes: dict[str, Any]) -> Figures:
 
 
 def bytes_per_position(config: AlphaZeroConfig) -> int:
-    """Of one row of replay: packed planes, policy, outcome, root value, version."""
+    """Bytes of one row of the replay buffer: packed planes, policy, outcome, root value, version."""
     from agents.alphazero.records import packed_size
 
     game = config.game.make()
@@ -178,7 +174,7 @@ def bytes_per_position(config: AlphaZeroConfig) -> int:
 
 
 def weight_bytes(config: AlphaZeroConfig) -> int:
-    """Of one version of the network, in float32 with its BatchNorm statistics."""
+    """Bytes of one version of the network, in float32 with its BatchNorm statistics."""
     import torch
 
     from agents.alphazero.agent import make_network
@@ -188,33 +184,8 @@ def weight_bytes(config: AlphaZeroConfig) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
 
 
-def capacity(
-    preset: Annotated[str, typer.Argument(metavar="PRESET", help="An AlphaZero preset.")] = "alphazero/connect_four",
-    figures: Overrides = None,
-    gpus: Annotated[list[int] | None, typer.Option(help="GPUs in all; repeatable.", show_default="8, 64, 512")] = None,
-    as_json: Json = False,
-) -> None:
-    """Compute what a number of GPUs needs in network, replay memory and learner, and name the bottleneck.
-
-    Figures as in evaluations_per_s=400000; what is not given is computed from the preset or assumed.
-    """
-    from lab.config.presets import parse_overrides
-
-    if "=" in preset:
-        preset, figures = "alphazero/connect_four", [preset, *(figures or [])]
-    changes = parse_overrides(figures or [])
-    known = from_preset(preset, changes)
-    results = [needs(known, count) for count in gpus or GPUS]
-    if as_json:
-        print_json({"figures": known.model_dump(), "needs": [asdict(result) for result in results]})
-        return
-    print(sources(known, changes))
-    print()
-    print(table(results))
-
-
 def sources(figures: Figures, given: dict[str, Any]) -> str:
-    """A Markdown table of the figures and where each comes from."""
+    """A Markdown table of the figures and their sources."""
     rows = ["| figure | value | from |", "| --- | ---: | --- |"]
     for name, value in figures.model_dump().items():
         origin = "given" if name in given else "assumed" if name in ASSUMED else "the preset"
@@ -223,9 +194,9 @@ def sources(figures: Figures, given: dict[str, Any]) -> str:
 
 
 def table(results: list[Needs]) -> str:
-    """A Markdown table, a row for each number of GPUs."""
+    """A Markdown table with one row per number of GPUs."""
     rows = [
-        "| GPUs | playing + learning | learners wanted | positions/s | into the head | versions/s | out of the head "
+        "| GPUs | self-play + learners | learners wanted | positions/s | into the head | versions/s | out of the head "
         "| replay | idle | bottleneck |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
@@ -239,12 +210,12 @@ def table(results: list[Needs]) -> str:
 
 
 def _balance(figures: Figures, gpus: int) -> int:
-    """GPUs, of `gpus`, whose learning keeps up with self-play on the rest."""
+    """Learner GPUs, of `gpus`, that keep up with self-play on the others."""
     alone = limits(figures, gpus + 1, 1)  # one GPU learns, `gpus` play
     playing = min(alone["self-play: the network"], alone["self-play: tree and rules"])
     return math.ceil(gpus * playing / (playing + gpus * alone["learner"]))
 
 
 def _remote(nodes: int) -> float:
-    """Fraction of the positions that come from other nodes than the head."""
+    """Fraction of the positions that come from other nodes than the head node."""
     return (nodes - 1) / nodes

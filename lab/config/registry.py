@@ -169,13 +169,13 @@ VERBS: dict[str, Verb] = {
                 "Training steps of a progressive GAN against the bare convolutions.", "gans.progressive.bench:bench_gan"
             ),
             "supervised": Verb("Training steps of a supervised preset.", "lab.cli.bench_supervised:bench_supervised"),
-            "cluster": Verb("Self-play by workers on Ray against plain processes.", "cluster.bench:bench_cluster"),
+            "cluster": Verb("Self-play by workers on Ray against plain processes.", "cluster.cli.bench:bench_cluster"),
         },
     ),
     "sweep": Verb("Train a preset at many settings on Ray; print the best.", "cluster.cli.sweep:sweep"),
     "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.cli.submit:submit"),
-    "capacity": Verb("Compute what 8, 64 or 512 GPUs would need, and what holds them up.", "cluster.capacity:capacity"),
-    "drill": Verb("Harm runs on purpose and see whether they get over it.", "cluster.drills.drill:drill"),
+    "capacity": Verb("Compute what 8, 64 or 512 GPUs would need, and what holds them up.", "cluster.cli.capacity:capacity"),
+    "drill": Verb("Inject faults into runs and check that they recover.", "cluster.cli.drill:drill"),
     "completion": Verb("Print the script that completes `lab` in bash, zsh or fish.", "lab.cli.completion:completion"),
     "doctor": Verb("Check versions, devices, tracking, disk and presets.", "lab.cli.doctor:doctor"),
 }

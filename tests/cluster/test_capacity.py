@@ -23,7 +23,7 @@ BY_HAND: dict[str, Any] = {
     "worker_positions_per_s": 40.0,
     "workers_per_gpu": 2,  # 80 a GPU through tree and rules: they hold self-play up
     "learner_samples_per_s": 960.0,
-    "reuse": 2.0,  # 480 positions/s a learning GPU
+    "replay_ratio": 2.0,  # 480 positions/s a learning GPU
     "positions_per_version": 240.0,
     "window_positions": 1000,
     "window_s": 10.0,
@@ -68,8 +68,8 @@ def test_on_one_node_nothing_goes_over_the_network() -> None:
         ({"learner_samples_per_s": 1e6, "evaluations_per_s": 500.0}, "self-play: the network", 350),
         ({"learner_samples_per_s": 1e6}, "self-play: tree and rules", 560),
         ({"learner_gpus": 1, "learner_samples_per_s": 200.0}, "learner", 100),
-        ({"head_positions_per_s": 90.0}, "taking positions in", 90),
-        ({"bytes_per_position": 1e7, "memory_bytes": 1e15}, "network into the head", 200),  # 1e9 / (1e7 / 2)
+        ({"head_positions_per_s": 90.0}, "receiving positions", 90),
+        ({"bytes_per_position": 1e7, "memory_bytes": 1e15}, "network into the head node", 200),  # 1e9 / (1e7 / 2)
         ({"weight_bytes": 2.4e9}, "broadcast of weights", 100),  # 1e9 / (2.4e9 / 240)
         ({"memory_bytes": 1e5}, "replay memory", 100),  # 1e5 / (10 s * 100)
         ({"memory_bytes": 1e4}, "replay memory", 0),  # not even the window fits
@@ -146,7 +146,11 @@ def test_figures_given_replace_those_assumed(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["evaluation_per_s=1"], "evaluations_per_s"), (["reuse=0"], "reuse"), (["supervised/digits"], "AlphaZero")],
+    [
+        (["evaluation_per_s=1"], "evaluations_per_s"),
+        (["replay_ratio=0"], "replay_ratio"),
+        (["supervised/digits"], "AlphaZero"),
+    ],
 )
 def test_a_mistake_is_named(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
     assert main(["capacity", *arguments]) == 2

@@ -20,6 +20,6 @@ def test_drills_are_passed_on_a_cluster_and_reported(start_cluster: Callable[...
     assert process.returncode == 0, output + errors
     report = json.loads(output)
     assert report["ok"]
-    assert [drill["drill"] for drill in report["drills"]] == ["kill a self-play worker", "stop a self-play worker"]
+    assert [drill["drill"] for drill in report["drills"]] == ["kill a self-play worker", "suspend a self-play worker"]
     for drill in report["drills"]:
         assert drill["result"] == "passed" and 0 < drill["seconds"] <= drill["limit_s"], drill

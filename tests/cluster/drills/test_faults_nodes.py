@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cluster.drills.processes import alive, entries
-from tests.cluster.recorded_run import RecordedRun
+from cluster.drills.recorded_run import RecordedRun
+from tests.cluster.recorded_run import check_replay, recorded_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -25,7 +25,7 @@ def prepare(tmp_path: Path) -> Iterator[Start]:
 
     def run(address: str | None = None, **settings: Any) -> RecordedRun:
         cluster = {"workers": 2, "address": address, **settings.pop("cluster", {})}
-        made.append(RecordedRun(tmp_path, cluster=cluster, **settings))
+        made.append(recorded_run(tmp_path, cluster=cluster, **settings))
         return made[-1]
 
     yield run
@@ -41,16 +41,17 @@ def test_a_dead_node_costs_its_workers_alone_and_a_late_one_takes_them_in(
     doomed = nodes.add_node(num_cpus=1)
     run = prepare(nodes.address)
     run.train()
-    run.wait_until(run.all_up)
+    run.wait(run.all_ready)
     for killed in doomed.live_processes():
         os.kill(killed[1].pid, signal.SIGKILL)
     nodes.worker_nodes.discard(doomed)  # nothing is left of it to shut down
-    run.wait_until(lambda: alive(run.path) == 1)
-    run.go_on(20)  # with the worker that is left
+    run.wait(lambda: run.metric("cluster/workers_alive") == 1)
+    run.advance(20)  # with the worker that is left
     nodes.add_node(num_cpus=1)
-    run.wait_until(run.all_up)
+    run.wait(run.all_ready)
     assert "Traceback" not in run.output
     run.finish()
+    check_replay(run)
 
 
 class Ballast:
@@ -98,15 +99,16 @@ def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Bal
     address, ballast = full
     run = prepare(address, evaluate={"every": 5, "simulations": 1}, cluster={"evaluator": True})
     run.train()
-    run.wait_until(run.all_up)
+    run.wait(run.all_ready)
     ballast.load()
-    run.wait_until(lambda: "workers play on with an older one" in run.output)
-    run.wait_until(lambda: "its weights found no room" in run.output)
-    run.go_on(10)
+    run.wait(lambda: "workers play on with an older one" in run.output)
+    run.wait(lambda: "its weights found no room" in run.output)
+    run.advance(10)
     ballast.drop()
-    run.wait_until(lambda: run.value("cluster/policy_lag") <= 4)
-    assert run.value("cluster/restarts") == 0 and "Traceback" not in run.output
+    run.wait(lambda: run.metric("cluster/policy_lag") <= 4)
+    assert run.metric("cluster/restarts") == 0 and "Traceback" not in run.output
     run.finish()
+    check_replay(run)
 
 
 def test_results_that_a_full_object_store_cannot_hold_are_lost_and_no_others(
@@ -115,14 +117,15 @@ def test_results_that_a_full_object_store_cannot_hold_are_lost_and_no_others(
     address, ballast = full
     run = prepare(address, selfplay={"boards": 256, "moves_per_iteration": 8}, replay={"capacity": 20_000})
     run.train()
-    run.wait_until(run.all_up)
+    run.wait(run.all_ready)
     ballast.load()
-    run.wait_until(lambda: "self-play worker 0 is replaced" in run.output)
+    run.wait(lambda: "self-play worker 0 is replaced" in run.output)
     ballast.drop()
-    at = len(entries(run.path))
-    run.wait_until(lambda: len(entries(run.path)) > at and run.all_up())
+    at = len(run.entries())
+    run.wait(lambda: len(run.entries()) > at and run.all_ready())
     assert "Traceback" not in run.output
     run.finish()
+    check_replay(run)
 
 
 def test_with_wandb_out_of_reach_the_run_goes_on_and_says_so(prepare: Start) -> None:
@@ -131,7 +134,8 @@ def test_with_wandb_out_of_reach_the_run_goes_on_and_says_so(prepare: Start) -> 
         closed = free.getsockname()[1]
     run = prepare(tracking={"wandb": "online"})
     run.train(WANDB_BASE_URL=f"http://127.0.0.1:{closed}", WANDB_API_KEY="0" * 40, WANDB_MODE="online")
-    run.wait_until(run.all_up)
-    run.go_on()
+    run.wait(run.all_ready)
+    run.advance(5)
     assert "W&B is off, training goes on" in run.output
     run.finish()
+    check_replay(run)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from cluster.drills.processes import iteration, running
+from cluster.drills.processes import running
+from cluster.drills.recorded_run import RecordedRun
 from lab.run import checkpoint
-from tests.cluster.recorded_run import Moment, RecordedRun
+from tests.cluster.recorded_run import Moment, check_replay, hold, put_nan, recorded_run, release, worker_processes
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -23,11 +24,11 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
     started: list[RecordedRun] = []
 
     def start(**cluster: Any) -> RecordedRun:
-        run = RecordedRun(tmp_path, cluster={"workers": 2, "worker_cpus": 0.5, **cluster})
+        run = recorded_run(tmp_path, cluster={"workers": 2, "worker_cpus": 0.5, **cluster})
         started.append(run)
         run.train()
-        run.wait_until(run.all_up)
-        run.go_on()
+        run.wait(run.all_ready)
+        run.advance(5)
         return run
 
     yield start
@@ -45,15 +46,16 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
 )
 def test_a_worker_lost_meanwhile_is_replaced(begin: Begin, moment: Moment, number: signal.Signals) -> None:
     run = begin(hang_timeout_s=5)
-    run.hold(moment)
-    victim = run.workers()[0]
+    hold(run, moment)
+    victim = worker_processes(run)[0]
     os.kill(victim, number)
     if number == signal.SIGKILL:
-        run.wait_until(lambda: not running({victim}))
-    run.release()
-    run.wait_until(lambda: run.value("cluster/restarts") == 1 and run.all_up())
-    run.wait_until(lambda: not running({victim}))
+        run.wait(lambda: not running({victim}))
+    release(run)
+    run.wait(lambda: run.metric("cluster/restarts") == 1 and run.all_ready())
+    run.wait(lambda: not running({victim}))
     run.finish()
+    check_replay(run)
 
 
 @pytest.mark.parametrize(
@@ -62,37 +64,40 @@ def test_a_worker_lost_meanwhile_is_replaced(begin: Begin, moment: Moment, numbe
 )
 def test_a_learner_killed_meanwhile_is_resumed(begin: Begin, moment: Moment) -> None:
     run = begin()
-    run.wait_until(lambda: len(checkpoint.numbered(run.path / "checkpoints")) >= 2)
-    run.hold(moment)
+    run.wait(lambda: len(checkpoint.numbered(run.path / "checkpoints")) >= 2)
+    hold(run, moment)
     folder = run.path / "checkpoints"
     assert bool(list(folder.glob(".writing-*"))) == (moment == "checkpointing")
     kept = checkpoint.numbered(folder)[0]
-    run.signal(signal.SIGKILL, -signal.SIGKILL)
-    run.release()
+    run.stop(signal.SIGKILL, -signal.SIGKILL)
+    release(run)
     run.resume()
-    run.wait_until(lambda: f"continuing from iteration {int(kept.name)} " in run.output)
-    run.wait_until(run.all_up)
-    run.go_on()
+    run.wait(lambda: f"continuing from iteration {int(kept.name)} " in run.output)
+    run.wait(run.all_ready)
+    run.advance(5)
     assert not list(folder.glob(".writing-*"))
     run.finish()
+    check_replay(run)
 
 
 @pytest.mark.slow
 def test_ctrl_c_saves_and_leaves_no_process(begin: Begin) -> None:
     run = begin()
-    run.signal(signal.SIGINT, 130, group=True)
+    run.stop(signal.SIGINT, 130, group=True)
     newest = checkpoint.numbered(run.path / "checkpoints")[0]
-    assert checkpoint.verify(newest).iteration == iteration(run.path)
+    assert checkpoint.verify(newest).iteration == run.iteration()
     assert "Traceback" not in run.output
     run.check_counts()
+    run.check_no_process_left()
 
 
 @pytest.mark.slow
 def test_nan_stops_before_saving_and_leaves_no_process(begin: Begin) -> None:
     run = begin()
-    run.wait_until(lambda: checkpoint.numbered(run.path / "checkpoints"))
-    run.spoil()
-    run.ends(2)
+    run.wait(lambda: checkpoint.numbered(run.path / "checkpoints"))
+    put_nan(run)
+    run.expect_exit(2)
+    run.check_no_process_left()
     last = [line for line in run.output.splitlines() if line.startswith("lab: ")]
     assert len(last) == 1 and "is nan" in last[0] and "Traceback" not in run.output
     newest = checkpoint.numbered(run.path / "checkpoints")[0]
