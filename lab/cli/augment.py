@@ -6,54 +6,53 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from rich.console import Console
 from torch import Tensor
 
-from lab.cli.arguments import Overrides
+from lab.cli.arguments import Overrides, say
+from lab.cli.options import check_suffix_of
 from lab.config.loading import load_preset
 from lab.errors import UserError
 from lab.plots.images import grid, save_png, to_uint8
 from lab.supervised.augment import augment
 from lab.supervised.config import AugmentConfig, SupervisedConfig
 from lab.supervised.data import split
-from lab.supervised.tasks import as_inputs
+from lab.supervised.inference import as_inputs
 
 _SHOWN = {"mirror": True, "crop": 4, "rotation": 30.0, "scale": 0.3, "hue": 0.3, "grey": 1.0, "noise": 0.1, "cutout": 8}
-"""Strengths at which an operation is shown that the preset leaves out."""
-_LABEL = 110  # pixels of the names at the left
-_TILE = 48  # least pixels of a picture's side
+"""Strength at which an operation is shown that the preset leaves out."""
+_LABEL = 110  # pixels for the names at the left
+_TILE = 48  # least pixels of an image's side
 
 
 def augment_sheet(
     preset: Annotated[str, typer.Argument(metavar="PRESET", help="A supervised preset.", show_default=False)],
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option(help="FILE.png.")] = Path("augmentation.png"),
-    count: Annotated[int, typer.Option("-n", "--count", min=1, max=32, help="Pictures a row.")] = 10,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=32, help="Images in a row.")] = 10,
 ) -> None:
-    """Write a picture of a preset's augmentation: the originals, each operation by itself, and all that are on.
+    """Write a PNG of a preset's augmentation: the originals, each operation by itself, and all that are on.
 
-    Those that the preset leaves out are shown all the same, and marked as off.
+    Operations that the preset leaves out are shown too and marked as off.
     """
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out {out}: give a file that ends in .png")
+    check_suffix_of("--out", out, (".png",))
     config = load_preset(preset, overrides or [])
     if not isinstance(config, SupervisedConfig):
-        raise UserError(f"{preset} is of kind {config.kind!r}, whose augmentation this does not show")
-    train = split(config.data, config.seed, classified=config.task.name != "regression")[0]
-    if not train.are_pictures:
+        raise UserError(f"{preset} is of kind {config.kind!r}, not supervised")
+    train = split(config.data, config.seed, classified=config.task.targets == "classes")[0]
+    if not train.has_images:
         raise UserError(f"{config.data.source} is a table: there is nothing to augment")
     chosen = np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int)
-    pictures = as_inputs(torch.from_numpy(np.array(train.inputs[chosen])))
-    rows = {"original": pictures} | {
-        name: augment(pictures, one, config.seed, 0) for name, one in operations(config.augment).items()
+    images = as_inputs(torch.from_numpy(np.array(train.inputs[chosen])))
+    rows = {"original": images} | {
+        name: augment(images, one, config.seed, 0) for name, one in operations(config.augment).items()
     }
-    rows["all that are on"] = augment(pictures, config.augment, config.seed, 0)
+    rows["all that are on"] = augment(images, config.augment, config.seed, 0)
     save_png(out, labelled(rows))
-    Console(highlight=False).print(f"{len(rows)} rows of {len(pictures)} pictures in {out}", soft_wrap=True)
+    say(f"{len(rows)} rows of {len(images)} images in {out}")
 
 
 def operations(config: AugmentConfig) -> dict[str, AugmentConfig]:
-    """Each operation by itself, as strong as it is configured or, where it is off, as it is usually shown."""
+    """Each operation by itself, at its configured strength or, where it is off, at a usual one."""
     nothing = AugmentConfig(crop=0, border=config.border)
     alone = {}
     for name, usual in _SHOWN.items():
@@ -63,7 +62,7 @@ def operations(config: AugmentConfig) -> dict[str, AugmentConfig]:
 
 
 def labelled(rows: dict[str, Tensor]) -> np.ndarray:
-    """uint8 [H, W, C]: a row of pictures [N, C, R, R] in [-1, 1] to a name, which stands at its left."""
+    """Rows of images [N, C, R, R] in [-1, 1] with their names at the left: uint8 [H, W, C]."""
     from PIL import Image, ImageDraw, ImageFont
 
     first = next(iter(rows.values()))

@@ -16,7 +16,8 @@ from lab.run.named_runs import load_by_path
 from lab.run.scratch import scratch_experiment
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
-from lab.supervised.tasks import Batch, as_inputs
+from lab.supervised.inference import as_inputs
+from lab.supervised.tasks.task import Batch
 from lab.train.device import Device, autocast
 from lab.train.optimizers import make_optimizer
 
@@ -63,12 +64,11 @@ def _bare_step(experiment: Supervised, device: Device) -> Callable[[], object]:
     optimizer = make_optimizer(network, experiment.config.training)
     inputs, targets = Batches(experiment.train, device.device, 0).at(0, experiment.config.training.batch_size)
     assert targets is not None
-    which = torch.arange(len(inputs), device=device.device)
-    batch = Batch(as_inputs(inputs), targets, which)
+    batch = Batch(as_inputs(inputs), targets, torch.arange(len(inputs), device=device.device))
 
     def step() -> None:
         with autocast(device):
-            total, weight = experiment.task.losses(network, batch)
+            total, weight = experiment.loss(network, batch)
         optimizer.zero_grad(set_to_none=True)
         (total / weight).backward()
         optimizer.step()

@@ -120,9 +120,11 @@ def labelled_images(
 
 def _draw_plot(axes: Any, plot: Plot) -> None:
     handles = []
+    drawn: list[tuple[float, float]] = []
     for index, curve in enumerate(plot.curves):
         pairs = zip(curve.x, curve.y, strict=True)
         kept = [(x, y) for x, y in pairs if _has_place(x, plot.log_x) and _has_place(y, plot.log_y)]
+        drawn += kept
         dots = curve.dots or len(kept) == 1
         style = {"linestyle": "none", "marker": "o", "markersize": 3} if dots else {}
         colour = _COLOURS[(index if curve.colour is None else curve.colour) % len(_COLOURS)]
@@ -136,11 +138,8 @@ def _draw_plot(axes: Any, plot: Plot) -> None:
     axes.set_title(plot.title, fontsize=_TITLE, loc="left", parse_math=False)
     axes.set_xlabel(plot.x_label, fontsize=_TEXT, parse_math=False)
     axes.set_ylabel(plot.y_label, fontsize=_TEXT, parse_math=False)
-    for axis, is_log in ((axes.xaxis, plot.log_x), (axes.yaxis, plot.log_y)):
-        if is_log:
-            axes.set(**{f"{axis.axis_name}scale": "log"})
-        else:
-            axis.set_major_formatter(lambda value, _: _short(value))
+    _scale_axis(axes.xaxis, [x for x, _ in drawn], plot.log_x)
+    _scale_axis(axes.yaxis, [y for _, y in drawn], plot.log_y)
     if plot.y_range is not None:
         low, high = plot.y_range
         room = 0.04 * (high - low) or 0.1 * max(abs(high), 1.0)
@@ -155,6 +154,21 @@ def _draw_plot(axes: Any, plot: Plot) -> None:
         legend = axes.legend(*zip(*handles, strict=True), fontsize=_SMALL, **beside)
         for text in legend.get_texts():
             text.set_parse_math(False)
+
+
+def _scale_axis(axis: Any, values: Sequence[float], log: bool) -> None:
+    """Ticks at round values of the axis, named without offsets and powers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    if log and values:
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        decades = math.log10(max(values) / min(values))
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.0 else (1.0,)))
+        axis.set_minor_formatter(NullFormatter())
+    if log or max(map(abs, values), default=0.0) >= 1000.0:
+        axis.set_major_formatter(lambda value, _: _short(value))
+    else:
+        axis.get_major_formatter().set_useOffset(False)
 
 
 def _draw_matrix(axes: Any, m: Matrix, cell: int) -> None:

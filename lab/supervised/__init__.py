@@ -1,1 +1,1 @@
-"""Learning from examples: classes, numbers and pictures, from pictures and tables."""
+"""Supervised learning on images and tables: classification, regression, denoising, reconstruction."""

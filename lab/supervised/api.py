@@ -9,13 +9,10 @@ import torch
 from torch import Tensor
 
 from lab.errors import UserError
-from lab.supervised.config import ClassificationConfig
+from lab.supervised.inference import BATCH, as_inputs, predict_batch
 from lab.supervised.predict import predictions
-from lab.supervised.tasks import as_inputs, predict_batch
 from lab.supervised.transfer import Trained, load_trained
 from lab.train.device import Device
-
-_BATCH = 256
 
 
 def predict(
@@ -31,11 +28,13 @@ def predict(
         batches: Iterator[tuple[list[str], Tensor, Tensor]] = predictions(trained, Path(inputs))
     else:
         batches = _of_array(trained, np.asarray(inputs))
-    return [
-        {"input": name, **_record(trained, given, found)}
-        for names, given_batch, found_batch in batches
-        for name, given, found in zip(names, given_batch, found_batch, strict=True)
-    ]
+    task = trained.config.task
+    records: list[dict[str, Any]] = []
+    for names, given, outputs in batches:
+        for name, output, record in zip(names, outputs, task.predictions(given, outputs, trained.classes), strict=True):
+            image = {"output": output.numpy()} if task.writes_images else {}
+            records.append({"input": name} | image | record)
+    return records
 
 
 def _of_array(trained: Trained, array: np.ndarray) -> Iterator[tuple[list[str], Tensor, Tensor]]:
@@ -49,26 +48,10 @@ def _of_array(trained: Trained, array: np.ndarray) -> Iterator[tuple[list[str], 
         array = array.astype(np.float32)
     if array.shape[1:] != trained.shape:
         raise UserError(f"this run takes inputs of shape {list(trained.shape)}, not {list(array.shape[1:])}")
-    task = trained.config.task
-    mirror = isinstance(task, ClassificationConfig) and task.mirror
-    for start in range(0, len(array), _BATCH):
-        part = array[start : start + _BATCH]
+    mirror = trained.config.task.averages_mirror_images
+    for start in range(0, len(array), BATCH):
+        part = array[start : start + BATCH]
         rows = as_inputs(torch.from_numpy(part).to(trained.device.device))
         with torch.no_grad():
             found = predict_batch(trained.network, rows, mirror=mirror).cpu()
         yield [str(start + i) for i in range(len(part))], rows.cpu(), found
-
-
-def _record(trained: Trained, given: Tensor, found: Tensor) -> dict[str, Any]:
-    task = trained.config.task.name
-    if task == "classification":
-        chances = found.softmax(0)
-        best = int(chances.argmax())
-        named = dict(zip(trained.classes, chances.tolist(), strict=True))
-        return {"class": trained.classes[best], "probability": float(chances[best]), "probabilities": named}
-    if task == "regression":
-        return {"value": float(found)}
-    record: dict[str, Any] = {"output": found.numpy()}
-    if task == "reconstruction":
-        record["error"] = float((found - given).square().mean()) / 4.0
-    return record

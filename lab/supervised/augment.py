@@ -1,4 +1,4 @@
-"""The augmentation of pictures that are learned from: each operation switched on by its setting."""
+"""Data augmentation of training images; each operation is switched on by its setting."""
 
 import math
 from collections.abc import Callable
@@ -15,9 +15,9 @@ Operation = Callable[[Tensor, Draws, AugmentConfig], Tensor]
 
 
 def augment(images: Tensor, config: AugmentConfig, seed: int, start: int) -> Tensor:
-    """Pictures [B, C, R, R] in [-1, 1], picture i changed by draws of (seed, start + i) alone.
+    """Augmented images [B, C, R, R] in [-1, 1]; image i depends on (seed, start + i) alone.
 
-    One geometric map is made of rotation and scale, so that pixels are blended once.
+    Rotation and scale are one geometric map, so that pixels are interpolated once.
     """
     if config.mirror:
         images = random_flip(images, seed, start)
@@ -60,7 +60,7 @@ def _noise(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
 
 def _cutout(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     height, width = images.shape[2:]
-    # Between pixels where the side is even, so that it is the side that was asked for.
+    # Between pixels where the side is even, so that the square has that side.
     offset = 0.5 * (1 - config.cutout % 2)
     down, right = draws.uniforms(2)
     top, left = (down * height).floor() - offset, (right * width).floor() - offset
@@ -76,4 +76,4 @@ OPERATIONS: dict[str, Operation] = {
     "cutout": _cutout,
 }
 SETTINGS = {"geometry": ("rotation", "scale")}
-"""Those of an operation that is not called as its setting."""
+"""Settings of an operation whose name is not that of its setting."""

@@ -1,4 +1,4 @@
-"""Batches as a network takes them: gathered, normalised and augmented, several at a time where they are small."""
+"""Training batches as a network takes them: gathered, normalized and augmented; small ones are prepared in blocks."""
 
 from typing import NamedTuple
 
@@ -8,46 +8,46 @@ from torch import Tensor
 from lab.data.batches import Batches
 from lab.supervised.augment import augment
 from lab.supervised.config import AugmentConfig
-from lab.supervised.tasks import Batch, as_inputs
+from lab.supervised.inference import as_inputs
+from lab.supervised.tasks.task import Batch
 
-# Operations on a small batch cost more to begin than to do: so many numbers are prepared at once, of so many batches.
-_TOGETHER, _MOST = 2**19, 32
+# Starting an operation on a small batch costs more than the operation: blocks have up to this many numbers and batches.
+_BLOCK_NUMBERS, _BLOCK_BATCHES = 2**19, 32
 
 
-class _Piece(NamedTuple):
+class _Block(NamedTuple):
     first: int
     batch: Batch
 
 
-class Prepared:
-    """This rank's `rows` of batches of `size` examples, on the device.
+class TrainingBatches:
+    """This rank's `rows` of batches of `size` samples, on the device.
 
-    What is made of an example depends on its number alone, and where a piece of several batches begins on the sizes:
-    a run that goes on in the middle of one makes the same of it.
+    An input depends on its sample's number alone, and the limits of blocks on the sizes alone, so that a run resumed
+    within a block gets the same batches.
     """
 
     def __init__(self, batches: Batches, config: AugmentConfig | None, seed: int, size: int, rows: slice) -> None:
         self._batches, self._config, self._seed = batches, config, seed
         self._size, self._rows = size, rows
-        self._piece: _Piece | None = None
+        self._block: _Block | None = None
 
     def at(self, first: int) -> Batch:
-        """The batch of the examples first to first + size."""
+        """The batch of the samples first to first + size."""
         if self._rows != slice(0, self._size):
-            return self._made(first + self._rows.start, self._rows.stop - self._rows.start, self._size)
-        batches = max(1, min(_MOST, _TOGETHER // (self._size * self._batches.item_numbers)))
+            return self._prepare(first + self._rows.start, self._rows.stop - self._rows.start, self._size)
+        batches = max(1, min(_BLOCK_BATCHES, _BLOCK_NUMBERS // (self._size * self._batches.item_numbers)))
         span = self._size * batches
         start = first - first % span
-        if first + self._size > start + span:  # batches once had another size
-            return self._made(first, self._size, self._size)
-        if self._piece is None or self._piece.first != start:
-            self._piece = _Piece(start, self._made(start, span, span))
-        chosen = slice(first - start, first - start + self._size)
-        return Batch(*(field[chosen] for field in self._piece.batch))
+        if first + self._size > start + span:  # an earlier batch had another size
+            return self._prepare(first, self._size, self._size)
+        if self._block is None or self._block.first != start:
+            self._block = _Block(start, self._prepare(start, span, span))
+        return part(self._block.batch, slice(first - start, first - start + self._size))
 
-    def _made(self, start: int, count: int, step: int) -> Batch:
+    def _prepare(self, start: int, count: int, step: int) -> Batch:
         inputs, targets = self._batches.at(start, count, step)
-        assert targets is not None, "examples_of() refuses a set without labels"
+        assert targets is not None, "training_and_test() refuses a set without labels"
         values = as_inputs(inputs)
         if self._config is not None:
             values = augment(values, self._config, self._seed, start)
@@ -55,6 +55,6 @@ class Prepared:
 
 
 def part(batch: Batch, rows: slice) -> Batch:
-    """Some of its examples."""
+    """Some of its samples."""
     fields: tuple[Tensor, ...] = batch
     return Batch(*(field[rows] for field in fields))

@@ -1,4 +1,4 @@
-"""Learning from examples as an experiment: batches in a fixed order, a task's loss, grades of what was held out."""
+"""The supervised experiment: a network trained on labelled samples in a fixed order and evaluated on a test set."""
 
 import time
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ from lab.run import metrics
 from lab.run.experiment import Evaluation, Experiment
 from lab.run.metrics import Entry
 from lab.supervised import figures
-from lab.supervised.batches import Prepared, part
+from lab.supervised.batches import TrainingBatches, part
 from lab.supervised.config import SupervisedConfig
-from lab.supervised.data import examples_of
+from lab.supervised.data import training_and_test
+from lab.supervised.inference import as_inputs
 from lab.supervised.metrics import CATALOGUE
-from lab.supervised.network import build_network, measure
-from lab.supervised.tasks import as_inputs, task_of
-from lab.supervised.transfer import start_from
+from lab.supervised.network import fit_statistics
+from lab.supervised.transfer import build_network, start_from
 from lab.train.collectives import ranks
 from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
@@ -33,9 +33,9 @@ from lab.train.step import GradientStep, StepResult
 
 
 class Supervised(Experiment):
-    """A network, its optimizer and its task, advanced by iterations of a few thousand examples.
+    """A network and its optimizer, trained on a task in iterations of a few thousand samples.
 
-    Among ranks each computes its share of every batch; all take the same steps.
+    With several ranks each computes its part of every batch and all take the same steps.
     """
 
     progress = "images"
@@ -43,11 +43,11 @@ class Supervised(Experiment):
 
     def __init__(self, config: SupervisedConfig, directory: Path, device: Device) -> None:
         self.config, self.device, self._directory = config, device, directory
-        self.train, self.test = examples_of(config)
-        self.task = task_of(config, self.train, device)
+        self.train, self.test = training_and_test(config)
+        self.loss = config.task.loss(self.train, device, config.seed)
         self.network = build_network(config, self.train.shape, len(self.train.classes))
-        measure(self.network, self.train)
-        # A run that goes on has a trunk of its own in its checkpoint, and other ranks get that of the leading one.
+        fit_statistics(self.network, self.train)
+        # A resumed run has its trunk in the checkpoint, and other ranks get the trunk of rank 0.
         if config.trunk.run and ranks().is_rank_zero and not checkpoints.numbered(directory / "checkpoints"):
             start_from(self.network, config.trunk, directory.parent)
         if config.trunk.freeze:
@@ -57,9 +57,9 @@ class Supervised(Experiment):
         self.network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._gradient_step = GradientStep(self.network, config.training, device, heads=[self.network.out])
         self._rows = ranks().rows(config.training.batch_size)
-        augmented = config.augment if self.train.are_pictures else None
+        augmented = config.augment if self.train.has_images else None
         batches = Batches(self.train, device.device, config.seed)
-        self.batches = Prepared(batches, augmented, config.seed, config.training.batch_size, self._rows)
+        self.batches = TrainingBatches(batches, augmented, config.seed, config.training.batch_size, self._rows)
         warn_of_early_decay(config.training, config.budget, config.training.period, "images")
         self._images = 0
 
@@ -68,7 +68,7 @@ class Supervised(Experiment):
         return {"images": self._images}
 
     def iterate(self) -> dict[str, float]:
-        """Steps over about `images_per_iteration` examples."""
+        """Steps over about `images_per_iteration` samples."""
         start, first = time.perf_counter(), self._images
         steps: list[StepResult] = []
         while self._images < first + self.config.training.images_per_iteration:
@@ -77,10 +77,10 @@ class Supervised(Experiment):
         means = [torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True)]
         loss, norm = torch.stack(means).tolist()  # the only wait for the device
         return {
-            f"loss/{self.config.task.name}": loss,
-            "fit/gradient_norm": norm,
-            "fit/learning_rate": rate,
-            "speed/images_per_s": (self._images - first) / (time.perf_counter() - start),
+            self.config.task.metrics[0].name: loss,
+            "train/gradient_norm": norm,
+            "train/learning_rate": rate,
+            "train/samples_per_s": (self._images - first) / (time.perf_counter() - start),
         }
 
     def step(self, rate: float | None = None) -> StepResult:
@@ -88,7 +88,7 @@ class Supervised(Experiment):
         self._learn()
         batch = self.batches.at(self._images)
         step = self._gradient_step(
-            lambda rows: self.task.losses(self.network, part(batch, rows)),
+            lambda rows: self.loss(self.network, part(batch, rows)),
             rows=self._rows.stop - self._rows.start,
             learning_rate=self._learning_rate if rate is None else rate,
             micro_batch=self.config.training.micro_batch,
@@ -97,10 +97,10 @@ class Supervised(Experiment):
         return step
 
     def evaluate(self) -> Evaluation:
-        """Grades of the test set; pictures also go to the run's `samples/`."""
+        """Metrics of the test set, and figures, which also go to the run's `samples/`."""
         with evaluating(self.network):
-            found = self.task.evaluate(self.network, self.test, self.device)
-            media = [*found.media, *self._looks(found.metrics)]
+            found = self.config.task.evaluate(self.network, self.test, self.device, self.config.seed)
+            media = [*found.media, *self._figures(found.metrics)]
         folder = self._directory / "samples"
         for item in media:
             if isinstance(item, Image):
@@ -115,7 +115,7 @@ class Supervised(Experiment):
             "images": self._images,
             "data": train.fingerprint,
             "test_data": self.test.fingerprint,
-            "examples": {
+            "samples": {
                 "shape": train.shape,
                 "classes": train.classes,
                 "columns": train.columns,
@@ -146,12 +146,12 @@ class Supervised(Experiment):
         if self.config.trunk.freeze and self.network.trunk.training:
             self.network.trunk.eval()
 
-    def _looks(self, grades: Mapping[str, float]) -> list[Media]:
-        """Curves over the whole run, and for pictures what the trunk makes of them."""
+    def _figures(self, evaluated: Mapping[str, float]) -> list[Media]:
+        """Learning curves, and for images the filters and feature maps of the trunk."""
         entries = metrics.read(self._directory / "metrics.jsonl")
-        now = Entry(len(entries), self.counters, dict(grades))  # not written yet
-        media: list[Media] = [*figures.learning_curves([*entries, now], f"loss/{self.config.task.name}")]
-        if self.test.are_pictures:
+        now = Entry(len(entries), self.counters, dict(evaluated))  # not written yet
+        media: list[Media] = [*figures.learning_curves([*entries, now], self.config.task.metrics)]
+        if self.test.has_images:
             shown = torch.from_numpy(np.array(self.test.inputs[:1])).to(self.device.device)
             maps = figures.feature_maps(self.network, as_inputs(shown)[0])
             media += [item for item in (figures.filters(self.network, self.test.shape), maps) if item is not None]
@@ -159,13 +159,13 @@ class Supervised(Experiment):
 
 
 def _check_norms(network: nn.Module, config: SupervisedConfig) -> None:
-    """Raise UserError where a norm would have to take its statistics from one example."""
+    """Raise UserError where a norm would have to take its statistics from one sample."""
     batch, micro = config.training.batch_size, config.training.micro_batch
     smallest = batch if micro is None else batch % micro or min(micro, batch)
     if smallest == 1 and ranks().size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
         raise UserError(
-            f"training.batch_size={batch} in micro batches of {micro or batch} leaves a single example, of which batch "
-            "norms can make nothing: change either"
+            f"training.batch_size={batch} in micro batches of {micro or batch} leaves a single example, from "
+            "which batch norms cannot take statistics: change either"
         )
 
 

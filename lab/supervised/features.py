@@ -7,7 +7,8 @@ from torch import Tensor
 
 from lab.errors import UserError
 from lab.run import checkpoint as checkpoints
-from lab.supervised.tasks import as_inputs
+from lab.supervised.inference import as_inputs
+from lab.supervised.tasks.classification import Classification
 from lab.supervised.transfer import Trained, load_trained
 from lab.train.device import Device
 
@@ -23,7 +24,7 @@ class Features:
     def __call__(self, images: Tensor) -> Tensor:
         if images.shape[1] != self.channels:
             raise UserError(
-                f"the classifier was trained on {self.channels} channels and these pictures have {images.shape[1]}"
+                f"the classifier was trained on {self.channels} channels and these images have {images.shape[1]}"
             )
         return self._network.features(as_inputs(images.to(self._device.device))).float()
 
@@ -35,6 +36,6 @@ class Features:
 def load_features(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -> Features:
     """The classifier of a supervised run's checkpoint: "best", "latest" or an iteration. Raises UserError."""
     trained = load_trained(run, device, checkpoint)
-    if trained.config.task.name != "classification" or len(trained.shape) != 3:
-        raise UserError(f"{run} does not tell pictures apart: its features need a classifier of pictures")
+    if not isinstance(trained.config.task, Classification) or len(trained.shape) != 3:
+        raise UserError(f"{run} is no classifier of images, which features need")
     return Features(trained)

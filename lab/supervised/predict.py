@@ -1,4 +1,4 @@
-"""What a run's network says of pictures or rows that it has not seen."""
+"""Predictions of a run's network for image files or table rows."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,34 +13,33 @@ from lab.data import decoding
 from lab.data.sources import SUFFIXES, Source, close_sources, open_source
 from lab.data.tables import SUFFIX, numbers, read_csv
 from lab.errors import UserError
-from lab.supervised.config import ClassificationConfig
-from lab.supervised.tasks import as_inputs, predict_batch
+from lab.supervised.inference import BATCH, as_inputs, predict_batch
 from lab.supervised.transfer import Trained
-
-_BATCH = 256
 
 
 def predictions(trained: Trained, source: Path) -> Iterator[tuple[list[str], Tensor, Tensor]]:
-    """Names, inputs as the network takes them and its answers, both [B, ...] on the CPU. Raises UserError."""
-    batches = _pictures(trained, source) if len(trained.shape) == 3 else _rows(trained, source)
-    task = trained.config.task
-    mirror = isinstance(task, ClassificationConfig) and task.mirror
+    """Names, inputs as the network takes them and its outputs, both [B, ...] on the CPU, batch by batch.
+
+    source: an image, a folder or zip of images, or a table. Raises UserError.
+    """
+    batches = _images(trained, source) if len(trained.shape) == 3 else _rows(trained, source)
+    mirror = trained.config.task.averages_mirror_images
     for names, rows in batches:
         inputs = as_inputs(torch.from_numpy(rows).to(trained.device.device))
         with torch.no_grad():
             yield names, inputs.cpu(), predict_batch(trained.network, inputs, mirror=mirror).cpu()
 
 
-def _pictures(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:
+def _images(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:
     if source.suffix.lower() == SUFFIX:
-        raise UserError(f"{source} is a table and this run was trained on pictures: give a picture, a folder or a zip")
+        raise UserError(f"{source} is a table and this run was trained on images: give an image, a folder or a zip")
     channels, side, _ = trained.shape
     fit = _fit(trained.rule)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(close_sources)
         found = _found(source, Path(folder) / "unpacked.npy")
-        for start in range(0, len(found.names), _BATCH):
-            names = found.names[start : start + _BATCH]
+        for start in range(0, len(found.names), BATCH):
+            names = found.names[start : start + BATCH]
             for name in names:
                 seen = decoding.look(found.read, name)
                 if isinstance(seen, str):
@@ -49,7 +48,7 @@ def _pictures(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.nd
 
 
 def _fit(rule: str) -> decoding.Fit:
-    """How a set's pictures became square, by its rule (see `lab.data.pack` and `lab.data.fetch`)."""
+    """How the images of a set became square, by its rule (see `lab.data.pack` and `lab.data.fetch`)."""
     said = rule.partition("(")[0]  # names of files stand behind it
     if "centred on black" in said:
         return "pad"
@@ -61,7 +60,7 @@ def _found(source: Path, scratch: Path) -> Source:
         return Source([source.name], lambda name: source.read_bytes(), None, ())
     found = open_source(source, scratch)
     if not found.names:
-        raise UserError(f"{source} holds no pictures ({', '.join(SUFFIXES[:4])} ...)")
+        raise UserError(f"{source} holds no images ({', '.join(SUFFIXES[:4])} ...)")
     return found
 
 
@@ -73,6 +72,6 @@ def _rows(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarra
     if missing:
         raise UserError(f"{source} has no column {missing[0]!r}; this run needs {', '.join(trained.columns)}")
     inputs = np.stack([numbers(str(source), rows, columns, columns.index(name)) for name in trained.columns], 1)
-    for start in range(0, len(inputs), _BATCH):
-        part = inputs[start : start + _BATCH]
+    for start in range(0, len(inputs), BATCH):
+        part = inputs[start : start + BATCH]
         yield [str(start + i + 2) for i in range(len(part))], part

@@ -1,4 +1,4 @@
-"""A run's network read back, and its trunk given to another."""
+"""Trained networks: read from a run, and their trunk given to another network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +11,16 @@ from lab.run import checkpoint as checkpoints
 from lab.run.load import load_run
 from lab.run.lookup import locate_run
 from lab.supervised.config import SupervisedConfig, TrunkConfig
-from lab.supervised.network import Network, build_network
+from lab.supervised.network import Network
 from lab.train.device import Device
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's network in evaluation mode; `shape` is that of an input, [C, R, R] or [F], and `columns` of a table's.
+    """A run's network in evaluation mode, and the data that it was trained on.
 
-    rule: how the pictures were brought to their size, "" where nobody wrote that down. fingerprint, test_fingerprint:
-    of the examples that it was trained and tested on.
+    shape: of an input, [C, R, R] or [F]; columns: names of a table's inputs. rule: how images were cropped and resized,
+    "" if unknown. fingerprint, test_fingerprint: of the training and the test set.
     """
 
     network: Network
@@ -34,11 +34,16 @@ class Trained:
     test_fingerprint: str
 
 
+def build_network(config: SupervisedConfig, shape: tuple[int, ...], classes: int) -> Network:
+    """A new network for inputs of `shape`, [C, R, R] or [F]. Raises UserError where the image size does not fit."""
+    return config.task.build(config.network.build(shape), shape, classes)
+
+
 def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -> Trained:
     """The network of a supervised run's checkpoint: "best", "latest" or an iteration. Raises UserError."""
     found = load_run(run, SupervisedConfig, checkpoint)
     with found.restoring() as state:
-        described = state["examples"]
+        described = state["samples"]
         shape, classes = tuple(described["shape"]), tuple(described["classes"])
         network = build_network(found.config, shape, len(classes))
         network.load_state_dict(state["network"])
@@ -49,24 +54,24 @@ def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) 
 
 
 def load_trunk(run: Path, checkpoint: str = checkpoints.BEST) -> dict[str, Tensor]:
-    """The weights and statistics of a run's trunk by name, on the CPU; raises UserError."""
+    """The trunk of a run: weights and statistics by name, on the CPU. Raises UserError."""
     return load_trained(run, Device(torch.device("cpu"), "fp32", 1), checkpoint).network.trunk.state_dict()
 
 
 def start_from(network: Network, config: TrunkConfig, runs_dir: Path) -> None:
-    """Give the network the trunk that its configuration names. Raises UserError where it does not fit."""
+    """Load the configured trunk into the network. Raises UserError where it does not fit."""
     run = locate_run(config.run, runs_dir)
     if run is None:
         raise UserError(f"trunk.run: no run {config.run!r} in {runs_dir}, and no run at that path")
-    given, wanted = load_trunk(run, config.checkpoint), network.trunk.state_dict()
-    for name in [*wanted, *given]:
-        ours, theirs = wanted.get(name), given.get(name)
+    loaded, own = load_trunk(run, config.checkpoint), network.trunk.state_dict()
+    for name in [*own, *loaded]:
+        ours, theirs = own.get(name), loaded.get(name)
         if ours is None or theirs is None or ours.shape != theirs.shape:
             raise UserError(
                 f"trunk.run: the trunk of {run.name} does not fit this network: {name} is {_size(theirs)} there and "
-                f"{_size(ours)} here; give both the same network and the same kind of pictures"
+                f"{_size(ours)} here; give both the same network and images of the same kind"
             )
-    network.trunk.load_state_dict(given)
+    network.trunk.load_state_dict(loaded)
 
 
 def _size(tensor: Tensor | None) -> str:

@@ -8,7 +8,7 @@ from lab.plots.figures import Curve
 from lab.run.scratch import scratch_experiment
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
-from lab.supervised.tasks import predict_set
+from lab.supervised.inference import predict_set
 
 
 class WidthResult(NamedTuple):

@@ -129,9 +129,9 @@ def test_the_dashboard_shows_nothing_that_is_not_catalogued() -> None:
     ("verb", "folder", "run"),
     [
         (("train", "cluster.learners=2", "--name", "shared"), "shared", "shared"),
-        (("sweep", "training.shift=choice(1)", "--scheduler", "none", "--name", "s"), "s/001", "s/001"),
+        (("sweep", "augment.crop=choice(1)", "--scheduler", "none", "--name", "s"), "s/001", "s/001"),
         (
-            ("sweep", "training.shift=choice(1, 2)", "--scheduler", "pbt", "--parts", "2", "--name", "p"),
+            ("sweep", "augment.crop=choice(1, 2)", "--scheduler", "pbt", "--parts", "2", "--name", "p"),
             "p/001",
             "p/001",
         ),
@@ -149,11 +149,11 @@ def test_whoever_runs_the_loop_its_metrics_are_shown(
     shown: dict[str, float] = {}
     record = tmp_path / folder / "metrics.jsonl"
     deadline = time.monotonic() + _SLOW_PATIENCE_S
-    while "rivals_speed_images_per_s" not in shown:
+    while "rivals_train_samples_per_s" not in shown:
         assert training.is_alive() and time.monotonic() < deadline
         time.sleep(0.2)
         shown = scrape(endpoint, run)
     known = [entry for entry in read(record) if entry.iteration == shown["rivals_iteration"]]
-    assert shown["rivals_speed_images_per_s"] in [entry.metrics.get("speed/images_per_s") for entry in known]
+    assert shown["rivals_train_samples_per_s"] in [entry.metrics.get("train/samples_per_s") for entry in known]
     assert {shown["rivals_images"]} == {entry.counters["images"] for entry in known}
     training.join()

@@ -44,7 +44,7 @@ def test_digits_are_told_apart_after_twelve_thousand(digits: Path, capsys: pytes
     run("eval", digits, "--json")
     record = json.loads(capsys.readouterr().out)
     assert record["accuracy"] > 0.9
-    assert record["pictures"] == 359 and set(record["by_class"]) == set("0123456789")
+    assert record["images"] == 359 and set(record["by_class"]) == set("0123456789")
 
 
 def test_the_accuracy_is_that_of_its_features_classes_on_pictures_held_out(

@@ -22,8 +22,7 @@ from lab.nets.export import TOLERANCE, export
 from lab.nets.layers import scaled
 from lab.sequences.config import NetworkConfig as SequencesNetworkConfig
 from lab.sequences.network import Width, make_network
-from lab.supervised.network import build_network
-from lab.supervised.transfer import load_trunk
+from lab.supervised.transfer import build_network, load_trunk
 from tests.lab.small_classifier import other, written
 
 Shapes = tuple[tuple[int, ...], ...]

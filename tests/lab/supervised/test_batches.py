@@ -8,28 +8,29 @@ from lab.data.batches import Batches
 from lab.data.order import indices
 from lab.supervised import batches as batches_module
 from lab.supervised.augment import augment
-from lab.supervised.batches import Prepared, part
+from lab.supervised.batches import TrainingBatches, part
 from lab.supervised.config import AugmentConfig
-from lab.supervised.data import Examples
-from lab.supervised.tasks import Batch, as_inputs
+from lab.supervised.inference import as_inputs
+from lab.supervised.labelled_set import LabelledSet
+from lab.supervised.tasks.task import Batch
 
 AUGMENT = AugmentConfig(mirror=True, crop=1, rotation=20.0, noise=0.1)
 SEED, SIZE = 5, 6
 
 
 @pytest.fixture
-def examples() -> Examples:
+def examples() -> LabelledSet:
     drawn = np.random.default_rng(0)
     inputs = drawn.integers(0, 256, (40, 3, 8, 8), dtype=np.uint8)
-    return Examples("some", inputs, drawn.integers(0, 2, 40), ("no", "yes"), (), "")
+    return LabelledSet("some", inputs, drawn.integers(0, 2, 40), ("no", "yes"), (), "")
 
 
-def made(examples: Examples, size: int = SIZE, rows: slice | None = None) -> Prepared:
+def made(examples: LabelledSet, size: int = SIZE, rows: slice | None = None) -> TrainingBatches:
     batches = Batches(examples, torch.device("cpu"), SEED)
-    return Prepared(batches, AUGMENT, SEED, size, slice(0, size) if rows is None else rows)
+    return TrainingBatches(batches, AUGMENT, SEED, size, slice(0, size) if rows is None else rows)
 
 
-def expected(examples: Examples, first: int, count: int = SIZE) -> Batch:
+def expected(examples: LabelledSet, first: int, count: int = SIZE) -> Batch:
     rows = indices(len(examples), SEED, first, count)
     values = augment(as_inputs(torch.from_numpy(examples.inputs[rows])), AUGMENT, SEED, first)
     return Batch(values, torch.from_numpy(examples.targets[rows]), torch.arange(first, first + count))
@@ -37,16 +38,16 @@ def expected(examples: Examples, first: int, count: int = SIZE) -> Batch:
 
 def assert_same(one: Batch, other: Batch) -> None:
     torch.testing.assert_close(one.inputs, other.inputs)
-    assert torch.equal(one.targets, other.targets) and torch.equal(one.which, other.which)
+    assert torch.equal(one.targets, other.targets) and torch.equal(one.numbers, other.numbers)
 
 
-def test_one_after_the_other_over_several_epochs(examples: Examples) -> None:
+def test_one_after_the_other_over_several_epochs(examples: LabelledSet) -> None:
     batches = made(examples)
     for first in range(0, 300, SIZE):
         assert_same(batches.at(first), expected(examples, first))
 
 
-def test_begun_anywhere_it_makes_the_same_bits(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_begun_anywhere_it_makes_the_same_bits(examples: LabelledSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches_module, "_MOST", 4)
     batches = made(examples)
     whole = [batches.at(first) for first in range(0, 20 * SIZE, SIZE)]
@@ -56,13 +57,13 @@ def test_begun_anywhere_it_makes_the_same_bits(examples: Examples, monkeypatch: 
 
 
 @pytest.mark.parametrize("first", [0, 10, 3 * 28, 31 * 7 + 2])
-def test_a_run_whose_batches_once_had_another_size_goes_on(examples: Examples, first: int) -> None:
+def test_a_run_whose_batches_once_had_another_size_goes_on(examples: LabelledSet, first: int) -> None:
     batches = made(examples, size=7)
     for index in range(40):
         assert_same(batches.at(first + 7 * index), expected(examples, first + 7 * index, 7))
 
 
-def test_each_rank_has_its_rows(examples: Examples) -> None:
+def test_each_rank_has_its_rows(examples: LabelledSet) -> None:
     shares = [made(examples, rows=rows) for rows in (slice(0, 3), slice(3, 6))]
     for first in range(0, 60, SIZE):
         both = [share.at(first) for share in shares]
@@ -70,7 +71,7 @@ def test_each_rank_has_its_rows(examples: Examples) -> None:
         assert_same(together, expected(examples, first))
 
 
-def test_large_pictures_are_made_one_batch_at_a_time(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_pictures_are_made_one_batch_at_a_time(examples: LabelledSet, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
     def counted(inputs: torch.Tensor) -> torch.Tensor:
@@ -84,6 +85,6 @@ def test_large_pictures_are_made_one_batch_at_a_time(examples: Examples, monkeyp
     assert sizes[0] > SIZE and sizes[1] == SIZE
 
 
-def test_part_of_a_batch(examples: Examples) -> None:
+def test_part_of_a_batch(examples: LabelledSet) -> None:
     whole = made(examples).at(0)
-    assert_same(part(whole, slice(2, 5)), Batch(whole.inputs[2:5], whole.targets[2:5], whole.which[2:5]))
+    assert_same(part(whole, slice(2, 5)), Batch(whole.inputs[2:5], whole.targets[2:5], whole.numbers[2:5]))

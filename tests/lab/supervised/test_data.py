@@ -121,22 +121,22 @@ def small_sets(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ("data.source={folder}/hollow.safetensors", "has no example of class 'ten'"),
+        ("data.source={folder}/hollow.safetensors", "has no sample of class 'ten'"),
         ("data.source={folder}/digits8.safetensors network={{name: alexnet}}", "from 16 pixels on and these have 8"),
         ("data.source={folder}/digits8.safetensors network.channels=[4,4,4,4,4]", "these have 8"),
         ("data.classes=[1]", "two or more"),
         ("data.classes=[1,eleven]", "no class 'eleven'"),
-        ("data.source={folder}/few.safetensors data.classes=[1,4]", "few.safetensors has no example of class '4'"),
-        ("data.source={folder}/few.safetensors data.classes=[3,4] data.fraction=0.5", "no example of class '3'"),
-        ("data.test_source={folder}/few.safetensors data.classes=[1,4]", "few.safetensors has no example of class '4'"),
-        ("data.test_source={folder}/few.safetensors data.classes=[3,4]", "few.safetensors has no example of class '3'"),
+        ("data.source={folder}/few.safetensors data.classes=[1,4]", "few.safetensors has no sample of class '4'"),
+        ("data.source={folder}/few.safetensors data.classes=[3,4] data.fraction=0.5", "no sample of class '3'"),
+        ("data.test_source={folder}/few.safetensors data.classes=[1,4]", "few.safetensors has no sample of class '4'"),
+        ("data.test_source={folder}/few.safetensors data.classes=[3,4]", "few.safetensors has no sample of class '3'"),
         (
             "data.test_source={folder}/few.safetensors task={{name: reconstruction, normal: [3]}}",
-            "few.safetensors has no example of the classes of task.normal",
+            "few.safetensors has no sample of the classes of task.normal",
         ),
         (
             "data.test_source={folder}/few.safetensors task={{name: reconstruction, normal: [0,1]}}",
-            "few.safetensors has no example of any class but those of task.normal",
+            "few.safetensors has no sample of any class but those of task.normal",
         ),
         ("data.source=iris", "is a table"),
         ("data.source=iris network={{name: mlp}} task={{name: denoising}}", "network.name=tower"),
@@ -158,7 +158,7 @@ def small_sets(tmp_path: Path) -> Path:
         ("evaluate.best=loss/classification", "use eval/accuracy"),
         (
             "data.source=diabetes network={{name: mlp}} task={{name: regression}} evaluate.best=eval/accuracy",
-            "regression has no grade 'eval/accuracy'; use eval/r2",
+            "regression has no metric 'eval/accuracy'; use eval/r2",
         ),
         ("task={{name: reconstruction}} evaluate.best=eval/auroc", "use eval/loss"),
     ],

@@ -8,7 +8,8 @@ import torch
 
 from lab.nets.layers import Conv2d, Linear
 from lab.supervised.figures import filters
-from lab.supervised.network import Network, build_network
+from lab.supervised.network import Network
+from lab.supervised.transfer import build_network
 from tests.lab.small_classifier import other
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from lab.cli.main import main
 from lab.data.images import open_images, write_images
+from lab.supervised.inference import as_inputs
 from lab.supervised.predict import predictions
-from lab.supervised.tasks import as_inputs
 from lab.supervised.transfer import load_trained
 from lab.train.device import Device
 from tests.lab.pictures import encoded, write_folder, write_zip
@@ -61,9 +61,9 @@ def test_what_cannot_be_predicted_is_one_line(digits: Path, tmp_path: Path, caps
     (tmp_path / "broken.png").write_bytes(b"no picture")
     (tmp_path / "empty").mkdir()
     cases = {
-        "table.csv": "is a table and this run was trained on pictures",
+        "table.csv": "is a table and this run was trained on images",
         "broken.png": "no known kind of picture",
-        "empty": "holds no pictures",
+        "empty": "holds no images",
         "absent.png": "does not exist",
     }
     for name, expected in cases.items():

@@ -12,17 +12,20 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from lab.cli.main import main
-from lab.supervised.config import ClassificationConfig, DenoisingConfig
-from lab.supervised.data import Examples
 from lab.supervised.experiment import Supervised
+from lab.supervised.inference import predict_batch
+from lab.supervised.labelled_set import LabelledSet
 from lab.supervised.network import Network
-from lab.supervised.tasks import Batch, Classification, Denoising, auroc, class_weights, confusion, predict_batch
+from lab.supervised.tasks.classification import Classification, confusion_counts, weights_of_classes
+from lab.supervised.tasks.denoising import Denoising
+from lab.supervised.tasks.reconstruction import auroc
+from lab.supervised.tasks.task import Batch
 from lab.train.device import Device
 from tests.lab.small_classifier import other, written
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
 LABELS = np.array([0, 0, 0, 1, 2, 2, 0, 0], np.int64)
-ROWS = Examples("rows", np.zeros((8, 3), np.float32), LABELS, ("a", "b", "c"), ("x", "y", "z"), "")
+ROWS = LabelledSet("rows", np.zeros((8, 3), np.float32), LABELS, ("a", "b", "c"), ("x", "y", "z"), "")
 
 
 def same(values: torch.Tensor) -> Network:
@@ -38,26 +41,26 @@ def same(values: torch.Tensor) -> Network:
 @pytest.mark.parametrize("weights", ["none", "balanced", (1.0, 2.0, 3.0)])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_cross_entropy_with_weights_and_smoothing_is_torchs_mean_over_any_parts(weights: Any, smoothing: float) -> None:
-    settings = ClassificationConfig(class_weights=weights, label_smoothing=smoothing)
-    task = Classification(settings, ROWS, DEVICE)
+    task = Classification(class_weights=weights, label_smoothing=smoothing)
+    loss = task.loss(ROWS, DEVICE, 0)
     logits, labels = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.from_numpy(LABELS)
     total = weight = torch.zeros(())
     for rows in (slice(0, 3), slice(3, 8)):
-        part = task.losses(same(logits[rows]), Batch(torch.zeros(len(labels[rows]), 3), labels[rows], labels[rows]))
+        part = loss(same(logits[rows]), Batch(torch.zeros(len(labels[rows]), 3), labels[rows], labels[rows]))
         total, weight = total + part.total, weight + part.weight
-    expected = F.cross_entropy(logits, labels, class_weights(settings, ROWS), label_smoothing=smoothing)
+    expected = F.cross_entropy(logits, labels, weights_of_classes(task, ROWS), label_smoothing=smoothing)
     torch.testing.assert_close(total / weight, expected)
 
 
 def test_balanced_weights_give_every_class_the_same_say() -> None:
-    weights = class_weights(ClassificationConfig(class_weights="balanced"), ROWS)
+    weights = weights_of_classes(Classification(class_weights="balanced"), ROWS)
     assert weights is not None
     torch.testing.assert_close(weights * torch.tensor([5.0, 1.0, 2.0]), torch.full((3,), 8.0 / 3.0))
 
 
 def test_the_confusion_matrix_counts_labels_by_rows() -> None:
     guesses = F.one_hot(torch.tensor([0, 1, 0, 1, 2, 0, 0, 0]), 3).float()
-    assert confusion(guesses, torch.from_numpy(LABELS)).tolist() == [[4, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert confusion_counts(guesses, torch.from_numpy(LABELS)).tolist() == [[4, 1, 0], [0, 1, 0], [1, 0, 1]]
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -78,11 +81,11 @@ def test_a_mirrored_answer_is_the_mean_of_both() -> None:
 
 
 def test_noise_has_the_deviation_asked_for_and_belongs_to_its_picture() -> None:
-    task = Denoising(DenoisingConfig(noise=0.2), seed=1)
+    task = Denoising(noise=0.2)
     which = torch.arange(100, 164)
-    noise = task.noisy(torch.zeros(64, 1, 16, 16), which)
+    noise = task.add_noise(torch.zeros(64, 1, 16, 16), which, 1)
     assert float(noise.std()) == pytest.approx(0.4, rel=0.02) and float(noise.mean()) == pytest.approx(0.0, abs=0.01)
-    torch.testing.assert_close(task.noisy(torch.zeros(1, 1, 16, 16), which[7:8])[0], noise[7])
+    torch.testing.assert_close(task.add_noise(torch.zeros(1, 1, 16, 16), which[7:8], 1)[0], noise[7])
 
 
 def trained(directory: Path, **sections: Any) -> dict[str, float]:

@@ -1,0 +1,166 @@
+"""The networks that a supervised run can use: the configuration section of each builds its layers."""
+
+import math
+from abc import abstractmethod
+from typing import Annotated, ClassVar, Literal, Self
+
+import torch
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
+from torch import nn
+
+from lab.config.sections import Config, name_of
+from lab.errors import UserError
+from lab.nets.alexnet import AlexNet, scaled_width
+from lab.nets.cnn import CNN, ResidualTower, ResNet
+from lab.nets.layers import Linear
+from lab.nets.mlp import MLP, LinearBlock
+from lab.supervised.network import Backbone, Standardize
+
+Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+_POOLED = 4  # pixels a side before the CNN's hidden layer: where a stroke lies matters to a digit
+
+
+class BackboneConfig(Config):
+    """Configuration of a network without its output layers."""
+
+    name: str
+    reads_tables: ClassVar[bool] = False
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        """New layers for inputs [C, R, R] or [F]. Raises UserError where images are too small."""
+
+
+class CNNConfig(BackboneConfig):
+    """Plain CNN: one 3x3 block per entry of `channels`, each with stride 2, then a hidden layer."""
+
+    name: Literal["cnn"] = Field(default="cnn", description="Type of network.")
+    channels: Widths = Field(
+        default=(16, 32, 64), description="Channels of each block; every block halves the resolution."
+    )
+    features: PositiveInt = Field(default=64, description="Units of the hidden layer, the features of the network.")
+    norm: Literal["batch", "none"] = Field(default="batch", description="Normalization after every layer.")
+    activation: Activation = Field(default="relu", description="Activation function.")
+
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        _check_size(self.name, shape[1], 2 ** (len(self.channels) - 1))
+        strides = [2] * len(self.channels)
+        trunk = CNN(shape[0], self.channels, None, strides=strides, norm=self.norm, activation=self.activation)
+        pool = nn.Sequential(nn.AdaptiveAvgPool2d(_POOLED), nn.Flatten())
+        pixels = self.channels[-1] * _POOLED**2
+        hidden = LinearBlock(pixels, self.features, norm=self.norm, activation=self.activation)
+        return Backbone(nn.Identity(), trunk, pool, hidden, self.features)
+
+
+class ResNetConfig(BackboneConfig):
+    """Residual network: every stage is a 3x3 block and residual blocks; stages after the first halve the resolution."""
+
+    name: Literal["resnet"] = Field(default="resnet", description="Type of network.")
+    channels: Widths = Field(default=(32, 64, 128, 256), description="Channels of each stage.")
+    blocks: tuple[NonNegativeInt, ...] = Field(default=(0, 1, 0, 1), description="Residual blocks of each stage.")
+    logit_scale: PositiveFloat = Field(
+        default=0.125, description="Factor of the logits; a small one keeps high learning rates stable (Page 2018)."
+    )
+
+    @model_validator(mode="after")
+    def _one_number_a_stage(self) -> Self:
+        if len(self.blocks) != len(self.channels):
+            raise ValueError(
+                f"{len(self.channels)} channels but {len(self.blocks)} blocks; give both one entry a stage"
+            )
+        return self
+
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        _check_size(self.name, shape[1], 2 ** (len(self.channels) - 1))
+        pool = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        trunk = ResNet(shape[0], self.channels, self.blocks)
+        return Backbone(nn.Identity(), trunk, pool, nn.Identity(), self.channels[-1], self.logit_scale)
+
+
+class TowerConfig(BackboneConfig):
+    """AlphaZero's residual tower; it keeps the resolution of the image."""
+
+    name: Literal["tower"] = Field(default="tower", description="Type of network.")
+    channels: PositiveInt = Field(default=32, description="Channels of every layer.")
+    blocks: NonNegativeInt = Field(default=3, description="Residual blocks.")
+    norm: Literal["batch", "group", "layer", "none"] = Field(
+        default="batch", description="Normalization after every layer."
+    )
+    squeeze_excitation: NonNegativeInt = Field(
+        default=0, description="Reduction of squeeze-and-excitation layers; 0 leaves them out."
+    )
+
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        trunk = ResidualTower(
+            shape[0], self.channels, self.blocks, norm=self.norm, squeeze_excitation=self.squeeze_excitation
+        )
+        pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return Backbone(nn.Identity(), trunk, pool, nn.Identity(), self.channels)
+
+
+class AlexNetConfig(BackboneConfig):
+    """AlexNet (Krizhevsky et al. 2012) for images of 16 pixels or more."""
+
+    name: Literal["alexnet"] = Field(default="alexnet", description="Type of network.")
+    width: PositiveFloat = Field(default=0.25, description="Factor of the published number of channels and units.")
+    dropout: float = Field(default=0.5, ge=0.0, le=1.0, description="Dropout probability in the hidden layers.")
+
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        trunk, width = AlexNet(shape[0], shape[1], self.width), scaled_width(self.width, 4096)
+        hidden = MLP(trunk.out_channels * 9, [width, width], None, dropout=self.dropout)
+        pool = nn.Sequential(nn.AdaptiveAvgPool2d(3), nn.Flatten())
+        return Backbone(nn.Identity(), trunk, pool, hidden, width)
+
+
+class MLPConfig(BackboneConfig):
+    """Multilayer perceptron over the columns of a table or the pixels of an image."""
+
+    reads_tables: ClassVar[bool] = True
+
+    name: Literal["mlp"] = Field(default="mlp", description="Type of network.")
+    hidden: Widths = Field(default=(128,), description="Units of each hidden layer.")
+    activation: Activation = Field(default="relu", description="Activation function.")
+    norm: Literal["batch", "layer", "none"] = Field(
+        default="none", description="Normalization after every hidden layer."
+    )
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="Dropout probability after every hidden layer.")
+    spread: PositiveFloat = Field(
+        default=1.0,
+        description="Tables: factor of the first layer's initial weights and random biases; above 1 fits functions "
+        "with many turns.",
+    )
+
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        inputs, is_table = int(torch.Size(shape).numel()), len(shape) == 1
+        stem: nn.Module = Standardize(inputs) if is_table else nn.Flatten()
+        trunk = MLP(inputs, self.hidden, None, activation=self.activation, norm=self.norm, dropout=self.dropout)
+        if is_table:
+            _spread(next(layer for layer in trunk.modules() if isinstance(layer, Linear)), self.spread)
+        return Backbone(stem, trunk, nn.Identity(), nn.Identity(), self.hidden[-1])
+
+
+NetworkConfig = Annotated[
+    Annotated[CNNConfig, Tag("cnn")]
+    | Annotated[ResNetConfig, Tag("resnet")]
+    | Annotated[TowerConfig, Tag("tower")]
+    | Annotated[AlexNetConfig, Tag("alexnet")]
+    | Annotated[MLPConfig, Tag("mlp")],
+    Discriminator(name_of),
+]
+
+
+@torch.no_grad()
+def _spread(layer: Linear, factor: float) -> None:
+    """Units whose slopes lie at different places of the data; its columns have deviation 1."""
+    layer.weight.mul_(factor)
+    if layer.bias is not None:
+        layer.bias.normal_(0.0, factor * math.sqrt(2.0))
+
+
+def _check_size(name: str, side: int, smallest: int) -> None:
+    if side < smallest:
+        raise UserError(
+            f"the {name} halves images down from {smallest} pixels at least and these have {side}: "
+            "take fewer network.channels"
+        )

@@ -1,0 +1,46 @@
+"""A set of images or table rows with their targets."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lab.config.suggestions import did_you_mean
+from lab.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSet:
+    """inputs: images uint8 [N, C, R, R], or table rows float32 [N, F] with names in `columns`. targets: int64 [N] into
+    `classes`, or float32 [N] where there are no classes. fingerprint: hash of the whole set that these samples are part
+    of. rule: how images were cropped and resized, "" if unknown."""
+
+    name: str
+    inputs: np.ndarray
+    targets: np.ndarray
+    classes: tuple[str, ...]
+    columns: tuple[str, ...]
+    fingerprint: str
+    rule: str = ""
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input: [C, R, R] or [F]."""
+        return tuple(self.inputs.shape[1:])
+
+    @property
+    def has_images(self) -> bool:
+        return self.inputs.ndim == 4
+
+    def subset(self, rows: np.ndarray) -> "LabelledSet":
+        """The samples at these row numbers."""
+        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows])
+
+
+def class_index(name: str, classes: tuple[str, ...], key: str) -> int:
+    """Index of a class. Raises UserError that names the nearest class and the setting `key`."""
+    if name not in classes:
+        raise UserError(f"{key}: no class {name!r}; {did_you_mean(name, list(classes))}")
+    return classes.index(name)

@@ -1,0 +1,1 @@
+"""Supervised tasks, one module each; `table` lists them."""

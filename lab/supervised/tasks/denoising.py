@@ -1,0 +1,94 @@
+"""Denoising: remove Gaussian noise from images."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from lab.data.augment import Draws
+from lab.data.batches import normalise
+from lab.nets.init import HE
+from lab.nets.layers import Conv2d
+from lab.run.experiment import Evaluation
+from lab.run.metrics import Metric
+from lab.supervised.figures import image_rows
+from lab.supervised.inference import BATCH
+from lab.supervised.labelled_set import LabelledSet
+from lab.supervised.network import Backbone, Network
+from lab.supervised.tasks.task import Batch, Loss, Task
+from lab.train.device import Device
+from lab.train.step import LossSum
+
+_OPERATION = 99  # its number among the random operations on images; the augmentation has lower ones
+_FIRST_TEST_IMAGE = 10**12  # the noise of test image i is that of sample number i from here on
+
+
+class Denoising(Task):
+    """Images without their noise; the network predicts the noise."""
+
+    metrics = (
+        Metric("loss/denoising", "", "mean squared error of the denoised batches, pixels in [0, 1]", "loss", False),
+        Metric("eval/psnr_db", "dB", "peak signal-to-noise ratio of the denoised test images", "eval", True),
+        Metric("eval/loss", "", "the task's loss on the test set", "eval", False),
+        Metric("eval/psnr_noisy_db", "dB", "peak signal-to-noise ratio of the noisy test images", "eval"),
+    )
+    needs_images: ClassVar[bool] = True
+    writes_images: ClassVar[bool] = True
+    networks: ClassVar[tuple[str, ...]] = ("tower",)  # the others reduce the resolution
+
+    name: Literal["denoising"] = Field(default="denoising", description="Type of task.")
+    noise: float = Field(
+        default=0.1, gt=0.0, le=1.0, description="Standard deviation of the noise as a share of the pixel range."
+    )
+
+    def build(self, backbone: Backbone, shape: tuple[int, ...], classes: int) -> Network:
+        out = Conv2d(backbone.features, shape[0], 3, init=HE.with_gain(1.0))
+        return Network(backbone.stem, backbone.trunk, nn.Identity(), nn.Identity(), out, residual=True)
+
+    def loss(self, train: LabelledSet, device: Device, seed: int) -> Loss:
+        def squared_error(network: Network, batch: Batch) -> LossSum:
+            denoised = network(self.add_noise(batch.inputs, batch.numbers, seed)).float()
+            return LossSum((denoised - batch.inputs).square().sum() / 4.0, denoised.numel())
+
+        return squared_error
+
+    def add_noise(self, images: Tensor, numbers: Tensor, seed: int) -> Tensor:
+        """Images [B, C, R, R] with noise that depends on the seed and the sample's number alone."""
+        return images + 2.0 * self.noise * Draws(seed, numbers, _OPERATION).noise(images.shape[1:])
+
+    def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
+        before: list[Tensor] = []
+        after: list[Tensor] = []
+        shown: list[Tensor] = []
+        for start in range(0, len(test), BATCH):
+            images = normalise(torch.from_numpy(np.array(test.inputs[start : start + BATCH])).to(device.device))
+            numbers = torch.arange(len(images), device=device.device) + (_FIRST_TEST_IMAGE + start)
+            noisy = self.add_noise(images, numbers, seed)
+            with torch.no_grad():
+                denoised = network(noisy).float()
+            before.append(squared_errors(noisy, images))
+            after.append(squared_errors(denoised, images))
+            if not shown:
+                shown = [images.cpu(), noisy.cpu(), denoised.cpu()]
+        metrics = {
+            "eval/loss": float(torch.cat(after).mean()),
+            "eval/psnr_db": float(_decibels(torch.cat(after)).mean()),
+            "eval/psnr_noisy_db": float(_decibels(torch.cat(before)).mean()),
+        }
+        return Evaluation(metrics, [image_rows("denoised", shown, "rows: original, noisy, denoised")])
+
+    def predictions(self, inputs: Tensor, outputs: Tensor, classes: Sequence[str]) -> list[dict[str, Any]]:
+        return [{} for _ in outputs]
+
+
+def squared_errors(one: Tensor, other: Tensor) -> Tensor:
+    """Mean squared error [B] of images in [-1, 1], as of pixels in [0, 1]."""
+    return ((one.float() - other.float()).square().flatten(1).mean(1) / 4.0).cpu()
+
+
+def _decibels(squared: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio."""
+    return -10.0 * torch.log10(squared.clamp(min=1e-10))

@@ -1,0 +1,82 @@
+"""What a supervised task defines: its settings, output layers, loss, evaluation and predictions."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BeforeValidator
+from torch import Tensor
+
+from lab.config.sections import Config
+from lab.run.experiment import Evaluation
+from lab.run.metrics import Metric
+from lab.supervised.labelled_set import LabelledSet
+from lab.supervised.network import Backbone, Network
+from lab.train.device import Device
+from lab.train.step import LossSum
+
+
+def _as_text(value: Any) -> Any:
+    """YAML reads the names of digits as numbers."""
+    return [str(name) for name in value] if isinstance(value, list | tuple) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_text)]
+
+
+class Batch(NamedTuple):
+    """Inputs as the network takes them, targets as the set has them, and the numbers [B] of the samples."""
+
+    inputs: Tensor
+    targets: Tensor
+    numbers: Tensor
+
+
+Loss = Callable[[Network, Batch], LossSum]
+"""Sum of the losses of a batch, so that parts of a batch make up the mean of the whole."""
+
+
+class Task(Config):
+    """Base of the tasks, which are configuration sections: each adds its fields and a `name`.
+
+    metrics: the training loss first. best_metrics: those that `evaluate.best` may name. targets: what a target is.
+    needs_images, networks: which data and networks it works with, every network unless given. writes_images: outputs
+    are images in [-1, 1].
+    """
+
+    metrics: ClassVar[tuple[Metric, ...]]
+    targets: ClassVar[Literal["classes", "numbers"]] = "classes"
+    needs_images: ClassVar[bool] = False
+    writes_images: ClassVar[bool] = False
+    networks: ClassVar[tuple[str, ...]] = ()
+
+    name: str
+
+    @property
+    def best_metrics(self) -> tuple[str, ...]:
+        return tuple(metric.name for metric in self.metrics[1:] if metric.higher_is_better is not None)
+
+    @property
+    def averages_mirror_images(self) -> bool:
+        """Whether predictions are averaged over an image and its mirror image."""
+        return False
+
+    @abstractmethod
+    def build(self, backbone: Backbone, shape: tuple[int, ...], classes: int) -> Network:
+        """The backbone with output layers for inputs of `shape`, [C, R, R] or [F]."""
+
+    @abstractmethod
+    def loss(self, train: LabelledSet, device: Device, seed: int) -> Loss:
+        """The training loss. Raises UserError where the task does not fit the training set."""
+
+    @abstractmethod
+    def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
+        """Metrics and media of the test set; the network is in evaluation mode."""
+
+    @abstractmethod
+    def predictions(self, inputs: Tensor, outputs: Tensor, classes: Sequence[str]) -> list[dict[str, Any]]:
+        """One record per sample: what its output says."""
+
+    def select(self, train: LabelledSet, test: LabelledSet) -> LabelledSet:
+        """The samples to train on. Raises UserError where they do not suffice."""
+        return train
