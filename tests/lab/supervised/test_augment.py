@@ -133,7 +133,7 @@ def test_a_sheet_has_a_row_for_each_and_the_originals(tmp_path: Path, capsys: py
     from PIL import Image
 
     assert main(["data", "augment", "supervised/digits", "--out", str(tmp_path / "sheet.png"), "-n", "3"]) == 0
-    assert "10 rows of 3 pictures" in capsys.readouterr().out
+    assert "10 rows of 3 images" in capsys.readouterr().out
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (110 + 3 * 65 - 1, 10 * 65 - 1)
 

@@ -48,7 +48,7 @@ def test_one_after_the_other_over_several_epochs(examples: LabelledSet) -> None:
 
 
 def test_begun_anywhere_it_makes_the_same_bits(examples: LabelledSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches_module, "_MOST", 4)
+    monkeypatch.setattr(batches_module, "_BLOCK_BATCHES", 4)
     batches = made(examples)
     whole = [batches.at(first) for first in range(0, 20 * SIZE, SIZE)]
     for begun in (1, 3, 4, 17):
@@ -80,7 +80,7 @@ def test_large_pictures_are_made_one_batch_at_a_time(examples: LabelledSet, monk
 
     monkeypatch.setattr(batches_module, "as_inputs", counted)
     made(examples).at(0)
-    monkeypatch.setattr(batches_module, "_TOGETHER", 1)
+    monkeypatch.setattr(batches_module, "_BLOCK_NUMBERS", 1)
     made(examples).at(0)
     assert sizes[0] > SIZE and sizes[1] == SIZE
 

@@ -86,11 +86,11 @@ def test_an_exported_network_answers_as_the_run_does(trained: Path, suffix: str,
 
 def test_what_it_looks_like_is_in_the_run(trained: Path) -> None:
     expected = {
-        "classification": {"confusion_matrix", "misclassified", "filters", "feature_maps", "learning_curves", "grades"},
+        "classification": {"confusion_matrix", "misclassified", "filters", "feature_maps", "learning_curves", "scores"},
         "alexnet": {"confusion_matrix", "filters", "feature_maps", "learning_curves"},
         "denoising": {"denoised", "filters", "feature_maps", "learning_curves"},
-        "reconstruction": {"rebuilt", "rebuilt_worst", "errors", "filters", "learning_curves", "grades"},
-        "regression": {"fit", "learning_curves", "grades"},
+        "reconstruction": {"rebuilt", "rebuilt_worst", "errors", "filters", "learning_curves", "scores"},
+        "regression": {"fit", "learning_curves", "scores"},
     }[trained.name]
     found = {path.stem for path in (trained / "samples").glob("*.png")}
     assert expected <= found
