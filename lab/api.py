@@ -6,7 +6,7 @@
 
     run = lab.train_preset("alphazero/tic_tac_toe", {"budget": 20_000}, name="first")
     run.curve("eval/optimal_outcome")
-    run.agent().decide(...)
+    run.agent().think("51").best_move
 """
 
 from __future__ import annotations
@@ -201,7 +201,11 @@ class Run:
         return list(self._call("predict", device, inputs, **options))
 
     def agent(self, checkpoint: str = "best", *, device: str = "auto") -> Any:
-        """The agent of an AlphaZero run (`agents.alphazero.agent.Agent`)."""
+        """The agent of an AlphaZero run: `agent.think("443", simulations=64)` analyses a position.
+
+        The analysis has `policy`, `value`, `visits`, `best_move` and `principal_variation`; see
+        `agents.alphazero.agent.Agent`.
+        """
         return self._call("agent", device, checkpoint)
 
     def _call(self, name: str, device: str, *arguments: Any, **options: Any) -> Any:

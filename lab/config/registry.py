@@ -136,23 +136,25 @@ VERBS: dict[str, Verb] = {
     "config": Verb("Print a preset's configuration, or explain one key.", "lab.cli.config:config"),
     "train": Verb("Train a preset from scratch.", "lab.cli.train:train"),
     "resume": Verb("Continue a stopped run exactly.", "lab.cli.resume:resume"),
-    "eval": Verb("Grade a run."),
-    "predict": Verb("Answer inputs with a run's network."),
+    "eval": Verb("Evaluate a run."),
+    "predict": Verb("Predict with a run's network."),
     "play": Verb("Play against a run."),
     "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.alphazero.verbs:arena"),
-    "sample": Verb("Draw from a run: pictures or series of a generator, text of a language model."),
+    "sample": Verb("Sample from a run: images or time series of a generator, text of a language model."),
     "export": Verb("Export a run's network to ONNX or torch.export."),
     "data": Verb(
-        "Pack, look at and fetch sets of pictures.",
+        "Pack, inspect and fetch image sets.",
         verbs={
             "pack": Verb("Pack a folder, a zip or arrays into one file.", "lab.cli.data:pack"),
             "inspect": Verb("Show what a packed file holds.", "lab.cli.data:inspect"),
-            "fetch": Verb("Download a public set and pack it.", "lab.cli.data:fetch"),
-            "augment": Verb("Show what a preset's augmentation does to pictures.", "lab.cli.augment:augment_sheet"),
+            "fetch": Verb("Download a public image set and pack it.", "lab.cli.data:fetch"),
+            "augment": Verb("Show a preset's data augmentation on images.", "lab.cli.augment:augment_sheet"),
         },
     ),
     "find-lr": Verb("Suggest a learning rate for a preset.", "lab.cli.find_lr:find_lr"),
-    "approximate": Verb("Approximate a function at several widths.", "lab.cli.approximate:approximate"),
+    "approximate": Verb(
+        "Approximate a function with one hidden layer at several widths.", "lab.cli.approximate:approximate"
+    ),
     "new": Verb(
         "Write the files of a new game or preset.",
         verbs={

@@ -115,8 +115,10 @@ def test_sequences_are_predicted(tmp_path: Path) -> None:
     assert all(record["answer"] for record in records)
 
 
-def test_an_agent_decides(tmp_path: Path) -> None:
+def test_an_agent_thinks(tmp_path: Path) -> None:
     run = lab.train_preset("alphazero/tic_tac_toe", TINY["alphazero/tic_tac_toe"], name="tiny", runs_dir=tmp_path)
-    agent = run.agent()
-    state = agent.game.initial(1, agent.device)
-    assert agent.decide(state, 4).policy.shape == (1, 9)
+    analysis = run.agent().think("51", simulations=4)
+    assert analysis.best_move in analysis.moves
+    assert analysis.policy.shape == (9,)
+    assert -1.0 <= analysis.value <= 1.0
+    assert analysis.principal_variation[0] == analysis.best_move

@@ -1,12 +1,17 @@
 """`lab new`: files that work as they are written, and nothing overwritten."""
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lab.cli.main import main
 from lab.config.loading import load_preset
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +32,14 @@ def test_a_new_game_has_rules_test_preset_and_entry_point(tmp_path: Path) -> Non
         '[project.entry-points."rivals.games"]\nblocking = "blocking:Blocking"'
         in (folder / "pyproject.toml").read_text()
     )
+
+
+def test_the_test_of_a_new_game_passes(tmp_path: Path) -> None:
+    main(["new", "game", "passing"])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "passing"), str(ROOT)])}
+    command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "passing"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_rules_of_a_new_game_can_be_solved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
