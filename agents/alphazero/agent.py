@@ -108,6 +108,6 @@ def load_agent(path: str | Path, device: Device, which: str = checkpoint.BEST) -
     except CheckpointError as error:
         raise CheckpointError(f"{chosen}: {error}") from None
     name = run.name if chosen.name == checkpoint.BEST else f"{run.name}:{manifest.iteration}"
-    # A run told to compute in fp32 is graded in fp32 as well; bf16 is only for devices that have it.
+    # A run in fp32 plays in fp32; bf16 is for devices that have it.
     precision = "fp32" if config.precision == "fp32" else device.precision
     return make_agent(name, config, net.to(device.device), replace(device, precision=precision))

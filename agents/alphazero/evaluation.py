@@ -1,16 +1,16 @@
-"""Grading an agent during training: solved positions, games against fixed opponents, and a game to look at."""
+"""Evaluation during training: solved positions, games against fixed opponents, and a sample game."""
 
 from typing import NamedTuple, Protocol
 
 from agents.alphazero.agent import Agent, make_agent
 from agents.alphazero.config import AlphaZeroConfig, EvaluateConfig
 from agents.alphazero.network import PolicyValueNet
-from agents.alphazero.sample_game import show_game
-from agents.arena import positions
+from agents.alphazero.sample_game import play_sample_game
 from agents.arena.match import match
-from agents.arena.minimax import Solution, every_line, solve
+from agents.arena.minimax import Solution, play_every_line, solve
 from agents.arena.players import AgentPlayer, Player, RandomPlayer
-from agents.arena.positions import Positions, Report
+from agents.arena.position_evaluation import Report, evaluate_positions, has_shipped, shipped
+from agents.arena.positions import Positions
 from agents.arena.rollout import RolloutPlayer
 from agents.games import Game
 from lab.errors import UserError
@@ -19,8 +19,8 @@ from lab.run.experiment import Evaluation
 from lab.train.device import Device
 
 
-class Graded(NamedTuple):
-    """How the network did that had been published after `positions` positions. game: one of its games, as text."""
+class NetworkEvaluation(NamedTuple):
+    """Evaluation of the network that was published after `positions` positions. game: its sample game, as text."""
 
     positions: int
     evaluation: Evaluation
@@ -28,62 +28,62 @@ class Graded(NamedTuple):
 
 
 class Evaluator(Protocol):
-    """Grades networks, here or elsewhere."""
+    """Evaluates networks, in this process or another."""
 
     def ask(self, positions: int, net: PolicyValueNet) -> None:
-        """Begins grading the network as it is now; not if another grading is still running."""
+        """Starts evaluating the network as it is now, unless another evaluation is running."""
         ...
 
     @property
     def pending(self) -> int | None:
-        """The positions of a grading that has no answer yet."""
+        """The positions of an evaluation that has no result yet."""
         ...
 
-    def answers(self, wait: bool = False) -> list[Graded]:
-        """Gradings that have ended since the last call, each once; with `wait` of all that was asked for."""
+    def answers(self, wait: bool = False) -> list[NetworkEvaluation]:
+        """Evaluations that have ended since the last call, each once. wait: wait for the one that is running."""
         ...
 
 
 class LocalEvaluator:
-    """Grades in this process, at once."""
+    """Evaluates in this process, at once."""
 
     pending = None
 
     def __init__(self, config: AlphaZeroConfig, device: Device) -> None:
         self._config, self._device = config, device
-        self._grader = Grader(config.game.make(), config.evaluate, config.seed)
-        self._answers: list[Graded] = []
+        self._evaluator = AgentEvaluator(config.game.make(), config.evaluate, config.seed)
+        self._answers: list[NetworkEvaluation] = []
 
     def ask(self, positions: int, net: PolicyValueNet) -> None:
         agent = make_agent("agent", self._config, net, self._device)
-        graded = self._grader.grade(agent)
-        shown = show_game(agent, self._config.evaluate.simulations)
-        evaluation = Evaluation(graded.metrics, [*graded.media, *shown.media()])
-        self._answers.append(Graded(positions, evaluation, shown.text))
+        result = self._evaluator.evaluate(agent)
+        sample = play_sample_game(agent, self._config.evaluate.simulations)
+        evaluation = Evaluation(result.metrics, [*result.media, *sample.media()])
+        self._answers.append(NetworkEvaluation(positions, evaluation, sample.text))
 
-    def answers(self, wait: bool = False) -> list[Graded]:
+    def answers(self, wait: bool = False) -> list[NetworkEvaluation]:
         answers, self._answers = self._answers, []
         return answers
 
 
-class Grader:
-    """What one experiment's agents are graded on; solved positions are found once."""
+class AgentEvaluator:
+    """The evaluations of one experiment's agents; a game is solved once."""
 
     def __init__(self, game: Game, config: EvaluateConfig, seed: int) -> None:
         self._game, self._config, self._seed = game, config, seed
         self._solution = _solution(game)
         self._positions = self._solved_positions()
 
-    def grade(self, agent: Agent) -> Evaluation:
+    def evaluate(self, agent: Agent) -> Evaluation:
         """Solved positions and all lines of play where the game has them, then games against each fixed opponent."""
         metrics: dict[str, float] = {}
         media: list[Media] = []
         if self._positions is not None:
-            report = positions.grade(agent, self._positions, self._config.simulations)
+            report = evaluate_positions(agent, self._positions, simulations=self._config.simulations)
             metrics |= _report_metrics(report)
             media.append(_by_phase(report))
         if self._solution is not None:
-            lines = every_line(agent, self._solution, self._config.simulations)
+            lines = play_every_line(agent, self._solution, simulations=self._config.simulations)
             metrics["eval/lost_lines"] = float(sum(side.lost for side in lines))
         if self._config.games:
             metrics |= self._games(agent)
@@ -92,7 +92,7 @@ class Grader:
     def _solved_positions(self) -> Positions | None:
         if self._solution is not None:
             return self._solution.positions()
-        return positions.shipped(self._game) if positions.has_shipped(self._game) else None
+        return shipped(self._game) if has_shipped(self._game) else None
 
     def _games(self, agent: Agent) -> dict[str, float]:
         game, games = self._game, self._config.games
@@ -102,14 +102,15 @@ class Grader:
             "eval/score_rollouts": RolloutPlayer(game, self._config.rollouts, seed=self._seed),
         }
         totals = {
-            name: match(game, me, other, games, self._seed, agent.device).total for name, other in opponents.items()
+            name: match(game, me, opponent, games=games, seed=self._seed, device=agent.device).total
+            for name, opponent in opponents.items()
         }
         return {name: total.points / total.games for name, total in totals.items()}
 
 
 def _solution(game: Game) -> Solution | None:
     """The solution of a game small enough to have one."""
-    if positions.has_shipped(game):
+    if has_shipped(game):
         return None
     try:
         return solve(game)
@@ -131,7 +132,7 @@ def _report_metrics(report: Report) -> dict[str, float]:
 def _by_phase(report: Report) -> Table:
     searched, alone = report.searched, report.network_alone
     rows = [
-        [stage, share, searched.optimal_score.by_phase[stage], alone.optimal_outcome.by_phase[stage]]
-        for stage, share in searched.optimal_outcome.by_phase.items()
+        [phase, rate, searched.optimal_score.by_phase[phase], alone.optimal_outcome.by_phase[phase]]
+        for phase, rate in searched.optimal_outcome.by_phase.items()
     ]
-    return Table("eval/by_phase", ["plies", "best class", "best score", "network's best class"], rows)
+    return Table("eval/by_phase", ["plies", "optimal outcome", "optimal score", "network's optimal outcome"], rows)

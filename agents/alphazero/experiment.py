@@ -13,7 +13,7 @@ from torch import Tensor
 from agents.alphazero.actors import Actors, LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.evaluation import Evaluator, Graded, LocalEvaluator
+from agents.alphazero.evaluation import Evaluator, LocalEvaluator, NetworkEvaluation
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
@@ -43,7 +43,7 @@ class AlphaZero(Experiment):
         self._ranks = ranks()
         self._version = 0
         self._games = 0
-        self._late: list[Graded] = []
+        self._late: list[NetworkEvaluation] = []
         actors.publish(self._version, learner.average.module)
 
     @property
@@ -82,13 +82,13 @@ class AlphaZero(Experiment):
         """
         now = self.replay.total
         complete = self.counters[self.progress] >= self.config.budget
-        answers = self.evaluator.answers(wait=complete)  # first, for the last grading not to find another running
+        answers = self.evaluator.answers(wait=complete)  # first, so that the last evaluation finds no other running
         self.evaluator.ask(now, self.learner.average.module)
         answers += self.evaluator.answers(wait=complete)
-        self._late += [graded for graded in answers if graded.positions != now]
-        for graded in answers:
-            if graded.positions == now:
-                return self._keep(graded)
+        self._late += [result for result in answers if result.positions != now]
+        for result in answers:
+            if result.positions == now:
+                return self._keep(result)
         return Evaluation()
 
     @property
@@ -99,7 +99,7 @@ class AlphaZero(Experiment):
         late, self._late = [*self._late, *self.evaluator.answers()], []
         return [
             dataclasses.replace(evaluation, metrics={**evaluation.metrics, "eval/at_positions": at}, at=at)
-            for evaluation, at in ((self._keep(graded), graded.positions) for graded in late)
+            for evaluation, at in ((self._keep(result), result.positions) for result in late)
         ]
 
     def state_dict(self) -> dict[str, Any]:
@@ -123,10 +123,10 @@ class AlphaZero(Experiment):
         self._version = state["version"]
         self.actors.publish(self._version, self.learner.average.module)
 
-    def _keep(self, graded: Graded) -> Evaluation:
+    def _keep(self, result: NetworkEvaluation) -> Evaluation:
         self._games_directory.mkdir(exist_ok=True)
-        (self._games_directory / f"{graded.positions:010d}.txt").write_text(graded.game, encoding="utf-8")
-        return graded.evaluation
+        (self._games_directory / f"{result.positions:010d}.txt").write_text(result.game, encoding="utf-8")
+        return result.evaluation
 
     def _learn(self) -> dict[str, float]:
         config = self.config.learner

@@ -170,7 +170,7 @@ def ema_decay(config: LearnerConfig, received: int) -> float:
 
 
 def steps_allowed(config: LearnerConfig, received: int, trained: int, minimum: int) -> int:
-    """Gradient steps that keep positions trained at most `replay_ratio` times the positions received; 0 below `minimum`."""
+    """Gradient steps that train `replay_ratio` times the positions received at most; 0 below `minimum`."""
     if received < minimum:
         return 0
     return max(0, int((config.replay_ratio * received - trained) // config.batch_size))

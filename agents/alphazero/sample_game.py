@@ -1,4 +1,4 @@
-"""A game the agent plays against itself, as text and as a heat map: what a person looks at during training."""
+"""Sample game of an agent against itself, as text and as a heat map of its policies."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from lab.plots.media import Image, Media, Text
 _CELL_PX = 16
 
 
-class ShownGame(NamedTuple):
+class SampleGame(NamedTuple):
     """One game from the empty board, without noise. text: moves, values and the last board.
 
     policies: float32 [plies, A], the searched policy at each ply.
@@ -25,8 +25,8 @@ class ShownGame(NamedTuple):
         return [Text("eval/game", self.text), Image("eval/policy", heat_map(self.policies), "ply by action")]
 
 
-def show_game(agent: Agent, simulations: int) -> ShownGame:
-    """Plays both sides with `simulations` a move."""
+def play_sample_game(agent: Agent, simulations: int) -> SampleGame:
+    """Plays both sides with `simulations` per move."""
     game = agent.game
     state = game.initial(1, agent.device)
     lines, policies = [f"{'ply':>3}  {'move':>4}  {'value':>6}  for the side to move"], []
@@ -38,7 +38,7 @@ def show_game(agent: Agent, simulations: int) -> ShownGame:
         state = game.step(state, result.action)
     winner = {1.0: "X wins", 0.0: "a draw", -1.0: "O wins"}[float(game.reward(state)[0, 0])]
     text = "\n".join([*lines, "", game.render(state, 0), winner, ""])
-    return ShownGame(text, np.stack(policies))
+    return SampleGame(text, np.stack(policies))
 
 
 def heat_map(shares: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""The arena: players meet in pairs, each opening played with both colours, all games of all pairs at once."""
+"""Matches between players: each opening is played with both colours, all games of all pairs at once."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agents.arena.elo import Rating, ratings
 from agents.arena.players import Player, random_actions
-from agents.arena.position_file import CPU
+from agents.arena.positions import CPU
 from agents.games.game import Game, concatenate, select, where
 from lab import rng
 
@@ -22,8 +22,8 @@ _ENOUGH_DRAWS = 16  # draws for each opening found, after which a round without 
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Games of one player against another, from the former's point of view, with one colour."""
+class WinDrawLoss:
+    """Results of one player's games against another, with one colour."""
 
     won: int
     drawn: int
@@ -37,13 +37,13 @@ class Tally:
     def points(self) -> float:
         return self.won + self.drawn / 2
 
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.won + other.won, self.drawn + other.drawn, self.lost + other.lost)
+    def __add__(self, other: "WinDrawLoss") -> "WinDrawLoss":
+        return WinDrawLoss(self.won + other.won, self.drawn + other.drawn, self.lost + other.lost)
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """What two players made of each other; both tallies are those of `player`.
+    """The games of two players; both results are those of `player`.
 
     results: 1, 0 or -1 for `player`, game by game, who moves first in the even ones; games 2k and 2k + 1 share
     their opening.
@@ -51,12 +51,12 @@ class Pairing:
 
     player: str
     opponent: str
-    first: Tally
-    second: Tally
+    first: WinDrawLoss
+    second: WinDrawLoss
     results: list[int]
 
     @property
-    def total(self) -> Tally:
+    def total(self) -> WinDrawLoss:
         return self.first + self.second
 
 
@@ -81,7 +81,7 @@ class Openings(NamedTuple):
 
 
 def match(
-    game: Game, player: Player, opponent: Player, games: int, seed: int = 0, device: torch.device = CPU
+    game: Game, player: Player, opponent: Player, *, games: int, seed: int = 0, device: torch.device = CPU
 ) -> Pairing:
     """`games` games (made even) between two players."""
     return play_pairings(game, [player, opponent], [(0, 1)], openings(game, (games + 1) // 2, seed, device))[0]
@@ -90,6 +90,7 @@ def match(
 def round_robin(
     game: Game,
     players: Sequence[Player],
+    *,
     games: int,
     seed: int = 0,
     device: torch.device = CPU,
@@ -97,8 +98,8 @@ def round_robin(
 ) -> Result:
     """Everybody meets everybody in `games` games (made even).
 
-    Ratings are relative to the player named "random", or to the first. `progress` is told how many games each ply
-    has ended.
+    Ratings are relative to the player named "random", or to the first. progress: called
+    with the number of games that each ply has ended.
     """
     pairs = list(itertools.combinations(range(len(players)), 2))
     starts = openings(game, (games + 1) // 2, seed, device)
@@ -131,9 +132,9 @@ def play_pairings(
     one = select(starts.states, number // 2)
     states = type(one)(*(f.repeat(len(pairs), *[1] * (f.dim() - 1)) for f in one))
     # [games of all pairs, 2]: who moves first and who second; colours alternate within an opening.
-    seats = torch.cat([torch.tensor([(a, b), (b, a)], device=device).repeat(games // 2, 1) for a, b in pairs])
+    sides = torch.cat([torch.tensor([(a, b), (b, a)], device=device).repeat(games // 2, 1) for a, b in pairs])
     ids = torch.cat([(b * (b - 1) // 2 + a) * _IDS_PER_PAIR + number for a, b in map(sorted, pairs)])
-    reward = play_out(game, players, states, seats, ids, progress)
+    reward = play_out(game, players, states, sides, ids, progress)
     pairings = []
     for (a, b), rows in zip(pairs, reward.view(len(pairs), games, 2), strict=True):
         results = torch.where(number % 2 == 0, rows[:, 0], rows[:, 1]).to(torch.int64)
@@ -146,13 +147,13 @@ def play_out(
     game: Game,
     players: Sequence[Player],
     states: Any,
-    seats: Tensor,
+    sides: Tensor,
     ids: Tensor,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
     """Plays G boards to the end and returns the reward of each seat, float32 [G, 2].
 
-    seats: int64 [G, 2], indices of the players who have moves 0 and 1; ids: int64 [G].
+    sides: int64 [G, 2], indices of the players who have moves 0 and 1; ids: int64 [G].
     """
     ended = 0
     for ply in itertools.count():
@@ -161,7 +162,7 @@ def play_out(
         ended = int((~running).sum())
         if ended == len(ids):
             return game.reward(states)
-        mover = seats.gather(1, game.player(states)[:, None])[:, 0]
+        mover = sides.gather(1, game.player(states)[:, None])[:, 0]
         action = torch.zeros_like(mover)
         for number, player in enumerate(players):
             for rows in (running & (mover == number)).nonzero()[:, 0].split(CHUNK):
@@ -206,5 +207,5 @@ def _first_of_each(keys: Tensor) -> Tensor:
     return torch.full_like(known, len(keys)).scatter_reduce_(0, group, rows, "amin").sort().values
 
 
-def _tally(results: Tensor) -> Tally:
-    return Tally(*(int((results == value).sum()) for value in (1, 0, -1)))
+def _tally(results: Tensor) -> WinDrawLoss:
+    return WinDrawLoss(*(int((results == value).sum()) for value in (1, 0, -1)))

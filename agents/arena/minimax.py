@@ -1,4 +1,4 @@
-"""Exact solutions of tiny games: all positions with their scores, and every line against a fixed policy."""
+"""Exact solutions of small games by minimax, and every line of play against a fixed policy."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from agents.arena.players import AgentLike, moved
-from agents.arena.position_file import CPU, Positions
+from agents.arena.players import AgentLike, to_device
+from agents.arena.positions import CPU, Positions
 from agents.games.game import Game, concatenate, select
 from lab.errors import UserError
 
-SMALL = 10_000  # positions of a game small enough to be graded on all of them, also during training
+MAX_POSITIONS = 10_000  # of a game that is evaluated on all of them, also during training
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,22 @@ class Solution:
     score: Tensor
 
     def positions(self) -> Positions:
-        """The running positions with the exact score of each move, for grading."""
+        """The running positions with the exact score of each move."""
         running = (~self.game.done(self.states)).nonzero()[:, 0]
         children = self.children[running]
         scores = torch.where(children >= 0, -self.score[children.clamp_min(0)], Positions.ILLEGAL)
         return Positions(self.game, select(self.states, running), scores)
 
 
-class Lines(NamedTuple):
-    """How many different games end in a win, a draw and a loss of the policy, against every reply."""
+class LineCounts(NamedTuple):
+    """Numbers of different games that the policy wins, draws and loses against every sequence of replies."""
 
     won: int
     drawn: int
     lost: int
 
 
-def solve(game: Game, limit: int = SMALL) -> Solution:
+def solve(game: Game, limit: int = MAX_POSITIONS) -> Solution:
     """Enumerates a game in which each move adds a ply, then solves it backwards.
 
     Raises UserError when it has more than `limit` positions.
@@ -68,7 +68,7 @@ def solve(game: Game, limit: int = SMALL) -> Solution:
     return Solution(game, states, sizes, children, _score(game, states, children, sizes))
 
 
-def every_line(agent: AgentLike, solution: Solution, simulations: int, chunk: int = 512) -> list[Lines]:
+def play_every_line(agent: AgentLike, solution: Solution, *, simulations: int, chunk: int = 512) -> list[LineCounts]:
     """The agent moving first, and moving second, against every sequence of replies.
 
     It decides once in each position, `chunk` boards at once.
@@ -76,12 +76,12 @@ def every_line(agent: AgentLike, solution: Solution, simulations: int, chunk: in
     running = (~solution.game.done(solution.states)).nonzero()[:, 0]
     action = torch.zeros(len(solution.score), dtype=torch.int64, device=running.device)
     for rows in running.split(chunk):
-        states = moved(select(solution.states, rows), agent.device)
+        states = to_device(select(solution.states, rows), agent.device)
         action[rows] = agent.decide(states, simulations).action.to(running.device)
-    return [lines_against_everything(solution, action, side) for side in (0, 1)]
+    return [count_lines(solution, action, side) for side in (0, 1)]
 
 
-def lines_against_everything(solution: Solution, action: Tensor, side: int) -> Lines:
+def count_lines(solution: Solution, action: Tensor, side: int) -> LineCounts:
     """Plays a policy as `side` (0 moves first) against every sequence of replies.
 
     action: int64 [N], the policy's move in each position of the solution; anything where the game is over.
@@ -102,7 +102,7 @@ def lines_against_everything(solution: Solution, action: Tensor, side: int) -> L
     done = game.done(solution.states)
     reward = game.reward(solution.states)[:, side]
     won, drawn, lost = (int(count[done & (reward == r)].sum()) for r in (1, 0, -1))
-    return Lines(won, drawn, lost)
+    return LineCounts(won, drawn, lost)
 
 
 def _next_level(game: Game, states: Any, offset: int) -> tuple[Any | None, Tensor]:

@@ -1,4 +1,4 @@
-"""A person against an agent in the terminal. `Sitting` knows the game; `play` alone reads and prints."""
+"""A person against an agent in the terminal. `GameSession` holds the game; `play` reads and prints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.arena.analysis import Analysis, analyse
-from agents.arena.board_text import STYLES, board, signs
 from agents.arena.players import AgentLike
-from agents.arena.position_file import CPU
+from agents.arena.positions import CPU
+from agents.games.board import STYLES, board_of, stone, terminal_text
+from agents.games.game import Game
 from agents.games.line_game import LineGame
-from lab.errors import UserError
 
 STRENGTHS = {"easy": 0, "medium": 32, "hard": 400}
 _HINT_SIMULATIONS = 64  # advice is never worse than this, however low the level
 _LINE_PLIES = 8
-_MOST_SIMULATIONS = 100_000
+_MAX_SIMULATIONS = 100_000
 
 HELP = """[bold]{move:<12}[/] play there
 [bold]undo[/]         take your last move back
@@ -32,11 +32,12 @@ HELP = """[bold]{move:<12}[/] play there
 
 
 @dataclass
-class Sitting:
+class GameSession:
     """A game between a person and the agent, with its history.
 
-    side: 0 if the person moves first, else 1. simulations: the agent's effort a move. states: the boards so far,
-    B = 1 each, the start first. moves: the actions between them.
+    simulations: the agent's, per move.
+    side: 0 if the person moves first, else 1.
+    states: the boards so far, B = 1 each, the initial one first. moves: the actions between them.
     """
 
     agent: AgentLike
@@ -50,11 +51,8 @@ class Sitting:
         self.restart()
 
     @property
-    def game(self) -> LineGame:
-        game = self.agent.game
-        if not isinstance(game, LineGame):
-            raise UserError(f"the terminal cannot show {game.name}; it knows games of stones in a row")
-        return game
+    def game(self) -> Game:
+        return self.agent.game
 
     @property
     def state(self) -> Any:
@@ -77,20 +75,20 @@ class Sitting:
         """An empty board."""
         self.states, self.moves = [self.game.initial(1, self.device)], []
 
-    def put(self, action: int) -> None:
-        """Plays a legal action for whoever is to move."""
+    def move(self, action: int) -> None:
+        """Plays a legal action for the side to move."""
         self.states.append(self.game.step(self.state, torch.tensor([action], device=self.device)))
         self.moves.append(action)
 
     def reply(self) -> tuple[int, float]:
-        """Plays the agent's move; returns it with the share of the points the agent expects."""
+        """Plays the agent's move; returns it with the agent's expected score in [0, 1]."""
         decision = self.agent.decide(self.state, self.simulations)
         action = int(decision.action[0])
-        self.put(action)
+        self.move(action)
         return action, float(decision.value[0] + 1) / 2
 
     def undo(self) -> bool:
-        """Goes back to the person's last turn; False when the person has not moved yet."""
+        """Goes back to the person's last turn; False when the person has not to_device yet."""
         own = [ply for ply in range(len(self.moves)) if ply % 2 == self.side]
         if not own:
             return False
@@ -99,17 +97,22 @@ class Sitting:
 
     def parse_move(self, text: str) -> int | str:
         """The action that `text` names, or why it cannot be played."""
-        game = self.game
-        kind = "column" if game.gravity else "cell"
-        names, legal = game.action_names, self.game.legal(self.state)[0].tolist()
-        if not text.removeprefix("-").isdecimal():
-            return f"{text[:40]!r} is no move: type a {kind} from {names[0]} to {names[-1]}, or help"
+        kind, blocked = self._words()
+        names, legal = list(self.game.action_names), self.game.legal(self.state)[0].tolist()
         if text not in names:
+            if not text.removeprefix("-").isdecimal():
+                return f"{text[:40]!r} is no move: type a {kind} from {names[0]} to {names[-1]}, or help"
             return f"there is no {kind} {text[:12]}: choose from {names[0]} to {names[-1]}"
         if not legal[names.index(text)]:
             free = ", ".join(name for name, open_ in zip(names, legal, strict=True) if open_)
-            return f"{kind} {text} is {'full' if game.gravity else 'taken'}: choose from {free}"
+            return f"{kind} {text} is {blocked}: choose from {free}"
         return names.index(text)
+
+    def _words(self) -> tuple[str, str]:
+        """What a move is called, and why it can be illegal."""
+        if not isinstance(self.game, LineGame):
+            return "move", "illegal here"
+        return ("column", "full") if self.game.gravity else ("cell", "taken")
 
     def analysis(self, line_plies: int) -> Analysis:
         """The agent's analysis of the position, with at least `_HINT_SIMULATIONS` simulations."""
@@ -121,117 +124,123 @@ Ask = Callable[[str], str]
 """Shows a prompt and returns a line; raises EOFError or KeyboardInterrupt when the person leaves."""
 
 
-def play(sitting: Sitting, console: Console, ask: Ask) -> None:
+def play(session: GameSession, console: Console, ask: Ask) -> None:
     """Plays until the person leaves."""
     try:
-        _converse(sitting, console, ask)
+        _run(session, console, ask)
     except (EOFError, KeyboardInterrupt):
         console.print()
     console.print("until next time")
 
 
-def _converse(sitting: Sitting, console: Console, ask: Ask) -> None:
+def _run(session: GameSession, console: Console, ask: Ask) -> None:
     unicode = console.encoding.lower().startswith("utf")
     console.print(
-        f"[bold]{sitting.agent.name}[/] plays {sitting.game.name.replace('_', ' ')} against you; type help for help"
+        f"[bold]{session.agent.name}[/] plays {session.game.name.replace('_', ' ')} against you; type help for help"
     )
     show = True
     while True:
-        if not sitting.over and not sitting.persons_turn:
+        if not session.over and not session.persons_turn:
             with console.status("thinking ..."):
-                action, expected = sitting.reply()
+                action, expected = session.reply()
             console.print(
-                f"the agent plays {sitting.game.action_names[action]} and expects {expected:.0%} of the points"
+                f"the agent plays {session.game.action_names[action]} and expects {expected:.0%} of the points"
             )
             show = True
         if show:
-            show_board(sitting, console, unicode)
-        words = ask(_prompt(sitting)).strip().lower().split()
-        if words[:1] in (["quit"], ["q"], ["exit"]) or (sitting.over and words[:1] in (["n"], ["no"])):
+            show_board(session, console, unicode)
+        words = ask(_prompt(session)).strip().lower().split()
+        if words[:1] in (["quit"], ["q"], ["exit"]) or (session.over and words[:1] in (["n"], ["no"])):
             return
-        show = _obey(sitting, words, console, unicode)
+        show = _execute(session, words, console, unicode)
 
 
-def show_board(sitting: Sitting, console: Console, unicode: bool) -> None:
+def show_board(session: GameSession, console: Console, unicode: bool) -> None:
     """Prints the board, and whose turn it is or how it ended."""
-    previous = sitting.states[-2] if len(sitting.states) > 1 else None
-    console.print(board(sitting.game, sitting.state, previous, unicode))
-    stone = Text(signs(unicode)[sitting.side], STYLES[sitting.side])
-    if sitting.over:
+    previous = session.states[-2] if len(session.states) > 1 else None
+    console.print(_board(session.game, session.state, previous, unicode))
+    own = Text(stone(session.side, unicode), STYLES[session.side])
+    if session.over:
         said = {1.0: ("you win", "bold green"), -1.0: ("the agent wins", "bold red"), 0.0: ("a draw", "bold")}
-        console.print(Text(*said[sitting.outcome]))
+        console.print(Text(*said[session.outcome]))
     else:
         console.print(
-            Text.assemble("you are ", stone, f", to move; the agent thinks for {sitting.simulations} simulations")
+            Text.assemble("you are ", own, f", to move; the agent thinks for {session.simulations} simulations")
         )
 
 
-def _prompt(sitting: Sitting) -> str:
-    if sitting.over:
+def _board(game: Game, state: Any, previous: Any, unicode: bool) -> Text:
+    if not isinstance(game, LineGame):
+        return Text(game.render(state, 0))
+    return terminal_text(board_of(game, state, previous=previous), unicode=unicode)
+
+
+def _prompt(session: GameSession) -> str:
+    if session.over:
         return "play again? [Y/n/undo] "
-    names = sitting.game.action_names
+    names = session.game.action_names
     return f"your move ({names[0]}-{names[-1]}): "
 
 
-def _obey(sitting: Sitting, words: list[str], console: Console, unicode: bool) -> bool:
-    """Does what the person typed; returns whether to show the board again."""
+def _execute(session: GameSession, words: list[str], console: Console, unicode: bool) -> bool:
+    """Executes a typed command; returns whether to show the board again."""
     match words:
         case ["help" | "?" | "h"]:
-            names = sitting.game.action_names
-            console.print(HELP.format(move=f"{names[0]} ... {names[-1]}", level=sitting.simulations), highlight=False)
+            names = session.game.action_names
+            console.print(HELP.format(move=f"{names[0]} ... {names[-1]}", level=session.simulations), highlight=False)
         case ["undo" | "u"]:
-            if sitting.undo():
+            if session.undo():
                 return True
             console.print("there is no move of yours to take back")
         case ["new"]:
-            sitting.restart()
+            session.restart()
             return True
         case ["side"] | ["side", "first" | "second"]:
-            sitting.side = ["first", "second"].index(words[1]) if len(words) > 1 else 1 - sitting.side
-            if sitting.over:
-                sitting.restart()
+            session.side = ["first", "second"].index(words[1]) if len(words) > 1 else 1 - session.side
+            if session.over:
+                session.restart()
             return True
-        case ["level", number] if number.isdecimal() and len(number) < 7 and int(number) <= _MOST_SIMULATIONS:
-            sitting.simulations = int(number)
+        case ["level", number] if number.isdecimal() and len(number) < 7 and int(number) <= _MAX_SIMULATIONS:
+            session.simulations = int(number)
             console.print(f"the agent now thinks for {number} simulations a move")
         case ["level", *_]:
-            console.print(f"level takes a whole number of simulations, 0 to {_MOST_SIMULATIONS}")
-        case [] | ["y" | "yes"] if sitting.over:
-            sitting.restart()
+            console.print(f"level takes a whole number of simulations, 0 to {_MAX_SIMULATIONS}")
+        case [] | ["y" | "yes"] if session.over:
+            session.restart()
             return True
-        case _ if sitting.over:
+        case _ if session.over:
             console.print("the game is over: Enter starts another, undo goes back, quit leaves")
         case ["hint" | "eval"]:
-            console.print(_advice_table(sitting))
+            console.print(_advice_table(session))
         case ["line"]:
-            console.print(_line_text(sitting, unicode))
+            console.print(_line_text(session, unicode))
         case _:
-            return _put(sitting, " ".join(words), console)
+            return _move(session, " ".join(words), console)
     return False
 
 
-def _put(sitting: Sitting, text: str, console: Console) -> bool:
-    move = sitting.parse_move(text)
+def _move(session: GameSession, text: str, console: Console) -> bool:
+    move = session.parse_move(text)
     if isinstance(move, str):
         console.print(move, markup=False)
         return False
-    sitting.put(move)
-    return sitting.over  # else the reply comes first
+    session.move(move)
+    return session.over  # else the reply comes first
 
 
-def _advice_table(sitting: Sitting) -> Table:
+def _advice_table(session: GameSession) -> Table:
     table = Table("move", "expects", "", box=None, pad_edge=False)
-    analysis = sitting.analysis(line_plies=1)
+    analysis = session.analysis(line_plies=1)
     for number, action in enumerate(analysis.ranking()):
         expected, bar = (float(analysis.q[action]) + 1) / 2, "#" * round(20 * float(analysis.policy[action]))
         table.add_row(analysis.moves[action], f"{expected:.0%}", bar, style="bold green" if number == 0 else "")
     return table
 
 
-def _line_text(sitting: Sitting, unicode: bool) -> Text:
+def _line_text(session: GameSession, unicode: bool) -> Text:
     text = Text("expected: ")
-    first = int(sitting.game.player(sitting.state)[0])
-    for ply, move in enumerate(sitting.analysis(_LINE_PLIES).principal_variation):
+    first = int(session.game.player(session.state)[0])
+    for ply, move in enumerate(session.analysis(_LINE_PLIES).principal_variation):
         who = (first + ply) % 2
-        text.append(f"{signs(unicode)[who]}{move} ", STYLES[who])
+        text.append(f"{stone(who, unicode)}{move} ", STYLES[who])
     return text

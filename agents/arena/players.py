@@ -71,10 +71,10 @@ class AgentPlayer:
         return f"{self.agent.name}@{self.simulations}"
 
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
-        return self.agent.decide(moved(state, self.agent.device), self.simulations).action.to(game_ids.device)
+        return self.agent.decide(to_device(state, self.agent.device), self.simulations).action.to(game_ids.device)
 
 
-def moved(state: Any, device: torch.device) -> Any:
+def to_device(state: Any, device: torch.device) -> Any:
     """A state (or any NamedTuple of tensors) on `device`."""
     return type(state)(*(field.to(device) for field in state))
 

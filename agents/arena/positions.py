@@ -1,226 +1,181 @@
-"""Grading on solved positions: do the moves keep what a position is worth, and does the value know it?"""
+"""Solved positions and the files they come in.
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from importlib import resources
-from typing import Any, NamedTuple
+A file has the header `moves,c1,...,cN`, with an optional column `set` before it. `moves` are 1-based columns
+from the empty board; the scores are exact for the side to move: positive wins, larger is sooner, `x` is a
+full column.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from agents.arena.players import AgentLike, moved
-from agents.arena.position_file import Positions, read
-from agents.games.game import Game, select
+from agents.games.game import Game, select, where
+from agents.games.line_game import LineGame, LineState
+from lab import rng
+from lab.errors import UserError
 
-__all__ = [
-    "Calibration",
-    "Moves",
-    "Positions",
-    "Report",
-    "Share",
-    "grade",
-    "has_shipped",
-    "phase_names",
-    "read",
-    "shipped",
-]
-
-SHIPPED = "connect_four_positions.csv"
-_BINS = 10
+CPU = torch.device("cpu")
+_SHOWN = 5  # complaints listed by line; the rest are counted
 
 
 @dataclass(frozen=True)
-class Share:
-    """A share in [0, 1] of all positions, by stage of the game and by set; None where there are none."""
+class Positions:
+    """N running boards with exact scores.
 
-    overall: float | None
-    by_phase: dict[str, float | None]
-    by_set: dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Moves:
-    """How good the chosen moves are.
-
-    optimal_outcome: the share that keeps the best win/draw/loss class. optimal_score: that has the best exact score.
-    nontrivial_outcome and nontrivial_score: the same among positions where some legal move does not.
+    states: a game state of N boards. scores: int64 [N, A], for the mover; ILLEGAL where an action is illegal.
+    sets: the name of each position's set, or empty when there are none.
     """
 
-    optimal_outcome: Share
-    optimal_score: Share
-    nontrivial_outcome: Share
-    nontrivial_score: Share
+    game: Game
+    states: LineState
+    scores: Tensor
+    sets: Sequence[str] = ()
+
+    ILLEGAL = -(10**6)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, index: Tensor) -> "Positions":
+        """The positions numbered `index` int64 [M]."""
+        sets = [self.sets[i] for i in index.tolist()] if self.sets else ()
+        return Positions(self.game, select(self.states, index), self.scores[index], sets)
+
+    def without(self, others: "Positions") -> "Positions":
+        """Those that are not among `others`, whatever moves lead there, mirror images included."""
+        known = torch.isin(self._keys(), others._keys())
+        return self.take((~known).nonzero()[:, 0])
+
+    def _keys(self) -> Tensor:
+        """int64 [N], equal for positions that a symmetry of the board maps onto each other."""
+        planes = self.game.observe(self.states).flatten(1).to(torch.int64)
+        maps = self.game.symmetries(planes.device).planes
+        weights = rng.random_bits(0, torch.arange(planes.shape[1], device=planes.device))
+        return torch.stack([(planes[:, one] * weights).sum(1) for one in maps]).amin(0)
 
 
-class Bin(NamedTuple):
-    """Positions whose predicted value lies in [low, high): their number, mean prediction and mean outcome."""
+def read(path: Path, game: Game) -> Positions:
+    """Positions of a CSV file.
 
-    low: float
-    high: float
-    positions: int
-    predicted: float | None
-    exact: float | None
+    Raises UserError when the file cannot be read, is not for this game, or has malformed or illegal lines:
+    the first few with their numbers and a count of the rest.
+    """
+    if not isinstance(game, LineGame) or not game.gravity:
+        raise UserError(f"{path}: positions are of Connect Four and the run plays {game.name}; omit --positions")
+    if game.columns > 9:
+        raise UserError(f"{path}: a board of {game.columns} columns cannot be written with one digit a move")
+    rows, has_sets = _rows(path, game)
+    problems: dict[int, str] = {}
+    moves = [_moves(row.moves, game.columns) for row in rows]
+    scores = [_scores(row.scores, game.columns) for row in rows]
+    for row, played, scored in zip(rows, moves, scores, strict=True):
+        for parsed in (played, scored):
+            if isinstance(parsed, str):
+                problems.setdefault(row.line, parsed)
+    states, illegal = _play(game, [m if isinstance(m, list) else [] for m in moves])
+    table = torch.tensor([s if isinstance(s, list) else [0] * game.columns for s in scores])
+    done, legal = game.done(states).tolist(), game.legal(states)
+    marked = ((table == Positions.ILLEGAL) != ~legal).any(1).tolist()
+    for number, row in enumerate(rows):
+        if illegal[number]:
+            problems.setdefault(row.line, illegal[number])
+        elif done[number]:
+            problems.setdefault(row.line, "the game is over after these moves")
+        elif marked[number]:
+            problems.setdefault(row.line, _mismatch(table[number], legal[number]))
+    if problems:
+        raise UserError(_complaint(path, problems))
+    return Positions(game, states, table, [row.set for row in rows] if has_sets else ())
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """The value head's expected outcome in [-1, 1] against the exact one (-1, 0 or 1), without search.
-
-    expected_error: mean over bins of |mean predicted - mean exact|, by positions (Naeini et al. 2015).
-    brier: mean squared difference of the expected scores (value + 1) / 2, in [0, 1] (Brier 1950).
-    mean_value: the mean prediction among won, drawn and lost positions.
-    """
-
-    expected_error: float
-    brier: float
-    mean_value: dict[str, float | None]
-    bins: list[Bin]
+class _Row:
+    line: int
+    set: str
+    moves: str
+    scores: list[str]
 
 
-@dataclass(frozen=True)
-class Report:
-    """Grades of one agent: with search, the network alone, and the value head."""
-
-    positions: int
-    simulations: int
-    searched: Moves
-    network_alone: Moves
-    calibration: Calibration
-
-    @property
-    def optimal_outcome(self) -> Share:
-        """With search."""
-        return self.searched.optimal_outcome
-
-    @property
-    def optimal_score(self) -> Share:
-        """With search."""
-        return self.searched.optimal_score
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values, as `lab eval --json` prints them."""
-        return {
-            **_moves_json(self.searched),
-            "network_alone": _moves_json(self.network_alone),
-            "calibration": {**asdict(self.calibration), "bins": [b._asdict() for b in self.calibration.bins]},
-            "positions": self.positions,
-            "simulations": self.simulations,
-        }
+def _rows(path: Path, game: LineGame) -> tuple[list[_Row], bool]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; give a CSV of positions to --positions") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a CSV of positions: {error}") from error
+    wanted = ["moves", *(f"c{c + 1}" for c in range(game.columns))]
+    if not lines:
+        raise UserError(f"{path} is empty; its first line must be {','.join(wanted)}")
+    number, header = lines[0]
+    has_sets = header[:1] == ["set"]
+    if header[has_sets:] != wanted:
+        message = f"{path}, line {number}: the header must be {','.join(wanted)}, not {','.join(header)[:80]}"
+        raise UserError(message + " (a column `set` may come first)")
+    if len(lines) == 1:
+        raise UserError(f"{path} has a header and no positions")
+    rows = []
+    for number, cells in lines[1:]:
+        cells = cells if has_sets else ["", *cells]
+        rows.append(_Row(number, cells[0], cells[1] if len(cells) > 1 else "", cells[2:]))
+    return rows, has_sets
 
 
-def has_shipped(game: Game) -> bool:
-    """Whether positions of this game come with the package."""
-    return game.name == "connect_four" and game.options == {"rows": 6, "columns": 7, "length": 4}
+def _moves(text: str, columns: int) -> list[int] | str:
+    """0-based columns, or what is wrong."""
+    for place, sign in enumerate(text):
+        if sign not in "123456789"[:columns]:
+            return f"move {place + 1} is {sign!r}, not a column 1-{columns}"
+    return [int(sign) - 1 for sign in text]
 
 
-def shipped(game: Game) -> Positions:
-    """The 500 positions that come with the package: 6x7 Connect Four, for evaluation, never for training."""
-    with resources.as_file(resources.files("agents") / "data" / SHIPPED) as path:
-        return read(path, game)
+def _scores(cells: Sequence[str], columns: int) -> list[int] | str:
+    """Exact scores, ILLEGAL for x, or what is wrong."""
+    if len(cells) != columns:
+        return f"{len(cells)} scores instead of {columns}"
+    scores = []
+    for column, cell in enumerate(cells):
+        digits = cell.removeprefix("-")
+        if cell != "x" and not (digits.isascii() and digits.isdecimal() and len(digits) <= 4):
+            return f"the score of column {column + 1} is {cell!r}, neither a whole number nor x"
+        scores.append(Positions.ILLEGAL if cell == "x" else int(cell))
+    return scores
 
 
-def grade(
-    agent: AgentLike,
-    positions: Positions,
-    simulations: int,
-    chunk: int = 512,
-    progress: Callable[[int], None] = lambda count: None,
-) -> Report:
-    """Lets the agent decide in every position, `chunk` boards at once.
-
-    `progress` is told how many positions each chunk has finished.
-    """
-    searched, alone, values = [], [], []
-    device = positions.scores.device
-    for index in torch.arange(len(positions), device=device).split(chunk):
-        states = moved(select(positions.states, index), agent.device)
-        searched.append(agent.decide(states, simulations).action)
-        alone.append(agent.decide(states, 0).action if simulations else searched[-1])
-        values.append(agent.evaluate(positions.game.observe(states))[1])
-        progress(len(index))
-    return Report(
-        positions=len(positions),
-        simulations=simulations,
-        searched=grade_moves(positions, torch.cat(searched).to(device)),
-        network_alone=grade_moves(positions, torch.cat(alone).to(device)),
-        calibration=calibrate(torch.cat(values).to(device), positions.scores.amax(1).sign()),
-    )
+def _play(game: LineGame, moves: list[list[int]]) -> tuple[LineState, list[str]]:
+    """States after the moves, all rows at once, and for each row what was illegal ("" if nothing)."""
+    # A longer sequence than the board has cells is illegal by its last move at the latest.
+    longest = min(max(map(len, moves)), game.max_plies + 1)
+    padded = [(m + [-1] * longest)[:longest] for m in moves]
+    table = torch.tensor(padded, dtype=torch.int64).view(len(moves), longest)
+    state = game.initial(len(moves), CPU)
+    illegal = [""] * len(moves)
+    for ply in range(longest):
+        action = table[:, ply]
+        active = action >= 0
+        legal = game.legal(state).gather(1, action.clamp_min(0)[:, None])[:, 0]
+        done = game.done(state)
+        for row in (active & ~legal).nonzero()[:, 0].tolist():
+            full = f"is column {int(action[row]) + 1}, which is full"
+            reason = "comes after the end of the game" if done[row] else full
+            illegal[row] = illegal[row] or f"move {ply + 1} {reason}"
+        state = where(active & legal, game.step(state, action.clamp_min(0)), state)
+    return state, illegal
 
 
-def grade_moves(positions: Positions, actions: Tensor) -> Moves:
-    """Grades of actions int64 [N]."""
-    scores = positions.scores
-    illegal = scores == Positions.ILLEGAL
-    best = scores.amax(1)
-    worst = scores.masked_fill(illegal, -Positions.ILLEGAL).amin(1)
-    chosen = scores.gather(1, actions[:, None])[:, 0]
-    keeps = (chosen.sign() == best.sign()) & (chosen != Positions.ILLEGAL)
-    exact = chosen == best
-    everywhere = torch.ones_like(keeps)
-    return Moves(
-        optimal_outcome=_share(positions, keeps, everywhere),
-        optimal_score=_share(positions, exact, everywhere),
-        nontrivial_outcome=_share(positions, keeps, worst.sign() < best.sign()),
-        nontrivial_score=_share(positions, exact, worst < best),
-    )
+def _mismatch(scores: Tensor, legal: Tensor) -> str:
+    column = int(((scores == Positions.ILLEGAL) != ~legal).nonzero()[0])
+    fact = "open and its score is x" if legal[column] else "full and its score is not x"
+    return f"column {column + 1} is {fact}"
 
 
-def calibrate(value: Tensor, exact: Tensor) -> Calibration:
-    """Predicted values float32 [N] in [-1, 1] against exact outcomes [N] of -1, 0 or 1."""
-    value, exact = value.double(), exact.double()
-    number = ((value + 1) / 2 * _BINS).floor().clamp(0, _BINS - 1)
-    bins, error = [], 0.0
-    for b in range(_BINS):
-        inside = number == b
-        predicted, outcome = _mean(value[inside]), _mean(exact[inside])
-        bins.append(Bin(2 * b / _BINS - 1, 2 * (b + 1) / _BINS - 1, int(inside.sum()), predicted, outcome))
-        if predicted is not None and outcome is not None:
-            error += abs(predicted - outcome) * int(inside.sum()) / len(value)
-    named = {"won": 1, "drawn": 0, "lost": -1}
-    return Calibration(
-        expected_error=error,
-        brier=float(((value - exact) / 2).square().mean()),
-        mean_value={name: _mean(value[exact == outcome]) for name, outcome in named.items()},
-        bins=bins,
-    )
-
-
-def phase_names(game: Game) -> tuple[str, str, str]:
-    """Thirds of the longest game in plies: 0-14, 15-28 and 29+ for Connect Four."""
-    third = game.max_plies // 3
-    return f"0-{third}", f"{third + 1}-{2 * third}", f"{2 * third + 1}+"
-
-
-def _share(positions: Positions, hit: Tensor, among: Tensor) -> Share:
-    third = positions.game.max_plies // 3
-    stage = torch.bucketize(positions.game.plies(positions.states), torch.tensor([third, 2 * third], device=hit.device))
-    names = phase_names(positions.game)
-    by_set = {}
-    for name in dict.fromkeys(positions.sets):
-        inside = torch.tensor([s == name for s in positions.sets], device=hit.device)
-        by_set[name] = _mean(hit[among & inside])
-    return Share(
-        overall=_mean(hit[among]),
-        by_phase={name: _mean(hit[among & (stage == s)]) for s, name in enumerate(names)},
-        by_set=by_set,
-    )
-
-
-def _mean(values: Tensor) -> float | None:
-    return float(values.double().mean()) if len(values) else None
-
-
-def _moves_json(moves: Moves) -> dict[str, Any]:
-    return {
-        "optimal_outcome": _share_json(moves.optimal_outcome),
-        "optimal_score": _share_json(moves.optimal_score),
-        "failable": {
-            "optimal_outcome": _share_json(moves.nontrivial_outcome),
-            "optimal_score": _share_json(moves.nontrivial_score),
-        },
-    }
-
-
-def _share_json(share: Share) -> dict[str, Any]:
-    plain: dict[str, Any] = {"overall": share.overall, "by_phase": share.by_phase}
-    return plain | ({"by_set": share.by_set} if share.by_set else {})
+def _complaint(path: Path, problems: dict[int, str]) -> str:
+    lines = sorted(problems)
+    listed = "; ".join(f"line {line}: {problems[line]}" for line in lines[:_SHOWN])
+    rest = len(lines) - _SHOWN
+    return f"{path}: {listed}" + (f"; and {rest} more such lines" if rest > 0 else "")

@@ -1,4 +1,4 @@
-"""Grades and match results as tables for the terminal."""
+"""Evaluations and match results as tables for the terminal."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,20 +7,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from agents.arena.elo import Rating
-from agents.arena.match import Pairing, Result, Tally
-from agents.arena.minimax import Lines
-from agents.arena.positions import Calibration, Report, Share
+from agents.arena.match import Pairing, Result, WinDrawLoss
+from agents.arena.minimax import LineCounts
+from agents.arena.position_evaluation import Calibration, Rates, Report
 
 
 def report_tables(report: Report) -> RenderableType:
     """Moves with search and without, then the value head."""
-    by_phase = _moves_table(report, "plies", lambda share: share.by_phase)
+    by_phase = _moves_table(report, "plies", lambda rates: rates.by_phase)
     sets = report.searched.optimal_outcome.by_set
-    tables = [by_phase, *([_moves_table(report, "set", lambda share: share.by_set)] if sets else [])]
+    tables = [by_phase, *([_moves_table(report, "set", lambda rates: rates.by_set)] if sets else [])]
     return Group(*tables, _calibration(report.calibration))
 
 
-def lines_table(lines: Sequence[Lines]) -> Table:
+def lines_table(lines: Sequence[LineCounts]) -> Table:
     """Every line of play against a policy as first and second."""
     table = _table("every line of play", "won", "drawn", "lost")
     for side, one in zip(("moving first", "moving second"), lines, strict=True):
@@ -53,14 +53,15 @@ def interval_text(rating: Rating) -> str:
     return f"{ends[0]} to {ends[1]}"
 
 
-def _moves_table(report: Report, kind: str, split: Callable[[Share], dict[str, float | None]]) -> Table:
-    heads = [f"{who}class" for who in (f"{report.simulations} simulations:\n", "the network alone:\n")]
-    table = _table(f"\n{kind}", *(head for first in heads for head in (first, "\nfailable", "\nscore", "\nfailable")))
+def _moves_table(report: Report, kind: str, split: Callable[[Rates], dict[str, float | None]]) -> Table:
+    columns = ("\nnontrivial", "\nscore", "\nnontrivial")
+    heads = [f"{who}outcome" for who in (f"{report.simulations} simulations:\n", "the network alone:\n")]
+    table = _table(f"\n{kind}", *(head for first in heads for head in (first, *columns)))
     for row in ["all", *split(report.searched.optimal_outcome)]:
         cells = [
-            percent(share.overall if row == "all" else split(share)[row])
+            percent(rates.overall if row == "all" else split(rates)[row])
             for moves in (report.searched, report.network_alone)
-            for share in (moves.optimal_outcome, moves.nontrivial_outcome, moves.optimal_score, moves.nontrivial_score)
+            for rates in (moves.optimal_outcome, moves.nontrivial_outcome, moves.optimal_score, moves.nontrivial_score)
         ]
         table.add_row(row, *cells)
     return table
@@ -82,13 +83,13 @@ def _pairing_cells(pairing: Pairing) -> list[str]:
     return [pairing.player, pairing.opponent, percent(share), _tally(pairing.first), _tally(pairing.second)]
 
 
-def _tally(tally: Tally) -> str:
+def _tally(tally: WinDrawLoss) -> str:
     return f"+{tally.won} ={tally.drawn} -{tally.lost}"
 
 
-def percent(share: float | None) -> str:
-    """A share in [0, 1] as text; a dash where there is none."""
-    return "-" if share is None else f"{share:.1%}"
+def percent(rate: float | None) -> str:
+    """A rate in [0, 1] as text; a dash where there is none."""
+    return "-" if rate is None else f"{rate:.1%}"
 
 
 def _signed(value: float | None) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agents.games.board import board_of, plain_text
 from agents.games.game import Symmetries
 from lab.errors import UserError
 
@@ -126,14 +127,7 @@ class LineGame:
         return self._tables(device).symmetries
 
     def render(self, state: LineState, index: int) -> str:
-        cells = state.cells[index].view(self.rows, self.columns)
-        mover = "XO"[int(state.plies[index]) % 2]
-        other = "XO"[1 - int(state.plies[index]) % 2]
-        glyphs = {0: ".", 1: mover, -1: other}
-        lines = [" ".join(glyphs[int(c)] for c in row) for row in cells]
-        if self.gravity:
-            lines.append(" ".join(str((c + 1) % 10) for c in range(self.columns)))
-        return "\n".join(lines)
+        return plain_text(board_of(self, state, index=index))
 
     def _tables(self, device: torch.device) -> _Tables:
         return _tables(self.rows, self.columns, self.length, self.gravity, device)

@@ -11,7 +11,8 @@ from pettingzoo import AECEnv
 from pettingzoo.utils import wrappers
 
 from agents import games
-from agents.pettingzoo.picture import draw
+from agents.games.board import board_of
+from agents.games.board_picture import board_picture
 from agents.pettingzoo.window import Window
 from lab.errors import UserError
 
@@ -105,14 +106,13 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
         return {"observation": planes.transpose(1, 2, 0).copy(), "action_mask": mask}
 
     def render(self) -> str | NDArray[np.uint8] | None:
-        """Text (ansi), uint8 [height, width, 3] (rgb_array), or a picture on the screen (human)."""
+        """Text (ansi), uint8 [height, width, 3] (rgb_array), or an image in a window (human)."""
         if self.render_mode is None:
             gymnasium.logger.warn("render() does nothing without a render_mode; give one when making it")
             return None
         if self.render_mode == "ansi":
             return self.game.render(self._state, 0)
-        planes = self.observe(self.possible_agents[0])["observation"].transpose(2, 0, 1)
-        picture = draw(planes, discs=getattr(self.game, "gravity", False))
+        picture = board_picture(board_of(self.game, self._state))
         if self.render_mode == "rgb_array":
             return picture
         if self._window is None:

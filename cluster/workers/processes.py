@@ -12,7 +12,7 @@ from torch import nn
 
 from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
-from agents.alphazero.evaluation import Graded, LocalEvaluator
+from agents.alphazero.evaluation import LocalEvaluator, NetworkEvaluation
 from agents.alphazero.records import FinishedGames, Samples, concatenate
 from agents.search.dynamics import LeafCounts
 from cluster.workers.deliveries import Origin, first_game_id
@@ -80,7 +80,7 @@ class GradingWorker:
         """The process's id."""
         return os.getpid()
 
-    def grade(self, positions: int, weights: Weights) -> Graded:
+    def grade(self, positions: int, weights: Weights) -> NetworkEvaluation:
         load(self._net, weights)
         self._evaluator.ask(positions, self._net)
         return self._evaluator.answers()[0]

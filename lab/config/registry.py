@@ -76,7 +76,7 @@ KINDS: dict[str, Kind] = {
     "alphazero": Kind(
         config="agents.alphazero.config:AlphaZeroConfig",
         build="agents.alphazero.experiment:build",
-        verbs={"eval": "agents.alphazero.verbs:evaluate", "play": "agents.alphazero.verbs:play"},
+        verbs={"eval": "agents.cli.eval:evaluate", "play": "agents.cli.play:play"},
         catalogue="agents.alphazero.metrics:CATALOGUE",
         workers="cluster.workers.actors:start",
         follower="agents.alphazero.learner_rank:build_follower",
@@ -139,7 +139,7 @@ VERBS: dict[str, Verb] = {
     "eval": Verb("Evaluate a run."),
     "predict": Verb("Predict with a run's network."),
     "play": Verb("Play against a run."),
-    "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.alphazero.verbs:arena"),
+    "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.cli.arena:arena"),
     "sample": Verb("Sample from a run: images or time series of a generator, text of a language model."),
     "export": Verb("Export a run's network to ONNX or torch.export."),
     "data": Verb(
@@ -166,7 +166,7 @@ VERBS: dict[str, Verb] = {
     "bench": Verb(
         "Measure speed on this machine.",
         verbs={
-            "selfplay": Verb("Self-play against the bare network.", "agents.alphazero.bench:bench_selfplay"),
+            "selfplay": Verb("Self-play against the bare network.", "agents.cli.bench_selfplay:bench_selfplay"),
             "gan": Verb(
                 "Training steps of a progressive GAN against the bare convolutions.", "gans.progressive.bench:bench_gan"
             ),

@@ -11,7 +11,9 @@ from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_agent
 from agents.alphazero.experiment import AlphaZero, build
 from agents.alphazero.network import InferenceNet
-from agents.arena import minimax, positions
+from agents.arena import minimax
+from agents.arena.position_evaluation import evaluate_positions
+from agents.arena.positions import Positions
 from agents.games import make
 from lab.config.loading import dump
 from lab.errors import CheckpointError, UserError
@@ -36,10 +38,10 @@ def trained(folder: Path, iterations: int, **changes: Any) -> AlphaZero:
     return made
 
 
-def optimal_outcome(made: AlphaZero, solved: positions.Positions) -> float:
+def optimal_outcome(made: AlphaZero, solved: Positions) -> float:
     """How often the network alone keeps the minimax value."""
     agent = make_agent("agent", made.config, made.learner.average.module, DEVICE)
-    share = positions.grade(agent, solved, simulations=0).optimal_outcome.overall
+    share = evaluate_positions(agent, solved, simulations=0).searched.optimal_outcome.overall
     assert share is not None
     return share
 
@@ -173,9 +175,9 @@ def test_an_evaluation_leaves_training_as_it_was(tmp_path: Path) -> None:
     changes = {"evaluate": {"simulations": 2, "games": 4, "rollouts": 2}}
     one, other = trained(tmp_path / "a", 4, **changes), trained(tmp_path / "b", 4, **changes)
     before = copy.deepcopy(trainable(one))
-    graded = one.evaluate()
-    assert graded.metrics.keys() <= set(one.catalogue)
-    assert graded.metrics.keys() >= {"eval/optimal_outcome", "eval/score_random", "eval/score_rollouts"}
+    evaluation = one.evaluate()
+    assert evaluation.metrics.keys() <= set(one.catalogue)
+    assert evaluation.metrics.keys() >= {"eval/optimal_outcome", "eval/score_random", "eval/score_rollouts"}
     assert_same_bits(trainable(one), before)
     assert computed(one.iterate()) == computed(other.iterate())
     one.iterate(), other.iterate()

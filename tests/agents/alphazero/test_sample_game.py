@@ -5,7 +5,7 @@ import torch
 
 from agents.alphazero.agent import make_agent, make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.sample_game import heat_map, show_game
+from agents.alphazero.sample_game import heat_map, play_sample_game
 from lab.plots.media import Image, Text
 from lab.train.device import resolve
 
@@ -17,7 +17,7 @@ CONFIG = AlphaZeroConfig.model_validate(
 def test_a_shown_game_is_played_to_its_end() -> None:
     torch.manual_seed(0)
     agent = make_agent("run", CONFIG, make_network(CONFIG, CONFIG.game.make()), resolve("cpu"))
-    shown = show_game(agent, simulations=8)
+    shown = play_sample_game(agent, simulations=8)
     plies = len(shown.policies)
     assert 5 <= plies <= 9
     np.testing.assert_allclose(shown.policies.sum(1), 1.0, atol=1e-5)

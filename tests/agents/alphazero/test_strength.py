@@ -1,4 +1,4 @@
-"""Whole trainings through the command line, graded against exact solutions."""
+"""Whole trainings through the command line, evaluated against exact solutions."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ def _lab(*arguments: str | Path) -> str:
     return done.stdout
 
 
-def _graded(runs: Path, simulations: int) -> dict[str, Any]:
+def _evaluated(runs: Path, simulations: int) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(
         _lab("eval", "run", "--runs-dir", runs, "--simulations", str(simulations), "--json")
     )
@@ -31,7 +31,7 @@ def _graded(runs: Path, simulations: int) -> dict[str, Any]:
 @pytest.mark.parametrize("preset", ["tic_tac_toe", "tic_tac_toe_recurrent"])
 def test_tic_tac_toe_is_learned_to_minimax(preset: str, tmp_path: Path) -> None:
     _lab("train", f"alphazero/{preset}", "--name", "run", "--runs-dir", tmp_path)
-    report = _graded(tmp_path, simulations=32)
+    report = _evaluated(tmp_path, simulations=32)
     assert report["positions"] == 4520
     assert report["optimal_outcome"]["overall"] >= 0.995
     assert report["network_alone"]["optimal_outcome"]["overall"] >= 0.93
@@ -42,6 +42,6 @@ def test_connect_four_passes_the_win_block_centre_rule_in_a_fifth_of_its_budget(
     # 0.73 is what a rule gets that wins, blocks, does not hand over a win, and prefers the centre.
     options = ("budget=80000", "learner.decay_positions=80000")
     _lab("train", "alphazero/connect_four", *options, "--name", "run", "--runs-dir", tmp_path)
-    report = _graded(tmp_path, simulations=64)
+    report = _evaluated(tmp_path, simulations=64)
     assert report["positions"] == 500
     assert report["optimal_outcome"]["overall"] >= 0.75

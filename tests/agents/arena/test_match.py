@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.arena.match import Tally, match, openings, play_pairings, round_robin
+from agents.arena.match import WinDrawLoss, match, openings, play_pairings, round_robin
 from agents.arena.players import Player, RandomPlayer
 from agents.games import Game, make
 
@@ -63,7 +63,7 @@ def test_both_colours_play_each_opening_and_results_are_the_players() -> None:
     # On three cells with two in a row, who moves first wins four of the six openings: those without O in the middle.
     game = make("connect_four", rows=1, columns=3, length=2)
     pairing = match(game, Fixed(game, 1, "a"), Fixed(game, 1, "b"), games=12)
-    assert pairing.first == Tally(4, 2, 0) and pairing.second == Tally(0, 2, 4)
+    assert pairing.first == WinDrawLoss(4, 2, 0) and pairing.second == WinDrawLoss(0, 2, 4)
     assert pairing.results[1::2] == [-result for result in pairing.results[::2]]
 
 

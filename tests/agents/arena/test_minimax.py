@@ -5,8 +5,8 @@ from functools import cache
 import pytest
 import torch
 
-from agents.arena.minimax import Lines, Solution, lines_against_everything, solve
-from agents.arena.position_file import Positions
+from agents.arena.minimax import LineCounts, Solution, count_lines, solve
+from agents.arena.positions import Positions
 from agents.games import make
 from lab.errors import UserError
 
@@ -60,21 +60,21 @@ def perfect(solution: Solution) -> torch.Tensor:
 
 def test_a_perfect_policy_loses_no_line(tic_tac_toe: Solution) -> None:
     for side in (0, 1):
-        lines = lines_against_everything(tic_tac_toe, perfect(tic_tac_toe), side)
+        lines = count_lines(tic_tac_toe, perfect(tic_tac_toe), side)
         assert lines.lost == 0
         assert lines.won > 0 and lines.drawn > 0
 
 
 def test_the_first_free_cell_loses_some_lines(tic_tac_toe: Solution) -> None:
     first_free = (tic_tac_toe.children >= 0).to(torch.int64).argmax(1)
-    assert lines_against_everything(tic_tac_toe, first_free, 1).lost > 0
+    assert count_lines(tic_tac_toe, first_free, 1).lost > 0
 
 
 def test_lines_are_games_not_positions() -> None:
     # On 1x3 with two in a row, the first move in the middle wins after any of two replies.
     solution = solve(make("tic_tac_toe", rows=1, columns=3, length=2))
     middle_first = torch.where(solution.children[:, 1] >= 0, 1, (solution.children >= 0).to(torch.int64).argmax(1))
-    assert lines_against_everything(solution, middle_first, 0) == Lines(won=2, drawn=0, lost=0)
+    assert count_lines(solution, middle_first, 0) == LineCounts(won=2, drawn=0, lost=0)
 
 
 def test_connect_four_in_miniature_scores_the_winning_column() -> None:

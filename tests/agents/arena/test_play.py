@@ -10,10 +10,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from agents.arena.board_text import board, winning_cells
-from agents.arena.play import Sitting, play
+from agents.arena.play import GameSession, play
 from agents.games import make
-from agents.games.line_game import LineGame
 from agents.search.root import SearchResult
 
 CPU = torch.device("cpu")
@@ -40,8 +38,8 @@ class First:
         return SearchResult(action, policy, torch.full((1,), 0.5), policy * simulations, q)
 
 
-def sit(lines: list[str], side: int = 0, game: Any = FOUR, color: bool = False) -> tuple[str, Sitting]:
-    """What a person who types these lines sees, and the sitting they leave."""
+def sit(lines: list[str], side: int = 0, game: Any = FOUR, color: bool = False) -> tuple[str, GameSession]:
+    """What a person who types these lines sees, and the session they leave."""
     typed: Iterator[str] = iter(lines)
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=color, color_system="truecolor" if color else None)
@@ -54,14 +52,14 @@ def sit(lines: list[str], side: int = 0, game: Any = FOUR, color: bool = False) 
         out.write(line + "\n")
         return line
 
-    sitting = Sitting(First(game), 8, side)
-    play(sitting, console, ask)
-    return out.getvalue(), sitting
+    session = GameSession(First(game), 8, side)
+    play(session, console, ask)
+    return out.getvalue(), session
 
 
 def test_moves_alternate_and_the_board_shows_them() -> None:
-    seen, sitting = sit(["4", "4"])
-    assert sitting.moves == [3, 0, 3, 0]
+    seen, session = sit(["4", "4"])
+    assert session.moves == [3, 0, 3, 0]
     assert "│(○) ·  ·  ●  ·  ·  · │" in seen
     assert "the agent plays 1 and expects 75% of the points" in seen
 
@@ -89,16 +87,16 @@ def test_the_agent_begins_when_the_person_is_second() -> None:
     ],
 )
 def test_a_line_that_makes_no_sense_gets_one_answer_and_another_prompt(typed: str, answer: str) -> None:
-    seen, sitting = sit([typed])
+    seen, session = sit([typed])
     told = [line for line in seen.splitlines() if answer in line]
     assert len(told) == 1
-    assert sitting.moves == [] and seen.count("your move (1-7): ") == 2
+    assert session.moves == [] and seen.count("your move (1-7): ") == 2
 
 
 def test_a_full_column_and_a_taken_cell_are_named() -> None:
-    seen, sitting = sit(["1", "1", "1", "1"])
+    seen, session = sit(["1", "1", "1", "1"])
     assert "column 1 is full: choose from 2, 3, 4, 5, 6, 7" in seen
-    assert len(sitting.moves) == 6
+    assert len(session.moves) == 6
     assert "cell 1 is taken: choose from 3, 4, 5, 6, 7, 8, 9" in sit(["1", "1"], game=THREE)[0]
 
 
@@ -109,31 +107,31 @@ def test_undo_takes_back_the_move_and_its_answer() -> None:
 
 
 def test_a_win_is_told_shown_and_can_be_undone() -> None:
-    seen, sitting = sit(["4", "5", "6", "7"])
-    assert "you win" in seen and sitting.outcome == 1.0
+    seen, session = sit(["4", "5", "6", "7"])
+    assert "you win" in seen and session.outcome == 1.0
     assert "[●][●][●][●]" in seen
     assert "play again?" in seen
-    sitting = sit(["4", "5", "6", "7", "undo"])[1]
-    assert sitting.moves == [3, 0, 4, 0, 5, 0] and not sitting.over
+    session = sit(["4", "5", "6", "7", "undo"])[1]
+    assert session.moves == [3, 0, 4, 0, 5, 0] and not session.over
 
 
 def test_a_loss_and_a_new_game() -> None:
-    seen, sitting = sit(["2", "2", "2", "7", "maybe", ""])
+    seen, session = sit(["2", "2", "2", "7", "maybe", ""])
     assert "the agent wins" in seen
     assert "the game is over: Enter starts another" in seen
-    assert sitting.moves == [] and not sitting.over
+    assert session.moves == [] and not session.over
 
 
 @pytest.mark.parametrize("word", ["n", "quit"])
 def test_no_new_game_after_no(word: str) -> None:
-    seen, sitting = sit(["4", "5", "6", "7", word, "1"])
-    assert seen.rstrip().endswith("until next time") and sitting.over
+    seen, session = sit(["4", "5", "6", "7", word, "1"])
+    assert seen.rstrip().endswith("until next time") and session.over
 
 
 def test_changing_sides_gives_the_move_away() -> None:
-    sitting = sit(["4", "side", "3"])[1]
+    session = sit(["4", "side", "3"])[1]
     # The agent takes over the first stones.
-    assert sitting.side == 1 and sitting.moves == [3, 0, 0, 2, 0]
+    assert session.side == 1 and session.moves == [3, 0, 0, 2, 0]
     assert sit(["side second", "side first"])[1].side == 0
 
 
@@ -155,7 +153,7 @@ def test_a_terminal_without_discs_gets_letters() -> None:
     def leave(prompt: str) -> str:
         raise EOFError
 
-    play(Sitting(First(), 8, side=1), Console(file=out), leave)
+    play(GameSession(First(), 8, side=1), Console(file=out), leave)
     out.seek(0)
     assert "|(X) .  .  .  .  .  . |" in out.read()
 
@@ -167,13 +165,13 @@ def test_leaving_is_polite_at_the_end_of_input_and_by_interrupt() -> None:
         raise KeyboardInterrupt
 
     out = io.StringIO()
-    play(Sitting(First(), 8), Console(file=out), interrupt)
+    play(GameSession(First(), 8), Console(file=out), interrupt)
     assert out.getvalue().endswith("until next time\n")
 
 
 def test_levels_and_new_games_and_help() -> None:
-    seen, sitting = sit(["level 5", "4", "new", "help"])
-    assert sitting.simulations == 5 and sitting.moves == []
+    seen, session = sit(["level 5", "4", "new", "help"])
+    assert session.simulations == 5 and session.moves == []
     assert "take your last move back" in seen
 
 
@@ -183,19 +181,15 @@ def test_colour_adds_nothing_but_colour() -> None:
     assert "\x1b[" in coloured and "\x1b[" not in plain
 
 
-def test_the_board_with_discs() -> None:
-    state = FOUR.initial(1, CPU)
-    after = FOUR.step(state, torch.tensor([2]))
-    assert isinstance(FOUR, LineGame)
-    lines = board(FOUR, after, state, unicode=True).plain.splitlines()
-    assert lines[0] == "  1  2  3  4  5  6  7 "
-    assert lines[-2] == "│ ·  · (●) ·  ·  ·  · │"
+class Other:
+    """Rules of another package: not a game of stones in a row for the terminal."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(FOUR, name)
 
 
-def test_winning_cells_are_those_of_every_complete_line() -> None:
-    assert isinstance(THREE, LineGame)
-    cells = torch.tensor([1, 1, 1, 1, -1, -1, 1, -1, -1])
-    assert winning_cells(THREE, cells) == {0, 1, 2, 3, 6}
-    anti = torch.tensor([0, 0, -1, 0, -1, 0, -1, 0, 0])
-    assert winning_cells(THREE, anti) == {2, 4, 6}
-    assert winning_cells(THREE, torch.zeros(9)) == set()
+def test_a_game_of_another_package_is_shown_by_its_own_text() -> None:
+    seen, session = sit(["4", "9"], game=Other())
+    assert session.moves == [3, 0]
+    assert "O . . X . . .\n1 2 3 4 5 6 7" in seen
+    assert "there is no move 9: choose from 1 to 7" in seen

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.arena.position_file import Positions, read
-from agents.arena.positions import calibrate, grade, grade_moves, shipped
+from agents.arena.position_evaluation import calibrate, evaluate_moves, evaluate_positions, shipped
+from agents.arena.positions import Positions, read
 from agents.games import Game, make
 from agents.search.root import SearchResult
 from lab.errors import UserError
@@ -132,7 +132,7 @@ def test_grades_count_class_score_and_what_can_be_failed(tmp_path: Path) -> None
         "b,11111122222233,x,x,0,-1,-1,-1,-1",  # drawn
     ]
     positions = read(write(tmp_path, "set," + HEADER + "\n".join(rows)), GAME)
-    moves = grade_moves(positions, torch.tensor([1, 0, 1, 3]))
+    moves = evaluate_moves(positions, torch.tensor([1, 0, 1, 3]))
     assert (moves.optimal_outcome.overall, moves.optimal_score.overall) == (0.75, 0.25)
     assert (moves.nontrivial_outcome.overall, moves.nontrivial_score.overall) == (0.5, 0.0)
     assert moves.optimal_outcome.by_phase == {"0-14": 0.75, "15-28": None, "29+": None}
@@ -142,7 +142,7 @@ def test_grades_count_class_score_and_what_can_be_failed(tmp_path: Path) -> None
 
 def test_an_illegal_choice_keeps_nothing(tmp_path: Path) -> None:
     positions = read(write(tmp_path, HEADER + "111111,x,-1,-1,-1,-1,-1,-1\n"), GAME)
-    moves = grade_moves(positions, torch.tensor([0]))
+    moves = evaluate_moves(positions, torch.tensor([0]))
     assert (moves.optimal_outcome.overall, moves.optimal_score.overall) == (0.0, 0.0)
 
 
@@ -172,23 +172,24 @@ class Rule:
         return SearchResult(torch.full((batch,), 3 if simulations else 0), zeros, zeros[:, 0], zeros, zeros)
 
 
-def test_grading_in_chunks_equals_grading_at_once() -> None:
+def test_evaluation_in_chunks_equals_evaluation_at_once() -> None:
     positions = shipped(GAME).take(torch.arange(50))
     done: list[int] = []
-    at_once, chunked = grade(Rule(), positions, 8), grade(Rule(), positions, 8, chunk=7, progress=done.append)
+    at_once = evaluate_positions(Rule(), positions, simulations=8)
+    chunked = evaluate_positions(Rule(), positions, simulations=8, chunk=7, progress=done.append)
     assert at_once == chunked
     assert sum(done) == 50
-    assert at_once.searched == grade_moves(positions, torch.full((50,), 3))
-    assert at_once.network_alone == grade_moves(positions, torch.zeros(50, dtype=torch.int64))
+    assert at_once.searched == evaluate_moves(positions, torch.full((50,), 3))
+    assert at_once.network_alone == evaluate_moves(positions, torch.zeros(50, dtype=torch.int64))
 
 
 def test_the_report_in_json_has_the_promised_keys() -> None:
-    report = grade(Rule(), shipped(GAME).take(torch.arange(20)), 8).as_json()
+    report = evaluate_positions(Rule(), shipped(GAME).take(torch.arange(20)), simulations=8).as_json()
     assert set(report) == {
-        "optimal_outcome", "optimal_score", "failable", "network_alone", "calibration", "positions", "simulations"
+        "optimal_outcome", "optimal_score", "nontrivial", "network_alone", "calibration", "positions", "simulations"
     }  # fmt: skip
     assert set(report["optimal_outcome"]) == {"overall", "by_phase"}
     assert set(report["optimal_outcome"]["by_phase"]) == {"0-14", "15-28", "29+"}
-    assert set(report["failable"]) == {"optimal_outcome", "optimal_score"}
-    assert set(report["network_alone"]) == {"optimal_outcome", "optimal_score", "failable"}
+    assert set(report["nontrivial"]) == {"optimal_outcome", "optimal_score"}
+    assert set(report["network_alone"]) == {"optimal_outcome", "optimal_score", "nontrivial"}
     assert (report["positions"], report["simulations"]) == (20, 8)

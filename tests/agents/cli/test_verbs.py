@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 import agents
-from agents.alphazero import verbs
+from agents.cli import arena
+from agents.cli import eval as evaluation
+from agents.cli import play as play_verb
 from agents.games import make
 from agents.search import GumbelSearch
 from agents.search.dynamics import GameDynamics
@@ -63,7 +65,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def load(path: Path, device: Device, which: str = "best") -> Uniform:
         return Uniform(path.name if which == "best" else f"{path.name}:{which}", games[path.name])
 
-    monkeypatch.setattr(verbs, "load_agent", load)
+    for module in (arena, evaluation, play_verb):
+        monkeypatch.setattr(module, "load_agent", load)
     monkeypatch.setenv("LAB_RUNS", str(folder))
     return folder
 
@@ -87,18 +90,18 @@ def write(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_eval_grades_a_file_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_reports_a_file_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # Uniform search at 16 simulations finds the win in column 4.
     path = write(tmp_path, HEADER + "112233,-1,-2,-3,18,-4,-4,-4\n")
     record = answer(capsys, "eval", "four", "--positions", path, "--simulations", "16")
-    grades = {"optimal_outcome", "optimal_score", "failable", "network_alone", "calibration"}
-    assert set(record) == grades | {"positions", "simulations", "run", "checkpoint"}
+    rates = {"optimal_outcome", "optimal_score", "nontrivial", "network_alone", "calibration"}
+    assert set(record) == rates | {"positions", "simulations", "run", "checkpoint"}
     assert record["optimal_score"] == {"overall": 1.0, "by_phase": {"0-14": 1.0, "15-28": None, "29+": None}}
     assert record["network_alone"]["optimal_outcome"]["overall"] == 0.0
     assert (record["run"], record["checkpoint"], record["positions"]) == ("four", "best", 1)
 
 
-def test_eval_names_the_checkpoint_graded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_names_the_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, HEADER + "44,0,0,0,0,0,0,0\n")
     record = answer(capsys, "eval", "four", "--positions", path, "--simulations", "0", "--checkpoint", "120")
     assert record["checkpoint"] == "120"
@@ -120,7 +123,7 @@ def test_shipped_positions_can_be_excluded(tmp_path: Path, capsys: pytest.Captur
     assert "needs --positions" in complaint(capsys, "eval", "four", "--exclude-shipped")
 
 
-def test_a_small_game_is_graded_on_all_its_positions_and_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_small_game_is_evaluated_on_all_its_positions_and_every_line(capsys: pytest.CaptureFixture[str]) -> None:
     record = answer(capsys, "eval", "three", "--simulations", "0")
     assert record["positions"] == 4520
     assert set(record["optimal_outcome"]["by_phase"]) == {"0-3", "4-6", "7+"}
@@ -139,7 +142,7 @@ def test_a_bad_positions_file_is_one_line_and_exit_code_2(tmp_path: Path, capsys
     assert "the run plays tic_tac_toe" in complaint(capsys, "eval", "three", "--positions", path)
 
 
-def test_eval_for_people_has_a_row_for_each_stage_and_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_for_people_has_a_row_for_each_phase_and_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, "set," + HEADER + "easy,44,0,0,0,0,0,0,0\n")
     assert main.main(["eval", "four", "--positions", path, "--simulations", "4"]) == 0
     out = capsys.readouterr().out
@@ -216,7 +219,7 @@ def test_play_reads_its_moves_from_standard_input(
 
 
 def test_opponents_are_named_in_a_list() -> None:
-    players = verbs.opponents("random, rollout:20", make("tic_tac_toe"), seed=0)
+    players = arena.opponents("random, rollout:20", make("tic_tac_toe"), seed=0)
     assert [player.name for player in players] == ["random", "rollout:20"]
     with pytest.raises(UserError, match="unknown opponent"):
-        verbs.opponents("rollout:²", make("tic_tac_toe"), seed=0)
+        arena.opponents("rollout:²", make("tic_tac_toe"), seed=0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.alphazero import bench
+from agents.cli import bench_selfplay as bench
 from lab.cli.main import main
 
 KEYS = {

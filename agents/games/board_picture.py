@@ -1,35 +1,46 @@
-"""Pictures of boards, drawn with NumPy alone: shapes are signed distances in pixels, with soft edges."""
+"""One board as an image, drawn with NumPy alone: shapes are signed distances in pixels, with soft edges."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.games.board import EMPTY, Board
+from lab.plots.images import save_png
+
 Colour = tuple[int, int, int]
 Floats = NDArray[np.floating[Any]]
 
 _PAPER, _RULE = (250, 247, 240), (196, 190, 178)
+_RING = (92, 184, 92)
 _FRAME, _HOLE, _RIM = (36, 84, 166), (228, 234, 244), (26, 64, 132)
 _STONES: tuple[Colour, Colour] = ((214, 58, 52), (246, 196, 52))  # of discs; the darker shade is their rim
 _MARKS: tuple[Colour, Colour] = ((43, 100, 178), (208, 74, 58))
-_LARGEST, _CELL = 768, 96  # pixels: the longer side of the picture, and a cell where that leaves room
+_LARGEST, _CELL = 768, 96  # pixels: the longer side of the image, and a cell where that leaves room
 
 
-def draw(planes: NDArray[np.int8], discs: bool) -> NDArray[np.uint8]:
-    """Picture uint8 [height, width, 3] of planes [C, H, W]: the first half of them the first player's pieces.
+def board_picture(board: Board) -> NDArray[np.uint8]:
+    """uint8 [height, width, 3] of a board; rings mark winning lines.
 
-    discs: a Connect Four frame with red (first) and yellow stones; else crosses (first) and noughts on paper.
+    With gravity a Connect Four frame with red (first) and yellow stones, else crosses (first) and noughts on paper.
     """
-    half = len(planes) // 2
-    owners = np.where(planes[:half].any(0), 1, np.where(planes[half : 2 * half].any(0), 2, 0))
-    height, width = owners.shape
-    cell = max(16, min(_CELL, _LARGEST // max(height, width)))
-    tiles = np.stack([_disc(cell, owner) if discs else _mark(cell, owner) for owner in range(3)])
+    owners = np.array(board.owners)
+    rows, columns = owners.shape
+    cell = max(16, min(_CELL, _LARGEST // max(rows, columns)))
+    tiles = np.stack([_disc(cell, owner) if board.gravity else _mark(cell, owner) for owner in (EMPTY, 0, 1)])
     # [H, W, cell, cell, 3] -> [H * cell, W * cell, 3]
-    board = tiles[owners].swapaxes(1, 2).reshape(height * cell, width * cell, 3)
-    if not discs:
-        _rule(board, cell)
-    return _framed(np.rint(board).astype(np.uint8), cell // 8, _FRAME if discs else _PAPER)
+    pixels = tiles[owners + 1].swapaxes(1, 2).reshape(rows * cell, columns * cell, 3)
+    for row, column in board.winning:
+        _ring(pixels[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell])
+    if not board.gravity:
+        _rule(pixels, cell)
+    return _framed(np.rint(pixels).astype(np.uint8), cell // 8, _FRAME if board.gravity else _PAPER)
+
+
+def save_picture(path: Path, board: Board) -> None:
+    """Writes a board as a PNG file."""
+    save_png(path, board_picture(board))
 
 
 def _tile(cell: int, colour: Colour) -> Floats:
@@ -52,10 +63,10 @@ def _disc(cell: int, owner: int) -> Floats:
     tile = _tile(cell, _FRAME)
     radius = np.hypot(*_offsets(cell))
     _paint(tile, radius - 0.42 * cell, _RIM)
-    if owner == 0:
+    if owner == EMPTY:
         _paint(tile, radius - 0.39 * cell, _HOLE)
     else:
-        red, green, blue = _STONES[owner - 1]
+        red, green, blue = _STONES[owner]
         shade = (red * 3 // 4, green * 3 // 4, blue * 3 // 4)
         _paint(tile, radius - 0.39 * cell, shade)
         _paint(tile, radius - 0.34 * cell, (red, green, blue))
@@ -67,15 +78,22 @@ def _mark(cell: int, owner: int) -> Floats:
     tile = _tile(cell, _PAPER)
     down, right = _offsets(cell)
     thick = 0.06 * cell
-    if owner == 1:
+    if owner == 0:
         reach = 0.28 * cell
         for sign in (1.0, -1.0):
             # Distance to the segment from (-reach, -sign * reach) to (reach, sign * reach).
             along = np.clip((down + sign * right) / 2, -reach, reach)
             _paint(tile, np.hypot(down - along, right - sign * along) - thick, _MARKS[0])
-    elif owner == 2:
+    elif owner == 1:
         _paint(tile, np.abs(np.hypot(down, right) - 0.28 * cell) - thick, _MARKS[1])
     return tile
+
+
+def _ring(tile: Floats) -> None:
+    """A green ring in a tile [cell, cell, 3], in place."""
+    cell = len(tile)
+    radius = np.hypot(*_offsets(cell))
+    _paint(tile, np.abs(radius - 0.42 * cell) - 0.03 * cell, _RING)
 
 
 def _rule(board: Floats, cell: int) -> None:
@@ -89,6 +107,6 @@ def _rule(board: Floats, cell: int) -> None:
 
 def _framed(board: NDArray[np.uint8], margin: int, colour: Colour) -> NDArray[np.uint8]:
     height, width, _ = board.shape
-    picture = np.full((height + 2 * margin, width + 2 * margin, 3), colour, np.uint8)
-    picture[margin : margin + height, margin : margin + width] = board
-    return picture
+    image = np.full((height + 2 * margin, width + 2 * margin, 3), colour, np.uint8)
+    image[margin : margin + height, margin : margin + width] = board
+    return image

@@ -1,0 +1,124 @@
+"""`lab arena`: runs, checkpoints and fixed opponents play each other."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from agents.alphazero.agent import Agent, load_agent
+from agents.arena.elo import Rating
+from agents.arena.match import Pairing, Result, round_robin
+from agents.arena.players import AgentPlayer, Player, RandomPlayer
+from agents.arena.rollout import RolloutPlayer
+from agents.arena.tables import result_tables
+from agents.cli.options import Simulations, progress_bar
+from agents.games import Game
+from lab.cli.arguments import Json, RunsDir, print_json
+from lab.cli.options import DeviceName, device_of
+from lab.errors import UserError
+from lab.run.lookup import RUNS_DIR, find_run, locate_run
+from lab.train import device as devices
+
+_MAX_ROLLOUTS = 100_000
+
+
+def arena(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN_OR_CHECKPOINT...", help="Runs, as NAME, NAME:ITERATION or a path.")
+    ],
+    games: Annotated[int, typer.Option(min=2, max=1_000_000, help="Games of each pair, made even.")] = 100,
+    simulations: Simulations = 64,
+    against: Annotated[
+        str, typer.Option(help="More players: random, rollout:N (N simulations), separated by commas; or none.")
+    ] = "random",
+    seed: Annotated[int, typer.Option(help="Of the openings and of random players.")] = 0,
+    device: DeviceName = "auto",
+    as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
+) -> None:
+    """Let runs, checkpoints and fixed opponents play each other: results by colour, Elo with 95% intervals.
+
+    Every opening of a few random moves is played with both colours.
+    """
+    place = device_of(device)
+    agents = [_load(run, place, runs_dir) for run in runs]
+    game = agents[0].game
+    for run, agent in zip(runs, agents, strict=True):
+        if (agent.game.name, agent.game.options) != (game.name, game.options):
+            raise UserError(f"{runs[0]} plays {_title(game)} and {run} plays {_title(agent.game)}: they cannot meet")
+    players = [*opponents(against, game, seed), *(AgentPlayer(agent, simulations) for agent in agents)]
+    names = [player.name for player in players]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice} would play itself: name each player once")
+    if len(players) < 2:
+        raise UserError("one player alone has nobody to play: give another run or --against random")
+    total = (games + games % 2) * len(players) * (len(players) - 1) // 2
+    with progress_bar("playing", total, hidden=as_json) as advance:
+        result = round_robin(game, players, games=games, seed=seed, device=place.device, progress=advance)
+    if as_json:
+        print_json(_result_json(result) | {"game": game.name, "simulations": simulations, "seed": seed})
+        return
+    console = Console(highlight=False)
+    console.print(result_tables(result))
+    if result.distinct_openings < (games + 1) // 2:
+        console.print(
+            f"{game.name} has only {result.distinct_openings:,} different openings: games repeat those, "
+            "and intervals are too narrow for players without randomness"
+        )
+
+
+def opponents(text: str, game: Game, seed: int) -> list[Player]:
+    """The fixed opponents that `text` lists: random, rollout:N, or none. Raises UserError."""
+    players: list[Player] = []
+    for word in [word.strip() for word in text.split(",")]:
+        kind, _, count = word.partition(":")
+        if word == "random":
+            players.append(RandomPlayer(game, seed))
+        elif kind == "rollout" and count.isdecimal() and len(count) < 7 and 1 <= int(count) <= _MAX_ROLLOUTS:
+            players.append(RolloutPlayer(game, int(count), seed=seed))
+        elif word not in ("", "none"):
+            raise UserError(f"unknown opponent {word!r}; use random, rollout:N with N up to {_MAX_ROLLOUTS}, or none")
+    return players
+
+
+def _load(text: str, place: devices.Device, runs_dir: Path) -> Agent:
+    """The agent of a run (NAME or path), one of its checkpoints (NAME:WHICH) or a checkpoint directory."""
+    if locate_run(text, runs_dir) is None:
+        if Path(text).is_dir() and Path(text).absolute().parent.name == "checkpoints":
+            return load_agent(Path(text).absolute(), place)
+        run, colon, which = text.rpartition(":")
+        if colon and run:
+            return load_agent(find_run(run, runs_dir), place, which)
+    return load_agent(find_run(text, runs_dir), place)
+
+
+def _title(game: Game) -> str:
+    return f"{game.name} ({', '.join(f'{k} {v}' for k, v in game.options.items())})"
+
+
+def _result_json(result: Result) -> dict[str, Any]:
+    return {
+        "pairings": [_pairing_json(pairing) for pairing in result.pairings],
+        "ratings": [_rating_json(rating) for rating in result.ratings],
+        "distinct_openings": result.distinct_openings,
+    }
+
+
+def _pairing_json(pairing: Pairing) -> dict[str, Any]:
+    results = {"first": pairing.first, "second": pairing.second, "total": pairing.total}
+    return {
+        "player": pairing.player,
+        "opponent": pairing.opponent,
+        "games": pairing.total.games,
+        "score": pairing.total.points / pairing.total.games,
+        **{name: {"won": t.won, "drawn": t.drawn, "lost": t.lost} for name, t in results.items()},
+    }
+
+
+def _rating_json(rating: Rating) -> dict[str, Any]:
+    """`bounded` is false where the games bound the strength on one side only; that end is null."""
+    low, high = (end if math.isfinite(end) else None for end in (rating.low, rating.high))
+    return {"player": rating.name, "elo": rating.elo, "low": low, "high": high, "bounded": rating.bounded}

@@ -1,0 +1,23 @@
+"""Options and output that several verbs share."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+MAX_SIMULATIONS = 100_000
+
+Simulations = Annotated[
+    int, typer.Option("--simulations", min=0, max=MAX_SIMULATIONS, help="Simulations a move; 0 is the network alone.")
+]
+
+
+@contextmanager
+def progress_bar(what: str, total: int, hidden: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on the error stream that vanishes at the end; yields the function that advances it."""
+    with Progress(console=Console(stderr=True), transient=True, disable=hidden) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)

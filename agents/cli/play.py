@@ -1,0 +1,47 @@
+"""`lab play`: a person against a run in the terminal."""
+
+from contextlib import suppress
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from agents.alphazero.agent import load_agent
+from agents.arena import play as terminal
+from agents.cli.options import MAX_SIMULATIONS
+from lab.cli.arguments import Run, RunsDir
+from lab.cli.options import Checkpoint, DeviceName, device_of
+from lab.run.lookup import RUNS_DIR, find_run
+
+
+class Side(StrEnum):
+    first = "first"
+    second = "second"
+
+
+class Strength(StrEnum):
+    easy = "easy"
+    medium = "medium"
+    hard = "hard"
+
+
+def play(
+    run: Run,
+    side: Annotated[Side, typer.Option(help="Whether you move first or second.")] = Side.first,
+    simulations: Annotated[
+        int | None, typer.Option(min=0, max=MAX_SIMULATIONS, help="Simulations a move, in place of --strength.")
+    ] = None,
+    strength: Annotated[Strength, typer.Option(help="How hard the agent thinks.")] = Strength.medium,
+    checkpoint: Checkpoint = "best",
+    device: DeviceName = "auto",
+    runs_dir: RunsDir = RUNS_DIR,
+) -> None:
+    """Play against a run in the terminal."""
+    place = device_of(device)
+    agent = load_agent(find_run(run, runs_dir), place, checkpoint)
+    with suppress(ImportError):
+        import readline  # noqa: F401  `input` then edits lines
+    level = terminal.STRENGTHS[strength.value] if simulations is None else simulations
+    session = terminal.GameSession(agent, level, int(side is Side.second), place.device)
+    terminal.play(session, Console(highlight=False), input)
