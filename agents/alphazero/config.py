@@ -217,6 +217,11 @@ class AlphaZeroConfig(ExperimentConfig):
                 f"learner.batch_size {self.learner.batch_size} leaves some of {self.cluster.learners} learners without "
                 "a position; lower cluster.learners"
             )
+        if self.cluster.learners > 1 and self.learner.micro_batch:
+            raise ValueError(
+                "learner.micro_batch and cluster.learners both divide a batch, and batch norms would take their "
+                "statistics of other parts than in one process; leave one out"
+            )
         return self
 
     @model_validator(mode="after")

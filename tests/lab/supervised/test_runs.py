@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from lab.cli.main import main
+from lab.run.metrics import read
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.transfer import load_trained
 from lab.train.device import Device
@@ -30,7 +31,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "training": SHORT
         | {"micro_batch": 8, "optimizer": "sgd", "schedule": "one-cycle", "warmup": 0.3, "gradient_clip": 1},
     },
-    "alexnet": {"network": {"name": "alexnet", "width": 0.02}, "training": SHORT},
+    "alexnet": {"network": {"name": "alexnet", "width": 0.02}, "training": SHORT | {"optimizer": "muon"}},
     "denoising": {"network": {"name": "tower", "channels": 4, "blocks": 1}, "task": {"name": "denoising"}},
     "reconstruction": {
         "network": {"name": "cnn", "channels": [4], "features": 8},
@@ -65,6 +66,13 @@ def test_a_stopped_run_goes_on_bit_for_bit(trained: Path, tmp_path: Path) -> Non
     run("train", file, "budget=200", "--runs-dir", tmp_path, "--name", trained.name)
     run("resume", tmp_path / trained.name, "budget=400")
     assert_same_run(trained, tmp_path / trained.name)
+
+
+def test_muon_trains_the_digits(tmp_path: Path) -> None:
+    settings = ("training.optimizer=muon", "training.learning_rate=0.02", "training.adamw_fraction=0.15")
+    fast = ("network.hidden=[32]", "budget=8000", "evaluate.every=1", "threads=1", "device=cpu", "tracking.wandb=off")
+    run("train", "supervised/digits_mlp", *settings, *fast, "--runs-dir", tmp_path, "--name", "muon")
+    assert max(entry.metrics.get("eval/accuracy", 0.0) for entry in read(tmp_path / "muon" / "metrics.jsonl")) > 0.9
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
