@@ -1,104 +1,178 @@
-"""GAN losses as functions of scores and gradients; all are 0-d means."""
+"""GAN losses: the object that a batch passes through, and each loss as a function of scores and gradients."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from gans.compilation import compiled
 from gans.config import LossConfig
-from lab.nets.second_order import penalised
-
-Score = Callable[[Tensor], Tensor]
-"""Samples [B, ...] -> scores [B], differentiable twice within `lab.nets.second_order.penalised`."""
-ScorePair = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Real and generated samples [B, ...] -> scores [B] of each, in one pass where that changes none of them."""
-
-
-class DiscriminatorLoss(NamedTuple):
-    """What the discriminator descends, the penalty within it included; scores [B] of real and of generated samples."""
-
-    loss: Tensor
-    penalty: Tensor
-    real: Tensor
-    fake: Tensor
-
-    def statistics(self) -> dict[str, Tensor]:
-        """What every catalogue of a GAN has of it, 0-d."""
-        return {
-            "loss/discriminator": self.loss,
-            "loss/penalty": self.penalty,
-            "train/real_score": self.real.mean(),
-            "train/fake_score": self.fake.mean(),
-        }
+from lab import rng
+from lab.nets.second_order import is_penalised, penalised
+from lab.train.device import Device, autocast
+from lab.train.schedules import value_at
+from lab.train.step import LossShare
 
 
-def discriminator_loss(
-    config: LossConfig,
-    step: int,
-    real: Tensor,
-    fake: Tensor,
-    score: Score,
-    score_pair: ScorePair,
-    shares: Callable[[], Tensor],
-) -> DiscriminatorLoss:
-    """The configured loss of samples [B, ...], the generated ones detached from their generator.
+class Batch(NamedTuple):
+    """Real samples of one step, with all that their random draws and both networks depend on.
 
-    step: number of the discriminator step; the lazy penalty is due on every `lazy`-th. shares: weights [B] in [0, 1)
-    of the generated sample in each interpolated sample of the Wasserstein penalty.
+    real: [B, ...]. numbers: int64 [B], the place of each sample in the order in which samples are shown; every random
+    draw is a function of it. total: samples of the global batch, over all ranks. labels: int64 [B] of a conditional
+    GAN. stage: further inputs of both networks, such as level and alpha of growing ones.
     """
-    penalty = torch.zeros((), device=real.device)
-    if config.name == "wgan-gp":
-        of_real, of_fake = score_pair(real, fake)
-        mixed = torch.lerp(real, fake, shares().view(-1, *[1] * (real.dim() - 1))).requires_grad_()
-        with penalised():
-            of_mixed = score(mixed)
-        squared = squared_gradient_norm(of_mixed, mixed)
-        penalty = gradient_penalty(squared, config.gradient_target, config.penalty_weight)
-        loss = wasserstein_discriminator(of_real, of_fake, config.drift)
-    elif config.name == "non-saturating":
-        if step % config.lazy == 0:
-            # The penalty needs a graph to the real samples alone.
-            real = real.detach().requires_grad_()
+
+    real: Tensor
+    numbers: Tensor
+    total: int
+    labels: Tensor | None = None
+    stage: tuple[Any, ...] = ()
+
+    def rows(self, rows: slice) -> Self:
+        labels = None if self.labels is None else self.labels[rows]
+        return self._replace(real=self.real[rows], numbers=self.numbers[rows], labels=labels)
+
+
+class Noise(Protocol):
+    """The random inputs of a generator."""
+
+    def __call__(self, numbers: Tensor, seed: int, *counters: int) -> tuple[Tensor, ...]:
+        """Standard normal tensors [B, ...] for samples `numbers`, int64 [B]; `counters` begin with an rng stream."""
+        ...
+
+
+G = TypeVar("G", bound=nn.Module)
+
+
+class AdversarialLoss(Generic[G]):
+    """Losses of both networks on a batch. Owns generator, discriminator and the augmentation between them.
+
+    generator(*noise, *stage, labels) -> samples [B, ...]; discriminator(samples, *stage, labels) -> scores [B].
+    augment: (samples, numbers) -> samples, applied to all that the discriminator sees. group: rows whose scores depend
+    on each other (minibatch statistics), 1 for none. compile: torch.compile for passes that are differentiated once.
+    """
+
+    def __init__(
+        self,
+        config: LossConfig,
+        generator: G,
+        discriminator: nn.Module,
+        *,
+        noise: Noise,
+        device: Device,
+        seed: int,
+        augment: Callable[[Tensor, Tensor], Tensor] | None = None,
+        group: int = 1,
+        compile: bool = False,
+    ) -> None:
+        self.config, self.generator, self.discriminator = config, generator, discriminator
+        self._noise, self._augment, self._group, self._device, self._seed = noise, augment, group, device, seed
+        self._generate: Callable[..., Tensor] = compiled(generator) if compile else generator
+        # Compiled graphs have no second derivative: penalised scores take the discriminator as it is.
+        self._discriminate: Callable[..., Tensor] = compiled(discriminator) if compile else discriminator
+
+    def of_discriminator(self, batch: Batch, *, step: int, shown: int) -> LossShare:
+        """step: counts discriminator steps; a lazy penalty is due on every `lazy`-th. shown: real samples so far."""
+        config, real = self.config, batch.real
+        with torch.no_grad():
+            fake = self._fake(batch, draw=0)
+        penalty = torch.zeros((), device=real.device)
+        if config.name == "wgan-gp":
+            real_scores, fake_scores = self._score_both(real, fake, batch)
+            weight = rng.uniform(self._seed, int(rng.Stream.INTERPOLATE), batch.numbers)
+            mixed = torch.lerp(real, fake, weight.view(-1, *[1] * (real.dim() - 1))).requires_grad_()
             with penalised():
-                of_real = score(real)
-            of_fake = score(fake)
-            squared = squared_gradient_norm(of_real, real)
-            penalty = zero_centred_penalty(squared, config.gamma) * config.lazy
+                mixed_scores = self._score(mixed, batch)
+            squared_norm = squared_gradient_norm(mixed_scores, mixed)
+            penalty = gradient_penalty(squared_norm, config.gradient_target, config.penalty_weight)
+            loss = wasserstein_critic(real_scores, fake_scores, config.drift)
+        elif config.name == "non-saturating":
+            if step % config.lazy == 0:
+                real = real.detach().requires_grad_()  # the penalty needs a graph to the real samples alone
+                with penalised():
+                    real_scores = self._score(real, batch)
+                fake_scores = self._score(fake, batch)
+                squared_norm = squared_gradient_norm(real_scores, real)
+                penalty = zero_centred_penalty(squared_norm, value_at(config.gamma, shown)) * config.lazy
+            else:
+                real_scores, fake_scores = self._score_both(real, fake, batch)
+            loss = non_saturating_discriminator(real_scores, fake_scores)
         else:
-            of_real, of_fake = score_pair(real, fake)
-        loss = non_saturating_discriminator(of_real, of_fake)
-    else:
-        both = torch.cat([real, fake]).requires_grad_()
-        with penalised():
-            of_real, of_fake = score_pair(both[: len(real)], both[len(real) :])
-        squared = squared_gradient_norm(torch.cat([of_real, of_fake]), both)
-        penalty = 2.0 * zero_centred_penalty(squared, config.gamma)  # R1 + R2, each a mean over its half
-        loss = relativistic(of_real, of_fake)
-    return DiscriminatorLoss(loss + penalty, penalty, of_real, of_fake)
+            both = torch.cat([real, fake]).requires_grad_()
+            with penalised():
+                real_scores, fake_scores = self._score_both(both[: len(real)], both[len(real) :], batch)
+            squared_norm = squared_gradient_norm(torch.cat([real_scores, fake_scores]), both)
+            # R1 + R2, each a mean over its half.
+            penalty = 2.0 * zero_centred_penalty(squared_norm, value_at(config.gamma, shown))
+            loss = relativistic(real_scores, fake_scores)
+        statistics = {
+            "loss/discriminator": loss + penalty,
+            "loss/penalty": penalty,
+            "train/real_score": real_scores.mean(),
+            "train/fake_score": fake_scores.mean(),
+            "train/real_sign": real_scores.sign().mean(),
+        }
+        return _share(loss + penalty, statistics, batch)
+
+    def of_generator(self, batch: Batch, *, step: int, shown: int) -> LossShare:
+        """Arguments as in `of_discriminator`; the loss depends on neither step nor shown."""
+        fake_scores = self._score(self._fake(batch, draw=1), batch)
+        if self.config.name == "wgan-gp":
+            loss = wasserstein_generator(fake_scores)
+        elif self.config.name == "non-saturating":
+            loss = non_saturating_generator(fake_scores)
+        else:
+            with torch.no_grad():
+                real_scores = self._score(batch.real, batch)
+            loss = relativistic(fake_scores, real_scores)
+        return _share(loss, {"loss/generator": loss}, batch)
+
+    def _fake(self, batch: Batch, draw: int) -> Tensor:
+        """Generated samples [B, ...], other ones for another `draw`."""
+        noise = self._noise(batch.numbers, self._seed, int(rng.Stream.LATENT), draw)
+        with autocast(self._device):
+            return self._generate(*noise, *batch.stage, batch.labels).float()
+
+    def _score(self, samples: Tensor, batch: Batch) -> Tensor:
+        return self._scores(self._augmented(samples, batch), batch.stage, batch.labels)
+
+    def _score_both(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Scores [B] of each, in one pass where that changes no minibatch statistic."""
+        if len(real) % self._group:
+            return self._score(real, batch), self._score(fake, batch)
+        both = torch.cat([self._augmented(real, batch), self._augmented(fake, batch)])
+        labels = None if batch.labels is None else torch.cat([batch.labels, batch.labels])
+        real_scores, fake_scores = self._scores(both, batch.stage, labels).chunk(2)
+        return real_scores, fake_scores
+
+    def _scores(self, samples: Tensor, stage: tuple[Any, ...], labels: Tensor | None) -> Tensor:
+        discriminate = self.discriminator if is_penalised() else self._discriminate
+        with autocast(self._device):
+            return discriminate(samples, *stage, labels).float()
+
+    def _augmented(self, samples: Tensor, batch: Batch) -> Tensor:
+        return samples if self._augment is None else self._augment(samples, batch.numbers)
 
 
-def generator_loss(config: LossConfig, fake: Tensor, score_real: Callable[[], Tensor]) -> Tensor:
-    """The configured loss of generated samples by their scores [B]; `score_real` gives those of as many real ones."""
-    if config.name == "wgan-gp":
-        return wasserstein_generator(fake)
-    if config.name == "non-saturating":
-        return non_saturating_generator(fake)
-    with torch.no_grad():
-        real = score_real()
-    return relativistic(fake, real)
+def _share(loss: Tensor, statistics: dict[str, Tensor], batch: Batch) -> LossShare:
+    share = len(batch.real) / batch.total
+    return LossShare(loss * share, {name: value.detach() * share for name, value in statistics.items()})
 
 
 def squared_gradient_norm(scores: Tensor, samples: Tensor) -> Tensor:
-    """|d score_i / d sample_i|**2, [B], differentiable. `samples` [B, ...] require gradients; rows of scores [B] are
-    taken as functions of their own sample, as every penalty of the literature does."""
+    """|d score_i / d sample_i|**2, [B], differentiable.
+
+    `samples` [B, ...] require gradients. Rows of scores [B] are taken as functions of their own sample, as in every
+    penalty of the literature.
+    """
     (gradient,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)
     return gradient.float().square().flatten(1).sum(1)
 
 
-def wasserstein_discriminator(real: Tensor, fake: Tensor, drift: float) -> Tensor:
-    """Scores [B] each. The drift keeps real scores near 0 (Karras et al. 2018, appendix A.1)."""
+def wasserstein_critic(real: Tensor, fake: Tensor, drift: float) -> Tensor:
+    """Scores [B] each. The drift term keeps real scores near 0 (Karras et al. 2018, appendix A.1)."""
     return fake.mean() - real.mean() + drift * real.square().mean()
 
 

@@ -15,18 +15,34 @@ from lab.data.augment import Draws, cut_out, identity, moved, scaling, turning
 from lab.data.resample import resample
 
 
-def augment(images: Tensor, config: AugmentConfig, probability: float, seed: int, start: int) -> Tensor:
+class Augmentation:
+    """The configured augmentation with its probability, which adapts in mode "ada"."""
+
+    def __init__(self, config: AugmentConfig, seed: int) -> None:
+        self._config, self._seed = config, seed
+        self.probability = {"none": 0.0, "diffaug": 1.0, "ada": config.initial}[config.mode]
+
+    def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
+        """Images [B, C, R, R] numbered int64 [B]."""
+        return augment(images, numbers, config=self._config, probability=self.probability, seed=self._seed)
+
+    def adapt(self, sign_mean: float, images: int) -> None:
+        """Move the probability after `images` on which real scores had this mean sign."""
+        if self._config.mode == "ada":
+            self.probability = adjust(self.probability, sign_mean, images, self._config)
+
+
+def augment(images: Tensor, numbers: Tensor, *, config: AugmentConfig, probability: float, seed: int) -> Tensor:
     """Images [B, C, R, R], each operation of the mode's policy applied to each with `probability`.
 
     "diffaug" (Zhao et al. 2020) and "ada" (Karras et al. 2020, appendix B: pixel copies, geometry resampled bilinearly
-    and colour, of which brightness, contrast and saturation are drawn as in diffaug). Image i is changed by draws of
-    (seed, start + i) alone, and one that nothing is drawn for stays as it is, bit for bit.
+    and colour, of which brightness, contrast and saturation are drawn as in diffaug). An image is changed by draws of
+    (seed, its number) alone, and one that nothing is drawn for stays as it is, bit for bit.
     """
-    which = torch.arange(start, start + len(images), device=images.device)
     policy = policy_of(config)
     steps = [
         # An operation named n times is done at least once with `probability`.
-        (name, Draws(seed, which, number), 1.0 - (1.0 - probability) ** (1.0 / policy.count(name)))
+        (name, Draws(seed, numbers, number), 1.0 - (1.0 - probability) ** (1.0 / policy.count(name)))
         for number, name in enumerate(policy)
     ]
     for geometric, group in itertools.groupby(steps, lambda step: step[0] in GEOMETRY):

@@ -16,7 +16,7 @@ from torch import Tensor
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import Stage, level_of
 from gans.progressive.network import channels_at
-from gans.progressive.trainer import Trainer
+from gans.progressive.trainer import GrowingTrainer
 from lab.cli.arguments import Json, print_json
 from lab.config.loading import validate
 from lab.data.batches import Batches
@@ -106,7 +106,7 @@ def bench_gan(
 
 def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds: float) -> StageSpeed:
     """Steps and bare convolutions in turns, medians of both."""
-    trainer, batch = Trainer(config, device), config.training.batch_size
+    trainer, batch = GrowingTrainer(config, device), config.training.batch_size
     into = int(stage.alpha * config.growth.fade_images) if stage.alpha < 1.0 else config.growth.fade_images
     phase = config.growth.fade_images + config.growth.stable_images
     at = config.growth.stable_images + (stage.level - 1) * phase + into if stage.level else 0
@@ -114,7 +114,7 @@ def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds:
     images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device.device)
 
     def step() -> None:
-        trainer.images = at  # the stage stays
+        trainer.trainer.shown = at  # the stage stays
         trainer.step(images)
 
     bare = _bare_step(config, stage, device)

@@ -2,17 +2,11 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from gans.config import LossConfig
-from lab.config.sections import Config, ExperimentConfig
+from gans.config import PERTURBABLE, GANTrainingConfig, LossConfig
+from lab.config.sections import Config, EvaluateConfig, ExperimentConfig
+from lab.train.schedules import value_at
 
 RESOLUTIONS = tuple(4 * 2**level for level in range(9))
 AUGMENTATIONS = (
@@ -22,27 +16,32 @@ AUGMENTATIONS = (
 
 
 class DataConfig(Config):
-    """Pictures: "digits", a set that `lab data fetch` stored, or a packed file. flip: mirror half of them."""
+    """Real images."""
 
-    source: str = "digits"
-    flip: bool = False
+    source: str = Field(
+        default="digits", description="digits, a set stored by `lab data fetch`, or a file packed by `lab data pack`."
+    )
+    flip: bool = Field(default=False, description="Mirror half of the images left to right.")
 
 
 class NetworkConfig(Config):
-    """Both networks. Channels at a resolution are min(2 * fmap_base / resolution, fmap_max), appendix A.
+    """Generator and discriminator."""
 
-    channels: of a picture. classes: 0 is unconditional. mapping_layers: of an MLP before the generator, 0 for none.
-    minibatch_group: pictures whose statistics are joined in the discriminator, 1 for none.
-    """
-
-    resolution: PositiveInt = 32
-    channels: PositiveInt = 3
-    fmap_base: PositiveInt = 8192
-    fmap_max: PositiveInt = 512
-    latent: PositiveInt = 512
-    classes: NonNegativeInt = 0
-    mapping_layers: NonNegativeInt = 0
-    minibatch_group: PositiveInt = 4
+    resolution: PositiveInt = Field(default=32, description="Final resolution in pixels, a power of two up to 1024.")
+    channels: PositiveInt = Field(default=3, description="Channels of an image: 1 grey, 3 colour.")
+    fmap_base: PositiveInt = Field(
+        default=8192,
+        description="Feature maps at a resolution are min(2 * fmap_base / resolution, fmap_max) (paper, appendix A).",
+    )
+    fmap_max: PositiveInt = Field(default=512, description="Most feature maps at any resolution.")
+    latent: PositiveInt = Field(default=512, description="Size of the latent vector.")
+    classes: NonNegativeInt = Field(default=0, description="Classes of a conditional GAN; 0 is unconditional.")
+    mapping_layers: NonNegativeInt = Field(
+        default=0, description="Layers of the mapping network before the generator; 0 for none."
+    )
+    minibatch_group: PositiveInt = Field(
+        default=4, description="Images per group of the minibatch standard deviation; 1 switches it off."
+    )
 
     @model_validator(mode="after")
     def _known_resolution(self) -> Self:
@@ -54,38 +53,40 @@ class NetworkConfig(Config):
 
 
 class GrowthConfig(Config):
-    """Images shown while a resolution fades in, and after that before the next one does; the last one stays."""
+    """When the networks grow, in real images shown."""
 
-    start: PositiveInt = 4
-    fade_images: NonNegativeInt = 600_000
-    stable_images: NonNegativeInt = 600_000
+    start: PositiveInt = Field(default=4, description="First resolution in pixels.")
+    fade_images: NonNegativeInt = Field(default=600_000, description="Images shown while a resolution fades in.")
+    stable_images: NonNegativeInt = Field(
+        default=600_000, description="Images shown at a resolution after its fade; the last resolution stays."
+    )
 
 
-class TrainingConfig(Config):
-    """Gradient steps. `batch_sizes` and `learning_rates` replace the general value at the resolutions they name.
+class TrainingConfig(GANTrainingConfig):
+    """Gradient steps of both networks, and what differs by resolution."""
 
-    micro_batch: pictures that pass through the networks at once; larger batches accumulate gradients.
-    reset_optimizer: forget Adam's moments whenever a resolution comes in. ema_decay: of the averaged generator.
-    compile: torch.compile for every pass that is differentiated once; the first steps of each stage compile.
-    """
+    batch_sizes: dict[PositiveInt, PositiveInt] = Field(
+        default_factory=dict, description="Batch size by resolution; batch_size elsewhere."
+    )
+    learning_rates: dict[PositiveInt, PositiveFloat] = Field(
+        default_factory=dict, description="Learning rate by resolution; learning_rate elsewhere."
+    )
+    reset_optimizer: bool = Field(
+        default=False, description="Reset the moments of both optimizers whenever a resolution is added."
+    )
+    compile: bool = Field(
+        default=False,
+        description="torch.compile for passes that are differentiated once; compiles in the first steps of each stage.",
+    )
+    images_per_iteration: PositiveInt = Field(default=1000, description="Real images shown per iteration.")
 
-    batch_size: PositiveInt = 16
-    batch_sizes: dict[PositiveInt, PositiveInt] = Field(default_factory=dict)
-    micro_batch: PositiveInt | None = None
-    learning_rate: PositiveFloat = 1e-3
-    learning_rates: dict[PositiveInt, PositiveFloat] = Field(default_factory=dict)
-    beta1: float = Field(default=0.0, ge=0.0, lt=1.0)
-    beta2: float = Field(default=0.99, ge=0.0, lt=1.0)
-    reset_optimizer: bool = False
-    ema_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
-    compile: bool = False
-    images_per_iteration: PositiveInt = 1000
-
-    def batch_at(self, resolution: int) -> int:
+    def batch_size_at(self, resolution: int) -> int:
         return self.batch_sizes.get(resolution, self.batch_size)
 
-    def rate_at(self, resolution: int) -> float:
-        return self.learning_rates.get(resolution, self.learning_rate)
+    def learning_rate_at(self, resolution: int, images: int) -> float:
+        """Of the generator, after `images` have been shown."""
+        rate = self.learning_rates.get(resolution)
+        return value_at(self.learning_rate, images) if rate is None else rate
 
     @model_validator(mode="after")
     def _known_resolutions(self) -> Self:
@@ -97,18 +98,20 @@ class TrainingConfig(Config):
 
 
 class AugmentConfig(Config):
-    """Augmentation of all images that the discriminator sees.
+    """Augmentation of all images that the discriminator sees."""
 
-    diffaug: always; ada: with a probability that follows overfitting. policy: operations, all of the mode when empty.
-    target: mean sign of the scores of real images that the probability is steered to. speed_images: images shown while
-    the probability could rise from 0 to 1. initial: its first value.
-    """
-
-    mode: Literal["none", "diffaug", "ada"] = "none"
-    policy: tuple[str, ...] = ()
-    target: float = Field(default=0.6, ge=-1.0, le=1.0)
-    speed_images: PositiveInt = 500_000
-    initial: float = Field(default=0.0, ge=0.0, le=1.0)
+    mode: Literal["none", "diffaug", "ada"] = Field(
+        default="none",
+        description="none, diffaug (always) or ada (with a probability that follows overfitting).",
+    )
+    policy: tuple[str, ...] = Field(default=(), description="Operations in order; all those of the mode when empty.")
+    target: float = Field(
+        default=0.6, ge=-1.0, le=1.0, description="ada: mean sign of real scores that the probability is steered to."
+    )
+    speed_images: PositiveInt = Field(
+        default=500_000, description="ada: images shown while the probability can rise from 0 to 1."
+    )
+    initial: float = Field(default=0.0, ge=0.0, le=1.0, description="ada: probability at the start.")
 
     @field_validator("policy")
     @classmethod
@@ -119,29 +122,29 @@ class AugmentConfig(Config):
         return policy
 
 
-class GradingConfig(Config):
-    """What an evaluation does: a grid of grid x grid samples, and metrics over `samples` (0 for none).
+class ImageEvaluateConfig(EvaluateConfig):
+    """When and how generated images are evaluated."""
 
-    extractor: of the features for Frechet and kernel distance, precision and recall: "pixels", "inception" or a
-    supervised run's directory. device: where metrics are computed, beside training ("cpu", "cuda:1"); empty: where
-    training is, which waits; with cluster.evaluator a worker on Ray measures beside training.
-    """
-
-    grid: PositiveInt = 8
-    samples: NonNegativeInt = 0
-    extractor: str = "pixels"
-    device: str = ""
+    grid: PositiveInt = Field(default=8, description="Rows and columns of the grid of samples.")
+    samples: NonNegativeInt = Field(
+        default=0, description="Generated and real images that metrics compare; 0 for no metrics."
+    )
+    extractor: str = Field(
+        default="pixels",
+        description="Features of Frechet and kernel distance, precision and recall: pixels, inception or a run.",
+    )
+    device: str = Field(
+        default="",
+        description="Device of the metrics (cpu, cuda:1), beside training; by default training's, which waits.",
+    )
 
 
 class ProgressiveGANConfig(ExperimentConfig):
-    """A complete progressive GAN experiment. The budget counts real images shown to the discriminator."""
+    """A progressive GAN experiment. The budget counts real images shown to the discriminator."""
 
     supports_evaluator: ClassVar[bool] = True
     supports_learners: ClassVar[bool] = True
-    perturbable: ClassVar[tuple[str, ...]] = (
-        *("training.learning_rate", "training.ema_decay", "augment.target", "augment.speed_images"),
-        *("loss.penalty_weight", "loss.gradient_target", "loss.drift", "loss.gamma"),
-    )
+    perturbable: ClassVar[tuple[str, ...]] = (*PERTURBABLE, "augment.target", "augment.speed_images")
 
     kind: Literal["progressive_gan"] = "progressive_gan"
     data: DataConfig = DataConfig()
@@ -150,22 +153,18 @@ class ProgressiveGANConfig(ExperimentConfig):
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
     augment: AugmentConfig = AugmentConfig()
-    grading: GradingConfig = GradingConfig()
+    evaluate: ImageEvaluateConfig = ImageEvaluateConfig()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.growth.start not in RESOLUTIONS or self.growth.start > self.network.resolution:
-            raise ValueError(
-                f"growth.start {self.growth.start} must be a power of two from 4 to network.resolution "
-                f"{self.network.resolution}"
-            )
-        if self.grading.device and self.cluster.evaluator:
-            raise ValueError("grading.device and cluster.evaluator both say where metrics are taken; leave out one")
+        first, last = self.growth.start, self.network.resolution
+        if first not in RESOLUTIONS or first > last:
+            raise ValueError(f"growth.start {first} must be a power of two from 4 to network.resolution {last}")
+        if self.evaluate.device and self.cluster.evaluator:
+            raise ValueError("evaluate.device and cluster.evaluator both place the metrics; leave out one")
         micro, group = self.training.micro_batch, self.network.minibatch_group
-        for resolution in RESOLUTIONS[
-            RESOLUTIONS.index(self.growth.start) : RESOLUTIONS.index(self.network.resolution) + 1
-        ]:
-            batch = self.training.batch_at(resolution)
+        for resolution in RESOLUTIONS[RESOLUTIONS.index(first) : RESOLUTIONS.index(last) + 1]:
+            batch = self.training.batch_size_at(resolution)
             groups = -(-batch // group)
             if groups < self.cluster.learners:
                 raise ValueError(

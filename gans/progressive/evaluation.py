@@ -55,10 +55,10 @@ class Measurer:
         self._quality: dict[int, Quality] = {}
 
     def measure(self, sampler: Sampler) -> dict[str, float]:
-        count, resolution = self._config.grading.samples, sampler.stage.resolution
+        count, resolution = self._config.evaluate.samples, sampler.stage.resolution
         if resolution not in self._quality:
             real = reals_at(self._data, 2 * count, sampler.stage._replace(alpha=1.0))
-            extractor = load_extractor(self._config.grading.extractor, self.device)
+            extractor = load_extractor(self._config.evaluate.extractor, self.device)
             others = real[count:] if len(real) == 2 * count else None  # the floor compares as many
             self._quality = {resolution: Quality(real[:count], extractor, others=others, seed=self._config.seed)}
         quality = self._quality[resolution]
@@ -118,12 +118,12 @@ class GradingBeside:
 
 
 def make_grading(config: ProgressiveGANConfig, data: ImageSet, training: Device) -> Grading:
-    """In this process, on `grading.device` or where training is."""
-    if config.grading.device:
-        return GradingBeside(Measurer(config, data, devices.resolve(config.grading.device)))
+    """In this process, on `evaluate.device` or where training is."""
+    if config.evaluate.device:
+        return GradingBeside(Measurer(config, data, devices.resolve(config.evaluate.device)))
     return GradingHere(Measurer(config, data, training))
 
 
 def is_measured(sampler: Sampler) -> bool:
     """Whether there is anything to measure at this stage."""
-    return sampler.config.grading.samples > 0 and sampler.stage.resolution >= _SMALLEST
+    return sampler.config.evaluate.samples > 0 and sampler.stage.resolution >= _SMALLEST

@@ -1,13 +1,9 @@
 """A progressive GAN as an experiment: show real images, train both networks, look at what the generator makes."""
 
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from gans.progressive import memory
 from gans.progressive.config import ProgressiveGANConfig
@@ -16,7 +12,8 @@ from gans.progressive.evaluation import Grading, Measured, is_measured, make_gra
 from gans.progressive.metrics import CATALOGUE
 from gans.progressive.model import Sampler
 from gans.progressive.sampling import sample
-from gans.progressive.trainer import Trainer
+from gans.progressive.trainer import GrowingTrainer
+from gans.trainer import MeanStatistics
 from lab.data.batches import Batches
 from lab.data.images import open_images
 from lab.errors import CheckpointError, UserError
@@ -41,39 +38,32 @@ class ProgressiveGAN(Experiment):
         self.memory = memory.check(config, device)
         self._samples_directory = directory / "samples"
         self._batches = Batches(self._data, device.device, config.seed)
-        self.trainer = Trainer(config, device)
+        self.trainer = GrowingTrainer(config, device)
         self._grading = grading or make_grading(config, self._data, device)
         self._late: list[Measured] = []
 
     @property
     def counters(self) -> dict[str, int]:
-        return {"images": self.trainer.images, "steps": self.trainer.steps}
+        return {"images": self.trainer.images, "steps": self.trainer.trainer.steps}
 
     def iterate(self) -> dict[str, float]:
         """Steps until `images_per_iteration` more images have been shown."""
         trainer, start = self.trainer, time.perf_counter()
-        first, steps = trainer.images, trainer.steps
-        sums: dict[str, Tensor] = {}
+        first, statistics = trainer.images, MeanStatistics()
         while trainer.images < first + self.config.training.images_per_iteration:
-            stage, batch = trainer.stage, trainer.batch_size
+            stage, batch, rate = trainer.stage, trainer.batch_size, trainer.learning_rate
             rows = trainer.rows
             images, labels = self._batches.at(trainer.images + rows.start, rows.stop - rows.start, batch)
-            statistics = trainer.step(images, labels if self.config.network.classes else None)
-            sums = {name: sums[name] + value if sums else value for name, value in statistics.items()}
-        taken = trainer.steps - steps
-        # The only wait for the device in an iteration.
-        metrics = dict(zip(sums, (torch.stack(list(sums.values())) / taken).tolist(), strict=True))
-        for name in ("train/discriminator_gradient_norm", "train/generator_gradient_norm"):
-            if not math.isfinite(metrics[name]):
-                raise FloatingPointError(f"{name} is NaN or infinite")
+            statistics.add(trainer.step(images, labels if self.config.network.classes else None))
+        metrics = statistics.compute()  # the only wait for the device in an iteration
         shown, seconds = trainer.images - first, time.perf_counter() - start
-        trainer.adapt(metrics["train/real_sign"], shown)
+        trainer.augmentation.adapt(metrics["train/real_sign"], shown)
         return metrics | {
             "stage/resolution": stage.resolution,
             "stage/alpha": stage.alpha,
             "stage/batch_size": batch,
-            "train/learning_rate": self.config.training.rate_at(stage.resolution),
-            "stage/augment_probability": trainer.augment_probability if self.config.augment.mode != "none" else 0.0,
+            "train/learning_rate": rate,
+            "stage/augment_probability": trainer.augmentation.probability,
             "train/samples_per_s": shown / seconds,
             "time/kimg_s": seconds / shown * 1000,
         }
@@ -83,7 +73,7 @@ class ProgressiveGAN(Experiment):
 
         What is measured beside training is among the late evaluations; at the end of the budget it is waited for.
         """
-        sampler, side = self.sampler(), self.config.grading.grid
+        sampler, side = self.sampler(), self.config.evaluate.grid
         pictures = sample(sampler, range(side * side), self.config.seed)
         made = grid(pictures, columns=side)
         self._samples_directory.mkdir(exist_ok=True)

@@ -36,7 +36,7 @@ def estimate(config: ProgressiveGANConfig, bytes_per_value: int = 4) -> list[Est
         parameters = sum(p.numel() for net in (Generator, Discriminator) for p in net(config.network).parameters())
     found = []
     for resolution in sorted({stage.resolution for stage in stages(config.growth, config.network.resolution)}):
-        batch = config.training.batch_at(resolution)
+        batch = config.training.batch_size_at(resolution)
         at_once = min(config.training.micro_batch or batch, batch)
         values = sum(
             channels_at(config.network, 4 * 2**level) * (4 * 2**level) ** 2 for level in range(level_of(resolution) + 1)

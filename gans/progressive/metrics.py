@@ -9,7 +9,6 @@ CATALOGUE = (
     | QUALITY
     | Catalogue(
         [
-            Metric("train/real_sign", "", "mean sign of the scores of real images; near 1 is overfitting", "train"),
             Metric("stage/resolution", "pixels", "resolution in training", "stage"),
             Metric("stage/alpha", "", "weight of the newest resolution while it fades in", "stage"),
             Metric("stage/batch_size", "images", "images in one step", "stage"),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gans.progressive.config import NetworkConfig
 from gans.progressive.growth import level_of
+from lab import rng
 from lab.nets.cnn import ConvBlock
 from lab.nets.init import EQUALIZED, Init
 from lab.nets.layers import Conv2d, Linear, scaled
@@ -59,6 +60,12 @@ def channels_last(x: Tensor) -> Tensor:
 def hypersphere(latents: Tensor) -> Tensor:
     """[B, latent] -> the same directions at length sqrt(latent)."""
     return latents * torch.rsqrt(latents.square().mean(1, keepdim=True) + 1e-8)
+
+
+def noise(size: int, numbers: Tensor, seed: int, *counters: int) -> tuple[Tensor]:
+    """Latents [B, size] of images `numbers`, int64 [B]: see `gans.losses.Noise`."""
+    places = torch.arange(size, device=numbers.device)
+    return (rng.normal(seed, *counters, numbers[:, None], places),)
 
 
 def is_fading(alpha: Alpha) -> bool:

@@ -4,24 +4,25 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from gans.config import LossConfig
-from lab.config.sections import Config, ExperimentConfig
+from gans.config import PERTURBABLE, GANTrainingConfig, LossConfig
+from lab.config.sections import Config, EvaluateConfig, ExperimentConfig
 
 
 class SyntheticConfig(Config):
-    """Series that are drawn rather than read; see `gans.series.synthetic`.
+    """Synthetic series; see `gans.series.synthetic`."""
 
-    series: how many, those held out included. classes: 0 for none; class k has its own frequencies, or its own
-    autocorrelation. frequency: of the sines, cycles per step, from and to. autocorrelation: of neighbouring steps of
-    the autoregressive process; correlation: of its channels.
-    """
-
-    series: PositiveInt = 10_000
-    channels: PositiveInt = 5
-    classes: NonNegativeInt = 0
-    frequency: tuple[PositiveFloat, PositiveFloat] = (0.02, 0.1)
-    autocorrelation: float = Field(default=0.8, gt=-1.0, lt=1.0)
-    correlation: float = Field(default=0.5, ge=0.0, lt=1.0)
+    series: PositiveInt = Field(default=10_000, description="Number of series, those held out included.")
+    channels: PositiveInt = Field(default=5, description="Channels of a series.")
+    classes: NonNegativeInt = Field(
+        default=0, description="Classes, each with its own frequencies or autocorrelation; 0 for none."
+    )
+    frequency: tuple[PositiveFloat, PositiveFloat] = Field(
+        default=(0.02, 0.1), description="sines: lowest and highest frequency in cycles per step."
+    )
+    autocorrelation: float = Field(
+        default=0.8, gt=-1.0, lt=1.0, description="autoregressive: correlation of a channel's neighbouring steps."
+    )
+    correlation: float = Field(default=0.5, ge=0.0, lt=1.0, description="autoregressive: correlation of channels.")
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -35,21 +36,26 @@ class SyntheticConfig(Config):
 
 
 class DataConfig(Config):
-    """Series: "sines", "autoregressive", or a CSV file whose columns are channels and whose rows are steps.
+    """Real series: synthetic ones, or windows of a CSV file whose columns are channels and whose rows are steps."""
 
-    Windows of `length` steps, one every `stride`. columns: of the file that are channels, all but the two that
-    follow unless given. series: a column that tells series apart, whose rows may lie anywhere, in their order;
-    no window crosses from one to the next. label: a column of classes, which makes the GAN conditional; no window
-    crosses a change. held_out: share of whole series, or of stretches of a long one, that is kept for the scores.
-    """
-
-    source: str = "sines"
-    length: int = Field(default=24, ge=4)
-    stride: PositiveInt = 1
-    columns: tuple[str, ...] = ()
-    series: str = ""
-    label: str = ""
-    held_out: float = Field(default=0.2, gt=0.0, le=0.5)
+    source: str = Field(default="sines", description="sines, autoregressive or a .csv file.")
+    length: int = Field(default=24, ge=4, description="Steps of a window.")
+    stride: PositiveInt = Field(default=1, description="File: steps from the start of one window to the next.")
+    columns: tuple[str, ...] = Field(
+        default=(), description="File: columns that are channels; all but `series` and `label` when empty."
+    )
+    series: str = Field(
+        default="", description="File: column that identifies the series of a row; no window crosses two series."
+    )
+    label: str = Field(
+        default="", description="File: column of classes, for a conditional GAN; no window crosses two classes."
+    )
+    held_out: float = Field(
+        default=0.2,
+        gt=0.0,
+        le=0.5,
+        description="Share of whole series, or of stretches of a long one, held out for evaluation.",
+    )
     synthetic: SyntheticConfig = SyntheticConfig()
 
     @model_validator(mode="after")
@@ -69,79 +75,57 @@ class DataConfig(Config):
 
 
 def is_file(config: DataConfig) -> bool:
-    """Whether series are read rather than drawn."""
+    """Whether series are read from a file rather than synthetic."""
     return config.source.lower().endswith(".csv")
 
 
 class NetworkConfig(Config):
-    """Both networks. The generator is recurrent: noise of every step and noise of the whole series -> values.
+    """The recurrent generator, and the discriminator, recurrent or convolutional."""
 
-    latent: noise of a step; series_latent: noise of a series. discriminator: recurrent, the scores of all steps
-    averaged, or convolutional, with kernels of 3 steps and a stride of 2 in all layers but the first.
-    discriminator_hidden and discriminator_layers: features and layers of either.
-    """
-
-    cell: Literal["gru", "lstm"] = "gru"
-    hidden: PositiveInt = 64
-    layers: PositiveInt = 1
-    latent: PositiveInt = 4
-    series_latent: PositiveInt = 16
-    discriminator: Literal["rnn", "cnn"] = "rnn"
-    discriminator_hidden: PositiveInt = 64
-    discriminator_layers: PositiveInt = 1
-    bidirectional: bool = True
+    cell: Literal["gru", "lstm"] = Field(default="gru", description="Recurrent cell of both networks.")
+    hidden: PositiveInt = Field(default=64, description="Hidden units of the generator.")
+    layers: PositiveInt = Field(default=1, description="Recurrent layers of the generator.")
+    latent: PositiveInt = Field(default=4, description="Size of the noise of each step.")
+    series_latent: PositiveInt = Field(default=16, description="Size of the noise of the whole series.")
+    discriminator: Literal["rnn", "cnn"] = Field(
+        default="rnn",
+        description="rnn (scores of all steps averaged) or cnn (kernels of 3, stride 2 in all layers but the first).",
+    )
+    discriminator_hidden: PositiveInt = Field(default=64, description="Features of the discriminator's layers.")
+    discriminator_layers: PositiveInt = Field(default=1, description="Layers of the discriminator.")
+    bidirectional: bool = Field(default=True, description="rnn: read the series in both directions.")
 
 
-class TrainingConfig(Config):
-    """Gradient steps. The generator takes one for every `discriminator_steps` of the discriminator.
+class TrainingConfig(GANTrainingConfig):
+    """Gradient steps of both networks."""
 
-    discriminator_learning_rate: the generator's unless given. decay_series: both fall to 0 along half a cosine over so
-    many series, never unless given. ema_decay: of the averaged generator.
-    """
-
-    batch_size: PositiveInt = 128
-    discriminator_steps: PositiveInt = 1
-    learning_rate: PositiveFloat = 1e-3
-    discriminator_learning_rate: PositiveFloat | None = None
-    decay_series: PositiveInt | None = None
-    beta1: float = Field(default=0.0, ge=0.0, lt=1.0)
-    beta2: float = Field(default=0.99, ge=0.0, lt=1.0)
-    ema_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
-    series_per_iteration: PositiveInt = 12_800
+    batch_size: PositiveInt = Field(default=128, description="Real series per step.")
+    series_per_iteration: PositiveInt = Field(default=12_800, description="Real series shown per iteration.")
 
 
-class GradingConfig(Config):
-    """What an evaluation does. Scores compare up to `series` generated ones with as many that were held out; 0 for
-    none.
+class SeriesEvaluateConfig(EvaluateConfig):
+    """When and how generated series are evaluated."""
 
-    steps, batch_size, hidden, learning_rate: of the recurrent networks that are trained for the two scores. plot:
-    series that are drawn of each kind.
-    """
-
-    series: NonNegativeInt = 1000
-    steps: PositiveInt = 300
-    batch_size: PositiveInt = 64
-    hidden: PositiveInt = 24
-    learning_rate: PositiveFloat = 5e-3
-    plot: PositiveInt = 5
+    samples: NonNegativeInt = Field(
+        default=1000, description="Generated and held-out series that scores compare, at most; 0 for no scores."
+    )
+    score_steps: PositiveInt = Field(
+        default=300, description="Training steps of the networks behind the discriminative and the predictive score."
+    )
+    score_batch_size: PositiveInt = Field(default=64, description="Batch size of those networks.")
+    score_hidden: PositiveInt = Field(default=24, description="Hidden units of those networks.")
+    score_learning_rate: PositiveFloat = Field(default=5e-3, description="Learning rate of those networks.")
+    plot: PositiveInt = Field(default=5, description="Real and generated series in the figure, of each.")
 
 
 class SeriesGANConfig(ExperimentConfig):
-    """A complete series GAN experiment. The budget counts real series shown to the discriminator."""
+    """A series GAN experiment. The budget counts real series shown to the discriminator."""
 
-    perturbable: ClassVar[tuple[str, ...]] = (
-        *(
-            "training.learning_rate",
-            "training.discriminator_learning_rate",
-            "training.ema_decay",
-            "training.discriminator_steps",
-        ),
-        *("loss.penalty_weight", "loss.gradient_target", "loss.drift", "loss.gamma"),
-    )
+    perturbable: ClassVar[tuple[str, ...]] = PERTURBABLE
 
     kind: Literal["series_gan"] = "series_gan"
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
-    grading: GradingConfig = GradingConfig()
+    evaluate: SeriesEvaluateConfig = SeriesEvaluateConfig()

@@ -1,8 +1,9 @@
 """A series GAN as an experiment: show real series, train both networks, score what the generator makes."""
 
-import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gans.losses import AdversarialLoss, Batch
 from gans.series.config import SeriesGANConfig
 from gans.series.metrics import CATALOGUE
 from gans.series.model import Kept, Sampler
+from gans.series.network import Discriminator, Generator
+from gans.series.noise import noise
 from gans.series.plots import draw_beside
 from gans.series.scores import LEAST, Scores
 from gans.series.sets import SeriesSet, check_same, open_series
-from gans.series.trainer import Trainer
+from gans.trainer import MeanStatistics, Trainer
 from lab.data.order import indices
 from lab.errors import CheckpointError, UserError
 from lab.plots.images import save_png
@@ -34,46 +38,37 @@ class SeriesGAN(Experiment):
     def __init__(self, config: SeriesGANConfig, directory: Path, device: Device) -> None:
         self.config, self._device = config, device
         data = open_series(config.data, config.seed)
-        self._picked = pick(data, config) if config.grading.series else None
+        self._picked = pick(data, config) if config.evaluate.samples else None
         self._fingerprint, self._kept = data.fingerprint(), Kept.from_set(data)
         self._data = data.to(device.device)
         self._samples_directory = directory / "samples"
-        self.trainer = Trainer(config, data.channels, len(data.classes), device)
+        self.trainer = make_trainer(config, data.channels, len(data.classes), device)
         self._scores: Scores | None = None
 
     @property
     def counters(self) -> dict[str, int]:
-        return {"series": self.trainer.series, "steps": self.trainer.steps}
+        return {"series": self.trainer.shown, "steps": self.trainer.steps}
 
     def iterate(self) -> dict[str, float]:
         """Steps until `series_per_iteration` more series have been shown."""
         trainer, training, start = self.trainer, self.config.training, time.perf_counter()
-        first = trainer.series
-        sums: dict[str, Tensor] = {}
-        counts: dict[str, int] = {}
-        while trainer.series < first + training.series_per_iteration:
-            rate = trainer.rate * training.learning_rate
-            for name, value in trainer.step(*self._batch(trainer.series)).items():
-                sums[name] = sums[name] + value if name in sums else value
-                counts[name] = counts.get(name, 0) + 1
-        # The only wait for the device in an iteration.
-        totals = torch.stack(list(sums.values())).tolist()
-        metrics = {name: total / counts[name] for name, total in zip(sums, totals, strict=True)}
-        for name in ("train/discriminator_gradient_norm", "train/generator_gradient_norm"):
-            if not math.isfinite(metrics.get(name, 0.0)):
-                raise FloatingPointError(f"{name} is NaN or infinite")
-        shown, seconds = trainer.series - first, time.perf_counter() - start
+        first, statistics = trainer.shown, MeanStatistics()
+        while trainer.shown < first + training.series_per_iteration:
+            rate = trainer.learning_rate
+            statistics.add(trainer.step(self._batch(trainer.shown)))
+        metrics = statistics.compute()  # the only wait for the device in an iteration
+        shown, seconds = trainer.shown - first, time.perf_counter() - start
         return metrics | {"train/learning_rate": rate, "train/samples_per_s": shown / seconds}
 
     def evaluate(self) -> Evaluation:
         """Scores beside their floors, and a plot of real and generated series."""
         sampler = self.sampler()
         if self._picked is not None and self._scores is None:
-            self._scores = Scores(*self._picked, self.config.grading, self.config.seed, self._device)
-        shown = plot(self._data, sampler, self.config.grading.plot, self.config.seed)
+            self._scores = Scores(*self._picked, self.config.evaluate, self.config.seed, self._device)
+        shown = plot(self._data, sampler, self.config.evaluate.plot, self.config.seed)
         self._samples_directory.mkdir(exist_ok=True)
-        save_png(self._samples_directory / f"{self.trainer.series:010d}.png", shown)
-        media = [Image("series", shown, f"{self.trainer.series:,} series")]
+        save_png(self._samples_directory / f"{self.trainer.shown:010d}.png", shown)
+        media = [Image("series", shown, f"{self.trainer.shown:,} series")]
         if self._scores is None or self._picked is None:
             return Evaluation({}, media)
         generated = sampler.sample(range(len(self._picked[0])), self.config.seed + 1)
@@ -82,7 +77,7 @@ class SeriesGAN(Experiment):
     def sampler(self) -> Sampler:
         """The averaged generator."""
         trainer = self.trainer
-        return Sampler(trainer.average.module, self.config, self._kept, trainer.series, self._fingerprint, self._device)
+        return Sampler(trainer.average.module, self.config, self._kept, trainer.shown, self._fingerprint, self._device)
 
     def state_dict(self) -> dict[str, Any]:
         return {"trainer": self.trainer.state_dict(), "kept": self._kept.state_dict(), "data": self._fingerprint}
@@ -97,20 +92,36 @@ class SeriesGAN(Experiment):
         except (KeyError, RuntimeError, ValueError):  # torch's own message takes a line for each tensor
             raise CheckpointError("its networks are not those of this run's config.yaml") from None
 
-    def _batch(self, start: int) -> tuple[Tensor, Tensor | None]:
-        """Series number start to start + batch_size in the order of training, and their labels."""
-        data, count = self._data, self.config.training.batch_size
-        rows = torch.from_numpy(indices(len(data.training), self.config.seed, start, count)).to(self._device.device)
-        return data.windows(data.training[rows]), None if data.labels is None else data.labels[rows]
+    def _batch(self, start: int) -> Batch:
+        """Series number start to start + batch_size in the order of training."""
+        data, count, device = self._data, self.config.training.batch_size, self._device.device
+        rows = torch.from_numpy(indices(len(data.training), self.config.seed, start, count)).to(device)
+        numbers = torch.arange(start, start + count, device=device)
+        labels = None if data.labels is None else data.labels[rows]
+        return Batch(data.windows(data.training[rows]), numbers, count, labels)
+
+
+def make_trainer(config: SeriesGANConfig, channels: int, classes: int, device: Device) -> Trainer[Generator]:
+    """A trainer in float32: networks this small gain nothing from less."""
+    device = replace(device, precision="fp32")
+    loss = AdversarialLoss(
+        config.loss,
+        Generator(config.network, channels, classes).to(device.device),
+        Discriminator(config.network, channels, classes).to(device.device),
+        noise=partial(noise, config.network, config.data.length),
+        device=device,
+        seed=config.seed,
+    )
+    return Trainer(loss, config.training, device)
 
 
 def pick(data: SeriesSet, config: SeriesGANConfig) -> tuple[Tensor, Tensor]:
     """Series held out and as many to train on, float32 [N, T, C] on the CPU, in random order. Raises UserError."""
-    count = min(config.grading.series, len(data.held_out), len(data.training))
+    count = min(config.evaluate.samples, len(data.held_out), len(data.training))
     if count < LEAST:
         raise UserError(
             f"{data.source}: {len(data.held_out)} windows held out and {len(data.training)} to train on are too few "
-            f"for scores, which need {LEAST} of each; bring more rows, raise data.held_out, or set grading.series=0"
+            f"for scores, which need {LEAST} of each; bring more rows, raise data.held_out, or set evaluate.samples=0"
         )
     generator = np.random.default_rng(config.seed)
     held_out, training = (

@@ -97,7 +97,7 @@ def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampl
         kept = Kept.of(state["experiment"]["kept"])
         generator = Generator(config.network, len(kept.scale.columns), len(kept.classes))
         generator.load_state_dict(state["experiment"]["trainer"]["average"]["module"])
-        shown, fingerprint = int(state["experiment"]["trainer"]["series"]), str(state["experiment"]["data"])
+        shown, fingerprint = int(state["experiment"]["trainer"]["shown"]), str(state["experiment"]["data"])
     except (KeyError, TypeError, RuntimeError):
         raise CheckpointError(f"{path}: its generator is not that of the run's config.yaml") from None
     generator = generator.to(device.device).eval().requires_grad_(False)

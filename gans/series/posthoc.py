@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gans.series.config import GradingConfig
+from gans.series.config import SeriesEvaluateConfig as ScoreConfig
 from lab.data.order import indices
 from lab.nets.rnn import ManyToMany, ManyToOne
 from lab.train.config import TrainingConfig
@@ -20,7 +20,7 @@ _BATCH = 1024  # series at once where nothing is learned
 _Loss = Callable[[nn.Module, Tensor], LossSum]
 
 
-def discriminative_score(real: Tensor, generated: Tensor, config: GradingConfig, seed: int, device: Device) -> float:
+def discriminative_score(real: Tensor, generated: Tensor, config: ScoreConfig, seed: int, device: Device) -> float:
     """|accuracy - 1/2| of a recurrent classifier on series it was not trained on: 0 where it cannot tell them apart.
 
     [N, T, C] each, standardised, N at least 8.
@@ -42,7 +42,7 @@ def discriminative_score(real: Tensor, generated: Tensor, config: GradingConfig,
     return abs(float(torch.cat(right).double().mean()) - 0.5)
 
 
-def predictive_score(real: Tensor, generated: Tensor, config: GradingConfig, seed: int, device: Device) -> float:
+def predictive_score(real: Tensor, generated: Tensor, config: ScoreConfig, seed: int, device: Device) -> float:
     """Mean absolute error, on real series, of a recurrent network that learned from generated ones to predict each
     step from those before it.
 
@@ -66,23 +66,23 @@ def predictive_score(real: Tensor, generated: Tensor, config: GradingConfig, see
 
 
 def _made(
-    kind: type[ManyToOne] | type[ManyToMany], channels: int, answers: int, config: GradingConfig, seed: int
+    kind: type[ManyToOne] | type[ManyToMany], channels: int, answers: int, config: ScoreConfig, seed: int
 ) -> nn.Module:
     """A network whose first weights are a function of the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(channels, config.hidden, answers, cell="gru")
+        return kind(channels, config.score_hidden, answers, cell="gru")
 
 
-def _fit(network: nn.Module, count: int, loss: _Loss, config: GradingConfig, seed: int, device: Device) -> None:
+def _fit(network: nn.Module, count: int, loss: _Loss, config: ScoreConfig, seed: int, device: Device) -> None:
     network.to(device.device).train()
-    batch = min(config.batch_size, count)
+    batch = min(config.score_batch_size, count)
     # In float32 whatever training uses: the scores of two machines should be one.
-    training = TrainingConfig(learning_rate=config.learning_rate, weight_decay=0.0, warmup=0.05)
+    training = TrainingConfig(learning_rate=config.score_learning_rate, weight_decay=0.0, warmup=0.05)
     gradient_step = GradientStep(network, training, Device(device.device, "fp32", device.threads))
-    for step in range(config.steps):
+    for step in range(config.score_steps):
         rows = torch.from_numpy(indices(count, seed, step * batch, batch)).to(device.device)
-        rate = learning_rate_at(training, step, config.steps)
+        rate = learning_rate_at(training, step, config.score_steps)
         gradient_step(partial(_of_part, loss, network, rows), rows=batch, learning_rate=rate)
     network.eval()
 

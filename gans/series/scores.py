@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from gans.series.config import GradingConfig
+from gans.series.config import SeriesEvaluateConfig as ScoreConfig
 from gans.series.distances import autocorrelation_distance, correlation_distance, marginal_distance
 from gans.series.posthoc import discriminative_score, predictive_score
 from lab.train.device import Device
@@ -14,7 +14,7 @@ class Scores:
     """Compares generated series with `held_out`, [N, T, C]; `training` [N, T, C], real ones that the generator may have
     seen, score the floor. All standardised and on the CPU."""
 
-    def __init__(self, held_out: Tensor, training: Tensor, config: GradingConfig, seed: int, device: Device) -> None:
+    def __init__(self, held_out: Tensor, training: Tensor, config: ScoreConfig, seed: int, device: Device) -> None:
         self._held_out, self._training = held_out, training
         self._config, self._seed, self._device = config, seed, device
         self._floor: dict[str, float] | None = None

@@ -113,10 +113,12 @@ def evaluate(
     data = open_series(config.data, config.seed)
     otherwise = "what is held out of it may be what was learned from; put the old data back"
     check_same(config.data, data.fingerprint(), sampler.fingerprint, otherwise)
-    asked = {"series": count or config.grading.series or _SCORED, "steps": steps or config.grading.steps}
-    grading = config.grading.model_copy(update=asked)
-    held_out, training = pick(data, config.model_copy(update={"grading": grading}))
-    scores = Scores(held_out, training, grading, config.seed, place)
+    own = config.evaluate
+    options = own.model_copy(
+        update={"samples": count or own.samples or _SCORED, "score_steps": steps or own.score_steps}
+    )
+    held_out, training = pick(data, config.model_copy(update={"evaluate": options}))
+    scores = Scores(held_out, training, options, config.seed, place)
     values, floor = scores.grade(sampler.sample(range(len(held_out)), seed)), scores.floor()
     if as_json:
         record = {"run": run, "series_shown": sampler.series_shown, "samples": len(held_out)}

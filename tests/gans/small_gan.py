@@ -22,9 +22,8 @@ def config(**changes: Any) -> ProgressiveGANConfig:
         "network": {"resolution": 16, "channels": 1, "fmap_base": 64, "fmap_max": 8, "latent": 8},
         "growth": {"fade_images": 96, "stable_images": 96},
         "training": {"batch_size": 8, "images_per_iteration": 32},
-        "grading": {"grid": 2},
         "checkpoint": {"every": 2, "keep": 3},
-        "evaluate": {"every": 0},
+        "evaluate": {"every": 0, "grid": 2},
         "tracking": {"wandb": "off"},
     }
     return ProgressiveGANConfig.model_validate(merge(settings, changes))

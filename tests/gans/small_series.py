@@ -22,9 +22,15 @@ def config(**changes: Any) -> SeriesGANConfig:
         "data": {"length": 8, "synthetic": {"series": 200, "channels": 2}},
         "network": {"hidden": 6, "latent": 2, "series_latent": 3, "discriminator_hidden": 6},
         "training": {"batch_size": 8, "series_per_iteration": 32},
-        "grading": {"series": 40, "steps": 5, "hidden": 4, "batch_size": 16, "plot": 2},
         "checkpoint": {"every": 2, "keep": 3},
-        "evaluate": {"every": 0},
+        "evaluate": {
+            "every": 0,
+            "samples": 40,
+            "score_steps": 5,
+            "score_hidden": 4,
+            "score_batch_size": 16,
+            "plot": 2,
+        },
         "tracking": {"wandb": "off"},
     }
     return SeriesGANConfig.model_validate(merge(settings, changes))

@@ -80,8 +80,7 @@ def test_the_first_of_alphazero_s_learners_has_workers_that_play(
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
 def test_a_worker_measures_beside_learners_and_tells_which_checkpoint_is_best(tmp_path: Path) -> None:
-    grading = {"samples": 32, "grid": 2}
-    file = str(preset(tmp_path, grading=grading, evaluate={"every": 3, "best": "eval/frechet_distance"}))
+    file = str(preset(tmp_path, evaluate={"samples": 32, "grid": 2, "every": 3, "best": "eval/frechet_distance"}))
     asked = [*_RANKS, "cluster.evaluator=true"]
     assert main(["train", file, *asked, "--runs-dir", str(tmp_path), "--name", "run"]) == 0
     found = {

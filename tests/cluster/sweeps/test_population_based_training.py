@@ -273,8 +273,10 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
     },
     ProgressiveGANConfig: {
         "training.learning_rate": ({}, 1e-4),
+        "training.discriminator_learning_rate": ({}, 1e-4),
+        "training.discriminator_steps": ({}, 2),
         "training.ema_decay": ({}, 0.5),
-        "augment.target": (_ADA, -0.9),
+        "augment.target": (_ADA, -1.0),
         "augment.speed_images": (_ADA, 100),
         "loss.penalty_weight": ({}, 1.0),
         "loss.gradient_target": ({}, 5.0),

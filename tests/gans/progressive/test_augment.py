@@ -9,7 +9,8 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from gans.progressive.augment import GEOMETRY, OPERATIONS, POLICIES, adjust, augment
+from gans.progressive.augment import GEOMETRY, OPERATIONS, POLICIES, adjust
+from gans.progressive.augment import augment as augment_numbered
 from gans.progressive.config import AUGMENTATIONS, AugmentConfig
 from lab.data.augment import Draws
 from lab.data.resample import resample
@@ -23,6 +24,11 @@ def pictures(count: int, side: int = 16, channels: int = 3, seed: int = 0) -> Te
 
 def policy(mode: str, *names: str) -> AugmentConfig:
     return AugmentConfig.model_validate({"mode": mode, "policy": names})
+
+
+def augment(images: Tensor, config: AugmentConfig, probability: float, seed: int, start: int) -> Tensor:
+    numbers = torch.arange(start, start + len(images))
+    return augment_numbered(images, numbers, config=config, probability=probability, seed=seed)
 
 
 def changed(before: Tensor, after: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from lab.run import checkpoint, metrics
 from tests.command_line import lab
 from tests.gans.small_gan import DEVICE, config, preset
 
-GRADING = {"samples": 32, "grid": 2}
+METRICS = {"samples": 32, "grid": 2}
 
 
 def sampler(images: int) -> Sampler:
@@ -24,7 +24,7 @@ def sampler(images: int) -> Sampler:
 
 
 def measurer() -> Measurer:
-    return Measurer(config(grading=GRADING), open_images("digits"), DEVICE)
+    return Measurer(config(evaluate=METRICS), open_images("digits"), DEVICE)
 
 
 def test_what_is_measured_beside_training_equals_what_training_waits_for(caplog: pytest.LogCaptureFixture) -> None:
@@ -55,7 +55,7 @@ def test_a_generator_may_train_on_while_it_is_measured() -> None:
 
 
 def test_a_run_records_grades_once_and_waits_for_the_last(tmp_path: Path) -> None:
-    file = preset(tmp_path, grading=GRADING | {"device": "cpu"}, evaluate={"every": 3})
+    file = preset(tmp_path, evaluate=METRICS | {"device": "cpu", "every": 3})
     lab("train", file, "--runs-dir", tmp_path, "--name", "run")
     graded = [
         entry.metrics["eval/images_shown"]
@@ -67,7 +67,7 @@ def test_a_run_records_grades_once_and_waits_for_the_last(tmp_path: Path) -> Non
 
 def test_the_best_may_be_chosen_by_what_is_measured_beside_training(tmp_path: Path) -> None:
     best = "eval/frechet_distance"
-    file = preset(tmp_path, grading=GRADING | {"device": "cpu"}, evaluate={"every": 3, "best": best})
+    file = preset(tmp_path, evaluate=METRICS | {"device": "cpu", "every": 3, "best": best})
     lab("train", file, "--runs-dir", tmp_path, "--name", "run")
     found = {
         int(entry.metrics["eval/images_shown"]): entry.metrics[best]
@@ -80,4 +80,4 @@ def test_the_best_may_be_chosen_by_what_is_measured_beside_training(tmp_path: Pa
 
 def test_metrics_are_taken_in_one_place(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="leave out one"):
-        config(grading={"device": "cpu"}, cluster={"evaluator": True})
+        config(evaluate={"device": "cpu"}, cluster={"evaluator": True})

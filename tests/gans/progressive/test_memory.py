@@ -17,7 +17,7 @@ SETTINGS = {
 STEP = f"""
 import torch
 from gans.progressive.config import ProgressiveGANConfig
-from gans.progressive.trainer import Trainer
+from gans.progressive.trainer import GrowingTrainer
 from lab.train.device import Device
 
 def peak():  # getrusage would begin with the parent's
@@ -25,7 +25,7 @@ def peak():  # getrusage would begin with the parent's
 
 torch.set_num_threads(1)
 before = peak()
-trainer = Trainer(ProgressiveGANConfig.model_validate({SETTINGS}), Device(torch.device("cpu"), "fp32", 1))
+trainer = GrowingTrainer(ProgressiveGANConfig.model_validate({SETTINGS}), Device(torch.device("cpu"), "fp32", 1))
 trainer.step(torch.zeros(16, 3, 64, 64, dtype=torch.uint8))
 print((peak() - before) * 1024 / 1e6)
 """

@@ -9,7 +9,7 @@ from gans.losses import (
     gradient_penalty,
     relativistic,
     squared_gradient_norm,
-    wasserstein_discriminator,
+    wasserstein_critic,
     zero_centred_penalty,
 )
 from gans.progressive.config import GrowthConfig, NetworkConfig
@@ -175,5 +175,5 @@ def test_penalties_of_a_linear_discriminator() -> None:
 
 def test_losses_of_known_scores() -> None:
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0])
-    assert float(wasserstein_discriminator(real, fake, 0.001)) == pytest.approx(1.0 - 2.0 + 0.001 * 5.0)
+    assert float(wasserstein_critic(real, fake, 0.001)) == pytest.approx(1.0 - 2.0 + 0.001 * 5.0)
     assert float(relativistic(real, fake)) == pytest.approx(np.log1p(np.exp(-1.0)), rel=1e-5)

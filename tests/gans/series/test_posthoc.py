@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from gans.series.config import GradingConfig, SyntheticConfig
+from gans.series.config import SeriesEvaluateConfig, SyntheticConfig
 from gans.series.posthoc import discriminative_score, predictive_score
 from gans.series.scores import Scores
 from gans.series.synthetic import autoregressive
 from tests.gans.small_series import DEVICE
 
-GRADING = GradingConfig(steps=150, batch_size=64, hidden=8, learning_rate=0.02)
+GRADING = SeriesEvaluateConfig(score_steps=150, score_batch_size=64, score_hidden=8, score_learning_rate=0.02)
 
 
 def process(autocorrelation: float, seed: int, count: int = 800) -> torch.Tensor:
@@ -50,7 +50,7 @@ def test_wrong_dynamics_predict_as_badly_as_theory_says() -> None:
 
 
 def test_scores_come_again_and_leave_the_random_state_alone() -> None:
-    grading = GradingConfig(steps=5, hidden=4)
+    grading = SeriesEvaluateConfig(score_steps=5, score_hidden=4)
     state = torch.get_rng_state()
     scores = Scores(process(0.8, 1, 40), process(0.8, 2, 40), grading, 3, DEVICE)
     found = scores.grade(process(0.5, 3, 40)), scores.floor()

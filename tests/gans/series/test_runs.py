@@ -65,8 +65,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "data": {"source": "autoregressive", "synthetic": {"classes": 2}},
         "loss": {"name": "relativistic"},
         "network": {"discriminator": "cnn", "discriminator_layers": 2, "cell": "lstm"},
-        "training": {"discriminator_steps": 2, "decay_series": 300},
-        "grading": {"series": 0},
+        "training": {"discriminator_steps": 2, "learning_rate": {"schedule": "cosine", "start": 1e-3, "until": 300}},
+        "evaluate": {"samples": 0},
     },
 }
 

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from gans.losses import Batch
 from gans.series.config import NetworkConfig
+from gans.series.experiment import make_trainer
 from gans.series.network import Discriminator, Generator
 from gans.series.noise import noise
 from gans.series.sets import open_series
-from gans.series.trainer import Trainer
+from gans.trainer import Trainer
 from lab.nets.second_order import penalised
 from tests.gans.small_series import DEVICE, config
 
@@ -22,15 +24,20 @@ DISCRIMINATORS: dict[str, dict[str, Any]] = {
 }
 
 
-def trainer(classes: int = 0, **changes: Any) -> Trainer:
+def trainer(classes: int = 0, **changes: Any) -> Trainer[Generator]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    return Trainer(config(**changes), 2, classes, DEVICE)
+    return make_trainer(config(**changes), 2, classes, DEVICE)
 
 
-def batch(count: int = 8) -> torch.Tensor:
+def windows(count: int = 8) -> torch.Tensor:
     data = open_series(config().data, 0)
     return data.windows(data.training[:count])
+
+
+def batch(count: int = 8, first: int = 0, classes: int = 0) -> Batch:
+    labels = torch.arange(count) % classes if classes else None
+    return Batch(windows(count), torch.arange(first, first + count), count, labels)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -42,7 +49,7 @@ def test_every_loss_trains_every_discriminator(loss: str, discriminator: str, cl
         parameter.detach().clone() for net in (one.generator, one.discriminator) for parameter in net.parameters()
     ]
     for _ in range(2):
-        statistics = one.step(batch(), torch.arange(8) % 3 if classes else None)
+        statistics = one.step(batch(classes=classes))
         assert all(torch.isfinite(value) for value in statistics.values())
         assert float(statistics["loss/penalty"]) > 0 or loss == "non-saturating"
     after = [parameter for net in (one.generator, one.discriminator) for parameter in net.parameters()]
@@ -84,15 +91,16 @@ def test_a_penalised_discriminator_does_without_cudnn_which_has_no_second_deriva
     assert net.rnn is not None
     enabled: list[bool] = []
     net.rnn.rnn.register_forward_hook(lambda *_: enabled.append(torch.backends.cudnn.enabled))
-    net(batch())
+    net(windows())
     with penalised():
-        net(batch())
-    net(batch())
+        net(windows())
+    net(windows())
     assert enabled == [True, False, True]
 
 
 def test_the_wasserstein_penalty_of_a_linear_discriminator_is_known() -> None:
     one = trainer(network={"discriminator": "cnn", "discriminator_layers": 1}, loss={"drift": 0.0})
+    assert isinstance(one.discriminator, Discriminator)
     cnn = one.discriminator.cnn
     assert cnn is not None
     with torch.no_grad():
@@ -122,14 +130,14 @@ def test_the_discriminator_learns_to_tell_series_from_noise() -> None:
 def test_the_generator_steps_on_every_nth_step_of_the_discriminator() -> None:
     one = trainer(training={"discriminator_steps": 3})
     assert ["loss/generator" in one.step(batch()) for _ in range(6)] == [False, False, True] * 2
-    assert one.average.updates == 2 and one.series == 48
+    assert one.average.updates == 2 and one.shown == 48
 
 
-def test_rates_fall_along_half_a_cosine() -> None:
-    one = trainer(training={"decay_series": 100})
-    for series, share in ((0, 1.0), (50, 0.5), (100, 0.0), (1000, 0.0)):
-        one.series = series
-        assert one.rate == pytest.approx(share, abs=1e-12)
+def test_the_learning_rate_follows_its_schedule() -> None:
+    one = trainer(training={"learning_rate": {"schedule": "cosine", "start": 0.01, "until": 100}})
+    for series, rate in ((0, 0.01), (50, 0.005), (100, 0.0), (1000, 0.0)):
+        one.shown = series
+        assert one.learning_rate == pytest.approx(rate, abs=1e-12)
 
 
 def test_noise_of_a_series_depends_on_its_number_alone() -> None:
@@ -157,5 +165,5 @@ def test_the_generator_is_causal_and_follows_its_class() -> None:
 def test_scores_of_a_discriminator_do_not_depend_on_the_batch() -> None:
     for discriminator in DISCRIMINATORS.values():
         net = Discriminator(NetworkConfig.model_validate(discriminator), 2, 2)
-        series, labels = batch(), torch.arange(8) % 2
+        series, labels = windows(), torch.arange(8) % 2
         torch.testing.assert_close(net(series, labels)[3:4], net(series[3:4], labels[3:4]))

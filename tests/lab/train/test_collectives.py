@@ -102,7 +102,7 @@ def _train_gans(folder: Path) -> None:
             "average": trainer.average.module,
         }
         state = {f"{net}.{key}": value for net in nets for key, value in nets[net].state_dict().items()}
-        numbers = {"alpha": metrics["stage/alpha"], "p": trainer.augment_probability} | {
+        numbers = {"alpha": metrics["stage/alpha"], "p": trainer.augmentation.probability} | {
             key: value for key, value in metrics.items() if "loss" in key or "norm" in key
         }
         _keep(folder / name, state | {key: torch.tensor(value) for key, value in numbers.items()})

@@ -1,0 +1,128 @@
+"""The training step of a GAN: phases, each one gradient step of one network, then the averaged generator."""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Generic, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gans.config import GANTrainingConfig
+from gans.losses import AdversarialLoss, Batch, G
+from lab.train.device import Device
+from lab.train.ema import EMA
+from lab.train.schedules import value_at
+from lab.train.step import GradientStep, LossShare
+
+
+class Phase(NamedTuple):
+    """One gradient step of one network, taken on every `interval`-th step of the trainer."""
+
+    name: str
+    loss: Callable[..., LossShare]
+    gradient_step: GradientStep
+    interval: int
+
+
+class Trainer(Generic[G]):
+    """Generator, discriminator, their optimizers, the averaged generator and the counters.
+
+    `shown` counts real samples shown to the discriminator, over all ranks; random draws and schedules follow from it.
+    `steps` counts steps of the discriminator. All ranks take the same steps.
+    """
+
+    def __init__(self, loss: AdversarialLoss[G], config: GANTrainingConfig, device: Device) -> None:
+        self.loss, self.config = loss, config
+        self.generator, self.discriminator = loss.generator, loss.discriminator
+        self.average = EMA(loss.generator, bias_correction=False)
+        self.shown = self.steps = 0
+        discriminator, generator = (GradientStep(net, config, device) for net in (loss.discriminator, loss.generator))
+        self._phases = (
+            Phase("discriminator", loss.of_discriminator, discriminator, 1),
+            Phase("generator", loss.of_generator, generator, config.discriminator_steps),
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the generator at the next step, as configured."""
+        return value_at(self.config.learning_rate, self.shown)
+
+    def step(self, batch: Batch, learning_rate: float | None = None) -> dict[str, Tensor]:
+        """One step of the discriminator; the generator and the average follow if it is their turn.
+
+        batch: this rank's rows, on the device. learning_rate: replaces the configured one, but not that which the
+        discriminator has of its own. Returns 0-d statistics of the global batch.
+        """
+        statistics: dict[str, Tensor] = {}
+        own = self.config.discriminator_learning_rate
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        rates = {"generator": rate, "discriminator": rate if own is None else value_at(own, self.shown)}
+        for phase in self._phases:
+            if (self.steps + 1) % phase.interval:
+                continue
+            # In the generator's phase, gradients of the discriminator's weights would be computed for nothing.
+            self.discriminator.requires_grad_(phase.name == "discriminator")
+            found = phase.gradient_step(
+                partial(self._loss_of_rows, phase, batch),
+                rows=len(batch.real),
+                learning_rate=rates[phase.name],
+                micro_batch=self.config.micro_batch,
+                mixed_precision=False,
+            )
+            statistics |= found.statistics | {f"train/{phase.name}_gradient_norm": found.gradient_norm}
+            if phase.name == "generator":
+                self.average.update(self.generator, value_at(self.config.ema_decay, self.shown))
+        self.shown += batch.total
+        self.steps += 1
+        return statistics
+
+    def _loss_of_rows(self, phase: Phase, batch: Batch, rows: slice) -> LossShare:
+        return phase.loss(batch.rows(rows), step=self.steps, shown=self.shown)
+
+    def reset_optimizers(self) -> None:
+        """Forget the moments of both optimizers."""
+        for phase in self._phases:
+            phase.gradient_step.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": {phase.name: phase.gradient_step.state_dict() for phase in self._phases},
+            "shown": self.shown,
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.average.load_state_dict(state["average"])
+        for phase in self._phases:
+            phase.gradient_step.load_state_dict(state["optimizers"][phase.name])
+        self.shown, self.steps = state["shown"], state["steps"]
+
+
+class MeanStatistics:
+    """Means over the steps of an iteration; each statistic over the steps that have it."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, statistics: Mapping[str, Tensor]) -> None:
+        """Statistics of a step, 0-d on the device."""
+        for name, value in statistics.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def compute(self) -> dict[str, float]:
+        """The means, with a wait for the device. Raises FloatingPointError where a gradient is NaN or infinite."""
+        sums = torch.stack(list(self._sums.values()))
+        means = sums / torch.tensor(list(self._counts.values()), device=sums.device)
+        found = dict(zip(self._sums, means.tolist(), strict=True))
+        for name, value in found.items():
+            if name.endswith("gradient_norm") and not math.isfinite(value):
+                raise FloatingPointError(f"{name} is NaN or infinite")
+        return found
