@@ -1,4 +1,4 @@
-"""What an AlphaZero experiment can be told."""
+"""Configuration of an AlphaZero experiment."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,89 +15,103 @@ from lab.train.schedules import Hyperparameter, within
 
 
 class GameConfig(Config):
-    """A game's name and options (rows, columns, length ...)."""
+    """The game and its options."""
 
-    name: str
-    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    name: str = Field(description="Name of a built-in game or of one from an entry point of rivals.games.")
+    options: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="Options of the game, such as rows, columns and length."
+    )
 
     def make(self) -> Game:
         return games.make(self.name, **self.options)
 
 
 class NetworkConfig(Config):
-    """A trunk and its heads.
+    """Policy and value network: a trunk with two heads."""
 
-    trunk: "residual", AlphaGo Zero's tower of `blocks` residual blocks, or "recurrent", `blocks` pairs of sweeps of a
-    `cell` along the board's rows and columns. norm: of the tower and the heads, or of a recurrent trunk's heads alone.
-    """
-
-    trunk: Literal["residual", "recurrent"] = "residual"
-    channels: PositiveInt = 64
-    blocks: PositiveInt = 5
-    cell: Literal["lstm", "gru"] = "gru"
-    norm: Literal["batch", "group", "layer", "none"] = "batch"
-    squeeze_excitation: NonNegativeInt = 0
-    policy_planes: PositiveInt = 2
-    value_planes: PositiveInt = 1
-    value_hidden: PositiveInt = 64
+    trunk: Literal["residual", "recurrent"] = Field(
+        default="residual",
+        description="Residual tower of AlphaGo Zero, or recurrent sweeps along the board's rows and columns.",
+    )
+    channels: PositiveInt = Field(default=64, description="Channels of the trunk.")
+    blocks: PositiveInt = Field(default=5, description="Residual blocks, or pairs of sweeps of a recurrent trunk.")
+    cell: Literal["lstm", "gru"] = Field(default="gru", description="Cell of a recurrent trunk.")
+    norm: Literal["batch", "group", "layer", "none"] = Field(
+        default="batch", description="Normalisation of the tower and the heads; of a recurrent trunk's heads only."
+    )
+    squeeze_excitation: NonNegativeInt = Field(
+        default=0, description="Hidden features of squeeze-and-excitation in residual blocks; 0 leaves it out."
+    )
+    policy_planes: PositiveInt = Field(default=2, description="Channels of the policy head's 1x1 convolution.")
+    value_planes: PositiveInt = Field(default=1, description="Channels of the value head's 1x1 convolution.")
+    value_hidden: PositiveInt = Field(default=64, description="Hidden features of the value head.")
 
     @model_validator(mode="after")
-    def _sweeps_go_both_ways(self) -> Self:
+    def _sweeps_in_both_directions(self) -> Self:
         if self.trunk == "recurrent" and self.channels % 2:
-            raise ValueError(f"a recurrent trunk has half of its {self.channels} channels each way; make them even")
+            raise ValueError(
+                f"a recurrent trunk uses half of its channels in each direction, and {self.channels} is odd; "
+                "make network.channels even"
+            )
         if self.trunk == "recurrent" and self.squeeze_excitation:
-            raise ValueError("squeeze_excitation is of residual blocks; a recurrent trunk has none, set it to 0")
+            raise ValueError("squeeze_excitation is for residual blocks; set it to 0 for a recurrent trunk")
         return self
 
 
 class SearchConfig(Config):
-    """Gumbel AlphaZero or PUCT; options of the other algorithm have no effect.
+    """Monte Carlo tree search: Gumbel AlphaZero or PUCT. Settings of the other algorithm have no effect."""
 
-    average_symmetries: agents that are graded or played against average the network over the board's symmetries;
-    self-play, which wants many evaluations rather than good ones, never does.
-    """
-
-    algorithm: Literal["gumbel", "puct"] = "gumbel"
-    simulations: PositiveInt = 32
-    average_symmetries: bool = True
-    max_considered_actions: PositiveInt = 16
-    value_scale: PositiveFloat = 0.1
-    visit_offset: PositiveFloat = 50.0
-    gumbel_scale: NonNegativeFloat = 1.0
-    c_init: PositiveFloat = 1.25
-    c_base: PositiveFloat = 19652.0
-    dirichlet_alpha: PositiveFloat = 1.0
-    dirichlet_fraction: float = Field(default=0.25, ge=0.0, le=1.0)
-    fpu_reduction: float = 0.0
+    algorithm: Literal["gumbel", "puct"] = Field(default="gumbel", description="Gumbel AlphaZero or PUCT.")
+    simulations: PositiveInt = Field(default=32, description="Simulations per move of self-play.")
+    average_symmetries: bool = Field(
+        default=True,
+        description="Evaluation and play average the network over the board's symmetries; self-play does not.",
+    )
+    max_considered_actions: PositiveInt = Field(
+        default=16, description="Gumbel: actions that the root samples without replacement."
+    )
+    value_scale: PositiveFloat = Field(default=0.1, description="Gumbel: c_scale of the Q transform.")
+    visit_offset: PositiveFloat = Field(default=50.0, description="Gumbel: c_visit of the Q transform.")
+    gumbel_scale: NonNegativeFloat = Field(default=1.0, description="Gumbel: scale of the root noise in self-play.")
+    c_init: PositiveFloat = Field(default=1.25, description="PUCT: exploration constant at few visits.")
+    c_base: PositiveFloat = Field(default=19652.0, description="PUCT: visits at which exploration starts to grow.")
+    dirichlet_alpha: PositiveFloat = Field(default=1.0, description="PUCT: concentration of the root noise.")
+    dirichlet_fraction: float = Field(
+        default=0.25, ge=0.0, le=1.0, description="PUCT: share of the noise in the root's prior in self-play."
+    )
+    fpu_reduction: float = Field(
+        default=0.0, description="PUCT: an unvisited action's Q is this much below its parent's value."
+    )
 
 
 class TemperatureConfig(Config):
-    """Root temperature by ply: `start` until `decay_plies`, falling linearly to `end` there.
+    """Root temperature by ply: it scales Gumbel's root noise, or sharpens PUCT's choice of a move."""
 
-    It scales Gumbel's root noise, or sharpens PUCT's move choice.
-    """
-
-    start: NonNegativeFloat = 1.0
-    end: NonNegativeFloat = 1.0
-    decay_plies: NonNegativeInt = 0
+    start: NonNegativeFloat = Field(default=1.0, description="Temperature of the first ply.")
+    end: NonNegativeFloat = Field(default=1.0, description="Temperature from ply decay_plies on.")
+    decay_plies: NonNegativeInt = Field(
+        default=0, description="Plies over which the temperature changes linearly from start to end."
+    )
 
 
 class SelfPlayConfig(Config):
-    """Batched self-play.
+    """Batched self-play."""
 
-    opening_plies: each game starts after a uniformly drawn number of random plies, up to this one.
-    resign_below: a side whose value after search falls below this loses; None (the default) plays games to the end.
-    resign_audit: share of games that are played to the end all the same, to measure wrong resignations.
-    cache_slots: entries of the table of evaluated positions (a power of two; CPU only; 0 is none).
-    """
-
-    boards: PositiveInt = 256
-    moves_per_iteration: PositiveInt = 16
-    opening_plies: NonNegativeInt = 0
-    temperature: TemperatureConfig = TemperatureConfig()
-    resign_below: float | None = Field(default=None, ge=-1.0, lt=0.0)
-    resign_audit: float = Field(default=0.1, ge=0.0, le=1.0)
-    cache_slots: NonNegativeInt = 2**18
+    boards: PositiveInt = Field(default=256, description="Games played at once by one actor.")
+    moves_per_iteration: PositiveInt = Field(default=16, description="Moves on every board per iteration.")
+    opening_plies: NonNegativeInt = Field(
+        default=0, description="Largest number of random plies before the first searched move, drawn per game."
+    )
+    temperature: TemperatureConfig = Field(default=TemperatureConfig(), description="Root temperature by ply.")
+    resign_below: float | None = Field(
+        default=None, ge=-1.0, lt=0.0, description="A side whose value after search is below this resigns; null never."
+    )
+    resign_audit: float = Field(
+        default=0.1, ge=0.0, le=1.0, description="Share of games without resignation, to measure wrong resignations."
+    )
+    cache_slots: NonNegativeInt = Field(
+        default=2**18, description="Entries of the evaluation cache, a power of two; 0 is none. CPU only."
+    )
 
     @model_validator(mode="after")
     def _power_of_two(self) -> Self:
@@ -107,17 +121,18 @@ class SelfPlayConfig(Config):
 
 
 class ReplayConfig(Config):
-    """Positions kept for learning.
+    """Replay buffer.
 
-    The window holds all of the first `window_start` positions, then grows sublinearly with those seen (KataGo, Wu 2019,
-    appendix C): window_start * (1 + window_scale * ((n / window_start) ** window_exponent - 1) / window_exponent).
+    The window holds all of the first `window_start` positions and then grows sublinearly with the n positions received
+    (Wu 2019, appendix C): window_start * (1 + window_scale * ((n / window_start) ** window_exponent - 1) /
+    window_exponent).
     """
 
-    capacity: PositiveInt = 2_000_000
-    window_start: PositiveInt = 50_000
-    window_exponent: float = Field(default=0.75, gt=0.0, le=1.0)
-    window_scale: float = Field(default=0.4, gt=0.0, le=1.0)
-    min_positions: PositiveInt = 4_000
+    capacity: PositiveInt = Field(default=2_000_000, description="Largest number of positions that are kept.")
+    window_start: PositiveInt = Field(default=50_000, description="Positions at which the window starts to move.")
+    window_exponent: float = Field(default=0.75, gt=0.0, le=1.0, description="Exponent of the window's growth.")
+    window_scale: float = Field(default=0.4, gt=0.0, le=1.0, description="Slope of the window's growth at its start.")
+    min_positions: PositiveInt = Field(default=4_000, description="Positions received before training starts.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -128,7 +143,7 @@ class ReplayConfig(Config):
         if self.min_positions > self.window_start:
             raise ValueError(
                 f"min_positions {self.min_positions} exceeds window_start {self.window_start}; "
-                "learning would never start"
+                "training would never start"
             )
         return self
 
@@ -197,13 +212,13 @@ class AlphaZeroConfig(ExperimentConfig):
     )
 
     kind: Literal["alphazero"] = "alphazero"
-    game: GameConfig
-    network: NetworkConfig = NetworkConfig()
-    search: SearchConfig = SearchConfig()
-    selfplay: SelfPlayConfig = SelfPlayConfig()
-    replay: ReplayConfig = ReplayConfig()
-    learner: LearnerConfig = LearnerConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
+    game: GameConfig = Field(description="The game and its options.")
+    network: NetworkConfig = Field(default=NetworkConfig(), description="Policy and value network.")
+    search: SearchConfig = Field(default=SearchConfig(), description="Monte Carlo tree search.")
+    selfplay: SelfPlayConfig = Field(default=SelfPlayConfig(), description="Batched self-play.")
+    replay: ReplayConfig = Field(default=ReplayConfig(), description="Replay buffer.")
+    learner: LearnerConfig = Field(default=LearnerConfig(), description="Training on replayed positions.")
+    evaluate: EvaluateConfig = Field(default=EvaluateConfig(), description="Evaluations of the EMA network.")
 
     @model_validator(mode="before")
     @classmethod
@@ -232,7 +247,7 @@ class AlphaZeroConfig(ExperimentConfig):
             raise ValueError(str(error)) from None
         if self.selfplay.opening_plies >= game.max_plies:
             raise ValueError(
-                f"selfplay.opening_plies {self.selfplay.opening_plies} leaves nothing of a game of at most "
-                f"{game.max_plies} plies"
+                f"selfplay.opening_plies {self.selfplay.opening_plies} must be below the {game.max_plies} plies of "
+                "the longest game"
             )
         return self
