@@ -1,10 +1,10 @@
-"""`lab bench selfplay`: self-play against the bare network it has to feed, and learning against a bare loop."""
+"""`lab bench selfplay`: self-play against the bare network, and the learner's step against a bare loop."""
 
-import resource
+import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import torch
@@ -18,55 +18,18 @@ from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.learner import Learner
 from agents.alphazero.network import InferenceNet, PolicyValueNet
-from agents.alphazero.records import Samples, packed_size
+from agents.alphazero.records import blank, packed_size
 from agents.alphazero.search import make_dynamics, make_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games import Game
 from agents.search.dynamics import GameDynamics
 from lab.cli.arguments import Json, print_json
 from lab.config.loading import validate
+from lab.run import bench
 from lab.train import device as devices
 from lab.train.device import Device
 
-COMPARED_S = 1.5  # of each run of what self-play and the learner are compared with
-
-
-@dataclass(frozen=True)
-class SelfPlaySpeed:
-    """One measurement. Shares are of all leaves; rates are per second of the whole self-play's wall time.
-
-    raw_evals_per_s: rows through the same network at the same batch in the form that self-play uses, median of before,
-    between and after. plain_evals_per_s: the same in torch's own operations (BatchNorm folded, channels_last), where
-    self-play's form is a faster one.
-    ratio: sims_per_s / raw_evals_per_s, where sims_per_s counts root evaluations too. network_ratio: the same for the
-    leaves that really went through the network, so neither ended nor repeated ones flatter it.
-    plain_ratio: sims_per_s / plain_evals_per_s.
-    """
-
-    device: str
-    threads: int
-    game: str
-    channels: int
-    blocks: int
-    batch: int
-    simulations: int
-    table: bool
-    form: str
-    raw_evals_per_s: float
-    plain_evals_per_s: float
-    sims_per_s: float
-    ratio: float
-    network_ratio: float
-    plain_ratio: float
-    evaluated_share: float
-    ended_share: float
-    repeated_share: float
-    moves_per_s: float
-    games_per_h: float
-    seconds_by_component: dict[str, float]
-    learner_samples_per_s: float
-    learner_ratio: float
-    peak_memory_mb: float
+COMPARED_S = 1.5  # per round of the network, the learner and the bare loop
 
 
 def bench_selfplay(
@@ -74,18 +37,18 @@ def bench_selfplay(
     channels: Annotated[int, typer.Option(min=1, help="Channels of the tower.")] = 64,
     blocks: Annotated[int, typer.Option(min=1, help="Residual blocks of the tower.")] = 5,
     batch: Annotated[int, typer.Option(min=1, help="Games played at once.")] = 256,
-    simulations: Annotated[int, typer.Option(min=1, help="Simulations of a move.")] = 32,
+    simulations: Annotated[int, typer.Option(min=1, help="Simulations per move.")] = 32,
     search: Annotated[str, typer.Option(help="gumbel or puct.")] = "gumbel",
     table: Annotated[bool, typer.Option(help="Keep a table of evaluated positions (CPU).")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Self-play measured, after the games are mixed.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Duration of self-play, after the games are mixed.")] = 20.0,
     as_json: Json = False,
 ) -> None:
     """Measure self-play and learning speed with an untrained network.
 
-    Games are first mixed by as many quick plies as the longest game has, so that all stages are present.
+    Games are first mixed by as many quick plies as the longest game has, so that all phases are present.
     """
     settings = {
         "budget": 1,
@@ -97,19 +60,27 @@ def bench_selfplay(
     config = validate(AlphaZeroConfig, settings, "bench selfplay")
     target = devices.resolve(device, precision, threads)
     devices.apply(target)
-    speed = measure(config, target, seconds)
+    record = measure(config, target, seconds)
     if as_json:
-        print_json(asdict(speed))
+        print_json(record)
     else:
-        _print(speed)
+        _print(record)
 
 
-def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> SelfPlaySpeed:
-    """Raw evaluations before, between and after two halves of self-play, then components and the learner."""
-    game = config.game.make()
+def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str, Any]:
+    """The record of one measurement: the bare network before, between and after two halves of self-play.
+
+    raw_evals_per_s: rows through the network in the form of self-play, median of the three times.
+    plain_evals_per_s: the same with torch's modules, BatchNorm folded, channels_last.
+    ratio: sims_per_s / raw_evals_per_s, root evaluations counted. plain_ratio: the same for plain_evals_per_s.
+    network_ratio: the same for leaves that went through the network, so neither ended nor repeated ones count.
+    learner_ratio: the learner's step relative to bare forward and backward passes.
+    """
+    game, boards = config.game.make(), config.selfplay.boards
     torch.manual_seed(config.seed)
     net = make_network(config, game).to(device.device)
     evaluate = InferenceNet(net, precision=device.precision)
+    plain_form = InferenceNet(net, precision=device.precision, plain=True)
     dynamics = make_dynamics(game, evaluate, config.selfplay.cache_slots, device.device)
     selfplay = SelfPlay(
         game,
@@ -120,45 +91,45 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> SelfPlay
         device=device.device,
     )
     _mix(selfplay, config, device)
-    boards = config.selfplay.boards
+    observation = torch.rand(boards, *game.observation_shape, device=device.device).round()
 
-    plain_form = InferenceNet(net, precision=device.precision, plain=True)
-    raw, plain = [_raw_rate(evaluate, game, boards, device)], [_raw_rate(plain_form, game, boards, device)]
+    def network_rates() -> tuple[float, float]:
+        own = bench.rate(lambda: evaluate(observation), COMPARED_S, device)
+        return boards * own, boards * bench.rate(lambda: plain_form(observation), COMPARED_S, device)
+
+    rates = [network_rates()]
     before, moves, games, spent = dynamics.counts, 0, 0, 0.0
     for _ in range(2):
         played = _play(selfplay, device, seconds / 2)
         moves, games, spent = moves + played[0], games + played[1], spent + played[2]
-        raw.append(_raw_rate(evaluate, game, boards, device))
-        plain.append(_raw_rate(plain_form, game, boards, device))
+        rates.append(network_rates())
     counts = dynamics.counts.since(before)
-    raw_rate, plain_rate = statistics.median(raw), statistics.median(plain)
-    learned, bare = _learner_rates(config, net, game, device)
-    return SelfPlaySpeed(
-        device=str(device.device),
-        threads=torch.get_num_threads(),
-        game=game.name,
-        channels=config.network.channels,
-        blocks=config.network.blocks,
-        batch=boards,
-        simulations=config.search.simulations,
-        table=dynamics.cache is not None,
-        form=evaluate.form,
-        raw_evals_per_s=raw_rate,
-        plain_evals_per_s=plain_rate,
-        sims_per_s=counts.leaves / spent,
-        ratio=counts.leaves / spent / raw_rate,
-        network_ratio=counts.evaluated / spent / raw_rate,
-        plain_ratio=counts.leaves / spent / plain_rate,
-        evaluated_share=counts.evaluated / counts.leaves,
-        ended_share=counts.ended / counts.leaves,
-        repeated_share=counts.repeated / counts.leaves,
-        moves_per_s=moves * boards / spent,
-        games_per_h=games / spent * 3600,
-        seconds_by_component=_components(selfplay, device),
-        learner_samples_per_s=learned,
-        learner_ratio=learned / bare,
-        peak_memory_mb=_peak_memory_mb(device),
-    )
+    raw, plain = (statistics.median(rate) for rate in zip(*rates, strict=True))
+    learner = _compare_learner(config, net, game, device)
+    return bench.environment(device) | {
+        "game": game.name,
+        "channels": config.network.channels,
+        "blocks": config.network.blocks,
+        "batch": boards,
+        "simulations": config.search.simulations,
+        "table": dynamics.cache is not None,
+        "form": evaluate.form,
+        "raw_evals_per_s": raw,
+        "plain_evals_per_s": plain,
+        "sims_per_s": counts.leaves / spent,
+        "ratio": counts.leaves / spent / raw,
+        "network_ratio": counts.evaluated / spent / raw,
+        "plain_ratio": counts.leaves / spent / plain,
+        "evaluated_share": counts.evaluated / counts.leaves,
+        "ended_share": counts.ended / counts.leaves,
+        "repeated_share": counts.repeated / counts.leaves,
+        "moves_per_s": moves * boards / spent,
+        "games_per_h": games / spent * 3600,
+        "seconds_by_component": _components(selfplay, device),
+        "learner_samples_per_s": config.learner.batch_size * learner.calls_per_s,
+        "learner_ratio": learner.ratio,
+        "peak_memory_mb": bench.peak_memory_mb(),
+    }
 
 
 def _mix(selfplay: SelfPlay, config: AlphaZeroConfig, device: Device) -> None:
@@ -182,58 +153,31 @@ def _play(selfplay: SelfPlay, device: Device, seconds: float) -> tuple[int, int,
         finished = selfplay.move(version=0)
         games += 0 if finished is None else len(finished.game_id)
         moves += 1
-        _synchronize(device)
+        bench.synchronize(device)
         now = time.perf_counter()
     return moves, games, now - start
 
 
-def _raw_rate(evaluate: InferenceNet, game: Game, batch: int, device: Device) -> float:
-    """Rows per second through the network alone."""
-    observation = torch.rand(batch, *game.observation_shape, device=device.device).round()
-    return batch * _calls_per_s(lambda: evaluate(observation), device, COMPARED_S)
-
-
-def _learner_rates(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, device: Device) -> tuple[float, float]:
-    """Samples per second of the learner's step, and of a bare forward and backward pass of the same network."""
+def _compare_learner(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, device: Device) -> bench.Comparison:
+    """The learner's step against a bare forward and backward pass of the same network."""
     size = config.learner.batch_size
-    channels, height, width = game.observation_shape
     policy = torch.softmax(torch.randn(size, game.num_actions), -1)
-    samples = Samples(
-        planes=torch.randint(0, 256, (size, packed_size(channels * height * width)), dtype=torch.uint8),
-        policy=policy.to(torch.float16),
-        outcome=torch.randint(-1, 2, (size,), dtype=torch.int8),
-        search_value=torch.zeros(size, dtype=torch.float16),
-        version=torch.zeros(size, dtype=torch.int32),
-    )
+    planes = torch.randint(0, 256, (size, packed_size(math.prod(game.observation_shape))), dtype=torch.uint8)
+    outcome = torch.randint(-1, 2, (size,), dtype=torch.int8)
+    samples = blank(size, game)._replace(planes=planes, policy=policy.to(torch.float16), outcome=outcome)
     learner = Learner(net, game, config.learner, device, config.seed)
     net.train()
-    layout = torch.channels_last
-    observation = torch.rand(size, *game.observation_shape, device=device.device).contiguous(memory_format=layout)
-    target = policy.to(device.device)
-    outcome = samples.outcome.to(device.device, torch.int64) % 3
+    observation = torch.rand(size, *game.observation_shape, device=device.device)
+    observation = observation.contiguous(memory_format=torch.channels_last)
+    target, classes = policy.to(device.device), outcome.to(device.device, torch.int64) % 3
 
     def bare_step() -> None:
         net.zero_grad(set_to_none=True)
         with devices.autocast(device):
             logits, result = net(observation)
-        (F.cross_entropy(logits, target) + F.cross_entropy(result, outcome)).backward()
+        (F.cross_entropy(logits, target) + F.cross_entropy(result, classes)).backward()
 
-    rates: list[tuple[float, float]] = []
-    for _ in range(2):  # alternating, since machines drift
-        learned = _calls_per_s(lambda: learner.step(samples, 0), device, COMPARED_S)
-        rates.append((learned, _calls_per_s(bare_step, device, COMPARED_S)))
-    return size * statistics.mean(r[0] for r in rates), size * statistics.mean(r[1] for r in rates)
-
-
-def _calls_per_s(call: Callable[[], Any], device: Device, seconds: float) -> float:
-    call()
-    _synchronize(device)
-    calls, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        call()
-        _synchronize(device)
-        calls += 1
-    return calls / (time.perf_counter() - start)
+    return bench.compare(lambda: learner.step(samples, 0), bare_step, COMPARED_S, device, rounds=2)
 
 
 class _Stopwatch:
@@ -244,10 +188,10 @@ class _Stopwatch:
         self.seconds = 0.0
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        _synchronize(self._device)
+        bench.synchronize(self._device)
         start = time.perf_counter()
         result = self._call(*args, **options)
-        _synchronize(self._device)
+        bench.synchronize(self._device)
         self.seconds += time.perf_counter() - start
         return result
 
@@ -290,18 +234,8 @@ def _components(selfplay: SelfPlay, device: Device, moves: int = 3) -> dict[str,
     }
 
 
-def _peak_memory_mb(device: Device) -> float:
-    if device.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device.device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
-def _synchronize(device: Device) -> None:
-    if device.device.type == "cuda":
-        torch.cuda.synchronize(device.device)
-
-
-def _print(speed: SelfPlaySpeed) -> None:
+def _print(record: dict[str, Any]) -> None:
+    speed = SimpleNamespace(**record)
     console = Console(highlight=False)
     console.print(
         f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks ({speed.form}), {speed.batch} games, "

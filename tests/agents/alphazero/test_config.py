@@ -26,7 +26,7 @@ def made(*overrides: str) -> AlphaZeroConfig:
         ("game={name: connect_four, options: {length: 9}}", "fits neither"),
         ("game={name: connect_four, options: {rows: 0}}", "rows and columns must be at least 1"),
         ("game={}", "game.name"),
-        ("selfplay.opening_plies=9", "at most 9 plies"),
+        ("selfplay.opening_plies=9", "below the 9 plies of the longest game"),
         ("selfplay.cache_slots=1000", "power of two"),
         ("selfplay.boards=0", "selfplay.boards"),
         ("selfplay.resign_below=0.5", "selfplay.resign_below"),
