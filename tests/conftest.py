@@ -1,6 +1,7 @@
 """What every test relies on: one thread, strict metric names, no tracking, runs in a temporary folder."""
 
 import os
+import signal
 import tempfile
 
 # Set before any package is imported; subprocesses inherit them. A test of tracking turns it on itself.
@@ -11,6 +12,10 @@ os.environ.pop("WANDB_API_KEY", None)
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["SDL_VIDEODRIVER"] = "dummy"
 os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
+
+# A script starts background jobs with SIGINT ignored, and their children inherit that. Tests send SIGINT to children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _home = tempfile.TemporaryDirectory(prefix="rivals-tests-")
 os.environ["LAB_RUNS"] = os.path.join(_home.name, "runs")
