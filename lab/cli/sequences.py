@@ -20,10 +20,9 @@ from lab.nets.export import TRACED_SUFFIXES
 from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.sequences import export as exporting
-from lab.sequences.config import ONE_STEP, WRITERS
 from lab.sequences.data import check_same_data, open_data
+from lab.sequences.evaluation import answer_text, evaluate_set, evaluate_text, examples_table, lengths_table
 from lab.sequences.files import read_inputs
-from lab.sequences.grading import examples_table, grade, grade_text, lengths_table, shown
 from lab.sequences.metrics import CATALOGUE
 from lab.sequences.model import Model, language_model, load_model
 from lab.sequences.network import Decoding, Tagger
@@ -36,7 +35,7 @@ _GIVEN = "the input"
 
 Beam = Annotated[
     int | None,
-    typer.Option(min=1, help="Width of the beam, 1 is greedy; the run's own unless given.", show_default=False),
+    typer.Option(min=1, help="DataSizes of the beam, 1 is greedy; the run's own unless given.", show_default=False),
 ]
 
 
@@ -48,20 +47,20 @@ def evaluate(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Answer the test examples, none of which was trained on: how many are right, and which are not."""
+    """Evaluate a run on its test examples, none of which was trained on, and list right and wrong answers."""
     model = _model(run, runs_dir, device, checkpoint)
     _check_written(model, "--beam", beam is not None and beam > 1)
     data = open_data(model.config, model.device)
     check_same_data(model.config, data, model.fingerprint)
     record: dict[str, Any] = {"run": run, "examples_trained": model.examples}
-    if isinstance(model.network, Tagger) and model.shape == "language_model":
-        values = grade_text(model.network, data.test, model.device)
-        record["test_symbols"] = int((data.test.targets != PAD).sum())
+    if isinstance(model.network, Tagger) and model.shape.is_language_model:
+        values = evaluate_text(model.network, data.test, model.device)
+        record["test_tokens"] = int((data.test.targets != PAD).sum())
         if model.config.data.source is None:
             record["entropy"] = round(sums_entropy(), 4)
         tables: list[Table] = []
     else:
-        found = grade(model.network, data.test, model.device, model.decoding(beam))
+        found = evaluate_set(model.network, data.test, model.device, model.decoding(beam))
         values, record["test_examples"] = found.metrics, len(found.right)
         tables = [lengths_table(found, data.test), examples_table(found, data.test, data.inputs, data.targets)]
     if as_json:
@@ -89,7 +88,8 @@ def predict(
     ],
     beam: Beam = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Symbols of an answer; as in the data unless given.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Most tokens of an answer; as in the data unless given.", show_default=False),
     ] = None,
     checkpoint: Checkpoint = "best",
     device: DeviceName = "auto",
@@ -101,7 +101,7 @@ def predict(
     With a beam, a text's best answers and their log-probabilities.
     """
     model = _model(run, runs_dir, device, checkpoint)
-    if model.shape == "language_model":
+    if model.shape.is_language_model:
         raise UserError(f"{run} is a language model: `lab sample {run} --prompt TEXT` goes on with a text")
     _check_written(model, "--beam", beam is not None and beam > 1)
     _check_written(model, "--steps", steps is not None)
@@ -146,7 +146,7 @@ def sample(
     network = language_model(model, run)
     if not math.isfinite(temperature):
         raise UserError(f"--temperature {temperature}: give a finite number, 0 for the likeliest character each time")
-    begin = prompt or ("\n" if "\n" in model.inputs.names else model.inputs.names[0])
+    begin = prompt or ("\n" if "\n" in model.inputs.tokens else model.inputs.tokens[0])
     tokens = torch.tensor(model.tokens(begin, "--prompt"), device=model.device)
     written = draw(network, tokens.expand(count, -1), chars, temperature=temperature, top_k=top_k, seed=seed)
     texts = [prompt + model.inputs.decode(row) for row in written.tolist()]
@@ -171,8 +171,8 @@ def _model(run: str, runs_dir: Path, device: str, checkpoint: str) -> Model:
 
 
 def _check_written(model: Model, option: str, given: bool) -> None:
-    if given and model.shape not in WRITERS:
-        raise UserError(f"{option}: a {model.shape} network writes no sequence; leave it out")
+    if given and not model.shape.writes:
+        raise UserError(f"{option}: a {model.config.network.shape} network writes no sequence; leave it out")
 
 
 def _tokens(model: Model, text: str, where: str) -> list[int]:
@@ -185,34 +185,36 @@ def _tokens(model: Model, text: str, where: str) -> list[int]:
 
 
 def _warn_of_long(model: Model, rows: Sequence[Sequence[int]], names: Sequence[str]) -> None:
-    """A recurrent network answers any length, and nobody has taught it what to say to such."""
+    """Warn of inputs that are longer than those of training."""
     longest = model.longest[0]
     long = [number for number, row in enumerate(rows) if len(row) > longest]
-    if long and model.shape not in ONE_STEP:
+    if long and not model.shape.fixed_length:
         others = f" (and {len(long) - 1} more)" if len(long) > 1 else ""
         _log.warning(
-            f"{names[long[0]]}{others} has {len(rows[long[0]])} symbols, more than the {longest} of the longest that "
+            f"{names[long[0]]}{others} has {len(rows[long[0]])} tokens, more than the {longest} of the longest that "
             "this network was trained or tested on: do not rely on the answer"
         )
 
 
-def _answers(model: Model, rows: list[list[int]], how: Decoding) -> list[list[dict[str, Any]]]:
+def _answers(model: Model, rows: list[list[int]], decoding: Decoding) -> list[list[dict[str, Any]]]:
     """For each input its answers, best first, and their log-probabilities."""
     found, unfinished = [], 0
-    for answers in model.answer(rows, how):
-        if model.shape in WRITERS:
+    for answers in model.answer(rows, decoding):
+        if model.shape.writes:
             unfinished += int((answers.values[:, 0] != END).all(-1).sum())
         for number, values in enumerate(answers.values):
             scores = [None] * len(values) if answers.scores is None else answers.scores[number].tolist()
             found.append(
                 [
-                    {"answer": shown(value, model.targets), "log_probability": score}
+                    {"answer": answer_text(value, model.targets), "log_probability": score}
                     for value, score in zip(values, scores, strict=True)
                     if score != float("-inf")
                 ]
             )
     if unfinished:
-        _log.warning(f"{unfinished} of {len(rows)} answers had no end after {how.steps} symbols: --steps allows more")
+        _log.warning(
+            f"{unfinished} of {len(rows)} answers had no end after {decoding.steps} tokens: --steps allows more"
+        )
     return found
 
 

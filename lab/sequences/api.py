@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from lab.errors import UserError
-from lab.sequences.grading import shown
+from lab.sequences.evaluation import answer_text
 from lab.sequences.model import language_model, load_model
 from lab.sequences.sampling import sample as draw
 from lab.train.device import Device
@@ -27,7 +27,7 @@ def sample(
     """Texts of a language model, each `prompt` and `chars` characters."""
     model = load_model(run, device, checkpoint)
     network = language_model(model, run.name)
-    begin = prompt or ("\n" if "\n" in model.inputs.names else model.inputs.names[0])
+    begin = prompt or ("\n" if "\n" in model.inputs.tokens else model.inputs.tokens[0])
     tokens = torch.tensor(model.tokens(begin, "prompt"), device=model.device)
     written = draw(network, tokens.expand(count, -1), chars, temperature=temperature, top_k=top_k, seed=seed)
     return [prompt + model.inputs.decode(row) for row in written.tolist()]
@@ -44,7 +44,7 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Per input {"input", "answer"}, and with a beam "alternatives": answers and log-probabilities, best first."""
     model = load_model(run, device, checkpoint)
-    if model.shape == "language_model":
+    if model.shape.is_language_model:
         raise UserError(f"{run.name} is a language model: use sample(prompt=...)")
     texts = [inputs] if isinstance(inputs, str) else list(inputs)
     rows = [model.tokens(text, f"input {number}") for number, text in enumerate(texts)]
@@ -54,15 +54,15 @@ def predict(
         values += list(answers.values)
         scores += [None] * len(answers.values) if answers.scores is None else answers.scores.tolist()
     return [
-        {"input": text, "answer": shown(found[0], model.targets)}
+        {"input": text, "answer": answer_text(found[0], model.targets)}
         | ({} if score is None or len(score) < 2 else {"alternatives": _ranked(found, score, model.targets)})
         for text, found, score in zip(texts, values, scores, strict=True)
     ]
 
 
-def _ranked(values: torch.Tensor, scores: list[float], symbols: Any) -> list[dict[str, Any]]:
+def _ranked(values: torch.Tensor, scores: list[float], vocabulary: Any) -> list[dict[str, Any]]:
     return [
-        {"answer": shown(value, symbols), "log_probability": score}
+        {"answer": answer_text(value, vocabulary), "log_probability": score}
         for value, score in zip(values, scores, strict=True)
         if score != float("-inf")
     ]

@@ -6,18 +6,20 @@ from torch import Tensor
 from lab.nets.seq2seq import shifted
 from lab.plots.figures import Matrix, matrices
 from lab.plots.media import Image
-from lab.sequences.examples import Examples
-from lab.sequences.network import Translator
-from lab.sequences.vocabulary import END, PAD, Symbols
+from lab.sequences.batch import SequenceBatch
+from lab.sequences.network import EncoderDecoder
+from lab.sequences.vocabulary import END, PAD, Vocabulary
 
-_MOST, _LONGEST = 40, 12  # symbols of a sequence, and letters of a symbol, that are drawn
+_MOST, _LONGEST = 40, 12  # tokens of a sequence, and letters of a token, that are drawn
 
 
 @torch.no_grad()
-def attention_map(network: Translator, examples: Examples, answers: Tensor, inputs: Symbols, targets: Symbols) -> Image:
-    """One map for each example, side by side: rows are the symbols of its answer [N, T], columns those of its input.
+def attention_map(
+    network: EncoderDecoder, examples: SequenceBatch, answers: Tensor, inputs: Vocabulary, targets: Vocabulary
+) -> Image:
+    """One map for each example, side by side: rows are the tokens of its answer [N, T], columns those of its input.
 
-    Of long sequences the first `_MOST` symbols.
+    Of long sequences the first `_MOST` tokens.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -33,8 +35,8 @@ def attention_map(network: Translator, examples: Examples, answers: Tensor, inpu
     return Image("attention", matrices(maps), "attention weights of each output token; wrong answers first")
 
 
-def _name(token: int, symbols: Symbols) -> str:
+def _name(token: int, vocabulary: Vocabulary) -> str:
     if token == END:
         return "end"
-    name = symbols.decode([token])
+    name = vocabulary.decode([token])
     return "_" if name == " " else (name if name.isprintable() else repr(name)[1:-1])[:_LONGEST]

@@ -1,51 +1,40 @@
-"""What a sequences experiment can be told."""
+"""Configuration of a sequences experiment."""
 
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 
+from lab.config import sections
 from lab.config.budget_defaults import from_first_budget
 from lab.config.sections import Config, ExperimentConfig
 from lab.config.suggestions import did_you_mean
-from lab.sequences.tasks import TASKS, Answer
+from lab.sequences.shapes import SHAPES, SequenceShape, ShapeName
+from lab.sequences.tasks import TASKS
 from lab.train.config import TrainingConfig as CommonTrainingConfig
-
-Shape = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many", "encoder_decoder", "language_model"]
-
-ANSWERS: dict[str, tuple[Answer, ...]] = {
-    "one_to_one": ("label", "number"),
-    "one_to_many": ("sequence",),
-    "many_to_one": ("label", "number"),
-    "many_to_many": ("tags",),
-    "encoder_decoder": ("sequence",),
-    "language_model": (),
-}
-"""What each shape of network can answer; a language model goes on with a text instead."""
-
-WRITERS = ("one_to_many", "encoder_decoder")
-ONE_STEP = ("one_to_one", "one_to_many")
 
 
 class DataConfig(Config):
-    """What is learned from: a generated `task` of some `size`, or a file.
+    """Examples of a generated task, or of a file."""
 
-    source: tab-separated lines INPUT TAB ANSWER, JSON lines with "input" and "target" (.jsonl), or, for a language
-    model, any text. A language model without one reads generated sentences. test_source: another such file. held_out:
-    share of the inputs that is tested on, one in so many by a hash of the input; of a text its last part.
-    input_words, target_words: symbols are words between spaces rather than characters. numbers: answers are numbers.
-    longest: symbols that a sequence of a file may have. window: characters that a language model sees at once.
-    """
-
-    task: str | None = None
-    size: PositiveInt | None = None
-    source: str | None = None
-    test_source: str | None = None
-    held_out: float = Field(default=1 / 16, gt=0.0, le=0.5)
-    input_words: bool = False
-    target_words: bool = False
-    numbers: bool = False
-    longest: PositiveInt = 256
-    window: PositiveInt = 64
+    task: str | None = Field(default=None, description="Generated task; see `lab.sequences.tasks`.")
+    size: PositiveInt | None = Field(default=None, description="Size of the task, such as its most digits.")
+    source: str | None = Field(
+        default=None,
+        description='File with a tab between input and target, .jsonl with "input" and "target", or text for a '
+        "language model, which reads generated sentences without one.",
+    )
+    test_source: str | None = Field(default=None, description="File to test on; held-out examples unless given.")
+    held_out: float = Field(
+        default=1 / 16,
+        gt=0.0,
+        le=0.5,
+        description="Share of the inputs held out for the test, by a hash of the input; of a text its last part.",
+    )
+    input_words: bool = Field(default=False, description="Tokens of inputs are words instead of characters.")
+    target_words: bool = Field(default=False, description="Tokens of targets are words instead of characters.")
+    numbers: bool = Field(default=False, description="Targets are numbers.")
+    max_length: PositiveInt = Field(default=256, description="Most tokens of a sequence in a file.")
+    window: PositiveInt = Field(default=64, description="Characters of a training example of a language model.")
 
     @field_validator("task")
     @classmethod
@@ -62,11 +51,11 @@ class DataConfig(Config):
                     "task and source contradict each other: a task makes its own examples; give one (data.task=null "
                     "data.size=null for that of a file)"
                 )
-            sizes, counts = TASKS[self.task].sizes, TASKS[self.task].counts
+            sizes, unit = TASKS[self.task].sizes, TASKS[self.task].unit
             if self.size is not None and self.size not in sizes:
-                raise ValueError(f"size of {self.task} ({counts}) is from {sizes[0]} to {sizes[-1]}, not {self.size}")
+                raise ValueError(f"size of {self.task} ({unit}) is from {sizes[0]} to {sizes[-1]}, not {self.size}")
         elif self.size is not None:
-            raise ValueError("size is that of a task; remove it, or name the task")
+            raise ValueError("size belongs to a task; remove it, or name the task")
         if self.source is None and self.test_source is not None:
             raise ValueError("test_source goes with source, and there is none")
         return self
@@ -78,33 +67,40 @@ class DataConfig(Config):
 
 
 class NetworkConfig(Config):
-    """A recurrent network of some shape.
+    """A recurrent network."""
 
-    shape: one_to_one and one_to_many read an input of fixed length in one step, many_to_one answers after the last
-    step, many_to_many at every step, encoder_decoder reads all and then writes; language_model goes on with a text.
-    encoder_layers: of an encoder_decoder's encoder, as many as the decoder's `layers` unless given.
-    bidirectional: what is read is read both ways. attention: of the encoder_decoder, after its decoder's last layer
-    ("top") or after the first of several ("bottom"), so that the others remember what was read; heads: places that it
-    can read at once.
-    """
+    shape: ShapeName = Field(
+        default="encoder_decoder",
+        description="one_to_one and one_to_many read an input of fixed length in one step, many_to_one answers after "
+        "the last token, many_to_many at every token, encoder_decoder reads all and then writes; language_model "
+        "continues a text.",
+    )
+    cell: Literal["lstm", "gru"] = Field(default="lstm", description="Recurrent cell.")
+    hidden: PositiveInt = Field(default=128, description="Units of each layer.")
+    layers: PositiveInt = Field(default=1, description="Recurrent layers; of an encoder_decoder in the decoder.")
+    encoder_layers: PositiveInt | None = Field(
+        default=None, description="Layers of an encoder_decoder's encoder; as many as `layers` unless given."
+    )
+    bidirectional: bool = Field(default=False, description="Read inputs in both directions.")
+    attention: Literal["top", "bottom"] = Field(
+        default="top", description="Decoder layer that attention follows: the last, or the first of several."
+    )
+    heads: PositiveInt = Field(default=1, description="Attention heads.")
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="Dropout probability between layers.")
 
-    shape: Shape = "encoder_decoder"
-    cell: Literal["lstm", "gru"] = "lstm"
-    hidden: PositiveInt = 128
-    layers: PositiveInt = 1
-    encoder_layers: PositiveInt | None = None
-    bidirectional: bool = False
-    attention: Literal["top", "bottom"] = "top"
-    heads: PositiveInt = 1
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    @property
+    def kind(self) -> SequenceShape:
+        """The entry of the shape's table."""
+        return SHAPES[self.shape]
 
     @model_validator(mode="after")
-    def _reads_both_ways_what_is_there(self) -> Self:
-        if self.bidirectional and self.shape == "language_model":
-            raise ValueError("bidirectional: a language model would see what it is to foretell; set it to false")
-        if self.bidirectional and self.shape in ONE_STEP:
+    def _settings_of_the_shape(self) -> Self:
+        kind = self.kind
+        if self.bidirectional and kind.is_language_model:
+            raise ValueError("bidirectional: a language model would see the tokens it predicts; set it to false")
+        if self.bidirectional and kind.fixed_length:
             raise ValueError(f"bidirectional: {self.shape} reads one step, the same both ways; set it to false")
-        if self.shape != "encoder_decoder":
+        if not kind.attends:
             if self.encoder_layers is not None:
                 raise ValueError(f"encoder_layers: {self.shape} has no encoder of its own; remove it")
             if self.attention != "top" or self.heads > 1:
@@ -117,34 +113,43 @@ class NetworkConfig(Config):
 
 
 class TrainingConfig(CommonTrainingConfig):
-    """teacher_forcing: share of the steps at which a writer reads the true symbol rather than its own (scheduled
-    sampling, Bengio et al. 2015). The learning rate's schedule ends after `decay_examples`; left out, that is the
-    budget the run is created with, and a later change of the budget does not move it.
-    """
+    """Gradient descent."""
 
-    gradient_clip: float | None = Field(default=1.0, gt=0.0)
-    teacher_forcing: float = Field(default=1.0, ge=0.0, le=1.0)
-    decay_examples: PositiveInt | None = None
-    examples_per_iteration: PositiveInt = 10_000
+    gradient_clip: float | None = Field(
+        default=1.0, gt=0.0, description="Largest norm of the gradient; longer gradients are scaled down to it."
+    )
+    teacher_forcing: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of the steps at which a decoder reads the true token, not its own (scheduled sampling).",
+    )
+    decay_examples: PositiveInt | None = Field(
+        default=None,
+        description="Examples after which the schedule of the learning rate ends; the first budget unless given.",
+    )
+    examples_per_iteration: PositiveInt = Field(default=10_000, description="Examples of an iteration.")
 
 
-class DecodingConfig(Config):
-    """How sequences are written when the network is graded: greedily, or by a beam (see `lab.nets.beam`)."""
+class EvaluateConfig(sections.EvaluateConfig):
+    """When and how the network is evaluated."""
 
-    beam: PositiveInt = 1
-    length_penalty: NonNegativeFloat = 0.0
+    beam: PositiveInt = Field(default=1, description="Width of the beam search for sequences; 1 is greedy decoding.")
+    length_penalty: NonNegativeFloat = Field(
+        default=0.0, description="Exponent of the length by which scores of a beam are divided."
+    )
 
 
 class SequencesConfig(ExperimentConfig):
-    """A complete sequences experiment. The budget counts examples trained on."""
+    """A sequences experiment. The budget counts training examples."""
 
     supports_learners: ClassVar[bool] = True
 
-    kind: str = "sequences"
-    data: DataConfig = DataConfig()
-    network: NetworkConfig = NetworkConfig()
-    training: TrainingConfig = TrainingConfig()
-    decoding: DecodingConfig = DecodingConfig()
+    kind: str = Field(default="sequences", description="Kind of experiment.")
+    data: DataConfig = Field(default=DataConfig(), description="Training and test examples.")
+    network: NetworkConfig = Field(default=NetworkConfig(), description="The network.")
+    training: TrainingConfig = Field(default=TrainingConfig(), description="Gradient descent.")
+    evaluate: EvaluateConfig = Field(default=EvaluateConfig(), description="When and how the network is evaluated.")
 
     @model_validator(mode="before")
     @classmethod
@@ -153,43 +158,50 @@ class SequencesConfig(ExperimentConfig):
 
     @model_validator(mode="after")
     def _the_shape_answers_the_task(self) -> Self:
-        shape, task = self.network.shape, self.data.task
-        if shape == "language_model":
+        shape, kind, task = self.network.shape, self.network.kind, self.data.task
+        if kind.is_language_model:
             if task is not None:
                 raise ValueError(
                     f"network.shape language_model reads a text, not the task {task!r}; set data.task=null and "
                     "data.size=null"
                 )
         elif task is not None:
-            made = TASKS[task].make(TASKS[task].sizes[0])  # what it answers is the same at every size
-            fitting = [name for name, answers in ANSWERS.items() if made.answer in answers]
-            fitting = [name for name in fitting if made.fixed or name not in ONE_STEP]
+            made = TASKS[task].make(TASKS[task].sizes[0])  # the kind of answer is the same at every size
+            fitting = [
+                name
+                for name, other in SHAPES.items()
+                if made.answer in other.answers and (made.fixed_length or not other.fixed_length)
+            ]
             if shape not in fitting:
                 raise ValueError(f"network.shape {shape} does not fit the task {task!r}; use {' or '.join(fitting)}")
         elif self.data.source is None:
-            raise ValueError(f"nothing to learn from: give data.task (one of {', '.join(TASKS)}) or data.source")
-        if self.data.numbers and "number" not in ANSWERS[shape]:
+            raise ValueError(f"no data to train on: give data.task (one of {', '.join(TASKS)}) or data.source")
+        if self.data.numbers and "number" not in kind.answers:
             raise ValueError(f"data.numbers: {shape} answers no number; use network.shape many_to_one or one_to_one")
         return self
 
     @model_validator(mode="after")
-    def _symbols_are_those_of_examples_in_a_file(self) -> Self:
-        data, shape = self.data, self.network.shape
+    def _token_settings_are_for_files(self) -> Self:
+        data, kind = self.data, self.network.kind
         for name in ("input_words", "target_words", "numbers"):
-            if getattr(data, name) and (data.task is not None or shape == "language_model"):
-                whose = "a language model reads characters" if data.task is None else "a task has symbols of its own"
-                raise ValueError(f"data.{name} is for examples in a file, and {whose}; leave it false")
-        if data.target_words and "label" in ANSWERS[shape]:
+            if getattr(data, name) and (data.task is not None or kind.is_language_model):
+                why = "a language model reads characters" if data.task is None else "a task has its own vocabulary"
+                raise ValueError(f"data.{name} is for examples in a file, and {why}; leave it false")
+        if data.target_words and kind.labels:
+            shape = self.network.shape
             raise ValueError(f"data.target_words has no effect on {shape}, whose answer is one label; leave it false")
         return self
 
     @model_validator(mode="after")
-    def _writers_alone_are_forced(self) -> Self:
-        if self.network.shape not in WRITERS:
+    def _decoding_is_for_writers(self) -> Self:
+        if not self.network.kind.writes:
+            shape = self.network.shape
             if self.training.teacher_forcing < 1.0:
-                raise ValueError(f"training.teacher_forcing has no effect on {self.network.shape}; leave it at 1")
-            if self.decoding.beam > 1 or self.decoding.length_penalty:
-                raise ValueError(f"decoding has no effect on {self.network.shape}; leave beam at 1 and no penalty")
+                raise ValueError(f"training.teacher_forcing has no effect on {shape}; leave it at 1")
+            if self.evaluate.beam > 1 or self.evaluate.length_penalty:
+                raise ValueError(
+                    f"evaluate.beam and evaluate.length_penalty have no effect on {shape}; leave them at 1 and 0"
+                )
         return self
 
     @model_validator(mode="after")
@@ -211,4 +223,4 @@ class SequencesConfig(ExperimentConfig):
 
 def verbs_of(config: SequencesConfig) -> tuple[str, ...]:
     """What `lab` can do with a run: a language model writes text, every other network answers inputs."""
-    return ("eval", "export", "sample" if config.network.shape == "language_model" else "predict")
+    return ("eval", "export", "sample" if config.network.kind.is_language_model else "predict")

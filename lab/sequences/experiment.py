@@ -1,4 +1,4 @@
-"""Sequences as an experiment: batches of examples by their numbers, one training step, a test of inputs never seen."""
+"""The sequences experiment: a recurrent network trained on examples by their numbers and tested on unseen inputs."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,14 @@ from lab.plots.images import save_png
 from lab.plots.media import Image, Media, Text
 from lab.run.experiment import Evaluation, Experiment
 from lab.sequences.attention_map import attention_map
+from lab.sequences.batch import SequenceBatch
 from lab.sequences.config import SequencesConfig
-from lab.sequences.data import check_same_data, open_data, width_of
-from lab.sequences.examples import Examples
-from lab.sequences.grading import Grade, examples_table, grade, grade_text, lengths_table
+from lab.sequences.data import check_same_data, open_data, sizes_of
+from lab.sequences.evaluation import SetEvaluation, evaluate_set, evaluate_text, examples_table, lengths_table
 from lab.sequences.metrics import CATALOGUE
-from lab.sequences.network import Decoding, Tagger, Translator, heads_of, loss_sum, make_network
+from lab.sequences.network import Decoding, EncoderDecoder, Tagger, heads_of, loss_sum
 from lab.sequences.sampling import sample
+from lab.sequences.shapes import build_network
 from lab.sequences.vocabulary import PAD
 from lab.train.collectives import ranks
 from lab.train.device import Device
@@ -30,14 +31,14 @@ from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
 from lab.train.modes import evaluating
 from lab.train.step import GradientStep, LossSum, StepResult
 
-_MAPS = 4  # examples whose attention is drawn
-_SAMPLE, _TEMPERATURE = 400, 0.7  # of the text that an evaluation shows
+_MAPS = 4  # attention maps of an evaluation
+_SAMPLE, _TEMPERATURE = 400, 0.7  # of the sample text of an evaluation
 
 
 class Sequences(Experiment):
-    """A network of any shape and its optimizer, advanced by iterations of a few thousand examples.
+    """A network and its optimizer, trained in iterations of a few thousand examples.
 
-    Among ranks each computes its share of every batch; all take the same steps.
+    With several ranks each computes its part of every batch and all take the same steps.
     """
 
     progress = "examples"
@@ -46,7 +47,7 @@ class Sequences(Experiment):
     def __init__(self, config: SequencesConfig, directory: Path, device: Device) -> None:
         self.config, self._directory, self._device = config, directory, device
         self.data = open_data(config, device.device)
-        self.network = make_network(config.network, width_of(self.data.inputs, self.data.targets, self.data.longest))
+        self.network = build_network(config.network, sizes_of(self.data.inputs, self.data.targets, self.data.longest))
         self.network.to(device.device)
         # Packing is quicker on a CPU; on a GPU it would wait for the lengths.
         set_masked(self.network, device.device.type != "cpu")
@@ -65,24 +66,24 @@ class Sequences(Experiment):
         """Steps over about `examples_per_iteration` examples."""
         training, start, first = self.config.training, time.perf_counter(), self._examples
         steps: list[StepResult] = []
-        symbols = torch.zeros((), device=self._device.device)
+        tokens = torch.zeros((), device=self._device.device)
         while self._examples < first + training.examples_per_iteration:
             rate = self._learning_rate
-            step, answered = self._advance(None)
+            step, predicted = self._advance(None)
             steps.append(step)
-            symbols = symbols + answered
+            tokens = tokens + predicted
         seconds = time.perf_counter() - start
         numbers = self.data.targets is None
         means = (torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True))
-        loss, norm, symbols_here = torch.stack([*means, symbols]).tolist()  # the only wait for the device
+        loss, norm, own_tokens = torch.stack([*means, tokens]).tolist()  # the only wait for the device
         values = {
-            "loss/train_square" if numbers else "loss/train": loss,
-            "learner/gradient_norm": norm,
-            "learner/learning_rate": rate,
-            "speed/examples_per_s": (self._examples - first) / seconds,
+            "loss/squared_error" if numbers else "loss/cross_entropy": loss,
+            "train/gradient_norm": norm,
+            "train/learning_rate": rate,
+            "train/samples_per_s": (self._examples - first) / seconds,
         }
-        of_all_ranks = symbols_here * training.batch_size / (self._rows.stop - self._rows.start)
-        return values if numbers else values | {"speed/symbols_per_s": of_all_ranks / seconds}
+        of_all_ranks = own_tokens * training.batch_size / (self._rows.stop - self._rows.start)
+        return values if numbers else values | {"train/tokens_per_s": of_all_ranks / seconds}
 
     def step(self, rate: float | None = None) -> StepResult:
         """One batch, at the schedule's learning rate unless another is given."""
@@ -90,12 +91,12 @@ class Sequences(Experiment):
 
     def evaluate(self) -> Evaluation:
         with evaluating(self.network):
-            return self._evaluate_text() if self.config.network.shape == "language_model" else self._evaluate_examples()
+            return self._evaluate_text() if self.config.network.kind.is_language_model else self._evaluate_examples()
 
     def _evaluate_examples(self) -> Evaluation:
-        data, decoding = self.data, self.config.decoding
-        how = Decoding(data.longest[1], decoding.beam, decoding.length_penalty)
-        found = grade(self.network, data.test, self._device.device, how)
+        data, settings = self.data, self.config.evaluate
+        decoding = Decoding(data.longest[1], settings.beam, settings.length_penalty)
+        found = evaluate_set(self.network, data.test, self._device.device, decoding)
         media: list[Media] = [
             examples_table(found, data.test, data.inputs, data.targets),
             lengths_table(found, data.test),
@@ -109,8 +110,8 @@ class Sequences(Experiment):
             "optimizer": self._gradient_step.state_dict(),
             "examples": self._examples,
             "data": self.data.fingerprint,
-            "inputs": list(self.data.inputs.names),
-            "targets": None if self.data.targets is None else list(self.data.targets.names),
+            "inputs": list(self.data.inputs.tokens),
+            "targets": None if self.data.targets is None else list(self.data.targets.tokens),
             "longest": list(self.data.longest),
         }
 
@@ -128,7 +129,7 @@ class Sequences(Experiment):
         return learning_rate_at(self.config.training, self._examples, self._period)
 
     def _advance(self, rate: float | None) -> tuple[StepResult, Tensor]:
-        """One step, and the symbols that this rank has answered in it, 0-d."""
+        """One step, and the number of target tokens of this rank, 0-d."""
         self.network.train()
         start, count = self._examples + self._rows.start, self._rows.stop - self._rows.start
         examples = self._batch(start, count)
@@ -141,19 +142,19 @@ class Sequences(Experiment):
         self._examples += self.config.training.batch_size
         return step, (examples.targets != PAD).sum()
 
-    def _batch(self, start: int, count: int) -> Examples:
+    def _batch(self, start: int, count: int) -> SequenceBatch:
         examples = self.data.at(start, count)
         if examples.inputs.device.type == "cpu" and count:
             examples = examples.trimmed()
         return examples.to(self._device.device)
 
-    def _losses(self, examples: Examples, start: int, rows: slice) -> LossSum:
+    def _losses(self, examples: SequenceBatch, start: int, rows: slice) -> LossSum:
         part = examples.part(rows)
         outputs = self.network(*part, forced=self._forced(part.targets, start + rows.start))
         return loss_sum(outputs, part.targets)
 
     def _forced(self, targets: Tensor, start: int) -> Tensor | None:
-        """Where the true symbol is read; each place by a draw of its example's number and its own."""
+        """bool [B, T]: where the true token is read, drawn by the example's number and the position."""
         share = self.config.training.teacher_forcing
         if share >= 1.0:
             return None
@@ -163,18 +164,18 @@ class Sequences(Experiment):
 
     def _evaluate_text(self) -> Evaluation:
         assert isinstance(self.network, Tagger)
-        metrics = grade_text(self.network, self.data.test, self._device.device)
+        metrics = evaluate_text(self.network, self.data.test, self._device.device)
         prompt = self.data.test.inputs[:1, :1].to(self._device.device)
         written = sample(self.network, prompt, _SAMPLE, temperature=_TEMPERATURE)
         text = self.data.inputs.decode(torch.cat([prompt, written], dim=1)[0].tolist())
         return Evaluation(metrics, [Text("sample", text, f"at temperature {_TEMPERATURE}")])
 
-    def _attention(self, found: Grade) -> Sequence[Image]:
-        """Of the first wrong answers, if any, else of the first: as media and in the run directory."""
-        if not isinstance(self.network, Translator) or self.data.targets is None:
+    def _attention(self, found: SetEvaluation) -> Sequence[Image]:
+        """Attention maps of wrong answers first, as media and in the run directory."""
+        if not isinstance(self.network, EncoderDecoder) or self.data.targets is None:
             return []
         chosen = torch.argsort(found.right.long(), stable=True)[:_MAPS]
-        examples = Examples(*(tensor[chosen] for tensor in self.data.test))
+        examples = SequenceBatch(*(tensor[chosen] for tensor in self.data.test))
         image = attention_map(self.network, examples, found.answers[chosen], self.data.inputs, self.data.targets)
         save_png(self._directory / "samples" / f"attention_{self._examples:09d}.png", image.pixels)
         return [image]

@@ -12,9 +12,10 @@ import torch
 
 from lab.data.order import indices
 from lab.errors import UserError
-from lab.sequences.config import ONE_STEP, WRITERS, DataConfig, Shape
-from lab.sequences.examples import Examples
-from lab.sequences.vocabulary import END, Symbols, padded
+from lab.sequences.batch import SequenceBatch
+from lab.sequences.config import DataConfig
+from lab.sequences.shapes import SHAPES, ShapeName
+from lab.sequences.vocabulary import END, FIRST, Vocabulary, pad_rows
 
 
 class Pair(NamedTuple):
@@ -25,18 +26,18 @@ class Pair(NamedTuple):
     where: str
 
 
-class Filed:
+class FileData:
     """The examples of a file in the order of `lab.data.order`, and others to be tested on."""
 
-    def __init__(self, config: DataConfig, shape: Shape, seed: int) -> None:
+    def __init__(self, config: DataConfig, shape: ShapeName, seed: int) -> None:
         assert config.source is not None
-        self._seed, self._config, self._shape = seed, config, shape
+        self._seed, self._config, self._shape, self._kind = seed, config, shape, SHAPES[shape]
         pairs = read_pairs(Path(config.source))
-        # A symbol that only those that are held out have is one all the same.
-        self.inputs = Symbols.of((pair.input for pair in pairs), config.input_words)
-        self.targets = None if config.numbers else self._target_symbols(pairs)
+        # Tokens that occur in held-out examples alone belong to the vocabulary too.
+        self.inputs = Vocabulary.from_texts((pair.input for pair in pairs), config.input_words)
+        self.targets = None if config.numbers else self._target_vocabulary(pairs)
         if config.test_source is None:
-            tested = [_held_out(self.inputs.normal(pair.input), config.modulus) for pair in pairs]
+            tested = [_held_out(self.inputs.normalize(pair.input), config.modulus) for pair in pairs]
             test = [pair for pair, held in zip(pairs, tested, strict=True) if held]
             pairs = [pair for pair, held in zip(pairs, tested, strict=True) if not held]
             if not test or not pairs:
@@ -47,56 +48,59 @@ class Filed:
         else:
             test = read_pairs(Path(config.test_source))
         self._train, self.test = self._examples(pairs), self._examples(test)
-        if shape in ONE_STEP:
+        if self._kind.fixed_length:
             self._check_one_length(pairs, test)
         width = 0 if config.numbers else max(self._train.targets.shape[1], self.test.targets.shape[1])
         self.longest = (max(int(part.lengths.max()) for part in (self._train, self.test)), width)
         digest = hashlib.sha256(repr([pair[:2] for pair in [*pairs, *test]]).encode()).hexdigest()
         self.fingerprint = f"{len(pairs)} and {len(test)} examples, {digest[:16]}"
 
-    def at(self, start: int, count: int) -> Examples:
+    def at(self, start: int, count: int) -> SequenceBatch:
         rows = torch.from_numpy(indices(len(self._train.inputs), self._seed, start, count))
-        return Examples(*(tensor[rows] for tensor in self._train))
+        return SequenceBatch(*(tensor[rows] for tensor in self._train))
 
-    def _target_symbols(self, pairs: Sequence[Pair]) -> Symbols:
-        if self._shape in (*WRITERS, "many_to_many"):
-            return Symbols.of((pair.target for pair in pairs), self._config.target_words)
-        return Symbols(tuple(sorted({_label(pair) for pair in pairs})), words=True)
+    def _target_vocabulary(self, pairs: Sequence[Pair]) -> Vocabulary:
+        if self._kind.labels:
+            return Vocabulary(tuple(sorted({_label(pair) for pair in pairs})), words=True)
+        return Vocabulary.from_texts((pair.target for pair in pairs), self._config.target_words)
 
-    def _examples(self, pairs: Sequence[Pair]) -> Examples:
-        longest = self._config.longest
+    def _examples(self, pairs: Sequence[Pair]) -> SequenceBatch:
+        longest = self._config.max_length
         inputs = [self.inputs.encode(pair.input, pair.where) for pair in pairs]
         for pair, tokens in zip(pairs, inputs, strict=True):
             if not tokens:
-                raise UserError(f"{pair.where}: the input has no symbols; a sequence has at least one")
+                raise UserError(f"{pair.where}: the input has no tokens; a sequence has at least one")
             if len(tokens) > longest:
-                raise UserError(f"{pair.where}: the input has {len(tokens)} symbols; raise data.longest from {longest}")
+                raise UserError(
+                    f"{pair.where}: the input has {len(tokens)} tokens; raise data.max_length from {longest}"
+                )
         lengths = torch.tensor([len(tokens) for tokens in inputs])
         if self.targets is None:
-            return Examples(padded(inputs), lengths, torch.tensor([_number(pair) for pair in pairs]))
-        return Examples(
-            padded(inputs), lengths, padded([self._target(*both) for both in zip(pairs, inputs, strict=True)])
+            return SequenceBatch(pad_rows(inputs), lengths, torch.tensor([_number(pair) for pair in pairs]))
+        return SequenceBatch(
+            pad_rows(inputs), lengths, pad_rows([self._target(*both) for both in zip(pairs, inputs, strict=True)])
         )
 
     def _target(self, pair: Pair, tokens: list[int]) -> list[int]:
         assert self.targets is not None
-        where, shape = f"{pair.where}, answer", self._shape
-        if shape not in (*WRITERS, "many_to_many"):
-            if _label(pair) not in self.targets.names:
+        where, writes = f"{pair.where}, answer", self._kind.writes
+        if self._kind.labels:
+            if _label(pair) not in self.targets.tokens:
                 raise UserError(f"{where}: the label {_label(pair)!r} does not occur among the training examples")
-            return [self.targets.names.index(_label(pair)) + len(Symbols(()))]
+            return [self.targets.tokens.index(_label(pair)) + FIRST]
         target = self.targets.encode(pair.target, where)
-        if shape == "many_to_many" and len(target) != len(tokens):
-            raise UserError(f"{where}: {len(target)} tags for {len(tokens)} symbols; each symbol has one")
-        if shape in WRITERS and len(target) > self._config.longest:
-            raise UserError(f"{where}: it has {len(target)} symbols; raise data.longest from {self._config.longest}")
-        return [*target, END] if shape in WRITERS else target
+        if not writes and len(target) != len(tokens):
+            raise UserError(f"{where}: {len(target)} tags for {len(tokens)} tokens; each token has one")
+        longest = self._config.max_length
+        if writes and len(target) > longest:
+            raise UserError(f"{where}: it has {len(target)} tokens; raise data.max_length from {longest}")
+        return [*target, END] if writes else target
 
     def _check_one_length(self, pairs: Sequence[Pair], test: Sequence[Pair]) -> None:
         lengths = torch.cat([self._train.lengths, self.test.lengths])
         for number in (lengths != lengths[0]).nonzero()[:1, 0].tolist():
             raise UserError(
-                f"{[*pairs, *test][number].where}: the input has {int(lengths[number])} symbols, and that of "
+                f"{[*pairs, *test][number].where}: the input has {int(lengths[number])} tokens, and that of "
                 f"{pairs[0].where} has {int(lengths[0])}; network.shape {self._shape} reads inputs of one length: use "
                 "many_to_one or encoder_decoder, or data.input_words where an input is one word"
             )
@@ -132,13 +136,13 @@ def read_text(path: Path) -> str:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
-def check_symbols(text: str, symbols: Symbols, longest: int | None = None, what: str = "the input") -> list[int]:
-    """Tokens of an input from a person. Raises UserError for an empty one or an unknown symbol."""
-    tokens = symbols.encode(text, what)
+def encode_input(text: str, vocabulary: Vocabulary, length: int | None = None, what: str = "the input") -> list[int]:
+    """Token ids of a user's input. Raises UserError for an empty one, an unknown token or another `length`."""
+    tokens = vocabulary.encode(text, what)
     if not tokens:
-        raise UserError(f"{what} has no symbols; a sequence has at least one")
-    if longest is not None and len(tokens) != longest:
-        raise UserError(f"{what}: this network reads inputs of {longest} symbols, and {text!r} has {len(tokens)}")
+        raise UserError(f"{what} has no tokens; a sequence has at least one")
+    if length is not None and len(tokens) != length:
+        raise UserError(f"{what}: this network reads inputs of {length} tokens, and {text!r} has {len(tokens)}")
     return tokens
 
 
@@ -191,7 +195,7 @@ def _input(record: dict[str, Any], where: str) -> str:
 
 def _checked(pair: Pair) -> Pair:
     if not pair.input.strip():
-        raise UserError(f"{pair.where}: the input is empty; a sequence has at least one symbol")
+        raise UserError(f"{pair.where}: the input is empty; a sequence has at least one token")
     if not pair.target.strip():
         raise UserError(f"{pair.where}: the answer is empty")
     return pair

@@ -1,29 +1,29 @@
-"""Generated data: endless examples, and test examples that a hash of the input keeps out of them."""
+"""GeneratedData data: endless examples, and test examples that a hash of the input keeps out of them."""
 
 import torch
 from torch import Tensor
 
 from lab import rng
 from lab.errors import UserError
-from lab.sequences.examples import Examples
+from lab.sequences.batch import SequenceBatch
 from lab.sequences.tasks import TASKS, Task, drawer
-from lab.sequences.vocabulary import Symbols
+from lab.sequences.vocabulary import Vocabulary
 
 _BLOCK = 4096  # examples made at a time
 _CANDIDATES = 20_000  # drawn to find the test examples
 _SALT = 0x5E9
 
 
-class Generated:
-    """A task's examples. One input in `held_out` belongs to the test, by its hash alone: in every run, for any seed."""
+class GeneratedData:
+    """Examples of a task. One input in `held_out` belongs to the test set, by its hash alone, for every seed."""
 
     def __init__(
         self, name: str, task: Task, seed: int, device: torch.device, *, held_out: int = 16, test_count: int = 1000
     ) -> None:
         self.task, self.fingerprint = task, f"{name} of {task.longest[0]}, 1 in {held_out} held out"
         self._seed, self._device, self._held_out = seed, device, held_out
-        self._blocks: dict[int, Examples] = {}
-        some = self._drawn(0, torch.arange(_CANDIDATES))
+        self._blocks: dict[int, SequenceBatch] = {}
+        some = self._draw(0, torch.arange(_CANDIDATES))
         held = self.is_held_out(some)
         if not held.any() or held.all():
             raise UserError(f"{name} has too few inputs at this size to hold some out for the test: raise data.size")
@@ -33,65 +33,65 @@ class Generated:
         self.test = _rows(of_test, first[:test_count])
 
     @property
-    def inputs(self) -> Symbols:
+    def inputs(self) -> Vocabulary:
         return self.task.inputs
 
     @property
-    def targets(self) -> Symbols | None:
+    def targets(self) -> Vocabulary | None:
         return self.task.targets
 
     @property
     def longest(self) -> tuple[int, int]:
         return self.task.longest
 
-    def at(self, start: int, count: int) -> Examples:
+    def at(self, start: int, count: int) -> SequenceBatch:
         """On the device."""
         first, last = start // _BLOCK, max(start, start + count - 1) // _BLOCK
         blocks = [self._block(number) for number in range(first, last + 1)]
         rows = slice(start - first * _BLOCK, start - first * _BLOCK + count)
-        return Examples(*(torch.cat(parts)[rows] for parts in zip(*blocks, strict=True)))
+        return SequenceBatch(*(torch.cat(parts)[rows] for parts in zip(*blocks, strict=True)))
 
-    def is_held_out(self, examples: Examples) -> Tensor:
-        """bool [N]: whether the test may ask for an example's input."""
+    def is_held_out(self, examples: SequenceBatch) -> Tensor:
+        """bool [N]: whether the input of an example belongs to the test set."""
         return self._hash(examples) % self._held_out == 0
 
-    def _block(self, number: int) -> Examples:
-        """Examples are made many at a time, as operations on few rows cost as much; the latest blocks are kept."""
+    def _block(self, number: int) -> SequenceBatch:
+        """Examples are made in blocks, since operations on few rows cost as much; the latest blocks are kept."""
         found = self._blocks.get(number)
         if found is None:
             if len(self._blocks) >= 2:
                 self._blocks.clear()
-            found = self._blocks[number] = self._made(number)
+            found = self._blocks[number] = self._make_block(number)
         return found
 
-    def _made(self, number: int) -> Examples:
-        """A block, each example drawn anew until the test does not ask for it."""
+    def _make_block(self, number: int) -> SequenceBatch:
+        """A block; examples of the test set are drawn again."""
         numbers = torch.arange(number * _BLOCK, (number + 1) * _BLOCK, device=self._device)
-        examples, drawn = self._drawn(0, numbers), 0
+        examples, attempt = self._draw(0, numbers), 0
         while len(rows := self.is_held_out(examples).nonzero()[:, 0]):
-            drawn += 1
-            for table, again in zip(examples, self._drawn(drawn, numbers[rows]), strict=True):
+            attempt += 1
+            for table, again in zip(examples, self._draw(attempt, numbers[rows]), strict=True):
                 table[rows] = again
         return examples
 
-    def _drawn(self, drawn: int, numbers: Tensor) -> Examples:
-        return self.task.draw(drawer(self._seed, int(rng.Stream.EXAMPLE), drawn, numbers), numbers)
+    def _draw(self, attempt: int, numbers: Tensor) -> SequenceBatch:
+        return self.task.draw(drawer(self._seed, int(rng.Stream.EXAMPLE), attempt, numbers), numbers)
 
-    def _hash(self, examples: Examples) -> Tensor:
+    def _hash(self, examples: SequenceBatch) -> Tensor:
         """Non-negative int64 [N] of the inputs: every place weighs its token with an odd number of its own."""
         places = torch.arange(examples.inputs.shape[1], device=examples.inputs.device)
         weights = rng.random_bits(_SALT, int(rng.Stream.HELD_OUT), places) | 1
         return rng.integers(2**62, _SALT, int(rng.Stream.HELD_OUT), (examples.inputs * weights).sum(1))
 
 
-def generated(name: str, size: int | None, seed: int, device: torch.device, held_out: int = 16) -> Generated:
-    """The data of the task called `name`."""
+def generate_data(name: str, size: int | None, seed: int, device: torch.device, held_out: int = 16) -> GeneratedData:
+    """The data of a task by its name; size: the task's default unless given."""
     made = TASKS[name]
-    return Generated(name, made.make(size or made.usual), seed, device, held_out=held_out)
+    return GeneratedData(name, made.make(size or made.default), seed, device, held_out=held_out)
 
 
-def _rows(examples: Examples, rows: Tensor) -> Examples:
-    return Examples(*(tensor[rows] for tensor in examples))
+def _rows(examples: SequenceBatch, rows: Tensor) -> SequenceBatch:
+    return SequenceBatch(*(tensor[rows] for tensor in examples))
 
 
 def _unique(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,23 +1,21 @@
-"""What a sequences experiment measures."""
+"""The metrics of sequences runs."""
 
 from lab.run.metrics import Catalogue, Metric
 
 CATALOGUE = Catalogue(
     [
-        Metric("loss/train", "nats", "cross-entropy per answered symbol of the training batches", "loss", False),
-        Metric("loss/train_square", "", "squared error of the numbers answered in training", "loss", False),
-        Metric("learner/gradient_norm", "", "norm of the gradient before clipping, mean of the iteration", "learner"),
-        Metric("learner/learning_rate", "", "of the last step", "learner"),
-        Metric("speed/examples_per_s", "1/s", "training examples per second", "speed", True),
-        Metric("speed/symbols_per_s", "1/s", "symbols answered per second of training", "speed", True),
+        Metric("loss/cross_entropy", "nats", "cross-entropy per target token of the training batches", "loss", False),
+        Metric("loss/squared_error", "", "squared error of the numbers of the training batches", "loss", False),
+        Metric("train/gradient_norm", "", "norm of the gradient before clipping, mean over the steps", "train"),
+        Metric("train/learning_rate", "", "learning rate of the last step", "train"),
+        Metric("train/samples_per_s", "1/s", "training examples per second", "train", True),
+        Metric("train/tokens_per_s", "1/s", "target tokens per second of training", "train", True),
         Metric("eval/exact_match", "share", "test examples answered without a mistake", "eval", True),
-        Metric("eval/symbol_accuracy", "share", "test symbols foretold, each after the true ones", "eval", True),
-        Metric("eval/loss", "nats", "cross-entropy per test symbol, each after the true ones", "eval", False),
-        Metric("eval/perplexity", "", "exponential of eval/loss: as many symbols were in doubt", "eval", False),
-        Metric(
-            "eval/bits_per_symbol", "bits", "eval/loss in bits: what a symbol of the test text costs", "eval", False
-        ),
-        Metric("eval/rmse", "", "root of the mean squared error of the numbers of the test", "eval", False),
-        Metric("eval/nearest", "share", "test numbers missed by less than a half", "eval", True),
+        Metric("eval/token_accuracy", "share", "test tokens predicted correctly, with teacher forcing", "eval", True),
+        Metric("eval/loss", "nats", "cross-entropy per test token, with teacher forcing", "eval", False),
+        Metric("eval/perplexity", "", "perplexity of the test tokens, exp(eval/loss)", "eval", False),
+        Metric("eval/bits_per_token", "bits", "eval/loss in bits", "eval", False),
+        Metric("eval/rmse", "", "root mean squared error of the test numbers", "eval", False),
+        Metric("eval/rounded_accuracy", "share", "test numbers with an error below 0.5", "eval", True),
     ]
 )

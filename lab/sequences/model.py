@@ -1,4 +1,4 @@
-"""A trained network of a run, with its symbols: all that answering takes, without the data."""
+"""A trained network of a run with its vocabularies; it answers without the data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,12 @@ from lab.errors import UserError
 from lab.nets.rnn import set_masked
 from lab.run import checkpoint as checkpoints
 from lab.run.load import load_run
-from lab.sequences.config import ONE_STEP, SequencesConfig, Shape
-from lab.sequences.data import width_of
-from lab.sequences.files import check_symbols
-from lab.sequences.network import Answers, Decoding, Network, Tagger, make_network
-from lab.sequences.vocabulary import Symbols, padded
+from lab.sequences.config import SequencesConfig
+from lab.sequences.data import sizes_of
+from lab.sequences.files import encode_input
+from lab.sequences.network import Answers, Decoding, Network, Tagger
+from lab.sequences.shapes import SequenceShape, build_network
+from lab.sequences.vocabulary import Vocabulary, pad_rows
 from lab.train.device import Device
 
 _BATCH = 256
@@ -21,39 +22,39 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class Model:
-    """A network in eval mode after `examples`; `longest` are the symbols of its data's longest input and answer, and
+    """A network in eval mode after `examples`; `longest`: tokens of the longest input and target, and
     `fingerprint` is that of the data."""
 
     config: SequencesConfig
     network: Network
-    inputs: Symbols
-    targets: Symbols | None
+    inputs: Vocabulary
+    targets: Vocabulary | None
     longest: tuple[int, int]
     examples: int
     fingerprint: str
     device: torch.device
 
     @property
-    def shape(self) -> Shape:
-        return self.config.network.shape
+    def shape(self) -> SequenceShape:
+        return self.config.network.kind
 
     def tokens(self, text: str, what: str = "the input") -> list[int]:
-        """An input as tokens. Raises UserError for an empty one, an unknown symbol, or a length it does not read."""
-        return check_symbols(text, self.inputs, self.longest[0] if self.shape in ONE_STEP else None, what)
+        """An input as tokens. Raises UserError for an empty one, an unknown token, or another length than it reads."""
+        return encode_input(text, self.inputs, self.longest[0] if self.shape.fixed_length else None, what)
 
     def decoding(self, beam: int | None = None, steps: int | None = None) -> Decoding:
-        """As the run is graded, unless another beam or length of answers is given."""
-        own = self.config.decoding
+        """As the run is evaluated, unless another beam or length of answers is given."""
+        own = self.config.evaluate
         return Decoding(steps or self.longest[1], beam or own.beam, own.length_penalty)
 
     @torch.no_grad()
-    def answer(self, rows: list[list[int]], how: Decoding) -> list[Answers]:
-        """Answers on the CPU to inputs as tokens, one batch after the other."""
+    def answer(self, rows: list[list[int]], decoding: Decoding) -> list[Answers]:
+        """Answers on the CPU to inputs as token ids, one batch after the other."""
         found = []
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
             lengths = torch.tensor([len(row) for row in part])
-            answers = self.network.answer(padded(part).to(self.device), lengths.to(self.device), how)
+            answers = self.network.answer(pad_rows(part).to(self.device), lengths.to(self.device), decoding)
             found.append(Answers(*(None if value is None else value.cpu() for value in answers)))  # type: ignore[arg-type]
         return found
 
@@ -64,11 +65,10 @@ def load_model(run: Path, device: Device, checkpoint: str = checkpoints.BEST) ->
     config = found.config
     with found.restoring() as state:
         data, names = config.data, state["targets"]
-        inputs = Symbols(tuple(state["inputs"]), data.input_words)
-        labels = config.network.shape in ("one_to_one", "many_to_one")
-        targets = None if names is None else Symbols(tuple(names), data.target_words or labels)
+        inputs = Vocabulary(tuple(state["inputs"]), data.input_words)
+        targets = None if names is None else Vocabulary(tuple(names), data.target_words or config.network.kind.labels)
         longest = (int(state["longest"][0]), int(state["longest"][1]))
-        network = make_network(config.network, width_of(inputs, targets, longest))
+        network = build_network(config.network, sizes_of(inputs, targets, longest))
         network.load_state_dict(state["network"])
         examples, fingerprint = int(state["examples"]), str(state["data"])
     set_masked(network, device.device.type != "cpu")
@@ -78,6 +78,7 @@ def load_model(run: Path, device: Device, checkpoint: str = checkpoints.BEST) ->
 
 def language_model(model: Model, run: str) -> Tagger:
     """The network of a language model. Raises UserError for any other."""
-    if model.shape != "language_model" or not isinstance(model.network, Tagger):
-        raise UserError(f"{run} is no language model but {model.shape}: ask it with `lab predict {run} INPUT`")
+    if not model.shape.is_language_model or not isinstance(model.network, Tagger):
+        shape = model.config.network.shape
+        raise UserError(f"{run} is no language model but {shape}: ask it with `lab predict {run} INPUT`")
     return model.network

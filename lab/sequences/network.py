@@ -1,6 +1,8 @@
-"""The networks of every shape, which all read tokens and are trained and asked alike."""
+"""The networks of all shapes. They read token ids and share one interface for training and for answers."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -9,15 +11,17 @@ from torch import Tensor, nn
 from lab.nets.beam import beam_search
 from lab.nets.rnn import ManyToMany, ManyToOne, State
 from lab.nets.seq2seq import Decoder, Memory, OneToMany, SequenceToSequence, barred, generate
-from lab.sequences.config import NetworkConfig
 from lab.sequences.vocabulary import END, PAD
 from lab.train.step import LossSum
 
+if TYPE_CHECKING:
+    from lab.sequences.config import NetworkConfig
+
 
 class Answers(NamedTuple):
-    """What a network answers, best first: tokens int64 [B, K, T], `PAD` behind an end, or numbers float32 [B, K].
+    """Answers of a network, best first: ids int64 [B, K, T] with `PAD` behind the end, or numbers float32 [B, K].
 
-    scores [B, K]: log-probabilities of the tokens, None where nothing was searched; K is 1 but for beam search.
+    scores [B, K]: log-probabilities, None for greedy sequences and numbers. K is the width of the beam, else 1.
     """
 
     values: Tensor
@@ -25,15 +29,15 @@ class Answers(NamedTuple):
 
 
 class Decoding(NamedTuple):
-    """How answers are sought: sequences of at most `steps` tokens, the end included, greedily or by a beam."""
+    """How sequences are decoded: at most `steps` tokens, the end included, greedily or by beam search."""
 
     steps: int
     beam: int = 1
     length_penalty: float = 0.0
 
 
-class Width(NamedTuple):
-    """Tokens that inputs and answers may have, 0 answers for a number; symbols of an input, if all have as many."""
+class DataSizes(NamedTuple):
+    """Sizes of the input and target vocabularies, 0 targets for numbers, and the length of the longest input."""
 
     inputs: int
     targets: int
@@ -41,31 +45,31 @@ class Width(NamedTuple):
 
 
 class OneStep(nn.Module):
-    """Inputs of one length [B, S] int64 -> [B, features]: one vector from all symbols, whose places are told apart."""
+    """Inputs of one length [B, S] int64 -> [B, features]: the sum of an embedding for each position and token."""
 
-    def __init__(self, width: Width, features: int) -> None:
+    def __init__(self, sizes: DataSizes, features: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(width.length * width.inputs, features)
+        self.embedding = nn.Embedding(sizes.length * sizes.inputs, features)
         self.first: Tensor
-        self.register_buffer("first", width.inputs * torch.arange(width.length), persistent=False)
+        self.register_buffer("first", sizes.inputs * torch.arange(sizes.length), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.embedding(inputs + self.first).sum(1)
 
 
 class Labeller(nn.Module):
-    """One answer for an input: a label's logits [B, 1, labels], or a number [B]. One to one, and many to one."""
+    """One answer for an input: logits of labels [B, 1, labels], or a number [B]. One to one and many to one."""
 
-    def __init__(self, config: NetworkConfig, width: Width) -> None:
+    def __init__(self, config: NetworkConfig, sizes: DataSizes) -> None:
         super().__init__()
-        hidden, self.numbers = config.hidden, width.targets == 0
-        one_step = config.shape == "one_to_one"
-        self.embedding = OneStep(width, hidden) if one_step else nn.Embedding(width.inputs, hidden)
+        hidden, self.numbers = config.hidden, sizes.targets == 0
+        one_step = config.kind.fixed_length
+        self.embedding = OneStep(sizes, hidden) if one_step else nn.Embedding(sizes.inputs, hidden)
         self.one_step = one_step
         self.body = ManyToOne(
             hidden,
             hidden,
-            width.targets or 1,
+            sizes.targets or 1,
             cell=config.cell,
             layers=config.layers,
             bidirectional=config.bidirectional,
@@ -77,7 +81,7 @@ class Labeller(nn.Module):
         outputs = self.body(read[:, None]) if self.one_step else self.body(read, lengths)
         return outputs[:, 0] if self.numbers else outputs[:, None]
 
-    def answer(self, inputs: Tensor, lengths: Tensor, how: Decoding) -> Answers:
+    def answer(self, inputs: Tensor, lengths: Tensor, decoding: Decoding) -> Answers:
         outputs = self(inputs, lengths)
         if self.numbers:
             return Answers(outputs.float()[:, None], None)
@@ -86,16 +90,16 @@ class Labeller(nn.Module):
 
 
 class Tagger(nn.Module):
-    """A tag for every symbol, logits [B, S, tags]: many to many in step. A language model's tag is the next symbol."""
+    """A tag for every token, logits [B, S, tags]: many to many. The tags of a language model are the next tokens."""
 
-    def __init__(self, config: NetworkConfig, width: Width) -> None:
+    def __init__(self, config: NetworkConfig, sizes: DataSizes) -> None:
         super().__init__()
-        self.without_padding = config.shape == "language_model"
-        self.embedding = nn.Embedding(width.inputs, config.hidden)
+        self.without_padding = config.kind.is_language_model
+        self.embedding = nn.Embedding(sizes.inputs, config.hidden)
         self.body = ManyToMany(
             config.hidden,
             config.hidden,
-            width.targets,
+            sizes.targets,
             cell=config.cell,
             layers=config.layers,
             bidirectional=config.bidirectional,
@@ -105,25 +109,25 @@ class Tagger(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor, targets: Tensor | None = None, forced: None = None) -> Tensor:
         return self.body(self.embedding(inputs), None if self.without_padding else lengths)[0]
 
-    def going_on(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Logits [B, S, symbols] after whole inputs, from a state; the state after them."""
+    def forward_with_state(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Logits [B, S, tokens] for inputs without padding that follow `state`, and the state after them."""
         return self.body(self.embedding(inputs), state=state)
 
-    def answer(self, inputs: Tensor, lengths: Tensor, how: Decoding) -> Answers:
+    def answer(self, inputs: Tensor, lengths: Tensor, decoding: Decoding) -> Answers:
         scores, tags = barred(self(inputs, lengths).float(), (PAD, END)).log_softmax(-1).max(-1)
         seen = inputs != PAD
         return Answers(torch.where(seen, tags, PAD)[:, None], (scores * seen).sum(1, keepdim=True))
 
 
-class Writer(nn.Module):
-    """A sequence for an input read at once: one to many."""
+class OneToManyNetwork(nn.Module):
+    """A sequence for an input of fixed length: one to many."""
 
-    def __init__(self, config: NetworkConfig, width: Width) -> None:
+    def __init__(self, config: NetworkConfig, sizes: DataSizes) -> None:
         super().__init__()
-        self.embedding = OneStep(width, config.hidden)
+        self.embedding = OneStep(sizes, config.hidden)
         self.body = OneToMany(
             config.hidden,
-            width.targets,
+            sizes.targets,
             config.hidden,
             start=PAD,
             cell=config.cell,
@@ -134,19 +138,19 @@ class Writer(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor, targets: Tensor, forced: Tensor | None = None) -> Tensor:
         return self.body(self.embedding(inputs), targets, forced=forced)
 
-    def answer(self, inputs: Tensor, lengths: Tensor, how: Decoding) -> Answers:
+    def answer(self, inputs: Tensor, lengths: Tensor, decoding: Decoding) -> Answers:
         state = self.body.first_state(self.embedding(inputs))
-        return write(self.body.decoder, how, state)
+        return generate_answers(self.body.decoder, decoding, state)
 
 
-class Translator(nn.Module):
-    """A sequence for a sequence: encoder, attention, decoder."""
+class EncoderDecoder(nn.Module):
+    """A sequence for a sequence: encoder, attention and decoder."""
 
-    def __init__(self, config: NetworkConfig, width: Width) -> None:
+    def __init__(self, config: NetworkConfig, sizes: DataSizes) -> None:
         super().__init__()
         self.body = SequenceToSequence(
-            width.inputs,
-            width.targets,
+            sizes.inputs,
+            sizes.targets,
             config.hidden,
             start=PAD,
             cell=config.cell,
@@ -161,22 +165,13 @@ class Translator(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor, targets: Tensor, forced: Tensor | None = None) -> Tensor:
         return self.body(inputs, targets, lengths, forced=forced)
 
-    def answer(self, inputs: Tensor, lengths: Tensor, how: Decoding) -> Answers:
-        return write(self.body.decoder, how, *self.body.encode(inputs, lengths))
+    def answer(self, inputs: Tensor, lengths: Tensor, decoding: Decoding) -> Answers:
+        return generate_answers(self.body.decoder, decoding, *self.body.encode(inputs, lengths))
 
 
-Network = Labeller | Tagger | Writer | Translator
+Network = Labeller | Tagger | OneToManyNetwork | EncoderDecoder
 """Called with inputs int64 [B, S], lengths [B], targets and `forced` (see `lab.nets.seq2seq.teach`), gives logits
-[B, T, symbols] for targets [B, T], or numbers [B]. `answer` gives answers to inputs alone."""
-
-
-def make_network(config: NetworkConfig, width: Width) -> Network:
-    """The network of a shape, for so many symbols."""
-    if config.shape in ("one_to_one", "many_to_one"):
-        return Labeller(config, width)
-    if config.shape in ("many_to_many", "language_model"):
-        return Tagger(config, width)
-    return (Writer if config.shape == "one_to_many" else Translator)(config, width)
+[B, T, tokens] for targets [B, T], or numbers [B]. `answer` needs the inputs alone."""
 
 
 def heads_of(network: Network) -> list[nn.Module]:
@@ -184,24 +179,34 @@ def heads_of(network: Network) -> list[nn.Module]:
     return [module.out for module in network.modules() if isinstance(module, ManyToOne | ManyToMany | Decoder)]
 
 
-def write(decoder: Decoder, how: Decoding, state: State, memory: Memory | None = None) -> Answers:
-    """Sequences from a decoder's first state: the greedy one, or the best of a beam with their scores."""
-    if how.beam == 1:
-        return Answers(cut(generate(decoder, PAD, how.steps, state, memory, end=END, never=(PAD,)))[:, None], None)
+def generate_answers(decoder: Decoder, decoding: Decoding, state: State, memory: Memory | None = None) -> Answers:
+    """Sequences from the first state of a decoder: the greedy one, or those of a beam with their scores."""
+    if decoding.beam == 1:
+        return Answers(
+            pad_after_end(generate(decoder, PAD, decoding.steps, state, memory, end=END, never=(PAD,)))[:, None], None
+        )
     found = beam_search(
-        decoder, PAD, END, how.steps, state, memory, width=how.beam, length_penalty=how.length_penalty, never=(PAD,)
+        decoder,
+        PAD,
+        END,
+        decoding.steps,
+        state,
+        memory,
+        width=decoding.beam,
+        length_penalty=decoding.length_penalty,
+        never=(PAD,),
     )
-    return Answers(cut(found.tokens), found.scores)
+    return Answers(pad_after_end(found.tokens), found.scores)
 
 
-def cut(tokens: Tensor) -> Tensor:
-    """Tokens [..., T] with `PAD` behind the first end."""
+def pad_after_end(tokens: Tensor) -> Tensor:
+    """Ids [..., T] with `PAD` behind the first end."""
     ends = (tokens == END).long()
     return torch.where(ends.cumsum(-1) - ends > 0, PAD, tokens)
 
 
 def loss_sum(outputs: Tensor, targets: Tensor) -> LossSum:
-    """Cross-entropy over the symbols of targets [B, T] that are no padding, or squared errors of numbers [B]."""
+    """Cross-entropy over the tokens of targets [B, T] without padding, or squared errors of numbers [B]."""
     if targets.is_floating_point():
         return LossSum(F.mse_loss(outputs.float(), targets, reduction="sum"), targets.numel())
     total = F.cross_entropy(outputs.float().flatten(0, 1), targets.flatten(), ignore_index=PAD, reduction="sum")

@@ -1,4 +1,4 @@
-"""Text that a language model goes on with."""
+"""Sampling from a language model."""
 
 import torch
 from torch import Tensor
@@ -19,14 +19,14 @@ def sample(
     top_k: int | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """`count` symbols after each of `prompts` int64 [B, S], S at least 1: int64 [B, count].
+    """`count` tokens after each of `prompts` int64 [B, S], S at least 1: int64 [B, count].
 
-    Symbol t of row i is a function of the seed, i and t alone. Logits are divided by `temperature`, 0 for the likeliest
-    symbol; all but the `top_k` likeliest are left out.
+    Token t of row i is a function of the seed, i and t alone. Logits are divided by `temperature`, 0 for the likeliest
+    token; all but the `top_k` likeliest are left out.
     """
     network.eval()
     rows = torch.arange(len(prompts), device=prompts.device)[:, None]
-    logits, state = network.going_on(prompts, None)
+    logits, state = network.forward_with_state(prompts, None)
     written = []
     for step in range(count):
         scores = barred(logits[:, -1].float(), (PAD, END))
@@ -34,9 +34,9 @@ def sample(
             least = scores.topk(top_k).values[:, -1:]
             scores = scores.masked_fill(scores < least, float("-inf"))
         if temperature > 0.0:
-            symbols = torch.arange(scores.shape[1], device=scores.device)
-            scores = scores / temperature + rng.gumbel(seed, int(rng.Stream.SAMPLE), rows, step, symbols)
+            ids = torch.arange(scores.shape[1], device=scores.device)
+            scores = scores / temperature + rng.gumbel(seed, int(rng.Stream.SAMPLE), rows, step, ids)
         token = scores.argmax(-1, keepdim=True)
         written.append(token)
-        logits, state = network.going_on(token, state)
+        logits, state = network.forward_with_state(token, state)
     return torch.cat(written, dim=1) if written else prompts[:, :0]

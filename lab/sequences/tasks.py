@@ -1,4 +1,5 @@
-"""Tasks whose examples are generated: each draws inputs and their answers from numbers alone, as tensors."""
+"""Generated tasks: each draws inputs and targets from the numbers of the examples, as tensors. A new one is a function
+and a line of the table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,77 +10,76 @@ from torch import Tensor
 
 from lab import rng
 from lab.nets.rnn import length_mask
-from lab.sequences.examples import Examples
-from lab.sequences.spelling import spelled
-from lab.sequences.vocabulary import END, PAD, Symbols, padded
+from lab.sequences.batch import SequenceBatch
+from lab.sequences.number_words import number_words
+from lab.sequences.vocabulary import END, FIRST, PAD, Vocabulary, pad_rows
 
-Answer = Literal["label", "number", "tags", "sequence"]
-Drawer = Callable[[Callable[..., Tensor], Tensor], Examples]
+Drawer = Callable[[Callable[..., Tensor], Tensor], SequenceBatch]
 
 _DIGITS = "0123456789"
-_FIRST = 2  # the token of the first symbol
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task of some size: what is read, what is answered, how examples are drawn.
+    """A task of one size: its kind of target, vocabularies (no targets for numbers), and how examples are drawn.
 
-    `draw(below, numbers)` makes example i of numbers [N]; `below(high, what)` are uniform int64 [N] in [0, high), and
-    `below(high, what, places)` [N, places], one draw for each `what`. `fixed`: all inputs are of one length.
+    longest: tokens of the longest input and target, its end included. draw: `draw(below, numbers)` makes the examples
+    with these numbers [N]; `below(high, what)` are uniform int64 [N] in [0, high), and `below(high, what, places)`
+    [N, places], independent for each `what`. fixed_length: all inputs have one length.
     """
 
-    answer: Answer
-    inputs: Symbols
-    targets: Symbols | None
+    answer: Literal["label", "number", "tags", "sequence"]
+    inputs: Vocabulary
+    targets: Vocabulary | None
     longest: tuple[int, int]
     draw: Drawer
-    fixed: bool = False
+    fixed_length: bool = False
 
 
 def bit_count(size: int) -> Task:
     """`size` bits -> how many are set, as a label."""
-    labels = Symbols(tuple(str(count) for count in range(size + 1)))
+    labels = Vocabulary(tuple(str(count) for count in range(size + 1)))
 
-    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
         bits = below(2, 0, size)
-        return Examples(bits + _FIRST, torch.full_like(numbers, size), bits.sum(1, keepdim=True) + _FIRST)
+        return SequenceBatch(bits + FIRST, torch.full_like(numbers, size), bits.sum(1, keepdim=True) + FIRST)
 
-    return Task("label", Symbols(tuple("01")), labels, (size, 1), draw, fixed=True)
+    return Task("label", Vocabulary(tuple("01")), labels, (size, 1), draw, fixed_length=True)
 
 
 def spell(size: int) -> Task:
     """A number of `size` digits, 4 at most -> its name, letter by letter."""
-    names = [spelled(number) for number in range(10**size)]
-    letters = Symbols.of(names)
-    table = padded([[*letters.encode(name), END] for name in names])
+    names = [number_words(number) for number in range(10**size)]
+    letters = Vocabulary.from_texts(names)
+    table = pad_rows([[*letters.encode(name), END] for name in names])
 
-    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
         value = below(10**size, 0)
-        return Examples(
-            _digits(value, size).flip(1) + _FIRST, torch.full_like(numbers, size), table.to(value.device)[value]
+        return SequenceBatch(
+            _digits(value, size).flip(1) + FIRST, torch.full_like(numbers, size), table.to(value.device)[value]
         )
 
-    return Task("sequence", Symbols(tuple(_DIGITS)), letters, (size, table.shape[1]), draw, fixed=True)
+    return Task("sequence", Vocabulary(tuple(_DIGITS)), letters, (size, table.shape[1]), draw, fixed_length=True)
 
 
 def parity(size: int) -> Task:
     """1 to `size` bits -> whether the number of set ones is even or odd."""
 
-    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
         lengths = 1 + below(size, 0)
         mask = length_mask(lengths, size)
         bits = below(2, 1, size) * mask
         odd = bits.sum(1, keepdim=True) % 2
-        return Examples(torch.where(mask, bits + _FIRST, PAD), lengths, odd + _FIRST)
+        return SequenceBatch(torch.where(mask, bits + FIRST, PAD), lengths, odd + FIRST)
 
-    return Task("label", Symbols(tuple("01")), Symbols(("even", "odd"), words=True), (size, 1), draw)
+    return Task("label", Vocabulary(tuple("01")), Vocabulary(("even", "odd"), words=True), (size, 1), draw)
 
 
 def adding(size: int) -> Task:
     """2 to `size` digits, two of them behind a star -> the sum of these two (Hochreiter and Schmidhuber 1997, 5.4)."""
     places = size + 2
 
-    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
         count = 2 + below(size - 1, 0)
         one = below(count, 1)
         other = (one + 1 + below(count - 1, 2)) % count
@@ -88,13 +88,13 @@ def adding(size: int) -> Task:
         columns = torch.arange(places, device=numbers.device).expand(len(numbers), -1)
         starred = (columns == first) | (columns == second + 1)  # the second star stands one place later
         lengths = count + 2
-        tokens = torch.where(starred, _FIRST + 10, digits + _FIRST)
+        tokens = torch.where(starred, FIRST + 10, digits + FIRST)
         chosen = ((columns == first + 1) | (columns == second + 2)) & length_mask(lengths, places)
-        return Examples(
+        return SequenceBatch(
             torch.where(length_mask(lengths, places), tokens, PAD), lengths, (digits * chosen).sum(1).float()
         )
 
-    return Task("number", Symbols(tuple(_DIGITS + "*")), None, (places, 0), draw)
+    return Task("number", Vocabulary(tuple(_DIGITS + "*")), None, (places, 0), draw)
 
 
 def brackets(size: int) -> Task:
@@ -104,7 +104,7 @@ def brackets(size: int) -> Task:
     """
     deepest = 9
 
-    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
         lengths = 1 + below(size, 0)
         coins = below(2, 1, size)
         depth, closing, after = torch.zeros_like(numbers), [], []
@@ -118,21 +118,23 @@ def brackets(size: int) -> Task:
         # An opening bracket is closed when the depth later falls below its own.
         behind = torch.where(mask, depths, deepest + 1).flip(1).cummin(1).values.flip(1)
         tags = torch.where(closes | (behind < level), level, 0)
-        return Examples(torch.where(mask, closes.long() + _FIRST, PAD), lengths, torch.where(mask, tags + _FIRST, PAD))
+        return SequenceBatch(
+            torch.where(mask, closes.long() + FIRST, PAD), lengths, torch.where(mask, tags + FIRST, PAD)
+        )
 
-    return Task("tags", Symbols(tuple("()")), Symbols(tuple("!123456789")), (size, size), draw)
+    return Task("tags", Vocabulary(tuple("()")), Vocabulary(tuple("!123456789")), (size, size), draw)
 
 
 def reverse(size: int) -> Task:
     """1 to `size` letters -> the same backwards."""
-    letters = Symbols(tuple("abcdefghijklmnopqrstuvwxyz"))
+    letters = Vocabulary(tuple("abcdefghijklmnopqrstuvwxyz"))
 
-    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
         lengths = 1 + below(size, 0)
-        tokens = below(26, 1, size) + _FIRST
+        tokens = below(26, 1, size) + FIRST
         back = lengths[:, None] - 1 - torch.arange(size, device=numbers.device)
         targets = torch.where(back >= 0, tokens.gather(1, back.clamp_min(0)), PAD)
-        return Examples(torch.where(length_mask(lengths, size), tokens, PAD), lengths, _ended(targets, lengths))
+        return SequenceBatch(torch.where(length_mask(lengths, size), tokens, PAD), lengths, _ended(targets, lengths))
 
     return Task("sequence", letters, letters, (size, size + 1), draw)
 
@@ -141,7 +143,7 @@ def reverse_add(size: int) -> Task:
     """Two numbers of 1 to `size` digits and a plus between them -> their sum, last digit first."""
     places = 2 * size + 1
 
-    def draw(below: Callable[..., Tensor], numbers: Tensor) -> Examples:
+    def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
         (one, one_digits), (other, other_digits) = (_number(below, size, what) for what in (0, 2))
         columns = torch.arange(places, device=numbers.device)
         plus, lengths = one_digits[:, None], one_digits + 1 + other_digits
@@ -151,33 +153,35 @@ def reverse_add(size: int) -> Task:
             _digits(one, size).gather(1, in_one.clamp(0, size - 1)),
             _digits(other, size).gather(1, in_other.clamp(0, size - 1)),
         )
-        tokens = torch.where(columns == plus, _FIRST + 10, digit + _FIRST)
+        tokens = torch.where(columns == plus, FIRST + 10, digit + FIRST)
         total = one + other
         sum_digits = 1 + sum((total >= 10**power).long() for power in range(1, size + 1))
-        target = torch.where(length_mask(sum_digits, size + 1), _digits(total, size + 1) + _FIRST, PAD)
-        return Examples(torch.where(length_mask(lengths, places), tokens, PAD), lengths, _ended(target, sum_digits))
+        target = torch.where(length_mask(sum_digits, size + 1), _digits(total, size + 1) + FIRST, PAD)
+        return SequenceBatch(
+            torch.where(length_mask(lengths, places), tokens, PAD), lengths, _ended(target, sum_digits)
+        )
 
-    return Task("sequence", Symbols(tuple(_DIGITS + "+")), Symbols(tuple(_DIGITS)), (places, size + 2), draw)
+    return Task("sequence", Vocabulary(tuple(_DIGITS + "+")), Vocabulary(tuple(_DIGITS)), (places, size + 2), draw)
 
 
 @dataclass(frozen=True)
-class Made:
-    """A task by its size: what that counts, what it may be, and what it is unless given."""
+class SizedTask:
+    """A task by its size: unit of the size, sizes allowed, and the default."""
 
     make: Callable[[int], Task]
-    counts: str
+    unit: str
     sizes: range
-    usual: int
+    default: int
 
 
-TASKS: Mapping[str, Made] = {
-    "bit_count": Made(bit_count, "bits", range(2, 33), 12),
-    "spell": Made(spell, "digits", range(1, 5), 4),
-    "parity": Made(parity, "most bits", range(2, 65), 16),
-    "adding": Made(adding, "most digits", range(2, 65), 10),
-    "brackets": Made(brackets, "most brackets", range(2, 129), 20),
-    "reverse": Made(reverse, "most letters", range(2, 65), 10),
-    "reverse_add": Made(reverse_add, "most digits of a number", range(1, 13), 5),
+TASKS: Mapping[str, SizedTask] = {
+    "bit_count": SizedTask(bit_count, "bits", range(2, 33), 12),
+    "spell": SizedTask(spell, "digits", range(1, 5), 4),
+    "parity": SizedTask(parity, "most bits", range(2, 65), 16),
+    "adding": SizedTask(adding, "most digits", range(2, 65), 10),
+    "brackets": SizedTask(brackets, "most brackets", range(2, 129), 20),
+    "reverse": SizedTask(reverse, "most letters", range(2, 65), 10),
+    "reverse_add": SizedTask(reverse_add, "most digits of a number", range(1, 13), 5),
 }
 
 

@@ -8,11 +8,11 @@ import torch
 
 from lab import rng
 from lab.errors import UserError
+from lab.sequences.batch import SequenceBatch
 from lab.sequences.config import DataConfig
-from lab.sequences.examples import Examples
 from lab.sequences.files import read_text
-from lab.sequences.spelling import spelled
-from lab.sequences.vocabulary import Symbols
+from lab.sequences.number_words import number_words
+from lab.sequences.vocabulary import Vocabulary
 
 SENTENCES = 6000
 _HIGHEST = 12  # the largest number that is added
@@ -20,8 +20,8 @@ _STREAMS = 32  # stretches of the test text that are read side by side
 _TESTED = 200_000  # characters of a test text that are read at most
 
 
-class Text:
-    """Windows of a text at random places, each symbol's answer the next; its last part is tested on."""
+class TextData:
+    """Windows of a text at random places; targets are the next characters. The last part of the text is the test."""
 
     def __init__(self, config: DataConfig, seed: int, device: torch.device) -> None:
         self._seed, self._window = seed, config.window
@@ -36,24 +36,24 @@ class Text:
             raise UserError(f"{name} holds no text")
         if len(train) <= config.window:
             raise UserError(
-                f"{name} has {len(train)} characters to learn from, too few for windows of {config.window}; "
+                f"{name} has {len(train)} characters to train on, too few for windows of {config.window}; "
                 "give more text, or lower data.window"
             )
         if len(test) < 2:
             raise UserError(f"{test_name} has {len(test)} characters, too few for a test; give more text")
-        self.inputs = self.targets = Symbols.of([whole])  # a symbol that only its end has is one all the same
+        self.inputs = self.targets = Vocabulary.from_texts([whole])  # the test part included
         self._tokens = torch.tensor(self.inputs.encode(train), device=device)
         self.test = _streams(torch.tensor(_encoded(test, self.inputs, test_name)))
         self.longest = (config.window, config.window)
         digest = hashlib.sha256(f"{train}\0{test}".encode()).hexdigest()
         self.fingerprint = f"{len(train)} and {len(test)} characters, {digest[:16]}"
 
-    def at(self, start: int, count: int) -> Examples:
+    def at(self, start: int, count: int) -> SequenceBatch:
         numbers = torch.arange(start, start + count, device=self._tokens.device)
         places = rng.integers(len(self._tokens) - self._window, self._seed, int(rng.Stream.WINDOW), numbers)
         columns = torch.arange(self._window + 1, device=self._tokens.device)
-        symbols = self._tokens[places[:, None] + columns]
-        return Examples(symbols[:, :-1], torch.full_like(numbers, self._window), symbols[:, 1:])
+        tokens = self._tokens[places[:, None] + columns]
+        return SequenceBatch(tokens[:, :-1], torch.full_like(numbers, self._window), tokens[:, 1:])
 
 
 def sums_text(sentences: int, seed: int) -> str:
@@ -67,7 +67,7 @@ def sums_text(sentences: int, seed: int) -> str:
 
 def sentence(one: int, other: int) -> str:
     """The sentence about a pair."""
-    return f"{spelled(one)} and {spelled(other)} make {spelled(one + other)}."
+    return f"{number_words(one)} and {number_words(other)} make {number_words(one + other)}."
 
 
 def sums_entropy() -> float:
@@ -77,19 +77,19 @@ def sums_entropy() -> float:
     return 2.0 * math.log(count) / (sum(lengths) / len(lengths))
 
 
-def _encoded(text: str, symbols: Symbols, name: str) -> list[int]:
-    """Tokens of a text. Raises UserError with the line of the first unknown character."""
-    places = [text.index(character) for character in set(text).difference(symbols.names)]
+def _encoded(text: str, vocabulary: Vocabulary, name: str) -> list[int]:
+    """Ids of a text. Raises UserError with the line of the first unknown character."""
+    places = [text.index(character) for character in set(text).difference(vocabulary.tokens)]
     if places:
-        symbols.encode(text[min(places)], f"{name}, line {text.count(chr(10), 0, min(places)) + 1}")
-    return symbols.encode(text)
+        vocabulary.encode(text[min(places)], f"{name}, line {text.count(chr(10), 0, min(places)) + 1}")
+    return vocabulary.encode(text)
 
 
-def _streams(tokens: torch.Tensor) -> Examples:
-    """A text as up to `_STREAMS` long rows, read in one go: few symbols are then foretold from nothing."""
+def _streams(tokens: torch.Tensor) -> SequenceBatch:
+    """A text as up to `_STREAMS` long rows, so that few tokens are predicted without a context."""
     tokens = tokens[: _TESTED + 1]
     count = max(1, min(_STREAMS, (len(tokens) - 1) // 100))
     length = (len(tokens) - 1) // count
     rows = torch.arange(count)[:, None] * length + torch.arange(length + 1)
-    symbols = tokens[rows]
-    return Examples(symbols[:, :-1], torch.full((count,), length), symbols[:, 1:])
+    streams = tokens[rows]
+    return SequenceBatch(streams[:, :-1], torch.full((count,), length), streams[:, 1:])

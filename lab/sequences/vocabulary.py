@@ -1,4 +1,4 @@
-"""From text to the numbers that networks read, and back."""
+"""Vocabularies: from text to token ids and back."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,64 +10,65 @@ from torch import Tensor
 from lab.errors import UserError
 
 PAD, END = 0, 1
-"""Tokens that are no symbols: padding, which a decoder also reads before it has written anything, and the end."""
-_SPECIAL = 2
+"""Ids of the special tokens: padding, which is also what a decoder reads first, and the end of a sequence."""
+FIRST = 2
+"""Id of the first token of a vocabulary."""
 
 
 @dataclass(frozen=True)
-class Symbols:
-    """The symbols of a text, numbered from 2 in their order; `words` are separated by spaces, characters by nothing."""
+class Vocabulary:
+    """Tokens in the order of their ids, which start at `FIRST`: words separated by spaces, or characters."""
 
-    names: tuple[str, ...]
+    tokens: tuple[str, ...]
     words: bool = False
 
     def __len__(self) -> int:
-        """How many tokens there are, padding and end included."""
-        return _SPECIAL + len(self.names)
+        """Number of ids, padding and end included."""
+        return FIRST + len(self.tokens)
 
     @classmethod
-    def of(cls, texts: Iterable[str], words: bool = False) -> "Symbols":
-        """Those that occur, sorted."""
-        return cls(tuple(sorted({symbol for text in texts for symbol in divide(text, words)})), words)
+    def from_texts(cls, texts: Iterable[str], words: bool = False) -> "Vocabulary":
+        """All tokens that occur, sorted."""
+        return cls(tuple(sorted({token for text in texts for token in split_tokens(text, words)})), words)
 
     def encode(self, text: str, what: str = "the input") -> list[int]:
-        """Tokens of a text; `what` names it in a UserError for a symbol that is not among these."""
+        """Ids of a text's tokens. Raises UserError for an unknown token; `what` names the text in it."""
         try:
-            return [self._tokens[symbol] for symbol in divide(text, self.words)]
+            return [self._ids[token] for token in split_tokens(text, self.words)]
         except KeyError as error:
             unit = "word" if self.words else "character"
-            raise UserError(f"{what}: the {unit} {error.args[0]!r} is unknown; known are {self._shown()}") from None
+            raise UserError(f"{what}: the {unit} {error.args[0]!r} is unknown; known are {self._listing()}") from None
 
-    def normal(self, text: str) -> str:
-        """A text as it is seen: equal where the symbols are, however many spaces there are between words."""
-        return self._space.join(divide(text, self.words))
+    def normalize(self, text: str) -> str:
+        """The text that all texts with the same tokens have in common: one space between words."""
+        return self._space.join(split_tokens(text, self.words))
 
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text up to the first end; padding is nothing."""
-        kept = tokens[: tokens.index(END)] if END in tokens else tokens
-        return self._space.join(self.names[token - _SPECIAL] for token in kept if token >= _SPECIAL)
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text up to the first end, without padding."""
+        kept = ids[: ids.index(END)] if END in ids else ids
+        return self._space.join(self.tokens[index - FIRST] for index in kept if index >= FIRST)
 
     @property
     def _space(self) -> str:
         return " " if self.words else ""
 
     @cached_property
-    def _tokens(self) -> dict[str, int]:
-        return {name: token for token, name in enumerate(self.names, start=_SPECIAL)}
+    def _ids(self) -> dict[str, int]:
+        return {token: index for index, token in enumerate(self.tokens, start=FIRST)}
 
-    def _shown(self) -> str:
+    def _listing(self) -> str:
         most = 8 if self.words else 100
-        shown = ", ".join(self.names[:most]) if self.words else repr("".join(self.names[:most]))
-        return shown + (", ..." if len(self.names) > most else "")
+        shown = ", ".join(self.tokens[:most]) if self.words else repr("".join(self.tokens[:most]))
+        return shown + (", ..." if len(self.tokens) > most else "")
 
 
-def divide(text: str, words: bool) -> Sequence[str]:
-    """The symbols of a text: its words or its characters."""
+def split_tokens(text: str, words: bool) -> Sequence[str]:
+    """Words or characters of a text."""
     return text.split() if words else text
 
 
-def padded(rows: Sequence[Sequence[int]], width: int | None = None) -> Tensor:
-    """Rows of tokens as int64 [N, width], the longest row unless given, with `PAD` behind."""
+def pad_rows(rows: Sequence[Sequence[int]], width: int | None = None) -> Tensor:
+    """Rows of ids as int64 [N, width], padded at the end; width: that of the longest row unless given."""
     table = torch.full((len(rows), width or max((len(row) for row in rows), default=0)), PAD)
     for number, row in enumerate(rows):
         table[number, : len(row)] = torch.tensor(row, dtype=torch.int64)

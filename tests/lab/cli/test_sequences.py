@@ -114,7 +114,7 @@ def test_an_input_longer_than_any_trained_on_is_answered_with_a_warning(
     run("predict", reversing, tmp_path / "asked.txt")
     assert len(capsys.readouterr().out.splitlines()) == 3
     (warning,) = caplog.messages
-    assert "line 2 (and 1 more) has 5 symbols, more than the 3 of the longest" in warning
+    assert "line 2 (and 1 more) has 5 tokens, more than the 3 of the longest" in warning
 
 
 def test_an_answer_that_was_cut_short_is_warned_of(
@@ -122,7 +122,7 @@ def test_an_answer_that_was_cut_short_is_warned_of(
 ) -> None:
     run("predict", reversing, "abc", "--steps", 2)
     assert capsys.readouterr().out == "cb\n"
-    assert caplog.messages == ["1 of 1 answers had no end after 2 symbols: --steps allows more"]
+    assert caplog.messages == ["1 of 1 answers had no end after 2 tokens: --steps allows more"]
 
 
 def test_a_learning_rate_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,14 +183,14 @@ def test_every_shape_learns_from_a_file_and_answers(
         assert f"--steps: a {shape} network writes no sequence" in capsys.readouterr().err
     if shape.startswith("one"):
         run("predict", tmp_path / "run", asked[:-1], code=2)
-        assert f"reads inputs of {len(asked)} symbols" in capsys.readouterr().err
+        assert f"reads inputs of {len(asked)} tokens" in capsys.readouterr().err
 
 
 def test_wrong_inputs_are_one_line(reversing: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "asked.txt").write_text("abc\nab3\n")
     (tmp_path / "blank.txt").write_text("\n")
     cases = {
-        ("predict", reversing, ""): "has no symbols",
+        ("predict", reversing, ""): "has no tokens",
         ("predict", reversing, "aB"): "the character 'B' is unknown",
         ("predict", reversing, "asked.tsv"): "there is no file 'asked.tsv'",
         ("predict", reversing, tmp_path / "asked.txt"): "line 2: the character '3' is unknown",
@@ -259,7 +259,7 @@ def test_temperature_and_top_k_narrow_the_choice(speaking: Path) -> None:
     prompts = torch.full((64, 1), 5)
     likeliest = sample(network, prompts[:1], 6, temperature=0.0)
     assert torch.equal(sample(network, prompts[:1], 6, top_k=1, seed=3), likeliest)
-    logits = network.going_on(prompts[:1], None)[0][0, -1]
+    logits = network.forward_with_state(prompts[:1], None)[0][0, -1]
     logits[:2] = float("-inf")
     best = set(logits.topk(3).indices.tolist())
     assert set(sample(network, prompts, 1, top_k=3, temperature=3.0)[:, 0].tolist()) == best
@@ -268,7 +268,7 @@ def test_temperature_and_top_k_narrow_the_choice(speaking: Path) -> None:
 def test_samples_have_the_models_own_frequencies(speaking: Path) -> None:
     network = load_model(speaking, DEVICE).network
     assert isinstance(network, Tagger)
-    logits = network.going_on(torch.full((1, 1), 5), None)[0][0, -1].detach()
+    logits = network.forward_with_state(torch.full((1, 1), 5), None)[0][0, -1].detach()
     logits[:2] = float("-inf")
     drawn = sample(network, torch.full((20_000, 1), 5), 1, temperature=0.5)[:, 0]
     shares = torch.bincount(drawn, minlength=len(logits)) / len(drawn)

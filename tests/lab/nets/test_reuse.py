@@ -21,7 +21,8 @@ from lab.cli.main import main
 from lab.nets.export import TOLERANCE, export
 from lab.nets.layers import scaled
 from lab.sequences.config import NetworkConfig as SequencesNetworkConfig
-from lab.sequences.network import Width, make_network
+from lab.sequences.network import DataSizes
+from lab.sequences.shapes import build_network as build_sequence_network
 from lab.supervised.transfer import build_network, load_trunk
 from tests.lab.small_classifier import other, written
 
@@ -170,7 +171,9 @@ USES = {
         + linear(6, 1),
     ),
     "RNN, supervised": Use(
-        lambda: _Called(make_network(SequencesNetworkConfig(shape="language_model", hidden=8), Width(6, 4)), None),
+        lambda: _Called(
+            build_sequence_network(SequencesNetworkConfig(shape="language_model", hidden=8), DataSizes(6, 4)), None
+        ),
         lambda batch: (torch.randint(6, (batch, 5)),),
         ((5, 4),),
         6 * 8 + recurrent(4, 8, 8) + linear(8, 4),

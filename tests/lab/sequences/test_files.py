@@ -9,8 +9,9 @@ import torch
 
 from lab.cli.main import main
 from lab.errors import UserError
-from lab.sequences.config import DataConfig, Shape
-from lab.sequences.files import Filed
+from lab.sequences.config import DataConfig
+from lab.sequences.files import FileData
+from lab.sequences.shapes import ShapeName
 from tests.lab.small_sequences import preset
 
 WORDS = ["red", "green", "blue", "black", "white", "grey", "pink", "brown"]
@@ -26,8 +27,8 @@ def write(path: Path, pairs: list[tuple[str, Any]]) -> Path:
     return path
 
 
-def opened(path: Path, shape: Shape = "encoder_decoder", **settings: Any) -> Filed:
-    return Filed(DataConfig(source=str(path), **settings), shape, seed=0)
+def opened(path: Path, shape: ShapeName = "encoder_decoder", **settings: Any) -> FileData:
+    return FileData(DataConfig(source=str(path), **settings), shape, seed=0)
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".jsonl"])
@@ -67,7 +68,7 @@ def test_inputs_that_differ_in_spaces_alone_fall_on_one_side_where_words_are_rea
 def test_labels_that_differ_in_spaces_alone_are_one(tmp_path: Path) -> None:
     labels = [(word, f" nice{' ' * (place % 3 + 1)}weather") for place, word in enumerate(WORDS)]
     data = opened(write(tmp_path / "pairs.tsv", labels), "many_to_one", held_out=0.3)
-    assert data.targets is not None and data.targets.names == ("nice weather",)
+    assert data.targets is not None and data.targets.tokens == ("nice weather",)
 
 
 def test_the_mark_that_some_programs_begin_a_file_with_is_no_symbol(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_the_mark_that_some_programs_begin_a_file_with_is_no_symbol(tmp_path: Pa
 def test_labels_numbers_tags_and_words(tmp_path: Path) -> None:
     good = [(f"{word} day", "nice weather") for word in WORDS]
     labels = opened(write(tmp_path / "a.tsv", good), "many_to_one", held_out=0.3, input_words=True)
-    assert labels.targets is not None and labels.targets.names == ("nice weather",)
+    assert labels.targets is not None and labels.targets.tokens == ("nice weather",)
     assert labels.at(0, 4).lengths.tolist() == [2] * 4
     numbers = opened(
         write(tmp_path / "b.jsonl", [(word, len(word) / 2) for word in WORDS]),
@@ -101,17 +102,22 @@ def test_labels_numbers_tags_and_words(tmp_path: Path) -> None:
 
 
 GOOD = "".join(f"{word}\t{word[::-1]}\n" for word in WORDS)
-MISTAKES: dict[str, tuple[str, Shape, dict[str, Any], str]] = {
+MISTAKES: dict[str, tuple[str, ShapeName, dict[str, Any], str]] = {
     "no input": ("\tabc\n", "encoder_decoder", {}, "line 9: the input is empty"),
     "only spaces": ("  \tabc\n", "encoder_decoder", {"input_words": True}, "line 9: the input is empty"),
     "no answer": ("abc\t\n", "encoder_decoder", {}, "line 9: the answer is empty"),
     "an answer of spaces": ("abc\t  \n", "encoder_decoder", {"target_words": True}, "line 9: the answer is empty"),
     "no tab": ("abc\n", "encoder_decoder", {}, "line 9: 0 tabs"),
     "two tabs": ("a\tb\tc\n", "encoder_decoder", {}, "line 9: 2 tabs"),
-    "too long": (f"{'e' * 300}\tabc\n", "encoder_decoder", {}, "line 9: the input has 300 symbols; raise data.longest"),
+    "too long": (
+        f"{'e' * 300}\tabc\n",
+        "encoder_decoder",
+        {},
+        "line 9: the input has 300 tokens; raise data.max_length",
+    ),
     "no number": ("abc\tmany\n", "many_to_one", {"numbers": True}, "is no number"),
-    "tags": ("abc\tde\n", "many_to_many", {}, "line 9, answer: 2 tags for 3 symbols"),
-    "lengths": ("a\tb\n", "one_to_one", {}, "line 3: the input has 4 symbols, and that of"),
+    "tags": ("abc\tde\n", "many_to_many", {}, "line 9, answer: 2 tags for 3 tokens"),
+    "lengths": ("a\tb\n", "one_to_one", {}, "line 3: the input has 4 tokens, and that of"),
 }
 
 
@@ -152,10 +158,10 @@ def test_symbols_that_only_the_test_has_are_refused(tmp_path: Path) -> None:
         opened(train, "many_to_one", test_source=str(test))
 
 
-FAULTS_OF_A_TEST: dict[str, tuple[str, Shape, dict[str, Any], str]] = {
+FAULTS_OF_A_TEST: dict[str, tuple[str, ShapeName, dict[str, Any], str]] = {
     "nothing": ("", "encoder_decoder", {}, "test holds no examples"),
     "no tab": ("red\n", "encoder_decoder", {}, "test, line 1: 0 tabs"),
-    "too long": (f"red\tred\n{'e' * 300}\ta\n", "encoder_decoder", {}, "test, line 2: the input has 300 symbols"),
+    "too long": (f"red\tred\n{'e' * 300}\ta\n", "encoder_decoder", {}, "test, line 2: the input has 300 tokens"),
     "length": ("a\tred\n", "one_to_one", {"input_words": True}, "test, line 1: the word 'a' is unknown"),
     "no text": ("", "language_model", {}, "test has 0 characters, too few for a test"),
     "character": ("red\nred\nblue7\n", "language_model", {}, "test, line 3: the character '7' is unknown"),
@@ -185,14 +191,14 @@ def test_wrong_settings_and_files_are_one_line_and_leave_no_run(
     cases = {
         ("data.task=revers",): "did you mean 'reverse'",
         ("data.size=1000",): "size of reverse (most letters) is from 2 to 64, not 1000",
-        no_task: "nothing to learn from",
+        no_task: "no data to train on",
         ("data.source=x",): "contradict each other",
         ("network.shape=many_to_one",): "does not fit the task 'reverse'; use encoder_decoder",
         ("network.shape=one_to_many",): "does not fit the task 'reverse'; use encoder_decoder",
         ("network.shape=language_model",): "reads a text, not the task",
         ("network.attention=bottom",): "set layers to 2",
         ("network.heads=2", "network.shape=many_to_one"): "many_to_one has no attention",
-        ("data.input_words=true",): "a task has symbols of its own",
+        ("data.input_words=true",): "a task has its own vocabulary",
         ("cluster.learners=2", "network.dropout=0.1"): "set network.dropout=0",
         ("cluster.learners=2", "training.micro_batch=4"): "leave one out",
         ("cluster.learners=2", "training.batch_size=1"): "lower cluster.learners",
@@ -200,7 +206,7 @@ def test_wrong_settings_and_files_are_one_line_and_leave_no_run(
         (*no_task, "network.shape=language_model", "data.input_words=true"): "reads characters",
         ("network.cell=elman",): "network.cell",
         ("training.teacher_forcing=2",): "training.teacher_forcing",
-        ("data.task=brackets", "data.size=4", "network.shape=many_to_many", "decoding.beam=4"): "has no effect",
+        ("data.task=brackets", "data.size=4", "network.shape=many_to_many", "evaluate.beam=4"): "has no effect",
         (*no_task, f"data.source={tmp_path}/none"): "cannot read",
         (*no_task, f"data.source={tmp_path}/binary"): "is no UTF-8 text",
         (*no_task, f"data.source={tmp_path}/empty"): "holds no examples",

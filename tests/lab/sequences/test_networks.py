@@ -11,13 +11,14 @@ import torch
 from lab.nets.rnn import masked
 from lab.nets.seq2seq import barred
 from lab.sequences.attention_map import attention_map
+from lab.sequences.batch import SequenceBatch, SequenceData
 from lab.sequences.config import SequencesConfig
-from lab.sequences.data import open_data, width_of
-from lab.sequences.examples import Data, Examples
+from lab.sequences.data import open_data, sizes_of
+from lab.sequences.evaluation import evaluate_set
 from lab.sequences.export import export, exportable
-from lab.sequences.grading import grade
 from lab.sequences.model import Model
-from lab.sequences.network import Decoding, Network, Translator, loss_sum, make_network
+from lab.sequences.network import Decoding, EncoderDecoder, Network, loss_sum
+from lab.sequences.shapes import build_network
 from lab.sequences.vocabulary import END, PAD
 from lab.train.device import Device
 from lab.train.step import GradientStep
@@ -55,12 +56,12 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def made(name: str, hidden: int = 8) -> tuple[SequencesConfig, Data, Network]:
+def made(name: str, hidden: int = 8) -> tuple[SequencesConfig, SequenceData, Network]:
     changes = SHAPES[name]
     settings = config(**{**changes, "network": {**changes["network"], "hidden": hidden}})
     data = open_data(settings, CPU)
     torch.manual_seed(0)
-    return settings, data, make_network(settings.network, width_of(data.inputs, data.targets, data.longest))
+    return settings, data, build_network(settings.network, sizes_of(data.inputs, data.targets, data.longest))
 
 
 def model(name: str) -> Model:
@@ -80,7 +81,7 @@ def test_it_learns_a_few_examples_by_heart(name: str) -> None:
     assert float(loss) < 0.1
     if name == "language model":
         return
-    found = grade(network, few, CPU, Decoding(data.longest[1]))
+    found = evaluate_set(network, few, CPU, Decoding(data.longest[1]))
     assert bool(found.right.all())
     assert torch.equal(found.answers, few.targets) or data.targets is None
 
@@ -123,7 +124,7 @@ def test_its_onnx_answers_any_batch_and_any_length_as_it_does(name: str, tmp_pat
                     torch.from_numpy(found), asked.network(*examples), rtol=1e-4, atol=1e-4, check_dtype=False
                 )
     about = json.loads((tmp_path / "net.json").read_text())
-    assert about["inputs"]["symbols"] == list(data.inputs.names) and (about["padding"], about["end"]) == (PAD, END)
+    assert about["inputs"]["tokens"] == list(data.inputs.tokens) and (about["padding"], about["end"]) == (PAD, END)
 
 
 @pytest.mark.parametrize("name", ["one to many", "encoder decoder"])
@@ -149,17 +150,17 @@ def test_nothing_that_is_written_is_padding_before_its_end(name: str) -> None:
 
 def test_an_attention_map_of_long_sequences_shows_their_beginning() -> None:
     _, data, network = made("encoder decoder")
-    assert isinstance(network, Translator) and data.targets is not None
+    assert isinstance(network, EncoderDecoder) and data.targets is not None
     sides = []
     for length in (30, 40, 41, 300):
         tokens = torch.full((1, length), END + 1)
-        examples = Examples(tokens, torch.tensor([length]), tokens)
+        examples = SequenceBatch(tokens, torch.tensor([length]), tokens)
         sides.append(attention_map(network, examples, tokens, data.inputs, data.targets).pixels.shape)
     assert sides[0] < sides[1] == sides[2] == sides[3]
 
 
 @torch.no_grad()
-def _log_probability(network: Network, examples: Examples, answers: torch.Tensor) -> torch.Tensor:
+def _log_probability(network: Network, examples: SequenceBatch, answers: torch.Tensor) -> torch.Tensor:
     """Of answers [B, T], by one teacher-forced call."""
     chances = barred(network(examples.inputs, examples.lengths, answers), (PAD,)).log_softmax(-1)
     return torch.where(answers != PAD, chances.gather(2, answers[:, :, None])[:, :, 0], 0.0).sum(1)

@@ -14,7 +14,7 @@ SOLVED = {
     "bit_count": ("exact_match", 0.99),
     "spell": ("exact_match", 0.98),
     "parity": ("exact_match", 0.99),
-    "adding": ("nearest", 0.98),
+    "adding": ("rounded_accuracy", 0.98),
     "brackets": ("exact_match", 0.98),
     "reverse": ("exact_match", 0.98),
     "reverse_add": ("exact_match", 0.99),

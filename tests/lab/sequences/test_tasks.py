@@ -1,4 +1,4 @@
-"""Generated examples: right by independent means, pure functions of their numbers, and none of them tested on."""
+"""GeneratedData examples: right by independent means, pure functions of their numbers, and none of them tested on."""
 
 import re
 from collections.abc import Callable
@@ -7,21 +7,21 @@ import pytest
 import torch
 
 from lab.errors import UserError
-from lab.sequences.examples import Examples
-from lab.sequences.generated import Generated
-from lab.sequences.spelling import spelled
+from lab.sequences.batch import SequenceBatch
+from lab.sequences.generated import GeneratedData
+from lab.sequences.number_words import number_words
 from lab.sequences.tasks import TASKS
 from lab.sequences.vocabulary import END, PAD
 
 CPU = torch.device("cpu")
 
 
-def data(name: str, size: int | None = None, seed: int = 0) -> Generated:
+def data(name: str, size: int | None = None, seed: int = 0) -> GeneratedData:
     made = TASKS[name]
-    return Generated(name, made.make(size or made.usual), seed, CPU)
+    return GeneratedData(name, made.make(size or made.default), seed, CPU)
 
 
-def read(source: Generated, examples: Examples) -> list[tuple[str, str]]:
+def read(source: GeneratedData, examples: SequenceBatch) -> list[tuple[str, str]]:
     """Inputs and answers as text."""
     assert source.targets is not None
     inputs = [source.inputs.decode(row) for row in examples.inputs.tolist()]
@@ -46,7 +46,7 @@ ORACLES: dict[str, Callable[[str], str]] = {
     "brackets": bracket_tags,
     "reverse": lambda text: text[::-1],
     "reverse_add": lambda text: str(sum(map(int, text.split("+"))))[::-1],
-    "spell": lambda text: spelled(int(text)),
+    "spell": lambda text: number_words(int(text)),
 }
 
 
@@ -70,7 +70,7 @@ def test_the_sum_of_starred_digits_is_their_sum() -> None:
 
 
 def test_names_of_numbers() -> None:
-    assert [spelled(n) for n in (0, 7, 19, 20, 81, 100, 615, 2000, 9999)] == [
+    assert [number_words(n) for n in (0, 7, 19, 20, 81, 100, 615, 2000, 9999)] == [
         "zero",
         "seven",
         "nineteen",

@@ -25,7 +25,7 @@ _SMALL = [
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
-def spelled(number: int) -> str:
+def number_words(number: int) -> str:
     """0 to 9,999, without "and" and hyphens: "two thousand three hundred forty one"."""
     if not 0 <= number < 10_000:
         raise ValueError(f"only numbers from 0 to 9,999 have names here, not {number}")

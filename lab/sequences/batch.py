@@ -1,0 +1,65 @@
+"""Examples as padded tensors, and the interface of data sets."""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from lab.sequences.vocabulary import PAD, Vocabulary
+
+
+class SequenceBatch(NamedTuple):
+    """N examples. inputs int64 [N, S], padded behind `lengths` int64 [N].
+
+    targets: ids int64 [N, T], padded, and with an end where the target is a sequence; or numbers float32 [N].
+    """
+
+    inputs: Tensor
+    lengths: Tensor
+    targets: Tensor
+
+    def part(self, rows: slice) -> "SequenceBatch":
+        return SequenceBatch(*(tensor[rows] for tensor in self))
+
+    def to(self, device: torch.device) -> "SequenceBatch":
+        return SequenceBatch(*(tensor.to(device) for tensor in self))
+
+    def trimmed(self) -> "SequenceBatch":
+        """Without columns of padding alone; waits for the device on CUDA."""
+        targets = self.targets
+        if not targets.is_floating_point():
+            targets = targets[:, : int((targets != PAD).any(0).sum())]
+        return SequenceBatch(self.inputs[:, : int(self.lengths.max())], self.lengths, targets)
+
+
+class SequenceData(Protocol):
+    """Endless training examples, and test examples."""
+
+    @property
+    def inputs(self) -> Vocabulary:
+        """Vocabulary of the inputs."""
+        ...
+
+    @property
+    def targets(self) -> Vocabulary | None:
+        """Vocabulary of the targets; None where they are numbers."""
+        ...
+
+    @property
+    def test(self) -> SequenceBatch:
+        """Test examples on the CPU. Their inputs are not trained on, unless `data.test_source` repeats some."""
+        ...
+
+    @property
+    def longest(self) -> tuple[int, int]:
+        """Tokens of the longest input and of the longest target, its end included."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the data; a run is not resumed with other data."""
+        ...
+
+    def at(self, start: int, count: int) -> SequenceBatch:
+        """Training examples `start` to `start + count`, a pure function of their numbers."""
+        ...
