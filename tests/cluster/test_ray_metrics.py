@@ -131,7 +131,7 @@ def test_the_dashboard_shows_nothing_that_is_not_catalogued() -> None:
         (("train", "cluster.learners=2", "--name", "shared"), "shared", "shared"),
         (("sweep", "augment.crop=choice(1)", "--scheduler", "none", "--name", "s"), "s/001", "s/001"),
         (
-            ("sweep", "augment.crop=choice(1, 2)", "--scheduler", "pbt", "--parts", "2", "--name", "p"),
+            ("sweep", "augment.crop=choice(1, 2)", "--scheduler", "pbt", "--intervals", "2", "--name", "p"),
             "p/001",
             "p/001",
         ),
