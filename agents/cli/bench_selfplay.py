@@ -18,7 +18,7 @@ from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.learner import Learner
 from agents.alphazero.network import InferenceNet, PolicyValueNet
-from agents.alphazero.records import blank, packed_size
+from agents.alphazero.records import Samples, blank, packed_size
 from agents.alphazero.search import make_dynamics, make_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games import Game
@@ -164,7 +164,8 @@ def _compare_learner(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, d
     policy = torch.softmax(torch.randn(size, game.num_actions), -1)
     planes = torch.randint(0, 256, (size, packed_size(math.prod(game.observation_shape))), dtype=torch.uint8)
     outcome = torch.randint(-1, 2, (size,), dtype=torch.int8)
-    samples = blank(size, game)._replace(planes=planes, policy=policy.to(torch.float16), outcome=outcome)
+    content = {"planes": planes, "policy": policy.to(torch.float16), "outcome": outcome}
+    samples = Samples(**blank(size, game)._asdict() | content)
     learner = Learner(net, game, config.learner, device, config.seed)
     net.train()
     observation = torch.rand(size, *game.observation_shape, device=device.device)

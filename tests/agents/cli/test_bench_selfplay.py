@@ -23,7 +23,7 @@ KEYS = {
     "ended_share",
     "repeated_share",
 }
-SMALL = "--game tic_tac_toe --channels 4 --blocks 1 --batch 8 --simulations 4 --device cpu --threads 1 --seconds 0.3"
+SMALL = "--game tic_tac_toe --channels 4 --blocks 1 --batch 8 --simulations 4 --device cpu --threads 1 --seconds 0.6"
 
 
 @pytest.fixture(autouse=True)
