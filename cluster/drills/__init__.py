@@ -1,1 +1,1 @@
-"""Drills: faults injected into real runs, and how long recovery takes."""
+"""Fault injection into real runs, and the time that they take to recover."""

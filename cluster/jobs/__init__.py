@@ -1,1 +1,1 @@
-"""Runs sent to a cluster as jobs, and checks of a cluster."""
+"""Runs as jobs on a cluster, and checks of a cluster."""

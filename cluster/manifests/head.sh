@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Start the head of a cluster on this machine: cluster/manifests/head.sh [options of `ray start`]
-# A later option wins, so `--port=6380 --num-cpus=4` at the end change what is said here. With --block it stays in the
-# foreground, and the node ends with it.
+# Start the head node of a cluster on this machine: cluster/manifests/head.sh [options of `ray start`]
+# Options at the end take precedence, as in `--port=6380 --num-cpus=4`. With --block the script stays in the foreground
+# and the node ends with it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-PATH="$PWD/.venv/bin:$PATH" # what a job calls `python` is found here
+PATH="$PWD/.venv/bin:$PATH" # jobs run this `python`
 export PATH
 
-export RAY_AUTH_MODE=token # nobody runs anything here without the token
+export RAY_AUTH_MODE=token # access needs the token
 export RAY_USAGE_STATS_ENABLED=0 RAY_ENABLE_UV_RUN_RUNTIME_ENV=0
 unset RAY_ADDRESS
 
-# The token comes from RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token, which is made if need be.
+# The token comes from RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token, which is created if it does not exist.
 if [[ -z "${RAY_AUTH_TOKEN:-}" && -z "${RAY_AUTH_TOKEN_PATH:-}" && ! -s "$HOME/.ray/auth_token" ]]; then
   (umask 077 && ray get-auth-token --generate >/dev/null)
   echo "made a token in $HOME/.ray/auth_token: copy it to the other machines" >&2
 fi
 
-# Ports of the other machines' firewalls: 6379, 8076, 8077, 8080, 10002-10999. The dashboard is for this machine alone.
+# Ports to open for the other machines: 6379, 8076, 8077, 8080, 10002-10999. The dashboard listens on 127.0.0.1.
 exec ray start --head \
   --port=6379 \
   --object-manager-port=8076 \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv on a machine of the cluster, with Ray: cluster/manifests/setup.sh
-# Every machine gets the same versions; Ray and Python must be equal on all of them.
+# Create .venv with Ray on a machine of the cluster: cluster/manifests/setup.sh
+# Ray and Python must have the same version on all machines.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python="${PYTHON:-python3}" # 3.11 or newer

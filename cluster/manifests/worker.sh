@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Let this machine join a cluster: cluster/manifests/worker.sh HEAD[:PORT] [options of `ray start`]
-# A later option wins. With --block it stays in the foreground, and the node ends with it.
+# Add this machine to a cluster: cluster/manifests/worker.sh HEAD[:PORT] [options of `ray start`]
+# Options at the end take precedence. With --block the script stays in the foreground and the node ends with it.
 set -euo pipefail
 if [[ $# -lt 1 || "$1" == -* ]]; then
   echo "usage: worker.sh HEAD[:PORT] [options of ray start]" >&2
@@ -11,7 +11,7 @@ shift
 [[ "$head" == *:* ]] || head="$head:6379"
 
 cd "$(dirname "$0")/../.."
-PATH="$PWD/.venv/bin:$PATH" # what a job calls `python` is found here
+PATH="$PWD/.venv/bin:$PATH" # jobs run this `python`
 export PATH
 
 export RAY_AUTH_MODE=token

@@ -1,1 +1,1 @@
-"""Ray: the connection to a cluster, placement of workers, and a pool that replaces failed ones."""
+"""Connection to Ray, placement of actors, and a pool that replaces failed workers."""

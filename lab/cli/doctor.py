@@ -1,6 +1,6 @@
 """`lab doctor`: what this machine and installation offer a run, and what is broken. Touches no network.
 
-`lab doctor --cluster` asks a Ray cluster instead; see `cluster.cli.doctor`.
+`lab doctor --cluster` checks a Ray cluster instead; see `cluster.cli.doctor`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def doctor(
     address: Annotated[
         str, typer.Option(help="With --cluster: its job server.", show_default="http://127.0.0.1:8265")
     ] = "",
-    preset: Annotated[str, typer.Option(help="With --cluster: the preset whose workers are to find room.")] = "",
-    working_dir: Annotated[Path, typer.Option(help="With --cluster: what would be sent with a job.")] = Path(),
+    preset: Annotated[str, typer.Option(help="With --cluster: place the workers of this preset.")] = "",
+    working_dir: Annotated[Path, typer.Option(help="With --cluster: the directory that a job uploads.")] = Path(),
 ) -> None:
     """Check versions, devices, tracking, disk and presets; exit with 1 if what a run needs is broken."""
     if cluster:
