@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gans.progressive.config import AugmentConfig
-from lab.data.augment import Draws, cut_out, identity, moved, scaling, turning
+from lab.data.augment import Draws, cut_out, identity, rotation_maps, scaling_maps, translate
 from lab.data.resample import resample
 
 
@@ -94,7 +94,7 @@ def _rotate90(images: Tensor, draws: Draws) -> Tensor:
 def _translation(images: Tensor, draws: Draws) -> Tensor:
     """By up to an eighth of the side, zeros (grey) coming in."""
     height, width = images.shape[2:]
-    return moved(images, _whole(draws.uniform(1), height // 8), _whole(draws.uniform(2), width // 8), "grey")
+    return translate(images, _whole(draws.uniform(1), height // 8), _whole(draws.uniform(2), width // 8), "grey")
 
 
 def _cutout(images: Tensor, draws: Draws) -> Tensor:
@@ -127,18 +127,18 @@ def _whole(uniform: Tensor, most: int) -> Tensor:
 def _scale(draws: Draws) -> Tensor:
     """Larger or smaller, by a lognormal factor."""
     factor = _factor(draws)
-    return scaling(factor, factor)
+    return scaling_maps(factor, factor)
 
 
 def _rotate(draws: Draws) -> Tensor:
     """By any angle."""
-    return turning(draws.between(1, math.pi).flatten())
+    return rotation_maps(draws.between(1, math.pi).flatten())
 
 
 def _stretch(draws: Draws) -> Tensor:
     """Wider and lower or the reverse, by a lognormal factor; the area stays."""
     factor = _factor(draws)
-    return scaling(factor, 1.0 / factor)
+    return scaling_maps(factor, 1.0 / factor)
 
 
 def _fractional_translation(draws: Draws) -> Tensor:

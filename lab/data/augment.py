@@ -1,4 +1,4 @@
-"""Pictures changed at random on their device. What is done to a picture is a function of its own number alone."""
+"""Random operations on images, on their device. The change of an image depends on its number alone."""
 
 import math
 from dataclasses import dataclass
@@ -39,16 +39,16 @@ class Draws:
         return rng.normal(self.seed, int(rng.Stream.AUGMENT), self.which, self.operation, k)[:, None, None, None]
 
     def noise(self, shape: torch.Size) -> Tensor:
-        """[B, *shape] of mean 0 and deviation 1, in place of draws."""
+        """[B, *shape] of mean 0 and deviation 1."""
         places = torch.arange(shape.numel(), device=self.which.device)
         values = rng.normal(self.seed, int(rng.Stream.AUGMENT), self.which[:, None], self.operation, places)
         return values.view(-1, *shape)
 
 
-def moved(images: Tensor, down: Tensor, right: Tensor, border: Border) -> Tensor:
-    """[B, C, H, W] moved by whole pixels, int64 [B, 1, 1, 1] each; pixels are -1 to 1, so that "grey" is 0.
+def translate(images: Tensor, down: Tensor, right: Tensor, border: Border) -> Tensor:
+    """Images [B, C, H, W] translated by whole pixels, int64 [B, 1, 1, 1] each; pixels are -1 to 1, so that "grey" is 0.
 
-    "edge" repeats the outermost pixels and "reflect" mirrors the picture at them.
+    "edge" repeats the outermost pixels and "reflect" mirrors the image at them.
     """
     height, width = images.shape[2:]
     rows = torch.arange(height, device=images.device)[None, None, :, None] - down
@@ -69,28 +69,28 @@ def cut_out(images: Tensor, top: Tensor, left: Tensor, side: float) -> Tensor:
     return images * (((rows - top).abs() >= side / 2) | ((columns - left).abs() >= side / 2))
 
 
-def turning(angle: Tensor) -> Tensor:
-    """Where each place of a picture turned by angles [B] (radians) is read from, [B, 3, 3]; see `lab.data.resample`."""
+def rotation_maps(angle: Tensor) -> Tensor:
+    """Maps [B, 3, 3] for `lab.data.resample` that rotate images by angles [B] (radians)."""
     sources = identity(angle)
     sources[:, 0, 0] = sources[:, 1, 1] = angle.cos()
     sources[:, 0, 1], sources[:, 1, 0] = angle.sin(), -angle.sin()
     return sources
 
 
-def scaling(across: Tensor, down: Tensor) -> Tensor:
-    """Where each place of a picture made smaller by factors [B] each way is read from, [B, 3, 3]."""
+def scaling_maps(across: Tensor, down: Tensor) -> Tensor:
+    """Maps [B, 3, 3] for `lab.data.resample` that shrink images by factors [B] each way."""
     sources = identity(across)
     sources[:, 0, 0], sources[:, 1, 1] = across, down
     return sources
 
 
 def identity(like: Tensor) -> Tensor:
-    """[B, 3, 3] for a tensor of B items."""
+    """Identity maps [B, 3, 3] for a tensor of B items."""
     return torch.eye(3, device=like.device).repeat(len(like), 1, 1)
 
 
-def turn_hue(images: Tensor, angle: Tensor) -> Tensor:
-    """RGB [B, 3, H, W] with colours turned by angles [B, 1, 1, 1] (radians) about the axis of greys.
+def rotate_hue(images: Tensor, angle: Tensor) -> Tensor:
+    """RGB images [B, 3, H, W] with hues rotated by angles [B, 1, 1, 1] (radians) about the axis of greys.
 
     Rodrigues' rotation, with the mean of the channels, and so grey, unchanged; values may leave -1 to 1.
     """
@@ -101,8 +101,8 @@ def turn_hue(images: Tensor, angle: Tensor) -> Tensor:
     return mean + chroma * angle.cos() + crossed * angle.sin()
 
 
-def black_and_white(images: Tensor) -> Tensor:
-    """RGB [B, 3, H, W] as luminance in all channels (ITU-R BT.601)."""
+def to_greyscale(images: Tensor) -> Tensor:
+    """RGB images [B, 3, H, W] with their luminance in all channels (ITU-R BT.601)."""
     weights = images.new_tensor([0.299, 0.587, 0.114])[None, :, None, None]
     return (images * weights).sum(1, keepdim=True).expand(images.shape)
 

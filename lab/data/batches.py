@@ -1,4 +1,4 @@
-"""Batches on the device: gathered as uint8 by a thread that looks one batch ahead, normalised and reduced there."""
+"""Batches on the device: a thread gathers the next batch as uint8; it is normalized and reduced on the device."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
@@ -12,11 +12,11 @@ from lab import rng
 from lab.data.order import indices
 
 _Batch = tuple[Tensor, Tensor | None]
-_AT_ONCE = 2**16  # bytes that are gathered sooner than a thread is woken
+_SMALL_BYTES = 2**16  # gathering fewer bytes takes less time than waking a thread
 
 
-class Examples(Protocol):
-    """Inputs [N, ...], in memory or mapped, and targets [N, ...] if there are any."""
+class ArraySet(Protocol):
+    """Inputs [N, ...], in memory or mapped, and targets [N, ...] or None."""
 
     @property
     def inputs(self) -> np.ndarray: ...
@@ -34,23 +34,23 @@ class Batches:
     `item_numbers`: how many numbers an item's inputs are.
     """
 
-    def __init__(self, examples: Examples, device: torch.device, seed: int) -> None:
-        self._set, self._device, self._seed = examples, device, seed
-        self._item_bytes = int(examples.inputs[:1].nbytes)
-        self.item_numbers = int(examples.inputs[:1].size)
+    def __init__(self, data: ArraySet, device: torch.device, seed: int) -> None:
+        self._set, self._device, self._seed = data, device, seed
+        self._item_bytes = int(data.inputs[:1].nbytes)
+        self.item_numbers = int(data.inputs[:1].size)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._ahead: tuple[int, int, Future[_Batch]] | None = None
 
     def at(self, start: int, count: int, step: int | None = None) -> _Batch:
-        """Items start to start + count: inputs [count, ...], such as uint8 pictures, and targets [count, ...], if any.
+        """Items start to start + count: inputs [count, ...], such as uint8 images, and targets [count, ...], if any.
 
-        step: from this start to the one that will likely be asked for next, `count` unless given.
+        step: distance to the start of the next batch, `count` unless given.
         """
         if self._ahead is not None and self._ahead[:2] == (start, count):
             inputs, targets = self._ahead[2].result()
         else:
             inputs, targets = self._gather(start, count)
-        if count * self._item_bytes > _AT_ONCE:
+        if count * self._item_bytes > _SMALL_BYTES:
             following = start + (count if step is None else step)
             self._ahead = (following, count, self._pool.submit(self._gather, following, count))
         if self._device.type == "cpu":
@@ -59,7 +59,7 @@ class Batches:
         return inputs.to(self._device, non_blocking=True), moved
 
     def close(self) -> None:
-        """End the thread; more than once does no harm."""
+        """End the thread. May be called again."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _gather(self, start: int, count: int) -> _Batch:
@@ -77,7 +77,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def reduce_to(images: Tensor, resolution: int) -> Tensor:
-    """[B, C, H, H] -> [B, C, resolution, resolution], means of squares; `resolution` divides H."""
+    """[B, C, H, H] -> [B, C, resolution, resolution] by average pooling; `resolution` divides H."""
     factor = images.shape[-1] // resolution
     return F.avg_pool2d(images, factor) if factor > 1 else images
 

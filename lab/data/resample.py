@@ -1,4 +1,4 @@
-"""Pictures under affine maps, resampled: linear in the picture, so that it can be differentiated any number of times.
+"""Images resampled under affine maps. Resampling is linear in the image and can be differentiated any number of times.
 
 torch's own `grid_sample` has no second derivative, which gradient penalties need.
 """
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 _BILINEAR, _REFLECTION = 0, 2  # as torch's operators number their modes
-_PICTURE_ALONE = [True, False]  # of the two gradients that they can compute, of the picture and of the grid
+_IMAGE_ONLY = [True, False]  # which gradients they compute: of the image, of the grid
 
 
 def resample(images: Tensor, sources: Tensor) -> Tensor:
-    """Pictures [B, C, R, R] -> the same shape: what lies at a place p is read at sources @ p, between pixels linearly,
-    beyond the border from the picture's mirror image.
+    """Images [B, C, R, R] -> the same shape: the value at a place p is read at sources @ p, interpolated linearly, and
+    beyond the border from the mirror image.
 
-    sources [B, 3, 3] maps homogeneous places (x, y, 1), of which x and y run from -1 to 1 across the picture. The
+    sources [B, 3, 3] maps homogeneous places (x, y, 1), of which x and y run from -1 to 1 across the image. The
     result is a linear function of `images`; no gradient reaches `sources`.
     """
     side = images.shape[-1]
@@ -28,7 +28,7 @@ def resample(images: Tensor, sources: Tensor) -> Tensor:
 
 
 class _Resample(torch.autograd.Function):
-    """A: pictures to resampled pictures. Its derivative is its transpose."""
+    """A: images to resampled images. Its derivative is its transpose."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, grid: Tensor) -> Tensor:
@@ -41,15 +41,15 @@ class _Resample(torch.autograd.Function):
 
 
 class _Transpose(torch.autograd.Function):
-    """A': every value back to the pixels that it was read from, by the same weights. Its derivative is A again."""
+    """The transpose of A: every value is added to the pixels that it was read from. Its derivative is A."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, grid: Tensor) -> Tensor:
         ctx.save_for_backward(grid)
-        picture = values  # only its shape is looked at
-        return torch.ops.aten.grid_sampler_2d_backward(
-            values, picture, grid, _BILINEAR, _REFLECTION, False, _PICTURE_ALONE
-        )[0]
+        image = values  # only its shape matters
+        return torch.ops.aten.grid_sampler_2d_backward(values, image, grid, _BILINEAR, _REFLECTION, False, _IMAGE_ONLY)[
+            0
+        ]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

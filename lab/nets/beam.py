@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from lab.nets.rnn import State
-from lab.nets.seq2seq import Decoder, Memory, barred
+from lab.nets.seq2seq import Decoder, Memory, mask_logits
 
 
 class Hypotheses(NamedTuple):
     """The best sequences of each row, best first.
 
     tokens [B, width, T] int64, `end` from the first end on; scores [B, width], log-probabilities up to and with that
-    end. A score of -inf marks a place for which there is no sequence.
+    end. A score of -inf marks a place without a sequence.
     """
 
     tokens: Tensor
@@ -34,9 +34,9 @@ def beam_search(
     *,
     width: int,
     length_penalty: float = 0.0,
-    never: Sequence[int] = (),
+    forbidden: Sequence[int] = (),
 ) -> Hypotheses:
-    """The `width` likeliest sequences that a beam of that width finds in at most `steps` tokens, none of `never`.
+    """Beam search of `width`: the likeliest sequences of at most `steps` tokens, without those of `forbidden`.
 
     A sequence that has ended keeps its place while its probability is among the best. `length_penalty` orders the
     results alone: log-probability / ((5 + length) / 6) ** penalty (Wu et al. 2016, section 7). T is `steps`, or fewer
@@ -46,7 +46,7 @@ def beam_search(
     state = tuple(part.repeat_interleave(width, dim=1) for part in state)
     memory = _repeated(decoder.prepare(memory), width)
     scores = torch.full((batch, width), float("-inf"), device=device)
-    scores[:, 0] = 0.0  # one way to have written nothing
+    scores[:, 0] = 0.0  # a single empty sequence
     written = torch.full((batch, width, 0), end, device=device)
     lengths = torch.zeros(batch, width, dtype=torch.int64, device=device)
     ended = torch.zeros(batch, width, dtype=torch.bool, device=device)
@@ -54,11 +54,11 @@ def beam_search(
     first_row = width * torch.arange(batch, device=device)[:, None]
     for _ in range(steps):
         logits, state = decoder(token, state, memory)
-        going_on = barred(logits[:, 0].float(), never).log_softmax(-1).view(batch, width, -1)
-        vocabulary = going_on.shape[-1]
-        staying = torch.full_like(going_on, float("-inf"))
-        staying[:, :, end] = 0.0
-        totals = scores[:, :, None] + torch.where(ended[:, :, None], staying, going_on)
+        continued = mask_logits(logits[:, 0].float(), forbidden).log_softmax(-1).view(batch, width, -1)
+        vocabulary = continued.shape[-1]
+        finished = torch.full_like(continued, float("-inf"))
+        finished[:, :, end] = 0.0
+        totals = scores[:, :, None] + torch.where(ended[:, :, None], finished, continued)
         scores, chosen = totals.flatten(1).topk(width)
         origin, next_token = chosen // vocabulary, chosen % vocabulary
         written = torch.cat([written.gather(1, origin[:, :, None].expand_as(written)), next_token[:, :, None]], dim=2)

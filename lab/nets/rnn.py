@@ -26,12 +26,12 @@ def length_mask(lengths: Tensor, steps: int) -> Tensor:
 
 
 class RNN(nn.Module):
-    """LSTM or GRU over [B, T, in_features], with lengths and a state that can be carried on.
+    """LSTM or GRU over [B, T, in_features], with sequence lengths and an optional initial state.
 
     `cell` is "lstm" or "gru". `dropout` acts between layers. Input weights start Xavier uniform, recurrent
     ones orthogonal for each gate, and the LSTM's forget gate open (bias 1; Jozefowicz et al. 2015).
-    Lengths are honoured by packing the sequences, or, where `masked` is true, by gates that hold the state through
-    the padding: the same numbers, without the lengths leaving the device, and in a graph that can be exported.
+    With lengths, sequences are packed or, where `masked` is true, gates hold the state through the padding: the same
+    numbers, without copying the lengths to the CPU, and in a graph that can be exported.
     """
 
     masked = False
@@ -93,7 +93,7 @@ class RNN(nn.Module):
         return outputs, final if self.cell == "lstm" else (final,)
 
     def _masked_forward(self, x: Tensor, lengths: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Layer by layer, each told by one more input feature, 1 at padding, to hold its state there."""
+        """Layer by layer; an additional input feature, 1 at padding, makes a layer hold its state there."""
         mask = length_mask(lengths, x.shape[1])[:, :, None]
         padding = (~mask).to(x.dtype)
         zero = x.new_zeros(self.layers * self.directions, x.shape[0], self.hidden)
@@ -149,13 +149,13 @@ class RNN(nn.Module):
         return torch.cat(state[0][-self.directions :].unbind(0), dim=1)
 
 
-def masked(module: nn.Module) -> nn.Module:
-    """A copy of `module` whose recurrent layers mask padding where they packed around it."""
-    return set_masked(copy.deepcopy(module), True)
+def with_masked_padding(module: nn.Module) -> nn.Module:
+    """A copy of `module` whose recurrent layers mask padding instead of packing sequences."""
+    return set_padding_masked(copy.deepcopy(module), True)
 
 
-def set_masked(module: nn.Module, value: bool) -> nn.Module:
-    """Have every recurrent layer in `module` mask padding, or pack around it; returns the module."""
+def set_padding_masked(module: nn.Module, value: bool) -> nn.Module:
+    """Make every recurrent layer in `module` mask padding (true) or pack sequences; returns the module."""
     for part in module.modules():
         if isinstance(part, RNN):
             part.masked = value
@@ -194,7 +194,7 @@ class ManyToOne(nn.Module):
 class ManyToMany(nn.Module):
     """A sequence [B, T, in_features] -> an answer per step [B, T, out_features], zero beyond `lengths`.
 
-    Also returns the state, so that a recurrent policy can go on step by step: T may be 1.
+    Also returns the state, for stepwise use with T = 1, as in a recurrent policy.
     """
 
     def __init__(

@@ -28,8 +28,8 @@ class Memory(NamedTuple):
 class Attention(nn.Module):
     """Global attention with the "general" score (Luong et al. 2015, section 3.1).
 
-    queries [B, T, hidden], memory -> [B, T, hidden]: each query joined with what it read. Several heads each read for
-    themselves, with keys of their own (Vaswani et al. 2017, section 3.2.2): what needs two items at once needs two.
+    queries [B, T, hidden], memory -> [B, T, hidden]: each query combined with its weighted mean of the memory. Every
+    head has its own keys (Vaswani et al. 2017, section 3.2.2), so that a query can attend to several items.
     """
 
     def __init__(self, hidden: int, memory_features: int, *, heads: int = 1, init: Init = HE) -> None:
@@ -47,7 +47,7 @@ class Attention(nn.Module):
         return self.score(features).unflatten(2, (self.heads, -1)).transpose(1, 2)
 
     def weights(self, queries: Tensor, memory: Memory) -> Tensor:
-        """How much each query reads of each item: [B, heads, T, S], rows sum to 1, 0 at padding."""
+        """Attention weights [B, heads, T, S]; rows sum to 1, padding has 0."""
         keys = self.keys(memory.features) if memory.keys is None else memory.keys
         scores = queries[:, None] @ keys.transpose(2, 3)
         if memory.mask is not None:
@@ -59,8 +59,8 @@ class Decoder(nn.Module):
     """A language model over `vocabulary` tokens that starts from a state and may attend to a memory.
 
     `memory_features` is the width of the memory, 0 for a decoder without attention. `attention` is "top", after the
-    last recurrent layer (Luong et al. 2015), or "bottom", after the first, so that the layers above it remember what
-    was read (Wu et al. 2016, section 3): what a carry needs, at the price of a second layer.
+    last recurrent layer (Luong et al. 2015), or "bottom", after the first, so that the layers above it can remember
+    what was read (Wu et al. 2016, section 3), as adding numbers with a carry needs.
     """
 
     def __init__(
@@ -104,12 +104,12 @@ class Decoder(nn.Module):
         return self.out(self.dropout(outputs)), after
 
     def attention_weights(self, tokens: Tensor, state: State, memory: Memory) -> Tensor:
-        """What is read of each source item after each of `tokens` [B, T]: [B, heads, T, S], rows sum to 1."""
+        """Attention weights for the source after each of `tokens` [B, T]: [B, heads, T, S]; rows sum to 1."""
         assert self.attention is not None, "this decoder has no attention"
         return self.attention.weights(self._lower(tokens, state)[0], memory)
 
     def prepare(self, memory: Memory | None) -> Memory | None:
-        """The memory with the keys that every step of decoding would compute again."""
+        """The memory with its keys, which every decoding step would compute again otherwise."""
         if memory is None or self.attention is None:
             return memory
         return memory._replace(keys=self.attention.keys(memory.features))
@@ -118,7 +118,7 @@ class Decoder(nn.Module):
         return self.rnn(self.embedding(tokens), state=tuple(part[: self.rnn.layers] for part in state))
 
 
-def teach(
+def teacher_forced_logits(
     decoder: Decoder,
     start: int,
     targets: Tensor,
@@ -127,12 +127,12 @@ def teach(
     *,
     forced: Tensor | None = None,
 ) -> Tensor:
-    """Logits [B, T, vocabulary] for `targets` [B, T] int64; the decoder reads `start`, then what came before.
+    """Logits [B, T, vocabulary] for `targets` [B, T] int64 with teacher forcing; the decoder reads `start` first.
 
-    What it reads before step t is the target where `forced` [B, T] bool is true at t, else its own likeliest token
-    (scheduled sampling, Bengio et al. 2015). Without `forced` it is the target everywhere, and all steps are one call.
+    Before step t it reads the previous target where `forced` [B, T] bool is true at t, else its own likeliest token
+    (scheduled sampling, Bengio et al. 2015). Without `forced` it always reads the target, in a single call.
     """
-    inputs = shifted(start, targets)
+    inputs = shift_right(start, targets)
     if forced is None:
         return decoder(inputs, state, memory)[0]
     memory = decoder.prepare(memory)
@@ -146,14 +146,14 @@ def teach(
     return torch.cat(logits, dim=1)
 
 
-def shifted(start: int, targets: Tensor) -> Tensor:
-    """What is read before each of `targets` [B, T]: `start`, then the target before it."""
+def shift_right(start: int, targets: Tensor) -> Tensor:
+    """The decoder inputs for `targets` [B, T]: `start`, then the targets without the last."""
     return torch.cat([torch.full_like(targets[:, :1], start), targets[:, :-1]], dim=1)
 
 
-def barred(logits: Tensor, never: Sequence[int]) -> Tensor:
-    """Logits [..., vocabulary] under which the tokens of `never` have no chance."""
-    for token in never:
+def mask_logits(logits: Tensor, forbidden: Sequence[int]) -> Tensor:
+    """Logits [..., vocabulary] under which the tokens of `forbidden` have probability 0."""
+    for token in forbidden:
         logits = logits.masked_fill(torch.arange(logits.shape[-1], device=logits.device) == token, float("-inf"))
     return logits
 
@@ -167,18 +167,18 @@ def generate(
     memory: Memory | None = None,
     *,
     end: int | None = None,
-    never: Sequence[int] = (),
+    forbidden: Sequence[int] = (),
 ) -> Tensor:
-    """Greedy decoding: the likeliest token at each step, none of `never`, [B, steps] int64. The caller cuts at the end.
+    """Greedy decoding, tokens [B, steps] int64 without those of `forbidden`; tokens behind an end are not removed.
 
-    With `end`, fewer columns where every row has written it; looking costs a host sync at each step.
+    With `end`, fewer columns where every row has written it; the check costs a host sync at each step.
     """
     memory = decoder.prepare(memory)
     token = torch.full_like(state[0][0, :, :1], start, dtype=torch.int64)
     tokens, ended = [], torch.zeros_like(token, dtype=torch.bool)
     for _ in range(steps):
         logits, state = decoder(token, state, memory)
-        token = barred(logits, never).argmax(-1)
+        token = mask_logits(logits, forbidden).argmax(-1)
         tokens.append(token)
         if end is not None:
             ended = ended | (token == end)
@@ -188,7 +188,7 @@ def generate(
 
 
 class OneToMany(nn.Module):
-    """A vector [B, in_features] -> a sequence of tokens, from which the first state is computed."""
+    """A vector [B, in_features], from which the first state is computed -> a sequence of tokens."""
 
     def __init__(
         self,
@@ -219,8 +219,8 @@ class OneToMany(nn.Module):
         *,
         forced: Tensor | None = None,
     ) -> Tensor:
-        """x [B, in_features], targets [B, T] int64 -> logits [B, T, vocabulary]; see `teach`."""
-        return teach(self.decoder, self.start, targets, self.first_state(x), forced=forced)
+        """x [B, in_features], targets [B, T] int64 -> teacher-forced logits [B, T, vocabulary]."""
+        return teacher_forced_logits(self.decoder, self.start, targets, self.first_state(x), forced=forced)
 
     def generate(self, x: Tensor, steps: int) -> Tensor:
         """x [B, in_features] -> tokens [B, steps] int64, greedily."""
@@ -230,9 +230,9 @@ class OneToMany(nn.Module):
 class SequenceToSequence(nn.Module):
     """Source tokens -> target tokens: recurrent encoder, attention, recurrent decoder.
 
-    Sutskever et al. 2014 with the attention of Luong et al. 2015. The encoder may be bidirectional, and of as many
-    layers as the decoder or `encoder_layers`; a linear layer brings its final state, layer by layer, to the decoder's
-    width. What the decoder has more starts from the encoder's last.
+    Sutskever et al. 2014 with the attention of Luong et al. 2015. The encoder may be bidirectional and has
+    `encoder_layers`, or as many layers as the decoder. A linear layer maps its final state, layer by layer, to the
+    first state of the decoder; additional decoder layers start from the last encoder layer.
     """
 
     def __init__(
@@ -298,8 +298,8 @@ class SequenceToSequence(nn.Module):
         *,
         forced: Tensor | None = None,
     ) -> Tensor:
-        """Source [B, S] int64 with `lengths` [B], targets [B, T] int64 -> logits [B, T, vocabulary]; see `teach`."""
-        return teach(self.decoder, self.start, targets, *self.encode(source, lengths), forced=forced)
+        """Source [B, S] int64 with `lengths` [B], targets [B, T] int64 -> teacher-forced logits [B, T, vocabulary]."""
+        return teacher_forced_logits(self.decoder, self.start, targets, *self.encode(source, lengths), forced=forced)
 
     def generate(self, source: Tensor, steps: int, lengths: Tensor | None = None) -> Tensor:
         """Source [B, S] int64 with `lengths` [B] -> tokens [B, steps] int64, greedily."""

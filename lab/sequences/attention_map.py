@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lab.nets.seq2seq import shifted
+from lab.nets.seq2seq import shift_right
 from lab.plots.figures import Matrix, matrices
 from lab.plots.media import Image
 from lab.sequences.batch import SequenceBatch
@@ -25,7 +25,9 @@ def attention_map(
     device = next(network.parameters()).device
     source, lengths, answers = examples.inputs.to(device), examples.lengths.to(device), answers.to(device)
     body = network.body
-    weights = body.decoder.attention_weights(shifted(PAD, answers), *body.encode(source, lengths)).mean(1).float().cpu()
+    weights = (
+        body.decoder.attention_weights(shift_right(PAD, answers), *body.encode(source, lengths)).mean(1).float().cpu()
+    )
     maps = []
     for row in range(len(source)):
         columns = [_name(token, inputs) for token in source[row, : int(lengths[row])].tolist()][:_MOST]

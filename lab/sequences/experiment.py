@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lab import rng
 from lab.errors import CheckpointError
-from lab.nets.rnn import set_masked
+from lab.nets.rnn import set_padding_masked
 from lab.plots.images import save_png
 from lab.plots.media import Image, Media, Text
 from lab.run.experiment import Evaluation, Experiment
@@ -50,7 +50,7 @@ class Sequences(Experiment):
         self.network = build_network(config.network, sizes_of(self.data.inputs, self.data.targets, self.data.longest))
         self.network.to(device.device)
         # Packing is quicker on a CPU; on a GPU it would wait for the lengths.
-        set_masked(self.network, device.device.type != "cpu")
+        set_padding_masked(self.network, device.device.type != "cpu")
         assert config.training.decay_examples is not None, "the configuration takes it from the budget"
         self._period = config.training.decay_examples
         self._gradient_step = GradientStep(self.network, config.training, device, heads=heads_of(self.network))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lab.files.durable import replacing
 from lab.nets import export as exporting
-from lab.nets.rnn import length_mask, masked
+from lab.nets.rnn import length_mask, with_masked_padding
 from lab.nets.seq2seq import generate
 from lab.sequences.model import Model
 from lab.sequences.network import EncoderDecoder, Labeller, Network, OneToManyNetwork, Tagger
@@ -40,7 +40,7 @@ class _Writing(nn.Module):
             state, memory = network.body.encode(inputs, lengths)
         else:
             state = network.body.first_state(network.embedding(inputs))
-        return generate(network.body.decoder, PAD, self.steps, state, memory, never=(PAD,))
+        return generate(network.body.decoder, PAD, self.steps, state, memory, forbidden=(PAD,))
 
 
 def exportable(network: Network, steps: int) -> nn.Module:
@@ -48,7 +48,7 @@ def exportable(network: Network, steps: int) -> nn.Module:
     network = copy.deepcopy(network).cpu().eval()
     module: nn.Module
     module = _Writing(network, steps) if isinstance(network, OneToManyNetwork | EncoderDecoder) else _Answering(network)
-    return masked(module).eval()
+    return with_masked_padding(module).eval()
 
 
 def export(model: Model, path: Path) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from lab.errors import UserError
-from lab.nets.rnn import set_masked
+from lab.nets.rnn import set_padding_masked
 from lab.run import checkpoint as checkpoints
 from lab.run.load import load_run
 from lab.sequences.config import SequencesConfig
@@ -71,7 +71,7 @@ def load_model(run: Path, device: Device, checkpoint: str = checkpoints.BEST) ->
         network = build_network(config.network, sizes_of(inputs, targets, longest))
         network.load_state_dict(state["network"])
         examples, fingerprint = int(state["examples"]), str(state["data"])
-    set_masked(network, device.device.type != "cpu")
+    set_padding_masked(network, device.device.type != "cpu")
     network.to(device.device).eval()
     return Model(config, network, inputs, targets, longest, examples, fingerprint, device.device)
 

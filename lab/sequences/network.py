@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lab.nets.beam import beam_search
 from lab.nets.rnn import ManyToMany, ManyToOne, State
-from lab.nets.seq2seq import Decoder, Memory, OneToMany, SequenceToSequence, barred, generate
+from lab.nets.seq2seq import Decoder, Memory, OneToMany, SequenceToSequence, generate, mask_logits
 from lab.sequences.vocabulary import END, PAD
 from lab.train.step import LossSum
 
@@ -85,7 +85,7 @@ class Labeller(nn.Module):
         outputs = self(inputs, lengths)
         if self.numbers:
             return Answers(outputs.float()[:, None], None)
-        scores, labels = barred(outputs[:, 0].float(), (PAD, END)).log_softmax(-1).max(-1)
+        scores, labels = mask_logits(outputs[:, 0].float(), (PAD, END)).log_softmax(-1).max(-1)
         return Answers(labels[:, None, None], scores[:, None])
 
 
@@ -114,7 +114,7 @@ class Tagger(nn.Module):
         return self.body(self.embedding(inputs), state=state)
 
     def answer(self, inputs: Tensor, lengths: Tensor, decoding: Decoding) -> Answers:
-        scores, tags = barred(self(inputs, lengths).float(), (PAD, END)).log_softmax(-1).max(-1)
+        scores, tags = mask_logits(self(inputs, lengths).float(), (PAD, END)).log_softmax(-1).max(-1)
         seen = inputs != PAD
         return Answers(torch.where(seen, tags, PAD)[:, None], (scores * seen).sum(1, keepdim=True))
 
@@ -170,8 +170,8 @@ class EncoderDecoder(nn.Module):
 
 
 Network = Labeller | Tagger | OneToManyNetwork | EncoderDecoder
-"""Called with inputs int64 [B, S], lengths [B], targets and `forced` (see `lab.nets.seq2seq.teach`), gives logits
-[B, T, tokens] for targets [B, T], or numbers [B]. `answer` needs the inputs alone."""
+"""Forward takes inputs int64 [B, S], lengths [B], targets and `forced` (see `lab.nets.seq2seq`) and
+returns logits [B, T, tokens] for targets [B, T], or numbers [B]. `answer` needs the inputs alone."""
 
 
 def heads_of(network: Network) -> list[nn.Module]:
@@ -183,7 +183,8 @@ def generate_answers(decoder: Decoder, decoding: Decoding, state: State, memory:
     """Sequences from the first state of a decoder: the greedy one, or those of a beam with their scores."""
     if decoding.beam == 1:
         return Answers(
-            pad_after_end(generate(decoder, PAD, decoding.steps, state, memory, end=END, never=(PAD,)))[:, None], None
+            pad_after_end(generate(decoder, PAD, decoding.steps, state, memory, end=END, forbidden=(PAD,)))[:, None],
+            None,
         )
     found = beam_search(
         decoder,
@@ -194,7 +195,7 @@ def generate_answers(decoder: Decoder, decoding: Decoding, state: State, memory:
         memory,
         width=decoding.beam,
         length_penalty=decoding.length_penalty,
-        never=(PAD,),
+        forbidden=(PAD,),
     )
     return Answers(pad_after_end(found.tokens), found.scores)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lab import rng
-from lab.nets.seq2seq import barred
+from lab.nets.seq2seq import mask_logits
 from lab.sequences.network import Tagger
 from lab.sequences.vocabulary import END, PAD
 
@@ -29,7 +29,7 @@ def sample(
     logits, state = network.forward_with_state(prompts, None)
     written = []
     for step in range(count):
-        scores = barred(logits[:, -1].float(), (PAD, END))
+        scores = mask_logits(logits[:, -1].float(), (PAD, END))
         if top_k is not None and top_k < scores.shape[1]:
             least = scores.topk(top_k).values[:, -1:]
             scores = scores.masked_fill(scores < least, float("-inf"))

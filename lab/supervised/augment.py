@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lab.data.augment import Draws, black_and_white, cut_out, moved, scaling, turn_hue, turning
+from lab.data.augment import Draws, cut_out, rotate_hue, rotation_maps, scaling_maps, to_greyscale, translate
 from lab.data.batches import random_flip
 from lab.data.resample import resample
 from lab.supervised.config import AugmentConfig
@@ -31,27 +31,27 @@ def augment(images: Tensor, config: AugmentConfig, seed: int, start: int) -> Ten
 def _crop(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     steps = 2 * config.crop + 1
     down, right = ((draw * steps).long() - config.crop for draw in draws.uniforms(2))
-    return moved(images, down, right, config.border)
+    return translate(images, down, right, config.border)
 
 
 def _geometry(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
-    sources = turning(draws.between(0, math.radians(config.rotation)).flatten())
+    sources = rotation_maps(draws.between(0, math.radians(config.rotation)).flatten())
     factor = torch.exp(draws.between(1, math.log1p(config.scale))).flatten()
     # Not by @, which is bfloat16 or TF32 where the networks are.
-    sources = (sources[:, :, :, None] * scaling(factor, factor)[:, None]).sum(2)
+    sources = (sources[:, :, :, None] * scaling_maps(factor, factor)[:, None]).sum(2)
     return resample(images, sources)
 
 
 def _hue(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     if images.shape[1] != 3:
         return images
-    return turn_hue(images, draws.between(0, 2.0 * math.pi * config.hue)).clamp(-1.0, 1.0)
+    return rotate_hue(images, draws.between(0, 2.0 * math.pi * config.hue)).clamp(-1.0, 1.0)
 
 
 def _grey(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     if images.shape[1] != 3:
         return images
-    return torch.where(draws.uniform(0) < config.grey, black_and_white(images), images)
+    return torch.where(draws.uniform(0) < config.grey, to_greyscale(images), images)
 
 
 def _noise(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from lab.errors import UserError
-from lab.nets.rnn import RNN, ManyToMany, ManyToOne, length_mask, masked
+from lab.nets.rnn import RNN, ManyToMany, ManyToOne, length_mask, with_masked_padding
 
 CELLS = [("lstm", 4, 2), ("gru", 3, 1)]
 LENGTHS = torch.tensor([5, 2, 1])
@@ -138,7 +138,7 @@ def test_unknown_cell_names_the_choices() -> None:
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_masking_equals_packing_in_outputs_state_and_gradients(cell: str, bidirectional: bool) -> None:
     packing = RNN(3, 6, cell=cell, layers=2, bidirectional=bidirectional)
-    masking = masked(packing)
+    masking = with_masked_padding(packing)
     x = torch.randn(3, 6, 3)  # one step that no sequence has
     for one, other in zip(packing(x, LENGTHS)[1], masking(x, LENGTHS)[1], strict=True):
         torch.testing.assert_close(one, other)
@@ -154,12 +154,14 @@ def test_masking_equals_packing_in_outputs_state_and_gradients(cell: str, bidire
 def test_masking_equals_packing_from_a_state_given(cell: str) -> None:
     packing, x = RNN(3, 6, cell=cell, layers=2), torch.randn(3, 5, 3)
     _, state = packing(torch.randn(3, 4, 3))
-    for one, other in zip(packing(x, LENGTHS, state)[1], masked(packing)(x, LENGTHS, state)[1], strict=True):
+    for one, other in zip(
+        packing(x, LENGTHS, state)[1], with_masked_padding(packing)(x, LENGTHS, state)[1], strict=True
+    ):
         torch.testing.assert_close(one, other)
 
 
 def test_masked_layers_ignore_what_the_padding_holds() -> None:
-    network, x = masked(ManyToOne(3, 6, 2, bidirectional=True)), torch.randn(3, 5, 3)
+    network, x = with_masked_padding(ManyToOne(3, 6, 2, bidirectional=True)), torch.randn(3, 5, 3)
     answers = network(x, LENGTHS)
     x[1, 2:] = 100.0
     torch.testing.assert_close(network(x, LENGTHS), answers)

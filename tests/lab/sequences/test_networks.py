@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lab.nets.rnn import masked
-from lab.nets.seq2seq import barred
+from lab.nets.rnn import with_masked_padding
+from lab.nets.seq2seq import mask_logits
 from lab.sequences.attention_map import attention_map
 from lab.sequences.batch import SequenceBatch, SequenceData
 from lab.sequences.config import SequencesConfig
@@ -90,13 +90,13 @@ def test_it_learns_a_few_examples_by_heart(name: str) -> None:
 def test_a_masked_network_answers_what_a_packed_one_does(name: str) -> None:
     _, data, network = made(name)
     examples = data.at(0, 20)
-    torch.testing.assert_close(masked(network)(*examples), network(*examples))
+    torch.testing.assert_close(with_masked_padding(network)(*examples), network(*examples))
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_its_parameters_do_not_depend_on_how_padding_is_left_out(name: str) -> None:
     _, _, network = made(name)
-    state, other = network.state_dict(), masked(network).state_dict()
+    state, other = network.state_dict(), with_masked_padding(network).state_dict()
     assert state.keys() == other.keys() and all(torch.equal(state[key], other[key]) for key in state)
 
 
@@ -162,5 +162,5 @@ def test_an_attention_map_of_long_sequences_shows_their_beginning() -> None:
 @torch.no_grad()
 def _log_probability(network: Network, examples: SequenceBatch, answers: torch.Tensor) -> torch.Tensor:
     """Of answers [B, T], by one teacher-forced call."""
-    chances = barred(network(examples.inputs, examples.lengths, answers), (PAD,)).log_softmax(-1)
+    chances = mask_logits(network(examples.inputs, examples.lengths, answers), (PAD,)).log_softmax(-1)
     return torch.where(answers != PAD, chances.gather(2, answers[:, :, None])[:, :, 0], 0.0).sum(1)

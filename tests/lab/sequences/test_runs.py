@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lab.cli.main import main
-from lab.nets.rnn import set_masked
+from lab.nets.rnn import set_padding_masked
 from lab.run import checkpoint, metrics
 from lab.sequences.experiment import Sequences
 from lab.train.collectives import ranks
@@ -131,7 +131,7 @@ def _train_all(folder: Path) -> None:
         for way in ("packed", "masked"):
             torch.manual_seed(0)
             experiment = Sequences(config(**changes), folder, DEVICE)
-            set_masked(experiment.network, way == "masked")
+            set_padding_masked(experiment.network, way == "masked")
             losses = [value for _ in range(2) for key, value in experiment.iterate().items() if "loss" in key]
             state = {"network": experiment.network.state_dict(), "losses": losses}
             place = f"{name}, {way}, {mine.rank} of {mine.size}"
