@@ -131,8 +131,7 @@ def _network(config: AlphaZeroConfig) -> PolicyValueNet:
 @contextmanager
 def _workers(config: AlphaZeroConfig, net: PolicyValueNet, device: Device, count: int) -> Iterator[RayActors]:
     cluster = config.cluster.model_copy(update={"workers": count})
-    with start(config.model_copy(update={"cluster": cluster}), device) as parts:
-        actors: RayActors = parts["actors"]
+    with start(config.model_copy(update={"cluster": cluster}), device) as actors:
         actors.publish(0, net)
         while len(actors.processes()) < count:  # warm-up: every worker has played
             actors.poll()

@@ -201,6 +201,7 @@ class AlphaZeroConfig(ExperimentConfig):
     """A complete AlphaZero experiment. The budget counts positions of finished self-play games."""
 
     supports_workers: ClassVar[bool] = True
+    supports_evaluator: ClassVar[bool] = True
     supports_learners: ClassVar[bool] = True
     perturbable: ClassVar[tuple[str, ...]] = (
         *("learner.learning_rate", "learner.final_fraction", "learner.replay_ratio", "learner.gradient_clip"),

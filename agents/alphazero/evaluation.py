@@ -1,9 +1,15 @@
 """Evaluation during training: solved positions, games against fixed opponents, and a sample game."""
 
-from typing import NamedTuple, Protocol
+from __future__ import annotations
 
-from agents.alphazero.agent import Agent, make_agent
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from agents.alphazero.agent import Agent, make_agent, make_network
 from agents.alphazero.config import AlphaZeroConfig, EvaluateConfig
+from agents.alphazero.learner import load_weights
 from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.sample_game import play_sample_game
 from agents.arena.match import match
@@ -15,55 +21,42 @@ from agents.arena.rollout import RolloutPlayer
 from agents.games import Game
 from lab.errors import UserError
 from lab.plots.media import Media, Table
+from lab.run.evaluator import EvaluateState
 from lab.run.experiment import Evaluation
 from lab.train.device import Device
 
 
-class NetworkEvaluation(NamedTuple):
-    """Evaluation of the network that was published after `positions` positions. game: its sample game, as text."""
+class NetworkEvaluator:
+    """Evaluates networks, and writes one game of each to the run's `games/`."""
 
-    positions: int
-    evaluation: Evaluation
-    game: str
+    def __init__(self, config: AlphaZeroConfig, directory: Path, device: Device) -> None:
+        self._config, self._games, self._device = config, directory / "games", device
 
+    @cached_property
+    def _agent_evaluator(self) -> AgentEvaluator:
+        # Solving the game takes a while, and training with an evaluator beside it never needs this.
+        return AgentEvaluator(self._config.game.make(), self._config.evaluate, self._config.seed)
 
-class Evaluator(Protocol):
-    """Evaluates networks, in this process or another."""
-
-    def ask(self, positions: int, net: PolicyValueNet) -> None:
-        """Starts evaluating the network as it is now, unless another evaluation is running."""
-        ...
-
-    @property
-    def pending(self) -> int | None:
-        """The positions of an evaluation that has no result yet."""
-        ...
-
-    def answers(self, wait: bool = False) -> list[NetworkEvaluation]:
-        """Evaluations that have ended since the last call, each once. wait: wait for the one that is running."""
-        ...
-
-
-class LocalEvaluator:
-    """Evaluates in this process, at once."""
-
-    pending = None
-
-    def __init__(self, config: AlphaZeroConfig, device: Device) -> None:
-        self._config, self._device = config, device
-        self._evaluator = AgentEvaluator(config.game.make(), config.evaluate, config.seed)
-        self._answers: list[NetworkEvaluation] = []
-
-    def ask(self, positions: int, net: PolicyValueNet) -> None:
+    def evaluate(self, net: PolicyValueNet, positions: int) -> Evaluation:
+        """Evaluate the network that was published after so many positions."""
         agent = make_agent("agent", self._config, net, self._device)
-        result = self._evaluator.evaluate(agent)
+        result = self._agent_evaluator.evaluate(agent)
         sample = play_sample_game(agent, self._config.evaluate.simulations)
-        evaluation = Evaluation(result.metrics, [*result.media, *sample.media()])
-        self._answers.append(NetworkEvaluation(positions, evaluation, sample.text))
+        self._games.mkdir(exist_ok=True)
+        (self._games / f"{positions:010d}.txt").write_text(sample.text, encoding="utf-8")
+        return Evaluation(result.metrics, [*result.media, *sample.media()])
 
-    def answers(self, wait: bool = False) -> list[NetworkEvaluation]:
-        answers, self._answers = self._answers, []
-        return answers
+
+def state_evaluator(config: AlphaZeroConfig, directory: Path, device: Device) -> EvaluateState:
+    """Evaluation of checkpoints; see `lab.config.registry.Kind.evaluator`."""
+    net = make_network(config, config.game.make()).to(device.device)
+    evaluator = NetworkEvaluator(config, directory, device)
+
+    def evaluate(state: Mapping[str, Any], counters: Mapping[str, int]) -> Evaluation:
+        load_weights(net, state, "learner", "average", "module")
+        return evaluator.evaluate(net, counters["positions"])
+
+    return evaluate
 
 
 class AgentEvaluator:

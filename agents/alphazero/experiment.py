@@ -1,6 +1,5 @@
 """AlphaZero as an experiment: play with the averaged weights, learn from what was played, publish new weights."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from torch import Tensor
 from agents.alphazero.actors import Actors, LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.evaluation import Evaluator, LocalEvaluator, NetworkEvaluation
+from agents.alphazero.evaluation import NetworkEvaluator
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
@@ -28,22 +27,20 @@ class AlphaZero(Experiment):
     """Self-play, replay buffer and learner, advanced by iterations (Silver et al. 2018; Danihelka et al. 2022).
 
     Rank 0 owns actors, replay buffer and evaluation; other ranks take part in the gradient steps alone
-    (`agents.alphazero.learner_rank`). Actors and evaluator belong to the caller, who also closes them.
+    (`agents.alphazero.learner_rank`). Actors belong to the caller, who also closes them.
     """
 
     progress = "positions"
     catalogue = CATALOGUE
 
     def __init__(
-        self, config: AlphaZeroConfig, directory: Path, *, learner: Learner, actors: Actors, evaluator: Evaluator
+        self, config: AlphaZeroConfig, directory: Path, *, learner: Learner, actors: Actors, evaluator: NetworkEvaluator
     ) -> None:
-        self.config, self.learner, self.actors, self.evaluator = config, learner, actors, evaluator
-        self._games_directory = directory / "games"
+        self.config, self.learner, self.actors, self._evaluator = config, learner, actors, evaluator
         self.replay = Replay(config.game.make(), config.replay, directory / "replay", config.checkpoint.keep)
         self._ranks = ranks()
         self._version = 0
         self._games = 0
-        self._late: list[NetworkEvaluation] = []
         actors.publish(self._version, learner.average.module)
 
     @property
@@ -76,31 +73,8 @@ class AlphaZero(Experiment):
         return metrics | {"time/selfplay_s": polled, "time/learning_s": learned}
 
     def evaluate(self) -> Evaluation:
-        """Evaluate the averaged network. An evaluator beside training reports through `late_evaluations`.
-
-        At the end of the budget its result is waited for.
-        """
-        now = self.replay.total
-        complete = self.counters[self.progress] >= self.config.budget
-        answers = self.evaluator.answers(wait=complete)  # first, so that the last evaluation finds no other running
-        self.evaluator.ask(now, self.learner.average.module)
-        answers += self.evaluator.answers(wait=complete)
-        self._late += [result for result in answers if result.positions != now]
-        for result in answers:
-            if result.positions == now:
-                return self._keep(result)
-        return Evaluation()
-
-    @property
-    def evaluating(self) -> int | None:
-        return self.evaluator.pending
-
-    def late_evaluations(self) -> list[Evaluation]:
-        late, self._late = [*self._late, *self.evaluator.answers()], []
-        return [
-            dataclasses.replace(evaluation, metrics={**evaluation.metrics, "eval/at_positions": at}, at=at)
-            for evaluation, at in ((self._keep(result), result.positions) for result in late)
-        ]
+        """Evaluate the averaged network."""
+        return self._evaluator.evaluate(self.learner.average.module, self.replay.total)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -122,11 +96,6 @@ class AlphaZero(Experiment):
         self._games = state["games"]
         self._version = state["version"]
         self.actors.publish(self._version, self.learner.average.module)
-
-    def _keep(self, result: NetworkEvaluation) -> Evaluation:
-        self._games_directory.mkdir(exist_ok=True)
-        (self._games_directory / f"{result.positions:010d}.txt").write_text(result.game, encoding="utf-8")
-        return result.evaluation
 
     def _learn(self) -> dict[str, float]:
         config = self.config.learner
@@ -188,15 +157,8 @@ class AlphaZero(Experiment):
         }
 
 
-def build(
-    config: AlphaZeroConfig,
-    directory: Path,
-    device: Device,
-    *,
-    actors: Actors | None = None,
-    evaluator: Evaluator | None = None,
-) -> AlphaZero:
-    """The experiment of a run directory, with actors and an evaluator in this process unless others are given."""
+def build(config: AlphaZeroConfig, directory: Path, device: Device, *, actors: Actors | None = None) -> AlphaZero:
+    """The experiment of a run directory, with self-play in this process unless other actors are given."""
     game = config.game.make()
     learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
     return AlphaZero(
@@ -204,5 +166,5 @@ def build(
         directory,
         learner=learner,
         actors=actors or LocalActors(game, config, learner.average.module, device),
-        evaluator=evaluator or LocalEvaluator(config, device),
+        evaluator=NetworkEvaluator(config, directory, device),
     )

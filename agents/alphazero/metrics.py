@@ -47,7 +47,6 @@ CATALOGUE = Catalogue(
         Metric("eval/network_optimal_score", "share", "the same for the network without search", "eval", True),
         Metric("eval/calibration_error", "", "expected calibration error of the value head", "eval", False),
         Metric("eval/lost_lines", "games", "lines of play it loses against some sequence of replies", "eval", False),
-        Metric("eval/at_positions", "positions", "positions at which the evaluated network was published", "eval"),
         Metric("eval/score_random", "share", "points against random play", "eval", True),
         Metric("eval/score_rollouts", "share", "points against a plain rollout search", "eval", True),
         Metric("cluster/workers_alive", "workers", "workers that are up", "cluster", True),

@@ -13,7 +13,8 @@ from agents.alphazero.config import AlphaZeroConfig
 from cluster.drills import processes
 from cluster.drills.recorded_run import RECOVERY_S, START_S, STOP_S, Failed, RecordedRun
 from cluster.pool.connection import import_ray
-from cluster.workers.processes import GradingWorker, SelfPlayWorker
+from cluster.workers.evaluation import EvaluationWorker
+from cluster.workers.processes import SelfPlayWorker
 from lab.config import presets
 from lab.config.loading import load_preset, load_run_config, validate
 from lab.errors import UserError
@@ -76,13 +77,13 @@ def suspend_worker(run: RecordedRun, limit_s: float, node: str) -> float:
 def kill_evaluator(run: RecordedRun, limit_s: float, node: str) -> float:
     """SIGKILL to the evaluator; recovered with the next evaluation."""
     run.start()
-    run.wait(lambda: run.actors(GradingWorker.__name__), RECOVERY_S)
-    (evaluator,) = run.actors(GradingWorker.__name__)
+    run.wait(lambda: run.actors(EvaluationWorker.__name__), RECOVERY_S)
+    (evaluator,) = run.actors(EvaluationWorker.__name__)
     positions = run.entries()[-1].counters["positions"]
     processes.send_signal(evaluator, signal.SIGKILL)
 
     def evaluated() -> bool:
-        return any(entry.metrics.get("eval/at_positions", 0) > positions for entry in read(run.path / "metrics.jsonl"))
+        return any(entry.metrics.get("eval/at_iteration", 0) > iteration for entry in read(run.path / "metrics.jsonl"))
 
     return run.wait(evaluated, limit_s)
 

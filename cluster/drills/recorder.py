@@ -82,10 +82,10 @@ def job(record: Path) -> str | None:
 
 
 @contextmanager
-def start_recorded(config: AlphaZeroConfig, device: Device) -> Iterator[dict[str, Any]]:
+def start_recorded(config: AlphaZeroConfig, device: Device) -> Iterator[RecordedActors]:
     """`cluster.workers.actors.start` with a record."""
-    with start(config, device) as parts:
-        yield {**parts, "actors": RecordedActors(parts["actors"])}
+    with start(config, device) as actors:
+        yield RecordedActors(actors)
 
 
 def _notes(record: Path) -> list[dict[str, Any]]:
@@ -100,12 +100,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command("train")
 def _train(preset: str, runs_dir: Annotated[Path, typer.Option()], name: Annotated[str, typer.Option()]) -> None:
-    raise typer.Exit(start_run(load_preset(preset), runs_dir, name, overwrite=False, workers=start_recorded))
+    raise typer.Exit(start_run(load_preset(preset), runs_dir, name, overwrite=False, actors=start_recorded))
 
 
 @app.command("resume")
 def _resume(run: Path, overrides: Annotated[list[str] | None, typer.Argument()] = None) -> None:
-    raise typer.Exit(continue_run(run, overrides or [], workers=start_recorded))
+    raise typer.Exit(continue_run(run, overrides or [], actors=start_recorded))
 
 
 def main() -> int:

@@ -27,6 +27,7 @@ from lab.config.loading import from_settings
 from lab.config.sections import ExperimentConfig
 from lab.errors import UserError
 from lab.run.data_parallel import RankZero
+from lab.run.evaluator import Evaluator
 from lab.run.experiment import Experiment, Follower
 from lab.run.interrupt import Interrupt
 from lab.run.run_dir import RunDir
@@ -157,6 +158,7 @@ def rank_main(given: Mapping[str, Any]) -> None:
     config = from_settings(given["settings"], "the run's configuration")
     experiment: Experiment | None = None
     follower: Follower | None = None
+    evaluator: Evaluator | None = None
     error = ""
     with contextlib.ExitStack() as stack:
         try:
@@ -165,6 +167,7 @@ def rank_main(given: Mapping[str, Any]) -> None:
             random_state.seed_everything(config.seed)
             if own.is_rank_zero:
                 experiment = stack.enter_context(launch.built(config, path, resolved))
+                evaluator = stack.enter_context(launch.evaluator_of(config, path, resolved))
             else:
                 follower = launch.build_follower(config, path, resolved)
         except UserError as refusal:
@@ -175,7 +178,7 @@ def rank_main(given: Mapping[str, Any]) -> None:
             if own.is_rank_zero:
                 import_ray().get(mailbox.put_result.remote(2, errors[0]))
         elif experiment is not None:
-            _run_rank_zero(data_parallel.RankZero(experiment), config, path, mailbox)
+            _run_rank_zero(data_parallel.RankZero(experiment), config, path, mailbox, evaluator)
         elif follower is not None:
             data_parallel.follow(follower)
 
@@ -188,7 +191,9 @@ def _device(config: ExperimentConfig, given: Mapping[str, Any]) -> Device:
     return devices.resolve(str(get_device()), config.precision, config.threads)
 
 
-def _run_rank_zero(experiment: RankZero, config: ExperimentConfig, path: Path, mailbox: Any) -> None:
+def _run_rank_zero(
+    experiment: RankZero, config: ExperimentConfig, path: Path, mailbox: Any, evaluator: Evaluator | None
+) -> None:
     from lab.run.loop import run
 
     ray, interrupt, done = import_ray(), Interrupt(), threading.Event()
@@ -201,7 +206,15 @@ def _run_rank_zero(experiment: RankZero, config: ExperimentConfig, path: Path, m
         with experiment, RunDir.open(path) as run_dir:
             _lock(run_dir)
             with RayMetricsSink(experiment.catalogue, run_dir.name) as gauges:
-                outcome = run(experiment, config, run_dir, console=console, interrupt=interrupt, sinks=[gauges])
+                outcome = run(
+                    experiment,
+                    config,
+                    run_dir,
+                    console=console,
+                    interrupt=interrupt,
+                    evaluator=evaluator,
+                    sinks=[gauges],
+                )
             exit_code = outcome.exit_code
     except UserError as refusal:
         error = str(refusal)

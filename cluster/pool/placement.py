@@ -108,12 +108,12 @@ class PlacementGroup:
             remove_placement_group(self._group)
 
 
-def placement_group_name() -> str:
-    """The name of the placement group of rank 0's workers; "" where there is one learner.
+def placement_group_name(what: str = "workers") -> str:
+    """The name of the placement group of rank 0's workers or evaluator; "" where there is one learner.
 
     Ray releases a group when its job ends. The job outlives a rank, so the next rank 0 removes the group by its name.
     """
-    return f"workers of job {import_ray().get_runtime_context().get_job_id()}" if ranks().size > 1 else ""
+    return f"{what} of job {import_ray().get_runtime_context().get_job_id()}" if ranks().size > 1 else ""
 
 
 def _threads(cluster: ClusterConfig) -> int:

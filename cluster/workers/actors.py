@@ -15,8 +15,7 @@ from cluster.pool.connection import connect, import_ray
 from cluster.pool.placement import PlacementGroup, placement_group_name, worker_resources
 from cluster.pool.worker_pool import Done, WorkerPool
 from cluster.workers.deliveries import Ledger
-from cluster.workers.evaluation import RayGrading
-from cluster.workers.processes import GradingWorker, Played, SelfPlayWorker, unpack, weights_of
+from cluster.workers.processes import Played, SelfPlayWorker, unpack, weights_of
 from lab.errors import Stopped, UserError
 from lab.train.device import Device
 
@@ -24,25 +23,21 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def start(config: AlphaZeroConfig, device: Device) -> Iterator[dict[str, Any]]:
-    """The actors on the cluster, and the evaluator if there is one; see `lab.config.registry.Kind.workers`.
-
-    On exit they end, and what they had reserved of the cluster is free.
-    """
+def start(config: AlphaZeroConfig, device: Device) -> "Iterator[RayActors]":
+    """Actors on the cluster; see `lab.config.registry.Kind.actors`. On exit they end and release their resources."""
+    cluster = config.cluster
     with (
-        connect(config.cluster, device),
+        connect(cluster, device),
         closing(
             PlacementGroup(
-                worker_resources(config.cluster, device), config.cluster.place_timeout_s, name=placement_group_name()
+                worker_resources(cluster, device)[: cluster.workers],
+                cluster.place_timeout_s,
+                name=placement_group_name(),
             )
         ) as placement,
         closing(RayActors(config, placement)) as actors,
     ):
-        if not config.cluster.evaluator:
-            yield {"actors": actors}
-            return
-        with closing(RayGrading(GradingWorker, config, placement, seat=config.cluster.workers)) as evaluator:
-            yield {"actors": actors, "evaluator": evaluator}
+        yield actors
 
 
 class RayActors:

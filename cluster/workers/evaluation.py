@@ -1,116 +1,93 @@
-"""Grading on Ray, beside training: the learner goes on while a worker grades the weights it was handed."""
+"""Evaluation beside training by a Ray actor, which loads checkpoints from storage that it and the learner share."""
 
-import logging
-from collections.abc import Callable, Iterator
+import os
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from cluster.pool.connection import connect, error_summary, import_ray
+from cluster.pool.connection import connect
 from cluster.pool.placement import PlacementGroup, placement_group_name, worker_resources
 from cluster.pool.worker_pool import Done, Lost, WorkerPool
-from cluster.workers.gan_evaluation import MeasuringWorker
-from cluster.workers.processes import weights_of
-from gans.progressive.config import ProgressiveGANConfig
-from gans.progressive.model import Sampler
+from cluster.workers.processes import set_up
 from lab.config.sections import ExperimentConfig
 from lab.errors import UserError
+from lab.run.evaluator import ATTEMPTS, CheckpointEvaluator, EvaluationFailed
+from lab.run.experiment import Evaluation
 from lab.train.device import Device
 
-_log = logging.getLogger(__name__)
-_ATTEMPTS = 2  # at one grading, each by a worker of its own
+
+class EvaluationWorker:
+    """The actor."""
+
+    def __init__(self, settings: Mapping[str, Any], target: str, directory: str, threads: int, on_gpu: bool) -> None:
+        config, device = set_up(settings, threads, on_gpu)
+        self._evaluate = CheckpointEvaluator(target, config, Path(directory), device)
+
+    def ready(self) -> int:
+        """The process's id."""
+        return os.getpid()
+
+    def evaluate(self, checkpoint: str) -> Evaluation:
+        return self._evaluate(Path(checkpoint))
 
 
-class RayGrading:
-    """Has one network at a time graded by a `worker` in bundle `seat` of the placement.
+class RayEvaluator:
+    """Evaluates one checkpoint at a time by an actor that is replaced when it dies (`lab.run.evaluator.Evaluator`)."""
 
-    It is AlphaZero's `Evaluator` and the GAN's `Grading`. `network` finds the network in what is to be graded.
-    Training never fails for want of a grading: one that cannot be had is skipped, and said to be.
-    """
-
-    def __init__(
-        self,
-        worker: type,
-        config: ExperimentConfig,
-        placement: PlacementGroup,
-        seat: int,
-        network: Callable[[Any], nn.Module] = lambda network: network,
-    ) -> None:
-        self._worker, self._config, self._placement, self._seat = worker, config, placement, seat
-        self._network = network
+    def __init__(self, config: ExperimentConfig, directory: Path, placement: PlacementGroup, target: str) -> None:
+        self._config, self._directory, self._placement, self._target = config, directory, placement, target
         self._pool: WorkerPool | None = None
-        self._asked: tuple[int, Any] | None = None  # the progress counter, and a reference to the weights
+        self._checkpoint: Path | None = None
         self._attempts = 0
-        self._answers: list[Any] = []
 
-    @property
-    def pending(self) -> int | None:
-        return None if self._asked is None else self._asked[0]
+    def start(self, checkpoint: Path) -> None:
+        self._checkpoint, self._attempts = checkpoint.resolve(), 0
+        self._pool = self._pool or self._open_pool()
 
-    def ask(self, at: int, what: Any) -> None:
-        self._collect(wait=False)
-        if self._asked is not None:
-            _log.warning("no grading at %d: that at %d is still running", at, self._asked[0])
-            return
-        ray = import_ray()
+    def poll(self, timeout_s: float = 0.0) -> Evaluation | None:
+        end = time.monotonic() + timeout_s
         try:
-            weights = ray.put(weights_of(self._network(what)))
-        except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
-            _log.warning("no grading at %d: its weights found no room: %s", at, error_summary(error))
-            return
-        self._asked, self._attempts = (at, weights), 0
-        self._collect(wait=False)
-
-    def answers(self, wait: bool = False) -> list[Any]:
-        self._collect(wait)
-        answers, self._answers = self._answers, []
-        return answers
+            while self._checkpoint is not None:
+                found = self._next(max(0.0, end - time.monotonic()))
+                if found is not None or time.monotonic() >= end:
+                    return found
+        except EvaluationFailed:
+            self._checkpoint = None
+            raise
+        except UserError as error:  # no actor can be had; another may the next time
+            self._checkpoint = None
+            self.close()
+            raise EvaluationFailed(str(error)) from None
+        return None
 
     def processes(self) -> list[int]:
-        """The id, on its node, of the process that grades, once it is up."""
-        return [] if self._pool is None else [self._pool.pid(seat) for seat in self._pool.ready]
+        """The id of the actor's process on its node, once it is up."""
+        return [] if self._pool is None else [self._pool.pid(index) for index in self._pool.ready]
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
 
-    def _collect(self, wait: bool) -> None:
-        try:
-            self._go_on(wait)
-        except UserError as error:
-            self._give_up(str(error))
-            if self._pool is not None:  # it has no actor that would answer; the next time another may
-                self._pool.close()
-                self._pool = None
-
-    def _go_on(self, wait: bool) -> None:
+    def _next(self, timeout_s: float) -> Evaluation | None:
         pool = self._pool = self._pool or self._open_pool()
-        while self._asked is not None:
-            if pool.ready and not pool.pending(0):
-                self._attempts += 1
-                pool.call(0, "grade", *self._asked)
-            up = pool.ready
-            outcome = pool.next(None if wait else 0.0)
-            if isinstance(outcome, Done):
-                self._answers.append(outcome.value)
-                self._asked = None
-            elif isinstance(outcome, Lost):
-                if self._attempts >= _ATTEMPTS:
-                    self._give_up(outcome.reason)
-            elif pool.ready == up and not wait:
-                return
-
-    def _give_up(self, reason: str) -> None:
-        if self._asked is not None:
-            _log.warning("no grading at %d: %s", self._asked[0], reason)
-            self._asked = None
+        if pool.ready and not pool.pending(0):
+            self._attempts += 1
+            pool.call(0, "evaluate", str(self._checkpoint))
+        outcome = pool.next(timeout_s)
+        if isinstance(outcome, Done):
+            self._checkpoint = None
+            return outcome.value
+        if isinstance(outcome, Lost) and self._attempts >= ATTEMPTS:
+            raise EvaluationFailed(outcome.reason)
+        return None
 
     def _open_pool(self) -> WorkerPool:
         options = self._config.cluster
         return WorkerPool(
-            "grading worker",
+            "evaluator",
             1,
             self._start_actor,
             place_timeout_s=options.place_timeout_s,
@@ -118,24 +95,27 @@ class RayGrading:
         )
 
     def _start_actor(self, _: int) -> Any:
-        resources = self._placement.resources[self._seat]
-        settings = self._config.model_dump(mode="json")
-        return self._placement.start_actor(self._seat, self._worker, settings, resources.threads, resources.gpus > 0)
+        resources, settings = self._placement.resources[0], self._config.model_dump(mode="json")
+        directory = str(self._directory.resolve())
+        return self._placement.start_actor(
+            0, EvaluationWorker, settings, self._target, directory, resources.threads, resources.gpus > 0
+        )
 
 
 @contextmanager
-def start_measuring(config: ProgressiveGANConfig, device: Device) -> Iterator[dict[str, Any]]:
-    """An evaluator of generated images on the cluster; see `lab.config.registry.Kind.workers`."""
-    timeout_s = config.cluster.place_timeout_s
+def start(config: ExperimentConfig, directory: Path, device: Device, target: str) -> Iterator[RayEvaluator]:
+    """The evaluator of a run on the cluster; see `lab.config.registry.EVALUATOR`."""
+    cluster = config.cluster
     with (
-        connect(config.cluster, device),
+        connect(cluster, device),
         closing(
-            PlacementGroup(worker_resources(config.cluster, device), timeout_s, ("evaluator",), placement_group_name())
+            PlacementGroup(
+                worker_resources(cluster, device)[cluster.workers :],
+                cluster.place_timeout_s,
+                ("evaluator",),
+                placement_group_name("evaluator"),
+            )
         ) as placement,
-        closing(RayGrading(MeasuringWorker, config, placement, 0, _generator)) as evaluator,
+        closing(RayEvaluator(config, directory, placement, target)) as evaluator,
     ):
-        yield {"evaluator": evaluator}
-
-
-def _generator(sampler: Sampler) -> nn.Module:
-    return sampler.generator
+        yield evaluator

@@ -1,4 +1,4 @@
-"""What runs in a worker's process: self-play with the weights it is handed, and grading."""
+"""The program of a worker process: self-play with the weights that it is sent."""
 
 import os
 import time
@@ -12,7 +12,6 @@ from torch import nn
 
 from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
-from agents.alphazero.evaluation import LocalEvaluator, NetworkEvaluation
 from agents.alphazero.records import FinishedGames, Samples, concatenate
 from agents.search.dynamics import LeafCounts
 from cluster.workers.deliveries import Origin, first_game_id
@@ -66,24 +65,6 @@ class SelfPlayWorker:
         counts, seconds = self._actors.counts().since(before), time.perf_counter() - start
         origin, self._next = self._next, self._next._replace(number=self._next.number + 1)
         return Played(origin, version, pack(finished), counts, seconds)
-
-
-class GradingWorker:
-    """Grades the weights it is handed."""
-
-    def __init__(self, settings: Mapping[str, Any], threads: int, on_gpu: bool) -> None:
-        config, device = set_up(settings, threads, on_gpu)
-        self._net = make_network(config, config.game.make()).to(device.device)
-        self._evaluator = LocalEvaluator(config, device)
-
-    def ready(self) -> int:
-        """The process's id."""
-        return os.getpid()
-
-    def grade(self, positions: int, weights: Weights) -> NetworkEvaluation:
-        load(self._net, weights)
-        self._evaluator.ask(positions, self._net)
-        return self._evaluator.answers()[0]
 
 
 def weights_of(net: nn.Module) -> dict[str, NDArray[Any]]:

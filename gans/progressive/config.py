@@ -133,10 +133,6 @@ class ImageEvaluateConfig(EvaluateConfig):
         default="pixels",
         description="Features of Frechet and kernel distance, precision and recall: pixels, inception or a run.",
     )
-    device: str = Field(
-        default="",
-        description="Device of the metrics (cpu, cuda:1), beside training; by default training's, which waits.",
-    )
 
 
 class ProgressiveGANConfig(ExperimentConfig):
@@ -160,8 +156,6 @@ class ProgressiveGANConfig(ExperimentConfig):
         first, last = self.growth.start, self.network.resolution
         if first not in RESOLUTIONS or first > last:
             raise ValueError(f"growth.start {first} must be a power of two from 4 to network.resolution {last}")
-        if self.evaluate.device and self.cluster.evaluator:
-            raise ValueError("evaluate.device and cluster.evaluator both place the metrics; leave out one")
         micro, group = self.training.micro_batch, self.network.minibatch_group
         for resolution in RESOLUTIONS[RESOLUTIONS.index(first) : RESOLUTIONS.index(last) + 1]:
             batch = self.training.batch_size_at(resolution)

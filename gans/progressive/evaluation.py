@@ -1,64 +1,56 @@
-"""Metrics of what the generator makes, while training waits or beside it."""
+"""Evaluation of a generator: grids of images, and metrics of generated sets."""
 
-import copy
-import logging
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.dataset import reals_at
+from gans.progressive.growth import stage_at
 from gans.progressive.model import Sampler
+from gans.progressive.network import Generator
 from gans.progressive.sampling import sample
 from gans.quality.features import load_extractor
 from gans.quality.report import Quality
-from lab.data.images import ImageSet
-from lab.train import device as devices
+from lab.data.images import ImageSet, open_images
+from lab.errors import CheckpointError
+from lab.plots.images import grid, save_png
+from lab.plots.media import Image, Media
+from lab.run.evaluator import EvaluateState
+from lab.run.experiment import Evaluation
 from lab.train.device import Device
 
-_SMALLEST = 16  # the metrics' patches and features need something to look at
-_log = logging.getLogger(__name__)
+_MIN_RESOLUTION = 16  # of the metrics: smaller images have too few patches and features
 
 
-class Measured(NamedTuple):
-    """Metrics of the generator that had been shown so many images."""
+class Evaluator:
+    """Compares generated images with real ones of the same stage; grids go to the run's `samples/` as well."""
 
-    images: int
-    metrics: dict[str, float]
-
-
-class Grading(Protocol):
-    """Has generators measured, here or elsewhere, one at a time."""
-
-    def ask(self, images: int, sampler: Sampler) -> None:
-        """Begins to measure the generator as it is now; not if another is still being measured."""
-        ...
-
-    @property
-    def pending(self) -> int | None:
-        """The images shown to the generator that is being measured."""
-        ...
-
-    def answers(self, wait: bool = False) -> list[Measured]:
-        """What has come since the last call, each once; with `wait` all that was asked for."""
-        ...
-
-    def close(self) -> None:
-        """Lets go of whatever measures elsewhere."""
-        ...
-
-
-class Measurer:
-    """Compares samples with real pictures of the same stage."""
-
-    def __init__(self, config: ProgressiveGANConfig, data: ImageSet, device: Device) -> None:
-        self._config, self._data, self.device = config, data, device
+    def __init__(self, config: ProgressiveGANConfig, data: ImageSet, directory: Path, device: Device) -> None:
+        self._config, self._data, self._samples, self._device = config, data, directory / "samples", device
         self._quality: dict[int, Quality] = {}
 
+    def evaluate(self, sampler: Sampler) -> Evaluation:
+        """A grid of fixed latents, one of real images at the same stage, and metrics if configured."""
+        side, stage, shown = self._config.evaluate.grid, sampler.stage, sampler.images_shown
+        generated = grid(sample(sampler, range(side * side), self._config.seed), columns=side)
+        real = grid(reals_at(self._data, side * side, stage), columns=side)
+        self._samples.mkdir(exist_ok=True)
+        save_png(self._samples / f"{shown:010d}.png", generated)
+        save_png(self._samples / f"real_{stage.resolution:04d}.png", real)
+        media: list[Media] = [
+            Image("samples", generated, f"{shown:,} images, alpha {stage.alpha:.2f}"),
+            Image("real", real, f"{stage.resolution} x {stage.resolution}, alpha {stage.alpha:.2f}"),
+        ]
+        measured = self._config.evaluate.samples > 0 and stage.resolution >= _MIN_RESOLUTION
+        return Evaluation(self.measure(sampler) if measured else {}, media)
+
     def measure(self, sampler: Sampler) -> dict[str, float]:
+        """Metrics of `samples` generated images."""
         count, resolution = self._config.evaluate.samples, sampler.stage.resolution
         if resolution not in self._quality:
             real = reals_at(self._data, 2 * count, sampler.stage._replace(alpha=1.0))
-            extractor = load_extractor(self._config.evaluate.extractor, self.device)
+            extractor = load_extractor(self._config.evaluate.extractor, self._device)
             others = real[count:] if len(real) == 2 * count else None  # the floor compares as many
             self._quality = {resolution: Quality(real[:count], extractor, others=others, seed=self._config.seed)}
         quality = self._quality[resolution]
@@ -66,64 +58,18 @@ class Measurer:
         return found | {"eval/images_shown": float(sampler.images_shown)}
 
 
-class GradingHere:
-    """Measures at once, where training is."""
+def state_evaluator(config: ProgressiveGANConfig, directory: Path, device: Device) -> EvaluateState:
+    """Evaluation of checkpoints; see `lab.config.registry.Kind.evaluator`."""
+    generator = Generator(config.network).to(device.device).eval().requires_grad_(False)
+    evaluator = Evaluator(config, open_images(config.data.source), directory, device)
 
-    pending = None
+    def evaluate(state: Mapping[str, Any], counters: Mapping[str, int]) -> Evaluation:
+        try:
+            generator.load_state_dict(state["trainer"]["average"]["module"])
+        except (KeyError, TypeError, RuntimeError):
+            raise CheckpointError("its generator is not that of the run's config.yaml") from None
+        images = counters["images"]
+        stage = stage_at(config.growth, config.network.resolution, images)
+        return evaluator.evaluate(Sampler(generator, config, stage, images, device))
 
-    def __init__(self, measurer: Measurer) -> None:
-        self._measurer = measurer
-        self._answers: list[Measured] = []
-
-    def ask(self, images: int, sampler: Sampler) -> None:
-        self._answers.append(Measured(images, self._measurer.measure(sampler)))
-
-    def answers(self, wait: bool = False) -> list[Measured]:
-        answers, self._answers = self._answers, []
-        return answers
-
-    def close(self) -> None:
-        pass
-
-
-class GradingBeside:
-    """Measures a copy of the generator on another device, in a thread. A process that is killed loses it."""
-
-    def __init__(self, measurer: Measurer) -> None:
-        self._measurer = measurer
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="grading")
-        self._asked: tuple[int, Future[dict[str, float]]] | None = None
-
-    @property
-    def pending(self) -> int | None:
-        return self._asked[0] if self._asked else None
-
-    def ask(self, images: int, sampler: Sampler) -> None:
-        if self._asked:
-            _log.warning("no metrics at %d images: those at %d are still being taken", images, self._asked[0])
-            return
-        device = self._measurer.device
-        snapshot = copy.deepcopy(sampler.generator).to(device.device)
-        moved = Sampler(snapshot, sampler.config, sampler.stage, sampler.images_shown, device)
-        self._asked = images, self._pool.submit(self._measurer.measure, moved)
-
-    def answers(self, wait: bool = False) -> list[Measured]:
-        if self._asked is None or not (wait or self._asked[1].done()):
-            return []
-        (images, future), self._asked = self._asked, None
-        return [Measured(images, future.result())]
-
-    def close(self) -> None:
-        self._pool.shutdown()
-
-
-def make_grading(config: ProgressiveGANConfig, data: ImageSet, training: Device) -> Grading:
-    """In this process, on `evaluate.device` or where training is."""
-    if config.evaluate.device:
-        return GradingBeside(Measurer(config, data, devices.resolve(config.evaluate.device)))
-    return GradingHere(Measurer(config, data, training))
-
-
-def is_measured(sampler: Sampler) -> bool:
-    """Whether there is anything to measure at this stage."""
-    return sampler.config.evaluate.samples > 0 and sampler.stage.resolution >= _SMALLEST
+    return evaluate

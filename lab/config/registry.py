@@ -19,6 +19,8 @@ from lab.errors import UserError
 ENTRY_POINTS = "rivals.kinds"
 CLUSTER_DOCTOR = "cluster.cli.doctor:doctor"
 LEARNERS = "cluster.learners.train:train"
+EVALUATOR = "cluster.workers.evaluation:start"
+"""A context manager `(config, directory, device, target)` of a `lab.run.evaluator.Evaluator` on the cluster."""
 CONNECT = "cluster.pool.connection:connect"
 """A context manager `(cluster, device)` that starts or joins the cluster of a run."""
 RAY_METRICS = "cluster.ray_metrics:RayMetricsSink"
@@ -36,7 +38,7 @@ class Kind:
     """The configuration class, a subclass of `lab.config.sections.ExperimentConfig`."""
 
     build: str
-    """A function `(config, directory, device, **workers) -> lab.run.experiment.Experiment`."""
+    """A function `(config, directory, device) -> lab.run.experiment.Experiment`."""
 
     verbs: Mapping[str, str] = field(default_factory=dict)
     """Verbs that depend on the kind (`eval`, `play`): Typer commands with the arguments `run` and `runs_dir`."""
@@ -47,8 +49,11 @@ class Kind:
     verbs_of: str = ""
     """A function `(config) -> names` of the verbs that a run so configured has; without it all of `verbs`."""
 
-    workers: str = ""
-    """A context manager `(config, device) -> keyword arguments of build`: actors or an evaluator on the cluster."""
+    actors: str = ""
+    """A context manager `(config, device)` of actors on the cluster, given to `build` as `actors`."""
+
+    evaluator: str = ""
+    """A function `(config, directory, device) -> lab.run.evaluator.EvaluateState`: evaluation beside training."""
 
     follower: str = ""
     """What data-parallel ranks other than 0 build: `(config, directory, device) -> lab.run.experiment.Follower`.
@@ -78,7 +83,8 @@ KINDS: dict[str, Kind] = {
         build="agents.alphazero.experiment:build",
         verbs={"eval": "agents.cli.eval:evaluate", "play": "agents.cli.play:play"},
         catalogue="agents.alphazero.metrics:CATALOGUE",
-        workers="cluster.workers.actors:start",
+        actors="cluster.workers.actors:start",
+        evaluator="agents.alphazero.evaluation:state_evaluator",
         follower="agents.alphazero.learner_rank:build_follower",
         functions={"agent": "agents.alphazero.agent:load_agent"},
     ),
@@ -91,7 +97,7 @@ KINDS: dict[str, Kind] = {
             "export": "gans.progressive.verbs:export",
         },
         catalogue="gans.progressive.metrics:CATALOGUE",
-        workers="cluster.workers.evaluation:start_measuring",
+        evaluator="gans.progressive.evaluation:state_evaluator",
         functions={"sample": "gans.progressive.api:sample"},
     ),
     "series_gan": Kind(

@@ -53,11 +53,13 @@ class EvaluateConfig(Config):
     """When the experiment is graded (iterations, 0 = never) and the metric whose best value is kept.
 
     patience: evaluations in a row without a better one after which the run ends, before its budget; without, never.
+    device: evaluate in a process beside training on this device; without one training waits for its evaluations.
     """
 
     every: NonNegativeInt = 20
     best: str | None = None
     patience: PositiveInt | None = None
+    device: str | None = None
 
     @model_validator(mode="after")
     def _patience_for_something(self) -> Self:
@@ -141,7 +143,7 @@ class ExperimentConfig(Config):
     supports_workers: ClassVar[bool] = False
     """Whether `cluster.workers` may be set: the kind has self-play that workers can do."""
     supports_evaluator: ClassVar[bool] = False
-    """Whether `cluster.evaluator` may be set without other workers."""
+    """Whether checkpoints can be evaluated beside training: `cluster.evaluator` and `evaluate.device`."""
     supports_learners: ClassVar[bool] = False
     """Whether `cluster.learners` may be larger than 1: ranks compute parts of each batch."""
 
@@ -168,13 +170,12 @@ class ExperimentConfig(Config):
     def _cluster_is_supported(self) -> Self:
         if self.cluster.workers and not self.supports_workers:
             raise ValueError(f"experiments of kind {self.kind!r} have no workers; leave cluster.workers at 0")
-        if self.cluster.evaluator and not (self.cluster.workers or self.supports_evaluator):
-            raise ValueError(
-                f"experiments of kind {self.kind!r} are evaluated by a worker only beside other workers; "
-                "set cluster.workers, or leave cluster.evaluator off"
-                if self.supports_workers
-                else f"experiments of kind {self.kind!r} are evaluated where they train; leave cluster.evaluator off"
-            )
+        beside = {"cluster.evaluator": self.cluster.evaluator, "evaluate.device": self.evaluate.device is not None}
+        for key, given in beside.items():
+            if given and not self.supports_evaluator:
+                raise ValueError(f"experiments of kind {self.kind!r} are evaluated where they train; leave {key} out")
+        if all(beside.values()):
+            raise ValueError("evaluate.device and cluster.evaluator both say where to evaluate; leave one out")
         if self.cluster.learners > 1 and not self.supports_learners:
             raise ValueError(
                 f"experiments of kind {self.kind!r} learn in one process alone; leave cluster.learners at 1"

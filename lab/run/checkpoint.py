@@ -30,8 +30,8 @@ FORMAT = "lab-checkpoint"
 SCHEMA_VERSION = 1
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 BEST = "best"
-CANDIDATE = "candidate"
-"""Kept until its evaluation, which goes on elsewhere, says whether it is the best."""
+PENDING = "pending"
+"""The checkpoint that is evaluated beside training; it becomes the best or is removed."""
 _TEMPORARY, _REPLACED, _SKIPPED = ".writing-", ".replaced-", ".skipped"
 
 Report = Callable[[str], None]
@@ -251,34 +251,42 @@ def keep_as(name: str, checkpoint: Path) -> Path:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def promote(directory: Path) -> None:
-    """Make the candidate the best."""
+def promote_pending(directory: Path) -> None:
+    """Make the pending checkpoint the best."""
     try:
-        _put_in_place(directory / CANDIDATE, directory / BEST)
+        _put_in_place(directory / PENDING, directory / BEST)
     except OSError as error:
         raise CheckpointError(durable.explain(error, directory / BEST)) from error
 
 
-def settle_best(newest: Path, best_at: int | None, report: Report) -> None:
-    """Make good a crash between writing `newest`, which knows the best to be of iteration `best_at`, and keeping that.
+def settle(newest: Path, *, best_at: int | None, pending: int | None, report: Report) -> Path | None:
+    """Repair a crash between writing `newest` and keeping what it names as the best or as pending.
 
-    A candidate that it does not know to be the best is removed: who would have told went with the process.
+    best_at, pending: iterations of those two as `newest` knows them. Returns the pending checkpoint if it is there
+    and whole; any other that waits for an evaluation is removed.
     """
-    candidate = newest.parent / CANDIDATE
-    if read_manifest(newest).iteration == best_at:
-        keep_as(BEST, newest)
-    elif candidate.is_dir():
+    directory, own = newest.parent, read_manifest(newest).iteration
+    found = None
+    if (directory / PENDING).is_dir():
         try:
-            if verify(candidate).iteration == best_at:
-                promote(newest.parent)
+            found = verify(directory / PENDING).iteration
         except CheckpointError as error:
             report(f"dropped checkpoint {error}")
-    drop_candidate(newest.parent)
+    if own == best_at:
+        keep_as(BEST, newest)
+    elif found is not None and found == best_at:
+        promote_pending(directory)
+    if own == pending:
+        return keep_as(PENDING, newest)
+    if found is not None and found == pending:
+        return directory / PENDING
+    drop_pending(directory)
+    return None
 
 
-def drop_candidate(directory: Path) -> None:
-    """Remove the candidate, if there is one."""
-    shutil.rmtree(directory / CANDIDATE, ignore_errors=True)
+def drop_pending(directory: Path) -> None:
+    """Remove the pending checkpoint, if there is one."""
+    shutil.rmtree(directory / PENDING, ignore_errors=True)
 
 
 def prune(directory: Path, keep: int) -> None:

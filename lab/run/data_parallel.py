@@ -39,13 +39,6 @@ class RankZero(Experiment):
     def evaluate(self) -> Evaluation:
         return self._experiment.evaluate()
 
-    @property
-    def evaluating(self) -> int | None:
-        return self._experiment.evaluating
-
-    def late_evaluations(self) -> list[Evaluation]:
-        return self._experiment.late_evaluations()
-
     def state_dict(self) -> dict[str, Any]:
         return self._experiment.state_dict()
 

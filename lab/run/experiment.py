@@ -13,14 +13,10 @@ from lab.run.metrics import Catalogue
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of an evaluation: metrics named in the experiment's catalogue, and media.
-
-    at: value of the progress counter that was evaluated, where training has gone on since.
-    """
+    """The result of an evaluation: metrics named in the experiment's catalogue, and media."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     media: Sequence[Media] = ()
-    at: int | None = None
 
 
 class Follower(Protocol):
@@ -40,7 +36,7 @@ class Experiment(ABC):
 
     The loop owns the iteration number, the budget, checkpoints, tracking and signals. The experiment owns networks,
     optimizers, data and its random state. Methods without a body here are required; the others have a default that
-    fits a kind without data-parallel parts, late evaluations or resources to release.
+    fits a kind whose ranks are all alike and that has nothing to release.
     """
 
     progress: str
@@ -83,15 +79,6 @@ class Experiment(ABC):
     def follower_state(self) -> dict[str, Any]:
         """The part of the state that other ranks load before their first iteration; by default all of it."""
         return self.state_dict()
-
-    @property
-    def evaluating(self) -> int | None:
-        """Value of the progress counter of an evaluation that still runs beside training; None while none does."""
-        return None
-
-    def late_evaluations(self) -> list[Evaluation]:
-        """Evaluations beside training that have ended since the last call, with `at` set."""
-        return []
 
     def close(self) -> None:  # noqa: B027
         """Release threads and processes. The experiment is not used afterwards."""

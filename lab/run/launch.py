@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from lab.config.loading import dump, load_run_config
-from lab.config.registry import CONNECT, LEARNERS, RAY_METRICS, find_kind, load
+from lab.config.registry import CONNECT, EVALUATOR, LEARNERS, RAY_METRICS, find_kind, load
 from lab.config.sections import ExperimentConfig
 from lab.run import checkpoint
+from lab.run.evaluator import Evaluator, EvaluatorProcess
 from lab.run.experiment import Experiment, Follower
 from lab.run.loop import run
 from lab.run.run_dir import RunDir
 from lab.train import device, random_state
 from lab.train.device import Device
 
-Workers = Callable[[Any, Device], AbstractContextManager[Mapping[str, Any]]]
-"""A context manager `(config, device)` of what workers do for an experiment: keyword arguments of its `build`."""
+StartActors = Callable[[Any, Device], AbstractContextManager[Any]]
+"""A context manager `(config, device)` of actors on the cluster, which the kind's `build` takes."""
 
 _MORE_ARGUMENTS = {"predict": " INPUT", "export": " --out FILE.onnx"}  # of a verb, besides the run
 
 
 def start_run(
-    config: ExperimentConfig, runs_dir: Path, name: str, *, overwrite: bool, workers: Workers | None = None
+    config: ExperimentConfig, runs_dir: Path, name: str, *, overwrite: bool, actors: StartActors | None = None
 ) -> int:
-    """Create a run and train it; return the exit code. `workers` replaces what the registry has for the kind."""
+    """Create a run and train it; return the exit code. `actors` replaces what the registry has for the kind."""
     resolved = _resolve(config)
     # The cluster first: where there is none, no run is created.
     with _cluster(config, resolved), RunDir.create(runs_dir, name, dump(config), overwrite) as run_dir:
         print(f"run {run_dir.name} in {run_dir.path}")
-        return _train(config, run_dir, resolved, workers)
+        return _train(config, run_dir, resolved, actors)
 
 
-def continue_run(path: Path, overrides: Sequence[str], *, workers: Workers | None = None) -> int:
+def continue_run(path: Path, overrides: Sequence[str], *, actors: StartActors | None = None) -> int:
     """Resume a stopped run, with the changes that a stopped run may have; return the exit code."""
     with RunDir.open(path) as run_dir:
         config = load_run_config(run_dir.config_path, overrides)
@@ -45,7 +46,8 @@ def continue_run(path: Path, overrides: Sequence[str], *, workers: Workers | Non
             run_dir.write_config(dump(config))
         if run_dir.finished:
             newest = next(checkpoint.newest_first(run_dir.checkpoints, print))
-            checkpoint.settle_best(newest.path, newest.manifest.meta.get("best_at"), print)
+            best_at = newest.manifest.meta.get("best_at")
+            checkpoint.settle(newest.path, best_at=best_at, pending=None, report=print)
             if run_dir.stopped_early:
                 print(f"run {run_dir.name} ends early: {run_dir.stopped_early}")
                 print(f"train it further with `lab resume {run_dir.path} evaluate.patience=N` (null: to its budget)")
@@ -56,20 +58,35 @@ def continue_run(path: Path, overrides: Sequence[str], *, workers: Workers | Non
             return 0
         print(f"continuing run {run_dir.name} in {run_dir.path}")
         with _cluster(config, resolved):
-            return _train(config, run_dir, resolved, workers)
+            return _train(config, run_dir, resolved, actors)
 
 
 @contextlib.contextmanager
 def built(
-    config: ExperimentConfig, directory: Path, device: Device, workers: Workers | None = None
+    config: ExperimentConfig, directory: Path, device: Device, actors: StartActors | None = None
 ) -> Iterator[Experiment]:
-    """The experiment of a run directory with its workers on the cluster, if it has any; all are closed on exit."""
+    """The experiment of a run directory, with actors on the cluster if it has workers; all are closed on exit."""
     kind = find_kind(config.kind)
     with contextlib.ExitStack() as stack:
-        parts: Mapping[str, Any] = {}
-        if config.cluster.has_workers:
-            parts = stack.enter_context((workers or load(kind.workers))(config, device))
+        parts = {}
+        if config.cluster.workers:
+            parts["actors"] = stack.enter_context((actors or load(kind.actors))(config, device))
         yield stack.enter_context(contextlib.closing(load(kind.build)(config, directory, device, **parts)))
+
+
+@contextlib.contextmanager
+def evaluator_of(config: ExperimentConfig, directory: Path, learner: Device) -> Iterator[Evaluator | None]:
+    """The evaluator beside training, on the cluster or on `evaluate.device`; None where training waits instead."""
+    target = find_kind(config.kind).evaluator
+    if config.cluster.evaluator:
+        with load(EVALUATOR)(config, directory, learner, target) as evaluator:
+            yield evaluator
+    elif config.evaluate.device is not None:
+        own = device.resolve(config.evaluate.device, config.precision, config.threads)
+        with contextlib.closing(EvaluatorProcess(target, config, directory, own)) as process:
+            yield process
+    else:
+        yield None
 
 
 def build_follower(config: ExperimentConfig, directory: Path, device: Device) -> Follower:
@@ -102,18 +119,19 @@ def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
         yield
 
 
-def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device, workers: Workers | None) -> int:
+def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device, actors: StartActors | None) -> int:
     if config.cluster.learners > 1:
         exit_code: int = load(LEARNERS)(config, run_dir, resolved)
     else:
         device.apply(resolved)
         random_state.seed_everything(config.seed)
         with contextlib.ExitStack() as stack:
-            experiment = stack.enter_context(built(config, run_dir.path, resolved, workers))
+            experiment = stack.enter_context(built(config, run_dir.path, resolved, actors))
+            evaluator = stack.enter_context(evaluator_of(config, run_dir.path, resolved))
             sinks = []
             if config.cluster.has_workers:
                 sinks.append(stack.enter_context(load(RAY_METRICS)(experiment.catalogue, run_dir.name)))
-            exit_code = run(experiment, config, run_dir, sinks=sinks).exit_code
+            exit_code = run(experiment, config, run_dir, evaluator=evaluator, sinks=sinks).exit_code
     _print_next(config, run_dir)
     return exit_code
 

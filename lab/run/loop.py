@@ -9,12 +9,15 @@ from rich.console import Console
 from lab.config.sections import ExperimentConfig
 from lab.errors import Stopped, UserError
 from lab.files import durable
+from lab.run.evaluator import Evaluator
 from lab.run.experiment import Experiment
 from lab.run.interrupt import Interrupt
 from lab.run.metrics import Sink
 from lab.run.progress import Progress
 from lab.run.run_dir import RunDir
 from lab.run.session import Session
+
+_WAIT_S = 0.5  # for an evaluation, between looks at the signals
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,15 @@ def run(
     *,
     console: Console | None = None,
     interrupt: Interrupt | None = None,
+    evaluator: Evaluator | None = None,
     sinks: Sequence[Sink] = (),
 ) -> Outcome:
     """Train `experiment` until its progress counter is at `config.budget`, from the newest checkpoint if any.
 
     SIGINT or SIGTERM ends it after the iteration, with a checkpoint; a second SIGINT at once. Lines go to
     `console`, standard output unless given. `interrupt`: where a caller that gets the signals passes them on.
-    `sinks` are told what is written to metrics.jsonl.
+    `evaluator`: evaluates checkpoints beside training; without one training waits for `Experiment.evaluate`.
+    `sinks` get every entry that is written to metrics.jsonl.
     Raises UserError when no checkpoint is valid, a loss is NaN or infinite, a file cannot be written, or another
     process trains this run.
     """
@@ -48,18 +53,24 @@ def run(
     with (
         Interrupt() if interrupt is None else interrupt as interrupt,
         Progress(run_dir.log_path, experiment.progress, config.budget, console) as progress,
-        Session(experiment, config, run_dir, progress, sinks) as session,
+        Session(experiment, config, run_dir, progress, evaluator=evaluator, sinks=sinks) as session,
     ):
         try:
             session.restore()
             while not interrupt:
+                session.collect_evaluation()
                 if session.evaluation_due():
                     session.evaluate()
                 if session.checkpoint_due():
                     session.save()
-                if session.complete() or interrupt:
+                if interrupt:
                     break
-                session.iterate()
+                if not session.complete():
+                    session.iterate()
+                elif session.waiting():
+                    session.collect_evaluation(timeout_s=_WAIT_S)
+                else:
+                    break
             session.save()  # nothing to do unless interrupted
         except KeyboardInterrupt:
             progress.say("stopped at once: what came after the last checkpoint is lost")

@@ -76,6 +76,7 @@ LOOP_METRICS = Catalogue(
         Metric("time/iteration_s", "s", "one iteration, without evaluation and checkpoint", "time", False),
         Metric("time/evaluation_s", "s", "the evaluation after this iteration", "time", False),
         Metric("time/checkpoint_s", "s", "writing the checkpoint after this iteration", "time", False),
+        Metric("eval/at_iteration", "", "iteration evaluated, where training has gone on meanwhile", "eval"),
         Metric("system/process_memory_mb", "MB", "peak resident memory of the process so far", "memory", False),
         Metric("system/device_memory_mb", "MB", "peak accelerator memory allocated so far", "memory", False),
     ]

@@ -1,4 +1,4 @@
-"""The steps of a run loop and what they keep between them: restore, iterate, evaluate, save."""
+"""The steps of the run loop and the state between them: restore, iterate, evaluate, save."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from lab.config.sections import ExperimentConfig
 from lab.errors import CheckpointError, UserError
 from lab.plots.media import Media
 from lab.run import checkpoint, metrics, nan_guard, tracking
+from lab.run.evaluator import EvaluationFailed, Evaluator
 from lab.run.experiment import Evaluation, Experiment
 from lab.run.progress import Progress, headline, memory_mb
 from lab.run.run_dir import RunDir, no_better
@@ -28,18 +29,18 @@ class LoopState:
     iteration: int = 0
     seconds: float = 0.0  # of training, over all resumes
     evaluated_at: int = 0  # iteration of the last evaluation; behind when a signal came before it
+    pending: int | None = None  # iteration whose checkpoint is being evaluated beside training
     best: float | None = None
     best_at: int | None = None
     no_better: int = 0  # evaluations since the best
-    asked_at: int | None = None  # iteration whose evaluation goes on elsewhere; its checkpoint is the candidate
-    asked_count: int | None = None  # the progress counter there
     wandb_id: str | None = None
 
 
 class Session:
-    """One process's share of a run: the steps of `lab.run.loop.run`. Leaving it closes what they opened.
+    """The steps of `lab.run.loop.run` in one process. Leaving it closes what they opened.
 
-    `saved` is the newest checkpoint and `saved_at` its iteration, None while there is none.
+    `saved` is the newest checkpoint and `saved_at` its iteration, None while there is none. With an `evaluator`
+    evaluations run beside training: it gets a checkpoint that is kept, as `checkpoints/pending`, until it answers.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class Session:
         config: ExperimentConfig,
         run_dir: RunDir,
         progress: Progress,
+        *,
+        evaluator: Evaluator | None = None,
         sinks: Sequence[metrics.Sink] = (),
     ) -> None:
         self.state = LoopState()
@@ -55,13 +58,14 @@ class Session:
         self.saved_at: int | None = None
         self.exit_code = 1  # until the loop has ended well
         self._experiment, self._config, self._run_dir, self._progress = experiment, config, run_dir, progress
+        self._evaluator, self._sinks = evaluator, sinks
         self._catalogue = metrics.LOOP_METRICS | experiment.catalogue
         self._headline = headline(self._catalogue, config.evaluate.best)
         self._tracker = tracking.Tracker(None)
-        self._sinks = sinks
         self._log: metrics.MetricsLog | None = None
-        self._dirty = self._improved = False
-        self._asked = self._promoted = False  # of the candidate: to be kept, to become the best
+        self._dirty = False  # whether anything is not in the newest checkpoint
+        self._improved = False  # the state is the best so far
+        self._pending_is_best = False  # the pending checkpoint is the best so far
         self._since = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -88,16 +92,16 @@ class Session:
         checkpoint.tidy(folder)
         random_states = self._load_newest(folder)
         if self.saved is None:
-            checkpoint.drop_candidate(folder)
+            checkpoint.drop_pending(folder)
         metrics.cut_back(self._run_dir.metrics_path, self.state.iteration)
         self._log = metrics.MetricsLog(self._run_dir.metrics_path)
         self._run_dir.started()
-        if not self.complete() or self.evaluation_due():
+        if not self.complete() or self.evaluation_due() or self.waiting():
             self._tracker = tracking.start(
                 self._config, self._run_dir, self.state.iteration, self.state.wandb_id, say=self._progress.say
             )
             self.state.wandb_id = self._tracker.run_id or self.state.wandb_id
-        # Last, so that nothing above has drawn from the generators the experiment is about to use.
+        # Last: nothing above may draw from the generators that the experiment is about to use.
         if random_states is None:
             random_state.seed_everything(self._config.seed)
         else:
@@ -115,10 +119,14 @@ class Session:
             return False
         return iteration % every == 0 or self.complete()
 
+    def waiting(self) -> bool:
+        """Whether an evaluation runs beside training."""
+        return self.state.pending is not None
+
     def checkpoint_due(self) -> bool:
         """Whether there is anything unsaved that is to be saved now."""
         due = self.state.iteration % self._config.checkpoint.every == 0
-        return self._dirty and (due or self._improved or self._asked or self._promoted or self.complete())
+        return self._dirty and (due or self._improved or self._pending_is_best or self.complete())
 
     def iterate(self) -> None:
         """Train one iteration; raises UserError, before anything is saved, when a loss is NaN or infinite."""
@@ -129,32 +137,43 @@ class Session:
         except FloatingPointError as error:
             reason = str(error) or "a floating-point error"
             raise nan_guard.stop(self._run_dir, self._experiment, iteration, reason, {}) from error
-        self._refuse_bad_losses(iteration, values)
+        self._check_losses(iteration, values)
         values["time/iteration_s"] = time.monotonic() - start
         self.state.iteration = iteration
         self._dirty = True
         self._record(values | memory_mb())
         self._progress.iteration(self.state.iteration, self._count(), values, self._headline)
-        self._take_late_evaluations()
 
     def evaluate(self) -> None:
-        """Grade the experiment, leaving no trace in its training; or have that begun, where it is done elsewhere."""
+        """Evaluate the experiment without a trace in its training, or have the evaluator begin with a checkpoint."""
+        if self._evaluator is not None:
+            self._start_evaluation(self._evaluator)
+            return
         start = time.monotonic()
         with random_state.preserved():
             evaluation = self._experiment.evaluate()
-        values = {name: float(value) for name, value in evaluation.metrics.items()}
-        self._refuse_bad_losses(self.state.iteration, values)
         self.state.evaluated_at = self.state.iteration
-        self._dirty = True
-        self._take_late_evaluations()
-        self._improved |= self._is_best(values, self.state.iteration)
-        self._record(values | {"time/evaluation_s": time.monotonic() - start}, evaluation.media)
-        if self._experiment.evaluating == self._count():
-            self.state.asked_at, self.state.asked_count = self.state.iteration, self._count()
-            self._asked = True
-            self._progress.say(f"evaluation at iteration {self.state.iteration}: begun")
-        elif values or evaluation.media:
-            self._say_evaluation(self.state.iteration, evaluation)
+        seconds = {"time/evaluation_s": time.monotonic() - start}
+        self._improved |= self._take(evaluation, self.state.iteration, seconds)
+
+    def collect_evaluation(self, timeout_s: float = 0.0) -> None:
+        """Record the evaluation beside training if it ends within `timeout_s`."""
+        at = self.state.pending
+        if at is None or self._evaluator is None:
+            return
+        try:
+            with random_state.preserved():
+                evaluation = self._evaluator.poll(timeout_s)
+        except EvaluationFailed as error:
+            self._drop_evaluation(str(error))
+            return
+        if evaluation is None:
+            return
+        self.state.pending = None
+        late = {"eval/at_iteration": float(at)} if at != self.state.iteration else {}
+        self._pending_is_best = self._take(evaluation, at, late)
+        if not self._pending_is_best:
+            checkpoint.drop_pending(self._run_dir.checkpoints)
 
     def save(self) -> None:
         """Write a checkpoint of what has changed since the last, and keep it as best if it is."""
@@ -170,7 +189,7 @@ class Session:
         }
         meta = {
             "progress": self._experiment.progress,
-            "evaluation_due": self.evaluation_due(),
+            "evaluation_due": self.evaluation_due() or self.waiting(),
             "no_better": self.state.no_better,
             "best": self.state.best,
             "best_at": self.state.best_at,
@@ -181,14 +200,12 @@ class Session:
             folder, state, iteration=self.state.iteration, counters=self._experiment.counters, extra_meta=meta
         )
         self.saved_at = self.state.iteration
-        if self._promoted:
-            checkpoint.promote(folder)
+        if self._pending_is_best:
+            checkpoint.promote_pending(folder)
         if self._improved:
             checkpoint.keep_as(checkpoint.BEST, self.saved)
-        if self._asked:
-            checkpoint.keep_as(checkpoint.CANDIDATE, self.saved)
         checkpoint.prune(folder, self._config.checkpoint.keep)
-        self._dirty = self._improved = self._asked = self._promoted = False
+        self._dirty = self._improved = self._pending_is_best = False
         self._record({"time/checkpoint_s": time.monotonic() - start})
 
     def summary(self) -> str:
@@ -220,7 +237,7 @@ class Session:
                 continue
             self.state = LoopState(**found.state["loop"])
             self.saved, self.saved_at = found.path, self.state.iteration
-            self._welcome(found, skipped[: skipped.index(found.path)])
+            self._continue_from(found, skipped[: skipped.index(found.path)])
             return dict(found.state["random"])
         if skipped:
             raise checkpoint.none_valid(folder)
@@ -228,14 +245,17 @@ class Session:
             self._progress.say("this run was stopped before its first checkpoint: it begins again")
         return None
 
-    def _welcome(self, found: checkpoint.Checkpoint, skipped: list[Path]) -> None:
+    def _continue_from(self, found: checkpoint.Checkpoint, skipped: list[Path]) -> None:
         for path in skipped:
             checkpoint.set_aside(path)
-        checkpoint.settle_best(found.path, self.state.best_at, self._progress.say)
+        best_at, at = self.state.best_at, self.state.pending
+        kept = checkpoint.settle(found.path, best_at=best_at, pending=at, report=self._progress.say)
         self._progress.say(f"continuing from iteration {self.state.iteration} ({found.path})")
-        if self.state.asked_at is not None:
-            self._progress.say(f"no evaluation of iteration {self.state.asked_at}: it was lost with its process")
-            self.state.asked_at = self.state.asked_count = None
+        if kept is not None and self._evaluator is not None:
+            self._progress.say(f"evaluation of iteration {at}: begun again")
+            self._evaluator.start(kept)
+        elif at is not None:
+            self._drop_evaluation("its checkpoint or its evaluator is gone")
         was, now = (
             found.state["machine"] | found.manifest.versions,
             _machine(self._config) | checkpoint.versions(),
@@ -244,27 +264,43 @@ class Session:
         if changed:
             self._progress.say(f"no longer bit for bit the uninterrupted run: {', '.join(changed)}")
 
-    def _take_late_evaluations(self) -> None:
-        for late in self._experiment.late_evaluations():
-            values = {name: float(value) for name, value in late.metrics.items()}
-            self._refuse_bad_losses(self.state.iteration, values)
-            at = self.state.asked_at
-            if at is not None and late.at == self.state.asked_count:
-                self.state.asked_at = self.state.asked_count = None
-                self._promoted = self._is_best(values, at)
-                if not self._promoted:
-                    checkpoint.drop_candidate(self._run_dir.checkpoints)
-                self._say_evaluation(at, late)
-            self._dirty = True
-            self._record(values, late.media)
+    def _start_evaluation(self, evaluator: Evaluator) -> None:
+        """Save a checkpoint and have it evaluated. A run that is complete waits for an earlier evaluation first."""
+        if self.state.pending is not None:
+            if not self.complete():
+                at, self.state.evaluated_at = self.state.iteration, self.state.iteration
+                self._progress.say(f"no evaluation of iteration {at}: that of {self.state.pending} is still running")
+            return
+        self.state.evaluated_at = self.state.pending = self.state.iteration
+        self._dirty = True
+        self.save()
+        assert self.saved is not None
+        kept = checkpoint.keep_as(checkpoint.PENDING, self.saved)
+        self._progress.say(f"evaluation of iteration {self.state.iteration}: begun")
+        with random_state.preserved():
+            evaluator.start(kept)
 
-    def _say_evaluation(self, iteration: int, evaluation: Evaluation) -> None:
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in evaluation.metrics.items())
-        shown = shown or ", ".join(item.name for item in evaluation.media)  # pictures alone
-        self._progress.say(f"evaluation at iteration {iteration}: {shown}")
+    def _drop_evaluation(self, reason: str) -> None:
+        self._progress.say(f"no evaluation of iteration {self.state.pending}: {reason}")
+        self.state.pending = None
+        self._dirty = True
+        checkpoint.drop_pending(self._run_dir.checkpoints)
+
+    def _take(self, evaluation: Evaluation, iteration: int, more: Mapping[str, float]) -> bool:
+        """Record an evaluation of the state at `iteration`; returns whether it is the best so far."""
+        values = {name: float(value) for name, value in evaluation.metrics.items()}
+        self._check_losses(self.state.iteration, values)
+        best = self._is_best(values, iteration)
+        self._dirty = True
+        self._record({**values, **more}, evaluation.media)
+        if values or evaluation.media:
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            shown = shown or ", ".join(item.name for item in evaluation.media)  # images alone
+            self._progress.say(f"evaluation at iteration {iteration}: {shown}")
+        return best
 
     def _is_best(self, values: Mapping[str, float], iteration: int) -> bool:
-        """Whether they are, which is noted."""
+        """Whether they are better than the best so far, which they then replace."""
         value = values.get(self._config.evaluate.best or "")
         if value is None:
             return False
@@ -299,7 +335,8 @@ class Session:
         self.state.seconds += now - self._since
         self._since = now
 
-    def _refuse_bad_losses(self, iteration: int, values: Mapping[str, float]) -> None:
+    def _check_losses(self, iteration: int, values: Mapping[str, float]) -> None:
+        """Raises UserError, with a debug bundle written, when a loss is NaN or infinite."""
         bad = nan_guard.bad_losses(values)
         if bad:
             reason = ", ".join(f"{name} is {value}" for name, value in bad.items())

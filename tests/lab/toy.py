@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from lab.config.registry import Kind, register_kind
 from lab.config.sections import ExperimentConfig
 from lab.errors import Stopped
 from lab.plots.media import Image, Table, Text
+from lab.run.evaluator import EvaluateState
 from lab.run.experiment import Evaluation, Experiment
 from lab.run.metrics import Catalogue, Metric
 from lab.train.device import Device
@@ -32,7 +33,12 @@ CATALOGUE = Catalogue(
         Metric("toy/score", "", "minus the error of the averaged network on held-out data", "toy", True),
     ]
 )
-KIND = Kind(config="tests.lab.toy:ToyConfig", build="tests.lab.toy:build", catalogue="tests.lab.toy:CATALOGUE")
+KIND = Kind(
+    config="tests.lab.toy:ToyConfig",
+    build="tests.lab.toy:build",
+    catalogue="tests.lab.toy:CATALOGUE",
+    evaluator="tests.lab.toy:state_evaluator",
+)
 
 
 class ToyConfig(ExperimentConfig):
@@ -40,6 +46,8 @@ class ToyConfig(ExperimentConfig):
 
     The loss of iteration `nan_at` is NaN; iteration `stopped_at` raises Stopped.
     """
+
+    supports_evaluator: ClassVar[bool] = True
 
     batch: int = 8
     pause_s: float = 0.0
@@ -108,6 +116,17 @@ class Toy(Experiment):
         table = Table("toy/table", ["sample", "output"], [[i, output[i].item()] for i in range(3)])
         image = Image("toy/picture", np.full((8, 8, 3), 127, dtype=np.uint8), caption="grey")
         return Evaluation({"toy/score": score}, [table, image, Text("toy/text", "x < y")])
+
+
+def state_evaluator(config: ToyConfig, directory: Path, device: Device) -> EvaluateState:
+    """Evaluation of the toy's checkpoints."""
+
+    def evaluate(state: Mapping[str, Any], counters: Mapping[str, int]) -> Evaluation:
+        toy = Toy(config)
+        toy.load_state_dict(state)
+        return toy.evaluate()
+
+    return evaluate
 
 
 def build(config: ToyConfig, directory: Path, device: Device) -> Toy:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from agents.alphazero.experiment import AlphaZero
+from agents.alphazero.experiment import build as alphazero
 from agents.alphazero.records import FinishedGames
 from cluster.workers.actors import RayActors
-from cluster.workers.evaluation import RayGrading
+from cluster.workers.evaluation import RayEvaluator, start
+from lab.run import checkpoint
 from lab.run.experiment import Evaluation
 from lab.run.launch import built
 from tests.agents.small_alphazero import DEVICE, config
@@ -80,43 +82,31 @@ def test_a_killed_worker_is_replaced_and_plays_other_games(make: Make, monkeypat
     assert sorted(incarnation for _, incarnation, _ in due) == [0, 1]
 
 
-def test_evaluation_goes_on_beside_training_and_is_of_the_weights_it_was_asked_for(make: Make) -> None:
-    experiment = make(1, evaluator=True)
-    for _ in range(3):
-        experiment.iterate()
-    at = experiment.counters["positions"]
-    assert not experiment.evaluate().metrics
-    assert experiment.evaluating == at
-    late: list[Evaluation] = []
-
-    def arrived(_: dict[str, float]) -> bool:
-        late.extend(experiment.late_evaluations())
-        return bool(late)
-
-    iterate_until(experiment, arrived)
-    (graded,) = late
-    assert graded.at == graded.metrics["eval/at_positions"] == at < experiment.counters["positions"]
-    assert "eval/optimal_outcome" in graded.metrics
-    assert experiment.evaluating is None
+@pytest.fixture
+def evaluator(tmp_path: Path, ray_here: object) -> Iterator[RayEvaluator]:
+    cluster = {"evaluator": True, "worker_cpus": 0.25, "worker_threads": 1}
+    settings = config(cluster=cluster, evaluate={"simulations": 1})
+    with start(settings, tmp_path, DEVICE, "agents.alphazero.evaluation:state_evaluator") as evaluator:
+        yield evaluator
 
 
-@pytest.mark.slow
-def test_the_last_evaluation_is_waited_for(make: Make) -> None:
-    experiment = make(1, evaluator=True)
+def wait(evaluator: RayEvaluator) -> Evaluation:
+    for _ in range(200):
+        found = evaluator.poll(0.5)
+        if found is not None:
+            return found
+    pytest.fail("it never came")
+
+
+def test_a_checkpoint_is_evaluated_as_the_experiment_is_also_after_its_actor_was_killed(
+    evaluator: RayEvaluator, tmp_path: Path
+) -> None:
+    experiment = alphazero(config(evaluate={"simulations": 1}), tmp_path, DEVICE)
     experiment.iterate()
-    experiment.evaluate()
-    iterate_until(experiment, lambda values: experiment.counters["positions"] >= experiment.config.budget)
-    assert "eval/optimal_outcome" in experiment.evaluate().metrics
-
-
-def test_a_killed_evaluator_grades_again(make: Make) -> None:
-    experiment = make(1, evaluator=True)
-    evaluator = experiment.evaluator
-    assert isinstance(evaluator, RayGrading)
-    evaluator.ask(7, experiment.learner.average.module)
+    path = checkpoint.save(tmp_path, {"experiment": experiment.state_dict()}, iteration=1, counters=experiment.counters)
+    evaluator.start(path)
     while not (running := evaluator.processes()):
-        evaluator.answers()
+        evaluator.poll()
     os.kill(running[0], signal.SIGKILL)
-    answers = evaluator.answers(wait=True)
-    assert [graded.positions for graded in answers] == [7]
-    assert evaluator.processes() != running
+    assert wait(evaluator).metrics == experiment.evaluate().metrics
+    assert evaluator.processes() != running and evaluator.poll() is None

@@ -41,9 +41,9 @@ _VERSIONS = itertools.count(1)  # of the weights of `two`
 def begin(workers: int, **cluster: Any) -> Iterator[RayActors]:
     options = {"workers": workers, "worker_cpus": 0.25, "worker_threads": 1}
     settings = config(cluster=options | cluster)
-    with start_workers(settings, DEVICE) as parts:
-        parts["actors"].publish(0, network(settings))
-        yield parts["actors"]
+    with start_workers(settings, DEVICE) as actors:
+        actors.publish(0, network(settings))
+        yield actors
 
 
 @pytest.fixture

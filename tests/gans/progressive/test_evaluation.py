@@ -1,15 +1,11 @@
-"""Grading beside training: the same metrics, later, under the images they belong to."""
+"""Evaluation beside training: the same metrics, later, under the images they belong to."""
 
 from pathlib import Path
 
 import pytest
-import torch
 
-from gans.progressive.evaluation import GradingBeside, GradingHere, Measurer
-from gans.progressive.growth import Stage
-from gans.progressive.model import Sampler
-from gans.progressive.network import Generator
-from lab.data.images import open_images
+from gans.progressive.evaluation import state_evaluator
+from gans.progressive.experiment import ProgressiveGAN
 from lab.run import checkpoint, metrics
 from tests.command_line import lab
 from tests.gans.small_gan import DEVICE, config, preset
@@ -17,57 +13,31 @@ from tests.gans.small_gan import DEVICE, config, preset
 METRICS = {"samples": 32, "grid": 2}
 
 
-def sampler(images: int) -> Sampler:
-    torch.manual_seed(images)
-    settings = config()
-    return Sampler(Generator(settings.network).eval(), settings, Stage(2, 16, 1.0), images, DEVICE)
+def test_a_checkpoint_is_evaluated_as_the_experiment_is(tmp_path: Path) -> None:
+    settings = config(evaluate=METRICS)
+    experiment = ProgressiveGAN(settings, tmp_path, DEVICE)
+    while experiment.trainer.stage.resolution < 16:
+        experiment.iterate()
+    own = experiment.evaluate()
+    found = state_evaluator(settings, tmp_path, DEVICE)(experiment.state_dict(), experiment.counters)
+    assert found.metrics == own.metrics and "eval/frechet_distance" in own.metrics
+    assert [item.name for item in found.media] == [item.name for item in own.media] == ["samples", "real"]
 
 
-def measurer() -> Measurer:
-    return Measurer(config(evaluate=METRICS), open_images("digits"), DEVICE)
-
-
-def test_what_is_measured_beside_training_equals_what_training_waits_for(caplog: pytest.LogCaptureFixture) -> None:
-    here, beside = GradingHere(measurer()), GradingBeside(measurer())
-    first, second = sampler(400), sampler(500)
-    beside.ask(400, first)
-    assert beside.pending == 400
-    beside.ask(500, second)  # at most one is on its way
-    assert "no metrics at 500 images" in caplog.text
-    here.ask(400, first)
-    assert beside.answers(wait=True) == here.answers() != []
-    assert beside.pending is None and beside.answers(wait=True) == []
-    beside.ask(500, second)
-    (found,) = beside.answers(wait=True)
-    assert found.images == found.metrics["eval/images_shown"] == 500
-    beside.close()
-
-
-def test_a_generator_may_train_on_while_it_is_measured() -> None:
-    here, beside, one = GradingHere(measurer()), GradingBeside(measurer()), sampler(400)
-    here.ask(400, one)
-    beside.ask(400, one)
-    with torch.no_grad():
-        for parameter in one.generator.parameters():
-            parameter.zero_()
-    assert beside.answers(wait=True) == here.answers()
-    beside.close()
-
-
-def test_a_run_records_grades_once_and_waits_for_the_last(tmp_path: Path) -> None:
-    file = preset(tmp_path, evaluate=METRICS | {"device": "cpu", "every": 3})
+def test_a_run_records_evaluations_once_and_waits_for_the_last(tmp_path: Path) -> None:
+    file = preset(tmp_path, evaluate=METRICS | {"every": 3, "device": "cpu"})
     lab("train", file, "--runs-dir", tmp_path, "--name", "run")
-    graded = [
+    found = [
         entry.metrics["eval/images_shown"]
         for entry in metrics.read(tmp_path / "run" / "metrics.jsonl")
         if "eval/images_shown" in entry.metrics
     ]
-    assert graded[-1] == 416 and graded == sorted(set(graded)) and set(graded) <= {288, 384, 416}
+    assert found[-1] == 416 and found == sorted(set(found)) and set(found) <= {288, 384, 416}
 
 
 def test_the_best_may_be_chosen_by_what_is_measured_beside_training(tmp_path: Path) -> None:
     best = "eval/frechet_distance"
-    file = preset(tmp_path, evaluate=METRICS | {"device": "cpu", "every": 3, "best": best})
+    file = preset(tmp_path, evaluate=METRICS | {"every": 3, "best": best, "device": "cpu"})
     lab("train", file, "--runs-dir", tmp_path, "--name", "run")
     found = {
         int(entry.metrics["eval/images_shown"]): entry.metrics[best]
@@ -78,6 +48,6 @@ def test_the_best_may_be_chosen_by_what_is_measured_beside_training(tmp_path: Pa
     assert kept.counters["images"] == min(found, key=lambda images: found[images])
 
 
-def test_metrics_are_taken_in_one_place(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="leave out one"):
+def test_evaluations_run_in_one_place() -> None:
+    with pytest.raises(ValueError, match="leave one out"):
         config(evaluate={"device": "cpu"}, cluster={"evaluator": True})

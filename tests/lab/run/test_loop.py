@@ -14,6 +14,8 @@ from rich.console import Console
 from lab.config.loading import dump
 from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint, loop, metrics
+from lab.run.checkpoint import read_manifest
+from lab.run.evaluator import EvaluationFailed, Evaluator
 from lab.run.experiment import Evaluation
 from lab.run.run_dir import RunDir
 from lab.train import random_state
@@ -22,13 +24,16 @@ from tests.lab.toy import Toy, ToyConfig, config, lab, launch, preset
 from tests.same_run import assert_same_bits, assert_same_run, final_state
 
 
-def train(path: Path, settings: ToyConfig, experiment: Toy | None = None) -> tuple[loop.Outcome, str]:
+def train(
+    path: Path, settings: ToyConfig, experiment: Toy | None = None, evaluator: Evaluator | None = None
+) -> tuple[loop.Outcome, str]:
     """Begin or continue the run at `path` in this process; returns the outcome and what was printed."""
     output = io.StringIO()
     random_state.seed_everything(settings.seed)
     exists = path.exists()
     with RunDir.open(path) if exists else RunDir.create(path.parent, path.name, dump(settings)) as run_dir:
-        outcome = loop.run(experiment or Toy(settings), settings, run_dir, console=Console(file=output, width=300))
+        console = Console(file=output, width=300)
+        outcome = loop.run(experiment or Toy(settings), settings, run_dir, console=console, evaluator=evaluator)
     return outcome, output.getvalue()
 
 
@@ -142,99 +147,112 @@ def test_the_best_survives_a_resume(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path / "run" / "checkpoints" / "best")[1].iteration == 2
 
 
-class GradedElsewhere(Toy):
-    """Is evaluated with a preset score by iteration, known `after` iterations."""
+class Scripted:
+    """An evaluator that gives each iteration the score that a test wants, after so many looks at it."""
 
-    def __init__(self, settings: ToyConfig, scores: Mapping[int, float], after: int = 3) -> None:
-        super().__init__(settings)
+    def __init__(self, scores: Mapping[int, float], after: int = 3) -> None:
         self.scores, self.after = scores, after
-        self._evaluating: int | None = None
+        self.started: list[int] = []
+        self._looks = 0
 
-    @property
-    def evaluating(self) -> int | None:
-        return self._evaluating
+    def start(self, checkpoint: Path) -> None:
+        self.started.append(read_manifest(checkpoint).iteration)
+        self._looks = 0
 
-    def evaluate(self) -> Evaluation:
-        if self.counters["samples"] >= self._config.budget:
-            return Evaluation({"toy/score": self.scores[self.counters["samples"] // 8]})
-        self._evaluating = self._evaluating or self.counters["samples"]
-        return Evaluation()
+    def poll(self, timeout_s: float = 0.0) -> Evaluation | None:
+        self._looks += 1
+        if self._looks < self.after:
+            return None
+        at = self.started[-1]
+        if at not in self.scores:
+            raise EvaluationFailed("no score is written for it")
+        return Evaluation({"toy/score": self.scores[at]})
 
-    def late_evaluations(self) -> list[Evaluation]:
-        at, now = self._evaluating, self.counters["samples"]
-        if at is None or (now - at < 8 * self.after and now < self._config.budget):
-            return []
-        self._evaluating = None
-        return [Evaluation({"toy/score": self.scores[at // 8]}, at=at)]
+
+BESIDE = {"checkpoint": {"every": 1000, "keep": 1}, "evaluate": {"every": 4, "best": "toy/score"}}
+
+
+def scores(run: Path) -> list[tuple[int, float]]:
+    """Iterations and the scores recorded at them."""
+    rows = [entry for entry in metrics.read(run / "metrics.jsonl") if "toy/score" in entry.metrics]
+    return [(entry.iteration, entry.metrics["toy/score"]) for entry in rows]
 
 
 def test_an_evaluation_that_ends_later_keeps_the_checkpoint_that_it_was_of(tmp_path: Path) -> None:
-    every = {"checkpoint": {"every": 1000, "keep": 1}, "evaluate": {"every": 4, "best": "toy/score"}}
-    settings, folder = config(**every, budget=160), tmp_path / "run" / "checkpoints"
-    scores = {4: 0.1, 8: 0.9, 12: 0.2, 16: 0.3, 20: 0.4}
-    _, output = train(tmp_path / "run", settings, GradedElsewhere(settings, scores))
+    settings, folder = config(**BESIDE), tmp_path / "run" / "checkpoints"
+    scripted = Scripted({4: 0.1, 8: 0.9, 12: 0.2, 16: 0.3, 20: 0.4})
+    _, output = train(tmp_path / "run", settings, evaluator=scripted)
     assert checkpoint.load(folder / "best")[1].iteration == 8
-    assert "evaluation at iteration 8: begun" in output and "evaluation at iteration 8: toy/score 0.9" in output
+    assert "evaluation of iteration 8: begun" in output and "evaluation at iteration 8: toy/score 0.9" in output
     assert "best toy/score 0.9 at iteration 8" in output
-    # Known when the next was due already; the last is waited for.
-    rows = [entry for entry in metrics.read(tmp_path / "run" / "metrics.jsonl") if "toy/score" in entry.metrics]
-    assert [(entry.iteration, entry.metrics["toy/score"]) for entry in rows] == [
-        (7, 0.1),
-        (11, 0.9),
-        (15, 0.2),
-        (19, 0.3),
-        (20, 0.4),
-    ]
+    assert scores(tmp_path / "run") == [(7, 0.1), (11, 0.9), (15, 0.2), (19, 0.3), (20, 0.4)]
+    late = [entry.metrics.get("eval/at_iteration") for entry in metrics.read(tmp_path / "run" / "metrics.jsonl")]
+    assert [at for at in late if at is not None] == [4, 8, 12, 16]
+    assert not (folder / "pending").exists()
 
 
-def test_what_was_being_evaluated_elsewhere_is_forgotten_with_the_process(tmp_path: Path) -> None:
-    every = {"checkpoint": {"every": 1000}, "evaluate": {"every": 4, "best": "toy/score"}}
-    settings, folder = config(**every, budget=160, stopped_at=6), tmp_path / "run" / "checkpoints"
+def test_one_evaluation_runs_at_a_time_and_the_last_is_waited_for(tmp_path: Path) -> None:
+    scripted = Scripted(dict.fromkeys((4, 12, 20), 0.5), after=7)
+    _, output = train(tmp_path / "run", config(**BESIDE), evaluator=scripted)
+    assert scripted.started == [4, 12, 20]
+    assert "no evaluation of iteration 8: that of 4 is still running" in output
+    assert scores(tmp_path / "run") == [(11, 0.5), (19, 0.5), (20, 0.5)]
+
+
+def test_an_evaluation_that_fails_costs_nothing_else(tmp_path: Path) -> None:
+    _, output = train(tmp_path / "run", config(**BESIDE), evaluator=Scripted({8: 0.1, 16: 0.3, 20: 0.2}))
+    assert "no evaluation of iteration 4: no score is written for it" in output
+    assert checkpoint.load(tmp_path / "run" / "checkpoints" / "best")[1].iteration == 16
+
+
+def test_an_evaluation_outlasts_its_process_and_the_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nobody is left"):
-        train(tmp_path / "run", settings, GradedElsewhere(settings, {}))
-    assert checkpoint.load(folder / "candidate")[1].iteration == 4
-    longer = config(**every, budget=160)
-    train(tmp_path / "run", longer, GradedElsewhere(longer, {8: 0.1, 12: 0.7, 16: 0.3, 20: 0.2}))
-    assert checkpoint.load(folder / "best")[1].iteration == 12
+        train(tmp_path / "run", config(**BESIDE, stopped_at=6), evaluator=Scripted({}))
+    assert checkpoint.load(tmp_path / "run" / "checkpoints" / "pending")[1].iteration == 4
+    scripted = Scripted({4: 0.9, 8: 0.1, 12: 0.7, 16: 0.3, 20: 0.2})
+    _, output = train(tmp_path / "run", config(**BESIDE), evaluator=scripted)
+    assert scripted.started == [4, 8, 12, 16, 20] and "evaluation of iteration 4: begun again" in output
+    assert [score for _, score in scores(tmp_path / "run")] == [0.9, 0.1, 0.7, 0.3, 0.2]
+    assert checkpoint.load(tmp_path / "run" / "checkpoints" / "best")[1].iteration == 4
+
+
+def test_without_an_evaluator_what_was_being_evaluated_is_dropped(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nobody is left"):
+        train(tmp_path / "run", config(**BESIDE, stopped_at=6), evaluator=Scripted({}))
+    _, output = train(tmp_path / "run", config(**BESIDE))
+    assert "no evaluation of iteration 4" in output
+    assert not (tmp_path / "run" / "checkpoints" / "pending").exists()
 
 
 @pytest.mark.parametrize("complete", [False, True])
-def test_a_crash_before_the_candidate_became_the_best_is_made_good(
+def test_a_crash_before_the_pending_checkpoint_became_the_best_is_repaired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: bool
 ) -> None:
-    every = {"checkpoint": {"every": 1000}, "evaluate": {"every": 4, "best": "toy/score"}}
-    settings, folder = config(**every, budget=160), tmp_path / "run" / "checkpoints"
+    settings, folder = config(**BESIDE), tmp_path / "run" / "checkpoints"
     at = 16 if complete else 4
-    scores = dict.fromkeys((4, 8, 12, 16, 20), 0.1) | {at: 0.9}
-    put_in_place = checkpoint.promote
+    found = dict.fromkeys((4, 8, 12, 16, 20), 0.1) | {at: 0.9}
+    promote = checkpoint.promote_pending
 
     def crash(directory: Path) -> None:
-        if checkpoint.read_manifest(directory / "candidate").iteration == at:
+        if checkpoint.read_manifest(directory / "pending").iteration == at:
             raise CheckpointError("the power failed")
-        put_in_place(directory)
+        promote(directory)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "promote", crash)
+        patch.setattr(checkpoint, "promote_pending", crash)
         with pytest.raises(CheckpointError, match="the power failed"):
-            train(tmp_path / "run", settings, GradedElsewhere(settings, scores, after=4 if complete else 3))
-    if complete:  # a run at its end is not trained again
-        with RunDir.open(tmp_path / "run") as run_dir:
-            assert run_dir.finished
-        assert "is complete" in lab("resume", tmp_path / "run")
-    else:
-        train(tmp_path / "run", settings, GradedElsewhere(settings, scores))
+            train(tmp_path / "run", settings, evaluator=Scripted(found, after=4 if complete else 3))
+    train(tmp_path / "run", settings, evaluator=Scripted(found))
     assert checkpoint.load(folder / "best")[1].iteration == at
-    assert not (folder / "candidate").exists()
+    assert not (folder / "pending").exists()
 
 
-def test_a_damaged_candidate_is_dropped(tmp_path: Path) -> None:
-    every = {"checkpoint": {"every": 1000}, "evaluate": {"every": 4, "best": "toy/score"}}
-    settings, folder = config(**every, budget=160, stopped_at=6), tmp_path / "run" / "checkpoints"
+def test_a_damaged_pending_checkpoint_is_dropped(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "checkpoints"
     with pytest.raises(UserError, match="nobody is left"):
-        train(tmp_path / "run", settings, GradedElsewhere(settings, {}))
-    (folder / "candidate" / "manifest.json").unlink()
-    longer = config(**every, budget=160)
-    train(tmp_path / "run", longer, GradedElsewhere(longer, {8: 0.1, 12: 0.7, 16: 0.3, 20: 0.2}))
+        train(tmp_path / "run", config(**BESIDE, stopped_at=6), evaluator=Scripted({}))
+    (folder / "pending" / "manifest.json").unlink()
+    train(tmp_path / "run", config(**BESIDE), evaluator=Scripted({8: 0.1, 12: 0.7, 16: 0.3, 20: 0.2}))
     assert checkpoint.load(folder / "best")[1].iteration == 12
 
 
