@@ -79,7 +79,7 @@ def kill_evaluator(run: RecordedRun, limit_s: float, node: str) -> float:
     run.start()
     run.wait(lambda: run.actors(EvaluationWorker.__name__), RECOVERY_S)
     (evaluator,) = run.actors(EvaluationWorker.__name__)
-    positions = run.entries()[-1].counters["positions"]
+    iteration = run.entries()[-1].iteration
     processes.send_signal(evaluator, signal.SIGKILL)
 
     def evaluated() -> bool:
