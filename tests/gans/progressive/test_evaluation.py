@@ -6,8 +6,8 @@ import pytest
 
 from gans.progressive.evaluation import state_evaluator
 from gans.progressive.experiment import ProgressiveGAN
+from lab.cli.main import main
 from lab.run import checkpoint, metrics
-from tests.command_line import lab
 from tests.gans.small_gan import DEVICE, config, preset
 
 METRICS = {"samples": 32, "grid": 2}
@@ -26,7 +26,7 @@ def test_a_checkpoint_is_evaluated_as_the_experiment_is(tmp_path: Path) -> None:
 
 def test_a_run_records_evaluations_once_and_waits_for_the_last(tmp_path: Path) -> None:
     file = preset(tmp_path, evaluate=METRICS | {"every": 3, "device": "cpu"})
-    lab("train", file, "--runs-dir", tmp_path, "--name", "run")
+    assert main(["train", str(file), "--runs-dir", str(tmp_path), "--name", "run"]) == 0
     found = [
         entry.metrics["eval/images_shown"]
         for entry in metrics.read(tmp_path / "run" / "metrics.jsonl")
@@ -38,7 +38,7 @@ def test_a_run_records_evaluations_once_and_waits_for_the_last(tmp_path: Path) -
 def test_the_best_may_be_chosen_by_what_is_measured_beside_training(tmp_path: Path) -> None:
     best = "eval/frechet_distance"
     file = preset(tmp_path, evaluate=METRICS | {"every": 3, "best": best, "device": "cpu"})
-    lab("train", file, "--runs-dir", tmp_path, "--name", "run")
+    assert main(["train", str(file), "--runs-dir", str(tmp_path), "--name", "run"]) == 0
     found = {
         int(entry.metrics["eval/images_shown"]): entry.metrics[best]
         for entry in metrics.read(tmp_path / "run" / "metrics.jsonl")
