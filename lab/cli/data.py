@@ -1,4 +1,4 @@
-"""`lab data`: pack, look at and fetch sets of pictures."""
+"""`lab data`: pack, look at and fetch sets of images."""
 
 import contextlib
 import signal
@@ -29,16 +29,16 @@ class Fit(StrEnum):
 def pack(
     source: Annotated[Path, typer.Argument(help="A folder, a StyleGAN zip, .npy or .npz (images, labels).")],
     out: Annotated[Path, typer.Argument(help="The packed file, FILE.safetensors.")],
-    resolution: Annotated[int | None, typer.Option(help="4, 8, ... 1024; the largest that all pictures fill.")] = None,
-    channels: Annotated[int | None, typer.Option(min=1, max=3, help="1 or 3; 3 if any picture has colour.")] = None,
-    fit: Annotated[Fit, typer.Option(help="How a picture becomes square.")] = Fit.crop,
-    broken: Annotated[Broken, typer.Option(help="What to do about pictures that cannot be read.")] = Broken.refuse,
+    resolution: Annotated[int | None, typer.Option(help="4, 8, ... 1024; the largest that all images fill.")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, max=3, help="1 or 3; 3 if any image has colour.")] = None,
+    fit: Annotated[Fit, typer.Option(help="How an image becomes square.")] = Fit.crop,
+    broken: Annotated[Broken, typer.Option(help="What to do about images that cannot be read.")] = Broken.refuse,
     workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
 ) -> None:
-    """Pack pictures into one file that training maps instead of loading.
+    """Pack images into one file that training maps instead of loading.
 
-    Labels come from dataset.json, or from subfolders when every picture is in one.
+    Labels come from dataset.json, or from subfolders when every image is in one.
     """
     from lab.data import pack as packing
 
@@ -67,10 +67,10 @@ def pack(
 
 def inspect(
     file: Annotated[str, typer.Argument(help="A packed file, or a set's name (digits).")],
-    sheet: Annotated[Path | None, typer.Option(help="Write a PNG: classes in rows, or 64 of all pictures.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write a PNG: classes in rows, or 64 of all images.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print what a set of pictures holds."""
+    """Print what a set of images holds."""
     import numpy as np
 
     from lab.data.images import open_images
@@ -84,7 +84,7 @@ def inspect(
     if sheet is not None:
         save_sheet(sheet, data)
     record = {
-        "pictures": len(data),
+        "images": len(data),
         "resolution": data.resolution,
         "channels": data.channels,
         "labels": counts,

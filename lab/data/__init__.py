@@ -1,1 +1,1 @@
-"""Sets of pictures and tables: files, their order in training, batches on the device, and how pictures are changed."""
+"""Sets of images and tables: files, their order in training, batches on the device, and how images are changed."""

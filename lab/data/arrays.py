@@ -1,4 +1,4 @@
-"""Pictures in a .npy or .npz file, mapped rather than loaded: the arrays may be larger than memory."""
+"""Images in a .npy or .npz file, mapped rather than loaded: the arrays may be larger than memory."""
 
 import shutil
 import zipfile
@@ -30,7 +30,7 @@ class Pixels:
 
 
 def open_arrays(path: Path, scratch: Path) -> tuple[Pixels, np.ndarray | None]:
-    """The pictures of a .npy, or the members "images" and "labels" (int [N], may be missing) of an .npz.
+    """The images of a .npy, or the members "images" and "labels" (int [N], may be missing) of an .npz.
 
     A compressed member is unpacked to `scratch`; every other is read where it lies. Raises UserError.
     """
@@ -52,8 +52,8 @@ def open_arrays(path: Path, scratch: Path) -> tuple[Pixels, np.ndarray | None]:
     return pixels, labels
 
 
-def read_picture(pixels: Pixels, name: str) -> np.ndarray:
-    """[H, W] or [H, W, C] of the picture at index `name`."""
+def read_image(pixels: Pixels, name: str) -> np.ndarray:
+    """[H, W] or [H, W, C] of the image at index `name`."""
     image = np.asarray(mapped(pixels)[int(name)])
     return image.transpose(1, 2, 0) if _channels_first(pixels.shape) else image
 

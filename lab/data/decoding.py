@@ -1,4 +1,4 @@
-"""One picture: from the bytes of a file to a square of the wanted size."""
+"""One image: from the bytes of a file to a square of the wanted size."""
 
 import io
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Read = Callable[[str], bytes | np.ndarray]
 
 
 class Look(NamedTuple):
-    """What packing has to know of a picture; `has_colour` by its format, whatever the pixels."""
+    """What packing has to know of an image; `has_colour` by its format, whatever the pixels."""
 
     width: int
     height: int
@@ -21,13 +21,13 @@ class Look(NamedTuple):
 
 
 def look(read: Read, name: str) -> Look | str:
-    """Decode a picture; says why where it cannot be."""
+    """Decode an image; says why where it cannot be."""
     image = _decode(read, name)
     return image if isinstance(image, str) else Look(image.width, image.height, image.mode == "RGB")
 
 
 def make(read: Read, name: str, side: int, channels: int, fit: Fit) -> np.ndarray:
-    """uint8 [channels, side, side]. Raises UserError when the picture can no longer be read."""
+    """uint8 [channels, side, side]. Raises UserError when the image can no longer be read."""
     image = _decode(read, name)
     if isinstance(image, str):
         raise UserError(f"{name} changed while it was packed ({image}); pack again")
@@ -42,8 +42,8 @@ def _decode(read: Read, name: str) -> Any:
     try:
         return _opened(read(name))
     except UnidentifiedImageError:
-        return "no known kind of picture"
-    except MemoryError:  # the machine's trouble, not the picture's
+        return "no known kind of image"
+    except MemoryError:  # the machine's trouble, not the image's
         raise
     except Exception as error:  # decoders of damaged files raise nearly anything
         return (str(error) or type(error).__name__).splitlines()[0]

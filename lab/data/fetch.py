@@ -1,4 +1,4 @@
-"""Public sets of pictures: downloaded by pooch with hashes, packed into the cache, training and test pictures apart."""
+"""Public sets of images: downloaded by pooch with hashes, packed into the cache, training and test images apart."""
 
 import gzip
 import logging
@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 class Public:
     """One set: its address, its files with their MD5 as published, and what they hold.
 
-    read: the folder of the files, and whether the test pictures are wanted -> uint8 [N, C, 32, 32], int64 [N].
+    read: the folder of the files, and whether the test images are wanted -> uint8 [N, C, 32, 32], int64 [N].
     """
 
     base: str
@@ -103,7 +103,7 @@ def _download(url: str, path: Path, md5: str, progress: Progress) -> None:
         pooch.retrieve(url, f"md5:{md5}", fname=path.name, path=path.parent, downloader=get)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; ValueError is a wrong hash
         reason = _reason(error, urlsplit(url).netloc)
-        fix = f"try again, put the file into {path.parent}, or pack pictures you have with `lab data pack`"
+        fix = f"try again, put the file into {path.parent}, or pack images you have with `lab data pack`"
         raise UserError(f"cannot download {url} ({reason}): {fix}") from None
 
 

@@ -1,7 +1,7 @@
-"""A set of square pictures: the digits that need no download, or one packed file, mapped rather than loaded.
+"""A set of square images: the digits that need no download, or one packed file, mapped rather than loaded.
 
 A packed file is a safetensors file with "images" uint8 [N, C, H, W], "labels" int64 [N] if there are any, and in its
-metadata the format, the names of the classes, the rule its pictures were made by and a fingerprint of the content.
+metadata the format, the names of the classes, the rule its images were made by and a fingerprint of the content.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ RESOLUTIONS = tuple(2**power for power in range(2, 11))
 class ImageSet:
     """images: uint8 [N, C, H, H], in memory or mapped read-only; labels: int64 [N] into `classes`, or None.
 
-    fingerprint: SHA-256 over shape, pixels and labels, as stored when the file was packed. rule: how its pictures
+    fingerprint: SHA-256 over shape, pixels and labels, as stored when the file was packed. rule: how its images
     were cropped and resized, "" where nobody wrote that down.
     """
 
@@ -72,7 +72,7 @@ def cache_directory() -> Path:
 def open_images(source: str) -> ImageSet:
     """ "digits", a name that `lab data fetch` stored (mnist, mnist_test, ...), or a packed file's path.
 
-    Raises UserError, also for a file whose pictures cannot be trained on.
+    Raises UserError, also for a file whose images cannot be trained on.
     """
     if source == "digits":
         return _digits()
@@ -101,16 +101,16 @@ def write_images(
     rule: str = "",
     overwrite: bool = False,
 ) -> str:
-    """Pack pictures into `path`, one [C, H, H] at a time; returns the fingerprint. Raises UserError.
+    """Pack images into `path`, one [C, H, H] at a time; returns the fingerprint. Raises UserError.
 
-    An iterable of pictures needs the whole `shape` [N, C, H, H]. The file appears complete or not at all.
+    An iterable of images needs the whole `shape` [N, C, H, H]. The file appears complete or not at all.
     """
     if isinstance(images, ImageSet):
         shape, labels, classes, rule = images.images.shape, images.labels, images.classes, images.rule
-        pictures: Iterator[np.ndarray] = iter(images.images)
+        stream: Iterator[np.ndarray] = iter(images.images)
     else:
-        pictures = iter(images)
-    assert shape is not None, "pictures that come one by one need a shape"
+        stream = iter(images)
+    assert shape is not None, "images that come one by one need a shape"
     if path.exists() and not overwrite:
         raise UserError(f"{path} exists; --overwrite replaces it")
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
@@ -120,7 +120,7 @@ def write_images(
         if needed > free:
             raise UserError(f"{path} needs {needed / 2**20:,.0f} MiB and {free / 2**20:,.0f} MiB are free: make room")
         with temporary.open("wb") as file:
-            fingerprint = _write(file, pictures, tuple(shape), labels, classes, rule)
+            fingerprint = _write(file, stream, tuple(shape), labels, classes, rule)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
@@ -135,7 +135,7 @@ def write_images(
 
 def _write(
     file: BinaryIO,
-    pictures: Iterator[np.ndarray],
+    stream: Iterator[np.ndarray],
     shape: tuple[int, ...],
     labels: np.ndarray | None,
     classes: Sequence[str],
@@ -155,15 +155,15 @@ def _write(
     file.write(place)
     file.write(stored or b"")
     digest, count = hashlib.sha256(repr(shape).encode()), 0
-    for picture in pictures:
-        if picture.shape != shape[1:] or picture.dtype != np.uint8:
-            raise ValueError(f"a picture is {picture.dtype} {picture.shape}, not uint8 {shape[1:]}")
-        data = np.ascontiguousarray(picture).tobytes()
+    for image in stream:
+        if image.shape != shape[1:] or image.dtype != np.uint8:
+            raise ValueError(f"an image is {image.dtype} {image.shape}, not uint8 {shape[1:]}")
+        data = np.ascontiguousarray(image).tobytes()
         digest.update(data)
         file.write(data)
         count += 1
     if count != shape[0]:
-        raise ValueError(f"{count} pictures came and {shape[0]} were announced")
+        raise ValueError(f"{count} images came and {shape[0]} were announced")
     digest.update(stored or b"")
     fingerprint = digest.hexdigest()
     file.seek(0)
@@ -178,7 +178,7 @@ def _header(layout: dict[str, object], metadata: dict[str, str]) -> bytes:
 
 
 def _mapped(path: Path, remedy: str) -> ImageSet:
-    damaged = f"{path} is no packed set of pictures or is damaged; {remedy}"
+    damaged = f"{path} is no packed set of images or is damaged; {remedy}"
     try:
         start, header = _read_header(path)
         metadata, layout, labelled = header["__metadata__"], header["images"], header.get("labels")
@@ -219,12 +219,12 @@ def _read_header(path: Path) -> tuple[int, dict[str, Any]]:
 def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
     count, channels, height, width = shape
     if count == 0:
-        raise UserError(f"{path} holds no pictures; pack some")
+        raise UserError(f"{path} holds no images; pack some")
     if channels not in (1, 3):
-        raise UserError(f"{path} has pictures of {channels} channels, not 1 or 3; pack it again from what it is of")
+        raise UserError(f"{path} has images of {channels} channels, not 1 or 3; pack it again from what it is of")
     if height != width or height not in RESOLUTIONS:
         size = f"{height} x {width}"
-        raise UserError(f"{path} has pictures of {size}; a side is a power of two from 4 to 1024: pack it again")
+        raise UserError(f"{path} has images of {size}; a side is a power of two from 4 to 1024: pack it again")
 
 
 def _digits() -> ImageSet:

@@ -1,4 +1,4 @@
-"""Pictures from a source to one packed file: looked at, then cropped, resized and written in order."""
+"""Images from a source to one packed file: looked at, then cropped, resized and written in order."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -14,9 +14,9 @@ from lab.data.images import RESOLUTIONS, write_images
 from lab.data.sources import SUFFIXES, Source, close_sources, open_source
 from lab.errors import UserError
 
-_SHOWN = 10  # broken pictures in an error
-_FEW = 1000  # starting processes costs more than decoding fewer pictures than this
-_CHUNK = 16  # pictures that go to a process at once; Ctrl-C waits for a few of these
+_SHOWN = 10  # broken images in an error
+_FEW = 1000  # starting processes costs more than decoding fewer images than this
+_CHUNK = 16  # images that go to a process at once; Ctrl-C waits for a few of these
 _CHUNK_BYTES = 2**21  # and not more than this comes back at once
 
 Progress = Callable[[int, int], None]
@@ -50,18 +50,18 @@ def pack(
 ) -> Packed:
     """Pack a folder, a StyleGAN zip, .npy or .npz into `out`. Raises UserError; `out` appears complete or not at all.
 
-    A picture is made square: its centre is cropped (`crop`), it is stretched (`stretch`), or it is centred on black
+    An image is made square: its centre is cropped (`crop`), it is stretched (`stretch`), or it is centred on black
     and shrunk if it does not fit (`pad`). It is resized to `resolution`, by default the largest power of two that no
-    picture's smaller side is below: by the means of boxes where both sides are whole multiples of the new ones, else
-    by Lanczos. `channels` is 1 or 3, by default 3 if any picture's format has colour. Transparent pictures lie on
-    white. A broken picture is refused unless `skip_broken`. `progress` gets steps done and in all, two a picture.
+    image's smaller side is below: by the means of boxes where both sides are whole multiples of the new ones, else
+    by Lanczos. `channels` is 1 or 3, by default 3 if any image's format has colour. Transparent images lie on
+    white. A broken image is refused unless `skip_broken`. `progress` gets steps done and in all, two an image.
     """
     _check(source, out, resolution, channels, overwrite)
     scratch = out.with_name(f".{out.name}-{secrets.token_hex(4)}.npy")
     try:
         found = open_source(source, scratch)
         if not found.names:
-            raise UserError(f"{source} holds no pictures ({', '.join(SUFFIXES[:4])} ...)")
+            raise UserError(f"{source} holds no images ({', '.join(SUFFIXES[:4])} ...)")
         total = 2 * len(found.names)
         with Decoders(workers if len(found.names) >= _FEW else 1) as decoders:
             looks, broken = _survey(source, found, decoders, skip_broken, lambda done: progress(done, total))
@@ -70,15 +70,15 @@ def pack(
             rule, names = _rule(fit, side, why), list(looks)
             making = partial(make, found.read, side=side, channels=depth, fit=fit)
 
-            def pictures() -> Iterator[np.ndarray]:
+            def packed() -> Iterator[np.ndarray]:
                 chunk = max(1, min(_CHUNK, _CHUNK_BYTES // (depth * side * side)))
-                for index, picture in enumerate(decoders.map(making, names, chunk)):
+                for index, image in enumerate(decoders.map(making, names, chunk)):
                     progress(len(found.names) + index + 1, total)
-                    yield picture
+                    yield image
 
             fingerprint = write_images(
                 out,
-                pictures(),
+                packed(),
                 shape=(len(names), depth, side, side),
                 labels=None if found.labels is None else np.array([found.labels[name] for name in names], np.int64),
                 classes=found.classes,
@@ -109,7 +109,7 @@ def _check(source: Path, out: Path, resolution: int | None, channels: int | None
 def _survey(
     source: Path, found: Source, decoders: Decoders, skip_broken: bool, progress: Callable[[int], None]
 ) -> tuple[dict[str, Look], list[str]]:
-    """What every picture is like, and which cannot be read. Raises UserError unless those may be left out."""
+    """What every image is like, and which cannot be read. Raises UserError unless those may be left out."""
     looks: dict[str, Look] = {}
     broken = []
     for name, seen in zip(found.names, decoders.map(partial(look, found.read), found.names, _CHUNK), strict=True):
@@ -120,18 +120,18 @@ def _survey(
         progress(len(looks) + len(broken))
     if broken and not skip_broken:
         listed = [*broken[:_SHOWN], *([f"and {len(broken) - _SHOWN} more"] if len(broken) > _SHOWN else [])]
-        which = f"{len(broken)} of {len(found.names)} pictures cannot be read (--broken skip leaves them out)"
+        which = f"{len(broken)} of {len(found.names)} images cannot be read (--broken skip leaves them out)"
         raise UserError("\n  ".join([f"{source}: {which}:", *listed]))
     if not looks:
-        raise UserError(f"{source}: none of its {len(broken)} pictures can be read, the first because of {broken[0]}")
+        raise UserError(f"{source}: none of its {len(broken)} images can be read, the first because of {broken[0]}")
     return looks, broken
 
 
 def _largest_power(source: Path, looks: dict[str, Look]) -> tuple[int, str]:
-    """The resolution that every picture fills, and why it is that."""
+    """The resolution that every image fills, and why it is that."""
     smallest = min(looks, key=lambda name: min(looks[name][:2]))
     width, height, _ = looks[smallest]
-    which = f"the smallest picture, {_printable(smallest)} of {width} x {height}"
+    which = f"the smallest image, {_printable(smallest)} of {width} x {height}"
     if min(width, height) < 4:
         raise UserError(f"{source}: {which}, has a side below 4; leave it out or say --resolution")
     return min(2 ** (min(width, height).bit_length() - 1), RESOLUTIONS[-1]), f"the largest power of two in {which}"
@@ -152,13 +152,13 @@ def _notes(looks: list[Look], side: int, channels: int, fit: Fit) -> list[str]:
     colour, small = sum(seen.has_colour for seen in looks), sum(min(seen[:2]) < side for seen in looks)
     notes = []
     if channels == 3 and colour < len(looks):
-        notes.append(f"{len(looks) - colour:,} of {len(looks):,} pictures are grey and were stored in 3 channels")
+        notes.append(f"{len(looks) - colour:,} of {len(looks):,} images are grey and were stored in 3 channels")
     if channels == 1 and colour:
-        notes.append(f"{colour:,} of {len(looks):,} pictures have colour and were stored in grey")
+        notes.append(f"{colour:,} of {len(looks):,} images have colour and were stored in grey")
     if small and fit != "pad":
-        notes.append(f"{small:,} of {len(looks):,} pictures have a side below {side} and were enlarged")
+        notes.append(f"{small:,} of {len(looks):,} images have a side below {side} and were enlarged")
     if len(looks) == 1:
-        notes.append("the set is one picture; training takes two or more")
+        notes.append("the set is one image; training takes two or more")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""A picture of a set: rows of classes, or pictures spread over the whole set."""
+"""An image of a set: rows of classes, or images spread over the whole set."""
 
 import io
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from lab.files import durable
 
 _COLUMNS, _ROWS = 8, 8
 _CLASSES = 16  # rows of a labelled set
-_TILE, _GAP = 128, 2  # most pixels of a picture's side, and those between pictures
+_TILE, _GAP = 128, 2  # most pixels of an image's side, and those between images
 
 
 def contact_sheet(data: ImageSet) -> np.ndarray:
-    """uint8 [H, W, C]: eight pictures of each of up to 16 classes a row; without labels, 64 of the whole set."""
+    """uint8 [H, W, C]: eight images of each of up to 16 classes a row; without labels, 64 of the whole set."""
     if data.labels is None:
         chosen = _spread(np.arange(len(data)), _ROWS * _COLUMNS)
         rows = [chosen[start : start + _COLUMNS] for start in range(0, len(chosen), _COLUMNS)]
@@ -50,9 +50,9 @@ def _spread(of: np.ndarray, most: int) -> Sequence[int]:
     return of[np.linspace(0, len(of) - 1, min(most, len(of))).round().astype(int)].tolist()
 
 
-def _tile(picture: np.ndarray) -> np.ndarray:
+def _tile(image: np.ndarray) -> np.ndarray:
     """[C, H, H] -> [T, T, C], T up to 128, means of boxes."""
-    channels, side = picture.shape[:2]
+    channels, side = image.shape[:2]
     step = max(1, side // _TILE)
-    boxes = picture.reshape(channels, side // step, step, side // step, step)
+    boxes = image.reshape(channels, side // step, step, side // step, step)
     return boxes.mean((2, 4)).round().astype(np.uint8).transpose(1, 2, 0)

@@ -1,4 +1,4 @@
-"""Where pictures come from: a folder, a StyleGAN zip or arrays, as names with a reader and labels."""
+"""Where images come from: a folder, a StyleGAN zip or arrays, as names with a reader and labels."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def open_source(path: Path, scratch: Path) -> Source:
 
 def _folder(path: Path) -> Source:
     inside = (Path(top) / file for top, _, files in os.walk(path) for file in files)
-    names = sorted(name for file in inside if _is_picture(name := file.relative_to(path).as_posix()))
+    names = sorted(name for file in inside if _is_image(name := file.relative_to(path).as_posix()))
     listing = path / _LISTING
     listed = _listed(listing.read_bytes(), path) if listing.is_file() else None
     labels, classes = _labels(names, listed, listing.is_file(), path)
@@ -59,7 +59,7 @@ def _zip(path: Path) -> Source:
             listing = file.read(_LISTING) if _LISTING in inside else None
     except (zipfile.BadZipFile, OSError, RuntimeError) as error:
         raise UserError(f"{path} cannot be read as a zip ({error}): copy or download it again") from None
-    names = sorted({name for name in inside if _is_picture(name)})
+    names = sorted({name for name in inside if _is_image(name)})
     listed = None if listing is None else _listed(listing, path)
     labels, classes = _labels(names, listed, listing is not None, path)
     return Source(names, partial(_read_zip, path), labels, classes)
@@ -70,10 +70,10 @@ def _arrays(path: Path, scratch: Path) -> Source:
     names = [str(index) for index in range(len(pixels))]
     found = None if labels is None else dict(zip(names, labels.tolist(), strict=True))
     classes = tuple(str(k) for k in range(max(found.values()) + 1)) if found else ()
-    return Source(names, partial(arrays.read_picture, pixels), found, classes)
+    return Source(names, partial(arrays.read_image, pixels), found, classes)
 
 
-def _is_picture(name: str) -> bool:
+def _is_image(name: str) -> bool:
     """By the suffix; without what macOS hides in folders and zips."""
     path = PurePosixPath(name)
     return path.suffix.lower() in SUFFIXES and not path.name.startswith("._") and "__MACOSX" not in path.parts
@@ -97,10 +97,10 @@ def _listed(text: bytes, path: Path) -> dict[str, int] | None:
 def _labels(
     names: Sequence[str], listed: dict[str, int] | None, has_listing: bool, path: Path
 ) -> tuple[dict[str, int] | None, tuple[str, ...]]:
-    """Labels by name and classes: as listed, else by the first folder when every picture is in one of several."""
+    """Labels by name and classes: as listed, else by the first folder when every image is in one of several."""
     tops = [name.split("/")[0] if "/" in name else None for name in names]
     folders = tuple(sorted({top for top in tops if top is not None}))
-    split = len(folders) > 1 and None not in tops  # one folder or loose pictures say nothing about classes
+    split = len(folders) > 1 and None not in tops  # one folder or loose images say nothing about classes
     if not has_listing:
         return (
             ({n: folders.index(top) for n, top in zip(names, tops, strict=True) if top}, folders)

@@ -1,4 +1,4 @@
-"""The convolutions of AlexNet, for pictures of any size from 16 pixels on."""
+"""The convolutions of AlexNet, for images of any size from 16 pixels on."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class AlexNet(nn.Sequential):
     """[B, in_channels, R, R] -> [B, 256 * width, R', R'] (Krizhevsky et al. 2012, section 3.5, figure 2).
 
     Five convolutions, of which three are pooled over overlapping places. Batch normalisation takes the place of
-    response normalisation, and pictures below 128 pixels are not reduced by the first layer, which then has 5x5
+    response normalisation, and images below 128 pixels are not reduced by the first layer, which then has 5x5
     kernels instead of 11x11 in steps of four. Raises UserError below 16 pixels.
     """
 
     def __init__(self, in_channels: int, resolution: int, width: float = 1.0, *, init: Init = HE) -> None:
         if resolution < SMALLEST:
-            raise UserError(f"AlexNet takes pictures from {SMALLEST} pixels on and these have {resolution}")
+            raise UserError(f"AlexNet takes images from {SMALLEST} pixels on and these have {resolution}")
         large = resolution >= 128
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         inputs = in_channels

@@ -180,7 +180,7 @@ class ResNet(nn.Sequential):
 
 
 class ImageDecoder(nn.Sequential):
-    """Features [B, in_features] -> a picture [B, out_channels, R, R], R = 4 * 2**(len(channels) - 1).
+    """Features [B, in_features] -> an image [B, out_channels, R, R], R = 4 * 2**(len(channels) - 1).
 
     A linear layer to 4x4 maps, then for every further entry of `channels` an enlargement by 2 and a 3x3 block.
     """

@@ -1,4 +1,4 @@
-"""Values to pixels, pictures to grids, grids to PNG files."""
+"""Values to pixels, images to grids, grids to PNG files."""
 
 import math
 from pathlib import Path
@@ -16,14 +16,14 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def grid(images: Tensor, columns: int | None = None, gap: int = 1) -> np.ndarray:
-    """uint8 [N, C, H, W] -> one picture uint8 [H', W', C], row by row, black between and where rows are short."""
+    """uint8 [N, C, H, W] -> one image uint8 [H', W', C], row by row, black between and where rows are short."""
     count, channels, height, width = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), dtype=np.uint8)
-    for index, picture in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
+    for index, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = picture
+        sheet[top : top + height, left : left + width] = image
     return sheet
 
 

@@ -29,7 +29,7 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """One picture, `pixels` [H, W, C] uint8 with C = 1, 3 (RGB) or 4 (RGBA); ValueError for anything else."""
+    """One image, `pixels` [H, W, C] uint8 with C = 1, 3 (RGB) or 4 (RGBA); ValueError for anything else."""
 
     name: str
     pixels: np.ndarray

@@ -274,7 +274,7 @@ def test_an_extractor_of_other_channels_is_named_before_anything_is_drawn(
     assert main(["train", str(file), "--runs-dir", str(tmp_path), "--name", "colour"]) == 0
     monkeypatch.setattr("gans.progressive.verbs.sample_batches", lambda *_: pytest.fail("pictures were drawn"))
     line = mistake(capsys, "eval", plain, "--samples", 20, "--extractor", tmp_path / "colour")
-    assert "the classifier was trained on 3 channels and these pictures have 1" in line
+    assert "the classifier was trained on 3 channels and these images have 1" in line
 
 
 def test_a_damaged_extractor_is_named(

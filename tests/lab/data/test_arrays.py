@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.data.arrays import open_arrays, read_picture
+from lab.data.arrays import open_arrays, read_image
 from lab.data.images import open_images
 from lab.data.pack import pack
 from lab.errors import UserError
@@ -48,7 +48,7 @@ def test_a_stored_member_is_read_where_it_lies(tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", images=PIXELS)
     pixels, _ = open_arrays(tmp_path / "in.npz", tmp_path / "scratch")
     assert pixels.path == tmp_path / "in.npz" and not (tmp_path / "scratch").exists()
-    picture = read_picture(pixels, "4")
+    picture = read_image(pixels, "4")
     assert isinstance(picture.base, np.memmap) and np.array_equal(picture, PIXELS[4])
 
 
@@ -56,7 +56,7 @@ def test_a_compressed_member_is_mapped_from_a_file_beside(tmp_path: Path) -> Non
     np.savez_compressed(tmp_path / "in.npz", images=PIXELS)
     pixels, _ = open_arrays(tmp_path / "in.npz", tmp_path / "scratch")
     assert pixels.path == tmp_path / "scratch"
-    assert isinstance(read_picture(pixels, "4").base, np.memmap)
+    assert isinstance(read_image(pixels, "4").base, np.memmap)
 
 
 def test_nothing_is_left_when_packing_a_compressed_npz_fails(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_nothing_is_left_when_packing_a_compressed_npz_fails(tmp_path: Path) -> 
     [
         ({"images": PIXELS[..., :2]}, r"images are uint8 \[6, 8, 8, 2\], not"),
         ({"images": PIXELS / 255}, "images are float64"),
-        ({"images": PIXELS[:0]}, "no pictures"),
+        ({"images": PIXELS[:0]}, "no images"),
         ({"pixels": PIXELS}, "images"),
         ({"images": PIXELS, "labels": LABELS[:5]}, r"labels are int64 \[5\], not"),
         ({"images": PIXELS, "labels": LABELS - 1}, "not integers from 0"),

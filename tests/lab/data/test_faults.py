@@ -39,7 +39,7 @@ def with_broken(tmp_path: Path) -> Path:
 
 
 def test_a_picture_cut_off_in_the_middle_of_a_set_is_refused_by_name(with_broken: Path) -> None:
-    with pytest.raises(UserError, match=r"1 of 1200 pictures.*\n  0601\.png: .*truncated"):
+    with pytest.raises(UserError, match=r"1 of 1200 images.*\n  0601\.png: .*truncated"):
         pack(with_broken, with_broken.with_name("out.safetensors"), workers=2)
     assert left_in(with_broken.parent) == ["in.zip"]
 
@@ -68,7 +68,7 @@ def test_the_command_refuses_or_skips_broken_pictures_as_told(
 
 def test_a_set_of_broken_pictures_alone_is_refused(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "in", {"a.png": b"", "b.png": b"no picture"})
-    with pytest.raises(UserError, match="none of its 2 pictures can be read"):
+    with pytest.raises(UserError, match="none of its 2 images can be read"):
         pack(source, tmp_path / "out.safetensors", skip_broken=True)
 
 

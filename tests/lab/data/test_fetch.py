@@ -123,7 +123,7 @@ def test_the_preset_trains_on_the_training_pictures_and_is_graded_on_the_test_pi
     assert main(["train", "supervised/mnist", "--name", "run", "device=cpu", *settings]) == 0
     capsys.readouterr()
     assert main(["eval", "run", "--json", "--device", "cpu"]) == 0
-    assert json.loads(capsys.readouterr().out)["pictures"] == 10
+    assert json.loads(capsys.readouterr().out)["images"] == 10
 
 
 def test_the_second_time_needs_no_network(server: Server) -> None:

@@ -49,7 +49,7 @@ def test_a_file_packed_before_rules_were_stored_is_read(tmp_path: Path) -> None:
         ((1, 1, 2048, 2048), "2048 x 2048; a side"),
         ((2, 1, 8, 4), "8 x 4; a side"),
         ((2, 2, 4, 4), "2 channels, not 1 or 3"),
-        ((0, 1, 4, 4), "holds no pictures"),
+        ((0, 1, 4, 4), "holds no images"),
     ],
 )
 def test_pictures_that_cannot_be_trained_on_are_one_clear_error(
@@ -106,7 +106,7 @@ def test_inspect_prints_the_same_as_text_and_as_json(tmp_path: Path, capsys: pyt
     assert main([*command, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record == {
-        "pictures": 3,
+        "images": 3,
         "resolution": 4,
         "channels": 1,
         "labels": {"cat": 1, "dog": 2, "emu": 0},

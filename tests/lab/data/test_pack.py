@@ -81,7 +81,7 @@ def test_what_is_printed_holds_the_rule_and_the_file_keeps_it(
     output = capsys.readouterr().out
     rule = open_images(str(out)).rule
     assert rule in output and "a.png of 20 x 20" in rule and "centre" in rule and "Lanczos" in rule
-    assert "1 of 2 pictures are grey" in output
+    assert "1 of 2 images are grey" in output
     assert main(["data", "inspect", str(out)]) == 0
     assert rule in capsys.readouterr().out
 
@@ -89,9 +89,9 @@ def test_what_is_printed_holds_the_rule_and_the_file_keeps_it(
 @pytest.mark.parametrize(
     ("files", "options", "note"),
     [
-        ({"a.png": grey(1)}, {}, "the set is one picture"),
-        ({"a.png": encoded(Image.new("RGB", (8, 8)))}, {"channels": 1}, "1 of 1 pictures have colour"),
-        ({"a.png": grey(1, 8), "b.png": grey(1, 16)}, {"resolution": 16}, "1 of 2 pictures have a side below 16"),
+        ({"a.png": grey(1)}, {}, "the set is one image"),
+        ({"a.png": encoded(Image.new("RGB", (8, 8)))}, {"channels": 1}, "1 of 1 images have colour"),
+        ({"a.png": grey(1, 8), "b.png": grey(1, 16)}, {"resolution": 16}, "1 of 2 images have a side below 16"),
     ],
 )
 def test_what_may_not_be_expected_is_noted(
@@ -165,7 +165,7 @@ def test_wrong_sizes_and_channels_are_one_clear_error(tmp_path: Path, options: d
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "message"), [("none", "does not exist"), ("", "no pictures"), ("x.zip", "as a zip")])
+@pytest.mark.parametrize(("name", "message"), [("none", "does not exist"), ("", "no images"), ("x.zip", "as a zip")])
 def test_a_source_without_pictures_is_one_clear_error(tmp_path: Path, name: str, message: str) -> None:
     source = write_folder(tmp_path / "in", {"x.zip": b"no zip"})
     with pytest.raises(UserError, match=message):
