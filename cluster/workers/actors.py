@@ -14,8 +14,8 @@ from agents.search.dynamics import LeafCounts
 from cluster.pool.connection import connect, import_ray
 from cluster.pool.placement import PlacementGroup, placement_group_name, worker_resources
 from cluster.pool.worker_pool import Done, WorkerPool
-from cluster.workers.deliveries import Ledger
 from cluster.workers.processes import Played, SelfPlayWorker, unpack, weights_of
+from cluster.workers.received_results import ReceivedResults
 from lab.errors import Stopped, UserError
 from lab.train.device import Device
 
@@ -43,16 +43,16 @@ def start(config: AlphaZeroConfig, device: Device) -> "Iterator[RayActors]":
 class RayActors:
     """Self-play by workers (`agents.alphazero.actors.Actors`).
 
-    Every worker has up to `results_ahead` calls out, so that it plays on while the learner learns, and then pauses:
-    self-play cannot outrun the learner, nor results fill the memory. A call is played with the weights that were the
-    newest when it went out. Calls go out in the order in which their results are collected, one result at a time.
+    Every worker has up to `results_ahead` pending calls: it plays while the learner trains, and then pauses. So
+    self-play cannot outrun the learner and results cannot fill the memory. A call plays with the weights that were the
+    newest when it was made. Results are collected in the order of the calls, one at a time.
     """
 
     def __init__(self, config: AlphaZeroConfig, placement: PlacementGroup) -> None:
         self._config, self._options = config, config.cluster
         self._ray, self._placement = import_ray(), placement
         self._settings = config.model_dump(mode="json")
-        self._ledger = Ledger()
+        self._results = ReceivedResults()
         self._pool: WorkerPool | None = None
         self._version, self._weights_bytes = 0, 0
         self._weights: Any = None  # reference to the newest version's
@@ -67,53 +67,53 @@ class RayActors:
     def publish(self, version: int, net: PolicyValueNet) -> None:
         weights = weights_of(net)
         try:
-            # Calls that are out hold on to the version they were given; the last of them frees it.
+            # Pending calls keep the version that they were given; the last of them frees it.
             self._weights = self._ray.put(weights)
         except (self._ray.exceptions.ObjectStoreFullError, self._ray.exceptions.OutOfDiskError) as error:
             if self._weights is None:
-                raise UserError(f"the cluster's object store has no room for weights to begin with: {error}") from error
-            _log.warning(
-                "version %d of the weights found no room, workers play on with an older one: %s", version, error
-            )
+                raise UserError(
+                    f"no room for the first version of the weights in Ray's object store: {error}"
+                ) from error
+            _log.warning("no room for version %d of the weights, workers use an older one: %s", version, error)
             return
         self._weights_bytes = sum(array.nbytes for array in weights.values())
         self._version = version
 
     def poll(self) -> list[FinishedGames]:
-        """As many results as there are workers up, and any that would otherwise fall behind by more than `max_lag`.
+        """Collect one result for every ready worker, and those that would otherwise lag by more than `max_lag`.
 
-        Raises Stopped, with nothing collected, when no worker is left and none can be had.
+        Raises Stopped, with nothing collected, when no worker is left and none can be started.
         """
         start = time.perf_counter()
         pool = self._pool = self._pool or self._open_pool()
         games: list[FinishedGames] = []
-        collected, held, wanted = 0, 0, max(1, len(pool.ready))
+        collected, positions, wanted = 0, 0, max(1, len(pool.ready))
         oldest = self._version + 1 - self._options.max_lag  # `publish` comes next
         while True:
-            # Without any lag the next call needs the next version. Whoever is waited for, the others do not fill more
-            # than the smallest window meanwhile.
-            if (self._options.max_lag or not collected) and held < self._config.replay.window_start:
-                self._hand_out(pool)
-            out = [version for worker in pool.ready for version in pool.pending(worker)]
-            if collected and (not out or (collected >= wanted and min(out) >= oldest)):
+            # Without lag the next call needs the next version. While one worker is waited for, the others fill no more
+            # than the smallest window.
+            if (self._options.max_lag or not collected) and positions < self._config.replay.window_start:
+                self._make_calls(pool)
+            pending = [version for worker in pool.ready for version in pool.pending(worker)]
+            if collected and (not pending or (collected >= wanted and min(pending) >= oldest)):
                 break
             try:
                 outcome = pool.next()
             except Stopped:
                 if not collected:
                     raise
-                break  # what was collected is learned from first; the next poll finds the same
+                break  # the learner trains on what was collected first; the next poll raises
             if isinstance(outcome, Done):
                 collected += 1
                 received = self._receive(outcome.value)
-                held += sum(len(batch.positions) for batch in received)
+                positions += sum(len(batch.positions) for batch in received)
                 games += received
         self._polled = time.perf_counter()
         self._waited += self._polled - start
         return games
 
     def processes(self) -> list[int]:
-        """Ids, on their nodes, of the processes of the workers that are up."""
+        """Process ids, on their nodes, of the workers that are ready."""
         return [] if self._pool is None else [self._pool.pid(worker) for worker in self._pool.ready]
 
     def counts(self) -> LeafCounts:
@@ -148,20 +148,20 @@ class RayActors:
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        return {"counts": self._counts._asdict(), "ledger": self._ledger.state_dict(), **self._of_this_process}
+        return {"counts": self._counts._asdict(), "results": self._results.state_dict(), **self._of_this_process}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._counts = LeafCounts(**state["counts"])
-        if "ledger" in state:  # not if all games were played in process
-            self._ledger.load_state_dict(state["ledger"])
-        self._of_this_process = {name: part for name, part in state.items() if name not in ("counts", "ledger")}
+        if "results" in state:  # absent where all games were played in process
+            self._results.load_state_dict(state["results"])
+        self._of_this_process = {name: part for name, part in state.items() if name not in ("counts", "results")}
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
 
     def _open_pool(self) -> WorkerPool:
-        """Workers start with the first poll: only then is it known which incarnations there were before."""
+        """Workers start with the first poll: only then are the earlier incarnations known."""
         options = self._options
         return WorkerPool(
             "self-play worker",
@@ -172,21 +172,21 @@ class RayActors:
         )
 
     def _start_actor(self, worker: int) -> Any:
-        incarnation = self._ledger.next_incarnation(worker)
+        incarnation = self._results.next_incarnation(worker)
         resources = self._placement.resources[worker]
         return self._placement.start_actor(
             worker, SelfPlayWorker, self._settings, worker, incarnation, resources.threads, resources.gpus > 0
         )
 
-    def _hand_out(self, pool: WorkerPool) -> None:
-        """Gives every worker that is up as many calls as it may have."""
+    def _make_calls(self, pool: WorkerPool) -> None:
+        """Give every ready worker as many calls as it may have."""
         ahead = self._options.results_ahead if self._options.max_lag else 1
         for worker in pool.ready:
             for _ in range(ahead - len(pool.pending(worker))):
                 pool.call(worker, "play", self._version, self._weights, tag=self._version)
 
     def _receive(self, played: Played) -> list[FinishedGames]:
-        if not self._ledger.accept(played.origin):
+        if not self._results.accept(played.origin):
             return []
         self._counts = LeafCounts(*(sum(pair) for pair in zip(self._counts, played.counts, strict=True)))
         self._received.append(played._replace(games=None))
@@ -194,7 +194,7 @@ class RayActors:
         return [] if played.games is None else [unpack(played.games)]
 
     def _rates(self, received: list[Played]) -> list[float]:
-        """Moves per second of each worker, while it played."""
+        """Moves per second of each worker while it played."""
         leaves: dict[int, int] = defaultdict(int)
         seconds: dict[int, float] = defaultdict(float)
         for played in received:

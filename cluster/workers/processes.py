@@ -14,7 +14,7 @@ from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.records import FinishedGames, Samples, concatenate
 from agents.search.dynamics import LeafCounts
-from cluster.workers.deliveries import Origin, first_game_id
+from cluster.workers.received_results import Origin, first_game_id
 from lab.config.loading import from_settings
 from lab.train import device as devices
 from lab.train.device import Device
@@ -23,9 +23,9 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 class Played(NamedTuple):
-    """One call's result. games: fields of `FinishedGames`, those of its positions first; None when no game ended.
+    """The result of a call. games: fields of `FinishedGames`, those of its positions first; None when no game ended.
 
-    version: of the weights; seconds: that playing took.
+    version: version of the weights. seconds: time that playing took.
     """
 
     origin: Origin
@@ -40,7 +40,7 @@ class Played(NamedTuple):
 
 
 class SelfPlayWorker:
-    """Plays `moves_per_iteration` moves on all its boards per call. Its games in flight are its own and die with it."""
+    """Plays `moves_per_iteration` moves on all its boards per call. Unfinished games are lost with it."""
 
     def __init__(self, settings: Mapping[str, Any], worker: int, incarnation: int, threads: int, on_gpu: bool) -> None:
         config, self._device = set_up(settings, threads, on_gpu)
@@ -73,12 +73,12 @@ def weights_of(net: nn.Module) -> dict[str, NDArray[Any]]:
 
 
 def load(net: nn.Module, weights: Weights) -> None:
-    """Takes `weights_of` another network of the same shape."""
+    """Load `weights_of` another network of the same shape."""
     net.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
 
 
 def pack(finished: list[FinishedGames]) -> list[NDArray[Any]] | None:
-    """Games as arrays, for the same reason."""
+    """Games as arrays, which Ray shares like weights; None where there are none."""
     if not finished:
         return None
     games = concatenate(finished)
@@ -86,14 +86,14 @@ def pack(finished: list[FinishedGames]) -> list[NDArray[Any]] | None:
 
 
 def unpack(arrays: list[NDArray[Any]]) -> FinishedGames:
-    """The reverse, copied, so that what Ray holds is let go of."""
+    """Games from arrays, copied so that Ray can free its memory."""
     tensors = [torch.from_numpy(np.array(array)) for array in arrays]
     of_positions = len(Samples._fields)
     return FinishedGames(Samples(*tensors[:of_positions]), *tensors[of_positions:])
 
 
 def set_up(settings: Mapping[str, Any], threads: int, on_gpu: bool) -> tuple[Any, Device]:
-    """This process's configuration and device. Ray shows every GPU to an actor that has no share of any."""
+    """Configuration and device of this process. Ray shows all GPUs to an actor that reserves none."""
     if not on_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     config = from_settings(settings, "the run's configuration")

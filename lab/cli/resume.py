@@ -11,8 +11,8 @@ from lab.run.lookup import RUNS_DIR, find_run
 def resume(run: Run, overrides: Overrides = None, runs_dir: RunsDir = RUNS_DIR) -> None:
     """Continue a stopped run exactly where its last checkpoint left it.
 
-    A stopped run may change budget, evaluate.patience, device, threads, cluster.* and tracking.*; nothing else, as it
-    would no longer be the same experiment.
+    A stopped run may change budget, evaluate.patience, evaluate.device, device, threads, cluster.* and tracking.*;
+    nothing else, as it would no longer be the same experiment.
     """
     path = find_run(run, runs_dir)
     from lab.run.launch import continue_run

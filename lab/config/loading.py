@@ -22,7 +22,7 @@ from lab.errors import UserError
 WRITTEN_BY: dict[int, str] = {}
 """The last version of the lab that reads each schema that this one no longer does."""
 
-RESUMABLE = ("budget", "evaluate.patience", "device", "threads", "cluster.*", "tracking.*")
+RESUMABLE = ("budget", "evaluate.patience", "evaluate.device", "device", "threads", "cluster.*", "tracking.*")
 """Keys that a stopped run may change: they alter how long and where it computes, not what."""
 
 C = TypeVar("C", bound=BaseModel)

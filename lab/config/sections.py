@@ -1,4 +1,4 @@
-"""Configuration: typed, frozen, strict about keys, with messages for the person who made the mistake.
+"""Configuration sections of every experiment: typed, frozen and strict about keys.
 
 Defaults < preset < command line. The resolved configuration is stored with its run, and a stopped run accepts
 only changes that leave what it computes alone.
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -38,78 +39,95 @@ class Config(BaseModel):
 
 
 def name_of(section: Any) -> Any:
-    """Discriminator of sections that are told apart by their `name`; pydantic's own bars the validator above."""
+    """Discriminator of sections by their `name`; pydantic's own does not allow the validator above."""
     return section.get("name") if isinstance(section, Mapping) else getattr(section, "name", None)
 
 
 class CheckpointConfig(Config):
-    """When checkpoints are written (iterations) and how many are kept besides the best."""
+    """When checkpoints are written and how many are kept."""
 
-    every: PositiveInt = 10
-    keep: PositiveInt = 2
+    every: PositiveInt = Field(default=10, description="Iterations between checkpoints.")
+    keep: PositiveInt = Field(default=2, description="Newest checkpoints that are kept, besides the best.")
 
 
 class EvaluateConfig(Config):
-    """When the experiment is graded (iterations, 0 = never) and the metric whose best value is kept.
+    """When the experiment is evaluated, and the metric whose best value is kept."""
 
-    patience: evaluations in a row without a better one after which the run ends, before its budget; without, never.
-    device: evaluate in a process beside training on this device; without one training waits for its evaluations.
-    """
-
-    every: NonNegativeInt = 20
-    best: str | None = None
-    patience: PositiveInt | None = None
-    device: str | None = None
+    every: NonNegativeInt = Field(default=20, description="Iterations between evaluations; 0 for none.")
+    best: str | None = Field(default=None, description="Metric that chooses the best checkpoint, which is kept.")
+    patience: PositiveInt | None = Field(
+        default=None, description="Evaluations without a better value of evaluate.best after which the run stops early."
+    )
+    device: str | None = Field(
+        default=None,
+        description="Device (cpu, cuda:1) of a process that evaluates beside training; by default training waits.",
+    )
 
     @model_validator(mode="after")
     def _patience_for_something(self) -> Self:
         if self.patience is not None and (self.best is None or not self.every):
-            raise ValueError("patience waits for a better evaluate.best: name that metric, and an evaluate.every")
+            raise ValueError("patience needs a metric and evaluations: set evaluate.best and evaluate.every")
         return self
 
 
 class TrackingConfig(Config):
-    """W&B. "auto" is online when a key is there, else offline."""
+    """Tracking with W&B."""
 
-    wandb: Literal["auto", "online", "offline", "off"] = "auto"
-    project: str = "rivals"
-    group: str | None = None
+    wandb: Literal["auto", "online", "offline", "off"] = Field(
+        default="auto", description="W&B mode; auto is online where an API key is found, else offline."
+    )
+    project: str = Field(default="rivals", description="W&B project of the run.")
+    group: str | None = Field(default=None, description="W&B group of the run.")
 
 
 class ClusterConfig(Config):
-    """Workers beside the learner, on Ray; see `cluster`.
+    """Workers, data-parallel learners and an evaluator on Ray."""
 
-    workers: processes that play; with 0 the learner's own does. learners: processes that share each batch, data
-    parallel, each with the share of a worker or a GPU of its own. address: "host:port" of a running cluster, or "auto"
-    for the one on this machine; left out, $RAY_ADDRESS, which jobs of a cluster have, else a cluster is started here.
-    worker_cpus, worker_gpus: each worker's share, such as 0.25 of a GPU. One without a share of a GPU computes on the
-    CPU; left out, the GPUs are dealt out evenly if the learner has one. worker_threads: of a worker's operations, as
-    many as its CPUs unless given.
-    learner_cpus, learner_gpus: reserved for the one learner of a run sent with `lab submit`, on any node that has them;
-    with 0 it runs on the head and shares what is there.
-    results_ahead: calls that a worker may have been given beyond those collected, which bounds its unread results.
-    max_lag: versions of the weights by which the oldest call that is out may lie behind; 0 keeps in step.
-    place_timeout_s: within which the workers must have found room. hang_timeout_s: after which a call that has not
-    come back has its worker replaced. evaluator: grading runs in a worker of its own, beside training;
-    without other workers on the CPU, unless worker_gpus gives it a share.
-    dashboard: of a cluster that is started here, at 127.0.0.1. worker_logs: what workers print is shown.
-    """
-
-    workers: NonNegativeInt = 0
-    learners: PositiveInt = 1
-    address: str | None = None
-    worker_cpus: NonNegativeFloat = 1.0
-    worker_gpus: NonNegativeFloat | None = None
-    worker_threads: PositiveInt | None = None
-    learner_cpus: NonNegativeFloat = 0.0
-    learner_gpus: NonNegativeFloat = 0.0
-    results_ahead: PositiveInt = 2
-    max_lag: NonNegativeInt = 4
-    place_timeout_s: PositiveFloat = 120.0
-    hang_timeout_s: PositiveFloat = 600.0
-    evaluator: bool = False
-    dashboard: bool = False
-    worker_logs: bool = False
+    workers: NonNegativeInt = Field(
+        default=0, description="Self-play worker processes; with 0 the learner plays itself."
+    )
+    learners: PositiveInt = Field(
+        default=1, description="Data-parallel learner processes (ranks) that share each batch."
+    )
+    address: str | None = Field(
+        default=None,
+        description="host:port of a running cluster, or auto for the one on this machine; "
+        "by default $RAY_ADDRESS, else a cluster is started here.",
+    )
+    worker_cpus: NonNegativeFloat = Field(default=1.0, description="CPUs that each worker and learner reserves.")
+    worker_gpus: NonNegativeFloat | None = Field(
+        default=None,
+        description="GPUs that each worker reserves, such as 0.25; 0 for the CPU. "
+        "By default the GPUs are divided evenly if the learner uses one.",
+    )
+    worker_threads: PositiveInt | None = Field(
+        default=None, description="Threads of each worker and learner; by default as many as its CPUs."
+    )
+    learner_cpus: NonNegativeFloat = Field(
+        default=0.0,
+        description="CPUs that the single learner of `lab submit` reserves on any node; 0 for the head node.",
+    )
+    learner_gpus: NonNegativeFloat = Field(
+        default=0.0, description="GPUs that the single learner of `lab submit` reserves on any node."
+    )
+    results_ahead: PositiveInt = Field(default=2, description="Calls of each worker that may wait to be collected.")
+    max_lag: NonNegativeInt = Field(
+        default=4, description="Largest policy lag of a pending call, in versions of the weights; 0 for none."
+    )
+    place_timeout_s: PositiveFloat = Field(
+        default=120.0, description="Seconds to wait for the resources of the workers."
+    )
+    hang_timeout_s: PositiveFloat = Field(
+        default=600.0, description="Seconds after which a worker without answer is replaced."
+    )
+    evaluator: bool = Field(
+        default=False,
+        description="Evaluate checkpoints in a worker beside training; it needs storage shared with the learner.",
+    )
+    dashboard: bool = Field(
+        default=False, description="Start Ray's dashboard, at 127.0.0.1, with a cluster started here."
+    )
+    worker_logs: bool = Field(default=False, description="Show the output of the workers.")
 
     @property
     def has_workers(self) -> bool:
@@ -118,7 +136,7 @@ class ClusterConfig(Config):
 
     @property
     def used(self) -> bool:
-        """Whether the run takes place on a cluster."""
+        """Whether the run needs a cluster."""
         return self.has_workers or self.learners > 1
 
     @model_validator(mode="after")
@@ -126,20 +144,15 @@ class ClusterConfig(Config):
         if self.address and not self.used:
             raise ValueError("address has no effect without workers; set cluster.workers, say to 2")
         if self.worker_gpus is not None and self.worker_gpus > 1 and self.worker_gpus % 1:
-            raise ValueError(
-                f"worker_gpus {self.worker_gpus:g} is neither a part of one GPU nor a whole number of them"
-            )
+            raise ValueError(f"worker_gpus {self.worker_gpus:g} should be a part of one GPU or a whole number of GPUs")
         return self
 
 
 class ExperimentConfig(Config):
-    """What every kind of experiment has in common; each kind adds its own sections.
-
-    `budget` is the value of the experiment's progress counter at which the run is complete. `perturbable` are dotted
-    keys that a copy of a run may set otherwise: its state fits every value, and the next iteration goes by it.
-    """
+    """Settings of every kind of experiment; each kind adds sections of its own."""
 
     perturbable: ClassVar[tuple[str, ...]] = ()
+    """Dotted keys that population based training may change: the state of a run fits every value."""
     supports_workers: ClassVar[bool] = False
     """Whether `cluster.workers` may be set: the kind has self-play that workers can do."""
     supports_evaluator: ClassVar[bool] = False
@@ -147,14 +160,18 @@ class ExperimentConfig(Config):
     supports_learners: ClassVar[bool] = False
     """Whether `cluster.learners` may be larger than 1: ranks compute parts of each batch."""
 
-    schema_version: int = SCHEMA_VERSION
-    kind: str
-    description: str = ""
-    seed: NonNegativeInt = 0
-    device: str = "auto"
-    threads: PositiveInt | None = None
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    budget: PositiveInt
+    schema_version: int = Field(default=SCHEMA_VERSION, description="Version of the configuration format.")
+    kind: str = Field(description="Kind of experiment.")
+    description: str = Field(default="", description="One line on the preset, shown by `lab list`.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of all random numbers.")
+    device: str = Field(default="auto", description="Device of training: auto, cpu, cuda or cuda:N.")
+    threads: PositiveInt | None = Field(
+        default=None, description="Threads of operations on the CPU; by default PyTorch's."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="Floating-point precision of networks; auto is bf16 on GPUs that have it."
+    )
+    budget: PositiveInt = Field(description="Value of the progress counter at which the run is complete.")
     checkpoint: CheckpointConfig = CheckpointConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to stop: the run loop looks at it between steps, so that it can save first."""
+"""SIGINT and SIGTERM as a flag that the run loop reads between steps, so that it can save first."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ from typing import Any, Self
 
 
 class Interrupt:
-    """While entered, the first SIGINT or SIGTERM is only noted; a SIGINT after it raises KeyboardInterrupt.
+    """While entered, the first SIGINT or SIGTERM only sets `signal`; a SIGINT after it raises KeyboardInterrupt.
 
-    Outside the main thread, where Python allows no handlers, it does nothing.
+    Outside the main thread it does nothing: Python has no signal handlers there.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Interrupt:
 
     @property
     def exit_code(self) -> int:
-        """What a shell reports for a process ended by that signal: 130 or 143; 0 without one."""
+        """The exit code of a process ended by that signal: 130 or 143; 0 without a signal."""
         return 0 if self.signal is None else 128 + self.signal
 
     def __enter__(self) -> Self:
@@ -42,13 +42,13 @@ class Interrupt:
         if self.signal is None:
             self.signal = signal.Signals(number)
             # Not print: the handler may have interrupted one, and a buffered stream is not reentrant.
-            _tell(f"\n{self.signal.name}: stopping after this iteration; Ctrl-C again stops at once\n")
+            _write(f"\n{self.signal.name}: stopping after this iteration; Ctrl-C again stops at once\n")
         elif number == signal.SIGINT:
             self.signal = signal.SIGINT
             raise KeyboardInterrupt
         # Another SIGTERM changes nothing: job managers repeat it.
 
 
-def _tell(text: str) -> None:
+def _write(text: str) -> None:
     with contextlib.suppress(OSError):  # the terminal is gone; stopping matters more than saying so
         os.write(2, text.encode())

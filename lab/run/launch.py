@@ -82,7 +82,9 @@ def evaluator_of(config: ExperimentConfig, directory: Path, learner: Device) -> 
         with load(EVALUATOR)(config, directory, learner, target) as evaluator:
             yield evaluator
     elif config.evaluate.device is not None:
-        own = device.resolve(config.evaluate.device, config.precision, config.threads)
+        # A run in fp32 is evaluated in fp32; bf16 only where the device has it.
+        precision = "fp32" if config.precision == "fp32" else "auto"
+        own = device.resolve(config.evaluate.device, precision, config.threads)
         with contextlib.closing(EvaluatorProcess(target, config, directory, own)) as process:
             yield process
     else:

@@ -43,7 +43,7 @@ def run(
     """Train `experiment` until its progress counter is at `config.budget`, from the newest checkpoint if any.
 
     SIGINT or SIGTERM ends it after the iteration, with a checkpoint; a second SIGINT at once. Lines go to
-    `console`, standard output unless given. `interrupt`: where a caller that gets the signals passes them on.
+    `console`, standard output unless given. `interrupt`: for a caller that receives the signals itself.
     `evaluator`: evaluates checkpoints beside training; without one training waits for `Experiment.evaluate`.
     `sinks` get every entry that is written to metrics.jsonl.
     Raises UserError when no checkpoint is valid, a loss is NaN or infinite, a file cannot be written, or another
@@ -73,7 +73,7 @@ def run(
                     break
             session.save()  # nothing to do unless interrupted
         except KeyboardInterrupt:
-            progress.say("stopped at once: what came after the last checkpoint is lost")
+            progress.say("stopped at once: the iterations after the last checkpoint are lost")
         except Stopped:
             session.save()
             raise

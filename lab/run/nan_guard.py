@@ -1,4 +1,4 @@
-"""The guard against NaN: a run stops before it saves broken numbers, and leaves a bundle to look at."""
+"""The guard against NaN: a run stops before it saves broken numbers and writes a debug bundle."""
 
 import json
 import math
@@ -15,12 +15,12 @@ from lab.run.run_dir import RunDir
 _TAIL_LINES = 200
 
 
-def bad_losses(metrics: Mapping[str, float]) -> dict[str, float]:
+def non_finite_losses(metrics: Mapping[str, float]) -> dict[str, float]:
     """The losses (metrics with "loss" in their name) that are NaN or infinite."""
     return {name: value for name, value in metrics.items() if "loss" in name and not math.isfinite(value)}
 
 
-def stop(
+def write_bundle(
     run_dir: RunDir, experiment: Experiment, iteration: int, reason: str, metrics: Mapping[str, float]
 ) -> UserError:
     """Write `debug/iteration-N/` in the run and return the error that ends it.

@@ -1,4 +1,4 @@
-"""What a run says while it trains: a live line on a terminal, plain lines elsewhere, and log.txt."""
+"""Output of a run while it trains: a live line on a terminal, plain lines elsewhere, and log.txt."""
 
 import contextlib
 import logging

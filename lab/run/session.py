@@ -56,7 +56,7 @@ class Session:
         self.state = LoopState()
         self.saved: Path | None = None
         self.saved_at: int | None = None
-        self.exit_code = 1  # until the loop has ended well
+        self.exit_code = 1  # until the loop has ended without an error
         self._experiment, self._config, self._run_dir, self._progress = experiment, config, run_dir, progress
         self._evaluator, self._sinks = evaluator, sinks
         self._catalogue = metrics.LOOP_METRICS | experiment.catalogue
@@ -136,7 +136,7 @@ class Session:
             values = {name: float(value) for name, value in self._experiment.iterate().items()}
         except FloatingPointError as error:
             reason = str(error) or "a floating-point error"
-            raise nan_guard.stop(self._run_dir, self._experiment, iteration, reason, {}) from error
+            raise nan_guard.write_bundle(self._run_dir, self._experiment, iteration, reason, {}) from error
         self._check_losses(iteration, values)
         values["time/iteration_s"] = time.monotonic() - start
         self.state.iteration = iteration
@@ -337,14 +337,14 @@ class Session:
 
     def _check_losses(self, iteration: int, values: Mapping[str, float]) -> None:
         """Raises UserError, with a debug bundle written, when a loss is NaN or infinite."""
-        bad = nan_guard.bad_losses(values)
+        bad = nan_guard.non_finite_losses(values)
         if bad:
             reason = ", ".join(f"{name} is {value}" for name, value in bad.items())
-            raise nan_guard.stop(self._run_dir, self._experiment, iteration, reason, values)
+            raise nan_guard.write_bundle(self._run_dir, self._experiment, iteration, reason, values)
 
 
 def _machine(config: ExperimentConfig) -> dict[str, Any]:
-    """What besides the state decides the last bits of a sum."""
+    """Properties of the machine that change the last bits of a sum."""
     target = devices.resolve(config.device, config.precision, config.threads)
     if target.device.type == "cuda":
         name = torch.cuda.get_device_name(target.device)

@@ -78,8 +78,8 @@ def test_a_killed_worker_is_replaced_and_plays_other_games(make: Make, monkeypat
     experiment.iterate()
     assert victim not in workers(experiment).processes()
     assert len(received) == len(set(received)) == experiment.counters["games"]
-    due = workers(experiment).state_dict()["ledger"]["due"]
-    assert sorted(incarnation for _, incarnation, _ in due) == [0, 1]
+    incarnations = workers(experiment).state_dict()["results"]["next"]
+    assert sorted(incarnation for _, incarnation, _ in incarnations) == [0, 1]
 
 
 @pytest.fixture

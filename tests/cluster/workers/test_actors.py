@@ -21,8 +21,8 @@ from cluster.pool.connection import Connection
 from cluster.pool.worker_pool import Done, Lost
 from cluster.workers.actors import RayActors
 from cluster.workers.actors import start as start_workers
-from cluster.workers.deliveries import Origin, first_game_id
 from cluster.workers.processes import Played, pack
+from cluster.workers.received_results import Origin, first_game_id
 from lab.cli.main import main
 from lab.errors import UserError
 from lab.run import launch
@@ -258,7 +258,7 @@ def test_while_one_is_waited_for_the_others_do_not_play_more_than_a_window(start
     games = concatenate(play_games(selfplay(settings.game.make(), boards=8), moves=10))
     actors = start(2, max_lag=1)
     actors.publish(5, network(settings))
-    actors._ledger.next_incarnation(1)
+    actors._results.next_incarnation(1)
     pool = WithALaggard(games)
     actors._pool = pool  # type: ignore[assignment]
     received = sum(len(batch.positions) for batch in actors.poll())

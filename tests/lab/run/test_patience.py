@@ -80,7 +80,7 @@ def test_more_patience_trains_on_as_if_it_had_been_there_from_the_start(tmp_path
 
 def test_patience_without_a_metric_to_wait_for_is_refused() -> None:
     settings = {"kind": "supervised", "budget": 1, "evaluate": {"every": 5, "patience": 2}}
-    with pytest.raises(UserError, match=r"evaluate: patience waits for a better evaluate\.best"):
+    with pytest.raises(UserError, match=r"evaluate: patience needs a metric"):
         from_settings(settings, "it")
 
 

@@ -4,42 +4,42 @@ import itertools
 
 import pytest
 
-from cluster.workers.deliveries import MAX_WORKERS, Ledger, Origin, first_game_id
+from cluster.workers.received_results import MAX_WORKERS, Origin, ReceivedResults, first_game_id
 
 
 def test_a_result_is_accepted_once() -> None:
-    ledger = Ledger()
-    ledger.next_incarnation(3)
-    assert ledger.accept(Origin(3, 0, 0))
-    assert not ledger.accept(Origin(3, 0, 0))
-    assert ledger.accept(Origin(3, 0, 1))
-    assert not ledger.accept(Origin(3, 0, 0))
+    received = ReceivedResults()
+    received.next_incarnation(3)
+    assert received.accept(Origin(3, 0, 0))
+    assert not received.accept(Origin(3, 0, 0))
+    assert received.accept(Origin(3, 0, 1))
+    assert not received.accept(Origin(3, 0, 0))
 
 
 def test_what_a_replaced_worker_still_delivers_is_refused() -> None:
-    ledger = Ledger()
-    ledger.next_incarnation(0)
-    assert ledger.accept(Origin(0, 0, 0))
-    assert ledger.next_incarnation(0) == 1
-    assert not ledger.accept(Origin(0, 0, 1))
-    assert ledger.accept(Origin(0, 1, 0))
+    received = ReceivedResults()
+    received.next_incarnation(0)
+    assert received.accept(Origin(0, 0, 0))
+    assert received.next_incarnation(0) == 1
+    assert not received.accept(Origin(0, 0, 1))
+    assert received.accept(Origin(0, 1, 0))
 
 
 def test_a_result_that_skips_others_is_an_error() -> None:
-    ledger = Ledger()
-    ledger.next_incarnation(0)
+    received = ReceivedResults()
+    received.next_incarnation(0)
     with pytest.raises(ValueError, match="came before"):
-        ledger.accept(Origin(0, 0, 1))
+        received.accept(Origin(0, 0, 1))
 
 
 def test_read_back_it_refuses_what_it_had_received() -> None:
-    ledger = Ledger()
+    received = ReceivedResults()
     for worker in (0, 5):
-        ledger.next_incarnation(worker)
-        ledger.accept(Origin(worker, 0, 0))
-    other = Ledger()
-    other.load_state_dict(ledger.state_dict())
-    assert other.state_dict() == ledger.state_dict()
+        received.next_incarnation(worker)
+        received.accept(Origin(worker, 0, 0))
+    other = ReceivedResults()
+    other.load_state_dict(received.state_dict())
+    assert other.state_dict() == received.state_dict()
     assert not other.accept(Origin(5, 0, 0)) and other.accept(Origin(5, 0, 1))
     assert other.next_incarnation(5) == 1 and other.next_incarnation(0) == 1 and other.next_incarnation(1) == 0
 
