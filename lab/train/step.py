@@ -58,14 +58,14 @@ class GradientStep:
     ) -> None:
         """heads: modules that end in an output layer; see `make_optimizer`."""
         self.network = network
-        self._config, self._device, self._ranks, self._heads = config, device, ranks(), heads
+        self._config, self._device, self._ranks = config, device, ranks()
         if self._ranks.size > 1:
             convert_batch_norms(network)
-        self.reset()
+        self._optimizer = make_optimizer(network, config, heads=heads)
 
     def reset(self) -> None:
-        """Forget the optimizer's moments."""
-        self._optimizer = make_optimizer(self.network, self._config, heads=self._heads)
+        """Forget the optimizer's moments; the same parameters are trained, also where they are frozen just now."""
+        self._optimizer.state.clear()
 
     def __call__(
         self,

@@ -96,19 +96,22 @@ def test_two_networks_of_one_game_take_steps_of_their_own() -> None:
         assert [torch.equal(weights(other), before[other]) for other in steps] == [other is not net for other in steps]
 
 
-def test_a_reset_forgets_the_moments() -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+def test_a_reset_forgets_the_moments(optimizer: str) -> None:
     net = network()
-    step = gradient_step(net)
+    step = gradient_step(net, optimizer=optimizer)
     first = copy.deepcopy(net)
     take(step, squares)
     net.load_state_dict(first.state_dict())
     take(step, squares)  # with moments
     with_moments = weights(net)
     net.load_state_dict(first.state_dict())
+    net.requires_grad_(False)  # as a discriminator is while the generator takes its step
     step.reset()
+    net.requires_grad_(True)
     take(step, squares)
     fresh = weights(net)
-    take(gradient_step(first), squares)
+    take(gradient_step(first, optimizer=optimizer), squares)
     assert torch.equal(fresh, weights(first)) and not torch.equal(fresh, with_moments)
 
 
