@@ -38,7 +38,10 @@ class Kind:
     """The configuration class, a subclass of `lab.config.sections.ExperimentConfig`."""
 
     build: str
-    """A function `(config, directory, device) -> lab.run.experiment.Experiment`."""
+    """A function `(config, directory, device) -> lab.run.experiment.Experiment`.
+
+    Where the kind has `actors` and `cluster.workers` is set, it is also given the keyword argument `actors`.
+    """
 
     verbs: Mapping[str, str] = field(default_factory=dict)
     """Verbs that depend on the kind (`eval`, `play`): Typer commands with the arguments `run` and `runs_dir`."""

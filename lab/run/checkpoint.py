@@ -39,7 +39,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a checkpoint says of itself without reading its tensors."""
+    """Description of a checkpoint, read without its tensors."""
 
     iteration: int
     counters: dict[str, int]
@@ -144,7 +144,7 @@ def read_manifest(path: Path) -> Manifest:
     if content.get("schema_version") != SCHEMA_VERSION:
         raise CheckpointError(
             f"{path}: has checkpoint schema {content.get('schema_version')}, lab {__version__} reads only "
-            f"{SCHEMA_VERSION}: use the lab of then ({content.get('versions', {}).get('lab', 'unknown')})"
+            f"{SCHEMA_VERSION}: use that version of lab ({content.get('versions', {}).get('lab', 'unknown')})"
         )
     try:
         manifest = Manifest(**content)
@@ -296,7 +296,7 @@ def prune(directory: Path, keep: int) -> None:
 
 
 def tidy(directory: Path) -> None:
-    """Remove what a killed process left half-written, and put back what it was about to replace.
+    """Remove half-written checkpoints of a killed process, and restore those it was about to replace.
 
     Only for the process that holds the run's lock.
     """
@@ -314,7 +314,7 @@ def tidy(directory: Path) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a checkpoint that cannot be used, so that it is not lost and never counts as newest."""
+    """Rename a checkpoint that cannot be used: it is kept, and is no longer the newest."""
     target = path.with_name(path.name + _SKIPPED)
     for attempt in range(1, 1000):
         if not target.exists():
@@ -361,7 +361,7 @@ def _make_temporary(directory: Path) -> Path:
 
 
 def _put_in_place(temporary: Path, final: Path) -> None:
-    """Rename over `final`. Replacing a directory takes two steps; `tidy` mends a crash between them."""
+    """Rename over `final`. Replacing a directory takes two steps; `tidy` repairs a crash between them."""
     replaced = final.with_name(_REPLACED + final.name)
     if final.exists():
         shutil.rmtree(replaced, ignore_errors=True)

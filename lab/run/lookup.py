@@ -1,4 +1,4 @@
-"""Runs by name: where they are, what they are called, of which kind they are."""
+"""Runs by name: their directories, names and kinds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stored_kind(run: Path) -> str:
     path = run / _CONFIG
     kind = read_settings(path.read_text(encoding="utf-8", errors="replace"), str(path)).get("kind")
     if not isinstance(kind, str):
-        raise UserError(f"{path} does not say of which kind its run is: the file is damaged")
+        raise UserError(f"{path} does not say the kind of its run: the file is damaged")
     return kind
 
 

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: what the number means and where it is shown.
+    """One metric: its unit, its meaning and the panel that shows it.
 
     `name` is "group/what", with the unit as suffix where there is one. `higher_is_better` is None when
     neither direction is (a count, a temperature); then no best value is shown.
@@ -58,9 +58,9 @@ class Catalogue(Mapping[str, Metric]):
         return Catalogue([*self.values(), *other.values()])
 
     def check(self, names: Iterable[str]) -> None:
-        """Refuse names that are not listed: KeyError when LAB_STRICT_METRICS=1, else one warning per name.
+        """Check that names are listed: KeyError when LAB_STRICT_METRICS=1, else one warning per name.
 
-        A long run is worth more than a tidy catalogue, so only tests are strict.
+        Only tests are strict: an unlisted name must not end a long run.
         """
         for name in names:
             if name in self._metrics or name in self._warned:
@@ -81,7 +81,7 @@ LOOP_METRICS = Catalogue(
         Metric("system/device_memory_mb", "MB", "peak accelerator memory allocated so far", "memory", False),
     ]
 )
-"""What the run loop itself measures, whatever it trains."""
+"""Metrics of the run loop, recorded for every kind of experiment."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Entry:
 
 
 Sink = Callable[[Entry], None]
-"""Is told of every entry once it is written. What goes wrong there is its own affair and never ends a run."""
+"""Called with every entry once it is written. It handles its own errors: they never end a run."""
 
 
 class MetricsLog:

@@ -1,4 +1,4 @@
-"""Runs that a configuration names, for commands that work outside the runs directory, where a name means nothing."""
+"""Runs that a configuration names, as absolute paths, for commands that work outside the runs directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's directory: its name, its layout, its lock, and which run comes next.
+"""A run's directory: name, layout, lock, and the number of the next run.
 
 runs/<name>/config.yaml  metrics.jsonl  log.txt  checkpoints/  samples/  games/  wandb/  debug/
 """
@@ -35,14 +35,14 @@ def check_name(name: str) -> str:
 
 
 def no_better(metric: str | None, evaluations: int) -> str:
-    """Why a run is out of patience, in words."""
+    """Why a run stops early, in words."""
     last = "evaluation" if evaluations == 1 else f"{evaluations} evaluations"
     return f"no better {metric} in the last {last}"
 
 
 @dataclass
 class RunDir:
-    """One run's directory; as a context manager it ends the lock and undoes a run that never started."""
+    """The directory of one run. As a context manager it releases the lock and removes a run that never started."""
 
     path: Path
     _lock_file: int | None = field(default=None, repr=False)
@@ -50,7 +50,7 @@ class RunDir:
 
     @classmethod
     def create(cls, root: Path, name: str, config_yaml_text: str, overwrite: bool = False) -> Self:
-        """Make `root/name` and lock it; raises UserError when the name is taken.
+        """Create `root/name` and lock it; raises UserError when the name is taken.
 
         With `overwrite` the old run is set aside inside the directory and removed by `started()`: a new run
         that fails before it begins costs nothing.
@@ -112,7 +112,7 @@ class RunDir:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the checkpoints are."""
+        """The directory of checkpoints."""
         return self.path / "checkpoints"
 
     @property
@@ -122,7 +122,7 @@ class RunDir:
 
     @property
     def log_path(self) -> Path:
-        """The lines the terminal showed, with times."""
+        """The lines printed on the terminal, with times."""
         return self.path / "log.txt"
 
     @property
@@ -161,7 +161,7 @@ class RunDir:
         return value
 
     def _newest(self) -> checkpoint.Manifest | None:
-        """Of the newest checkpoint that can be read."""
+        """The manifest of the newest checkpoint that can be read."""
         for path in checkpoint.numbered(self.checkpoints):
             with contextlib.suppress(CheckpointError):
                 return checkpoint.read_manifest(path)
@@ -200,18 +200,18 @@ class RunDir:
             message = f"run '{self.name}' is being trained by {holder}: wait for it or stop it"
             raise UserError(message) from None
         except OSError:
-            pass  # a file system without locks: two processes are then the user's care
+            pass  # a file system without locks: nothing then prevents a second process
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         self._lock_file = descriptor
 
     def started(self) -> None:
-        """Say that the run is under way: from now on nothing is undone, and a replaced run is gone."""
+        """Mark the run as started: `close` no longer removes it, and the run that it replaces is deleted."""
         self._created = False
         shutil.rmtree(self.path / _REPLACED, ignore_errors=True)
 
     def close(self) -> None:
-        """Give the lock back; a run that was created and never started is undone first."""
+        """Release the lock; a run that was created and never started is removed first."""
         if self._created:
             self._undo()
         if self._lock_file is not None:
