@@ -12,13 +12,14 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 from lab.files import durable
+from lab.files.safetensors_header import header_bytes, read_header
 
 FORMAT, SCHEMA_VERSION = "lab-images", "1"
 FETCHED = ("mnist", "fashion_mnist", "cifar10")
@@ -151,7 +152,7 @@ def _write(
         offset = len(stored)
     layout["images"] = {"dtype": "U8", "shape": list(shape), "data_offsets": [offset, offset + size]}
     metadata = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "classes": json.dumps(list(classes)), "rule": rule}
-    place = _header(layout, metadata | {"fingerprint": "0" * 64})
+    place = header_bytes(layout, metadata | {"fingerprint": "0" * 64})
     file.write(place)
     file.write(stored or b"")
     digest, count = hashlib.sha256(repr(shape).encode()), 0
@@ -167,20 +168,14 @@ def _write(
     digest.update(stored or b"")
     fingerprint = digest.hexdigest()
     file.seek(0)
-    file.write(_header(layout, metadata | {"fingerprint": fingerprint}))
+    file.write(header_bytes(layout, metadata | {"fingerprint": fingerprint}))
     return fingerprint
-
-
-def _header(layout: dict[str, object], metadata: dict[str, str]) -> bytes:
-    text = json.dumps({"__metadata__": metadata, **layout}).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
 
 
 def _mapped(path: Path, remedy: str) -> ImageSet:
     damaged = f"{path} is no packed set of images or is damaged; {remedy}"
     try:
-        start, header = _read_header(path)
+        start, header = read_header(path)
         metadata, layout, labelled = header["__metadata__"], header["images"], header.get("labels")
         if (metadata["format"], metadata["schema_version"], layout["dtype"]) != (FORMAT, SCHEMA_VERSION, "U8"):
             raise UserError(damaged)
@@ -205,15 +200,6 @@ def _mapped(path: Path, remedy: str) -> ImageSet:
         span = f"{labels.min()} to {labels.max()}"
         raise UserError(f"{path} has labels from {span} and {len(classes)} classes; pack it again from what it is of")
     return found
-
-
-def _read_header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Where the tensors begin, and what the header says. Raises ValueError where there is none."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= 100_000_000:
-            raise ValueError(length)
-        return 8 + length, json.loads(file.read(length))
 
 
 def _check_shape(path: Path, shape: tuple[int, ...]) -> None:

@@ -6,7 +6,6 @@ In JSON a tensor is `{"$tensor": name}`, an array `{"$array": name}`, a float th
 `{"$dict": [[key, value], ...]}`. Names are the path in the state joined by "/", escaped as in RFC 6901.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+
+from lab.files.safetensors_header import header_bytes
 
 _CHUNK_BYTES = 1 << 24
 _DTYPES = {
@@ -93,10 +94,7 @@ def write_tensors(file: Writable, tensors: dict[str, torch.Tensor]) -> None:
         shape = list(tensor.shape)
         header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": shape, "data_offsets": [offset, end]}
         offset = end
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    file.write(len(text).to_bytes(8, "little"))
-    file.write(text)
+    file.write(header_bytes(header))
     for name in order:
         if tensors[name].numel():
             data = _bytes(tensors[name])

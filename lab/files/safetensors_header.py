@@ -1,0 +1,27 @@
+"""The header of safetensors files, for files written or mapped piece by piece."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_LARGEST = 100_000_000  # bytes, the limit of the format
+
+
+def header_bytes(layout: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Length and JSON header, padded so that the tensors after it are aligned.
+
+    layout: for each tensor "dtype", "shape" and "data_offsets", counted from the end of the header.
+    """
+    text = json.dumps({"__metadata__": dict(metadata), **layout} if metadata else dict(layout)).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def read_header(path: Path) -> tuple[int, dict[str, Any]]:
+    """The offset of the tensors and the header of a file. Raises ValueError where there is none."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= _LARGEST:
+            raise ValueError(f"{path} has no safetensors header")
+        return 8 + length, json.loads(file.read(length))
