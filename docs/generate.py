@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from lab.cli.parameters import Command, commands
-from lab.config.keys import Key, keys_of
+from lab.config.keys import SCHEDULE, Key, keys_of
 from lab.config.registry import VERBS, find_kind, kind_names, load
 from lab.config.sections import ExperimentConfig
 from lab.run.metrics import LOOP_METRICS, Catalogue
+from lab.train.schedules import Schedule
 
 ROOT = Path(__file__).resolve().parents[1]
 UNDOCUMENTED = "*no description*"
@@ -76,8 +77,20 @@ def configuration_page() -> str:
         "",
         *_key_tables(list(common.values()), "every"),
     ]
+    lines += [
+        "",
+        "## Schedules {#schedules}",
+        "",
+        "Where the type is `float or schedule`, a number can be replaced by a schedule, a function of the progress counter:",
+        "",
+        "```yaml",
+        "learning_rate: {schedule: cosine, start: 0.002, end: 0.0, until: 100_000, warmup: 0.1}",
+        "```",
+        "",
+        *_key_tables(keys_of(Schedule), "schedule"),
+    ]
     for kind, keys in by_kind.items():
-        own = [key for key in keys if not _same_as_common(key, common)]
+        own = [key for key in keys if not _same_as_common(key, common) and key.variant != SCHEDULE]
         doc = inspect.cleandoc(load(find_kind(kind).config).__doc__ or "")
         lines += ["", f"## {_KIND_WORDS.get(kind, kind)} (`kind: {kind}`) {{#{kind}}}", "", doc, ""]
         lines += ["Keys of [every kind](#every-kind), and:", "", *_key_tables(own, kind)]
@@ -180,7 +193,8 @@ def _key_tables(keys: Sequence[Key], anchor: str) -> Iterator[str]:
 def _same_as_common(key: Key, common: Mapping[str, Key]) -> bool:
     """Whether a key is one of every kind, unchanged; a kind may extend a section or fix a default."""
     other = common.get(key.key)
-    return other is not None and (key.section or (other.type, other.description) == (key.type, key.description))
+    same = other is not None and (key.section or (other.type, other.description) == (key.type, key.description))
+    return same or key.key == "kind"
 
 
 def _metric_table(catalogue: Catalogue) -> Iterator[str]:

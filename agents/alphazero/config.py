@@ -153,7 +153,7 @@ class LearnerConfig(ScheduledOptimizerConfig):
 
     batch_size: PositiveInt = Field(default=256, description="Positions per optimizer step, of all ranks together.")
     micro_batch: PositiveInt | None = Field(
-        default=None, description="Positions per forward pass; gradients accumulate over a batch."
+        default=None, description="Gradient accumulation: positions per forward pass."
     )
     replay_ratio: PositiveFloat = Field(default=4.0, description="Times that a position is trained on, on average.")
     beta2: float = Field(
@@ -161,7 +161,7 @@ class LearnerConfig(ScheduledOptimizerConfig):
     )
     weight_decay: NonNegativeFloat = Field(default=1e-4, description="Weight decay; biases and norms have none.")
     gradient_clip: PositiveFloat | None = Field(
-        default=5.0, description="Largest norm of the gradient; longer gradients are scaled down to it."
+        default=5.0, description="Gradient clipping: largest norm of the gradient; longer ones are scaled down."
     )
     final_fraction: float = Field(
         default=0.1, ge=0.0, le=1.0, description="Learning rate at the end of the schedule, as a fraction of its peak."

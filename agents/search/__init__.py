@@ -1,4 +1,4 @@
-"""Batched tree search: one loop, composed into Gumbel AlphaZero and PUCT."""
+"""Batched Monte-Carlo tree search (MCTS): one loop, composed into Gumbel AlphaZero and PUCT."""
 
 from agents.search.gumbel import GumbelSearch
 from agents.search.puct import PuctSearch

@@ -1,1 +1,1 @@
-"""Data-parallel training through Ray Train."""
+"""Data-parallel training (DDP) through Ray Train."""

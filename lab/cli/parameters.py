@@ -62,7 +62,7 @@ def describe(words: tuple[str, ...], kind: str, function: Callable[..., None]) -
     built: Any = typer.main.get_command(app)
     context = built.make_context(" ".join(words), [], resilient_parsing=True)
     shown = [parameter for parameter in built.params if not getattr(parameter, "hidden", False)]
-    pieces = [piece.strip("{}") for piece in built.collect_usage_pieces(context)]
+    pieces = [_plain(piece) for piece in built.collect_usage_pieces(context)]
     usage = " ".join(["lab", *words, *pieces])
     parameters = tuple(_parameter(parameter, context) for parameter in shown)
     return Command(words, kind, inspect.cleandoc(built.help or ""), usage, parameters)
@@ -75,7 +75,7 @@ def _parameter(parameter: Any, context: Any) -> Parameter:
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         choices = tuple(str(member.value) for member in annotation)
     if is_argument:
-        value = " ".join(parameter.get_usage_pieces(context)).strip("{}")
+        value = " ".join(_plain(piece) for piece in parameter.get_usage_pieces(context))
     elif parameter.is_flag:
         value = ""
     else:
@@ -83,6 +83,12 @@ def _parameter(parameter: Any, context: Any) -> Parameter:
         value = parameter.metavar or " | ".join(choices) or words.get(annotation, "TEXT")
     names = () if is_argument else (*parameter.opts, *parameter.secondary_opts)
     return Parameter(names, value, _default(parameter), parameter.required, parameter.help or "", choices)
+
+
+def _plain(piece: str) -> str:
+    """A piece of the usage line without the braces of required arguments; names without a metavar in capitals."""
+    piece = piece.replace("{", "").replace("}", "").replace("......", "...")
+    return piece.upper() if piece.islower() else piece
 
 
 def _default(parameter: Any) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 _NAMES = {int: "int", float: "float", str: "str", bool: "bool", type(None): "null", Any: "any"}
+SCHEDULE = "schedule"
 _BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 
 
@@ -60,7 +61,7 @@ def type_text(annotation: Any, metadata: typing.Sequence[Any] = ()) -> str:
     elif origin in (dict, Mapping):
         text = f"mapping of {type_text(arguments[0])} to {type_text(arguments[1])}"
     elif sections_in(annotation):
-        text = "section"
+        text = annotation.__name__.lower() if isinstance(annotation, type) else "section"
     else:
         text = _NAMES.get(annotation, getattr(annotation, "__name__", str(annotation)))
     bounds = [
@@ -72,10 +73,20 @@ def type_text(annotation: Any, metadata: typing.Sequence[Any] = ()) -> str:
 def _walk(config_class: type[BaseModel], prefix: str, variant: str) -> Iterator[Key]:
     for name, field in config_class.model_fields.items():
         sections = sections_in(field.annotation)
-        yield _key(prefix + name, field, variant, sections)
+        scheduled = bool(sections) and _takes_a_value(field.annotation)
+        yield _key(prefix + name, field, variant, [] if scheduled else sections)
         for section in sections:
-            own = _name_of(section) if len(sections) > 1 else ""
+            own = SCHEDULE if scheduled else _name_of(section) if len(sections) > 1 else ""
             yield from _walk(section, f"{prefix}{name}.", own or variant)
+
+
+def _takes_a_value(annotation: Any) -> bool:
+    """Whether an annotation takes a plain value in place of a section, such as a number or a schedule."""
+    if typing.get_origin(annotation) is Annotated:
+        return _takes_a_value(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return any(_takes_a_value(argument) for argument in typing.get_args(annotation))
+    return annotation is not type(None) and not sections_in(annotation)
 
 
 def _key(key: str, field: FieldInfo, variant: str, sections: list[type[BaseModel]]) -> Key:

@@ -78,7 +78,7 @@ class TrunkConfig(Config):
     )
     checkpoint: str = Field(default="best", description="Checkpoint of that run: best, latest or an iteration.")
     freeze: bool = Field(
-        default=False, description="Keep the trunk, its statistics included, and train the other layers."
+        default=False, description="Keep the trunk, its statistics included; false is fine-tuning of all layers."
     )
 
     @model_validator(mode="after")

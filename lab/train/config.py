@@ -31,7 +31,7 @@ class OptimizerConfig(Config):
     )
     weight_decay: NonNegativeFloat = Field(default=1e-2, description="Weight decay; biases and norms have none.")
     gradient_clip: PositiveFloat | None = Field(
-        default=None, description="Largest norm of the gradient; longer gradients are scaled down to it."
+        default=None, description="Gradient clipping: largest norm of the gradient; longer ones are scaled down."
     )
 
 
@@ -60,5 +60,5 @@ class TrainingConfig(ScheduledOptimizerConfig):
     batch_size: PositiveInt = Field(default=64, description="Items per optimizer step, of all ranks together.")
     micro_batch: PositiveInt | None = Field(
         default=None,
-        description="Items per forward pass; gradients accumulate over a batch. Batch norms see a micro-batch only.",
+        description="Gradient accumulation: items per forward pass. Batch norms see a micro-batch only.",
     )
