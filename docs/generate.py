@@ -81,7 +81,7 @@ def configuration_page() -> str:
         "",
         "## Schedules {#schedules}",
         "",
-        "Where the type is `float or schedule`, a number can be replaced by a schedule, a function of the progress counter:",
+        "Where the type is `float or schedule`, a schedule (a function of the progress counter) can be given:",
         "",
         "```yaml",
         "learning_rate: {schedule: cosine, start: 0.002, end: 0.0, until: 100_000, warmup: 0.1}",

@@ -13,10 +13,11 @@ from lab.run.metrics import LOOP_METRICS
 from tests.docs.pages import DOCS, ROOT
 
 TERMS = """
-MCTS, simulation, visit count, prior, root noise, replay buffer, self-play, actor, learner, policy lag, EMA, discriminator, critic, FID,
-KID, precision and recall, gradient accumulation, gradient clipping, learning-rate schedule, warm-up, mixed precision, data parallel, DDP,
-all-reduce, rank, checkpoint, early stopping, hyperparameter, vocabulary, token, perplexity, teacher forcing, beam search,
-transfer learning, fine-tuning, data augmentation, population based training, hyperparameter search
+MCTS, simulation, visit count, prior, root noise, replay buffer, self-play, actor, learner, policy lag, EMA,
+discriminator, critic, FID, KID, precision and recall, gradient accumulation, gradient clipping, learning-rate
+schedule, warm-up, mixed precision, data parallel, DDP, all-reduce, rank, checkpoint, early stopping,
+hyperparameter, vocabulary, token, perplexity, teacher forcing, beam search, transfer learning, fine-tuning,
+data augmentation, population based training, hyperparameter search
 """
 
 

@@ -25,7 +25,8 @@ folder = pathlib.Path(sys.argv[-1])
 project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
 info = folder / f"{{project['name']}}-{{project['version']}}.dist-info"
 info.mkdir(exist_ok=True)
-(info / "METADATA").write_text(f"Metadata-Version: 2.1\\nName: {{project['name']}}\\nVersion: {{project['version']}}\\n")
+lines = ["Metadata-Version: 2.1", f"Name: {{project['name']}}", f"Version: {{project['version']}}"]
+(info / "METADATA").write_text("\\n".join(lines) + "\\n")
 groups = project["entry-points"].items()
 lines = [f"[{{group}}]\\n" + "\\n".join(f"{{a}} = {{b}}" for a, b in names.items()) for group, names in groups]
 (info / "entry_points.txt").write_text("\\n".join(lines) + "\\n")
