@@ -102,7 +102,7 @@ class AgentEvaluator:
 
 
 def _solution(game: Game) -> Solution | None:
-    """The solution of a game small enough to have one."""
+    """The solution of a game that is small enough."""
     if has_shipped(game):
         return None
     try:

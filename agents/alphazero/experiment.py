@@ -1,4 +1,4 @@
-"""AlphaZero as an experiment: play with the averaged weights, learn from what was played, publish new weights."""
+"""The AlphaZero experiment: self-play with the EMA weights, training on the replay buffer, publishing of weights."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from agents.alphazero.evaluation import NetworkEvaluator
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
-from agents.alphazero.replay import Replay
+from agents.alphazero.replay import ReplayBuffer
 from agents.search.dynamics import LeafCounts
 from lab.run.experiment import Evaluation, Experiment
 from lab.train.collectives import ranks
@@ -37,7 +37,7 @@ class AlphaZero(Experiment):
         self, config: AlphaZeroConfig, directory: Path, *, learner: Learner, actors: Actors, evaluator: NetworkEvaluator
     ) -> None:
         self.config, self.learner, self.actors, self._evaluator = config, learner, actors, evaluator
-        self.replay = Replay(config.game.make(), config.replay, directory / "replay", config.checkpoint.keep)
+        self.replay = ReplayBuffer(config.game.make(), config.replay, directory / "replay", config.checkpoint.keep)
         self._ranks = ranks()
         self._version = 0
         self._games = 0
@@ -89,7 +89,9 @@ class AlphaZero(Experiment):
         return {"learner": self.learner.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        load_weights(self.learner.net, state, "learner", "net")  # refuses a foreign checkpoint before all else
+        load_weights(
+            self.learner.net, state, "learner", "net"
+        )  # first, so that the checkpoint of another network is refused
         self.learner.load_state_dict(state["learner"])
         self.replay.load_state_dict(state["replay"])
         self.actors.load_state_dict(state["actors"])
@@ -113,7 +115,7 @@ class AlphaZero(Experiment):
         metrics = {name: float(value) / steps for name, value in sums.items()}
         if steps:
             metrics["train/iteration_steps"] = steps
-            # The last step's loss is the one before it and cannot tell what the step did to the weights.
+            # A loss is computed before its step: the last gradient tells whether the weights are still finite.
             if math.isfinite(metrics["loss/total"]) and not math.isfinite(metrics["train/gradient_norm"]):
                 raise FloatingPointError("a gradient is NaN or infinite")
         trained = self.learner.steps * config.batch_size

@@ -1,4 +1,4 @@
-"""Records of self-play: what one position teaches, and what a finished game was."""
+"""Records of self-play: training samples and finished games."""
 
 import math
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class Samples(NamedTuple):
     search_value: Tensor
     version: Tensor
 
-    def __len__(self) -> int:  # of a NamedTuple it would be the number of fields
+    def __len__(self) -> int:  # a NamedTuple's would be the number of fields
         return int(self.planes.shape[0])
 
 
@@ -43,7 +43,7 @@ class FinishedGames(NamedTuple):
 
 
 def blank(count: int, game: Game) -> Samples:
-    """Room for `count` positions, all zeros."""
+    """Samples of `count` positions, all zeros."""
     return Samples(
         planes=torch.zeros(count, packed_size(math.prod(game.observation_shape)), dtype=torch.uint8),
         policy=torch.zeros(count, game.num_actions, dtype=torch.float16),
@@ -60,7 +60,7 @@ def concatenate(batches: list[FinishedGames]) -> FinishedGames:
 
 
 def packed_size(bits: int) -> int:
-    """Bytes that hold so many bits."""
+    """Bytes for a number of bits."""
     return (bits + 7) // 8
 
 

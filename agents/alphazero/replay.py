@@ -1,4 +1,4 @@
-"""Replay: a bounded window of finished positions, sampled by counter, kept on disk as append-only segments."""
+"""Replay buffer: a bounded window of positions, sampled by counter, stored as append-only segments."""
 
 import hashlib
 from collections import deque
@@ -20,7 +20,7 @@ from lab.errors import CheckpointError
 from lab.files import durable
 
 
-class Replay:
+class ReplayBuffer:
     """Samples by index 0, 1, 2 ... in order of arrival; the newest `window` of them can be sampled.
 
     Memory is a ring of `capacity` rows. `state_dict` writes what is new since the last one as one file

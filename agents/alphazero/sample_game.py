@@ -21,7 +21,7 @@ class SampleGame(NamedTuple):
     policies: NDArray[np.float32]
 
     def media(self) -> list[Media]:
-        """The game for a tracker: its text, and its policies as a heat map, one row a ply and one column an action."""
+        """The game as text, and its policies as a heat map with a row per ply and a column per action."""
         return [Text("eval/game", self.text), Image("eval/policy", heat_map(self.policies), "ply by action")]
 
 
@@ -41,10 +41,10 @@ def play_sample_game(agent: Agent, simulations: int) -> SampleGame:
     return SampleGame(text, np.stack(policies))
 
 
-def heat_map(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Shares in [0, 1], [R, C], as grey squares [R * 16, C * 16, 1], 1 white.
+def heat_map(policies: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """float32 [R, C] in [0, 1] -> uint8 [R * 16, C * 16, 1], 1 is white.
 
-    The square root lifts small shares out of the black.
+    The square root keeps small probabilities visible.
     """
-    grey = (np.sqrt(np.clip(shares, 0.0, 1.0)) * 255).astype(np.uint8)
+    grey = (np.sqrt(np.clip(policies, 0.0, 1.0)) * 255).astype(np.uint8)
     return np.kron(grey, np.ones((_CELL_PX, _CELL_PX), dtype=np.uint8))[:, :, None]

@@ -1,4 +1,4 @@
-"""Batched self-play: many games advance together; each that ends leaves its record and makes room for the next."""
+"""Batched self-play: many games advance together; a finished game is recorded and replaced by a new one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ class _Records:
     version: Tensor  # int32 [B, T]
     player: Tensor  # int8 [B, T]
     length: Tensor  # int64 [B]
-    resigner: Tensor  # int8 [B], who would have resigned first, -1 nobody
+    resigner: Tensor  # int8 [B], the player who would have resigned first, else -1
 
 
 class SelfPlay:
-    """Plays B games at once with a search; only finished games leave it.
+    """Plays B games at once with a search and returns finished games.
 
     A game is a function of the seed, its id and the weights it is played with. Ids count up from `first_game_id` in
-    steps of `game_id_stride`, so that several workers share no game.
+    steps of `game_id_stride`, so that no two workers play the same game.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class SelfPlay:
         self._state = game.step(state, result.action)
         resigned = self._resignations(result.value, player)
         over = game.done(self._state) | resigned
-        ended = over.nonzero()[:, 0]  # waits for the device: once a move, and for the record of what ended
+        ended = over.nonzero()[:, 0]  # host sync, once per move
         if not len(ended):
             return None
         finished = self._collect(ended, resigned)
@@ -97,7 +97,7 @@ class SelfPlay:
         return finished
 
     def state_dict(self) -> dict[str, Any]:
-        """Games in flight with their partial records."""
+        """Unfinished games with their partial records."""
         return {
             "state": list(self._state),
             "ids": self._ids,
@@ -115,12 +115,12 @@ class SelfPlay:
         self._records = _Records(**{name: t.to(self.device) for name, t in saved["records"].items()})
 
     def _resignations(self, value: Tensor, player: Tensor) -> Tensor:
-        """Boards bool [B] whose mover gives up; audited games only note who would have."""
+        """Boards bool `[B]` whose mover resigns; audited games only record the player who would have."""
         records = self._records
         if self.config.resign_below is None:
             return torch.zeros_like(value, dtype=torch.bool)
         audited = rng.uniform(self.seed, int(rng.Stream.RESIGNATION_AUDIT), self._ids) < self.config.resign_audit
-        # Elsewhere a move that ends the game leaves nothing to resign, and its mover never loses by it.
+        # In other games a move that ends the game cannot be resigned.
         lost = (value < self.config.resign_below) & (audited | ~self.game.done(self._state)) & (records.resigner < 0)
         records.resigner = torch.where(lost, player.to(torch.int8), records.resigner)
         return lost & ~audited
@@ -159,25 +159,25 @@ class SelfPlay:
 
 def root_temperature(config: TemperatureConfig, plies: Tensor) -> Tensor:
     """float32 [B] for plies int64 [B]: linear from start to end over `decay_plies`, then constant."""
-    share = (plies / config.decay_plies).clamp(max=1.0) if config.decay_plies else torch.ones_like(plies)
-    return config.start + (config.end - config.start) * share
+    progress = (plies / config.decay_plies).clamp(max=1.0) if config.decay_plies else torch.ones_like(plies)
+    return config.start + (config.end - config.start) * progress
 
 
-def random_opening(game: Game, ids: Tensor, seed: int, most: int) -> tuple[Any, Tensor]:
-    """Boards after 0 to `most` uniformly random plies, and the plies played int64 [B]; none is over.
+def random_opening(game: Game, ids: Tensor, seed: int, max_plies: int) -> tuple[Any, Tensor]:
+    """Boards after 0 to `max_plies` uniformly random plies, and the plies played int64 [B]; none is over.
 
     Self-play from the empty board alone sees a narrow tree; openings widen it (Wu 2019, section 5.1).
-    ids: int64 [B], which with the seed determine the plies.
+    ids: int64 `[B]`, which with the seed determine the plies.
     """
     state = game.initial(len(ids), ids.device)
     plies = torch.zeros_like(ids)
     stream = int(rng.Stream.RANDOM_OPENING)
-    wanted = rng.integers(most + 1, seed, stream, ids)
+    wanted = rng.integers(max_plies + 1, seed, stream, ids)
     actions = torch.arange(game.num_actions, device=ids.device)
-    for ply in range(most):
+    for ply in range(max_plies):
         noise = rng.uniform(seed, stream, ids[:, None], ply + 1, actions)
-        moved = game.step(state, (noise * game.legal(state)).argmax(1))
-        played = (ply < wanted) & ~game.done(moved)
-        state = where(played, moved, state)
+        after = game.step(state, (noise * game.legal(state)).argmax(1))
+        played = (ply < wanted) & ~game.done(after)
+        state = where(played, after, state)
         plies = plies + played
     return state, plies

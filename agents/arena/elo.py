@@ -15,8 +15,8 @@ Matrix = NDArray[np.float64]
 
 PER_LOGIT = 400.0 / math.log(10.0)
 _DROP = 1.9207  # half of the 95% quantile of chi-squared with one degree of freedom (1.96 ** 2)
-_WIDEST = 15.0  # logits, about 2600 Elo: a bound beyond that is none
-_RIDGE = 1e-7  # keeps the solution finite where the likelihood grows for ever
+_WIDEST = 15.0  # logits, about 2600 Elo: the largest bound that is reported
+_RIDGE = 1e-7  # keeps the solution finite where the likelihood has no maximum
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def ratings(names: Sequence[str], score: Matrix, games: Matrix, anchor: int = 0)
     Raises ValueError when the players do not all meet, directly or over others.
     """
     if not _connected(games > 0):
-        raise ValueError("some players never met, not even over others: they cannot be compared")
-    # An estimate exists if and only if everybody is linked to everybody by points taken (Ford 1957).
+        raise ValueError("some players are connected by no games, so they cannot be compared")
+    # An estimate exists if and only if every player is linked to every other by points (Ford 1957).
     finite = _strongly_connected(score > 0)
     met = (games > 0).astype(float)
     likeliest = _fit(score, games, anchor)

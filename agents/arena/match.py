@@ -15,10 +15,10 @@ from agents.arena.positions import CPU
 from agents.games.game import Game, concatenate, select, where
 from lab import rng
 
-CHUNK = 512  # boards that one player decides on at once
+CHUNK = 512  # boards per call of a player
 _IDS_PER_PAIR = 1 << 32
 _FIRST_DRAWS = 1024  # openings drawn in the first round; each later round doubles how many there are
-_ENOUGH_DRAWS = 16  # draws for each opening found, after which a round without a new one is the last
+_ENOUGH_DRAWS = 16  # draws per opening found; after that many, a round without a new opening ends the search
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Result:
 
 
 class Openings(NamedTuple):
-    """N running boards to start from; the first `distinct` all differ, later ones repeat them in order."""
+    """N running boards; the first `distinct` differ from each other, later ones repeat them in order."""
 
     states: Any
     distinct: int
@@ -96,7 +96,7 @@ def round_robin(
     device: torch.device = CPU,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Result:
-    """Everybody meets everybody in `games` games (made even).
+    """Every pair of players plays `games` games (made even).
 
     Ratings are relative to the player named "random", or to the first. progress: called
     with the number of games that each ply has ended.
@@ -151,7 +151,7 @@ def play_out(
     ids: Tensor,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
-    """Plays G boards to the end and returns the reward of each seat, float32 [G, 2].
+    """Plays G boards to the end and returns the rewards, float32 `[G, 2]`.
 
     sides: int64 [G, 2], indices of the players who have moves 0 and 1; ids: int64 [G].
     """
@@ -191,7 +191,7 @@ def openings(game: Game, count: int, seed: int, device: torch.device = CPU) -> O
 
 
 def _random_openings(game: Game, number: Tensor, seed: int) -> Any:
-    """A running board for each number int64 [B], after random legal moves that end no game."""
+    """A running board for each number int64 `[B]`, after random legal moves."""
     state = game.initial(len(number), number.device)
     for ply in range(max(2, game.max_plies // 9)):
         action = random_actions(game.legal(state), seed, int(rng.Stream.RANDOM_OPENING), number, ply)
@@ -201,7 +201,7 @@ def _random_openings(game: Game, number: Tensor, seed: int) -> Any:
 
 
 def _first_of_each(keys: Tensor) -> Tensor:
-    """Where each different key int64 [N] comes first, in order."""
+    """Indices of the first occurrence of each key int64 `[N]`, in order."""
     known, group = torch.unique(keys, return_inverse=True)
     rows = torch.arange(len(keys), device=keys.device)
     return torch.full_like(known, len(keys)).scatter_reduce_(0, group, rows, "amin").sort().values

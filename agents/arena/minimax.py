@@ -69,7 +69,7 @@ def solve(game: Game, limit: int = MAX_POSITIONS) -> Solution:
 
 
 def play_every_line(agent: AgentLike, solution: Solution, *, simulations: int, chunk: int = 512) -> list[LineCounts]:
-    """The agent moving first, and moving second, against every sequence of replies.
+    """The agent as first and as second player against every sequence of replies.
 
     It decides once in each position, `chunk` boards at once.
     """
@@ -117,10 +117,10 @@ def _next_level(game: Game, states: Any, offset: int) -> tuple[Any | None, Tenso
         return None, children
     reached = game.step(select(states, parent), action)
     different, number = torch.unique(game.key(reached), return_inverse=True)
-    speaker = torch.full_like(different, len(parent))
-    speaker.scatter_reduce_(0, number, torch.arange(len(parent), device=legal.device), "amin")
+    first = torch.full_like(different, len(parent))
+    first.scatter_reduce_(0, number, torch.arange(len(parent), device=legal.device), "amin")
     children[parent, action] = offset + number
-    return select(reached, speaker), children
+    return select(reached, first), children
 
 
 def _score(game: Game, states: Any, children: Tensor, sizes: list[int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Players: whoever chooses moves for a batch of boards."""
+"""Players: they choose moves for a batch of boards."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,15 +13,15 @@ from lab import rng
 
 
 class Player(Protocol):
-    """Chooses moves; each depends on its board, game id and ply alone, never on the rest of the batch."""
+    """Chooses moves. A move depends on its board, game id and ply, not on the rest of the batch."""
 
     @property
     def name(self) -> str:
-        """How tables call it."""
+        """The name in tables and ratings."""
         ...
 
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
-        """Legal actions int64 [B]; game_ids and plies, int64 [B], name the random draws."""
+        """Legal actions int64 `[B]`; game_ids and plies: int64 `[B]`, keys of the random numbers."""
         ...
 
 
@@ -39,17 +39,17 @@ class AgentLike(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes, and where `decide` and `evaluate` expect their boards."""
+        """Device of the network; `decide` and `evaluate` take boards on it."""
         ...
 
     def decide(self, state: Any, simulations: int) -> SearchResult:
-        """Noise-free decisions for B boards; with 0 simulations the network's own, and `q` says nothing."""
+        """Decisions without noise for B boards; with 0 simulations the network's own, and `q` is NaN."""
         ...
 
 
 @dataclass(frozen=True)
 class RandomPlayer:
-    """Every legal move is equally likely."""
+    """Uniformly random legal moves."""
 
     game: Game
     seed: int = 0
@@ -61,7 +61,7 @@ class RandomPlayer:
 
 @dataclass(frozen=True)
 class AgentPlayer:
-    """A trained agent at a number of simulations; 0 is the network alone. It draws no random numbers."""
+    """A trained agent with a number of simulations per move; 0 is the network alone. It is deterministic."""
 
     agent: AgentLike
     simulations: int
@@ -80,9 +80,9 @@ def to_device(state: Any, device: torch.device) -> Any:
 
 
 def random_actions(legal: Tensor, seed: int, *counters: Tensor | int) -> Tensor:
-    """One uniformly drawn legal action a row, int64 [B].
+    """One uniformly drawn legal action per row, int64 `[B]`.
 
-    legal: bool [B, A]; counters: integers or int64 [B], which name the draws. Rows without
+    legal: bool [B, A]; counters: integers or int64 `[B]`, keys of the random numbers. Rows without
     a legal action get 0.
     """
     place = legal.cumsum(1)

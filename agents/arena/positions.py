@@ -19,7 +19,7 @@ from lab import rng
 from lab.errors import UserError
 
 CPU = torch.device("cpu")
-_SHOWN = 5  # complaints listed by line; the rest are counted
+_SHOWN = 5  # problems listed by line; the rest are counted
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Positions:
         return Positions(self.game, select(self.states, index), self.scores[index], sets)
 
     def without(self, others: "Positions") -> "Positions":
-        """Those that are not among `others`, whatever moves lead there, mirror images included."""
+        """The positions that are not among `others`, compared as boards up to symmetry."""
         known = torch.isin(self._keys(), others._keys())
         return self.take((~known).nonzero()[:, 0])
 
@@ -65,7 +65,7 @@ def read(path: Path, game: Game) -> Positions:
     the first few with their numbers and a count of the rest.
     """
     if not isinstance(game, LineGame) or not game.gravity:
-        raise UserError(f"{path}: positions are of Connect Four and the run plays {game.name}; omit --positions")
+        raise UserError(f"{path}: positions are for Connect Four and the run plays {game.name}; omit --positions")
     if game.columns > 9:
         raise UserError(f"{path}: a board of {game.columns} columns cannot be written with one digit a move")
     rows, has_sets = _rows(path, game)
@@ -88,7 +88,7 @@ def read(path: Path, game: Game) -> Positions:
         elif marked[number]:
             problems.setdefault(row.line, _mismatch(table[number], legal[number]))
     if problems:
-        raise UserError(_complaint(path, problems))
+        raise UserError(_message(path, problems))
     return Positions(game, states, table, [row.set for row in rows] if has_sets else ())
 
 
@@ -127,7 +127,7 @@ def _rows(path: Path, game: LineGame) -> tuple[list[_Row], bool]:
 
 
 def _moves(text: str, columns: int) -> list[int] | str:
-    """0-based columns, or what is wrong."""
+    """0-based columns, or the problem."""
     for place, sign in enumerate(text):
         if sign not in "123456789"[:columns]:
             return f"move {place + 1} is {sign!r}, not a column 1-{columns}"
@@ -135,7 +135,7 @@ def _moves(text: str, columns: int) -> list[int] | str:
 
 
 def _scores(cells: Sequence[str], columns: int) -> list[int] | str:
-    """Exact scores, ILLEGAL for x, or what is wrong."""
+    """Exact scores, ILLEGAL for x, or the problem."""
     if len(cells) != columns:
         return f"{len(cells)} scores instead of {columns}"
     scores = []
@@ -148,7 +148,7 @@ def _scores(cells: Sequence[str], columns: int) -> list[int] | str:
 
 
 def _play(game: LineGame, moves: list[list[int]]) -> tuple[LineState, list[str]]:
-    """States after the moves, all rows at once, and for each row what was illegal ("" if nothing)."""
+    """States after the moves of all rows, and the illegal move of each row ("" if none)."""
     # A longer sequence than the board has cells is illegal by its last move at the latest.
     longest = min(max(map(len, moves)), game.max_plies + 1)
     padded = [(m + [-1] * longest)[:longest] for m in moves]
@@ -174,7 +174,7 @@ def _mismatch(scores: Tensor, legal: Tensor) -> str:
     return f"column {column + 1} is {fact}"
 
 
-def _complaint(path: Path, problems: dict[int, str]) -> str:
+def _message(path: Path, problems: dict[int, str]) -> str:
     lines = sorted(problems)
     listed = "; ".join(f"line {line}: {problems[line]}" for line in lines[:_SHOWN])
     rest = len(lines) - _SHOWN

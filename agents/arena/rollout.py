@@ -1,6 +1,6 @@
 """Plain Monte Carlo tree search: UCT with random games at the leaves (Kocsis and Szepesvari, ECML 2006).
 
-The tree is the one of the network searches; what differs is the choice of actions and what a leaf is worth.
+The tree is that of the network searches; the choice of actions and the value of a leaf differ.
 """
 
 import math
@@ -23,7 +23,7 @@ EXPLORATION = math.sqrt(2.0)
 
 @dataclass(frozen=True)
 class RolloutPlayer:
-    """UCT with `simulations` leaves a move, each worth the result of a random game; plays the most visited action."""
+    """UCT with `simulations` leaves a move, each evaluated by a random game; plays the most visited action."""
 
     game: Game
     simulations: int
@@ -36,13 +36,13 @@ class RolloutPlayer:
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
         stats = self.search(state, game_ids, plies).root_stats()
         mean = stats.value_sum / stats.visits.clamp_min(1.0)
-        # Means lie in [-1, 1]: they decide between equal visits and never against more.
+        # Means lie in [-1, 1]: they break ties of visit counts only.
         score = torch.where(stats.logits > ILLEGAL, stats.visits + mean / 4, -math.inf)
         return score.argmax(1)
 
     @torch.inference_mode()
     def search(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tree:
-        """The trees of B roots; game_ids and plies: int64 [B], which with the seed name the random draws."""
+        """The trees of B roots; game_ids and plies: int64 [B], which with the seed determine the random numbers."""
         leaves = _RolloutLeaves(self, game_ids, plies)
         logits, value = leaves.order(state), torch.zeros(len(game_ids), device=game_ids.device)
         return grow(

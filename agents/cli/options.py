@@ -11,7 +11,7 @@ from rich.progress import Progress
 MAX_SIMULATIONS = 100_000
 
 Simulations = Annotated[
-    int, typer.Option("--simulations", min=0, max=MAX_SIMULATIONS, help="Simulations a move; 0 is the network alone.")
+    int, typer.Option("--simulations", min=0, max=MAX_SIMULATIONS, help="Simulations per move; 0 is the network alone.")
 ]
 
 

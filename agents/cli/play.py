@@ -30,7 +30,7 @@ def play(
     run: Run,
     side: Annotated[Side, typer.Option(help="Whether you move first or second.")] = Side.first,
     simulations: Annotated[
-        int | None, typer.Option(min=0, max=MAX_SIMULATIONS, help="Simulations a move, in place of --strength.")
+        int | None, typer.Option(min=0, max=MAX_SIMULATIONS, help="Simulations per move; replaces --strength.")
     ] = None,
     strength: Annotated[Strength, typer.Option(help="How hard the agent thinks.")] = Strength.medium,
     checkpoint: Checkpoint = "best",

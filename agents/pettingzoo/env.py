@@ -63,7 +63,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
         return self.action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
-        """The empty board; `seed` and `options` are accepted, as the interface asks, and change nothing."""
+        """Resets to the initial board; `seed` and `options` are part of the interface and have no effect."""
         self._state = self.game.initial(1, _CPU)
         self.agents = self.possible_agents[:]
         self.rewards = dict.fromkeys(self.agents, 0.0)
@@ -96,7 +96,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
             self.render()
 
     def observe(self, agent: str) -> dict[str, NDArray[np.int8]]:
-        """What an agent sees; the one that is not to move sees the two halves of the planes exchanged."""
+        """An agent's observation; the two halves of the planes are exchanged for the agent that is not to move."""
         planes = self.game.observe(self._state)[0].numpy().astype(np.int8)
         mask = np.zeros(self.game.num_actions, np.int8)
         if agent == self.agent_selection:
@@ -112,12 +112,12 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
             return None
         if self.render_mode == "ansi":
             return self.game.render(self._state, 0)
-        picture = board_picture(board_of(self.game, self._state))
+        image = board_picture(board_of(self.game, self._state))
         if self.render_mode == "rgb_array":
-            return picture
+            return image
         if self._window is None:
             self._window = Window(str(self.metadata["name"]), self.metadata["render_fps"])
-        self._window.show(picture)
+        self._window.show(image)
         return None
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from lab.errors import UserError
 
 @dataclass(frozen=True)
 class Policy:
-    """Chooses actions from observations alone; equal observations get equal actions.
+    """Chooses actions from observations; equal observations get equal actions.
 
     simulations: of a search without noise for each move, from the state rebuilt from the observation; 0 plays
     the legal action that the network likes best.

@@ -9,7 +9,7 @@ from lab.errors import UserError
 
 
 class Window:
-    """Shows pictures at most `fps` times a second; the window opens with the first of them."""
+    """Shows images at most `fps` times a second; the window opens with the first of them."""
 
     def __init__(self, title: str, fps: int) -> None:
         self._title = title
@@ -17,10 +17,10 @@ class Window:
         self._screen: Any = None
         self._clock: Any = None
 
-    def show(self, picture: NDArray[np.uint8]) -> None:
+    def show(self, image: NDArray[np.uint8]) -> None:
         """Shows uint8 [height, width, 3]. Raises UserError without pygame or without a screen."""
         pygame = _pygame()
-        height, width, _ = picture.shape
+        height, width, _ = image.shape
         if self._screen is None:
             try:
                 pygame.display.init()
@@ -32,7 +32,7 @@ class Window:
             pygame.display.set_caption(self._title)
             self._clock = pygame.time.Clock()
         # pygame puts the horizontal axis first.
-        pygame.surfarray.blit_array(self._screen, picture.swapaxes(0, 1))
+        pygame.surfarray.blit_array(self._screen, image.swapaxes(0, 1))
         pygame.event.pump()
         pygame.display.flip()
         self._clock.tick(self._fps)

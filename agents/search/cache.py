@@ -17,14 +17,15 @@ class Lookup(NamedTuple):
 
     logits: float32 `[B, A]` and value: float32 `[B]`, valid in rows that were found.
     missing: int64 `[N]`, rows to evaluate; two have the same position only if a third row took their slot.
-    twins: int64 `[T]`, further rows with the position of rows `twin_of` int64 `[T]`, which are among the missing.
+    duplicates: int64 `[T]`, further rows, each with the position of one of the missing rows.
+    duplicate_of: int64 `[T]`, those missing rows.
     """
 
     logits: Tensor
     value: Tensor
     missing: Tensor
-    twins: Tensor
-    twin_of: Tensor
+    duplicates: Tensor
+    duplicate_of: Tensor
 
 
 class EvaluationCache:
@@ -54,15 +55,15 @@ class EvaluationCache:
         # Equal keys claim the same slot; the lowest row wins (amin: the same on any number of threads).
         slot = slot.index_select(0, missing)
         self._claims.scatter_reduce_(0, slot, missing, "amin", include_self=False)
-        speaker = self._claims.index_select(0, slot)
-        twin = (speaker != missing) & (keys.index_select(0, speaker) == keys.index_select(0, missing))
-        return Lookup(logits, value, missing[~twin], missing[twin], speaker[twin])
+        winner = self._claims.index_select(0, slot)
+        duplicate = (winner != missing) & (keys.index_select(0, winner) == keys.index_select(0, missing))
+        return Lookup(logits, value, missing[~duplicate], missing[duplicate], winner[duplicate])
 
     def store(self, keys: Tensor, logits: Tensor, value: Tensor) -> None:
         """Stores evaluations: keys int64 `[N]`, logits `[N, A]`, value `[N]`."""
         slot = keys & (len(self._keys) - 1)
-        # Of positions that share a slot the lowest row gets it. Left to three indexed writes, which race on
-        # several threads, an entry could mix them: the key of one with the logits of another.
+        # Of positions that share a slot the lowest row gets it. Three indexed writes race on
+        # several threads and could mix the key of one row with the logits of another.
         rows = torch.arange(len(keys), device=keys.device)
         self._claims.scatter_reduce_(0, slot, rows, "amin", include_self=False)
         winner = self._claims.index_select(0, slot)

@@ -127,7 +127,7 @@ class GameDynamics:
 
     def _through_table(self, cache: EvaluationCache, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
         keys = self.game.key(states)
-        logits, value, missing, twins, twin_of = cache.lookup(keys, wanted)
+        logits, value, missing, duplicates, duplicate_of = cache.lookup(keys, wanted)
         asked = int(wanted.sum())
         self._count(len(missing), len(wanted) - asked, asked - len(missing))
         if len(missing):
@@ -135,8 +135,8 @@ class GameDynamics:
             cache.store(keys.index_select(0, missing), new_logits, new_value)
             logits[missing] = new_logits
             value[missing] = new_value
-            logits[twins] = logits[twin_of]
-            value[twins] = value[twin_of]
+            logits[duplicates] = logits[duplicate_of]
+            value[duplicates] = value[duplicate_of]
         return logits, value
 
     def _count(self, evaluated: int, ended: int, repeated: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.replay import Replay
+from agents.alphazero.replay import ReplayBuffer
 from cluster import capacity
 from cluster.capacity import Figures, needs
 from lab.cli.main import main
@@ -127,7 +127,7 @@ def test_sizes_of_a_preset_are_those_of_its_replay_and_network(preset: str, tmp_
     config = load_preset(preset, ["replay.capacity=60000"])
     assert isinstance(config, AlphaZeroConfig)
     game = config.game.make()
-    replay = Replay(game, config.replay, tmp_path, 1)
+    replay = ReplayBuffer(game, config.replay, tmp_path, 1)
     replay.total = 1
     sample = replay.sample(1, seed=0, step=0)
     assert capacity.bytes_per_position(config) == sum(field.numel() * field.element_size() for field in sample)

@@ -1,4 +1,4 @@
-"""Replay: a window that grows sublinearly, sampled evenly by counter, whose segments outlive any crash."""
+"""Replay buffer: a window that grows sublinearly, sampled evenly by counter, whose segments outlive any crash."""
 
 import errno
 import hashlib
@@ -12,7 +12,7 @@ import torch
 
 from agents.alphazero.config import ReplayConfig
 from agents.alphazero.records import Samples
-from agents.alphazero.replay import Replay, window_size
+from agents.alphazero.replay import ReplayBuffer, window_size
 from agents.games import make
 from lab.errors import CheckpointError
 from lab.run import checkpoint
@@ -21,10 +21,10 @@ from tests.same_run import assert_same_bits
 GAME = make("tic_tac_toe")
 
 
-def replay(folder: Path, saves_kept: int = 2, **settings: Any) -> Replay:
+def replay(folder: Path, saves_kept: int = 2, **settings: Any) -> ReplayBuffer:
     """The window is all of it up to 50 positions, then grows to a quarter of what was seen."""
     defaults = {"capacity": 200, "window_start": 50, "min_positions": 10, "window_exponent": 0.5, "window_scale": 0.5}
-    return Replay(GAME, ReplayConfig(**(defaults | settings)), folder / "replay", saves_kept)
+    return ReplayBuffer(GAME, ReplayConfig(**(defaults | settings)), folder / "replay", saves_kept)
 
 
 def positions(first: int, end: int) -> Samples:
@@ -40,17 +40,17 @@ def positions(first: int, end: int) -> Samples:
     )
 
 
-def fill(memory: Replay, count: int, step: int = 7) -> None:
+def fill(memory: ReplayBuffer, count: int, step: int = 7) -> None:
     while memory.total < count:
         memory.extend(positions(memory.total, min(memory.total + step, count)))
 
 
-def in_window(memory: Replay) -> set[int]:
+def in_window(memory: ReplayBuffer) -> set[int]:
     """Indices that can be sampled, found by sampling."""
     return set(memory.sample(40 * memory.window, 0, 0).version.tolist())
 
 
-def files(memory: Replay) -> dict[str, bytes]:
+def files(memory: ReplayBuffer) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(memory.directory.iterdir())}
 
 

@@ -24,11 +24,11 @@ def truth(keys: Tensor, actions: int = 3) -> tuple[Tensor, Tensor]:
 def ask(cache: EvaluationCache, keys: Tensor, wanted: Tensor | None = None) -> tuple[Tensor, Tensor, list[int]]:
     """Looks up, evaluates what is missing, and returns logits, values and the rows evaluated."""
     everything = torch.ones_like(keys, dtype=torch.bool)
-    logits, value, missing, twins, twin_of = cache.lookup(keys, everything if wanted is None else wanted)
+    logits, value, missing, duplicates, duplicate_of = cache.lookup(keys, everything if wanted is None else wanted)
     new_logits, new_value = truth(keys[missing])
     cache.store(keys[missing], new_logits, new_value)
     logits[missing], value[missing] = new_logits, new_value
-    logits[twins], value[twins] = logits[twin_of], value[twin_of]
+    logits[duplicates], value[duplicates] = logits[duplicate_of], value[duplicate_of]
     return logits, value, missing.tolist()
 
 
@@ -52,7 +52,7 @@ def test_hits_answer_what_was_stored() -> None:
     assert torch.equal(value, truth(keys.flip(0))[1])
 
 
-def test_twins_in_a_batch_are_evaluated_once() -> None:
+def test_duplicates_in_a_batch_are_evaluated_once() -> None:
     keys = torch.tensor([9, 4, 9, 9, 4])
     logits, value, evaluated = ask(EvaluationCache(16, 3, CPU), keys)
     assert evaluated == [0, 1]
@@ -60,7 +60,7 @@ def test_twins_in_a_batch_are_evaluated_once() -> None:
     assert torch.equal(value, truth(keys)[1])
 
 
-def test_rows_not_wanted_are_neither_evaluated_nor_speak_for_twins() -> None:
+def test_rows_not_wanted_are_neither_evaluated_nor_hide_duplicates() -> None:
     keys = torch.tensor([9, 9, 4])
     wanted = torch.tensor([False, True, False])
     logits, _, evaluated = ask(EvaluationCache(16, 3, CPU), keys, wanted)
