@@ -17,7 +17,7 @@ from gans import losses
 from gans.progressive.config import GrowthConfig, NetworkConfig
 from gans.progressive.growth import Stage, stage_at
 from gans.progressive.network import Discriminator, Generator, fade_reals
-from gans.quality.distances import frechet
+from gans.quality.distances import frechet_distance
 from lab.data.batches import normalise, reduce_to
 from lab.data.images import open_images
 from lab.nets.second_order import penalised
@@ -98,7 +98,7 @@ def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
 def distance(real: Tensor, fake: Tensor, resolution: int) -> float:
     """Frechet distance of pixels in [-1, 1], both sets uint8 [N, C, R, R]; 0 for equal sets."""
     one, other = (reduce_to(normalise(images), resolution).flatten(1) for images in (real, fake))
-    return frechet(one, other)
+    return frechet_distance(one, other)
 
 
 def train(*, images: int, batch_size: int, learning_rate: float, out: Path | None, seed: int) -> float:

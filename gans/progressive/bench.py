@@ -1,7 +1,5 @@
-"""`lab bench gan`: training steps at every stage against the bare convolutions that they cannot do without."""
+"""`lab bench gan`: training steps at every stage against their bare convolutions."""
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
@@ -21,17 +19,16 @@ from lab.cli.arguments import Json, print_json
 from lab.config.loading import validate
 from lab.data.batches import Batches
 from lab.data.images import ImageSet
-from lab.run.progress import memory_mb
+from lab.run.bench import compare, environment, peak_memory_mb, rate
 from lab.train import device as devices
 from lab.train.device import Device
 
-_PICTURES = 512  # random ones, enough for every batch to differ
-_ROUNDS = 3  # of step and bare in turns; medians are compared
+_IMAGES = 512  # random ones, enough for every batch to differ
 
 
 @dataclass(frozen=True)
 class StageSpeed:
-    """Images shown per second of whole steps, and as a share of the same images through the bare convolutions."""
+    """Images shown per second by training steps and by their bare convolutions, and the ratio of the two."""
 
     resolution: int
     alpha: float
@@ -42,7 +39,8 @@ class StageSpeed:
 
 @dataclass(frozen=True)
 class Conv:
-    """One 3x3 or 1x1 convolution of a network: sizes of its input, and whether anything before it learns."""
+    """A 3x3 or 1x1 convolution: channels in and out, input side in pixels; `first` takes images and needs no input
+    gradient."""
 
     inputs: int
     outputs: int
@@ -58,7 +56,7 @@ def bench_gan(
     latent: Annotated[int, typer.Option(min=1, help="Size of the latents.")] = 128,
     batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 16,
     loss: Annotated[str, typer.Option(help="wgan-gp, non-saturating or relativistic.")] = "wgan-gp",
-    channels: Annotated[int, typer.Option(min=1, help="Of a picture.")] = 3,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of an image.")] = 3,
     only_last: Annotated[bool, typer.Option("--only-last", help="The highest resolution alone.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
@@ -66,7 +64,7 @@ def bench_gan(
     seconds: Annotated[float, typer.Option(min=0.05, help="Per stage and round.")] = 4.0,
     as_json: Json = False,
 ) -> None:
-    """Measure training steps (both networks, penalty included) on random pictures.
+    """Measure training steps (both networks, penalty included) on random images.
 
     Bare: the forward, backward and double-backward calls of the paper's convolutions, of the same shapes, and
     nothing else; convolutions on enlarged maps are counted at their full size.
@@ -91,21 +89,18 @@ def bench_gan(
     levels = range(level_of(resolution) if only_last else 0, level_of(resolution) + 1)
     stages = [Stage(level, 4 * 2**level, alpha) for level in levels for alpha in ((0.5, 1.0) if level else (1.0,))]
     measured = [measure(config, target, stage, seconds) for stage in stages]
-    record = {
-        "device": str(target.device),
-        "threads": torch.get_num_threads(),
-        "precision": target.precision,
+    record = environment(target) | {
         "batch": batch,
         "loss": loss,
         "stages": [asdict(speed) for speed in measured],
         "data_images_per_s": _data_rate(config, target, seconds),
-        "peak_memory_mb": max(memory_mb().values()),
+        "peak_memory_mb": peak_memory_mb(),
     }
     print_json(record) if as_json else _print(record, measured)
 
 
 def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds: float) -> StageSpeed:
-    """Steps and bare convolutions in turns, medians of both."""
+    """Training steps and bare convolutions in turns, medians of both."""
     trainer, batch = GrowingTrainer(config, device), config.training.batch_size
     into = int(stage.alpha * config.growth.fade_images) if stage.alpha < 1.0 else config.growth.fade_images
     phase = config.growth.fade_images + config.growth.stable_images
@@ -117,17 +112,13 @@ def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds:
         trainer.trainer.shown = at  # the stage stays
         trainer.step(images)
 
-    bare = _bare_step(config, stage, device)
-    step()  # the first calls choose kernels
-    bare()
-    pairs = [(_rate(step, seconds, device) * batch, _rate(bare, seconds, device) * batch) for _ in range(_ROUNDS)]
-    ours, theirs = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    ratio = statistics.median(one / other for one, other in pairs)
-    return StageSpeed(stage.resolution, stage.alpha, ours, theirs, ratio)
+    compared = compare(step, _bare_step(config, stage, device), seconds, device)
+    speeds = (compared.calls_per_s * batch, compared.bare_calls_per_s * batch)
+    return StageSpeed(stage.resolution, stage.alpha, *speeds, compared.ratio)
 
 
 def convolutions(config: ProgressiveGANConfig, stage: Stage) -> tuple[list[Conv], list[Conv]]:
-    """Those of the generator and of the discriminator at a stage, in order, 1x1 ones of a fade included."""
+    """Convolutions of generator and discriminator at a stage, in order, 1x1 ones of a fade included."""
     net = config.network
     widths = [channels_at(net, 4 * 2**level) for level in range(stage.level + 1)]
     generator = [Conv(widths[0], widths[0], 4, 3)]
@@ -147,7 +138,7 @@ def convolutions(config: ProgressiveGANConfig, stage: Stage) -> tuple[list[Conv]
 
 
 def _bare_step(config: ProgressiveGANConfig, stage: Stage, device: Device) -> Callable[[], None]:
-    """The convolution calls of one step, on tensors of the right shapes."""
+    """The convolution calls of one training step, on constant tensors of the same shapes."""
     batch, loss = config.training.batch_size, config.loss
     generator, discriminator = convolutions(config, stage)
     every = loss.lazy if loss.name == "non-saturating" else 1
@@ -219,23 +210,10 @@ class _Calls:
         )
 
 
-def _rate(work: Callable[[], None], seconds: float, device: Device) -> float:
-    """Calls per second."""
-    calls, start = 0, time.perf_counter()
-    while calls < 2 or time.perf_counter() - start < seconds:
-        work()
-        calls += 1
-        if device.device.type == "cuda" and calls % 8 == 0:
-            torch.cuda.synchronize(device.device)
-    if device.device.type == "cuda":
-        torch.cuda.synchronize(device.device)
-    return calls / (time.perf_counter() - start)
-
-
 def _data_rate(config: ProgressiveGANConfig, device: Device, seconds: float) -> float:
     """uint8 images on the device per second of the input pipeline, from memory."""
     side, batch = config.network.resolution, config.training.batch_size
-    pixels = np.random.default_rng(0).integers(0, 256, (_PICTURES, config.network.channels, side, side), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (_IMAGES, config.network.channels, side, side), dtype=np.uint8)
     batches, shown = Batches(ImageSet("random", pixels, None, (), ""), device.device, config.seed), 0
 
     def take() -> None:
@@ -244,7 +222,7 @@ def _data_rate(config: ProgressiveGANConfig, device: Device, seconds: float) -> 
         shown += batch
 
     try:
-        return _rate(take, min(seconds, 2.0), device) * batch
+        return rate(take, min(seconds, 2.0), device) * batch
     finally:
         batches.close()
 

@@ -16,14 +16,14 @@ from lab.errors import UserError
 from lab.plots.images import to_uint8
 
 _BATCH = 256
-LEAST = 16  # pictures that say anything about a distribution
+LEAST = 16  # images; metrics of fewer say nothing
 _DEFAULT = 2000
 
 
 def reals_at(data: ImageSet, count: int, stage: Stage, seed: int = 0) -> Tensor:
-    """uint8 [N, C, R, R]: `count` pictures (all, if there are fewer) as the discriminator sees them at a stage.
+    """uint8 [N, C, R, R]: `count` images (all, if there are fewer) as the discriminator sees them at a stage.
 
-    They are drawn by the seed, since packed sets are often sorted by class.
+    Chosen at random by the seed, since packed sets are often sorted by class.
     """
     rows = indices(len(data), seed, 0, min(count, len(data)))
     parts = []
@@ -43,7 +43,7 @@ def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:
         )
     if data.resolution < wanted.resolution:
         raise UserError(
-            f"{config.data.source} has {data.resolution} x {data.resolution} pictures, too small for "
+            f"{config.data.source} has {data.resolution} x {data.resolution} images, too small for "
             f"network.resolution={wanted.resolution}: set it to {data.resolution} or less"
         )
     if wanted.classes and (data.labels is None or data.num_classes != wanted.classes):
@@ -54,10 +54,10 @@ def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:
 
 
 @dataclass(frozen=True)
-class RealPictures:
-    """What as many samples are compared with, uint8 [N, C, R, R].
+class ReferenceImages:
+    """Real images that as many samples are compared with, uint8 [N, C, R, R].
 
-    others: what scores the floor against `real`, two halves of which do where it is None; `floor` says which it is.
+    others: real images whose metrics are the floor; None where two halves of `real` are compared. floor: says which.
     """
 
     real: Tensor
@@ -65,11 +65,11 @@ class RealPictures:
     floor: str
 
 
-def real_pictures(sampler: Sampler, against: str, count: int | None) -> RealPictures:
-    """`count` pictures, by default up to 2000, of the set `against`, or of the run's own data where that is "".
+def reference_images(sampler: Sampler, against: str, count: int | None) -> ReferenceImages:
+    """`count` images, by default up to 2000, of the set `against`, or of the run's own data where that is "".
 
-    The floor is scored by as many others: the run's own against another set's, else, where there are twice as many,
-    pictures of the same set. Raises UserError for a set that does not suit the run or has too few pictures.
+    The floor compares as many others: the run's own where `against` is another set, else images of the same set where
+    it has twice as many. Raises UserError for a set that does not fit the run or has too few images.
     """
     source = sampler.config.data.source
     test, stage = open_images(against or source), sampler.stage._replace(alpha=1.0)
@@ -78,27 +78,27 @@ def real_pictures(sampler: Sampler, against: str, count: int | None) -> RealPict
     if own is not None:
         most, smaller = min((len(test), against), (len(own), source))
         count = _checked(count, most, most, smaller)
-        floor = f"as many of the run's own pictures ({source})"
-        return RealPictures(reals_at(test, count, stage), reals_at(own, count, stage), floor)
+        floor = f"as many of the run's own images ({source})"
+        return ReferenceImages(reals_at(test, count, stage), reals_at(own, count, stage), floor)
     count = _checked(count, max(len(test) // 2, LEAST), len(test), against or source)
-    pictures = reals_at(test, 2 * count, stage)
-    if len(pictures) == 2 * count:
-        return RealPictures(pictures[:count], pictures[count:], "as many other real pictures")
-    return RealPictures(pictures[:count], None, f"{count // 2:,} of the real pictures against the other half")
+    images = reals_at(test, 2 * count, stage)
+    if len(images) == 2 * count:
+        return ReferenceImages(images[:count], images[count:], "as many other real images")
+    return ReferenceImages(images[:count], None, f"{count // 2:,} of the real images against the other half")
 
 
 def _checked(count: int | None, fair: int, most: int, whose: str) -> int:
     if (count or LEAST) > most:
-        raise UserError(f"{whose} has {most:,} pictures, fewer than the {count or LEAST:,} samples they are to grade")
+        raise UserError(f"{whose} has {most:,} images, fewer than the {count or LEAST:,} samples to compare")
     return min(_DEFAULT, fair) if count is None else count
 
 
 def _check(sampler: Sampler, data: ImageSet, source: str) -> None:
     wanted, resolution = sampler.config.network, sampler.stage.resolution
     if data.channels != wanted.channels:
-        raise UserError(f"{source} has {data.channels} channels and this run's pictures have {wanted.channels}")
+        raise UserError(f"{source} has {data.channels} channels and this run's images have {wanted.channels}")
     if data.resolution < resolution:
-        raise UserError(f"{source} has {data.resolution} x {data.resolution} pictures and this run makes {resolution}")
+        raise UserError(f"{source} has {data.resolution} x {data.resolution} images and this run makes {resolution}")
 
 
 def _other_set(source: str, test: ImageSet) -> ImageSet | None:

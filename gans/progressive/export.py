@@ -1,4 +1,4 @@
-"""The generator outside this lab: ONNX or torch.export, at the stage that it has reached."""
+"""Export of the generator at the stage it has reached: ONNX or torch.export."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""When the networks grow: a pure function of the images shown, so that a run is resumed from one counter."""
+"""The growth schedule: a pure function of the images shown."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from gans.progressive.config import GrowthConfig
 
 
 class Stage(NamedTuple):
-    """What is trained: `resolution` = 4 * 2**level; alpha < 1 only while that resolution fades in."""
+    """`resolution` = 4 * 2**level; alpha, the weight of that resolution, is below 1 only while it fades in."""
 
     level: int
     resolution: int

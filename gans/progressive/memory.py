@@ -1,4 +1,4 @@
-"""How much memory each stage will want, told before a run starts rather than days into it."""
+"""Memory estimate of every stage, checked before a run starts."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The verbs of `lab` that concern generators: sample, export and eval."""
+"""The verbs of `lab` for a progressive GAN: sample, export and eval."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -6,14 +6,12 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from gans.progressive import export as exporting
 from gans.progressive.dataset import LEAST
-from gans.progressive.files import CLIPS, save_clip, save_folder, save_zip
 from gans.progressive.model import Sampler, load_sampler
+from gans.progressive.sample_files import CLIPS, save_clip, save_folder, save_zip
 from gans.progressive.sampling import (
     draw_batches,
     growth,
@@ -23,12 +21,13 @@ from gans.progressive.sampling import (
     read_latents,
     sample_batches,
 )
+from gans.verbs import print_metrics
 from lab.cli.arguments import Json, Run, RunsDir, print_json, say
+from lab.cli.export import export_verb
 from lab.cli.options import (
     Checkpoint,
     DeviceName,
     EvalSeed,
-    ExportFile,
     Overwrite,
     SampleSeed,
     check_absent,
@@ -36,33 +35,32 @@ from lab.cli.options import (
     device_of,
 )
 from lab.errors import UserError
-from lab.nets.export import check_suffix
 from lab.plots.images import grid, save_png
 from lab.run.lookup import RUNS_DIR, find_run, locate_run
 
 _SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
-_COUNT, _SHOWN = 64, 16  # pictures; cells of a clip and columns of a growth
+_COUNT, _SHOWN = 64, 16  # images; cells of a clip and columns of a growth
 _KEYS, _BETWEEN = 5, 20  # latents that a clip walks through, frames from one to the next
 
 
 def sample(
     run: Run,
-    count: Annotated[int | None, typer.Option("-n", "--count", min=1, help=f"Pictures, {_COUNT} unless given.")] = None,
+    count: Annotated[int | None, typer.Option("-n", "--count", min=1, help=f"Images, {_COUNT} by default.")] = None,
     seed: SampleSeed = 0,
     out: Annotated[Path | None, typer.Option(help="A folder, or FILE.zip in the StyleGAN layout.")] = None,
-    grid_file: Annotated[Path | None, typer.Option("--grid", help="FILE.png of all pictures.")] = None,
+    grid_file: Annotated[Path | None, typer.Option("--grid", help="FILE.png of all images.")] = None,
     interpolate: Annotated[Path | None, typer.Option(help="FILE.gif or FILE.mp4: a walk between latents.")] = None,
     growth_file: Annotated[Path | None, typer.Option("--growth", help="FILE.png: latents at every stage.")] = None,
     latents: Annotated[
         Path | None, typer.Option(help="FILE.npy of latents [N, latent] in place of the seed's.")
     ] = None,
-    label: Annotated[int | None, typer.Option("--class", min=0, help="Of a conditional run.")] = None,
+    label: Annotated[int | None, typer.Option("--class", min=0, help="Class number, for a conditional run.")] = None,
     checkpoint: Checkpoint = "latest",
     overwrite: Overwrite = False,
     device: DeviceName = "auto",
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Draw from a run's averaged generator at the stage it has reached.
+    """Sample images from a run's averaged generator at the stage it has reached.
 
     Without --out, --grid, --interpolate or --growth: a grid in samples.png.
     """
@@ -71,7 +69,7 @@ def sample(
     outputs = {"--out": out, "--grid": grid_file, "--interpolate": interpolate, "--growth": growth_file}
     _check_outputs({option: path for option, path in outputs.items() if path is not None}, overwrite)
     if latents is not None and count is not None:
-        raise UserError("-n and --latents contradict each other: every latent of the file makes a picture")
+        raise UserError("-n and --latents contradict each other: every latent of the file makes an image")
     sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
     _check_label(sampler, label)
     given = None if latents is None else read_latents(sampler, latents)
@@ -84,7 +82,7 @@ def sample(
             batches = sample_batches(sampler, range(count), seed, label)
         else:
             batches = draw_batches(sampler, given, labels)
-        _save_pictures(batches, labels, out, grid_file, f"{count:,} pictures of {_stage(sampler)}")
+        _save_images(batches, labels, out, grid_file, f"{count:,} images of {_stage(sampler)}")
     shown = min(count, _SHOWN)
     if interpolate is not None:
         if given is None:
@@ -101,31 +99,18 @@ def sample(
         say(f"{shown} latents at {len(rows) // shown} resolutions in {growth_file}")
 
 
-def export(
-    run: Run,
-    out: ExportFile,
-    checkpoint: Checkpoint = "latest",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-    runs_dir: RunsDir = RUNS_DIR,
-) -> None:
-    """Export the generator, latents [N, latent] to pictures [N, C, R, R] in [-1, 1], and check the result."""
-    check_suffix(out)
-    check_absent(out, overwrite)
-    sampler = load_sampler(find_run(run, runs_dir), device_of("cpu"), checkpoint)
-    difference = exporting.export(sampler, out)
-    if as_json:
-        print_json({"file": str(out), "largest_difference": difference})
-    else:
-        say(f"{out}: largest difference to the network {difference:.1e}")
+@export_verb(checkpoint="latest")
+def export(run: Path, checkpoint: str, out: Path) -> float:
+    """Export the generator, latents [N, latent] to images [N, C, R, R] in [-1, 1], and check the result."""
+    return exporting.export(load_sampler(run, device_of("cpu"), checkpoint), out)
 
 
 def evaluate(
     run: Run,
     count: Annotated[
-        int | None, typer.Option("--samples", min=LEAST, help="Generated and real pictures; up to 2,000 unless given.")
+        int | None, typer.Option("--samples", min=LEAST, help="Generated and real images; up to 2,000 by default.")
     ] = None,
-    against: Annotated[str, typer.Option(help="Real pictures; the run's own data unless given.")] = "",
+    against: Annotated[str, typer.Option(help="Real images; the run's own data by default.")] = "",
     extractor: Annotated[str, typer.Option(help="pixels, inception or a supervised run.")] = "pixels",
     seed: EvalSeed = 0,
     checkpoint: Checkpoint = "latest",
@@ -133,23 +118,23 @@ def evaluate(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Compare a run's pictures with real ones; the floor is what real pictures score in place of the samples.
+    """Compare a run's images with real ones; the floor is the metric of other real images in their place.
 
-    With --against, the floor is scored by as many of the run's own pictures.
+    With --against, the floor compares as many of the run's own training images.
     """
-    from gans.progressive.dataset import real_pictures
+    from gans.progressive.dataset import reference_images
     from gans.quality.features import extract, load_extractor
     from gans.quality.report import Quality, class_fractions
 
     place = device_of(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
     features = load_extractor(str(locate_run(extractor, runs_dir) or extractor), place)
-    pictures = real_pictures(sampler, against, count)
-    count = len(pictures.real)
-    quality = Quality(pictures.real, features, others=pictures.others, seed=seed)
+    reference = reference_images(sampler, against, count)
+    count = len(reference.real)
+    quality = Quality(reference.real, features, others=reference.others, seed=seed)
     fake = torch.cat(list(sample_batches(sampler, range(count), seed)))
     of_fake = extract(features, fake)
-    values, floor, shares = quality.grade(fake, of_fake), quality.floor(), class_fractions(features, of_fake)
+    values, floor, fractions = quality.grade(fake, of_fake), quality.floor(), class_fractions(features, of_fake)
     source = against or sampler.config.data.source
     if as_json:
         record: dict[str, Any] = {
@@ -160,20 +145,15 @@ def evaluate(
             "real": count,
             "against": source,
             "extractor": extractor,
-            "floor": pictures.floor,
+            "floor": reference.floor,
         }
-        print_json(record | values | floor | ({"class_fractions": shares} if shares else {}))
+        print_json(record | values | floor | ({"class_fractions": fractions} if fractions else {}))
         return
-    say(f"{run}: {count:,} samples against {count:,} pictures of {source}, by {extractor}")
-    say(f"floor: {pictures.floor}")
-    table = Table()
-    for column in ("metric", "samples", "floor"):
-        table.add_column(column, justify="left" if column == "metric" else "right")
-    for name, value in values.items():
-        table.add_row(name.removeprefix("eval/"), f"{value:.4g}", f"{floor[name + '_floor']:.4g}")
-    Console(highlight=False).print(table)
-    if shares:
-        say("shares of the classes: " + ", ".join(f"{share:.1%}" for share in shares))
+    say(f"{run}: {count:,} samples against {count:,} images of {source}, by {extractor}")
+    say(f"floor: {reference.floor}")
+    print_metrics(values, floor)
+    if fractions:
+        say("class fractions: " + ", ".join(f"{share:.1%}" for share in fractions))
 
 
 def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:
@@ -190,7 +170,7 @@ def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:
         raise UserError(f"{' and '.join(outputs)} name one file: give each its own")
 
 
-def _save_pictures(
+def _save_images(
     batches: Iterable[Tensor], labels: Tensor | None, out: Path | None, grid_file: Path | None, what: str
 ) -> None:
     if grid_file is not None:

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 
-def frechet(real: Tensor, fake: Tensor) -> float:
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Frechet distance of Gaussians fitted to features [N, D] and [M, D] (Heusel et al. 2017).
 
     The trace of the root of S1 S2 is the sum of the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is
-    symmetric: no complex numbers, and singular covariances do no harm. Computed in float64.
+    symmetric: no complex numbers, and singular covariances are fine. Computed in float64.
     """
     one, other = real.double(), fake.double()
     first, second = torch.atleast_2d(torch.cov(one.T)), torch.atleast_2d(torch.cov(other.T))
@@ -19,7 +19,7 @@ def frechet(real: Tensor, fake: Tensor) -> float:
     return float(distance.clamp_min(0.0))
 
 
-def kernel(real: Tensor, fake: Tensor, *, size: int = 1000, subsets: int = 50, seed: int = 0) -> float:
+def kernel_distance(real: Tensor, fake: Tensor, *, size: int = 1000, subsets: int = 50, seed: int = 0) -> float:
     """Kernel distance of features [N, D], [M, D]: unbiased squared maximum mean discrepancy under the kernel
     (x.y / D + 1)**3, mean over random subsets (Binkowski et al. 2018). ValueError for fewer than two vectors."""
     generator = torch.Generator().manual_seed(seed)

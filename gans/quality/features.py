@@ -1,4 +1,4 @@
-"""What pictures are compared by: pixels, a classifier trained in this lab, or Inception where its weights are."""
+"""Feature extractors: pixels, a classifier trained in this lab, or Inception."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def load_extractor(name: str, device: Device) -> Extractor:
 
 
 def pixel_features(images: Tensor) -> Tensor:
-    """Pictures reduced to 8x8, as vectors in [0, 1]; coarse, and always at hand."""
+    """Images averaged to 8x8, as vectors in [0, 1]: coarse, without a network."""
     return F.adaptive_avg_pool2d(images.float() / 255.0, min(_PIXELS, images.shape[-1])).flatten(1)
 
 

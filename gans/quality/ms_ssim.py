@@ -1,4 +1,4 @@
-"""Multi-scale structural similarity as a measure of variety (Wang et al. 2003; Odena et al. 2017)."""
+"""Multi-scale structural similarity as a measure of diversity (Wang et al. 2003; Odena et al. 2017)."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
-    """uint8 or float [B, C, R, R] in [0, 255] -> [B], 1 for equal pictures.
+    """uint8 or float [B, C, R, R] in [0, 255] -> [B], 1 for equal images.
 
     The paper's five scales, as many of them as the window fits, their weights scaled to sum to 1.
     """
@@ -29,9 +29,9 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def ms_ssim_diversity(images: Tensor, pairs: int = 2000, seed: int = 0) -> float:
-    """Mean over random pairs of different pictures of uint8 [N, C, R, R]. ValueError for fewer than two."""
+    """Mean over random pairs of different images of uint8 [N, C, R, R]. ValueError for fewer than two."""
     if len(images) < 2:
-        raise ValueError("the similarity of pairs needs two pictures")
+        raise ValueError("MS-SSIM of pairs needs two images")
     generator = torch.Generator().manual_seed(seed)
     first = torch.randint(0, len(images), (pairs,), generator=generator)
     other = (first + torch.randint(1, len(images), (pairs,), generator=generator)) % len(images)
@@ -41,7 +41,7 @@ def ms_ssim_diversity(images: Tensor, pairs: int = 2000, seed: int = 0) -> float
 
 
 def _ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Structural similarity and its contrast-structure factor, means per picture [B]."""
+    """Structural similarity and its contrast-structure factor, means per image [B]."""
     channels, size = x.shape[1], min(_WINDOW, x.shape[-1])
     places = torch.arange(size, device=x.device) - (size - 1) / 2
     line = torch.exp(-places.square() / (2 * _SIGMA**2))

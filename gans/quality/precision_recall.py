@@ -8,9 +8,10 @@ _SLACK = 1e-11  # of the largest square of a length: what rounding may make of t
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:
-    """Features [N, D], [M, D] -> the share of fakes within reach of a real, and of reals within reach of a fake.
+    """Features [N, D], [M, D] -> precision: fraction of fakes within the manifold of reals; recall: the reverse.
 
-    A point reaches as far as its k-th nearest neighbour among its own. Computed in float64, in blocks of rows.
+    The manifold is the union of balls around the points, each reaching its k-th nearest neighbour. Computed in
+    float64, in blocks of rows.
     """
     centre = real.double().mean(0)  # lengths, and with them rounding, are smallest around it
     one, other = real.double() - centre, fake.double() - centre

@@ -1,23 +1,23 @@
-"""All metrics of a set of generated pictures, beside what real pictures score against other real ones."""
+"""All metrics of a set of generated images, beside the same metrics of real images against other real images."""
 
 import torch
 from torch import Tensor
 
-from gans.quality.distances import frechet, kernel
+from gans.quality.distances import frechet_distance, kernel_distance
 from gans.quality.features import Extractor, extract
 from gans.quality.ms_ssim import ms_ssim_diversity
 from gans.quality.precision_recall import precision_recall
 from gans.quality.swd import SMALLEST, sliced_wasserstein
 
 _MANIFOLD = 10_000  # features that precision and recall look at: their cost is quadratic
-_SLICED = 4096  # pictures of the sliced Wasserstein distance, for its memory
+_SLICED = 4096  # images of the sliced Wasserstein distance, for its memory
 
 
 class Quality:
-    """Compares generated pictures with `real`, uint8 [N, C, R, R] in random order.
+    """Compares generated images with `real`, uint8 [N, C, R, R] in random order.
 
-    others: real pictures of which as many score the floor; two halves of `real` do without. An extractor with
-    `classes` that can also `classify(features) -> int64 [N]` adds the smallest and largest share of a class.
+    others: as many real images, whose metrics are the floor; without them the floor compares two halves of `real`. An
+    extractor with `classes` and `classify(features) -> int64 [N]` adds the smallest and largest fraction of a class.
     """
 
     def __init__(self, real: Tensor, extractor: Extractor, *, others: Tensor | None = None, seed: int = 0) -> None:
@@ -31,7 +31,7 @@ class Quality:
         return self._compare(self._real, self._features, fake, features) | self._alone(fake, features)
 
     def floor(self) -> dict[str, float]:
-        """The same of real pictures, named eval/*_floor.
+        """The metrics of real images, named eval/*_floor.
 
         Similarity and classes, which need no second set, are those of all of `real`.
         """
@@ -52,8 +52,8 @@ class Quality:
         count = min(_MANIFOLD, len(features), len(of_fake))
         precision, recall = precision_recall(features[:count], of_fake[:count])
         found = {
-            "eval/frechet_distance": frechet(features, of_fake),
-            "eval/kernel_distance": kernel(features, of_fake, seed=self._seed),
+            "eval/frechet_distance": frechet_distance(features, of_fake),
+            "eval/kernel_distance": kernel_distance(features, of_fake, seed=self._seed),
             "eval/precision": precision,
             "eval/recall": recall,
         }
@@ -64,16 +64,16 @@ class Quality:
         return found
 
     def _alone(self, images: Tensor, features: Tensor) -> dict[str, float]:
-        """What is measured of one set by itself."""
+        """Metrics of one set by itself."""
         found = {"eval/ms_ssim": ms_ssim_diversity(images, seed=self._seed)}
-        shares = class_fractions(self._extractor, features)
-        if shares:
-            found |= {"eval/class_fraction_min": min(shares), "eval/class_fraction_max": max(shares)}
+        fractions = class_fractions(self._extractor, features)
+        if fractions:
+            found |= {"eval/class_fraction_min": min(fractions), "eval/class_fraction_max": max(fractions)}
         return found
 
 
 def class_fractions(extractor: Extractor, features: Tensor) -> list[float]:
-    """The share of every class among features [N, D]; none from an extractor that tells no classes apart."""
+    """Fraction of every class among features [N, D]; empty for an extractor without classes."""
     classify = getattr(extractor, "classify", None)
     if classify is None:
         return []

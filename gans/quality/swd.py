@@ -19,11 +19,11 @@ def sliced_wasserstein(
     """uint8 [N, C, R, R] and [M, C, R, R] -> distance x 1000 by resolution, R down to 16, and their "average".
 
     128 patches of 7x7 an image and 4 x 128 random directions are the paper's. Equal numbers are compared: the
-    first min(N, M) of each. Where a picture's patches lie depends on its pixels and the seed alone, so that the order
-    of the pictures does not matter and equal sets are at distance 0. ValueError for pictures below 16x16.
+    first min(N, M) of each. The places of an image's patches depend on its pixels and the seed alone, so that the order
+    of the images does not matter and equal sets are at distance 0. ValueError for images below 16x16.
     """
     if real.shape[-1] < SMALLEST:
-        raise ValueError(f"pictures of {real.shape[-1]}x{real.shape[-1]} have no level of {SMALLEST}x{SMALLEST}")
+        raise ValueError(f"images of {real.shape[-1]}x{real.shape[-1]} have no level of {SMALLEST}x{SMALLEST}")
     count = min(len(real), len(fake))
     generator = torch.Generator().manual_seed(seed)
     found: dict[int | str, float] = {}

@@ -1,4 +1,4 @@
-"""A series GAN as an experiment: show real series, train both networks, score what the generator makes."""
+"""The series GAN as an experiment: iterations of training steps, evaluation, state."""
 
 import time
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from torch import Tensor
 
 from gans.losses import AdversarialLoss, Batch
 from gans.series.config import SeriesGANConfig
+from gans.series.dataset import SeriesSet, check_same, open_series
+from gans.series.evaluation import LEAST, SeriesMetrics
+from gans.series.figures import draw_beside
 from gans.series.metrics import CATALOGUE
-from gans.series.model import Kept, Sampler
 from gans.series.network import Discriminator, Generator
 from gans.series.noise import noise
-from gans.series.plots import draw_beside
-from gans.series.scores import LEAST, Scores
-from gans.series.sets import SeriesSet, check_same, open_series
+from gans.series.sampler import DataSummary, Sampler
 from gans.trainer import MeanStatistics, Trainer
 from lab.data.order import indices
 from lab.errors import CheckpointError, UserError
@@ -38,12 +38,12 @@ class SeriesGAN(Experiment):
     def __init__(self, config: SeriesGANConfig, directory: Path, device: Device) -> None:
         self.config, self._device = config, device
         data = open_series(config.data, config.seed)
-        self._picked = pick(data, config) if config.evaluate.samples else None
-        self._fingerprint, self._kept = data.fingerprint(), Kept.from_set(data)
+        self._reference = reference_series(data, config) if config.evaluate.samples else None
+        self._fingerprint, self._summary = data.fingerprint(), DataSummary.from_set(data)
         self._data = data.to(device.device)
         self._samples_directory = directory / "samples"
         self.trainer = make_trainer(config, data.channels, len(data.classes), device)
-        self._scores: Scores | None = None
+        self._scores: SeriesMetrics | None = None
 
     @property
     def counters(self) -> dict[str, int]:
@@ -61,26 +61,32 @@ class SeriesGAN(Experiment):
         return metrics | {"train/learning_rate": rate, "train/samples_per_s": shown / seconds}
 
     def evaluate(self) -> Evaluation:
-        """Scores beside their floors, and a plot of real and generated series."""
+        """SeriesMetrics beside their floors, and a plot of real and generated series."""
         sampler = self.sampler()
-        if self._picked is not None and self._scores is None:
-            self._scores = Scores(*self._picked, self.config.evaluate, self.config.seed, self._device)
+        if self._reference is not None and self._scores is None:
+            self._scores = SeriesMetrics(*self._reference, self.config.evaluate, self.config.seed, self._device)
         shown = plot(self._data, sampler, self.config.evaluate.plot, self.config.seed)
         self._samples_directory.mkdir(exist_ok=True)
         save_png(self._samples_directory / f"{self.trainer.shown:010d}.png", shown)
         media = [Image("series", shown, f"{self.trainer.shown:,} series")]
-        if self._scores is None or self._picked is None:
+        if self._scores is None or self._reference is None:
             return Evaluation({}, media)
-        generated = sampler.sample(range(len(self._picked[0])), self.config.seed + 1)
-        return Evaluation(self._scores.grade(generated) | self._scores.floor(), media)
+        generated = sampler.sample(range(len(self._reference[0])), self.config.seed + 1)
+        return Evaluation(self._scores.evaluate(generated) | self._scores.floor(), media)
 
     def sampler(self) -> Sampler:
-        """The averaged generator."""
+        """The averaged generator, ready for sampling."""
         trainer = self.trainer
-        return Sampler(trainer.average.module, self.config, self._kept, trainer.shown, self._fingerprint, self._device)
+        return Sampler(
+            trainer.average.module, self.config, self._summary, trainer.shown, self._fingerprint, self._device
+        )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"trainer": self.trainer.state_dict(), "kept": self._kept.state_dict(), "data": self._fingerprint}
+        return {
+            "trainer": self.trainer.state_dict(),
+            "data_summary": self._summary.state_dict(),
+            "data": self._fingerprint,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if "data" not in state or "trainer" not in state:
@@ -115,13 +121,13 @@ def make_trainer(config: SeriesGANConfig, channels: int, classes: int, device: D
     return Trainer(loss, config.training, device)
 
 
-def pick(data: SeriesSet, config: SeriesGANConfig) -> tuple[Tensor, Tensor]:
+def reference_series(data: SeriesSet, config: SeriesGANConfig) -> tuple[Tensor, Tensor]:
     """Series held out and as many to train on, float32 [N, T, C] on the CPU, in random order. Raises UserError."""
     count = min(config.evaluate.samples, len(data.held_out), len(data.training))
     if count < LEAST:
         raise UserError(
             f"{data.source}: {len(data.held_out)} windows held out and {len(data.training)} to train on are too few "
-            f"for scores, which need {LEAST} of each; bring more rows, raise data.held_out, or set evaluate.samples=0"
+            f"for metrics, which need {LEAST} of each; bring more rows, raise data.held_out, or set evaluate.samples=0"
         )
     generator = np.random.default_rng(config.seed)
     held_out, training = (
@@ -132,7 +138,7 @@ def pick(data: SeriesSet, config: SeriesGANConfig) -> tuple[Tensor, Tensor]:
 
 
 def plot(data: SeriesSet, sampler: Sampler, count: int, seed: int) -> np.ndarray:
-    """Up to `count` real series beside generated ones, below them what both sets have in common; uint8 [H, W, 3]."""
+    """Up to `count` real series beside generated ones, statistics of both sets below them; uint8 [H, W, 3]."""
     several = min(256, len(data.held_out))
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(data.held_out))[:several])
     real = data.windows(data.held_out[order.to(data.held_out.device)]).cpu()

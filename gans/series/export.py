@@ -1,12 +1,12 @@
-"""The generator outside this lab: noise to series in the data's own units."""
+"""Export of the generator: noise to series in the units of the data."""
 
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from gans.series.model import Sampler
 from gans.series.noise import noise
+from gans.series.sampler import Sampler
 from lab import rng
 from lab.nets import export as exporting
 
@@ -20,7 +20,7 @@ class _InUnits(nn.Module):
     def __init__(self, sampler: Sampler) -> None:
         super().__init__()
         self.generator = sampler.generator
-        scale = sampler.kept.scale
+        scale = sampler.summary.scale
         self.register_buffer("mean", torch.from_numpy(scale.mean).float())
         self.register_buffer("deviation", torch.from_numpy(scale.deviation).float())
 
@@ -36,4 +36,4 @@ def export(sampler: Sampler, path: Path) -> float:
 def _inputs(sampler: Sampler, indices: range) -> tuple[Tensor, ...]:
     config, which = sampler.config, torch.tensor(indices)
     drawn = noise(config.network, config.data.length, which, 0, int(rng.Stream.SAMPLE))
-    return (*drawn, which % len(sampler.kept.classes)) if sampler.kept.classes else tuple(drawn)
+    return (*drawn, which % len(sampler.summary.classes)) if sampler.summary.classes else tuple(drawn)

@@ -33,7 +33,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Series [B, T, channels] -> scores [B]: of a recurrent network, the mean of those of its steps, or a CNN.
 
-    Scores whose gradient is penalised take torch's own recurrent cells: cuDNN's have no second derivative.
+    SeriesMetrics whose gradient is penalised take torch's own recurrent cells: cuDNN's have no second derivative.
     """
 
     def __init__(self, config: NetworkConfig, channels: int, classes: int = 0) -> None:

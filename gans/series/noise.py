@@ -1,4 +1,4 @@
-"""The generator's noise, each value a function of a seed and of the number of its series."""
+"""Noise inputs of the generator; each value is a function of a seed and of the number of its series."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Series with known statistics: sines of random frequency and phase, and an autoregressive process."""
+"""Synthetic series of known statistics: sines of random frequency and phase, and an autoregressive process."""
 
 import math
 

@@ -4,22 +4,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from gans.series import export as exporting
-from gans.series.experiment import pick
-from gans.series.files import SUFFIXES, save_array, save_csv
-from gans.series.model import Sampler, load_sampler
-from gans.series.plots import draw_series
-from gans.series.scores import LEAST, Scores
-from gans.series.sets import check_same, open_series
+from gans.series.dataset import check_same, open_series
+from gans.series.evaluation import LEAST, SeriesMetrics
+from gans.series.experiment import reference_series
+from gans.series.figures import draw_series
+from gans.series.sample_files import SUFFIXES, save_array, save_csv
+from gans.series.sampler import Sampler, load_sampler
+from gans.verbs import print_metrics
 from lab.cli.arguments import Json, Run, RunsDir, print_json, say
+from lab.cli.export import export_verb
 from lab.cli.options import (
     Checkpoint,
     DeviceName,
     EvalSeed,
-    ExportFile,
     Overwrite,
     SampleSeed,
     check_absent,
@@ -28,7 +27,6 @@ from lab.cli.options import (
 )
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
-from lab.nets.export import check_suffix
 from lab.plots.images import save_png
 from lab.run.lookup import RUNS_DIR, find_run
 
@@ -37,17 +35,17 @@ _COUNT, _PLOTTED, _SCORED = 64, 12, 1000
 
 def sample(
     run: Run,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Series.")] = _COUNT,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of series.")] = _COUNT,
     seed: SampleSeed = 0,
     out: Annotated[Path | None, typer.Option(help="FILE.csv, a row for each step, or FILE.npy, [N, T, C].")] = None,
     plot: Annotated[Path | None, typer.Option(help=f"FILE.png of the first {_PLOTTED} series.")] = None,
-    label: Annotated[str | None, typer.Option("--class", help="Of a conditional run: the class's name.")] = None,
+    label: Annotated[str | None, typer.Option("--class", help="Class name, for a conditional run.")] = None,
     checkpoint: Checkpoint = "latest",
     overwrite: Overwrite = False,
     device: DeviceName = "auto",
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Draw series from a run's averaged generator, in the units of its data.
+    """Sample series from a run's averaged generator, in the units of its data.
 
     Without --out or --plot: a plot in samples.png.
     """
@@ -57,48 +55,38 @@ def sample(
     _check_output("--plot", plot, (".png",), overwrite)
     sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
     which, number = range(count), _class(sampler, label)
-    restore = sampler.kept.scale.restore
+    restore = sampler.summary.scale.restore
     if out is not None:
         batches = (restore(batch) for batch in sampler.batches(which, seed, number))
         if out.suffix.lower() == ".csv":
             labels = sampler.labels(which, seed, number)
-            names = None if labels is None else [sampler.kept.classes[index] for index in labels.tolist()]
-            save_csv(out, batches, sampler.kept.scale.columns, names)
+            names = None if labels is None else [sampler.summary.classes[index] for index in labels.tolist()]
+            save_csv(out, batches, sampler.summary.scale.columns, names)
         else:
             save_array(out, batches)
         say(f"{count:,} series of {sampler.config.data.length} steps and {sampler.channels} channels in {out}")
     if plot is not None:
         shown = min(count, _PLOTTED)
         drawn = restore(sampler.sample(range(shown), seed, number))
-        save_png(plot, draw_series(drawn, sampler.kept.scale.columns))
+        save_png(plot, draw_series(drawn, sampler.summary.scale.columns))
         say(f"{shown} series after {sampler.series_shown:,} real ones in {plot}")
 
 
-def export(
-    run: Run,
-    out: ExportFile,
-    checkpoint: Checkpoint = "latest",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-    runs_dir: RunsDir = RUNS_DIR,
-) -> None:
+@export_verb(checkpoint="latest")
+def export(run: Path, checkpoint: str, out: Path) -> float:
     """Export the generator, noise [N, T, latent] and [N, series_latent] to series [N, T, C], and check the result."""
-    check_suffix(out)
-    check_absent(out, overwrite)
-    difference = exporting.export(load_sampler(find_run(run, runs_dir), device_of("cpu"), checkpoint), out)
-    if as_json:
-        print_json({"file": str(out), "largest_difference": difference})
-    else:
-        say(f"{out}: largest difference to the network {difference:.1e}")
+    return exporting.export(load_sampler(run, device_of("cpu"), checkpoint), out)
 
 
 def evaluate(
     run: Run,
     count: Annotated[
-        int | None, typer.Option("--samples", min=LEAST, help="Series compared; as while training unless given.")
+        int | None,
+        typer.Option("--samples", min=LEAST, help="Series to compare; evaluate.samples by default."),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Of the networks trained for the scores; as while training unless given.")
+        int | None,
+        typer.Option(min=1, help="Training steps of the scores' networks; evaluate.score_steps by default."),
     ] = None,
     seed: EvalSeed = 0,
     checkpoint: Checkpoint = "latest",
@@ -106,35 +94,30 @@ def evaluate(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Score a run's series against real ones that were held out; the floor is what real ones score in their place."""
+    """Compare a run's series with held-out real ones; the floor is the metric of real series in their place."""
     place = device_of(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
     config = sampler.config
     data = open_series(config.data, config.seed)
-    otherwise = "what is held out of it may be what was learned from; put the old data back"
+    otherwise = "its held-out series may have been in training; put the old data back"
     check_same(config.data, data.fingerprint(), sampler.fingerprint, otherwise)
     own = config.evaluate
     options = own.model_copy(
         update={"samples": count or own.samples or _SCORED, "score_steps": steps or own.score_steps}
     )
-    held_out, training = pick(data, config.model_copy(update={"evaluate": options}))
-    scores = Scores(held_out, training, options, config.seed, place)
-    values, floor = scores.grade(sampler.sample(range(len(held_out)), seed)), scores.floor()
+    held_out, training = reference_series(data, config.model_copy(update={"evaluate": options}))
+    scores = SeriesMetrics(held_out, training, options, config.seed, place)
+    values, floor = scores.evaluate(sampler.sample(range(len(held_out)), seed)), scores.floor()
     if as_json:
         record = {"run": run, "series_shown": sampler.series_shown, "samples": len(held_out)}
         print_json(record | values | floor)
         return
     say(f"{run}: {len(held_out):,} series against as many of {config.data.source} that were held out")
-    table = Table()
-    for column in ("score", "samples", "floor"):
-        table.add_column(column, justify="left" if column == "score" else "right")
-    for name, value in values.items():
-        table.add_row(name.removeprefix("eval/"), f"{value:.4f}", f"{floor[name + '_floor']:.4f}")
-    Console(highlight=False).print(table)
+    print_metrics(values, floor)
 
 
 def _class(sampler: Sampler, name: str | None) -> int | None:
-    classes = sampler.kept.classes
+    classes = sampler.summary.classes
     if name is None:
         return None
     if not classes:

@@ -14,7 +14,6 @@ DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cu
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 SampleSeed = Annotated[int, typer.Option("--seed", help="Sample i depends on the seed and i alone.")]
 EvalSeed = Annotated[int, typer.Option("--seed", help="Of the samples.")]
-ExportFile = Annotated[Path, typer.Option("--out", help="FILE.onnx, or FILE.pt2 for torch.export.")]
 
 
 def device_of(name: str) -> Device:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gans.progressive.dataset import real_pictures, reals_at
+from gans.progressive.dataset import reals_at, reference_images
 from gans.progressive.growth import Stage
 from gans.progressive.model import Sampler
 from gans.progressive.network import Generator
@@ -36,43 +36,43 @@ def numbers(images: torch.Tensor | None) -> set[int]:
 
 
 def test_by_default_half_of_the_run_s_data_meets_the_other(tmp_path: Path) -> None:
-    found = real_pictures(sampler(packed(tmp_path, "own", 80)), "", None)
+    found = reference_images(sampler(packed(tmp_path, "own", 80)), "", None)
     assert len(found.real) == 40 and numbers(found.real) | numbers(found.others) == set(range(80))
 
 
 def test_as_many_as_asked_for_and_as_many_others(tmp_path: Path) -> None:
-    found = real_pictures(sampler(packed(tmp_path, "own", 80, side=32)), "", 20)
+    found = reference_images(sampler(packed(tmp_path, "own", 80, side=32)), "", 20)
     assert len(found.real) == 20 == len(numbers(found.others)) and not numbers(found.real) & numbers(found.others)
 
 
 def test_more_than_half_leave_no_others(tmp_path: Path) -> None:
-    found = real_pictures(sampler(packed(tmp_path, "own", 80)), "", 50)
-    assert len(numbers(found.real)) == 50 and found.others is None and "25 of the real pictures" in found.floor
+    found = reference_images(sampler(packed(tmp_path, "own", 80)), "", 50)
+    assert len(numbers(found.real)) == 50 and found.others is None and "25 of the real images" in found.floor
 
 
 def test_against_a_test_set_the_run_s_own_data_scores_the_floor(tmp_path: Path) -> None:
     own, test = packed(tmp_path, "own", 80), packed(tmp_path, "test", 30, first=100)
-    found = real_pictures(sampler(own), str(test), None)
+    found = reference_images(sampler(own), str(test), None)
     assert numbers(found.real) == set(range(100, 130))
     assert len(numbers(found.others)) == 30 and numbers(found.others) <= set(range(80))
-    assert len(numbers(real_pictures(sampler(own), str(test), 20).others)) == 20
+    assert len(numbers(reference_images(sampler(own), str(test), 20).others)) == 20
 
 
 def test_against_itself_or_without_the_run_s_data_the_test_set_scores_its_own_floor(tmp_path: Path) -> None:
     own, copy = packed(tmp_path, "own", 80), packed(tmp_path, "copy", 80)
     for source in (own, tmp_path / "gone.safetensors"):
-        found = real_pictures(sampler(source), str(copy), 30)
-        assert not numbers(found.real) & numbers(found.others) and found.floor == "as many other real pictures"
+        found = reference_images(sampler(source), str(copy), 30)
+        assert not numbers(found.real) & numbers(found.others) and found.floor == "as many other real images"
 
 
-def test_real_pictures_are_sharp_even_in_a_fade() -> None:
-    sharp, fading = (real_pictures(sampler("digits", alpha), "", 20) for alpha in (1.0, 0.5))
+def test_reference_images_are_sharp_even_in_a_fade() -> None:
+    sharp, fading = (reference_images(sampler("digits", alpha), "", 20) for alpha in (1.0, 0.5))
     assert torch.equal(sharp.real, fading.real)
 
 
 def test_a_set_of_a_handful_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has 9 pictures, fewer than the 16 samples"):
-        real_pictures(sampler(packed(tmp_path, "own", 9)), "", None)
+    with pytest.raises(UserError, match="has 9 images, fewer than the 16 samples"):
+        reference_images(sampler(packed(tmp_path, "own", 9)), "", None)
 
 
 def sorted_set(count: int = 400) -> ImageSet:

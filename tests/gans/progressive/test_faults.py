@@ -251,10 +251,10 @@ def test_wrong_sets_and_numbers_of_eval_are_named(
     colour = packed(tmp_path / "colour.safetensors", digits[:30].repeat(3, 1))
     small = packed(tmp_path / "small.safetensors", digits[:30, :, ::4, ::4])
     cases = {
-        ("--samples", 1798): "digits has 1,797 pictures, fewer than the 1,798 samples",
-        ("--against", few, "--samples", 31): "few.safetensors has 30 pictures, fewer than the 31 samples",
-        ("--against", colour): "colour.safetensors has 3 channels and this run's pictures have 1",
-        ("--against", small): "small.safetensors has 8 x 8 pictures and this run makes 16",
+        ("--samples", 1798): "digits has 1,797 images, fewer than the 1,798 samples",
+        ("--against", few, "--samples", 31): "few.safetensors has 30 images, fewer than the 31 samples",
+        ("--against", colour): "colour.safetensors has 3 channels and this run's images have 1",
+        ("--against", small): "small.safetensors has 8 x 8 images and this run makes 16",
         ("--against", tmp_path / "none.safetensors"): "no data set",
         ("--extractor", "nowhere"): "no extractor 'nowhere'",
         ("--extractor", plain): "is a run of kind 'progressive_gan', not supervised",

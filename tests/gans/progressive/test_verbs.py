@@ -41,7 +41,7 @@ def test_a_folder_of_pictures_comes_again_from_its_seed_however_many_are_drawn(
     plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = said(capsys, "sample", plain, "-n", 70, "--seed", 3, "--out", tmp_path / "a")
-    assert "70 pictures of 16 x 16 after 416 images in" in line
+    assert "70 images of 16 x 16 after 416 images in" in line
     said(capsys, "sample", plain, "-n", 5, "--seed", 3, "--out", tmp_path / "b")
     said(capsys, "sample", plain, "-n", 5, "--seed", 4, "--out", tmp_path / "c")
     many, few, others = (contents(tmp_path / name) for name in "abc")
@@ -90,7 +90,7 @@ def test_without_a_file_a_grid_lies_where_one_is(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "64 pictures" in said(capsys, "sample", plain)
+    assert "64 images" in said(capsys, "sample", plain)
     assert pixels(tmp_path / "samples.png").shape == (8 * 17 - 1, 8 * 17 - 1)
 
 
@@ -205,7 +205,7 @@ def test_grades_are_named_and_finite_with_a_floor_of_as_many_pictures(
     record = json.loads(said(capsys, "eval", plain, "--samples", 64, "--json"))
     stated = {"run", "images_shown", "resolution", "samples", "real", "against", "extractor", "floor"}
     assert record["samples"] == record["real"] == 64 and record["images_shown"] == 416
-    assert record["against"] == "digits" and record["floor"] == "as many other real pictures"
+    assert record["against"] == "digits" and record["floor"] == "as many other real images"
     measured = {"frechet_distance", "kernel_distance", "precision", "recall", "swd", "swd_16", "ms_ssim"}
     expected = {f"eval/{name}{end}" for name in measured for end in ("", "_floor")}
     assert record.keys() == stated | expected
@@ -221,7 +221,7 @@ def test_against_a_test_set_the_floor_is_the_run_s_own_pictures(
     dark = ImageSet("dark", digits.images[:100] // 2, None, (), "")
     write_images(tmp_path / "dark.safetensors", dark)
     text = said(capsys, "eval", plain, "--against", tmp_path / "dark.safetensors")
-    assert "100 samples against 100 pictures" in text and "floor: as many of the run's own pictures (digits)" in text
+    assert "100 samples against 100 images" in text and "floor: as many of the run's own images (digits)" in text
     record = json.loads(said(capsys, "eval", plain, "--against", tmp_path / "dark.safetensors", "--json"))
     own = json.loads(said(capsys, "eval", plain, "--samples", 100, "--json"))
     assert record["eval/frechet_distance_floor"] > 3 * own["eval/frechet_distance_floor"]
@@ -237,4 +237,4 @@ def test_a_classifier_of_the_lab_measures_and_counts_classes(
     named = said(
         *(capsys, "eval", labelled, "--samples", 50, "--extractor", "classifier", "--runs-dir", classifier.parent)
     )
-    assert "shares of the classes: " in named
+    assert "class fractions: " in named

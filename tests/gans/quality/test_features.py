@@ -6,7 +6,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from gans.quality.distances import frechet, kernel
+from gans.quality.distances import frechet_distance, kernel_distance
 from gans.quality.features import extract, load_extractor, pixel_features
 from gans.quality.precision_recall import precision_recall
 from lab.errors import UserError
@@ -24,7 +24,7 @@ def test_frechet_is_that_of_scipy_s_matrix_root() -> None:
     one, other = np.cov(x.numpy(), rowvar=False), np.cov(y.numpy(), rowvar=False)
     means = np.sum((x.mean(0) - y.mean(0)).numpy() ** 2)
     wanted = means + np.trace(one + other - 2 * np.real(scipy.linalg.sqrtm(one @ other)))
-    assert frechet(x, y) == pytest.approx(wanted, rel=1e-9)
+    assert frechet_distance(x, y) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_frechet_of_axis_aligned_gaussians_has_a_closed_form() -> None:
@@ -34,20 +34,20 @@ def test_frechet_of_axis_aligned_gaussians_has_a_closed_form() -> None:
     ).T
     scales, shift = torch.tensor([1.0, 2.0, 3.0, 0.5, 0.0]).double(), 2.0
     wanted = float(((scales - 1.0) ** 2).sum() + 5 * shift**2)  # |difference of means|^2 + sum of (s1 - s2)^2
-    assert frechet(white, white * scales + shift) == pytest.approx(wanted, rel=1e-9)
+    assert frechet_distance(white, white * scales + shift) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_frechet_bears_singular_covariances() -> None:
     few = features(20, 64, 0)
-    assert frechet(few, few) == pytest.approx(0.0, abs=1e-8 * float(few.var(0).sum()))
-    assert frechet(few, few + 1.0) == pytest.approx(64.0, rel=1e-4)
-    assert frechet(torch.ones(5, 3), torch.zeros(5, 3)) == pytest.approx(3.0)
+    assert frechet_distance(few, few) == pytest.approx(0.0, abs=1e-8 * float(few.var(0).sum()))
+    assert frechet_distance(few, few + 1.0) == pytest.approx(64.0, rel=1e-4)
+    assert frechet_distance(torch.ones(5, 3), torch.zeros(5, 3)) == pytest.approx(3.0)
 
 
 def test_frechet_ignores_order_and_is_symmetric() -> None:
     x, y = features(100, 8, 0), features(100, 8, 1)
-    assert frechet(x.flip(0), y) == pytest.approx(frechet(x, y))
-    assert frechet(y, x) == pytest.approx(frechet(x, y))
+    assert frechet_distance(x.flip(0), y) == pytest.approx(frechet_distance(x, y))
+    assert frechet_distance(y, x) == pytest.approx(frechet_distance(x, y))
 
 
 def test_kernel_is_the_unbiased_estimate_by_brute_force() -> None:
@@ -59,16 +59,18 @@ def test_kernel_is_the_unbiased_estimate_by_brute_force() -> None:
     pairs = [(i, j) for i in range(9) for j in range(9)]
     within = sum(similar(x[i], x[j]) + similar(y[i], y[j]) for i, j in pairs if i != j) / 72
     wanted = within - 2 * sum(similar(x[i], y[j]) for i, j in pairs) / 81
-    assert kernel(x, y, subsets=1) == pytest.approx(wanted, rel=1e-9)
+    assert kernel_distance(x, y, subsets=1) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_kernel_is_near_0_within_one_distribution_and_the_same_for_a_seed() -> None:
     x = torch.randn(2000, 8, generator=torch.Generator().manual_seed(0))
-    apart = kernel(x[:1000], x[1000:] + 0.5, size=500, subsets=10, seed=1)
-    assert abs(kernel(x[:1000], x[1000:], size=500, subsets=10, seed=1)) < 0.02 * apart
-    assert kernel(x[:1000], x[1000:], size=100, seed=1) == kernel(x[:1000], x[1000:], size=100, seed=1)
+    apart = kernel_distance(x[:1000], x[1000:] + 0.5, size=500, subsets=10, seed=1)
+    assert abs(kernel_distance(x[:1000], x[1000:], size=500, subsets=10, seed=1)) < 0.02 * apart
+    assert kernel_distance(x[:1000], x[1000:], size=100, seed=1) == kernel_distance(
+        x[:1000], x[1000:], size=100, seed=1
+    )
     with pytest.raises(ValueError, match="two"):
-        kernel(x[:1], x)
+        kernel_distance(x[:1], x)
 
 
 def covered(points: np.ndarray, manifold: np.ndarray, k: int) -> float:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gans.quality.catalogue import CATALOGUE
-from gans.quality.distances import frechet
+from gans.quality.distances import frechet_distance
 from gans.quality.features import pixel_features
 from gans.quality.ms_ssim import ms_ssim_diversity
 from gans.quality.report import Quality, class_fractions
@@ -64,7 +64,7 @@ def test_halves_that_share_nothing_score_the_floor() -> None:
     order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
     shuffled = torch.empty_like(real)
     shuffled[order] = real  # so that the halves drawn are the kinds
-    wanted = frechet(pixel_features(real[:20]), pixel_features(real[20:]))
+    wanted = frechet_distance(pixel_features(real[:20]), pixel_features(real[20:]))
     assert Quality(shuffled, pixel_features, seed=3).floor()["eval/frechet_distance_floor"] == pytest.approx(
         wanted, rel=1e-5
     )

@@ -8,10 +8,10 @@ import torch
 
 from gans.losses import Batch
 from gans.series.config import NetworkConfig
+from gans.series.dataset import open_series
 from gans.series.experiment import make_trainer
 from gans.series.network import Discriminator, Generator
 from gans.series.noise import noise
-from gans.series.sets import open_series
 from gans.trainer import Trainer
 from lab.nets.second_order import penalised
 from tests.gans.small_series import DEVICE, config

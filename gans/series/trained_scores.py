@@ -1,4 +1,4 @@
-"""Scores of generated series by networks trained after the fact (Yoon et al. 2019, section 5 and appendix B)."""
+"""Discriminative and predictive score: networks trained on generated series (Yoon et al. 2019, section 5)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,13 +15,13 @@ from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at
 from lab.train.step import GradientStep, LossSum
 
-_TRAINED = 0.75  # of the series, those that the classifier learns from
-_BATCH = 1024  # series at once where nothing is learned
+_TRAINED = 0.75  # fraction of the series in the classifier's training set
+_BATCH = 1024  # series per forward pass of the scores
 _Loss = Callable[[nn.Module, Tensor], LossSum]
 
 
 def discriminative_score(real: Tensor, generated: Tensor, config: ScoreConfig, seed: int, device: Device) -> float:
-    """|accuracy - 1/2| of a recurrent classifier on series it was not trained on: 0 where it cannot tell them apart.
+    """|accuracy - 1/2| of a recurrent classifier of real and generated series, on a test set; 0 is best.
 
     [N, T, C] each, standardised, N at least 8.
     """
@@ -30,33 +30,32 @@ def discriminative_score(real: Tensor, generated: Tensor, config: ScoreConfig, s
     generator = torch.Generator().manual_seed(seed)
     real, generated = (series[torch.randperm(len(series), generator=generator)[:count]] for series in (real, generated))
     series = torch.cat([real[:cut], generated[:cut]]).to(device.device)
-    answers = torch.cat([torch.ones(cut), torch.zeros(cut)]).to(device.device)
-    network = _made(ManyToOne, series.shape[2], 1, config, seed)
+    targets = torch.cat([torch.ones(cut), torch.zeros(cut)]).to(device.device)
+    network = _seeded(ManyToOne, series.shape[2], 1, config, seed)
 
     def loss(network: nn.Module, rows: Tensor) -> LossSum:
         logits = network(series[rows])[:, 0].float()
-        return LossSum(F.binary_cross_entropy_with_logits(logits, answers[rows], reduction="sum"), len(rows))
+        return LossSum(F.binary_cross_entropy_with_logits(logits, targets[rows], reduction="sum"), len(rows))
 
-    _fit(network, len(series), loss, config, seed, device)
-    right = [(_answers(network, real[cut:]) > 0.0), (_answers(network, generated[cut:]) <= 0.0)]
-    return abs(float(torch.cat(right).double().mean()) - 0.5)
+    _train(network, len(series), loss, config, seed, device)
+    correct = [(_logits(network, real[cut:]) > 0.0), (_logits(network, generated[cut:]) <= 0.0)]
+    return abs(float(torch.cat(correct).double().mean()) - 0.5)
 
 
 def predictive_score(real: Tensor, generated: Tensor, config: ScoreConfig, seed: int, device: Device) -> float:
-    """Mean absolute error, on real series, of a recurrent network that learned from generated ones to predict each
-    step from those before it.
+    """Mean absolute error on real series of a recurrent network trained on generated series to predict the next step.
 
-    [N, T, C] and [M, T, C], standardised: the error is in deviations of the data.
+    [N, T, C] and [M, T, C], standardised: the error is in standard deviations of the data.
     """
-    learned = generated.to(device.device)
-    network = _made(ManyToMany, learned.shape[2], learned.shape[2], config, seed)
+    training = generated.to(device.device)
+    network = _seeded(ManyToMany, training.shape[2], training.shape[2], config, seed)
 
     def loss(network: nn.Module, rows: Tensor) -> LossSum:
-        series = learned[rows]
+        series = training[rows]
         error = network(series[:, :-1])[0].float() - series[:, 1:]
         return LossSum(error.abs().sum(), error.numel())
 
-    _fit(network, len(learned), loss, config, seed, device)
+    _train(network, len(training), loss, config, seed, device)
     with torch.no_grad():
         errors = [
             (network(series[:, :-1])[0] - series[:, 1:]).abs().double().sum()
@@ -65,16 +64,16 @@ def predictive_score(real: Tensor, generated: Tensor, config: ScoreConfig, seed:
     return float(torch.stack(errors).sum()) / real[:, 1:].numel()
 
 
-def _made(
-    kind: type[ManyToOne] | type[ManyToMany], channels: int, answers: int, config: ScoreConfig, seed: int
+def _seeded(
+    kind: type[ManyToOne] | type[ManyToMany], channels: int, outputs: int, config: ScoreConfig, seed: int
 ) -> nn.Module:
-    """A network whose first weights are a function of the seed."""
+    """A network whose initial weights are a function of the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(channels, config.score_hidden, answers, cell="gru")
+        return kind(channels, config.score_hidden, outputs, cell="gru")
 
 
-def _fit(network: nn.Module, count: int, loss: _Loss, config: ScoreConfig, seed: int, device: Device) -> None:
+def _train(network: nn.Module, count: int, loss: _Loss, config: ScoreConfig, seed: int, device: Device) -> None:
     network.to(device.device).train()
     batch = min(config.score_batch_size, count)
     # In float32 whatever training uses: the scores of two machines should be one.
@@ -92,7 +91,7 @@ def _of_part(loss: _Loss, network: nn.Module, rows: Tensor, part: slice) -> Loss
 
 
 @torch.no_grad()
-def _answers(network: nn.Module, series: Tensor) -> Tensor:
+def _logits(network: nn.Module, series: Tensor) -> Tensor:
     """Logits [N] on the CPU."""
     place = next(network.parameters()).device
     return torch.cat([network(part.to(place))[:, 0].float().cpu() for part in series.split(_BATCH)])

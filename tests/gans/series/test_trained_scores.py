@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from gans.series.config import SeriesEvaluateConfig, SyntheticConfig
-from gans.series.posthoc import discriminative_score, predictive_score
-from gans.series.scores import Scores
+from gans.series.evaluation import SeriesMetrics
 from gans.series.synthetic import autoregressive
+from gans.series.trained_scores import discriminative_score, predictive_score
 from tests.gans.small_series import DEVICE
 
 GRADING = SeriesEvaluateConfig(score_steps=150, score_batch_size=64, score_hidden=8, score_learning_rate=0.02)
@@ -52,10 +52,10 @@ def test_wrong_dynamics_predict_as_badly_as_theory_says() -> None:
 def test_scores_come_again_and_leave_the_random_state_alone() -> None:
     grading = SeriesEvaluateConfig(score_steps=5, score_hidden=4)
     state = torch.get_rng_state()
-    scores = Scores(process(0.8, 1, 40), process(0.8, 2, 40), grading, 3, DEVICE)
-    found = scores.grade(process(0.5, 3, 40)), scores.floor()
+    scores = SeriesMetrics(process(0.8, 1, 40), process(0.8, 2, 40), grading, 3, DEVICE)
+    found = scores.evaluate(process(0.5, 3, 40)), scores.floor()
     assert torch.equal(state, torch.get_rng_state())
     torch.manual_seed(99)
-    again = Scores(process(0.8, 1, 40), process(0.8, 2, 40), grading, 3, DEVICE)
-    assert (again.grade(process(0.5, 3, 40)), again.floor()) == found
+    again = SeriesMetrics(process(0.8, 1, 40), process(0.8, 2, 40), grading, 3, DEVICE)
+    assert (again.evaluate(process(0.5, 3, 40)), again.floor()) == found
     assert {f"{name}_floor" for name in found[0]} == set(found[1])

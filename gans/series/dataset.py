@@ -1,4 +1,4 @@
-"""Windows of series, standardised, some held out for the scores."""
+"""Windows of real series, standardised, some held out for evaluation."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gans.series import synthetic
 from gans.series.config import DataConfig, is_file
-from gans.series.table import read_rows
+from gans.series.csv_reader import read_rows
 from lab.errors import UserError
 
 _BLOCK = 4  # windows' lengths in a stretch of a long series: at their borders windows are lost
@@ -20,7 +20,7 @@ Run = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """What turns standardised values into those of the data: mean and deviation [C], float64, of each channel."""
+    """Mean and standard deviation of each channel, float64 [C]."""
 
     columns: tuple[str, ...]
     mean: np.ndarray
@@ -68,7 +68,7 @@ class SeriesSet:
         return SeriesSet(self.source, moved[0], self.length, moved[1], moved[2], labels, self.classes, self.scale)
 
     def fingerprint(self) -> str:
-        """Of all that training can see of it."""
+        """Hash of everything that training reads."""
         digest = hashlib.sha256(repr((self.length, self.scale.columns, self.classes)).encode())
         for tensor in (self.rows, self.training, self.held_out, self.labels):
             if tensor is not None:
@@ -77,36 +77,38 @@ class SeriesSet:
 
 
 def check_same(config: DataConfig, fingerprint: str, trained_on: str, otherwise: str) -> None:
-    """Raise UserError, which ends with what to do `otherwise`, for a file unlike the one that a run was trained on.
+    """Raise UserError for a file that differs from the one a run was trained on; `otherwise` ends the message.
 
-    Series that are drawn follow from the configuration; another machine may round them in another way.
+    Synthetic series follow from the configuration and may be rounded differently on another machine.
     """
     if is_file(config) and fingerprint != trained_on:
         raise UserError(f"{config.source} is not the data this run was trained on: {otherwise}")
 
 
 def open_series(config: DataConfig, seed: int) -> SeriesSet:
-    """The series that a configuration names. Raises UserError for a file that does not serve."""
+    """The configured series. Raises UserError for an unusable file."""
     return _from_file(config, seed) if is_file(config) else _synthetic(config, seed)
 
 
 def _synthetic(config: DataConfig, seed: int) -> SeriesSet:
     made, length = config.synthetic, config.length
-    kept = made.series - max(1, round(made.series * config.held_out))
-    if kept < 1:
+    training_count = made.series - max(1, round(made.series * config.held_out))
+    if training_count < 1:
         raise UserError(f"data.synthetic.series {made.series} leaves none to train on; raise it")
     labels = synthetic.classes_of(made, seed)
     draw = synthetic.sines if config.source == "sines" else synthetic.autoregressive
     values = draw(made, length, seed, labels)
     columns = tuple(f"channel_{index}" for index in range(made.channels))
     classes = tuple(str(index) for index in range(made.classes))
-    scale = _scale(columns, values[:kept].flatten(0, 1).double().numpy(), config.source)
+    scale = _scale(columns, values[:training_count].flatten(0, 1).double().numpy(), config.source)
     starts = torch.arange(made.series) * length
-    training_labels = None if labels is None else labels[:kept]
+    training_labels = None if labels is None else labels[:training_count]
     if training_labels is not None:
         _check_classes(training_labels, classes, config.source)
     rows = _standardised(values.flatten(0, 1).double().numpy(), scale)
-    return SeriesSet(config.source, rows, length, starts[:kept], starts[kept:], training_labels, classes, scale)
+    return SeriesSet(
+        config.source, rows, length, starts[:training_count], starts[training_count:], training_labels, classes, scale
+    )
 
 
 def _from_file(config: DataConfig, seed: int) -> SeriesSet:
@@ -137,10 +139,10 @@ def _from_file(config: DataConfig, seed: int) -> SeriesSet:
 def split(
     runs: Sequence[Run], series: Sequence[int], length: int, share: float, seed: int
 ) -> tuple[list[Run], list[Run]]:
-    """Stretches to train on and stretches held out, together all runs that hold a window.
+    """Training stretches and held-out stretches, together all runs that hold a window.
 
-    Where runs are of several `series`, whole series are held out, all their runs with them. Otherwise they are cut into
-    blocks of a few windows' length, so that what is held out comes from all over the time that a file covers.
+    With several `series`, whole series are held out. A single series is cut into blocks of a few windows, so that the
+    held-out part covers the whole time of the file.
     """
     long_enough = [(run, owner) for run, owner in zip(runs, series, strict=True) if run[1] - run[0] >= length]
     units = [(run, run, owner) for run, owner in long_enough]

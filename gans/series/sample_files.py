@@ -1,4 +1,4 @@
-"""Series to files: CSV with a row for every step, or an array. What is written appears whole or not at all."""
+"""Files of sampled series: CSV with a row per step, or a NumPy array, each written atomically."""
 
 import csv
 from collections.abc import Iterable, Sequence

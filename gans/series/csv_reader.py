@@ -14,10 +14,10 @@ from lab.errors import UserError
 
 
 class Rows(NamedTuple):
-    """What a file holds, the rows of each series together and in their order.
+    """Rows of a file, those of each series together and in their order.
 
-    runs: the stretches [start, stop) within which windows may lie. series, labels: of each run, its number in order of
-    appearance and its class; 0 and an empty text without such a column.
+    runs: stretches [start, stop) that windows do not leave. series, labels: series number (in order of appearance) and
+    class of each run; 0 and an empty text without such a column.
     """
 
     values: np.ndarray  # float64 [R, C]

@@ -1,4 +1,4 @@
-"""Pictures to files: a folder of PNG, a StyleGAN zip, a gif or mp4. What is written appears whole or not at all."""
+"""Files of sampled images: a folder of PNG, a StyleGAN zip, a gif or mp4, each written atomically."""
 
 import importlib.util
 import io
@@ -20,25 +20,25 @@ from lab.files.durable import replacing
 CLIPS = (".gif", ".mp4")
 _LISTING = "dataset.json"
 _THEN = "do the same again"
-_PICTURE = "img[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].png"
+_IMAGE_FILES = "img[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].png"
 
 
 def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:
-    """img00000000.png, ... and dataset.json of batches uint8 [B, C, H, W]; returns the number of pictures.
+    """img00000000.png, ... and dataset.json of batches uint8 [B, C, H, W]; returns the number of images.
 
-    In a folder that is there, pictures of such names are replaced once the new ones are complete; other files stay.
+    Images of such names in an existing folder are replaced once the new ones are complete; other files stay.
     """
     # Within a folder that is there, which may be a disk of its own, and beside one that is not.
     temporary = (folder if folder.is_dir() else folder.parent) / f".{folder.name}-{secrets.token_hex(4)}"
     names: list[str] = []
     try:
         temporary.mkdir(parents=True)
-        for picture in _encoded(batches):
+        for png in _encoded(batches):
             names.append(f"img{len(names):08d}.png")
-            (temporary / names[-1]).write_bytes(picture)
+            (temporary / names[-1]).write_bytes(png)
         (temporary / _LISTING).write_text(_listing(names, labels))
         if folder.is_dir():
-            for old in folder.glob(_PICTURE):
+            for old in folder.glob(_IMAGE_FILES):
                 old.unlink()
             for file in temporary.iterdir():
                 file.replace(folder / file.name)
@@ -52,12 +52,12 @@ def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] |
 
 
 def save_zip(path: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:
-    """A stored zip of PNG files with dataset.json, as StyleGAN's tools read it; returns the number of pictures."""
+    """A stored zip of PNG files with dataset.json, as StyleGAN's tools read it; returns the number of images."""
     names: list[str] = []
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
-        for picture in _encoded(batches):
+        for png in _encoded(batches):
             names.append(f"{len(names) // 1000:05d}/img{len(names):08d}.png")
-            file.writestr(names[-1], picture)
+            file.writestr(names[-1], png)
         file.writestr(_LISTING, _listing(names, labels))
     return len(names)
 
@@ -86,7 +86,7 @@ def save_clip(path: Path, frames: Iterable[np.ndarray], per_second: int = 20) ->
 
 
 def _encoded(batches: Iterable[Tensor]) -> Iterator[bytes]:
-    """Every picture as the bytes of a PNG file."""
+    """Every image as the bytes of a PNG file."""
     from PIL import Image
 
     for batch in batches:

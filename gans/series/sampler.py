@@ -1,6 +1,5 @@
-"""The averaged generator of a run, ready to be drawn from."""
+"""The averaged generator of a trained run, ready for sampling."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,33 +10,30 @@ import torch
 from torch import Tensor
 
 from gans.series.config import SeriesGANConfig
+from gans.series.dataset import Scale, SeriesSet
 from gans.series.network import Generator
 from gans.series.noise import noise
-from gans.series.sets import Scale, SeriesSet
 from lab import rng
-from lab.config.loading import load_run_config
-from lab.errors import CheckpointError, UserError
-from lab.run import checkpoint as checkpoints
+from lab.run.load import load_run
 from lab.train.device import Device
 
 _BATCH = 256
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
-    """What a run keeps of its data, so that drawing needs no file: scale, names of the classes, their shares."""
+class DataSummary:
+    """What a run keeps of its data, so that sampling needs no file: scale, class names and class frequencies."""
 
     scale: Scale
     classes: tuple[str, ...]
-    shares: np.ndarray  # float64 [classes]
+    frequencies: np.ndarray  # float64 [classes]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"scale": self.scale.state_dict(), "classes": list(self.classes), "shares": self.shares}
+        return {"scale": self.scale.state_dict(), "classes": list(self.classes), "frequencies": self.frequencies}
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Self:
-        return cls(Scale.of(state["scale"]), tuple(state["classes"]), np.asarray(state["shares"]))
+        return cls(Scale.of(state["scale"]), tuple(state["classes"]), np.asarray(state["frequencies"]))
 
     @classmethod
     def from_set(cls, data: SeriesSet) -> Self:
@@ -47,27 +43,27 @@ class Kept:
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """A generator in evaluation mode, the series it had been shown by then, and the fingerprint of its data."""
+    """A generator in evaluation mode, the real series shown during its training, and the fingerprint of its data."""
 
     generator: Generator
     config: SeriesGANConfig
-    kept: Kept
+    summary: DataSummary
     series_shown: int
     fingerprint: str
     device: Device
 
     @property
     def channels(self) -> int:
-        return len(self.kept.scale.columns)
+        return len(self.summary.scale.columns)
 
     def labels(self, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor | None:
-        """int64 [N]: the one asked for, or drawn by (seed, i) with the shares of the data; None without classes."""
-        if not self.kept.classes:
+        """int64 [N]: `label`, or drawn by (seed, i) with the class frequencies of the data; None without classes."""
+        if not self.summary.classes:
             return None
         which = torch.tensor(list(indices), dtype=torch.int64, device=self.device.device)
         if label is not None:
             return torch.full_like(which, label)
-        edges = torch.from_numpy(self.kept.shares).cumsum(0).to(torch.float32).to(which.device)[:-1]
+        edges = torch.from_numpy(self.summary.frequencies).cumsum(0).to(torch.float32).to(which.device)[:-1]
         return torch.bucketize(rng.uniform(seed, int(rng.Stream.LABEL), which), edges)
 
     def sample(self, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor:
@@ -88,17 +84,11 @@ class Sampler:
 
 def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampler:
     """The generator of a run's checkpoint: "latest", "best" or an iteration. Raises UserError."""
-    config = load_run_config(run / "config.yaml")
-    if not isinstance(config, SeriesGANConfig):
-        raise UserError(f"run {run.name!r} is of kind {config.kind!r}, not series_gan")
-    path = checkpoints.choose(run, checkpoint, _log.warning)
-    state = checkpoints.load(path)[0]
-    try:
-        kept = Kept.of(state["experiment"]["kept"])
-        generator = Generator(config.network, len(kept.scale.columns), len(kept.classes))
-        generator.load_state_dict(state["experiment"]["trainer"]["average"]["module"])
-        shown, fingerprint = int(state["experiment"]["trainer"]["shown"]), str(state["experiment"]["data"])
-    except (KeyError, TypeError, RuntimeError):
-        raise CheckpointError(f"{path}: its generator is not that of the run's config.yaml") from None
+    trained = load_run(run, SeriesGANConfig, checkpoint)
+    with trained.restoring("generator") as state:
+        summary = DataSummary.of(state["data_summary"])
+        generator = Generator(trained.config.network, len(summary.scale.columns), len(summary.classes))
+        generator.load_state_dict(state["trainer"]["average"]["module"])
+        shown, fingerprint = int(state["trainer"]["shown"]), str(state["data"])
     generator = generator.to(device.device).eval().requires_grad_(False)
-    return Sampler(generator, config, kept, shown, fingerprint, device)
+    return Sampler(generator, trained.config, summary, shown, fingerprint, device)

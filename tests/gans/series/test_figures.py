@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gans.series.plots import draw_beside, draw_series
+from gans.series.figures import draw_beside, draw_series
 
 WIDTH, HEIGHT = 400, 220  # of a plot
 BLUE, RED = np.array([31, 119, 180]), np.array([214, 39, 40])  # of the first and of the second channel

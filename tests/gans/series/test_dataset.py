@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gans.series.config import DataConfig
-from gans.series.sets import check_same, open_series, split, windows_in
+from gans.series.dataset import check_same, open_series, split, windows_in
 from lab.errors import UserError
 from tests.gans.small_series import table
 

@@ -1,4 +1,4 @@
-"""Pictures of series: real ones beside generated ones, and what their sets have in common."""
+"""Figures of series: real beside generated ones, and statistics of both sets."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,8 @@ def draw_series(series: np.ndarray, columns: Sequence[str]) -> np.ndarray:
 
 
 def draw_beside(real: np.ndarray, generated: np.ndarray, columns: Sequence[str], shown: int) -> np.ndarray:
-    """Sets [N, T, C] and [M, T, C] -> uint8 [H, W, 3]: the first `shown` of each beside each other at one height, below
-    them autocorrelation and deviation of both whole sets, real in lines and generated in dashes."""
+    """Sets [N, T, C] and [M, T, C] -> uint8 [H, W, 3]: the first `shown` of each side by side on one scale, below
+    them autocorrelation and standard deviation of both sets, real solid and generated dashed."""
     bounds = _bounds([real[:shown], generated[:shown]])
     panels: list[Plot] = []
     for index, (one, other) in enumerate(zip(real[:shown], generated[:shown], strict=True)):
@@ -28,8 +28,8 @@ def draw_beside(real: np.ndarray, generated: np.ndarray, columns: Sequence[str],
     lags = real.shape[1] // 2
     of_real, of_generated = (autocorrelation(torch.from_numpy(series), lags).numpy() for series in (real, generated))
     panels += [
-        _pair("autocorrelation; generated dashed", of_real, of_generated, "lag"),
-        _pair("deviation; generated dashed", real.std(0), generated.std(0), "step"),
+        _pair("autocorrelation (dashed: generated)", of_real, of_generated, "lag"),
+        _pair("standard deviation (dashed: generated)", real.std(0), generated.std(0), "step"),
     ]
     return plots(panels)
 
