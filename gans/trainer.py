@@ -82,6 +82,7 @@ class Trainer(Generic[G]):
 
     def reset_optimizers(self) -> None:
         """Forget the moments of both optimizers."""
+        self.discriminator.requires_grad_(True)  # an optimizer leaves out what is frozen when it is made
         for phase in self._phases:
             phase.gradient_step.reset()
 

@@ -80,9 +80,10 @@ def test_moments_are_forgotten_when_a_resolution_comes_in_if_so_configured() -> 
         one.step(batch())
         one.trainer.shown = 96  # the first step of the fade to 8 x 8
         one.step(batch())
-        moments = one.state_dict()["optimizers"]["generator"]["state"].values()
-        # Weights of 8 x 8 take their first step, those of 4 x 4 their second unless reset.
-        assert max(int(state["step"]) for state in moments) == (1 if reset else 2)
+        for name in ("generator", "discriminator"):
+            moments = one.state_dict()["optimizers"][name]["state"].values()
+            # Weights of 8 x 8 take their first step, those of 4 x 4 their second unless reset.
+            assert max(int(state["step"]) for state in moments) == (1 if reset else 2)
 
 
 @pytest.mark.parametrize("loss", ["wgan-gp", "non-saturating"])
