@@ -1,1 +1,1 @@
-"""Sets of images and tables: files, their order in training, batches on the device, and how images are changed."""
+"""Data: image sets and tables, the order of samples in training, batches on the device, operations on images."""

@@ -1,4 +1,4 @@
-"""Processes that map a function over names: in order, a bounded way ahead, and none left behind."""
+"""Processes that map a function over names: results in order, a bounded number ahead, no process left behind."""
 
 import multiprocessing
 import os
@@ -68,7 +68,7 @@ def _each(function: Callable[[str], T], names: Sequence[str]) -> list[T]:
 
 
 def _end_with_parent() -> None:
-    """A pool's processes wait for work for ever when their parent is killed."""
+    """End this process with its parent: the processes of a pool would wait for work forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -1,4 +1,4 @@
-"""One image: from the bytes of a file to a square of the wanted size."""
+"""Decoding one image: from the bytes of a file to a square of the given size."""
 
 import io
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Read = Callable[[str], bytes | np.ndarray]
 
 
 class Look(NamedTuple):
-    """What packing has to know of an image; `has_colour` by its format, whatever the pixels."""
+    """Size and colour of an image; `has_colour` is that of its format, whatever the pixels."""
 
     width: int
     height: int
@@ -21,7 +21,7 @@ class Look(NamedTuple):
 
 
 def look(read: Read, name: str) -> Look | str:
-    """Decode an image; says why where it cannot be."""
+    """Decode an image; returns the reason where that fails."""
     image = _decode(read, name)
     return image if isinstance(image, str) else Look(image.width, image.height, image.mode == "RGB")
 
@@ -36,7 +36,7 @@ def make(read: Read, name: str, side: int, channels: int, fit: Fit) -> np.ndarra
 
 
 def _decode(read: Read, name: str) -> Any:
-    """A PIL image of mode L or RGB, upright, on white; or why there is none."""
+    """A PIL image of mode L or RGB, upright, on white; or the reason why there is none."""
     from PIL import UnidentifiedImageError
 
     try:

@@ -1,4 +1,4 @@
-"""Public sets of images: downloaded by pooch with hashes, packed into the cache, training and test images apart."""
+"""Public image sets: downloaded by pooch with hashes and packed into the cache, one file each for training and test."""
 
 import gzip
 import logging
@@ -61,7 +61,7 @@ def fetch(name: str, *, overwrite: bool = False, progress: Progress = lambda fil
 
 
 def read_idx(data: bytes) -> np.ndarray:
-    """An array in the IDX format of MNIST, unsigned bytes alone."""
+    """An array of unsigned bytes in the IDX format of MNIST."""
     if data[:3] != b"\0\0\x08":
         raise UserError("the downloaded file is no IDX file of bytes: fetch it again")
     dimensions = data[3]
@@ -76,7 +76,7 @@ def read_cifar(records: bytes) -> Arrays:
 
 
 class _Bar:
-    """What pooch wants of a progress bar."""
+    """A progress bar with the interface that pooch needs."""
 
     def __init__(self, file: str, progress: Progress) -> None:
         self._file, self._progress, self._done = file, progress, 0
@@ -94,7 +94,7 @@ class _Bar:
 
 
 def _download(url: str, path: Path, md5: str, progress: Progress) -> None:
-    """Have the file with that MD5 at `path`; one that is there already needs no network."""
+    """Make sure that `path` is the file with that MD5; downloads it where it is not."""
     import pooch
 
     pooch.get_logger().setLevel(logging.WARNING)

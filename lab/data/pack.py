@@ -1,4 +1,4 @@
-"""Images from a source to one packed file: looked at, then cropped, resized and written in order."""
+"""Packing: images of a source are inspected, cropped, resized and written in order to one file."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Packed:
-    """What was written, by which rule, what may not have been expected, and what was left out with the reason."""
+    """What was written, by which rule, notes on the set, and the images left out with the reason."""
 
     count: int
     resolution: int
@@ -109,7 +109,7 @@ def _check(source: Path, out: Path, resolution: int | None, channels: int | None
 def _survey(
     source: Path, found: Source, decoders: Decoders, skip_broken: bool, progress: Callable[[int], None]
 ) -> tuple[dict[str, Look], list[str]]:
-    """What every image is like, and which cannot be read. Raises UserError unless those may be left out."""
+    """Size and colour of every image, and which cannot be read. Raises UserError unless those may be left out."""
     looks: dict[str, Look] = {}
     broken = []
     for name, seen in zip(found.names, decoders.map(partial(look, found.read), found.names, _CHUNK), strict=True):
@@ -128,7 +128,7 @@ def _survey(
 
 
 def _largest_power(source: Path, looks: dict[str, Look]) -> tuple[int, str]:
-    """The resolution that every image fills, and why it is that."""
+    """The largest resolution that every image fills, and the reason."""
     smallest = min(looks, key=lambda name: min(looks[name][:2]))
     width, height, _ = looks[smallest]
     which = f"the smallest image, {_printable(smallest)} of {width} x {height}"
@@ -148,7 +148,7 @@ def _rule(fit: Fit, side: int, why: str) -> str:
 
 
 def _notes(looks: list[Look], side: int, channels: int, fit: Fit) -> list[str]:
-    """What may not have been expected of the set."""
+    """Notes on properties of the set that a user may not expect."""
     colour, small = sum(seen.has_colour for seen in looks), sum(min(seen[:2]) < side for seen in looks)
     notes = []
     if channels == 3 and colour < len(looks):

@@ -1,4 +1,4 @@
-"""An image of a set: rows of classes, or images spread over the whole set."""
+"""Contact sheet of an image set: one row per class, or images spread over the whole set."""
 
 import io
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _TILE, _GAP = 128, 2  # most pixels of an image's side, and those between images
 
 
 def contact_sheet(data: ImageSet) -> np.ndarray:
-    """uint8 [H, W, C]: eight images of each of up to 16 classes a row; without labels, 64 of the whole set."""
+    """uint8 [H, W, C]: one row of eight images for each of up to 16 classes; without labels, 64 of the whole set."""
     if data.labels is None:
         chosen = _spread(np.arange(len(data)), _ROWS * _COLUMNS)
         rows = [chosen[start : start + _COLUMNS] for start in range(0, len(chosen), _COLUMNS)]
@@ -46,12 +46,12 @@ def save_sheet(path: Path, data: ImageSet) -> None:
 
 
 def _spread(of: np.ndarray, most: int) -> Sequence[int]:
-    """At most that many, evenly spaced from the first to the last."""
+    """At most `most` entries, evenly spaced from the first to the last."""
     return of[np.linspace(0, len(of) - 1, min(most, len(of))).round().astype(int)].tolist()
 
 
 def _tile(image: np.ndarray) -> np.ndarray:
-    """[C, H, H] -> [T, T, C], T up to 128, means of boxes."""
+    """[C, H, H] -> [T, T, C], T up to 128, by average pooling."""
     channels, side = image.shape[:2]
     step = max(1, side // _TILE)
     boxes = image.reshape(channels, side // step, step, side // step, step)

@@ -1,4 +1,4 @@
-"""Where images come from: a folder, a StyleGAN zip or arrays, as names with a reader and labels."""
+"""Sources of images: a folder, a StyleGAN zip or arrays, as names with a reader and labels."""
 
 import json
 import os
@@ -135,6 +135,6 @@ def _read_zip(path: Path, name: str) -> bytes:
 
 
 def close_sources() -> None:
-    """Forget what this process has open, so that a replaced file is read anew."""
+    """Close the files that this process has open, so that a replaced file is read again."""
     _opened.cache_clear()
     arrays.mapped.cache_clear()

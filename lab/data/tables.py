@@ -95,8 +95,8 @@ def numbers(
     dtype: type[np.floating[Any]] = np.float32,
     otherwise: str = "leave the row out",
 ) -> np.ndarray:
-    """[N] of a column, each a finite number that float32 holds. Raises UserError naming the first cell that is not, and
-    what to do `otherwise`."""
+    """A column [N] of finite numbers within the range of float32. Raises UserError that names the first other cell and
+    says what to do `otherwise`."""
     values = np.empty(len(rows), dtype)
     for index, row in enumerate(rows):
         if flaw := _flaw(row[at]):
@@ -107,7 +107,7 @@ def numbers(
 
 
 def texts(source: str, rows: Sequence[Sequence[str]], columns: Sequence[str], at: int) -> list[str]:
-    """The cells of a column, without spaces around them. Raises UserError naming the first that is empty."""
+    """The cells of a column, stripped. Raises UserError that names the first empty one."""
     cells = [row[at].strip() for row in rows]
     if "" in cells:
         line = cells.index("") + 2
@@ -116,7 +116,7 @@ def texts(source: str, rows: Sequence[Sequence[str]], columns: Sequence[str], at
 
 
 def _flaw(cell: str) -> str:
-    """Why a cell holds no number, "" where it does."""
+    """Why a cell is no number, "" for a number."""
     if not cell.strip():
         return "is empty"
     try:
@@ -180,13 +180,13 @@ SETS: dict[str, Callable[[], Any]] = {
     "breast_cancer": _loader("load_breast_cancer"),
     "diabetes": _loader("load_diabetes"),
 }
-"""Those that come with scikit-learn and need no download."""
+"""Tables that come with scikit-learn and need no download."""
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "wave": lambda x: np.sin(2.0 * np.pi * x) + 0.5 * np.cos(5.0 * np.pi * x),
     "steps": lambda x: np.floor(4.0 * x) / 4.0,
 }
-"""On [-1, 1], to be approximated."""
+"""Functions on [-1, 1] for approximation."""
 _POINTS = 2048
 
 
