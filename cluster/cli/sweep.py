@@ -7,7 +7,7 @@ import typer
 
 from cluster.cli.tables import print_table
 from cluster.sweeps import search_space
-from cluster.sweeps.sweep import RESULTS, SweepOptions, prepare
+from cluster.sweeps.sweep import RESULTS, SweepOptions, run_sweep
 from cluster.sweeps.trial import Trial
 from lab.cli.arguments import RunsDir
 from lab.cli.show import catalogue_of
@@ -70,18 +70,17 @@ def sweep(
         address=address,
         seed=seed,
     )
-    prepared = prepare(
+    folder = (runs_dir / name).resolve()
+    result = run_sweep(
         preset, fixed, space, options, folder=runs_dir / name, config=config, catalogue=catalogue_of(config.kind)
     )
-    result = prepared.run()
     if result.signal:
         # A trial of PBT has the budget of its interval.
         rest = f" budget={config.budget}" if scheduler == "pbt" else ""
-        print(f"{result.signal.name}: stopped; continue a trial with `lab resume {prepared.folder}/TRIAL{rest}`")
+        print(f"{result.signal.name}: stopped; continue a trial with `lab resume {folder}/TRIAL{rest}`")
         raise typer.Exit(128 + result.signal)
-    _print(result.trials, prepared.metric)
-    best = prepared.folder / result.trials[0].name
-    print(f"results are in {prepared.folder / RESULTS}; see the best trial with `lab show {best}`")
+    _print(result.trials, result.metric)
+    print(f"results are in {folder / RESULTS}; see the best trial with `lab show {folder / result.trials[0].name}`")
     if any(trial.state == "failed" for trial in result.trials):
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ Each trial is a run in runs/SWEEP/TRIAL, on storage that all nodes share. The tr
 import json
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +35,7 @@ _SCHEDULERS = ("asha", "pbt", "none")
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """Options of `lab sweep`. Zero or "" stands for the default: see `cluster.cli.sweep`."""
+    """Options of `lab sweep` (`cluster.cli.sweep`); 0 and "" stand for their defaults."""
 
     scheduler: str = "asha"
     trials: int = 0
@@ -49,105 +49,14 @@ class SweepOptions:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The trials, best first, and the signal that stopped the sweep, if one did."""
+    """The trials, best first by `metric`, and the signal that stopped the sweep, if one did."""
 
     trials: list[Trial]
+    metric: str
     signal: signal.Signals | None
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep whose trials are known and valid. overrides: of each trial."""
-
-    preset: str
-    config: ExperimentConfig
-    space: Sequence[Dimension]
-    options: SweepOptions
-    folder: Path
-    metric: str
-    mode: Literal["min", "max"]
-    catalogue: Catalogue
-    trials: Sequence[Trial]
-    overrides: Mapping[str, Sequence[str]]
-    budgets: Mapping[str, int]
-
-    def run(self) -> SweepResult:
-        """Train all trials and write `RESULTS`. SIGINT and SIGTERM stop them with checkpoints.
-
-        Raises UserError when the cluster cannot be used or has no resources for a trial.
-        """
-        options, history = self.options, list[dict[str, Any]]()
-        device = devices.resolve(self.config.device, self.config.precision, self.config.threads)
-        # `model_copy` does not validate: an address without workers is refused there. A trial has a worker's resources.
-        cluster = self.config.cluster.model_copy(
-            update={
-                "address": options.address or None,
-                "workers": options.max_concurrent or len(self.trials),
-                "learner_cpus": 0.0,
-                "learner_gpus": 0.0,
-            }
-        )
-        with connect(cluster.model_copy(update={"workers": 0}), device) as connection, Interrupt() as interrupt:
-            resources = Resources(cluster.worker_cpus, gpus_per_worker(cluster, device, connection.gpus), threads=1)
-            PlacementGroup([resources], placement_timeout_s(cluster, connection.started), ["worker_cpus"]).close()
-            print(
-                f"sweep {self.folder.name}: {len(self.trials)} trials on {connection}, ranked by {self.metric} "
-                f"({self.mode})",
-                flush=True,
-            )
-            common = [f"tracking.group={self.folder.name}", *([] if resources.gpus else ["device=cpu"])]
-            overrides = {trial: [*given, *common] for trial, given in self.overrides.items()}
-            if options.scheduler == "pbt":
-                configs = {trial: load_preset(self.preset, given) for trial, given in overrides.items()}
-                pbt = PopulationBasedTraining(
-                    folder=self.folder,
-                    space=self.space,
-                    catalogue=self.catalogue,
-                    metric=self.metric,
-                    mode=self.mode,
-                    intervals=options.intervals,
-                    seed=options.seed,
-                    max_concurrent=options.max_concurrent or len(self.trials),
-                    resources=resources,
-                )
-                failed, history = pbt.run(configs, self.trials, interrupt)
-            else:
-                tune = TuneSearch(
-                    folder=self.folder,
-                    catalogue=self.catalogue,
-                    metric=self.metric,
-                    mode=self.mode,
-                    grace_period=options.grace_period if options.scheduler == "asha" else None,
-                    max_concurrent=options.max_concurrent or None,
-                    resources=resources,
-                )
-                commands = {
-                    trial: _command(self.preset, given, trial, self.folder) for trial, given in overrides.items()
-                }
-                failed = tune.run(commands, interrupt)
-        results = [
-            trial_result(
-                self.folder,
-                trial,
-                budget=self.budgets[trial.name],
-                metric=self.metric,
-                mode=self.mode,
-                failed=trial.name in failed,
-            )
-            for trial in self.trials
-        ]
-        results = ranked(results, self.mode)
-        record = {
-            "metric": self.metric,
-            "mode": self.mode,
-            "trials": [asdict(trial) for trial in results],
-            "intervals": history,
-        }
-        durable.write_durably(self.folder / RESULTS, json.dumps(record, indent=1).encode())
-        return SweepResult(results, interrupt.signal)
-
-
-def prepare(
+def run_sweep(
     preset: str,
     fixed: Sequence[str],
     space: Sequence[Dimension],
@@ -156,10 +65,11 @@ def prepare(
     folder: Path,
     config: ExperimentConfig,
     catalogue: Catalogue,
-) -> Sweep:
-    """Sample the trials and check everything that can be checked without Ray. Raises UserError.
+) -> SweepResult:
+    """Sample the trials, train them in `folder` and write `RESULTS`. SIGINT and SIGTERM stop them with checkpoints.
 
-    fixed: overrides of all trials. config: of the preset with `fixed`. catalogue: of its kind.
+    fixed: overrides of all trials. config: of the preset with `fixed`. catalogue: of its kind. Raises UserError, before
+    Ray is started for whatever can be checked without it.
     """
     if options.scheduler not in _SCHEDULERS:
         raise UserError(f"unknown scheduler {options.scheduler!r}; use {', '.join(_SCHEDULERS)}")
@@ -179,19 +89,53 @@ def prepare(
         )
     if options.scheduler == "pbt":
         population_based_training.check(config, space, len(trials))
-    return Sweep(
-        preset=preset,
-        config=config,
-        space=space,
-        options=options,
-        folder=folder,
-        metric=metric,
-        mode=mode,
-        catalogue=catalogue,
-        trials=trials,
-        overrides=overrides,
-        budgets={trial: one.budget for trial, one in configs.items()},
-    )
+    device = devices.resolve(config.device, config.precision, config.threads)
+    # `model_copy` does not validate: an address without workers is refused there. A trial has a worker's resources.
+    concurrent = options.max_concurrent or len(trials)
+    changes = {"address": options.address or None, "workers": concurrent, "learner_cpus": 0.0, "learner_gpus": 0.0}
+    cluster = config.cluster.model_copy(update=changes)
+    history: list[dict[str, Any]] = []
+    with connect(cluster.model_copy(update={"workers": 0}), device) as connection, Interrupt() as interrupt:
+        resources = Resources(cluster.worker_cpus, gpus_per_worker(cluster, device, connection.gpus), threads=1)
+        PlacementGroup([resources], placement_timeout_s(cluster, connection.started), ["worker_cpus"]).close()
+        print(f"sweep {folder.name}: {len(trials)} trials on {connection}, ranked by {metric} ({mode})", flush=True)
+        common = [f"tracking.group={folder.name}", *([] if resources.gpus else ["device=cpu"])]
+        overrides = {trial: [*given, *common] for trial, given in overrides.items()}
+        if options.scheduler == "pbt":
+            pbt = PopulationBasedTraining(
+                folder=folder,
+                space=space,
+                catalogue=catalogue,
+                metric=metric,
+                mode=mode,
+                intervals=options.intervals,
+                seed=options.seed,
+                max_concurrent=concurrent,
+                resources=resources,
+            )
+            first = {trial: load_preset(preset, given) for trial, given in overrides.items()}
+            failed, history = pbt.run(first, trials, interrupt)
+        else:
+            tune = TuneSearch(
+                folder=folder,
+                catalogue=catalogue,
+                metric=metric,
+                mode=mode,
+                grace_period=options.grace_period if options.scheduler == "asha" else None,
+                max_concurrent=options.max_concurrent or None,
+                resources=resources,
+            )
+            commands = {trial: _command(preset, given, trial, folder) for trial, given in overrides.items()}
+            failed = tune.run(commands, interrupt)
+    results = []
+    for trial in trials:
+        budget = configs[trial.name].budget
+        is_failed = trial.name in failed
+        results.append(trial_result(folder, trial, budget=budget, metric=metric, mode=mode, failed=is_failed))
+    results = ranked(results, mode)
+    record = {"metric": metric, "mode": mode, "trials": [asdict(trial) for trial in results], "intervals": history}
+    durable.write_durably(folder / RESULTS, json.dumps(record, indent=1).encode())
+    return SweepResult(results, metric, interrupt.signal)
 
 
 def objective(metric: str, catalogue: Catalogue) -> tuple[str, Literal["min", "max"]]:
