@@ -329,6 +329,7 @@ def test_what_may_be_perturbed_is_tried_here(kind: type[ExperimentConfig]) -> No
 
 def go_on(kind: type[ExperimentConfig], settings: dict[str, Any], folder: Path, saved: Path | None) -> Path:
     """The checkpoint after 2 iterations more than that of `saved`, or than none, in a run's folder."""
+    torch.manual_seed(0)  # the first weights, so that no result depends on the tests before
     experiment = _BUILDERS[kind](from_settings(settings, "here"), folder)
     if saved is not None:
         experiment.load_state_dict(checkpoint.load(saved)[0])
