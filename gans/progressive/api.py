@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gans.progressive.model import load_sampler
+from gans.progressive.sampler import load_sampler
 from gans.progressive.sampling import sample as draw
 from lab.errors import UserError
 from lab.train.device import Device

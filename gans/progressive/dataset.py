@@ -7,8 +7,8 @@ from torch import Tensor
 
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import Stage
-from gans.progressive.model import Sampler
 from gans.progressive.network import fade_reals
+from gans.progressive.sampler import Sampler
 from lab.data.batches import normalise, reduce_to
 from lab.data.images import ImageSet, open_images
 from lab.data.order import indices

@@ -7,11 +7,11 @@ from typing import Any
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.dataset import reals_at
 from gans.progressive.growth import stage_at
-from gans.progressive.model import Sampler
 from gans.progressive.network import Generator
+from gans.progressive.sampler import Sampler
 from gans.progressive.sampling import sample
 from gans.quality.features import load_extractor
-from gans.quality.report import Quality
+from gans.quality.image_metrics import ImageMetrics
 from lab.data.images import ImageSet, open_images
 from lab.errors import CheckpointError
 from lab.plots.images import grid, save_png
@@ -28,7 +28,7 @@ class Evaluator:
 
     def __init__(self, config: ProgressiveGANConfig, data: ImageSet, directory: Path, device: Device) -> None:
         self._config, self._data, self._samples, self._device = config, data, directory / "samples", device
-        self._quality: dict[int, Quality] = {}
+        self._quality: dict[int, ImageMetrics] = {}
 
     def evaluate(self, sampler: Sampler) -> Evaluation:
         """A grid of fixed latents, one of real images at the same stage, and metrics if configured."""
@@ -52,9 +52,9 @@ class Evaluator:
             real = reals_at(self._data, 2 * count, sampler.stage._replace(alpha=1.0))
             extractor = load_extractor(self._config.evaluate.extractor, self._device)
             others = real[count:] if len(real) == 2 * count else None  # the floor compares as many
-            self._quality = {resolution: Quality(real[:count], extractor, others=others, seed=self._config.seed)}
+            self._quality = {resolution: ImageMetrics(real[:count], extractor, others=others, seed=self._config.seed)}
         quality = self._quality[resolution]
-        found = quality.grade(sample(sampler, range(count), self._config.seed + 1)) | quality.floor()
+        found = quality.evaluate(sample(sampler, range(count), self._config.seed + 1)) | quality.floor()
         return found | {"eval/images_shown": float(sampler.images_shown)}
 
 

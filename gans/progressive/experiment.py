@@ -10,7 +10,7 @@ from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.dataset import check_data
 from gans.progressive.evaluation import Evaluator
 from gans.progressive.metrics import CATALOGUE
-from gans.progressive.model import Sampler
+from gans.progressive.sampler import Sampler
 from gans.progressive.trainer import GrowingTrainer
 from gans.trainer import MeanStatistics
 from lab.data.batches import Batches

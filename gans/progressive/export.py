@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gans.progressive.model import Sampler
+from gans.progressive.sampler import Sampler
 from gans.progressive.sampling import latents_of
 from lab.nets import export as exporting
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gans.progressive.growth import level_of
-from gans.progressive.model import Sampler
 from gans.progressive.network import hypersphere
+from gans.progressive.sampler import Sampler
 from lab import rng
 from lab.errors import UserError
 from lab.plots.images import to_uint8

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from gans.progressive import export as exporting
 from gans.progressive.dataset import LEAST
-from gans.progressive.model import Sampler, load_sampler
 from gans.progressive.sample_files import CLIPS, save_clip, save_folder, save_zip
+from gans.progressive.sampler import Sampler, load_sampler
 from gans.progressive.sampling import (
     draw_batches,
     growth,
@@ -124,17 +124,17 @@ def evaluate(
     """
     from gans.progressive.dataset import reference_images
     from gans.quality.features import extract, load_extractor
-    from gans.quality.report import Quality, class_fractions
+    from gans.quality.image_metrics import ImageMetrics, class_fractions
 
     place = device_of(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
     features = load_extractor(str(locate_run(extractor, runs_dir) or extractor), place)
     reference = reference_images(sampler, against, count)
     count = len(reference.real)
-    quality = Quality(reference.real, features, others=reference.others, seed=seed)
+    quality = ImageMetrics(reference.real, features, others=reference.others, seed=seed)
     fake = torch.cat(list(sample_batches(sampler, range(count), seed)))
     of_fake = extract(features, fake)
-    values, floor, fractions = quality.grade(fake, of_fake), quality.floor(), class_fractions(features, of_fake)
+    values, floor, fractions = quality.evaluate(fake, of_fake), quality.floor(), class_fractions(features, of_fake)
     source = against or sampler.config.data.source
     if as_json:
         record: dict[str, Any] = {

@@ -8,8 +8,8 @@ import torch
 
 from gans.progressive.dataset import reals_at, reference_images
 from gans.progressive.growth import Stage
-from gans.progressive.model import Sampler
 from gans.progressive.network import Generator
+from gans.progressive.sampler import Sampler
 from lab.data.images import ImageSet, write_images
 from lab.errors import UserError
 from tests.gans.small_gan import DEVICE, config

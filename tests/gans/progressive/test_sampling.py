@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from gans.progressive.growth import Stage
-from gans.progressive.model import Sampler
 from gans.progressive.network import Generator
+from gans.progressive.sampler import Sampler
 from gans.progressive.sampling import draw, draw_batches, growth, interpolation, labels_of, latents_of, sample, slerp
 from tests.gans.small_gan import DEVICE, config
 

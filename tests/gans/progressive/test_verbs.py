@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gans.progressive.model import Sampler, load_sampler
+from gans.progressive.sampler import Sampler, load_sampler
 from gans.progressive.sampling import labels_of, latents_of, sample
 from lab.cli.main import main
 from lab.data.images import ImageSet, open_images, write_images

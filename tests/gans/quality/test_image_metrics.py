@@ -8,8 +8,8 @@ from torch import Tensor
 from gans.quality.catalogue import CATALOGUE
 from gans.quality.distances import frechet_distance
 from gans.quality.features import pixel_features
+from gans.quality.image_metrics import ImageMetrics, class_fractions
 from gans.quality.ms_ssim import ms_ssim_diversity
-from gans.quality.report import Quality, class_fractions
 
 
 def pictures(count: int, seed: int, side: int = 32) -> Tensor:
@@ -31,8 +31,8 @@ class Brightness:
 
 @pytest.mark.parametrize("side", [8, 32])
 def test_every_name_is_catalogued_and_has_a_floor(side: int) -> None:
-    quality = Quality(pictures(40, 0, side), Brightness(), seed=0)
-    values, floor = quality.grade(pictures(20, 1, side)), quality.floor()
+    quality = ImageMetrics(pictures(40, 0, side), Brightness(), seed=0)
+    values, floor = quality.evaluate(pictures(20, 1, side)), quality.floor()
     assert set(floor) == {f"{name}_floor" for name in values}
     assert set(values) | set(floor) <= set(CATALOGUE)
     assert ("eval/swd_16" in values) == (side >= 16)
@@ -40,20 +40,20 @@ def test_every_name_is_catalogued_and_has_a_floor(side: int) -> None:
 
 def test_floor_is_computed_once_and_its_similarity_is_that_of_all_real_pictures() -> None:
     real = pictures(40, 0)
-    quality = Quality(real, pixel_features, seed=3)
+    quality = ImageMetrics(real, pixel_features, seed=3)
     floor = quality.floor()
     assert quality.floor() is floor
     assert floor["eval/ms_ssim_floor"] == ms_ssim_diversity(real, seed=3)
-    assert floor == Quality(real, pixel_features, seed=3).floor()
+    assert floor == ImageMetrics(real, pixel_features, seed=3).floor()
 
 
 def test_with_others_the_floor_is_what_they_score_in_place_of_samples() -> None:
     real, others = pictures(40, 0), pictures(40, 1)
-    quality = Quality(real, Brightness(), others=others, seed=3)
-    graded, floor = quality.grade(others), quality.floor()
+    quality = ImageMetrics(real, Brightness(), others=others, seed=3)
+    graded, floor = quality.evaluate(others), quality.floor()
     for name in set(graded) - {"eval/ms_ssim", "eval/class_fraction_min", "eval/class_fraction_max"}:
         assert floor[f"{name}_floor"] == graded[name]
-    alone = Quality(real, Brightness(), seed=3).floor()
+    alone = ImageMetrics(real, Brightness(), seed=3).floor()
     for name in ("eval/ms_ssim_floor", "eval/class_fraction_max_floor"):
         assert floor[name] == alone[name]
 
@@ -65,7 +65,7 @@ def test_halves_that_share_nothing_score_the_floor() -> None:
     shuffled = torch.empty_like(real)
     shuffled[order] = real  # so that the halves drawn are the kinds
     wanted = frechet_distance(pixel_features(real[:20]), pixel_features(real[20:]))
-    assert Quality(shuffled, pixel_features, seed=3).floor()["eval/frechet_distance_floor"] == pytest.approx(
+    assert ImageMetrics(shuffled, pixel_features, seed=3).floor()["eval/frechet_distance_floor"] == pytest.approx(
         wanted, rel=1e-5
     )
 
@@ -83,16 +83,16 @@ def test_features_known_already_are_not_extracted_again() -> None:
         calls.append(len(images))
         return pixel_features(images)
 
-    quality = Quality(pictures(20, 0), counted, seed=0)
-    known = quality.grade(fake, pixel_features(fake))
-    assert calls == [20] and known == quality.grade(fake)
+    quality = ImageMetrics(pictures(20, 0), counted, seed=0)
+    known = quality.evaluate(fake, pixel_features(fake))
+    assert calls == [20] and known == quality.evaluate(fake)
 
 
 def test_more_of_the_same_scores_about_the_floor_and_noise_scores_worse() -> None:
-    quality = Quality(pictures(300, 0), pixel_features, seed=0)
-    good, floor = quality.grade(pictures(150, 1)), quality.floor()
+    quality = ImageMetrics(pictures(300, 0), pixel_features, seed=0)
+    good, floor = quality.evaluate(pictures(150, 1)), quality.floor()
     noise = torch.randint(0, 256, (150, 1, 32, 32), generator=torch.Generator().manual_seed(2)).byte()
-    bad = quality.grade(noise)
+    bad = quality.evaluate(noise)
     for name in ("eval/swd", "eval/swd_32", "eval/swd_16", "eval/frechet_distance"):
         assert good[name] < 1.5 * floor[f"{name}_floor"]
         assert bad[name] > 3 * floor[f"{name}_floor"]
@@ -100,8 +100,8 @@ def test_more_of_the_same_scores_about_the_floor_and_noise_scores_worse() -> Non
 
 
 def test_a_collapsed_generator_is_too_alike_and_recalls_nothing() -> None:
-    quality = Quality(pictures(100, 0), Brightness(), seed=0)
-    found, floor = quality.grade(pictures(1, 1).repeat(50, 1, 1, 1)), quality.floor()
+    quality = ImageMetrics(pictures(100, 0), Brightness(), seed=0)
+    found, floor = quality.evaluate(pictures(1, 1).repeat(50, 1, 1, 1)), quality.floor()
     assert found["eval/ms_ssim"] > 0.99 > floor["eval/ms_ssim_floor"] + 0.2
     assert found["eval/recall"] == 0.0
     assert (found["eval/class_fraction_min"], found["eval/class_fraction_max"]) == (0.0, 1.0)

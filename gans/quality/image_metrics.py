@@ -13,7 +13,7 @@ _MANIFOLD = 10_000  # features that precision and recall look at: their cost is 
 _SLICED = 4096  # images of the sliced Wasserstein distance, for its memory
 
 
-class Quality:
+class ImageMetrics:
     """Compares generated images with `real`, uint8 [N, C, R, R] in random order.
 
     others: as many real images, whose metrics are the floor; without them the floor compares two halves of `real`. An
@@ -25,7 +25,7 @@ class Quality:
         self._features = extract(extractor, real)
         self._floor: dict[str, float] | None = None
 
-    def grade(self, fake: Tensor, features: Tensor | None = None) -> dict[str, float]:
+    def evaluate(self, fake: Tensor, features: Tensor | None = None) -> dict[str, float]:
         """Metrics named eval/* of uint8 [M, C, R, R]; features: theirs, where they are known already."""
         features = extract(self._extractor, fake) if features is None else features
         return self._compare(self._real, self._features, fake, features) | self._alone(fake, features)
