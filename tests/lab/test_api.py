@@ -9,6 +9,7 @@ import pytest
 
 import lab
 from lab.errors import UserError
+from tests.docs.pages import SMALL
 
 TINY = {
     "alphazero/tic_tac_toe": {"budget": 200, "selfplay.boards": 16, "search.simulations": 4, "learner.batch_size": 32},
@@ -122,3 +123,29 @@ def test_an_agent_thinks(tmp_path: Path) -> None:
     assert analysis.policy.shape == (9,)
     assert -1.0 <= analysis.value <= 1.0
     assert analysis.principal_variation[0] == analysis.best_move
+
+
+@pytest.mark.slow
+def test_images_are_sampled_by_seed_and_number(tmp_path: Path) -> None:
+    run = lab.train_preset("progressive_gan/digits", SMALL["progressive_gan"], name="images", runs_dir=tmp_path)
+    images = run.sample(3, seed=1)
+    assert images.dtype == np.uint8 and images.shape == (3, 32, 32, 1)
+    assert np.array_equal(run.sample(2, seed=1), images[:2])
+    with pytest.raises(UserError, match="unconditional"):
+        run.sample(1, label=0)
+
+
+@pytest.mark.slow
+def test_time_series_are_sampled_in_the_units_of_the_data(tmp_path: Path) -> None:
+    run = lab.train_preset("series_gan/sines", SMALL["series_gan"], name="series", runs_dir=tmp_path)
+    series = run.sample(3)
+    assert series.dtype == np.float64 and series.shape == (3, run.config.data.length, series.shape[2])
+    assert np.isfinite(series).all()
+
+
+def test_a_language_model_writes(tmp_path: Path) -> None:
+    run = lab.train_preset("sequences/sums", {"budget": 2000}, name="text", runs_dir=tmp_path)
+    texts = run.sample(2, chars=20, prompt="one")
+    assert [text.startswith("one") and len(text) == 23 for text in texts] == [True, True]
+    with pytest.raises(UserError, match="language model"):
+        run.predict("one")
