@@ -53,7 +53,7 @@ lock: check-python  ## resolve pyproject.toml anew into the constraints files
 	$(PYTHON) .ci/lock.py $(TORCH)
 
 clean:  ## remove caches and builds; environments and runs stay
-	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache
 	find lab agents gans cluster configs tests -name __pycache__ -type d -exec rm -rf {} +
 
 check-python:
