@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.cli.parameters import Command, commands
+from lab.config import presets
 from lab.config.keys import SCHEDULE, Key, keys_of
 from lab.config.registry import VERBS, find_kind, kind_names, load
 from lab.config.sections import ExperimentConfig
@@ -118,6 +119,27 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def presets_page() -> str:
+    """Every shipped preset with its file, whose comments give the reason of each setting."""
+    names = presets.preset_names()
+    lines = [
+        "# Presets",
+        "",
+        "`lab train PRESET` trains one of these, from the files in `configs/`. A preset with a `base` holds only "
+        "what differs from it. `lab config PRESET` prints the whole configuration.",
+        "",
+        "| preset | what it does |",
+        "| --- | --- |",
+    ]
+    for name in names:
+        about = _cell(str(presets.resolve(name).get("description", "")))
+        lines.append(f"| [`{name}`](#{name.replace('/', '-')}) | {about} |")
+    for name in names:
+        text = (ROOT / "configs" / f"{name}.yaml").read_text(encoding="utf-8").rstrip()
+        lines += ["", f"## `{name}` {{#{name.replace('/', '-')}}}", "", "```yaml", text, "```"]
+    return "\n".join(lines) + "\n"
+
+
 def cluster_page(name: str) -> str:
     """A page of the cluster folder; links to files outside the site become plain text."""
     text = (ROOT / "cluster" / f"{name}.md").read_text(encoding="utf-8")
@@ -140,6 +162,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
     "reference/configuration.md": configuration_page,
     "reference/metrics.md": metrics_page,
+    "reference/presets.md": presets_page,
     "cluster/guide.md": lambda: cluster_page("GUIDE"),
     "cluster/capacity.md": lambda: cluster_page("CAPACITY"),
 }

@@ -131,11 +131,11 @@ def _argument(arguments: list[Any], given: list[str], current: str, known: Mappi
         yield from argument["choices"]
     elif "KEY" in value:
         yield from _keys(given[0] if given else "", current, known)
-    elif "PRESET" in value:
+    if "PRESET" in value:
         from lab.config import presets
 
         yield from presets.preset_names()
-    elif "RUN" in value:
+    if "RUN" in value:
         yield from lookup.run_names(_runs_dir())
 
 

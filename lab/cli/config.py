@@ -9,13 +9,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lab.cli.arguments import Json, Overrides, print_json
+from lab.cli.arguments import Json, Overrides, RunsDir, print_json
 from lab.config import presets, yaml_values
 from lab.config.keys import Key, keys_of
 from lab.config.loading import is_resumable, load_preset
 from lab.config.sections import ExperimentConfig
 from lab.config.suggestions import nearest
 from lab.errors import UserError
+from lab.run.lookup import RUNS_DIR, locate_run
 
 _COMMENT_COLUMN = 44
 
@@ -23,19 +24,25 @@ _COMMENT_COLUMN = 44
 def config(
     preset: Annotated[
         str,
-        typer.Argument(metavar="PRESET", help="A name from `lab list`, or a YAML file's path.", show_default=False),
+        typer.Argument(
+            metavar="PRESET_OR_RUN", help="A name from `lab list`, a YAML file's path, or a run.", show_default=False
+        ),
     ],
     overrides: Overrides = None,
     explain: Annotated[
         str, typer.Option("--explain", metavar="KEY", help="Explain one key or section, as in search.simulations.")
     ] = "",
     as_json: Json = False,
+    runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Print the resolved configuration of a preset as YAML, with the meaning of every key.
+    """Print the resolved configuration of a preset or run as YAML, with the meaning of every key.
 
     Values are resolved in this order: defaults, then the preset and its bases, then the command line.
     """
     overrides = overrides or []
+    run = locate_run(preset, runs_dir)
+    if run is not None:
+        preset = str(run / "config.yaml")
     resolved = load_preset(preset, overrides)
     values = resolved.model_dump(mode="json")
     keys = keys_in_use(resolved, values)

@@ -1,6 +1,7 @@
 """`lab config`: the resolved configuration, and one key with its source."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,11 @@ def test_the_layers_of_a_preset_are_its_bases_first(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("base: alphazero/connect_four_long\n")
     names = [name for name, _ in presets.layers(str(tmp_path / "mine.yaml"))]
     assert names == ["alphazero/connect_four", "alphazero/connect_four_long", str(tmp_path / "mine.yaml")]
+
+
+def test_a_run_is_printed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    run = Path(os.environ["LAB_RUNS"]) / "first"
+    run.mkdir()
+    (run / "config.yaml").write_text("kind: alphazero\nbudget: 77\ngame: {name: tic_tac_toe}\n")
+    assert "budget: 77" in printed(capsys, "first")
+    assert json.loads(printed(capsys, "first", "--explain", "budget", "--json"))["value"] == 77
