@@ -1,8 +1,8 @@
 """The registry of experiment kinds and command-line verbs: the one place where `lab` names the packages above it.
 
 Targets are "module:name" strings that are imported on use, so importing `lab` imports none of those packages. Only
-the command line and the composition root (`lab.run.launch`) look targets up. Another distribution adds a kind by an
-entry point in the group `rivals.kinds`, whose name is the kind's and whose object is a `Kind`.
+the command line and the composition root (`lab.run.launch`) look targets up. Another distribution adds a kind or verb
+through an entry point of group `rivals.kinds` or `rivals.verbs`: the name of the kind or verb, and a `Kind` or `Verb`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 
 ENTRY_POINTS = "rivals.kinds"
+VERB_ENTRY_POINTS = "rivals.verbs"
 CLUSTER_DOCTOR = "cluster.cli.doctor:doctor"
 LEARNERS = "cluster.learners.train:train"
 EVALUATOR = "cluster.workers.evaluation:start"
@@ -205,9 +206,7 @@ def find_kind(name: str) -> Kind:
         return KINDS[name]
     installed = metadata.entry_points(group=ENTRY_POINTS)
     if name in installed.names:
-        kind = installed[name].load()
-        if not isinstance(kind, Kind):
-            raise TypeError(f"entry point {name!r} of {ENTRY_POINTS} is {type(kind).__name__}, not a Kind")
+        kind: Kind = _from_entry_point(installed[name], Kind)
         return kind
     raise UserError(f"unknown kind {name!r}; {did_you_mean(name, [*KINDS, *installed.names])}")
 
@@ -215,6 +214,20 @@ def find_kind(name: str) -> Kind:
 def kind_names() -> list[str]:
     """Every known kind, sorted."""
     return sorted({*KINDS, *metadata.entry_points(group=ENTRY_POINTS).names})
+
+
+def installed_verbs() -> dict[str, Verb]:
+    """Verbs that other distributions add; names of the lab's own verbs are left out."""
+    found = metadata.entry_points(group=VERB_ENTRY_POINTS)
+    return {point.name: _from_entry_point(point, Verb) for point in found if point.name not in VERBS}
+
+
+def _from_entry_point(point: metadata.EntryPoint, wanted: type) -> Any:
+    value = point.load()
+    if not isinstance(value, wanted):
+        kind = type(value).__name__
+        raise TypeError(f"entry point {point.name!r} of {point.group} is {kind}, not a {wanted.__name__}")
+    return value
 
 
 def load(target: str) -> Any:

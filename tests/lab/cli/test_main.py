@@ -278,16 +278,33 @@ def test_a_kind_name_is_taken_once() -> None:
         register_kind("counting", KINDS["counting"])
 
 
-def test_an_entry_point_adds_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "guest.py").write_text(
-        "from lab.config.registry import Kind\nKIND = Kind('guest:Config', 'guest:build')\n"
-    )
-    info = tmp_path / "guest-1.0.dist-info"
+def install_guest(folder: Path, code: str, entry_points: str) -> None:
+    """A distribution `guest` of one module, as far as Python's import system looks."""
+    (folder / "guest.py").write_text(code)
+    info = folder / "guest-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guest\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[rivals.kinds]\nguest = guest:KIND\n")
+    (info / "entry_points.txt").write_text(entry_points)
+
+
+def test_an_entry_point_adds_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from lab.config.registry import Kind\nKIND = Kind('guest:Config', 'guest:build')\n"
+    install_guest(tmp_path, code, "[rivals.kinds]\nguest = guest:KIND\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert find_kind("guest") == Kind("guest:Config", "guest:build")
+
+
+def test_an_entry_point_adds_a_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "from lab.config.registry import Verb\nVERB = Verb('Greet.', 'guest:greet')\ndef greet(): print('hello')\n"
+    install_guest(tmp_path, code, "[rivals.verbs]\ngreet = guest:VERB\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "guest", raising=False)
+    assert main(["greet"]) == 0
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("hello") and "Greet." in shown
 
 
 def test_every_verb_of_the_lab_itself_loads() -> None:
