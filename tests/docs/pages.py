@@ -3,7 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from lab.cli.parameters import Command, commands
+from lab.config.keys import keys_of
+from lab.config.registry import find_kind, kind_names, load
+from lab.run.metrics import LOOP_METRICS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -60,3 +66,24 @@ def shrink(arguments: Sequence[str]) -> list[str]:
     if words[:1] == ["eval"] and _kind_of(words[1]) == "alphazero":
         return [*words, "--simulations", "2"]
     return words
+
+
+@cache
+def commands_by_words() -> dict[tuple[str, ...], list[Command]]:
+    """Every command of `lab` by its words; those that depend on the kind have several entries."""
+    found: dict[tuple[str, ...], list[Command]] = {}
+    for command in commands():
+        found.setdefault(command.words, []).append(command)
+    return found
+
+
+@cache
+def keys_by_kind() -> dict[str, set[str]]:
+    """Configuration keys of every kind."""
+    return {kind: {key.key for key in keys_of(load(find_kind(kind).config))} for kind in kind_names()}
+
+
+@cache
+def metrics() -> set[str]:
+    """Names of all metrics."""
+    return set(LOOP_METRICS).union(*(load(find_kind(kind).catalogue) for kind in kind_names()))

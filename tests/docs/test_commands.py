@@ -3,17 +3,13 @@
 import re
 import shlex
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from lab.cli.parameters import Command, commands
 from lab.config import presets
-from lab.config.keys import keys_of
-from lab.config.registry import find_kind, kind_names, load
-from lab.run.metrics import LOOP_METRICS
-from tests.docs.pages import ROOT, blocks, pages
+from lab.config.registry import kind_names
+from tests.docs.pages import ROOT, blocks, commands_by_words, keys_by_kind, metrics, pages
 
 GROUPS = "loss|train|eval|selfplay|replay|stage|cluster|time|system"
 NEW_METRICS = {"train/weight_norm"}  # that a page adds
@@ -22,19 +18,6 @@ _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 INTENDED = {"lab weigh", "lab train alphazero/connect_four search.simulatons=64"}
 _INLINE = re.compile(r"`(lab [^`]+)`")
 _OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=.*")
-
-
-@cache
-def by_words() -> dict[tuple[str, ...], list[Command]]:
-    found: dict[tuple[str, ...], list[Command]] = {}
-    for command in commands():
-        found.setdefault(command.words, []).append(command)
-    return found
-
-
-@cache
-def keys_by_kind() -> dict[str, set[str]]:
-    return {kind: {key.key for key in keys_of(load(find_kind(kind).config))} for kind in kind_names()}
 
 
 def command_lines(page: Path) -> Iterator[str]:
@@ -53,13 +36,15 @@ def problems(line: str) -> Iterator[str]:
         return
     if not words or not re.fullmatch(r"[a-z-]+", words[0]) or words[0].startswith("-"):
         return
-    path = next((tuple(words[:n]) for n in (2, 1) if tuple(words[:n]) in by_words()), None)
+    path = next((tuple(words[:n]) for n in (2, 1) if tuple(words[:n]) in commands_by_words()), None)
     if path is None:
-        groups = {words_[0] for words_ in by_words() if len(words_) > 1}
+        groups = {words_[0] for words_ in commands_by_words() if len(words_) > 1}
         if words[0] not in groups or len(words) > 1:
             yield f"no verb {words[0]!r}"
         return
-    known = {name for command in by_words()[path] for parameter in command.parameters for name in parameter.names}
+    known = {
+        name for command in commands_by_words()[path] for parameter in command.parameters for name in parameter.names
+    }
     for word in words[len(path) :]:
         if word.startswith("--") and word.partition("=")[0] not in known | {"--help"}:
             yield f"{' '.join(path)} has no option {word}"
@@ -85,11 +70,6 @@ def test_command_lines_are_valid(page: Path) -> None:
     lines = [line.strip() for line in command_lines(page) if line.strip() not in INTENDED]
     found = [f"{line}: {problem}" for line in lines for problem in problems(line)]
     assert not found, "\n".join(found)
-
-
-@cache
-def metrics() -> set[str]:
-    return set(LOOP_METRICS).union(*(load(find_kind(kind).catalogue) for kind in kind_names()))
 
 
 def is_missing(code: str) -> bool:

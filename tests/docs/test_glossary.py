@@ -6,11 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lab.cli.parameters import commands
-from lab.config.keys import keys_of
-from lab.config.registry import find_kind, kind_names, load
-from lab.run.metrics import LOOP_METRICS
-from tests.docs.pages import DOCS, ROOT
+from tests.docs.pages import DOCS, ROOT, commands_by_words, keys_by_kind, metrics
 
 TERMS = """
 MCTS, simulation, visit count, prior, root noise, replay buffer, self-play, actor, learner, policy lag, EMA,
@@ -48,12 +44,12 @@ def exists(place: str, term: str) -> bool:
     if place.startswith("lab "):
         words = place.split()[1:]
         path, options = tuple(w for w in words if not w.startswith("-")), [w for w in words if w.startswith("-")]
-        found = [command for command in commands() if command.words == path]
+        found = commands_by_words().get(path, [])
         known = {name for command in found for parameter in command.parameters for name in parameter.names}
         return bool(found) and set(options) <= known
     if "/" in place:
-        return any(place in load(find_kind(kind).catalogue) for kind in kind_names()) or place in LOOP_METRICS
-    return any(place == key.key for kind in kind_names() for key in keys_of(load(find_kind(kind).config)))
+        return place in metrics()
+    return any(place in keys for keys in keys_by_kind().values())
 
 
 def test_every_term_is_explained_once() -> None:
