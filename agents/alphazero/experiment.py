@@ -137,7 +137,7 @@ class AlphaZero(Experiment):
         metrics = {
             "selfplay/games": float(self._games),
             "selfplay/moves_per_s": moves / seconds,
-            "selfplay/sims_per_s": leaves / seconds,
+            "selfplay/simulations_per_s": leaves / seconds,
             "selfplay/evaluated": counts.evaluated / max(leaves, 1),
             "selfplay/ended": counts.ended / max(leaves, 1),
             "selfplay/repeated": counts.repeated / max(leaves, 1),

@@ -25,9 +25,7 @@ CATALOGUE = Catalogue(
         ),
         Metric("selfplay/games_per_h", "1/h", "games finished per hour of self-play", "speed", True),
         Metric("selfplay/moves_per_s", "1/s", "moves per second of self-play, all boards", "speed", True),
-        Metric(
-            "selfplay/sims_per_s", "1/s", "simulations per second of self-play, root evaluations counted", "speed", True
-        ),
+        Metric("selfplay/simulations_per_s", "1/s", "self-play simulations, root evaluations counted", "speed", True),
         Metric("selfplay/evaluated", "share", "leaves that went through the network", "selfplay"),
         Metric("selfplay/ended", "share", "leaves at which the game was over", "selfplay"),
         Metric("selfplay/repeated", "share", "leaves known from the table of evaluations", "selfplay"),

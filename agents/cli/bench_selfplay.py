@@ -72,7 +72,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
 
     raw_evals_per_s: rows through the network in the form of self-play, median of the three times.
     plain_evals_per_s: the same with torch's modules, BatchNorm folded, channels_last.
-    ratio: sims_per_s / raw_evals_per_s, root evaluations counted. plain_ratio: the same for plain_evals_per_s.
+    ratio: simulations_per_s / raw_evals_per_s, root evaluations counted. plain_ratio: the same for plain_evals_per_s.
     network_ratio: the same for leaves that went through the network, so neither ended nor repeated ones count.
     learner_ratio: the learner's step relative to bare forward and backward passes.
     """
@@ -116,7 +116,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
         "form": evaluate.form,
         "raw_evals_per_s": raw,
         "plain_evals_per_s": plain,
-        "sims_per_s": counts.leaves / spent,
+        "simulations_per_s": counts.leaves / spent,
         "ratio": counts.leaves / spent / raw,
         "network_ratio": counts.evaluated / spent / raw,
         "plain_ratio": counts.leaves / spent / plain,
@@ -248,7 +248,9 @@ def _print(record: dict[str, Any]) -> None:
         f"{speed.raw_evals_per_s:,.0f} evaluations/s",
         f"{speed.plain_evals_per_s:,.0f} in torch's own operations",
     )
-    table.add_row("self-play", f"{speed.sims_per_s:,.0f} simulations/s", f"{speed.ratio:.2f} of the network alone")
+    table.add_row(
+        "self-play", f"{speed.simulations_per_s:,.0f} simulations/s", f"{speed.ratio:.2f} of the network alone"
+    )
     table.add_row("", f"{speed.moves_per_s:,.0f} moves/s", f"{speed.games_per_h:,.0f} games/h")
     table.add_row(
         "leaves",

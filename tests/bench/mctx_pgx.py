@@ -35,10 +35,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Speed:
-    """moves_per_s: of single games. sims_per_s: simulations, root evaluations not counted."""
+    """moves_per_s: of single games. simulations_per_s: simulations, root evaluations not counted."""
 
     moves_per_s: float
-    sims_per_s: float
+    simulations_per_s: float
 
 
 def use_cores(count: int) -> None:
@@ -258,7 +258,7 @@ def report(result: dict[str, Any]) -> str:
         moves = result[name]["moves_per_s"]
         ratio = moves / result["mctx_pgx"]["moves_per_s"]
         label = name.replace("_", " ")
-        lines.append(f"{label:24}{moves:10,.0f}{result[name]['sims_per_s']:10,.0f}{ratio:8.2f}")
+        lines.append(f"{label:24}{moves:10,.0f}{result[name]['simulations_per_s']:10,.0f}{ratio:8.2f}")
     return "\n".join(lines)
 
 

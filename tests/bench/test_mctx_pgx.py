@@ -27,5 +27,5 @@ def test_a_short_comparison() -> None:
     assert result["settings"] == sizes
     for player in ("rivals", "rivals_without_table", "mctx_pgx"):
         assert result[player]["moves_per_s"] > 0
-        assert result[player]["sims_per_s"] == pytest.approx(4 * result[player]["moves_per_s"])
+        assert result[player]["simulations_per_s"] == pytest.approx(4 * result[player]["moves_per_s"])
     assert result["ratio"] == pytest.approx(result["rivals"]["moves_per_s"] / result["mctx_pgx"]["moves_per_s"])

@@ -11,7 +11,7 @@ from lab.cli.main import main
 
 KEYS = {
     "raw_evals_per_s",
-    "sims_per_s",
+    "simulations_per_s",
     "ratio",
     "network_ratio",
     "moves_per_s",
@@ -47,10 +47,10 @@ def test_the_numbers_agree_with_each_other(options: list[str], capsys: pytest.Ca
     assert (found["channels"], found["blocks"], found["batch"], found["simulations"]) == (4, 1, 8, 4)
     assert (found["game"], found["device"], found["threads"]) == ("tic_tac_toe", "cpu", 1)
     assert found["evaluated_share"] + found["ended_share"] + found["repeated_share"] == pytest.approx(1.0)
-    assert found["ratio"] == pytest.approx(found["sims_per_s"] / found["raw_evals_per_s"])
+    assert found["ratio"] == pytest.approx(found["simulations_per_s"] / found["raw_evals_per_s"])
     assert found["network_ratio"] == pytest.approx(found["ratio"] * found["evaluated_share"])
     # Each move of each board is a root evaluation and as many leaves as there are simulations.
-    assert found["sims_per_s"] == pytest.approx(found["moves_per_s"] * 5)
+    assert found["simulations_per_s"] == pytest.approx(found["moves_per_s"] * 5)
     assert found["table"] == ("--no-table" not in options)
     assert (found["repeated_share"] > 0) == found["table"]
     parts = found["seconds_by_component"]
