@@ -1,1 +1,1 @@
-"""Generators and the discriminators they learn from: of pictures here, of series in `gans.series`."""
+"""Generative adversarial networks: `gans.progressive` for images, `gans.series` for time series."""

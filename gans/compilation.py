@@ -1,4 +1,4 @@
-"""torch.compile for networks that grow: one graph for every stage, and one line when this machine cannot compile."""
+"""torch.compile for networks that grow, with one graph for every stage."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lab.errors import UserError
 
-_GRAPHS = 64  # nine resolutions, fading or not, with and without gradients; torch gives up after eight
+_GRAPHS = 64  # nine resolutions, fading or not, with and without gradients; the default limit of torch is eight
 
 
 def compiled(network: nn.Module) -> Callable[..., Tensor]:
@@ -20,6 +20,6 @@ def compiled(network: nn.Module) -> Callable[..., Tensor]:
             return forward(*inputs)
         except torch._dynamo.exc.BackendCompilerFailed as error:
             reason = str(error).strip().splitlines()[0][:160]
-            raise UserError(f"training.compile: this machine cannot compile ({reason}); leave it false") from None
+            raise UserError(f"training.compile: this machine cannot compile ({reason}); set it to false") from None
 
     return call

@@ -12,7 +12,7 @@ PERTURBABLE = (
     *("training.learning_rate", "training.discriminator_learning_rate", "training.discriminator_steps"),
     *("training.ema_decay", "loss.penalty_weight", "loss.gradient_target", "loss.drift", "loss.gamma"),
 )
-"""Keys of these sections that a copy of a run may change."""
+"""Keys of these sections that population based training may perturb."""
 
 
 class LossConfig(Config):
@@ -29,20 +29,20 @@ class LossConfig(Config):
         default=10.0,
         description="wgan-gp: weight of the gradient penalty ((|gradient| - gradient_target) / gradient_target)**2.",
     )
-    gradient_target: PositiveFloat = Field(default=1.0, description="wgan-gp: gradient norm without penalty.")
+    gradient_target: PositiveFloat = Field(default=1.0, description="wgan-gp: gradient norm at which the penalty is 0.")
     drift: NonNegativeFloat = Field(default=0.001, description="wgan-gp: weight of the mean squared score of reals.")
     gamma: Annotated[Hyperparameter, within(ge=0.0)] = Field(
         default=1.0, description="Weight of the R1 and R2 penalties, a number or a schedule."
     )
     lazy: PositiveInt = Field(
-        default=16, description="non-saturating: steps from one R1 penalty to the next, which is multiplied by it."
+        default=16, description="non-saturating: interval of the R1 penalty in steps; it multiplies the penalty."
     )
 
 
 class GANTrainingConfig(OptimizerConfig):
     """Gradient steps of both networks."""
 
-    batch_size: PositiveInt = Field(default=16, description="Real samples per step, of all ranks together.")
+    batch_size: PositiveInt = Field(default=16, description="Real samples per step, over all ranks.")
     micro_batch: PositiveInt | None = Field(
         default=None, description="Samples per forward pass; gradients accumulate over a batch. Whole batch by default."
     )

@@ -1,4 +1,4 @@
-"""GAN losses: the object that a batch passes through, and each loss as a function of scores and gradients."""
+"""GAN losses: the losses of both networks on a batch, and each formula as a function of scores and gradients."""
 
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
@@ -17,11 +17,11 @@ from lab.train.step import LossShare
 
 
 class Batch(NamedTuple):
-    """Real samples of one step, with all that their random draws and both networks depend on.
+    """Real samples of one step and the further inputs of both networks.
 
-    real: [B, ...]. numbers: int64 [B], the place of each sample in the order in which samples are shown; every random
-    draw is a function of it. total: samples of the global batch, over all ranks. labels: int64 [B] of a conditional
-    GAN. stage: further inputs of both networks, such as level and alpha of growing ones.
+    real: [B, ...]. numbers: int64 [B], the position of each sample in the order in which samples are shown; random
+    numbers are a function of it. total: samples of the global batch, over all ranks. labels: int64 [B] of a
+    conditional GAN. stage: further inputs of both networks, such as level and alpha of growing ones.
     """
 
     real: Tensor
@@ -50,8 +50,9 @@ class AdversarialLoss(Generic[G]):
     """Losses of both networks on a batch. Owns generator, discriminator and the augmentation between them.
 
     generator(*noise, *stage, labels) -> samples [B, ...]; discriminator(samples, *stage, labels) -> scores [B].
-    augment: (samples, numbers) -> samples, applied to all that the discriminator sees. group: rows whose scores depend
-    on each other (minibatch statistics), 1 for none. compile: torch.compile for passes that are differentiated once.
+    augment: (samples, numbers) -> samples, applied to everything that the discriminator sees. group: number of rows
+    whose scores depend on each other (minibatch statistics), 1 for none. compile: torch.compile for passes that are
+    differentiated once.
     """
 
     def __init__(
@@ -70,14 +71,14 @@ class AdversarialLoss(Generic[G]):
         self.config, self.generator, self.discriminator = config, generator, discriminator
         self._noise, self._augment, self._group, self._device, self._seed = noise, augment, group, device, seed
         self._generate: Callable[..., Tensor] = compiled(generator) if compile else generator
-        # Compiled graphs have no second derivative: penalised scores take the discriminator as it is.
+        # Compiled graphs have no second derivative, so penalised scores use the network itself.
         self._discriminate: Callable[..., Tensor] = compiled(discriminator) if compile else discriminator
 
     def of_discriminator(self, batch: Batch, *, step: int, shown: int) -> LossShare:
-        """step: counts discriminator steps; a lazy penalty is due on every `lazy`-th. shown: real samples so far."""
+        """step: discriminator steps so far; a lazy penalty is due every `lazy` steps. shown: real samples so far."""
         config, real = self.config, batch.real
         with torch.no_grad():
-            fake = self._fake(batch, draw=0)
+            fake = self._fake(batch, phase=0)
         penalty = torch.zeros((), device=real.device)
         if config.name == "wgan-gp":
             real_scores, fake_scores = self._score_both(real, fake, batch)
@@ -114,11 +115,11 @@ class AdversarialLoss(Generic[G]):
             "train/fake_score": fake_scores.mean(),
             "train/real_sign": real_scores.sign().mean(),
         }
-        return _share(loss + penalty, statistics, batch)
+        return _weighted(loss + penalty, statistics, batch)
 
     def of_generator(self, batch: Batch, *, step: int, shown: int) -> LossShare:
         """Arguments as in `of_discriminator`; the loss depends on neither step nor shown."""
-        fake_scores = self._score(self._fake(batch, draw=1), batch)
+        fake_scores = self._score(self._fake(batch, phase=1), batch)
         if self.config.name == "wgan-gp":
             loss = wasserstein_generator(fake_scores)
         elif self.config.name == "non-saturating":
@@ -127,11 +128,11 @@ class AdversarialLoss(Generic[G]):
             with torch.no_grad():
                 real_scores = self._score(batch.real, batch)
             loss = relativistic(fake_scores, real_scores)
-        return _share(loss, {"loss/generator": loss}, batch)
+        return _weighted(loss, {"loss/generator": loss}, batch)
 
-    def _fake(self, batch: Batch, draw: int) -> Tensor:
-        """Generated samples [B, ...], other ones for another `draw`."""
-        noise = self._noise(batch.numbers, self._seed, int(rng.Stream.LATENT), draw)
+    def _fake(self, batch: Batch, phase: int) -> Tensor:
+        """Generated samples [B, ...]; both phases of a step have their own noise."""
+        noise = self._noise(batch.numbers, self._seed, int(rng.Stream.LATENT), phase)
         with autocast(self._device):
             return self._generate(*noise, *batch.stage, batch.labels).float()
 
@@ -139,7 +140,7 @@ class AdversarialLoss(Generic[G]):
         return self._scores(self._augmented(samples, batch), batch.stage, batch.labels)
 
     def _score_both(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Scores [B] of each, in one pass where that changes no minibatch statistic."""
+        """Scores [B] of real and generated samples, in one pass where that changes no minibatch statistic."""
         if len(real) % self._group:
             return self._score(real, batch), self._score(fake, batch)
         both = torch.cat([self._augmented(real, batch), self._augmented(fake, batch)])
@@ -156,16 +157,16 @@ class AdversarialLoss(Generic[G]):
         return samples if self._augment is None else self._augment(samples, batch.numbers)
 
 
-def _share(loss: Tensor, statistics: dict[str, Tensor], batch: Batch) -> LossShare:
-    share = len(batch.real) / batch.total
-    return LossShare(loss * share, {name: value.detach() * share for name, value in statistics.items()})
+def _weighted(loss: Tensor, statistics: dict[str, Tensor], batch: Batch) -> LossShare:
+    fraction = len(batch.real) / batch.total
+    return LossShare(loss * fraction, {name: value.detach() * fraction for name, value in statistics.items()})
 
 
 def squared_gradient_norm(scores: Tensor, samples: Tensor) -> Tensor:
     """|d score_i / d sample_i|**2, [B], differentiable.
 
-    `samples` [B, ...] require gradients. Rows of scores [B] are taken as functions of their own sample, as in every
-    penalty of the literature.
+    `samples` [B, ...] require gradients. Each score [B] is treated as a function of its own sample, as in every penalty
+    of the literature.
     """
     (gradient,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)
     return gradient.float().square().flatten(1).sum(1)
@@ -183,7 +184,7 @@ def wasserstein_generator(fake: Tensor) -> Tensor:
 
 def gradient_penalty(squared_norm: Tensor, target: float, weight: float) -> Tensor:
     """weight * (|gradient| - target)**2 / target**2 (Gulrajani et al. 2017; target 750 in Karras et al. 2018, A.1)."""
-    norm = (squared_norm + 1e-12).sqrt()  # the root of 0 has no gradient
+    norm = (squared_norm + 1e-12).sqrt()  # the gradient of sqrt is infinite at 0
     return weight * (norm - target).square().mean() / target**2
 
 
@@ -203,6 +204,6 @@ def non_saturating_generator(fake: Tensor) -> Tensor:
 
 
 def relativistic(better: Tensor, worse: Tensor) -> Tensor:
-    """softplus(worse_i - better_i) of pairs, scores [B] each: real above fake for the discriminator, the reverse for
-    the generator (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2)."""
+    """softplus(worse_i - better_i) of pairs, scores [B] each. `better` are real samples for the discriminator and
+    generated samples for the generator (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2)."""
     return F.softplus(worse - better).mean()

@@ -1,15 +1,16 @@
-"""The training step of a GAN: phases, each one gradient step of one network, then the averaged generator."""
+"""The training step of a GAN: one gradient step of each network, then an update of the averaged generator."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Generic, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gans.config import GANTrainingConfig
 from gans.losses import AdversarialLoss, Batch, G
+from lab.errors import CheckpointError
 from lab.train.device import Device
 from lab.train.ema import EMA
 from lab.train.schedules import value_at
@@ -28,16 +29,26 @@ class Phase(NamedTuple):
 class Trainer(Generic[G]):
     """Generator, discriminator, their optimizers, the averaged generator and the counters.
 
-    `shown` counts real samples shown to the discriminator, over all ranks; random draws and schedules follow from it.
+    `shown` counts real samples shown to the discriminator, over all ranks; random numbers and schedules depend on it.
     `steps` counts steps of the discriminator. All ranks take the same steps.
     """
 
-    def __init__(self, loss: AdversarialLoss[G], config: GANTrainingConfig, device: Device) -> None:
-        self.loss, self.config = loss, config
+    def __init__(
+        self,
+        loss: AdversarialLoss[G],
+        config: GANTrainingConfig,
+        device: Device,
+        *,
+        discriminator_heads: Collection[nn.Module],
+        generator_heads: Collection[nn.Module],
+    ) -> None:
+        """discriminator_heads, generator_heads: modules that end in an output layer; see `make_optimizer`."""
+        self.config = config
         self.generator, self.discriminator = loss.generator, loss.discriminator
         self.average = EMA(loss.generator, bias_correction=False)
         self.shown = self.steps = 0
-        discriminator, generator = (GradientStep(net, config, device) for net in (loss.discriminator, loss.generator))
+        discriminator = GradientStep(loss.discriminator, config, device, heads=discriminator_heads)
+        generator = GradientStep(loss.generator, config, device, heads=generator_heads)
         self._phases = (
             Phase("discriminator", loss.of_discriminator, discriminator, 1),
             Phase("generator", loss.of_generator, generator, config.discriminator_steps),
@@ -45,14 +56,14 @@ class Trainer(Generic[G]):
 
     @property
     def learning_rate(self) -> float:
-        """Of the generator at the next step, as configured."""
+        """Configured learning rate of the generator at the next step."""
         return value_at(self.config.learning_rate, self.shown)
 
     def step(self, batch: Batch, learning_rate: float | None = None) -> dict[str, Tensor]:
-        """One step of the discriminator; the generator and the average follow if it is their turn.
+        """One step of the discriminator; every `discriminator_steps` steps also one of the generator and its average.
 
-        batch: this rank's rows, on the device. learning_rate: replaces the configured one, but not that which the
-        discriminator has of its own. Returns 0-d statistics of the global batch.
+        batch: this rank's rows, on the device. learning_rate: replaces the configured `learning_rate`;
+        `discriminator_learning_rate` still applies. Returns 0-d statistics of the global batch.
         """
         statistics: dict[str, Tensor] = {}
         own = self.config.discriminator_learning_rate
@@ -61,7 +72,7 @@ class Trainer(Generic[G]):
         for phase in self._phases:
             if (self.steps + 1) % phase.interval:
                 continue
-            # In the generator's phase, gradients of the discriminator's weights would be computed for nothing.
+            # The generator's phase does not need gradients of the discriminator's weights.
             self.discriminator.requires_grad_(phase.name == "discriminator")
             found = phase.gradient_step(
                 partial(self._loss_of_rows, phase, batch),
@@ -82,7 +93,6 @@ class Trainer(Generic[G]):
 
     def reset_optimizers(self) -> None:
         """Forget the moments of both optimizers."""
-        self.discriminator.requires_grad_(True)  # an optimizer leaves out what is frozen when it is made
         for phase in self._phases:
             phase.gradient_step.reset()
 
@@ -97,29 +107,33 @@ class Trainer(Generic[G]):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.generator.load_state_dict(state["generator"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        self.average.load_state_dict(state["average"])
-        for phase in self._phases:
-            phase.gradient_step.load_state_dict(state["optimizers"][phase.name])
-        self.shown, self.steps = state["shown"], state["steps"]
+        """Raises CheckpointError where the state belongs to other networks or optimizers."""
+        try:
+            self.generator.load_state_dict(state["generator"])
+            self.discriminator.load_state_dict(state["discriminator"])
+            self.average.load_state_dict(state["average"])
+            for phase in self._phases:
+                phase.gradient_step.load_state_dict(state["optimizers"][phase.name])
+            self.shown, self.steps = state["shown"], state["steps"]
+        except (KeyError, RuntimeError, ValueError):  # the message of torch has one line per tensor
+            raise CheckpointError("its networks are not those of this run's config.yaml") from None
 
 
 class MeanStatistics:
-    """Means over the steps of an iteration; each statistic over the steps that have it."""
+    """Mean of each statistic over the steps of an iteration that report it."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
     def add(self, statistics: Mapping[str, Tensor]) -> None:
-        """Statistics of a step, 0-d on the device."""
+        """Add the statistics of a step, 0-d tensors on the device."""
         for name, value in statistics.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def compute(self) -> dict[str, float]:
-        """The means, with a wait for the device. Raises FloatingPointError where a gradient is NaN or infinite."""
+        """The means; waits for the device. Raises FloatingPointError where a gradient is NaN or infinite."""
         sums = torch.stack(list(self._sums.values()))
         means = sums / torch.tensor(list(self._counts.values()), device=sums.device)
         found = dict(zip(self._sums, means.tolist(), strict=True))

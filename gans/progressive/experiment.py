@@ -1,4 +1,4 @@
-"""A progressive GAN as an experiment: show real images, train both networks, look at what the generator makes."""
+"""The progressive GAN as an experiment: iterations of training steps, evaluation, state."""
 
 import time
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from lab.train.device import Device
 
 
 class ProgressiveGAN(Experiment):
-    """Growing generator and discriminator (Karras et al. 2018), advanced by iterations of about a thousand images."""
+    """Growing generator and discriminator (Karras et al. 2018)."""
 
     progress = "images"
     catalogue = CATALOGUE
@@ -65,7 +65,7 @@ class ProgressiveGAN(Experiment):
         return self._evaluator.evaluate(self.sampler())
 
     def sampler(self) -> Sampler:
-        """The averaged generator at the present stage."""
+        """The averaged generator at the current stage, ready for sampling."""
         trainer = self.trainer
         return Sampler(trainer.average.module, self.config, trainer.stage, trainer.images, self._device)
 
@@ -80,15 +80,12 @@ class ProgressiveGAN(Experiment):
                 f"{self.config.data.source} is not the data this run was trained on (its pixels or labels differ): "
                 "put the old data back, or start a new run"
             )
-        try:
-            self.trainer.load_state_dict(state["trainer"])
-        except (KeyError, RuntimeError, ValueError):  # torch's own message takes a line for each tensor
-            raise CheckpointError("its networks are not those of this run's config.yaml") from None
+        self.trainer.load_state_dict(state["trainer"])
 
 
 def build(config: ProgressiveGANConfig, directory: Path, device: Device) -> ProgressiveGAN:
     """The experiment of a run directory; see `lab.config.registry.Kind.build`."""
     experiment = ProgressiveGAN(config, directory, device)
     stages = ", ".join(f"{stage.resolution}: {stage.total_mb:,.0f}" for stage in experiment.memory)
-    print(f"memory wanted at each resolution, about (MB): {stages}")
+    print(f"estimated memory at each resolution (MB): {stages}")
     return experiment

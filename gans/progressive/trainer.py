@@ -1,4 +1,4 @@
-"""Training of growing networks: the trainer of every GAN, with stages, augmentation and ranks."""
+"""Training of growing networks: `gans.trainer.Trainer` with stages, augmentation and ranks."""
 
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from lab.train.device import Device
 
 
 class GrowingTrainer:
-    """Trains on images at the stage that follows from the images shown so far, as do batch size and learning rate.
+    """Trains growing networks. Stage, batch size and learning rate are functions of the images shown so far.
 
     Each rank computes its own rows of the global batch.
     """
@@ -40,7 +40,13 @@ class GrowingTrainer:
             group=network.minibatch_group,
             compile=config.training.compile,
         )
-        self.trainer = Trainer(loss, config.training, device)
+        self.trainer = Trainer(
+            loss,
+            config.training,
+            device,
+            discriminator_heads=[self.discriminator.out],
+            generator_heads=list(self.generator.to_rgb),
+        )
         self.average = self.trainer.average
 
     @property
@@ -50,29 +56,29 @@ class GrowingTrainer:
 
     @property
     def stage(self) -> Stage:
-        """Of the next step."""
+        """Stage of the next step."""
         return stage_at(self.config.growth, self.config.network.resolution, self.images)
 
     @property
     def batch_size(self) -> int:
-        """Images of the next step, of all ranks together."""
+        """Images of the next step, over all ranks."""
         return self.config.training.batch_size_at(self.stage.resolution)
 
     @property
     def rows(self) -> slice:
-        """Those of them that are this rank's: whole groups of the minibatch statistic."""
+        """This rank's rows of the next step: whole groups of the minibatch statistic."""
         return self._ranks.rows(self.batch_size, self.config.network.minibatch_group)
 
     @property
     def learning_rate(self) -> float:
-        """Of the generator at the next step."""
+        """Learning rate of the generator at the next step."""
         return self.config.training.learning_rate_at(self.stage.resolution, self.images)
 
     def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """One step of the discriminator and the generator; see `gans.trainer.Trainer.step`.
 
-        images: uint8 [B, C, H, W] on the device, of any size not below the stage's, this rank's `rows` where there are
-        several; labels: int64 [B] for a conditional network. Returns 0-d statistics of the global batch.
+        images: uint8 [B, C, H, W] on the device, at least as large as the stage's resolution, with several ranks this
+        rank's `rows`; labels: int64 [B] for a conditional network. Returns 0-d statistics of the global batch.
         """
         alone, stage = self._ranks.size == 1, self.stage
         if self.config.training.reset_optimizer and self._enters(stage):
@@ -95,23 +101,23 @@ class GrowingTrainer:
         self.augmentation.probability = state["augment_probability"]
 
     def _enters(self, stage: Stage) -> bool:
-        """Whether the next step is the first of a resolution. The step before had an image or more."""
+        """Whether the next step is the first at its resolution. The step before it showed one image or more."""
         before = stage_at(self.config.growth, self.config.network.resolution, self.images - 1)
         return self.trainer.steps > 0 and before.level != stage.level
 
     def _real(self, images: Tensor, stage: Stage, first: int) -> Tensor:
-        """Normalised, mirrored, reduced to the stage and softened by its fade. first: number of the first image."""
+        """Images normalised, mirrored, reduced to the stage and faded as it is. first: number of the first image."""
         real = reduce_to(normalise(images), stage.resolution)
         if self.config.data.flip:
             real = random_flip(real, self.config.seed, first)
         return fade_reals(real, stage.alpha)
 
     def _alpha(self, stage: Stage) -> Alpha:
-        """A number that changes with every step would be compiled anew with every step."""
+        """A compiled network takes a tensor while alpha changes: each new float would be compiled again."""
         if stage.alpha >= 1.0 or not self.config.training.compile:
             return stage.alpha
         return torch.tensor(stage.alpha, device=self.device.device)
 
     def _placed(self, net: Any) -> Any:
-        # Channels last: a third faster on tensor cores, a tenth on a CPU, whose convolutions need no reordering then.
+        # channels_last is a third faster on tensor cores and a tenth on a CPU.
         return net.to(self.device.device, memory_format=torch.channels_last)

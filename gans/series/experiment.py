@@ -1,4 +1,4 @@
-"""The series GAN as an experiment: iterations of training steps, evaluation, state."""
+"""The time-series GAN as an experiment: iterations of training steps, evaluation, state."""
 
 import time
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ class SeriesGAN(Experiment):
         return metrics | {"train/learning_rate": rate, "train/samples_per_s": shown / seconds}
 
     def evaluate(self) -> Evaluation:
-        """SeriesMetrics beside their floors, and a plot of real and generated series."""
+        """Metrics beside their floors, and a plot of real and generated series."""
         sampler = self.sampler()
         if self._reference is not None and self._scores is None:
             self._scores = SeriesMetrics(*self._reference, self.config.evaluate, self.config.seed, self._device)
@@ -93,13 +93,10 @@ class SeriesGAN(Experiment):
             raise CheckpointError("it is not of a series GAN")
         otherwise = "put the old data back, or start a new run"
         check_same(self.config.data, self._fingerprint, state["data"], otherwise)
-        try:
-            self.trainer.load_state_dict(state["trainer"])
-        except (KeyError, RuntimeError, ValueError):  # torch's own message takes a line for each tensor
-            raise CheckpointError("its networks are not those of this run's config.yaml") from None
+        self.trainer.load_state_dict(state["trainer"])
 
     def _batch(self, start: int) -> Batch:
-        """Series number start to start + batch_size in the order of training."""
+        """Series number `start` to `start + batch_size` in training order."""
         data, count, device = self._data, self.config.training.batch_size, self._device.device
         rows = torch.from_numpy(indices(len(data.training), self.config.seed, start, count)).to(device)
         numbers = torch.arange(start, start + count, device=device)
@@ -108,7 +105,7 @@ class SeriesGAN(Experiment):
 
 
 def make_trainer(config: SeriesGANConfig, channels: int, classes: int, device: Device) -> Trainer[Generator]:
-    """A trainer in float32: networks this small gain nothing from less."""
+    """A trainer in float32: lower precision does not speed up networks this small."""
     device = replace(device, precision="fp32")
     loss = AdversarialLoss(
         config.loss,
@@ -118,11 +115,13 @@ def make_trainer(config: SeriesGANConfig, channels: int, classes: int, device: D
         device=device,
         seed=config.seed,
     )
-    return Trainer(loss, config.training, device)
+    return Trainer(
+        loss, config.training, device, discriminator_heads=[loss.discriminator], generator_heads=[loss.generator]
+    )
 
 
 def reference_series(data: SeriesSet, config: SeriesGANConfig) -> tuple[Tensor, Tensor]:
-    """Series held out and as many to train on, float32 [N, T, C] on the CPU, in random order. Raises UserError."""
+    """Held-out and training series, N of each, float32 [N, T, C] on the CPU, in random order. Raises UserError."""
     count = min(config.evaluate.samples, len(data.held_out), len(data.training))
     if count < LEAST:
         raise UserError(

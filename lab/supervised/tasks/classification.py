@@ -32,8 +32,8 @@ class Classification(Task):
 
     metrics = (
         Metric("loss/classification", "nats", "cross-entropy of the training batches", "loss", False),
-        Metric("eval/accuracy", "share", "test samples classified correctly", "eval", True),
-        Metric("eval/balanced_accuracy", "share", "accuracy per class, mean over the classes", "eval", True),
+        Metric("eval/accuracy", "fraction", "test samples classified correctly", "eval", True),
+        Metric("eval/balanced_accuracy", "fraction", "accuracy per class, mean over the classes", "eval", True),
         Metric("eval/loss", "", "the task's loss on the test set", "eval", False),
     )
 

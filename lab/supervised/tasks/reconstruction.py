@@ -38,7 +38,7 @@ class Reconstruction(Task):
         Metric("loss/reconstruction", "", "mean squared error of the batches, pixels in [0, 1]", "loss", False),
         Metric(
             "eval/auroc",
-            "share",
+            "fraction",
             "pairs of an anomaly and a normal image in which the anomaly has the larger error",
             "eval",
             True,

@@ -27,7 +27,7 @@ class Regression(Task):
 
     metrics = (
         Metric("loss/regression", "", "squared error of the batches over the variance of the targets", "loss", False),
-        Metric("eval/r2", "share", "variance of the test targets that is explained", "eval", True),
+        Metric("eval/r2", "fraction", "variance of the test targets that is explained", "eval", True),
         Metric("eval/rmse", "", "root mean squared error in the unit of the target", "eval", False),
         Metric("eval/loss", "", "the task's loss on the test set", "eval", False),
     )

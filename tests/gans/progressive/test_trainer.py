@@ -117,3 +117,9 @@ def test_the_bare_convolutions_are_those_of_the_networks() -> None:
             names[str(module.kernel_size[0])] += 1
     assert sum(conv.kernel == 3 for conv in generator + discriminator) == names["3"]
     assert sum(conv.kernel == 1 for conv in generator + discriminator) == names["1"] - 2  # those of 4 x 4 are not shown
+
+
+def test_muon_leaves_the_output_layers_of_both_networks_to_adamw() -> None:
+    optimizers = trainer(training={"optimizer": "muon"}).state_dict()["optimizers"]
+    by_adamw = {name: len(state["param_groups"][1]["params"]) for name, state in optimizers.items()}
+    assert by_adamw == {"discriminator": 1, "generator": 3}  # the score layer; an image layer at each of 3 resolutions

@@ -167,3 +167,10 @@ def test_scores_of_a_discriminator_do_not_depend_on_the_batch() -> None:
         net = Discriminator(NetworkConfig.model_validate(discriminator), 2, 2)
         series, labels = windows(), torch.arange(8) % 2
         torch.testing.assert_close(net(series, labels)[3:4], net(series[3:4], labels[3:4]))
+
+
+@pytest.mark.parametrize("discriminator", ["rnn", "cnn"])
+def test_muon_leaves_the_output_layers_of_both_networks_to_adamw(discriminator: str) -> None:
+    one = trainer(network={"discriminator": discriminator}, training={"optimizer": "muon"})
+    groups = {name: state["param_groups"][1] for name, state in one.state_dict()["optimizers"].items()}
+    assert {name: len(group["params"]) for name, group in groups.items()} == {"discriminator": 1, "generator": 1}
