@@ -13,7 +13,7 @@ from lab import rng
 from lab.nets.second_order import is_penalised, penalised
 from lab.train.device import Device, autocast
 from lab.train.schedules import value_at
-from lab.train.step import LossShare
+from lab.train.step import LossTerm
 
 
 class Batch(NamedTuple):
@@ -74,7 +74,7 @@ class AdversarialLoss(Generic[G]):
         # Compiled graphs have no second derivative, so penalised scores use the network itself.
         self._discriminate: Callable[..., Tensor] = compiled(discriminator) if compile else discriminator
 
-    def of_discriminator(self, batch: Batch, *, step: int, shown: int) -> LossShare:
+    def of_discriminator(self, batch: Batch, *, step: int, shown: int) -> LossTerm:
         """step: discriminator steps so far; a lazy penalty is due every `lazy` steps. shown: real samples so far."""
         config, real = self.config, batch.real
         with torch.no_grad():
@@ -117,7 +117,7 @@ class AdversarialLoss(Generic[G]):
         }
         return _weighted(loss + penalty, statistics, batch)
 
-    def of_generator(self, batch: Batch, *, step: int, shown: int) -> LossShare:
+    def of_generator(self, batch: Batch, *, step: int, shown: int) -> LossTerm:
         """Arguments as in `of_discriminator`; the loss depends on neither step nor shown."""
         fake_scores = self._score(self._fake(batch, phase=1), batch)
         if self.config.name == "wgan-gp":
@@ -157,9 +157,9 @@ class AdversarialLoss(Generic[G]):
         return samples if self._augment is None else self._augment(samples, batch.numbers)
 
 
-def _weighted(loss: Tensor, statistics: dict[str, Tensor], batch: Batch) -> LossShare:
+def _weighted(loss: Tensor, statistics: dict[str, Tensor], batch: Batch) -> LossTerm:
     fraction = len(batch.real) / batch.total
-    return LossShare(loss * fraction, {name: value.detach() * fraction for name, value in statistics.items()})
+    return LossTerm(loss * fraction, {name: value.detach() * fraction for name, value in statistics.items()})
 
 
 def squared_gradient_norm(scores: Tensor, samples: Tensor) -> Tensor:

@@ -14,14 +14,14 @@ from lab.errors import CheckpointError
 from lab.train.device import Device
 from lab.train.ema import EMA
 from lab.train.schedules import value_at
-from lab.train.step import GradientStep, LossShare
+from lab.train.step import GradientStep, LossTerm
 
 
 class Phase(NamedTuple):
     """One gradient step of one network, taken on every `interval`-th step of the trainer."""
 
     name: str
-    loss: Callable[..., LossShare]
+    loss: Callable[..., LossTerm]
     gradient_step: GradientStep
     interval: int
 
@@ -88,7 +88,7 @@ class Trainer(Generic[G]):
         self.steps += 1
         return statistics
 
-    def _loss_of_rows(self, phase: Phase, batch: Batch, rows: slice) -> LossShare:
+    def _loss_of_rows(self, phase: Phase, batch: Batch, rows: slice) -> LossTerm:
         return phase.loss(batch.rows(rows), step=self.steps, shown=self.shown)
 
     def reset_optimizers(self) -> None:

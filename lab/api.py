@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Overrides = Mapping[str, Any] | Sequence[str]
-"""Settings over those of a preset: {"search.simulations": 64} or ["search.simulations=64"]."""
+"""Settings that override those of a preset: {"search.simulations": 64} or ["search.simulations=64"]."""
 
 
 def list_presets() -> dict[str, str]:
@@ -50,12 +49,12 @@ def preset_config(preset: str, overrides: Overrides = ()) -> ExperimentConfig:
 
 def list_runs(runs_dir: str | Path | None = None) -> list[str]:
     """Names of the runs in a directory, sorted; `runs_dir` is $LAB_RUNS or "runs" unless given."""
-    return lookup.run_names(_runs_dir(runs_dir))
+    return lookup.run_names(Path(runs_dir or lookup.default_runs_dir()))
 
 
 def open_run(run: str | Path, runs_dir: str | Path | None = None) -> Run:
     """A run by its name in the runs directory or by its path. Raises UserError that names the nearest run."""
-    return Run(lookup.find_run(str(run), _runs_dir(runs_dir)))
+    return Run(lookup.find_run(str(run), Path(runs_dir or lookup.default_runs_dir())))
 
 
 def train_preset(
@@ -80,7 +79,7 @@ def train_preset(
         raise UserError("resume and overwrite contradict each other: give one of them")
     if (resume or overwrite) and not name:
         raise UserError("resume and overwrite need the name of the run: name=...")
-    texts, root = _texts(overrides), _runs_dir(runs_dir)
+    texts, root = _texts(overrides), Path(runs_dir or lookup.default_runs_dir())
     config = load_preset(preset, texts)
     name = name or RunDir.next_numbered(root, lookup.run_stem(preset))
     if resume and lookup.locate_run(name, root) is not None:
@@ -209,7 +208,7 @@ class Run:
         return self._call("agent", device, checkpoint)
 
     def _call(self, name: str, device: str, *arguments: Any, **options: Any) -> Any:
-        """A function of the run's kind, on a device. Raises UserError where the kind has none of that name."""
+        """Call a function of the run's kind on a device. Raises UserError if the kind has no such function."""
         from lab.train import device as devices
 
         functions = find_kind(self.kind).functions
@@ -222,10 +221,6 @@ class Run:
     def __repr__(self) -> str:
         counters = ", ".join(f"{name} {value:,}" for name, value in self.counters.items())
         return f"Run({self.name!r}, {self.kind}, {counters})"
-
-
-def _runs_dir(given: str | Path | None) -> Path:
-    return Path(given or os.environ.get(lookup.RUNS_DIR_VARIABLE) or lookup.RUNS_DIR)
 
 
 def _texts(overrides: Overrides) -> list[str]:

@@ -8,8 +8,8 @@ class UserError(Exception):
     """
 
 
-class Stopped(UserError):
-    """The experiment cannot go on and its state is whole: the run loop saves it first."""
+class ExperimentStopped(UserError):
+    """The experiment cannot continue, but its state is valid: the run loop saves a checkpoint before it exits."""
 
 
 class CheckpointError(UserError):

@@ -19,7 +19,7 @@ _MASK = (1 << 64) - 1
 
 
 class Stream(IntEnum):
-    """What a draw is for; part of the counters, so that two uses never share numbers."""
+    """The purpose of a draw. It is one of the counters, so that two purposes never share numbers."""
 
     ROOT_GUMBEL = 1
     ROOT_DIRICHLET = 2
@@ -54,7 +54,7 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def _mix_int(x: int) -> int:
-    """`_mix` of one unsigned number, which needs no operation on the device."""
+    """`_mix` of one unsigned Python integer, without an operation on the device."""
     x = (x ^ (x >> 30)) * _C1 & _MASK
     x = (x ^ (x >> 27)) * _C2 & _MASK
     return x ^ (x >> 31)
@@ -71,7 +71,7 @@ def random_bits(seed: int, *counters: Tensor | int, device: torch.device | None 
     `device`.
     """
     on = next((c.device for c in counters if isinstance(c, Tensor)), device)
-    # What comes before the first tensor is mixed here: each step on the device is a dozen small operations.
+    # Integers before the first tensor are mixed on the CPU: each step on the device is a dozen small operations.
     first = next((i for i, c in enumerate(counters) if isinstance(c, Tensor)), len(counters))
     known = _mix_int(seed + _GOLDEN & _MASK)
     for number in counters[:first]:
@@ -116,7 +116,7 @@ _GAMMA_ROUNDS = 12  # each round accepts more than 95%: all twelve fail less tha
 def gamma(alpha: float, seed: int, *counters: Tensor | int, device: torch.device | None = None) -> Tensor:
     """Gamma(alpha, 1) float32, by a fixed number of rounds of rejection (Marsaglia and Tsang 2000).
 
-    The fixed number keeps shapes static and needs no look at the data. alpha below 1 uses their boost
+    The fixed number keeps shapes static and avoids host synchronisation. alpha below 1 uses their boost
     Gamma(alpha) = Gamma(alpha + 1) * U**(1 / alpha).
     """
     shape = alpha + 1.0 if alpha < 1.0 else alpha

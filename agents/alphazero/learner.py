@@ -20,7 +20,7 @@ from lab.train.device import Device, autocast
 from lab.train.ema import EMA, decay_of
 from lab.train.learning_rate import learning_rate_at
 from lab.train.schedules import steps_warmup, value_at
-from lab.train.step import GradientStep, LossShare
+from lab.train.step import GradientStep, LossTerm
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -76,7 +76,7 @@ class Learner:
         self._gradient_step.load_state_dict(state["optimizer"])
         self.steps = state["steps"]
 
-    def _losses(self, batch: Batch, count: int, received: int, part: slice) -> LossShare:
+    def _losses(self, batch: Batch, count: int, received: int, part: slice) -> LossTerm:
         """Of a part of this rank's batch; count: positions in the global batch."""
         observation, policy, outcome, search_value = (field[part] for field in batch)
         with autocast(self.device):
@@ -86,7 +86,7 @@ class Learner:
         losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, target)
         losses = {name: mean * (len(policy) / count) for name, mean in losses.items()}
         loss = losses["loss/policy"] + value_at(self.config.value_weight, received) * losses["loss/value"]
-        return LossShare(loss, losses)
+        return LossTerm(loss, losses)
 
     def _of_rank_zero(self, positions: Samples) -> Samples:
         """The positions of rank 0, on the device."""

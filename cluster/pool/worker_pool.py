@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.pool.connection import error_summary, import_ray
-from lab.errors import Stopped
+from lab.errors import ExperimentStopped
 
 _log = logging.getLogger(__name__)
 _MAX_FAILURES_PER_WORKER = 4  # on average and without a result in between; more is not bad luck
@@ -101,7 +101,7 @@ class WorkerPool:
     def next(self, timeout_s: float | None = None) -> Done | Lost | None:
         """Wait for the next result or loss; None after `timeout_s` and when an actor became ready.
 
-        Raises Stopped when no actor was ready for `place_timeout_s`, and when calls only ever fail.
+        Raises ExperimentStopped when no actor was ready for `place_timeout_s`, and when calls only ever fail.
         """
         end = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
         while True:
@@ -141,7 +141,7 @@ class WorkerPool:
             # that raised is unknown.
             self._failures += 1
             if self._failures > _MAX_FAILURES_PER_WORKER * len(self._workers):
-                raise Stopped(f"{self._name}s fail again and again: {error_summary(error)}") from error
+                raise ExperimentStopped(f"{self._name}s fail again and again: {error_summary(error)}") from error
             _log.debug("%s %d", self._name, worker.index, exc_info=error)
             return self._replace(worker, error_summary(error))
         worker.since, self._none_ready_since = time.monotonic(), None
@@ -172,7 +172,7 @@ class WorkerPool:
         self._none_ready_since = self._none_ready_since or now
         if now - self._none_ready_since > self._place_timeout_s:
             free = self._ray.available_resources()
-            raise Stopped(
+            raise ExperimentStopped(
                 f"no {self._name} was ready for {self._place_timeout_s:g} s; the cluster has {free.get('CPU', 0):g} "
                 f"free CPUs and {free.get('GPU', 0):g} free GPUs: add nodes or lower cluster.workers, then `lab resume`"
             )

@@ -16,7 +16,7 @@ from cluster.pool.placement import PlacementGroup, placement_group_name, worker_
 from cluster.pool.worker_pool import Done, WorkerPool
 from cluster.workers.processes import Played, SelfPlayWorker, unpack, weights_of
 from cluster.workers.received_results import ReceivedResults
-from lab.errors import Stopped, UserError
+from lab.errors import ExperimentStopped, UserError
 from lab.train.device import Device
 
 _log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class RayActors:
     def poll(self) -> list[FinishedGames]:
         """Collect one result for every ready worker, and those that would otherwise lag by more than `max_lag`.
 
-        Raises Stopped, with nothing collected, when no worker is left and none can be started.
+        Raises ExperimentStopped, with nothing collected, when no worker is left and none can be started.
         """
         start = time.perf_counter()
         pool = self._pool = self._pool or self._open_pool()
@@ -99,7 +99,7 @@ class RayActors:
                 break
             try:
                 outcome = pool.next()
-            except Stopped:
+            except ExperimentStopped:
                 if not collected:
                     raise
                 break  # the learner trains on what was collected first; the next poll raises

@@ -22,26 +22,28 @@ def approximate(
     preset: Annotated[
         str,
         typer.Argument(
-            metavar="PRESET", help="supervised/approximation, or another regression by an mlp.", show_default=False
+            metavar="PRESET",
+            help="supervised/approximation, or another regression preset with an mlp.",
+            show_default=False,
         ),
     ],
     overrides: Overrides = None,
-    widths: Annotated[str, typer.Option(help="Widths of the hidden layer; each is trained once.")] = _WIDTHS,
-    out: Annotated[Path, typer.Option(help="FILE.png: error against width; the fits go to FILE_fits.png.")] = Path(
-        "widths.png"
-    ),
+    widths: Annotated[str, typer.Option(help="Widths of the hidden layer; one network is trained for each.")] = _WIDTHS,
+    out: Annotated[
+        Path, typer.Option(help="FILE.png: error against width; the fitted curves go to FILE_fits.png.")
+    ] = Path("widths.png"),
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Train a network of one hidden layer at several widths and plot its error against the width.
 
-    No run is kept; `lab train` with network.hidden=[WIDTH] keeps one.
+    No run is kept; `lab train` with network.hidden=[WIDTH] makes one.
     """
     sizes = _sizes(widths)
     check_suffix_of("--out", out, (".png",))
     config = load_by_path(preset, overrides or [], runs_dir)
     if not isinstance(config, SupervisedConfig) or (config.task.name, config.network.name) != ("regression", "mlp"):
-        raise UserError(f"{preset} is no preset of task.name=regression with network.name=mlp")
+        raise UserError(f"{preset} is not a preset with task.name=regression and network.name=mlp")
     results: list[WidthResult] = []
     for width in sizes:
         results.append(train_at_width(config, width))

@@ -1,4 +1,4 @@
-"""The verbs of the `lab` command, one module each, and what they share: naming a run, JSON output."""
+"""Arguments and output that the verbs of `lab` share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Run = Annotated[
     str,
     typer.Argument(metavar="RUN", help="A run's name in the runs directory, or its path.", show_default=False),
 ]
-RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar=RUNS_DIR_VARIABLE, help="Where the runs are.")]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar=RUNS_DIR_VARIABLE, help="Directory of the runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Overrides = Annotated[
     list[str] | None,
@@ -25,7 +25,7 @@ Overrides = Annotated[
 
 
 def say(line: str) -> None:
-    """Print a line as it is, however wide the terminal."""
+    """Print a line without wrapping or markup."""
     Console(highlight=False).print(line, soft_wrap=True, markup=False)
 
 

@@ -1,4 +1,4 @@
-"""`lab data augment`: a contact sheet of what a preset's augmentation does, operation by operation."""
+"""`lab data augment`: a contact sheet of a preset's augmentation, one row per operation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,8 +19,8 @@ from lab.supervised.data import split
 from lab.supervised.inference import as_inputs
 
 _SHOWN = {"mirror": True, "crop": 4, "rotation": 30.0, "scale": 0.3, "hue": 0.3, "grey": 1.0, "noise": 0.1, "cutout": 8}
-"""Strength at which an operation is shown that the preset leaves out."""
-_LABEL = 110  # pixels for the names at the left
+"""Strength at which an operation is shown if the preset does not use it."""
+_LABEL = 110  # pixels of the column of names
 _TILE = 48  # least pixels of an image's side
 
 
@@ -30,9 +30,9 @@ def augment_sheet(
     out: Annotated[Path, typer.Option(help="FILE.png.")] = Path("augmentation.png"),
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=32, help="Images in a row.")] = 10,
 ) -> None:
-    """Write a PNG of a preset's augmentation: the originals, each operation by itself, and all that are on.
+    """Write a PNG of a preset's augmentation: originals, each operation alone, the preset's operations together.
 
-    Operations that the preset leaves out are shown too and marked as off.
+    Operations that the preset does not use are shown too, marked (off).
     """
     check_suffix_of("--out", out, (".png",))
     config = load_preset(preset, overrides or [])
@@ -40,24 +40,24 @@ def augment_sheet(
         raise UserError(f"{preset} is of kind {config.kind!r}, not supervised")
     train = split(config.data, config.seed, classified=config.task.targets == "classes")[0]
     if not train.has_images:
-        raise UserError(f"{config.data.source} is a table: there is nothing to augment")
+        raise UserError(f"{config.data.source} is a table: only images are augmented")
     chosen = np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int)
     images = as_inputs(torch.from_numpy(np.array(train.inputs[chosen])))
     rows = {"original": images} | {
         name: augment(images, one, config.seed, 0) for name, one in operations(config.augment).items()
     }
-    rows["all that are on"] = augment(images, config.augment, config.seed, 0)
+    rows["all together"] = augment(images, config.augment, config.seed, 0)
     save_png(out, labelled(rows))
     say(f"{len(rows)} rows of {len(images)} images in {out}")
 
 
 def operations(config: AugmentConfig) -> dict[str, AugmentConfig]:
-    """Each operation by itself, at its configured strength or, where it is off, at a usual one."""
+    """Each operation alone, at its configured strength or, if it is off, at a typical one."""
     nothing = AugmentConfig(crop=0, border=config.border)
     alone = {}
-    for name, usual in _SHOWN.items():
+    for name, typical in _SHOWN.items():
         strength = getattr(config, name)
-        alone[name if strength else f"{name} (off)"] = nothing.model_copy(update={name: strength or usual})
+        alone[name if strength else f"{name} (off)"] = nothing.model_copy(update={name: strength or typical})
     return alone
 
 

@@ -1,4 +1,4 @@
-"""`lab bench supervised`: training steps of a preset against a bare loop over the same network."""
+"""`lab bench supervised`: training speed of a preset, compared with a bare loop over the same network."""
 
 import copy
 from collections.abc import Callable
@@ -25,13 +25,13 @@ from lab.train.optimizers import make_optimizer
 def bench_supervised(
     preset: Annotated[str, typer.Argument(metavar="PRESET", help="A supervised preset.", show_default=False)],
     overrides: Overrides = None,
-    seconds: Annotated[float, typer.Option(min=0.05, help="Per round.")] = 4.0,
+    seconds: Annotated[float, typer.Option(min=0.05, help="Seconds per round.")] = 4.0,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Measure whole training steps, data and augmentation included, against a bare loop.
+    """Measure training steps with data loading and augmentation, and compare them with a bare loop.
 
-    The bare loop is forward pass, loss, backward pass and optimizer of a copy of the network on one batch that is
+    The bare loop runs forward pass, loss, backward pass and optimizer of a copy of the network on one batch that is
     already on the device.
     """
     config = load_by_path(preset, overrides or [], runs_dir)

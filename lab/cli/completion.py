@@ -1,7 +1,7 @@
 """`lab completion`: shell scripts that complete verbs, options, presets, runs, keys and values.
 
-The scripts ask `lab completion SHELL --line TEXT`. What needs heavy imports (options, keys) is kept in a cache file,
-made anew when the code has changed, so that an answer takes about a quarter of a second.
+The scripts call `lab completion SHELL --line TEXT`. Options and keys, which need slow imports, are kept in a cache file
+that is rebuilt when the code changes; a completion then takes about a quarter of a second.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Shell(StrEnum):
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
     line: Annotated[
-        str | None, typer.Option("--line", help="Print what can come next in this command line, one a line.")
+        str | None, typer.Option("--line", help="Print the completions of this command line, one per line.")
     ] = None,
 ) -> None:
     """Print the script that completes `lab` in a shell.
@@ -74,21 +74,21 @@ def completion(
 
 
 def candidates(line: str, *, split_at_equals: bool = False) -> list[str]:
-    """What the last word of a command line can become, sorted as declared; empty where files are meant.
+    """Completions of the last word of a command line, in the order of declaration; empty for file names.
 
-    split_at_equals: bash replaces only what follows the last "=", so a value comes without its key.
+    split_at_equals: return values without their key: bash replaces only the text after the last "=".
     """
     words = _split(line)[1:]
     if not words:
         return []
     *before, current = words
-    found = [word for word in _next(before, current) if word.startswith(current)]
+    found = [word for word in _completions(before, current) if word.startswith(current)]
     if split_at_equals and "=" in current:
         found = [word.partition("=")[2] for word in found]
     return found
 
 
-def _next(before: list[str], current: str) -> Iterator[str]:
+def _completions(before: list[str], current: str) -> Iterator[str]:
     verbs: Mapping[str, Verb] = VERBS
     path: list[str] = []
     rest = list(before)
@@ -136,11 +136,11 @@ def _argument(arguments: list[Any], given: list[str], current: str, known: Mappi
 
         yield from presets.preset_names()
     if "RUN" in value:
-        yield from lookup.run_names(_runs_dir())
+        yield from lookup.run_names(lookup.default_runs_dir())
 
 
 def _keys(subject: str, current: str, known: Mapping[str, Any]) -> Iterator[str]:
-    """Keys of the kind of a preset or run, each with "="; behind one, its values where these are fixed."""
+    """Keys of the kind of a preset or run, each with "="; after a "=" the values, if they are fixed."""
     kind = _kind_of(subject)
     keys: Mapping[str, list[str]] = known["keys"].get(kind, {})
     key, equals, _ = current.partition("=")
@@ -154,14 +154,14 @@ def _kind_of(subject: str) -> str:
     from lab.config import presets
 
     with suppress(UserError, OSError):
-        run = lookup.locate_run(subject, _runs_dir())
+        run = lookup.locate_run(subject, lookup.default_runs_dir())
         settings = presets.resolve(subject) if run is None else {"kind": lookup.stored_kind(run)}
         return str(settings.get("kind", ""))
     return ""
 
 
 def _command(path: list[str], rest: list[str], known: Mapping[str, Any]) -> Any:
-    """The command of a verb; of one that depends on the kind, that of the run given, else the first."""
+    """The command of a verb. If it depends on the kind: that of the given run, else the first."""
     name = " ".join(path)
     kinds = [kind for word in rest if not word.startswith("-") and (kind := _kind_of(word))]
     for kind in [*kinds, "", *kind_names()]:
@@ -171,14 +171,14 @@ def _command(path: list[str], rest: list[str], known: Mapping[str, Any]) -> Any:
 
 
 def _known() -> Mapping[str, Any]:
-    """Options of all commands and keys of all kinds, from the cache file if it is of this code."""
-    mark = _fingerprint()
+    """Options of all commands and keys of all kinds, from the cache file if it matches the code."""
+    fingerprint = _fingerprint()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rivals-lab" / "completion.json"
     with suppress(OSError, ValueError):
         stored = json.loads(cache.read_text(encoding="utf-8"))
-        if stored.get("fingerprint") == mark:
+        if stored.get("fingerprint") == fingerprint:
             return dict(stored)
-    fresh = {"fingerprint": mark, "commands": dict(_all_commands()), "keys": dict(_all_keys())}
+    fresh = {"fingerprint": fingerprint, "commands": dict(_all_commands()), "keys": dict(_all_keys())}
     with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
         temporary = cache.with_name(f"{cache.name}.{os.getpid()}")
@@ -208,14 +208,14 @@ def _all_keys() -> Iterator[tuple[str, dict[str, list[str]]]]:
 
 
 def _values(type_text: str) -> list[str]:
-    """The values of a type that has few: "a | b", "bool"."""
+    """The values of an enumerated type: "a | b", "bool"."""
     if type_text.startswith("bool"):
         return ["true", "false"]
     return [part.strip() for part in type_text.split("|")] if "|" in type_text and "of" not in type_text else []
 
 
 def _fingerprint() -> str:
-    """Changes with the version, the place and the files of the code."""
+    """A text that changes with the version, the location and the files of the code."""
     root = Path(__file__).resolve().parents[2]
     times = [
         entry.stat().st_mtime_ns for package in PACKAGES for entry in (root / package).rglob("*.py") if entry.is_file()
@@ -224,14 +224,10 @@ def _fingerprint() -> str:
 
 
 def _split(line: str) -> list[str]:
-    """Words of a command line, the last one unfinished: "" after a space."""
+    """Words of a command line. The last is incomplete: "" after a space."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="")
     lexer.whitespace_split, lexer.commenters = True, ""
     words = []
     with suppress(ValueError):  # an open quote: its word is left out
         words = list(lexer)
     return [*words, ""] if not line or line[-1].isspace() else words
-
-
-def _runs_dir() -> Path:
-    return Path(os.environ.get(lookup.RUNS_DIR_VARIABLE) or lookup.RUNS_DIR)

@@ -64,7 +64,7 @@ def config(
 
 
 def described_yaml(values: Mapping[str, Any], keys: Mapping[str, Key], prefix: str = "", indent: int = 0) -> list[str]:
-    """Lines of YAML, each with the meaning of its key as a comment; `lab train` reads them back."""
+    """Lines of YAML with the meaning of each key as a comment; `lab train` accepts them as a preset."""
     lines = []
     for name, value in values.items():
         key, start = keys.get(prefix + name), " " * indent + f"{name}:"
@@ -89,7 +89,7 @@ def source_of(key: str, preset: str, overrides: Sequence[str]) -> str:
 
 
 def keys_in_use(resolved: ExperimentConfig, values: Mapping[str, Any]) -> dict[str, Key]:
-    """The keys that exist in this configuration; of a section with variants, those of the chosen one."""
+    """The keys of this configuration; a section with variants has the keys of the chosen one."""
     keys: dict[str, Key] = {}
     for key in keys_of(type(resolved)):
         section = key.key.rpartition(".")[0]
@@ -127,11 +127,11 @@ def _print_records(records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _nearest(key: str, keys: Mapping[str, Key]) -> str:
-    """End of a message: the nearest key, else the nearest by its last part, else where all keys are shown."""
+    """End of a message: the nearest key, else the nearest by its last part, else a hint."""
     last = {name.rpartition(".")[2]: name for name in keys}
     part = nearest(key.rpartition(".")[2], last)
     match = nearest(key, keys) or (last[part] if part is not None else None)
-    return f"did you mean {match!r}?" if match is not None else "without --explain, `lab config` prints every key"
+    return f"did you mean {match!r}?" if match is not None else "`lab config` without --explain prints every key"
 
 
 def _commented(text: str, comment: str) -> str:

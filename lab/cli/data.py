@@ -1,4 +1,4 @@
-"""`lab data`: pack, look at and fetch sets of images."""
+"""`lab data`: pack, inspect and download image sets."""
 
 import contextlib
 import signal
@@ -29,14 +29,20 @@ class Fit(StrEnum):
 def pack(
     source: Annotated[Path, typer.Argument(help="A folder, a StyleGAN zip, .npy or .npz (images, labels).")],
     out: Annotated[Path, typer.Argument(help="The packed file, FILE.safetensors.")],
-    resolution: Annotated[int | None, typer.Option(help="4, 8, ... 1024; the largest that all images fill.")] = None,
-    channels: Annotated[int | None, typer.Option(min=1, max=3, help="1 or 3; 3 if any image has colour.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="4, 8, ... 1024; by default the largest that needs no enlargement.")
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(min=1, max=3, help="1 or 3; by default 3 if any image has colour.")
+    ] = None,
     fit: Annotated[Fit, typer.Option(help="How an image becomes square.")] = Fit.crop,
-    broken: Annotated[Broken, typer.Option(help="What to do about images that cannot be read.")] = Broken.refuse,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
+    broken: Annotated[
+        Broken, typer.Option(help="Refuse the source or skip images that cannot be read.")
+    ] = Broken.refuse,
+    workers: Annotated[int, typer.Option(min=1, help="Decoding processes.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
 ) -> None:
-    """Pack images into one file that training maps instead of loading.
+    """Pack images into one file, which training maps into memory.
 
     Labels come from dataset.json, or from subfolders when every image is in one.
     """
@@ -56,7 +62,7 @@ def pack(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for line in packed.broken:
-        say(f"left out {line}")
+        say(f"skipped {line}")
     for line in packed.notes:
         say(f"note: {line}")
     say(f"rule: {packed.rule}")
@@ -67,10 +73,10 @@ def pack(
 
 def inspect(
     file: Annotated[str, typer.Argument(help="A packed file, or a set's name (digits).")],
-    sheet: Annotated[Path | None, typer.Option(help="Write a PNG: classes in rows, or 64 of all images.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write a PNG: a row of images per class, or 64 images.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print what a set of images holds."""
+    """Print size, labels and preprocessing of an image set."""
     import numpy as np
 
     from lab.data.images import open_images
@@ -102,7 +108,9 @@ def inspect(
 
 def fetch(
     name: Annotated[str, typer.Argument(help="mnist, fashion_mnist or cifar10.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Pack again, downloading what is damaged.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Pack again, and download damaged files again.")
+    ] = False,
 ) -> None:
     """Download a public set and pack it, for `data.source=NAME` and `data.source=NAME_test`."""
     from lab.data.fetch import fetch as download
@@ -120,7 +128,7 @@ def fetch(
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Progress]:
-    """A progress bar on a terminal. SIGTERM unwinds as Ctrl-C does, so that nothing half-written is left."""
+    """A progress bar on a terminal. SIGTERM unwinds like Ctrl-C, so that no incomplete file is left."""
     console = Console()
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:

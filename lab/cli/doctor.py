@@ -1,4 +1,4 @@
-"""`lab doctor`: what this machine and installation offer a run, and what is broken. Touches no network.
+"""`lab doctor`: check this machine and installation. It uses no network.
 
 `lab doctor --cluster` checks a Ray cluster instead; see `cluster.cli.doctor`.
 """
@@ -35,19 +35,19 @@ def doctor(
     runs_dir: RunsDir = RUNS_DIR,
     cluster: Annotated[bool, typer.Option("--cluster", help="Check a Ray cluster instead of this machine.")] = False,
     address: Annotated[
-        str, typer.Option(help="With --cluster: its job server.", show_default="http://127.0.0.1:8265")
+        str, typer.Option(help="With --cluster: address of its job server.", show_default="http://127.0.0.1:8265")
     ] = "",
-    preset: Annotated[str, typer.Option(help="With --cluster: place the workers of this preset.")] = "",
+    preset: Annotated[str, typer.Option(help="With --cluster: check that the workers of this preset fit.")] = "",
     working_dir: Annotated[Path, typer.Option(help="With --cluster: the directory that a job uploads.")] = Path(),
 ) -> None:
-    """Check versions, devices, tracking, disk and presets; exit with 1 if what a run needs is broken."""
+    """Check versions, devices, tracking, disk and presets; exit with code 1 if a run could not start."""
     if cluster:
         if overrides and not preset:
-            raise UserError("settings are of a preset: give --preset as well")
+            raise UserError("settings belong to a preset: give --preset as well")
         load(CLUSTER_DOCTOR)(address, preset, overrides or [], working_dir, as_json)
         return
     if address or preset or overrides:
-        raise UserError("--address, --preset and its settings are of a cluster: give --cluster as well")
+        raise UserError("--address, --preset and settings need --cluster")
     sections = {
         "versions": versions(),
         "devices": devices(),
@@ -65,7 +65,7 @@ def doctor(
 
 
 def versions() -> dict[str, str | None]:
-    """Python's, the lab's and its dependencies' versions; None for what is not installed."""
+    """Versions of Python, the lab and its dependencies; None for packages that are not installed."""
     found: dict[str, str | None] = {"lab": __version__, "python": platform.python_version()}
     for name in (*REQUIRED, *OPTIONAL):
         try:
@@ -95,7 +95,7 @@ def devices() -> dict[str, Any]:
 
 
 def wandb_state() -> dict[str, Any]:
-    """Whether a key is there (never the key) and what `tracking.wandb=auto` will do. Asks no server."""
+    """Whether there is an API key (never the key itself) and the mode of `tracking.wandb=auto`. Contacts no server."""
     try:
         from lab.run import tracking
 
@@ -105,7 +105,7 @@ def wandb_state() -> dict[str, Any]:
 
 
 def disk(runs_dir: Path) -> dict[str, Any]:
-    """Free space where runs go, and whether files can be written there (in its nearest existing parent)."""
+    """Free space of the runs directory and whether it can be written; if it is missing, of its nearest parent."""
     existing = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):
@@ -117,7 +117,7 @@ def disk(runs_dir: Path) -> dict[str, Any]:
 
 
 def check_presets() -> dict[str, str]:
-    """Each preset with "ok" or what is wrong with it."""
+    """Each preset with "ok" or its error."""
     from lab.config.loading import load_preset
     from lab.config.presets import preset_names
 
@@ -132,7 +132,7 @@ def check_presets() -> dict[str, str]:
 
 
 def find_problems(sections: dict[str, dict[str, Any]]) -> list[str]:
-    """One line for everything that a run needs and lacks."""
+    """One line for each missing requirement of a run."""
     problems = [
         f"{name} is not installed: pip install {name}" for name in REQUIRED if sections["versions"][name] is None
     ]
@@ -171,4 +171,4 @@ def _print(sections: dict[str, dict[str, Any]], problems: list[str]) -> None:
     for problem in problems:
         print(f"broken: {problem}", file=sys.stderr)
     if not problems:
-        print("everything a run needs is there")
+        print("no problems found")

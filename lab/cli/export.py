@@ -17,10 +17,10 @@ Write = Callable[[Path, str, Path], float]
 def export_verb(
     *, suffixes: tuple[str, ...] = SUFFIXES, companion: str = "", checkpoint: str = "best"
 ) -> Callable[[Write], Callable[..., None]]:
-    """Decorator: `write(run directory, checkpoint, file) -> largest difference` becomes a kind's `lab export`.
+    """Decorator that makes `write(run directory, checkpoint, file) -> largest difference` a kind's `lab export`.
 
-    The docstring of `write` is the help. companion: suffix of a second file that it writes beside the first.
-    checkpoint: the one that is exported unless another is asked for.
+    The docstring of `write` is the help. companion: suffix of a second file that it writes.
+    checkpoint: the default.
     """
     default = checkpoint
     files = "FILE.onnx, or FILE.pt2 for torch.export." if ".pt2" in suffixes else "FILE.onnx."

@@ -24,15 +24,17 @@ def find_lr(
     overrides: Overrides = None,
     first: Annotated[float, typer.Option("--from", min=1e-12, help="Learning rate of the first step.")] = 1e-6,
     last: Annotated[float, typer.Option("--to", help="Learning rate of the last step.")] = 10.0,
-    steps: Annotated[int, typer.Option(min=LEAST_STEPS, help="Steps, if the loss does not diverge before.")] = 150,
-    out: Annotated[Path, typer.Option(help="FILE.png of the curve.")] = Path("learning_rate.png"),
+    steps: Annotated[
+        int, typer.Option(min=LEAST_STEPS, help="Number of steps, unless the loss diverges earlier.")
+    ] = 150,
+    out: Annotated[Path, typer.Option(help="FILE.png for the curve.")] = Path("learning_rate.png"),
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Raise the learning rate step by step and suggest the one at which the loss falls fastest.
 
-    No run is kept. The suggestion suits a constant rate or the peak of a cosine; a one-cycle peak may be several times
-    higher.
+    No run is kept. The suggestion suits a constant rate or the peak of a cosine schedule; a one-cycle peak may be
+    several times higher.
     """
     if first >= last:
         raise UserError(f"--from {first:g} is not below --to {last:g}")
@@ -49,6 +51,8 @@ def find_lr(
         print_json({"suggestion": found.suggestion, "rates": found.rates, "losses": found.losses, "figure": str(out)})
         return
     suggested = (
-        f"training.learning_rate={found.suggestion:.2g}" if found.suggestion else "no rate in this range lowers it"
+        f"training.learning_rate={found.suggestion:.2g}"
+        if found.suggestion
+        else "no learning rate in this range lowers the loss"
     )
     say(f"{suggested} ({len(found.rates)} steps, curve in {out})")

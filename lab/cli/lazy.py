@@ -1,4 +1,4 @@
-"""Commands whose module is imported when they are used, so that help and completion stay quick."""
+"""Commands whose module is imported on use, so that `lab --help` and completion are fast."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 
 class LazyCommand(TyperCommand):
-    """A verb of which only name and help are known; its arguments are parsed by the command that `resolve` returns."""
+    """A verb that knows only its name and help; the command that `resolve` returns parses the arguments."""
 
     def __init__(self, name: str, help: str, resolve: Callable[[Sequence[str]], Any]) -> None:
         super().__init__(name, help=help)
@@ -28,7 +28,7 @@ class LazyCommand(TyperCommand):
 
 
 def commands(verbs: Mapping[str, Verb]) -> dict[str, Any]:
-    """A command for each verb, in order; groups hold commands of their own."""
+    """A command for each verb, in order; verbs with sub-verbs become groups."""
     return {name: _group(name, verb) if verb.verbs else _lazy(name, verb) for name, verb in verbs.items()}
 
 
@@ -46,12 +46,12 @@ def _lazy(name: str, verb: Verb) -> LazyCommand:
     if verb.target:
         return LazyCommand(name, verb.help, lambda arguments: _command(name, load(verb.target)))
 
-    def of_the_runs_kind(arguments: Sequence[str]) -> Any:
+    def resolve(arguments: Sequence[str]) -> Any:
         kind = _kind_of_run(name, arguments)
         note = f"The options depend on the kind of the run; these are for {kind}."
         return _command(name, load(find_kind(kind).verbs[name]), epilog=note)
 
-    return LazyCommand(name, verb.help, of_the_runs_kind)
+    return LazyCommand(name, verb.help, resolve)
 
 
 def _command(name: str, function: Callable[..., Any], **settings: Any) -> Any:
@@ -66,7 +66,7 @@ def _kind_of_run(verb: str, arguments: Sequence[str]) -> str:
     from lab.run.lookup import find_run, locate_run, stored_kind
 
     words, runs_dir = _words(arguments)
-    # The options are those of the kind, so a word may also be an option's value: the run is the first that exists.
+    # A word may also be the value of an option, which depends on the kind: the run is the first that exists.
     run = next((path for word in words if (path := locate_run(word, runs_dir)) is not None), None)
     if run is None:
         if len(words) == 1 and not set(arguments) & set(HELP_OPTIONS["help_option_names"]):
@@ -79,7 +79,7 @@ def _kind_of_run(verb: str, arguments: Sequence[str]) -> str:
 
 
 def _words(arguments: Sequence[str]) -> tuple[list[str], Path]:
-    """Words that are no options, and the runs directory, of a command whose other options are unknown."""
+    """Positional words and the runs directory of a command whose other options are unknown."""
     from lab.run.lookup import RUNS_DIR, RUNS_DIR_VARIABLE
 
     def verb(

@@ -21,7 +21,7 @@ def list_presets(as_json: Json = False) -> None:
     if not rows:
         print("no presets are installed; `lab train` also takes the path of a YAML file")
         return
-    table = Table("preset", "kind", "what it does", box=None, pad_edge=False, header_style="bold")
+    table = Table("preset", "kind", "description", box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(row["name"], row["kind"], row["description"])
     Console(highlight=False).print(table)

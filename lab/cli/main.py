@@ -20,7 +20,7 @@ _STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 1 a check failed, 2 the user can correct it."""
+    """Run the command line and return its exit code: 1 for a failed check, 2 for a user error."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     return run_command(_root(), arguments)
 
@@ -35,7 +35,7 @@ def run_command(command: Callable[..., object], arguments: Sequence[str]) -> int
         print(f"lab: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader has left (`lab list | head -1`); the interpreter must not flush into the pipe at exit.
+        # The reader has closed the pipe (`lab list | head -1`); the interpreter must not flush into the pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -77,8 +77,8 @@ def _root() -> TyperGroup:
 def _exit_code(command: Callable[..., object], arguments: Sequence[str]) -> int:
     try:
         command(args=list(arguments), prog_name="lab")
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0
 
 

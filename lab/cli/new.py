@@ -24,14 +24,12 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 def new_game(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the game: letters, digits, _.")],
-    out: Annotated[
-        Path | None, typer.Option(help="The folder that is made.", show_default="a folder NAME here")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to create.", show_default="a folder NAME here")] = None,
 ) -> None:
     """Write a package with a small working game, its preset, its test and its entry point.
 
-    The rules are tensors over many boards; edit them and keep the test green. An entry point of the group
-    `rivals.games` makes the game known to every command where the package is installed. Nothing is overwritten.
+    The rules are tensor operations over many boards; edit them and keep the test green. Where the package is installed,
+    its entry point in the group `rivals.games` registers the game for every command. Existing files are kept.
     """
     _check_name(name)
     folder = out or Path(name)
@@ -52,23 +50,20 @@ def new_game(
 def new_preset(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the file without its suffix.")],
     base: Annotated[str, typer.Option(help="The preset that the new one changes.")] = "alphazero/connect_four",
-    out: Annotated[Path | None, typer.Option(help="Where the file goes.", show_default="NAME.yaml here")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write.", show_default="NAME.yaml here")] = None,
 ) -> None:
-    """Write a preset file over another: its own settings are commented out, ready to be changed.
+    """Write a preset file based on another; the settings of the base are commented out, ready to edit.
 
-    `lab train NAME.yaml` trains it. Nothing is overwritten.
+    `lab train NAME.yaml` trains it. An existing file is kept.
     """
     if not re.fullmatch(r"[\w.+=-]+", name) or name.startswith("."):
         raise UserError(f"{name!r} cannot name a preset: use letters, digits, '_' and '-'")
     config = load_preset(base)
-    settings: presets.Settings = {}
-    for _, layer in presets.layers(base):
-        settings = presets.merge(settings, layer)
-    settings = {key: value for key, value in settings.items() if key not in ("kind", "description")}
+    settings = {key: value for key, value in presets.resolve(base).items() if key not in ("kind", "description")}
     path = out or Path(f"{name.removesuffix(presets.SUFFIX)}{presets.SUFFIX}")
     keys = keys_in_use(config, config.model_dump(mode="json"))
     lines = [
-        f"# A preset over {base}: uncomment what you change. `lab config {path}` prints every key with its meaning.",
+        f"# Based on {base}: uncomment the settings to change. `lab config {path}` prints every key with its meaning.",
         f"description: {name}, from {base}",
         f"base: {base}",
         *(f"# {line}" for line in described_yaml(settings, keys)),
@@ -88,7 +83,7 @@ def _template(file: str) -> Template:
 
 
 def _write(files: Mapping[Path, str]) -> None:
-    """Write all files or, where one exists, none. Raises UserError."""
+    """Write all files, or none and raise UserError if one exists."""
     taken = next((path for path in files if path.exists()), None)
     if taken is not None:
         raise UserError(f"{taken} exists and is not overwritten; give another name or --out")

@@ -1,4 +1,4 @@
-"""Options that verbs of several kinds share, and the checks that belong to them."""
+"""Options that verbs of several kinds share, and their checks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,24 +12,24 @@ from lab.train.device import Device
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-SampleSeed = Annotated[int, typer.Option("--seed", help="Sample i depends on the seed and i alone.")]
-EvalSeed = Annotated[int, typer.Option("--seed", help="Of the samples.")]
+SampleSeed = Annotated[int, typer.Option("--seed", help="Seed; sample i depends only on it and on i.")]
+EvalSeed = Annotated[int, typer.Option("--seed", help="Seed of the samples.")]
 
 
 def device_of(name: str) -> Device:
-    """The device of that name, applied to this process. Raises UserError for one that is not here."""
+    """The device of that name, applied to this process. Raises UserError for an absent device."""
     device = devices.resolve(name)
     devices.apply(device)
     return device
 
 
 def check_absent(path: Path, overwrite: bool) -> None:
-    """Raise UserError for a file that would be lost."""
+    """Raise UserError for an existing file unless `overwrite`."""
     if path.exists() and not overwrite:
-        raise UserError(f"{path} exists; --overwrite replaces it, or name another")
+        raise UserError(f"{path} exists; --overwrite replaces it, or give another name")
 
 
 def check_suffix_of(option: str, path: Path, suffixes: tuple[str, ...]) -> None:
-    """Raise UserError for a file of a kind that is not written."""
+    """Raise UserError unless the file has one of the suffixes."""
     if path.suffix.lower() not in suffixes:
         raise UserError(f"{option} {path}: give a file that ends in {' or '.join(suffixes)}")

@@ -18,7 +18,7 @@ from lab.config.registry import VERBS, Verb, find_kind, kind_names, load
 class Parameter:
     """An argument or an option of a verb.
 
-    names: its option strings, none for an argument. value: what stands for the value, such as "PATH", or "" for a
+    names: its option strings, none for an argument. value: placeholder of the value, such as "PATH", or "" for a
     flag. default: as text, "" where there is none. choices: the values, where they are fixed.
     """
 
@@ -32,7 +32,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Command:
-    """A verb that runs: `words` after `lab`, the kind it is for ("" for every kind), help, usage and parameters."""
+    """A command: `words` after `lab`, its kind ("" for every kind), help, usage and parameters."""
 
     words: tuple[str, ...]
     kind: str
@@ -42,7 +42,7 @@ class Command:
 
 
 def commands(verbs: Mapping[str, Verb] = VERBS, before: tuple[str, ...] = ()) -> Iterator[Command]:
-    """Every command in the order of the registry; a verb that depends on the kind comes once for each kind."""
+    """Every command in the order of the registry; a verb that depends on the kind gives one command per kind."""
     for name, verb in verbs.items():
         words = (*before, name)
         if verb.verbs:

@@ -9,10 +9,10 @@ from lab.run.lookup import RUNS_DIR, find_run
 
 
 def resume(run: Run, overrides: Overrides = None, runs_dir: RunsDir = RUNS_DIR) -> None:
-    """Continue a stopped run exactly where its last checkpoint left it.
+    """Continue a stopped run exactly from its last checkpoint.
 
-    A stopped run may change budget, evaluate.patience, evaluate.device, device, threads, cluster.* and tracking.*;
-    nothing else, as it would no longer be the same experiment.
+    Only budget, evaluate.patience, evaluate.device, device, threads, cluster.* and tracking.* may be changed: any other
+    change would make it another experiment.
     """
     path = find_run(run, runs_dir)
     from lab.run.launch import continue_run

@@ -35,7 +35,7 @@ _GIVEN = "the input"
 
 Beam = Annotated[
     int | None,
-    typer.Option(min=1, help="DataSizes of the beam, 1 is greedy; the run's own unless given.", show_default=False),
+    typer.Option(min=1, help="Width of the beam, 1 is greedy; by default that of the run.", show_default=False),
 ]
 
 
@@ -47,7 +47,7 @@ def evaluate(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Evaluate a run on its test examples, none of which was trained on, and list right and wrong answers."""
+    """Evaluate a run on its test examples and list right and wrong answers."""
     model = _model(run, runs_dir, device, checkpoint)
     _check_written(model, "--beam", beam is not None and beam > 1)
     data = open_data(model.config, model.device)
@@ -73,7 +73,7 @@ def evaluate(
         metric = CATALOGUE[name]
         console.print(f"{name.removeprefix('eval/'):16} {value:9.4f} {metric.unit:6} {metric.meaning}", soft_wrap=True)
     for table in tables:
-        console.print(_drawn(table))
+        console.print(_rich_table(table))
 
 
 def predict(
@@ -89,20 +89,20 @@ def predict(
     beam: Beam = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Most tokens of an answer; as in the data unless given.", show_default=False),
+        typer.Option(min=1, help="Most tokens of an answer; by default as in the data.", show_default=False),
     ] = None,
     checkpoint: Checkpoint = "best",
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Answer an input, or every line of a file (up to its first tab; "input" of a .jsonl) that is not blank.
+    """Answer an input, or every non-blank line of a file (up to its first tab; "input" of a .jsonl).
 
-    With a beam, a text's best answers and their log-probabilities.
+    With a beam, print the best answers and their log-probabilities.
     """
     model = _model(run, runs_dir, device, checkpoint)
     if model.shape.is_language_model:
-        raise UserError(f"{run} is a language model: `lab sample {run} --prompt TEXT` goes on with a text")
+        raise UserError(f"{run} is a language model: `lab sample {run} --prompt TEXT` continues a text")
     _check_written(model, "--beam", beam is not None and beam > 1)
     _check_written(model, "--steps", steps is not None)
     texts = _inputs(given)
@@ -129,13 +129,13 @@ def predict(
 def sample(
     run: Run,
     chars: Annotated[int, typer.Option(min=1, help="Characters to write.")] = 400,
-    prompt: Annotated[str, typer.Option(help="What the text begins with; a new line unless given.")] = "",
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 for the likeliest character each time.")] = 1.0,
+    prompt: Annotated[str, typer.Option(help="Start of the text; by default a new line.")] = "",
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 for the most likely character each time.")] = 1.0,
     top_k: Annotated[
-        int | None, typer.Option(min=1, help="Only the likeliest K characters.", show_default=False)
+        int | None, typer.Option(min=1, help="Sample from the K most likely characters.", show_default=False)
     ] = None,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Texts.")] = 1,
-    seed: Annotated[int, typer.Option(help="Text i depends on the seed and i alone.")] = 0,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of texts.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed; text i depends only on it and on i.")] = 0,
     checkpoint: Checkpoint = "best",
     device: DeviceName = "auto",
     as_json: Json = False,
@@ -145,7 +145,7 @@ def sample(
     model = _model(run, runs_dir, device, checkpoint)
     network = language_model(model, run)
     if not math.isfinite(temperature):
-        raise UserError(f"--temperature {temperature}: give a finite number, 0 for the likeliest character each time")
+        raise UserError(f"--temperature {temperature}: give a finite number, 0 for the most likely character")
     begin = prompt or ("\n" if "\n" in model.inputs.tokens else model.inputs.tokens[0])
     tokens = torch.tensor(model.tokens(begin, "--prompt"), device=model.device)
     written = draw(network, tokens.expand(count, -1), chars, temperature=temperature, top_k=top_k, seed=seed)
@@ -158,10 +158,10 @@ def sample(
 
 @export_verb(suffixes=TRACED_SUFFIXES, companion=".json")
 def export(run: Path, checkpoint: str, out: Path) -> float:
-    """Export the network, inputs [N, S] and lengths [N] to answers, and check the result in onnxruntime.
+    """Export the network and check the result in onnxruntime.
 
-    Answers are logits or numbers; of a network that writes sequences, the tokens of the greedy answer. The vocabularies
-    go to FILE.json.
+    Inputs are tokens [N, S] and lengths [N]. Outputs are logits or numbers, or the tokens of the greedy answer if the
+    network generates sequences. The vocabularies go to FILE.json.
     """
     return exporting.export(load_model(run, device_of("cpu"), checkpoint), out)
 
@@ -172,7 +172,7 @@ def _model(run: str, runs_dir: Path, device: str, checkpoint: str) -> Model:
 
 def _check_written(model: Model, option: str, given: bool) -> None:
     if given and not model.shape.writes:
-        raise UserError(f"{option}: a {model.config.network.shape} network writes no sequence; leave it out")
+        raise UserError(f"{option}: a {model.config.network.shape} network generates no sequence; leave it out")
 
 
 def _tokens(model: Model, text: str, where: str) -> list[int]:
@@ -185,7 +185,7 @@ def _tokens(model: Model, text: str, where: str) -> list[int]:
 
 
 def _warn_of_long(model: Model, rows: Sequence[Sequence[int]], names: Sequence[str]) -> None:
-    """Warn of inputs that are longer than those of training."""
+    """Log a warning about inputs that are longer than those of training."""
     longest = model.longest[0]
     long = [number for number, row in enumerate(rows) if len(row) > longest]
     if long and not model.shape.fixed_length:
@@ -218,7 +218,7 @@ def _answers(model: Model, rows: list[list[int]], decoding: Decoding) -> list[li
     return found
 
 
-def _drawn(table: Table) -> RichTable:
+def _rich_table(table: Table) -> RichTable:
     drawn = RichTable(*table.columns, title=table.name, title_justify="left", box=None, pad_edge=False)
     for row in table.rows:
         drawn.add_row(*(Text(f"{cell:.3f}" if isinstance(cell, float) else str(cell)) for cell in row))
@@ -226,11 +226,11 @@ def _drawn(table: Table) -> RichTable:
 
 
 def _inputs(given: str) -> list[tuple[str, str]]:
-    """Inputs and their names in messages: the text itself, the lines of the file of that name or of standard input."""
+    """Inputs and their names in messages: the lines of a file or of standard input, else the text itself."""
     if given == "-":
         return read_inputs(None)
     try:
         is_file = Path(given).exists() and not Path(given).is_dir()
-    except (OSError, ValueError):  # too long for a name, or with a zero byte: a text
+    except (OSError, ValueError):  # too long for a file name, or with a zero byte: a text
         is_file = False
     return read_inputs(Path(given)) if is_file else [(given, _GIVEN)]

@@ -64,16 +64,16 @@ def show(
         return
     console = Console(highlight=False)
     if not entries:
-        console.print(f"run {path.name} has no metrics yet: its first iteration is not done")
+        console.print(f"run {path.name} has no metrics yet: its first iteration has not ended")
         return
     console.print(_summary(path, kind, entries))
     console.print(_table(series))
-    for one in series if metric else _worth_a_curve(series):
+    for one in series if metric else _default_curves(series):
         print(_curve(one, colour=console.is_terminal))
 
 
 def catalogue_of(kind: str) -> Catalogue:
-    """The metrics of a kind of experiment, or the loop's alone where this installation lacks the kind."""
+    """The metrics of a kind of experiment; only those of the run loop if the kind is not installed."""
     try:
         target = find_kind(kind).catalogue
         if target and importlib.util.find_spec(target.partition(":")[0]) is not None:
@@ -85,7 +85,7 @@ def catalogue_of(kind: str) -> Catalogue:
 
 
 def collect(entries: Sequence[Entry], catalogue: Catalogue) -> list[Series]:
-    """The series of every metric with a finite value, in the catalogue's order, the loop's own last."""
+    """The series of every metric with a finite value, in the catalogue's order, those of the run loop last."""
     points: dict[str, list[tuple[int, float]]] = {}
     for entry in entries:
         for name, value in entry.metrics.items():
@@ -108,8 +108,8 @@ def _named(name: str, series: Sequence[Series]) -> Series:
     raise UserError(f"no metric {name!r} in this run; {did_you_mean(name, [s.metric.name for s in series])}")
 
 
-def _worth_a_curve(series: Sequence[Series]) -> list[Series]:
-    """The few that say whether it learns: a direction, more than one point, and nothing of the loop's own."""
+def _default_curves(series: Sequence[Series]) -> list[Series]:
+    """The curves without --metric: the first metrics of the kind with two points, if possible with a direction."""
     own = [one for one in series if len(one.values) > 1 and one.metric.name not in LOOP_METRICS]
     return ([one for one in own if one.metric.higher_is_better is not None] or own)[:CURVES]
 

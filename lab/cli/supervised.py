@@ -25,12 +25,12 @@ _SHOWN = 20  # predictions printed on a terminal
 def evaluate(
     run: Run,
     checkpoint: Checkpoint = "best",
-    out: Annotated[Path | None, typer.Option(help="A folder for its figures.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the figures.")] = None,
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Evaluate a run on its test set, and each class by itself."""
+    """Evaluate a run on its test set; classifications also by class."""
     trained = _trained(run, runs_dir, device, checkpoint)
     train, test = training_and_test(trained.config)
     if train.fingerprint != trained.fingerprint:
@@ -59,23 +59,23 @@ def evaluate(
         return
     say(f"{run}: {len(test):,} test samples, " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
     if by_class:
-        say(", ".join(f"{name} {share:.1%}" for name, share in by_class.items()))
+        say(", ".join(f"{name} {fraction:.1%}" for name, fraction in by_class.items()))
 
 
 def predict(
     run: Run,
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, a folder or zip of images, or FILE.csv.")],
-    out: Annotated[Path | None, typer.Option(help="A folder for output images (denoising, reconstruction).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for output images (denoising, reconstruction).")] = None,
     checkpoint: Checkpoint = "best",
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Predict for images, which are resized as the training images were, or for the rows of a table."""
+    """Predict for images, resized like the training images, or for the rows of a table."""
     trained = _trained(run, runs_dir, device, checkpoint)
     task = trained.config.task
     if out is not None and not task.writes_images:
-        raise UserError(f"--out: this run's task is {task.name}, whose outputs are no images")
+        raise UserError(f"--out: this run's task is {task.name}, whose outputs are not images")
     records: list[dict[str, Any]] = []
     taken: set[Path] = set()
     for names, inputs, outputs in predictions(trained, source):
@@ -91,7 +91,7 @@ def predict(
         values = [value for value in record.values() if not isinstance(value, dict)]
         say("  ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values))
     if len(records) > _SHOWN:
-        say(f"... {len(records):,} in all; --json prints every one")
+        say(f"... {len(records):,} predictions; --json prints all")
 
 
 def _image_file(out: Path, name: str, taken: set[Path]) -> Path:
@@ -100,7 +100,7 @@ def _image_file(out: Path, name: str, taken: set[Path]) -> Path:
     if not path.resolve().is_relative_to(out.resolve()):
         raise UserError(f"{name!r} lies outside the folder that it would be written to; rename it")
     if path in taken:
-        raise UserError(f"two inputs would both become {path}; give them names that differ by more than their suffix")
+        raise UserError(f"two inputs would both be written to {path}; rename one (suffixes do not count)")
     taken.add(path)
     return path
 
@@ -109,7 +109,7 @@ def _image_file(out: Path, name: str, taken: set[Path]) -> Path:
 def export(run: Path, checkpoint: str, out: Path) -> float:
     """Export the network and check the result.
 
-    Inputs are images [N, C, R, R] in [-1, 1] or rows of a table [N, F] as they are in it. Outputs are logits, numbers
+    Inputs are images [N, C, R, R] in [-1, 1] or raw rows of a table [N, F]. Outputs are logits, numbers
     in the target's unit, or images.
     """
     trained = load_trained(run, device_of("cpu"), checkpoint)

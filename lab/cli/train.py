@@ -34,7 +34,7 @@ def train(
 ) -> None:
     """Train a preset until its budget is reached.
 
-    Ctrl-C stops after the iteration in hand and leaves a checkpoint; `lab resume` continues from it exactly.
+    Ctrl-C stops after the current iteration and leaves a checkpoint; `lab resume` continues from it exactly.
     """
     if resume + overwrite + continue_latest > 1:
         raise UserError("give one of --resume, --overwrite and --continue-latest: they contradict each other")
@@ -59,9 +59,9 @@ def train(
 
 
 def _check_same(run: RunDir, preset: str, overrides: Sequence[str]) -> None:
-    """Refuse to continue a run with other settings than asked for: it would silently train something else.
+    """Raise UserError if the stored settings of a run differ from the given ones.
 
-    A setting that the configuration works out from others, such as from the budget, stays the run's own.
+    Settings that are computed from others, such as the budget, are not compared: the run keeps its own.
     """
     asked = load_preset(preset, overrides)
     own = derived(asked, presets.resolve(preset, overrides)) | {"description"}
@@ -70,5 +70,5 @@ def _check_same(run: RunDir, preset: str, overrides: Sequence[str]) -> None:
     if changed:
         raise UserError(
             f"run {run.name!r} was started with another {', '.join(changed)}; `lab resume {run.path}` "
-            "continues it as it was, --overwrite replaces it, another --name starts anew"
+            "continues it as it was, --overwrite replaces it, another --name starts a new run"
         )

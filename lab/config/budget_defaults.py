@@ -1,4 +1,4 @@
-"""Settings that follow from the budget a run is created with, and stay when its budget is changed later."""
+"""Settings whose default is the run's first budget. They stay the same when the budget is changed later."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +9,9 @@ _BUDGET = TypeAdapter(PositiveInt)
 
 
 def from_first_budget(settings: Any, section: str, key: str) -> Any:
-    """Settings as given to a configuration, with the budget at `section.key` where nothing is.
+    """The given settings, with `section.key` set to the budget if it is missing.
 
-    The stored configuration of a run then has a value of its own there. What is no valid budget is left to be refused.
+    The stored configuration of a run then holds the value. An invalid budget is left for pydantic to refuse.
     """
     if not isinstance(settings, Mapping) or not isinstance(settings.get(section, {}), Mapping):
         return settings

@@ -36,7 +36,7 @@ class Key:
 
 
 def keys_of(config_class: type[BaseModel]) -> list[Key]:
-    """All keys of a configuration class, sections before what they hold, in the order of declaration."""
+    """All keys of a configuration class in the order of declaration; a section comes before its keys."""
     return list(_walk(config_class, "", ""))
 
 
@@ -112,7 +112,7 @@ def _name_of(section: type[BaseModel]) -> str:
 
 
 def _bound(item: Any, name: str) -> float | None:
-    """A bound that a constraint states, whether it stands alone or in a nested `Field`."""
+    """The bound that a constraint states, alone or in a nested `Field`; None without one."""
     value = getattr(item, name, None)
     if value is None and isinstance(item, FieldInfo):
         return next((found for inner in item.metadata if (found := _bound(inner, name)) is not None), None)

@@ -1,8 +1,4 @@
-"""Configurations from presets, overrides and stored runs, validated, with messages for the person who made the mistake.
-
-Defaults < preset < command line. The resolved configuration is stored with its run, and a stopped run accepts
-only changes that leave what it computes alone.
-"""
+"""Validated configurations from presets, overrides and stored runs."""
 
 from __future__ import annotations
 
@@ -20,10 +16,10 @@ from lab.config.sections import SCHEMA_VERSION, ExperimentConfig
 from lab.errors import UserError
 
 WRITTEN_BY: dict[int, str] = {}
-"""The last version of the lab that reads each schema that this one no longer does."""
+"""For each schema that this version no longer reads: the last version of the lab that reads it."""
 
 RESUMABLE = ("budget", "evaluate.patience", "evaluate.device", "device", "threads", "cluster.*", "tracking.*")
-"""Keys that a stopped run may change: they alter how long and where it computes, not what."""
+"""Keys that a stopped run may change: they set how long and where it trains, and do not change the numbers."""
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -37,7 +33,7 @@ def load_preset(preset: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
 
 
 def load_run_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """The configuration stored at `path` (a run's config.yaml), with overrides from `RESUMABLE` alone.
+    """The configuration stored at `path` (a run's config.yaml), with overrides of `RESUMABLE` keys.
 
     An override that repeats the stored value is accepted for any key. Raises UserError for other keys, for a
     schema that this version does not read (naming one that does), and for a damaged file.
@@ -94,7 +90,7 @@ def differences(one: BaseModel, other: BaseModel) -> list[str]:
 
 
 def derived(config: BaseModel, settings: Mapping[str, Any]) -> set[str]:
-    """Dotted keys of `config` that validators worked out: neither given in `settings` nor left at a default."""
+    """Dotted keys of `config` that validators computed: neither given in `settings` nor left at a default."""
     given = {key for key, value in _leaves(settings).items() if value is not None}
     return _leaves(config.model_dump(mode="json", exclude_unset=True)).keys() - given
 

@@ -1,4 +1,4 @@
-"""Pydantic's validation errors as lines to act on: the dotted key, what is wrong, the nearest key."""
+"""Pydantic's validation errors as one line each: the dotted key, the problem, the nearest known key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, An
         return f"unknown key {key!r}; {_nearest_key(path, config_class)}"
     if kind == "missing":
         return f"{'.'.join(map(str, (*path, problem['loc'][-1])))} is missing: give it a value"
-    if kind == "union_tag_invalid":  # sections told apart by their name
+    if kind == "union_tag_invalid":  # sections that are distinguished by their name
         known = re.findall(r"'(\w[\w-]*)'", problem["ctx"]["expected_tags"])
         return f"{key}.name: no {problem['ctx']['tag']!r}; {did_you_mean(problem['ctx']['tag'], known)}"
     if kind == "union_tag_not_found":
@@ -49,12 +49,12 @@ def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, An
 
 
 def _in_settings(location: Sequence[str | int], settings: Any) -> Path:
-    """The part of pydantic's location that is in the settings: it also names union members."""
+    """The part of pydantic's location that is in the settings, without the names of union members."""
     path: list[str | int] = []
     for part in location:
         inside = part in settings if isinstance(settings, Mapping) else isinstance(settings, list)
         if inside:
-            settings = settings[part]  # pydantic names no element that a list lacks
+            settings = settings[part]  # pydantic never names an element that is not in the list
             path.append(part)
     return tuple(path)
 

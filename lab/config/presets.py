@@ -19,16 +19,15 @@ Settings = dict[str, Any]
 
 
 def preset_names() -> list[str]:
-    """Names of the shipped presets, e.g. "alphazero/connect_four"; a leading underscore marks a mere base."""
+    """Names of the shipped presets, e.g. "alphazero/connect_four", without bases (a leading underscore)."""
     return sorted(name for name in _shipped() if not name.rpartition("/")[2].startswith("_"))
 
 
 def resolve(preset: str, overrides: Sequence[str] = ()) -> Settings:
     """The settings of a preset over those of its bases, then the overrides `a.b=c` over both.
 
-    `preset` is a shipped name or the path of a YAML file of one's own; so is each `base`, a path being
-    relative to the file that names it. Raises UserError for unknown names, bad YAML, a circle of bases or a
-    malformed override.
+    `preset` is a shipped name or the path of a YAML file, and so is each `base`; a path is relative to the file that
+    names it. Raises UserError for unknown names, bad YAML, a cycle of bases or a malformed override.
     """
     settings: Settings = {}
     for _, layer in layers(preset):
@@ -86,7 +85,7 @@ def _layers(name: str, directory: Path, above: tuple[str, ...]) -> list[tuple[st
     path, text = _text(name, directory)
     identity = str(path.resolve()) if path else name
     if identity in above:
-        raise UserError(f"presets are based on each other in a circle: {' -> '.join([*above, identity])}")
+        raise UserError(f"the bases of presets form a cycle: {' -> '.join([*above, identity])}")
     settings = read_settings(text, f"preset {name!r}")
     base = settings.pop("base", None)
     if base is None:
@@ -97,7 +96,7 @@ def _layers(name: str, directory: Path, above: tuple[str, ...]) -> list[tuple[st
 
 
 def _text(name: str, directory: Path) -> tuple[Path | None, str]:
-    """A file of the user's own (with its path) or a shipped preset (without)."""
+    """The path and the text of a preset; the path is None for a shipped preset."""
     if name.endswith(SUFFIX):
         path = directory / Path(name).expanduser()
         try:
@@ -107,7 +106,7 @@ def _text(name: str, directory: Path) -> tuple[Path | None, str]:
             raise UserError(f"cannot read the preset file {str(path)!r}: {reason}") from None
     shipped = _shipped()
     if name not in shipped:
-        raise UserError(f"unknown preset {name!r}; {did_you_mean(name, shipped)} (`lab list` shows all)")
+        raise UserError(f"unknown preset {name!r}; {did_you_mean(name, preset_names())} (`lab list` shows all)")
     return None, shipped[name].read_text(encoding="utf-8")
 
 

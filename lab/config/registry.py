@@ -25,14 +25,14 @@ EVALUATOR = "cluster.workers.evaluation:start"
 CONNECT = "cluster.pool.connection:connect"
 """A context manager `(cluster, device)` that starts or joins the cluster of a run."""
 RAY_METRICS = "cluster.ray_metrics:RayMetricsSink"
-"""A context manager `(catalogue, run)` of a metrics sink that shows them on the cluster."""
+"""A context manager `(catalogue, run)` of a sink that publishes metrics in Ray."""
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of experiment, as "module:name" targets.
 
-    What a kind supports (workers, an evaluator beside training, several learners) is said by its configuration class.
+    The configuration class states what the kind supports: workers, an evaluator beside training, several learners.
     """
 
     config: str
@@ -41,17 +41,17 @@ class Kind:
     build: str
     """A function `(config, directory, device) -> lab.run.experiment.Experiment`.
 
-    Where the kind has `actors` and `cluster.workers` is set, it is also given the keyword argument `actors`.
+    If the kind has `actors` and `cluster.workers` is set, it also takes the keyword argument `actors`.
     """
 
     verbs: Mapping[str, str] = field(default_factory=dict)
     """Verbs that depend on the kind (`eval`, `play`): Typer commands with the arguments `run` and `runs_dir`."""
 
     catalogue: str = ""
-    """The `lab.run.metrics.Catalogue` of the kind's metrics; without one there are only the loop's."""
+    """The `lab.run.metrics.Catalogue` of the kind's metrics; "" if it has only the metrics of the run loop."""
 
     verbs_of: str = ""
-    """A function `(config) -> names` of the verbs that a run so configured has; without it all of `verbs`."""
+    """A function `(config) -> names` of the verbs that such a run has; "" for all of `verbs`."""
 
     actors: str = ""
     """A context manager `(config, device)` of actors on the cluster, given to `build` as `actors`."""
@@ -60,20 +60,20 @@ class Kind:
     """A function `(config, directory, device) -> lab.run.evaluator.EvaluateState`: evaluation beside training."""
 
     follower: str = ""
-    """What data-parallel ranks other than 0 build: `(config, directory, device) -> lab.run.experiment.Follower`.
+    """A function `(config, directory, device) -> lab.run.experiment.Follower` for data-parallel ranks other than 0.
 
-    Without it they build the whole experiment.
+    Without it these ranks build the whole experiment.
     """
 
     functions: Mapping[str, str] = field(default_factory=dict)
-    """What `lab.api.Run` offers for the kind: `sample`, `predict` or `agent`, functions `(run, device, ...)`."""
+    """Methods of `lab.api.Run` for this kind: functions `(run, device, ...)` named `sample`, `predict` or `agent`."""
 
 
 @dataclass(frozen=True)
 class Verb:
     """A command of `lab`. `target` is "module:name" of a Typer command function.
 
-    Without a target it is either a group with `verbs` of its own, or chosen by the kind of the run given.
+    Without a target it is a group with its own `verbs`, or the kind of the given run supplies the target.
     """
 
     help: str
@@ -176,17 +176,25 @@ VERBS: dict[str, Verb] = {
     "bench": Verb(
         "Measure speed on this machine.",
         verbs={
-            "selfplay": Verb("Self-play against the bare network.", "agents.cli.bench_selfplay:bench_selfplay"),
-            "gan": Verb(
-                "Training steps of a progressive GAN against the bare convolutions.", "gans.progressive.bench:bench_gan"
+            "selfplay": Verb(
+                "Speed of self-play and of its network alone.", "agents.cli.bench_selfplay:bench_selfplay"
             ),
-            "supervised": Verb("Training steps of a supervised preset.", "lab.cli.bench_supervised:bench_supervised"),
-            "cluster": Verb("Self-play by workers on Ray against plain processes.", "cluster.cli.bench:bench_cluster"),
+            "gan": Verb(
+                "Training speed of a progressive GAN and of its convolutions alone.",
+                "gans.progressive.bench:bench_gan",
+            ),
+            "supervised": Verb("Training speed of a supervised preset.", "lab.cli.bench_supervised:bench_supervised"),
+            "cluster": Verb(
+                "Speed of self-play workers on Ray and of plain processes.", "cluster.cli.bench:bench_cluster"
+            ),
         },
     ),
     "sweep": Verb("Search hyperparameters of a preset on Ray; print the best.", "cluster.cli.sweep:sweep"),
     "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.cli.submit:submit"),
-    "capacity": Verb("Compute the needs of 8, 64 or 512 GPUs and the bottleneck.", "cluster.cli.capacity:capacity"),
+    "capacity": Verb(
+        "Compute the needs of 8, 64 or 512 GPUs and the bottleneck.",
+        "cluster.cli.capacity:capacity",
+    ),
     "drill": Verb("Inject faults into runs and check that they recover.", "cluster.cli.drill:drill"),
     "completion": Verb("Print the script that completes `lab` in bash, zsh or fish.", "lab.cli.completion:completion"),
     "doctor": Verb("Check versions, devices, tracking, disk and presets.", "lab.cli.doctor:doctor"),

@@ -1,7 +1,7 @@
 """Configuration sections of every experiment: typed, frozen and strict about keys.
 
-Defaults < preset < command line. The resolved configuration is stored with its run, and a stopped run accepts
-only changes that leave what it computes alone.
+Defaults < preset < command line. The resolved configuration is stored with its run. A stopped run accepts only
+changes that leave its numbers the same.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Config(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _numbers_are_not_booleans(cls, value: Any, info: Any) -> Any:
-        # pydantic would take true for 1.
+        # pydantic would read true as 1.
         if isinstance(value, bool) and cls.model_fields[info.field_name].annotation in (int, float):
             raise ValueError(f"should be a number, not {str(value).lower()}")
         return value
 
 
 def name_of(section: Any) -> Any:
-    """Discriminator of sections by their `name`; pydantic's own does not allow the validator above."""
+    """Discriminator of a union of sections: their `name`. pydantic's own discriminator excludes the validator above."""
     return section.get("name") if isinstance(section, Mapping) else getattr(section, "name", None)
 
 
@@ -84,7 +84,7 @@ class ClusterConfig(Config):
     """Workers, data-parallel learners and an evaluator on Ray."""
 
     workers: NonNegativeInt = Field(
-        default=0, description="Self-play worker processes; with 0 the learner plays itself."
+        default=0, description="Self-play worker processes; with 0 the learner process plays the games."
     )
     learners: PositiveInt = Field(
         default=1, description="Data-parallel learner processes (ranks) that share each batch."
@@ -101,7 +101,7 @@ class ClusterConfig(Config):
         "By default the GPUs are divided evenly if the learner uses one.",
     )
     worker_threads: PositiveInt | None = Field(
-        default=None, description="Threads of each worker and learner; by default as many as its CPUs."
+        default=None, description="Threads of each worker and learner; by default the number of its CPUs."
     )
     learner_cpus: NonNegativeFloat = Field(
         default=0.0,
@@ -152,9 +152,9 @@ class ExperimentConfig(Config):
     """Settings of every kind of experiment; each kind adds sections of its own."""
 
     perturbable: ClassVar[tuple[str, ...]] = ()
-    """Dotted keys that population based training may change: the state of a run fits every value."""
+    """Dotted keys that population based training may change: a checkpoint can be loaded under any value."""
     supports_workers: ClassVar[bool] = False
-    """Whether `cluster.workers` may be set: the kind has self-play that workers can do."""
+    """Whether `cluster.workers` may be set: the kind has self-play that runs in workers."""
     supports_evaluator: ClassVar[bool] = False
     """Whether checkpoints can be evaluated beside training: `cluster.evaluator` and `evaluate.device`."""
     supports_learners: ClassVar[bool] = False
@@ -190,11 +190,13 @@ class ExperimentConfig(Config):
         beside = {"cluster.evaluator": self.cluster.evaluator, "evaluate.device": self.evaluate.device is not None}
         for key, given in beside.items():
             if given and not self.supports_evaluator:
-                raise ValueError(f"experiments of kind {self.kind!r} are evaluated where they train; leave {key} out")
+                raise ValueError(
+                    f"experiments of kind {self.kind!r} train and evaluate in one process; leave {key} out"
+                )
         if all(beside.values()):
             raise ValueError("evaluate.device and cluster.evaluator both say where to evaluate; leave one out")
         if self.cluster.learners > 1 and not self.supports_learners:
             raise ValueError(
-                f"experiments of kind {self.kind!r} learn in one process alone; leave cluster.learners at 1"
+                f"experiments of kind {self.kind!r} train in a single process; leave cluster.learners at 1"
             )
         return self

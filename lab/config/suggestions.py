@@ -1,4 +1,4 @@
-"""The nearest known name to a misspelt one, as messages put it."""
+"""The nearest known name to a misspelt one, for messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None when none is alike."""
+    """The known name most like `name`, or None without a close match."""
     by_lower = {other.lower(): other for other in known}
     matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[matches[0]] if matches else None

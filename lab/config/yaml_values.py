@@ -1,7 +1,7 @@
-"""Reading and writing YAML 1.2 values with PyYAML, which by itself speaks YAML 1.1.
+"""Reading and writing YAML 1.2 values with PyYAML, which implements YAML 1.1.
 
-The differences that bite in a configuration: `1e-3` is a number, `on`, `off`, `yes` and `no` are words,
-`010` is ten, dates are text, and a key given twice is a mistake rather than the last one winning.
+Differences that matter in a configuration: `1e-3` is a number, `on`, `off`, `yes` and `no` are text, `010` is ten,
+dates are text, and a repeated key is an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    # Keeps the resolvers of YAML 1.1 too: text that either dialect would misread is quoted.
+    # The resolvers of YAML 1.1 are kept too: text that either version would misread is quoted.
     def ignore_aliases(self, data: Any) -> bool:
         return True
 

@@ -1,4 +1,4 @@
-"""Writing that lasts, and what to tell somebody whose disk cannot be written to."""
+"""Durable, atomic writes, and messages for failed writes."""
 
 import errno
 import os
@@ -12,12 +12,12 @@ from lab.errors import UserError
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a write failed for want of room: on the disk, in the quota, or under a limit on file size."""
+    """Whether a write failed because the disk, the quota or the maximum file size is exhausted."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def explain(error: OSError, path: Path, then: str = "`lab resume`") -> str:
-    """One line on a write to `path` that failed: the reason; where that is room, how much is free and what to do."""
+    """One line about a failed write to `path`: the reason; if space is exhausted, the free space and the fix `then`."""
     if not is_full(error):
         return f"cannot write {path}: {error.strerror or error}"
     existing = next(parent for parent in [path, *path.parents] if parent.exists())
@@ -26,7 +26,7 @@ def explain(error: OSError, path: Path, then: str = "`lab resume`") -> str:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file in one step and return once it is on the disk; an OSError leaves nothing half-written."""
+    """Replace a file in one step and return once it is on the disk; after an OSError the old file is unchanged."""
     beside = path.with_name(path.name + ".tmp")
     try:
         with beside.open("wb") as file:
@@ -42,9 +42,9 @@ def write_durably(path: Path, data: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path`, of the same suffix, to write to: it takes the place of `path` at the end, or goes away.
+    """A temporary path beside `path`, with its suffix: it replaces `path` on success and is removed after an error.
 
-    Folders on the way are made. Raises UserError where the disk refuses.
+    Missing folders are created. Raises UserError if the disk cannot be written.
     """
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix.lower()}")
     try:
@@ -52,14 +52,14 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(explain(error, path, "do the same again")) from error
+        raise UserError(explain(error, path, "try again")) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
 
 
 def sync_directory(path: Path) -> None:
-    """Return once the names in a directory are on the disk; until then a crash can undo a rename."""
+    """Flush a directory to the disk: before that a crash can undo a rename."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Nested state as JSON plus safetensors, exactly: what a checkpoint's two data files hold.
+"""Nested state as JSON plus safetensors, without loss: the two data files of a checkpoint.
 
 The state is dicts, lists, tuples (read back as lists), tensors, numpy arrays, int, float, str, bool and None.
 In JSON a tensor is `{"$tensor": name}`, an array `{"$array": name}`, a float that JSON lacks
@@ -50,7 +50,7 @@ class Writable(Protocol):
 def encode(state: Any) -> tuple[Any, dict[str, torch.Tensor]]:
     """Split `state` into a JSON value and its tensors by name; tensors are referenced, not copied.
 
-    Raises TypeError, naming the place, for a value of any other type.
+    Raises TypeError with the path for a value of any other type.
     """
     tensors: dict[str, torch.Tensor] = {}
     return _encode(state, "", tensors), tensors
@@ -82,9 +82,9 @@ def decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
 def write_tensors(file: Writable, tensors: dict[str, torch.Tensor]) -> None:
     """Write tensors in the safetensors format, one at a time.
 
-    `safetensors.torch.save` copies all of them to bytes first, which doubles the memory of a large run.
+    `safetensors.torch.save` first copies all of them to bytes, which doubles the memory.
     """
-    # The format wants no holes and aligned data: widest items first keeps every tensor aligned.
+    # The format needs aligned data without gaps: sorting by item size, largest first, aligns every tensor.
     order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     header: dict[str, Any] = {}
     offset = 0
@@ -103,7 +103,7 @@ def write_tensors(file: Writable, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read a safetensors file into memory of its own (a mapped file would tie the tensors to the disk)."""
+    """Read a safetensors file into memory; the tensors do not depend on the file afterwards."""
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
@@ -153,7 +153,7 @@ def _store(tensor: torch.Tensor, path: str, tensors: dict[str, torch.Tensor]) ->
     if tensor.dtype not in _DTYPES or tensor.layout != torch.strided:
         raise _unsupported(path, f"{tensor.layout} tensor of {tensor.dtype}")
     name = path
-    # Taken: by the key 0 beside "0" in one dict, or by the format itself.
+    # The name is taken if a dict has the keys 0 and "0", or if the format reserves it.
     while name in tensors or name in ("", "__metadata__"):
         name += "~"
     tensors[name] = tensor

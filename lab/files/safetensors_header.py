@@ -1,4 +1,4 @@
-"""The header of safetensors files, for files written or mapped piece by piece."""
+"""The header of safetensors files, for writing and mapping them in pieces."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def header_bytes(layout: Mapping[str, Any], metadata: Mapping[str, str] | None =
 
 
 def read_header(path: Path) -> tuple[int, dict[str, Any]]:
-    """The offset of the tensors and the header of a file. Raises ValueError where there is none."""
+    """The offset of the tensors and the header of a file. Raises ValueError without a header."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= _LARGEST:

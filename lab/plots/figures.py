@@ -13,16 +13,16 @@ _COLOURS = ("C0", "C3", "C2", "C4", "C1", "C9", "C5", "C6", "C8", "black")  # of
 _TITLE, _TEXT, _SMALL = 10, 9, 8  # points
 _POINTS_TO_PIXELS = _DPI / 72
 _LETTER = 0.62 * _SMALL * _POINTS_TO_PIXELS  # pixels of an average letter of small text
-_LEGEND_INSIDE = 4  # curves; the legend of more stands beside the axes
+_LEGEND_INSIDE = 4  # curves; with more the legend is drawn beside the axes
 _CELL = 34  # pixels of a cell that holds a number
 _MAP_CELL = 18
-_TILE = 96  # least pixels of an image's side
+_TILE = 96  # smallest side of an image in pixels
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points joined in their order by a line, by dashes, or not joined (`dots`). A curve without a name is not in the
-    legend. colour: index into the colours; the curve's own index in its plot unless given."""
+    """Points that are joined by a line, by dashes, or not joined (`dots`). A curve without a name is not in the legend.
+    colour: index into the colours; by default the index of the curve in its plot."""
 
     name: str
     x: Sequence[float]
@@ -36,8 +36,8 @@ class Curve:
 class Plot:
     """Curves over one pair of axes. Values that are not finite, or not positive on a logarithmic axis, are left out.
 
-    marks: places on the x axis by name, each drawn as a vertical line. y_range: ends of the y axis; those of the curves
-    unless given.
+    marks: named positions on the x axis, drawn as vertical lines. y_range: ends of the y axis; by default those of the
+    curves.
     """
 
     curves: Sequence[Curve]
@@ -84,7 +84,7 @@ def matrices(matrices: Sequence[Matrix]) -> np.ndarray:
     most = max(max(len(m.columns), len(m.rows)) for m in matrices)
     cell = _MAP_CELL if all(m.numbers is None for m in matrices) else _CELL if most <= 20 else max(10, 680 // most)
     row_names = [_widest(m.rows) for m in matrices]
-    column_names = max(_widest(m.columns) if _is_turned(m, cell) else _LETTER for m in matrices)
+    column_names = max(_widest(m.columns) if _is_rotated(m, cell) else _LETTER for m in matrices)
     widths = [max(cell * len(m.columns) + names + 60, 150) for m, names in zip(matrices, row_names, strict=True)]
     height = max(cell * len(m.rows) for m in matrices) + column_names + 90
     figure = _figure(round(sum(widths)), round(max(height, 150)))
@@ -98,7 +98,7 @@ def labelled_images(
 ) -> np.ndarray:
     """Images uint8 [N, 1|3, R, R] row by row, each above its label and, in red, its prediction: uint8 [H, W, 3].
 
-    Images are enlarged by whole factors to 96 pixels at least; names are written small enough to fit.
+    Images are enlarged by integer factors to at least 96 pixels; the font size of long names is reduced.
     """
     count, _, side, _ = images.shape
     factor = -(-_TILE // side)
@@ -123,7 +123,7 @@ def _draw_plot(axes: Any, plot: Plot) -> None:
     drawn: list[tuple[float, float]] = []
     for index, curve in enumerate(plot.curves):
         pairs = zip(curve.x, curve.y, strict=True)
-        kept = [(x, y) for x, y in pairs if _has_place(x, plot.log_x) and _has_place(y, plot.log_y)]
+        kept = [(x, y) for x, y in pairs if _can_be_drawn(x, plot.log_x) and _can_be_drawn(y, plot.log_y)]
         drawn += kept
         dots = curve.dots or len(kept) == 1
         style = {"linestyle": "none", "marker": "o", "markersize": 3} if dots else {}
@@ -157,7 +157,7 @@ def _draw_plot(axes: Any, plot: Plot) -> None:
 
 
 def _scale_axis(axis: Any, values: Sequence[float], log: bool) -> None:
-    """Ticks at round values of the axis, named without offsets and powers."""
+    """Ticks at round values, with labels without offsets and powers."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     if log and values:
@@ -173,9 +173,9 @@ def _scale_axis(axis: Any, values: Sequence[float], log: bool) -> None:
 
 def _draw_matrix(axes: Any, m: Matrix, cell: int) -> None:
     axes.imshow(m.values, cmap="Blues", vmin=0.0, vmax=1.0)
-    turned = _is_turned(m, cell)
+    rotated = _is_rotated(m, cell)
     small = {"fontsize": min(_SMALL, 0.6 * cell), "parse_math": False}
-    axes.set_xticks(range(len(m.columns)), m.columns, rotation=90 if turned else 0, **small)
+    axes.set_xticks(range(len(m.columns)), m.columns, rotation=90 if rotated else 0, **small)
     axes.set_yticks(range(len(m.rows)), m.rows, **small)
     axes.tick_params(length=0)
     axes.set_anchor("N")
@@ -190,7 +190,7 @@ def _draw_matrix(axes: Any, m: Matrix, cell: int) -> None:
 
 
 def _figure(width: int, height: int) -> Any:
-    # Imported late: it takes longer than everything else that `lab --help` loads. No pyplot: no state between figures.
+    # Imported on use, as it is slow. Not pyplot: it keeps global state.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -208,12 +208,12 @@ def _pixels(figure: Any) -> np.ndarray:
 
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is drawn as a box
+        warnings.filterwarnings("ignore", "Glyph")  # a missing glyph is drawn as a box
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
-def _has_place(value: float, log: bool) -> bool:
+def _can_be_drawn(value: float, log: bool) -> bool:
     return math.isfinite(value) and (value > 0 or not log)
 
 
@@ -222,8 +222,8 @@ def _widest(names: Sequence[str]) -> float:
     return _LETTER * max((len(name) for name in names), default=1)
 
 
-def _is_turned(m: Matrix, cell: int) -> bool:
-    """Whether names of columns are wider than their cells."""
+def _is_rotated(m: Matrix, cell: int) -> bool:
+    """Whether column names are wider than their cells."""
     return _widest(m.columns) > cell
 
 

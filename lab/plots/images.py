@@ -1,4 +1,4 @@
-"""Values to pixels, images to grids, grids to PNG files."""
+"""Tensors to pixels, images to grids, PNG files."""
 
 import math
 from pathlib import Path
@@ -11,12 +11,12 @@ from lab.files.durable import replacing
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """float [..., H, W] in [-1, 1], values beyond cut off -> uint8."""
+    """float [..., H, W] in [-1, 1] -> uint8; values outside are clipped."""
     return ((images.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def grid(images: Tensor, columns: int | None = None, gap: int = 1) -> np.ndarray:
-    """uint8 [N, C, H, W] -> one image uint8 [H', W', C], row by row, black between and where rows are short."""
+    """uint8 [N, C, H, W] -> one image uint8 [H', W', C], row by row; gaps and empty cells are black."""
     count, channels, height, width = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
@@ -28,7 +28,7 @@ def grid(images: Tensor, columns: int | None = None, gap: int = 1) -> np.ndarray
 
 
 def save_png(path: Path, pixels: np.ndarray) -> None:
-    """Write uint8 [H, W, 1|3|4] in one step; raises UserError when the disk refuses."""
+    """Write uint8 [H, W, 1|3|4] atomically. Raises UserError if the disk cannot be written."""
     from PIL import Image
 
     with replacing(path) as temporary:

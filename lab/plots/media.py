@@ -1,4 +1,4 @@
-"""What an evaluation shows besides numbers: tables, images, text. Sinks decide how to display them."""
+"""Media of an evaluation: tables, images and text. Sinks decide how to display them."""
 
 from __future__ import annotations
 

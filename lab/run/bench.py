@@ -1,4 +1,4 @@
-"""Measuring speed: calls per second, and a workload against the bare operations that it cannot do without."""
+"""Measuring speed: calls per second of a workload, compared with its essential operations alone."""
 
 import statistics
 import time
@@ -16,7 +16,7 @@ _CALLS_IN_FLIGHT = 8  # between waits for the device
 
 @dataclass(frozen=True)
 class Comparison:
-    """Calls per second of a workload and of its bare form, medians of rounds; `ratio` is the median of their ratios."""
+    """Calls per second of a workload and of its essential operations, medians of rounds; `ratio`: the median ratio."""
 
     calls_per_s: float
     bare_calls_per_s: float
@@ -24,7 +24,7 @@ class Comparison:
 
 
 def synchronize(device: Device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished all queued operations."""
     if device.device.type == "cuda":
         torch.cuda.synchronize(device.device)
 
@@ -44,7 +44,7 @@ def rate(work: Callable[[], object], seconds: float, device: Device) -> float:
 def compare(
     work: Callable[[], object], bare: Callable[[], object], seconds: float, device: Device, rounds: int = _ROUNDS
 ) -> Comparison:
-    """Both in turns, `seconds` a round each, since the speed of a machine drifts. The first calls are not counted."""
+    """Measure both in turns, `seconds` each per round, as the speed of a machine drifts. First calls are not timed."""
     work()
     bare()
     pairs = [(rate(work, seconds, device), rate(bare, seconds, device)) for _ in range(rounds)]
@@ -53,7 +53,7 @@ def compare(
 
 
 def environment(device: Device) -> dict[str, object]:
-    """What every record of a measurement states: device, threads and precision."""
+    """Device, threads and precision, which every record of a measurement states."""
     return {"device": str(device.device), "threads": torch.get_num_threads(), "precision": device.precision}
 
 

@@ -1,11 +1,11 @@
 """Checkpoints: directories of tensors in safetensors, the rest in JSON, and a manifest of hashes.
 
     000120/tensors.safetensors   every tensor and array of the state
-    000120/state.json            the shape of the state and everything that is no tensor
+    000120/state.json            the structure of the state and all values that are not tensors
     000120/manifest.json         size and SHA-256 of the two above, iteration, counters, versions
 
-The manifest is written last, all beside its final place, flushed to the disk and renamed: under its final
-name a checkpoint is whole, or was damaged later, and the hashes tell which.
+All files are written to a temporary directory, the manifest last, flushed to the disk and renamed. A checkpoint under
+its final name is therefore complete; the hashes detect later damage.
 """
 
 import hashlib
@@ -101,7 +101,7 @@ def save(
 def load(path: Path) -> tuple[dict[str, Any], Manifest]:
     """Read a checkpoint, with tensors on the CPU, after checking its hashes.
 
-    Raises CheckpointError, one line, for a damaged, half-written, foreign or newer checkpoint.
+    Raises CheckpointError, one line, for a damaged, incomplete, foreign or newer checkpoint.
     """
     manifest = verify(path)
     try:
@@ -136,7 +136,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         content = json.loads((path / MANIFEST).read_bytes())
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: half-written or not a checkpoint (it has no {MANIFEST})") from None
+        raise CheckpointError(f"{path}: incomplete or not a checkpoint (it has no {MANIFEST})") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: {MANIFEST} is damaged ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -156,7 +156,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def numbered(directory: Path) -> list[Path]:
-    """The checkpoints of a run by name alone, newest (highest iteration) first; damaged ones included."""
+    """The numbered checkpoints of a run, newest (highest iteration) first, without checking them."""
     if not directory.is_dir():
         return []
     return sorted((p for p in directory.iterdir() if p.name.isdecimal()), key=lambda p: -int(p.name))
@@ -193,8 +193,8 @@ def latest_valid(directory: Path, report: Report) -> Path | None:
 def choose(run: Path, which: str, report: Report) -> Path:
     """The checkpoint that a user means by "best", "latest" (the newest that verifies) or an iteration.
 
-    "best" is the latest where none is marked; `report` gets a line for each damaged one that is passed over. Raises
-    UserError where there is no such checkpoint, naming those there are, or where the best is damaged.
+    "best" is the latest where none is marked; `report` gets a line for each damaged one that is skipped. Raises
+    UserError that names the existing checkpoints if there is no such one, CheckpointError if the best is damaged.
     """
     directory = run / "checkpoints"
     if which == BEST and (directory / BEST).is_dir():
@@ -221,7 +221,7 @@ def none_valid(directory: Path) -> CheckpointError:
         verify(directory / BEST)
         run = directory.parent
         hint = (
-            f". Its best checkpoint is whole: `lab eval {run}` and `lab play {run}` take it with "
+            f". Its best checkpoint is intact: `lab eval {run}` and `lab play {run}` take it with "
             f"`--checkpoint {BEST}`, `lab arena` as {run}:{BEST}"
         )
     return CheckpointError(
@@ -260,10 +260,10 @@ def promote_pending(directory: Path) -> None:
 
 
 def settle(newest: Path, *, best_at: int | None, pending: int | None, report: Report) -> Path | None:
-    """Repair a crash between writing `newest` and keeping what it names as the best or as pending.
+    """Repair a crash that came after writing `newest` and before its best and pending checkpoints were renamed.
 
-    best_at, pending: iterations of those two as `newest` knows them. Returns the pending checkpoint if it is there
-    and whole; any other that waits for an evaluation is removed.
+    best_at, pending: iterations of the best and the pending checkpoint as stored in `newest`. Returns the pending
+    checkpoint if it is intact; any other checkpoint that waits for an evaluation is removed.
     """
     directory, own = newest.parent, read_manifest(newest).iteration
     found = None
@@ -296,7 +296,7 @@ def prune(directory: Path, keep: int) -> None:
 
 
 def tidy(directory: Path) -> None:
-    """Remove half-written checkpoints of a killed process, and restore those it was about to replace.
+    """Remove incomplete checkpoints of a killed process, and restore those it was about to replace.
 
     Only for the process that holds the run's lock.
     """
@@ -314,7 +314,7 @@ def tidy(directory: Path) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a checkpoint that cannot be used: it is kept, and is no longer the newest."""
+    """Rename a checkpoint that cannot be loaded: it is kept, but is no longer the newest."""
     target = path.with_name(path.name + _SKIPPED)
     for attempt in range(1, 1000):
         if not target.exists():
@@ -324,14 +324,14 @@ def set_aside(path: Path) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a checkpoint's numbers depend on."""
+    """Versions of the packages that the numbers of a checkpoint depend on."""
     found = {"lab": __version__, "python": platform.python_version()}
     return found | {name: metadata.version(name) for name in ("torch", "numpy", "safetensors")}
 
 
 @dataclass
 class _HashingFile:
-    """A file that hashes what passes through, so that a large checkpoint is not read again to be hashed."""
+    """A file that hashes the bytes as they are written: a large checkpoint is not read again for its hash."""
 
     raw: BinaryIO
     size: int = 0
@@ -355,7 +355,7 @@ def _hashed(path: Path, files: dict[str, dict[str, Any]]) -> Iterator[_HashingFi
 
 
 def _make_temporary(directory: Path) -> Path:
-    path = directory / (_TEMPORARY + secrets.token_hex(4))  # tempfile would keep others from reading the result
+    path = directory / (_TEMPORARY + secrets.token_hex(4))  # tempfile's folders are readable by their owner only
     path.mkdir()
     return path
 

@@ -14,10 +14,10 @@ from lab.train.collectives import STOP, Stopped, ranks
 
 
 class RankZero(Experiment):
-    """The experiment of rank 0, whose iterations the other ranks do with it.
+    """The experiment of rank 0; the other ranks run each iteration with it.
 
-    Before the first iteration it sends them its state, so that only rank 0 reads checkpoints. On exit it ends
-    `follow` on them, except after an unexpected error: then whoever started the ranks ends them.
+    Before the first iteration it sends them its state, so that only rank 0 reads checkpoints. On exit it ends `follow`
+    on them, except after an unexpected error: then the launcher of the ranks ends them.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -56,7 +56,7 @@ class RankZero(Experiment):
 
 
 def follow(follower: Follower) -> None:
-    """Do the iterations of rank 0 until it ends."""
+    """Run the iterations of rank 0 until it stops."""
     own, loaded = ranks(), False
     with contextlib.suppress(Stopped):
         while True:
@@ -72,7 +72,7 @@ def follow(follower: Follower) -> None:
 
 
 def _on_cpu(state: Any) -> Any:
-    """Nested state with its tensors on the CPU: a device name means another device on another rank."""
+    """Nested state with its tensors on the CPU: the same device name is another device on another rank."""
     if isinstance(state, Tensor):
         return state.detach().cpu()
     if isinstance(state, Mapping):

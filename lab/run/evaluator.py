@@ -1,4 +1,4 @@
-"""Evaluation beside training: a process that loads checkpoints and evaluates them while training goes on."""
+"""Evaluation beside training: a process that loads checkpoints and evaluates them while training continues."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.train import random_state
 from lab.train.device import Device
 
 ATTEMPTS = 2
-"""Processes that may die or fail over one checkpoint before its evaluation is given up."""
+"""Attempts to evaluate a checkpoint, each in a new process after a crash, before its evaluation is given up."""
 
 EvaluateState = Callable[[Mapping[str, Any], Mapping[str, int]], Evaluation]
 """Evaluates `Experiment.state_dict` of a checkpoint, given its counters, without building the experiment."""
@@ -32,21 +32,21 @@ class EvaluationFailed(Exception):
 
 
 class Evaluator(Protocol):
-    """Evaluates one checkpoint at a time in another process. When that process dies, another repeats the work."""
+    """Evaluates one checkpoint at a time in another process. If that process dies, a new one repeats the evaluation."""
 
     def start(self, checkpoint: Path) -> None:
         """Begin to evaluate a checkpoint. No other evaluation is running."""
         ...
 
     def poll(self, timeout_s: float = 0.0) -> Evaluation | None:
-        """The evaluation if it ends within `timeout_s`, once. Raises EvaluationFailed, which also ends it."""
+        """The evaluation if it ends within `timeout_s`, else None. Raises EvaluationFailed if it cannot complete."""
         ...
 
 
 class CheckpointEvaluator:
-    """Evaluates checkpoints in the process that it is in.
+    """Evaluates checkpoints in the calling process.
 
-    `target` is the kind's `evaluator` (`lab.config.registry.Kind`); what it prepares is kept between checkpoints.
+    `target` is the kind's `evaluator` (`lab.config.registry.Kind`); it is built once for all checkpoints.
     """
 
     def __init__(self, target: str, config: ExperimentConfig, directory: Path, device: Device) -> None:
@@ -95,7 +95,7 @@ class EvaluatorProcess:
         return answer
 
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process, even during an evaluation."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
@@ -128,7 +128,7 @@ def _start(arguments: tuple[Any, ...]) -> tuple[BaseProcess, Connection]:
 
 
 def _serve(connection: Connection, target: str, config: ExperimentConfig, directory: Path, device: Device) -> None:
-    """The program of the process. It ends with the process that started it, even in the middle of an evaluation."""
+    """The main function of the process. It ends with its parent process, even during an evaluation."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     devices.apply(device)
     evaluate: CheckpointEvaluator | None = None

@@ -35,8 +35,8 @@ class Experiment(ABC):
     """Something that the run loop trains, evaluates, saves and resumes exactly.
 
     The loop owns the iteration number, the budget, checkpoints, tracking and signals. The experiment owns networks,
-    optimizers, data and its random state. Methods without a body here are required; the others have a default that
-    fits a kind whose ranks are all alike and that has nothing to release.
+    optimizers, data and its random state. Abstract methods are required; the others have a default for kinds whose
+    ranks all build the same experiment and that hold no threads or processes.
     """
 
     progress: str
@@ -61,13 +61,13 @@ class Experiment(ABC):
     def evaluate(self) -> Evaluation:
         """Evaluate the current state.
 
-        Training must not notice: modules keep their training flags (`lab.train.modes.evaluating`) and random
+        It must not change training: modules keep their training flags (`lab.train.modes.evaluating`) and random
         generators of the experiment keep their state. The loop restores the global generators.
         """
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything that exact resuming needs: nested dicts and lists of tensors, arrays and plain values."""
+        """The state that exact resume needs: nested dicts and lists of tensors, arrays and plain values."""
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

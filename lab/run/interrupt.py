@@ -46,9 +46,9 @@ class Interrupt:
         elif number == signal.SIGINT:
             self.signal = signal.SIGINT
             raise KeyboardInterrupt
-        # Another SIGTERM changes nothing: job managers repeat it.
+        # Another SIGTERM is ignored: job managers repeat it.
 
 
 def _write(text: str) -> None:
-    with contextlib.suppress(OSError):  # the terminal is gone; stopping matters more than saying so
+    with contextlib.suppress(OSError):  # the terminal is closed; stopping matters more than the message
         os.write(2, text.encode())

@@ -30,14 +30,14 @@ def start_run(
 ) -> int:
     """Create a run and train it; return the exit code. `actors` replaces what the registry has for the kind."""
     resolved = _resolve(config)
-    # The cluster first: where there is none, no run is created.
+    # The cluster first: without it no run is created.
     with _cluster(config, resolved), RunDir.create(runs_dir, name, dump(config), overwrite) as run_dir:
         print(f"run {run_dir.name} in {run_dir.path}")
         return _train(config, run_dir, resolved, actors)
 
 
 def continue_run(path: Path, overrides: Sequence[str], *, actors: StartActors | None = None) -> int:
-    """Resume a stopped run, with the changes that a stopped run may have; return the exit code."""
+    """Resume a stopped run under overrides of resumable keys; return the exit code."""
     with RunDir.open(path) as run_dir:
         config = load_run_config(run_dir.config_path, overrides)
         resolved = _resolve(config)
@@ -49,7 +49,7 @@ def continue_run(path: Path, overrides: Sequence[str], *, actors: StartActors | 
             best_at = newest.manifest.meta.get("best_at")
             checkpoint.settle(newest.path, best_at=best_at, pending=None, report=print)
             if run_dir.stopped_early:
-                print(f"run {run_dir.name} ends early: {run_dir.stopped_early}")
+                print(f"run {run_dir.name} stopped early: {run_dir.stopped_early}")
                 print(f"train it further with `lab resume {run_dir.path} evaluate.patience=N` (null: to its budget)")
             else:
                 print(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")
@@ -76,7 +76,7 @@ def built(
 
 @contextlib.contextmanager
 def evaluator_of(config: ExperimentConfig, directory: Path, learner: Device) -> Iterator[Evaluator | None]:
-    """The evaluator beside training, on the cluster or on `evaluate.device`; None where training waits instead."""
+    """The evaluator beside training, on the cluster or on `evaluate.device`; None without one."""
     target = find_kind(config.kind).evaluator
     if config.cluster.evaluator:
         with load(EVALUATOR)(config, directory, learner, target) as evaluator:
@@ -92,14 +92,14 @@ def evaluator_of(config: ExperimentConfig, directory: Path, learner: Device) -> 
 
 
 def build_follower(config: ExperimentConfig, directory: Path, device: Device) -> Follower:
-    """What a data-parallel rank other than 0 runs."""
+    """Build what a data-parallel rank other than 0 runs."""
     kind = find_kind(config.kind)
     follower: Follower = load(kind.follower or kind.build)(config, directory, device)
     return follower
 
 
 def _resolve(config: ExperimentConfig) -> Device:
-    """Find out what is missing before anything is created on disk."""
+    """Check that the kind can be imported and the device exists, before anything is created on disk."""
     load(find_kind(config.kind).build)
     return device.resolve(config.device, config.precision, config.threads)
 
@@ -113,9 +113,9 @@ def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
         return
     with load(CONNECT)(config.cluster, resolved) as connection:
         if workers:
-            print(f"{workers} workers on {connection}; with workers no two runs are bit for bit the same")
+            print(f"{workers} workers on {connection}; runs with workers are not reproducible bit for bit")
         elif learners > 1:
-            print(f"{learners} learners on {connection}; they train as one does, except for rounding")
+            print(f"{learners} learners on {connection}; the results equal those of one learner, except for rounding")
         else:
             print(f"an evaluator on {connection}")
         yield

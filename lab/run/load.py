@@ -1,4 +1,4 @@
-"""A trained run, read back: its configuration and the state of one of its checkpoints."""
+"""Loading a trained run: its configuration and the state of one of its checkpoints."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ class TrainedRun(Generic[C]):
 
     @contextmanager
     def restoring(self, what: str = "network") -> Iterator[Mapping[str, Any]]:
-        """The state, to rebuild networks from; a state that does not fit raises CheckpointError naming `what`."""
+        """The state, for rebuilding networks; raises CheckpointError that names `what` if it does not fit."""
         try:
             yield self.state
         except (KeyError, TypeError, RuntimeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lab.config.presets import read_settings
@@ -11,6 +12,11 @@ from lab.errors import UserError
 RUNS_DIR = Path("runs")
 RUNS_DIR_VARIABLE = "LAB_RUNS"
 _CONFIG = "config.yaml"
+
+
+def default_runs_dir() -> Path:
+    """$LAB_RUNS, else "runs"."""
+    return Path(os.environ.get(RUNS_DIR_VARIABLE) or RUNS_DIR)
 
 
 def find_run(run: str, runs_dir: Path) -> Path:
@@ -40,8 +46,8 @@ def locate_run(run: str, runs_dir: Path) -> Path | None:
 
 
 def stored_kind(run: Path) -> str:
-    """The kind of experiment of a run directory. Raises UserError when its configuration does not say."""
-    # Only reading YAML: validating needs the kind's module.
+    """The kind of experiment of a run directory. Raises UserError if its configuration has none."""
+    # Not validated: that imports the module of the kind.
     path = run / _CONFIG
     kind = read_settings(path.read_text(encoding="utf-8", errors="replace"), str(path)).get("kind")
     if not isinstance(kind, str):

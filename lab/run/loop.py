@@ -1,4 +1,4 @@
-"""The run loop: trains any experiment to its budget; stopped at any moment, it continues exactly."""
+"""The run loop: trains any experiment to its budget and resumes it exactly."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lab.config.sections import ExperimentConfig
-from lab.errors import Stopped, UserError
+from lab.errors import ExperimentStopped, UserError
 from lab.files import durable
 from lab.run.evaluator import Evaluator
 from lab.run.experiment import Experiment
@@ -17,7 +17,7 @@ from lab.run.progress import Progress
 from lab.run.run_dir import RunDir
 from lab.run.session import Session
 
-_WAIT_S = 0.5  # for an evaluation, between looks at the signals
+_WAIT_S = 0.5  # for an evaluation, before signals are checked again
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ def run(
     evaluator: Evaluator | None = None,
     sinks: Sequence[Sink] = (),
 ) -> Outcome:
-    """Train `experiment` until its progress counter is at `config.budget`, from the newest checkpoint if any.
+    """Train `experiment` until its progress counter reaches `config.budget`, from the newest checkpoint if any.
 
     SIGINT or SIGTERM ends it after the iteration, with a checkpoint; a second SIGINT at once. Lines go to
-    `console`, standard output unless given. `interrupt`: for a caller that receives the signals itself.
-    `evaluator`: evaluates checkpoints beside training; without one training waits for `Experiment.evaluate`.
+    `console`, standard output unless given. `interrupt`: for a caller that handles the signals itself.
+    `evaluator`: evaluates checkpoints beside training; without it evaluations run between iterations.
     `sinks` get every entry that is written to metrics.jsonl.
     Raises UserError when no checkpoint is valid, a loss is NaN or infinite, a file cannot be written, or another
     process trains this run.
@@ -74,7 +74,7 @@ def run(
             session.save()  # nothing to do unless interrupted
         except KeyboardInterrupt:
             progress.say("stopped at once: the iterations after the last checkpoint are lost")
-        except Stopped:
+        except ExperimentStopped:
             session.save()
             raise
         except OSError as error:

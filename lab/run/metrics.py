@@ -1,4 +1,4 @@
-"""Metrics: the catalogue that gives each name its meaning, and the log that is their only record.
+"""Metrics: the catalogue with the meaning of each name, and the log, which is their only record.
 
 Every view of a run (terminal, `lab show`, W&B) is derived from its `metrics.jsonl`.
 """
@@ -36,7 +36,7 @@ class Metric:
 
 
 class Catalogue(Mapping[str, Metric]):
-    """An immutable set of metrics by name; `a | b` joins two. ValueError when a name has two meanings."""
+    """An immutable set of metrics by name; `a | b` joins two. Raises ValueError if a name has two meanings."""
 
     def __init__(self, metrics: Iterable[Metric] = ()) -> None:
         self._metrics: dict[str, Metric] = {}
@@ -76,7 +76,7 @@ LOOP_METRICS = Catalogue(
         Metric("time/iteration_s", "s", "one iteration, without evaluation and checkpoint", "time", False),
         Metric("time/evaluation_s", "s", "the evaluation after this iteration", "time", False),
         Metric("time/checkpoint_s", "s", "writing the checkpoint after this iteration", "time", False),
-        Metric("eval/at_iteration", "", "iteration evaluated, where training has gone on meanwhile", "eval"),
+        Metric("eval/at_iteration", "", "evaluated iteration, if training continued during the evaluation", "eval"),
         Metric("system/process_memory_mb", "MB", "peak resident memory of the process so far", "memory", False),
         Metric("system/device_memory_mb", "MB", "peak accelerator memory allocated so far", "memory", False),
     ]
@@ -88,7 +88,7 @@ LOOP_METRICS = Catalogue(
 class Entry:
     """One line of `metrics.jsonl`. `seconds` is training time so far, continuing over resumes.
 
-    An iteration has a line of its own; what an evaluation or a checkpoint adds to it may follow as another.
+    An iteration has one line; an evaluation or a checkpoint adds another line with the same iteration.
     """
 
     iteration: int
@@ -131,12 +131,12 @@ class MetricsLog:
 
 
 def read(path: Path) -> list[Entry]:
-    """All entries in order. A missing file is empty; a line that is half written or damaged is left out."""
+    """All entries in order; [] without a file. Incomplete and damaged lines are skipped."""
     return [entry for _, entry in _lines(path)]
 
 
 def cut_back(path: Path, iteration: int) -> int:
-    """Drop every entry after `iteration` and every damaged line, atomically; return how many lines went."""
+    """Drop every entry after `iteration` and every damaged line, atomically; return the number of dropped lines."""
     if not path.exists():
         return 0
     data = path.read_bytes()
@@ -156,7 +156,7 @@ def _lines(path: Path) -> Iterator[tuple[bytes, Entry]]:
         try:
             yield line, _entry(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError):
-            _log.warning("%s, line %d is damaged and left out", path, number)
+            _log.warning("%s, line %d is damaged and skipped", path, number)
 
 
 def _entry(line: dict[str, object]) -> Entry:
@@ -178,7 +178,7 @@ def _finite(value: float) -> float | None:
 
 
 def _cut_half_line(path: Path) -> None:
-    """A crash can leave half a line, to which the next entry would be glued."""
+    """Remove the incomplete last line that a crash can leave: the next entry would be appended to it."""
     if not path.exists():
         return
     data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Runs that a configuration names, as absolute paths, for commands that work outside the runs directory."""
+"""Absolute paths of the runs that a configuration names, for commands that run in another directory."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class NamesRuns(Protocol):
 
 
 def load_by_path(preset: str, overrides: Sequence[str], runs_dir: Path) -> ExperimentConfig:
-    """The preset's configuration, every run that it names as an absolute path. Raises UserError as `by_path`."""
+    """The preset's configuration, in which named runs are absolute paths. Raises UserError as `by_path`."""
     return load_preset(preset, by_path(preset, overrides, runs_dir))
 
 
 def by_path(preset: str, overrides: Sequence[str], runs_dir: Path) -> list[str]:
-    """The overrides of a command, and after them every run that its preset or they name, as an absolute path.
+    """The overrides, and after them an override with the absolute path of every run that the configuration names.
 
     Raises UserError for a run that is neither in `runs_dir` nor at a path.
     """

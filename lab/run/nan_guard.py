@@ -25,7 +25,7 @@ def write_bundle(
 ) -> UserError:
     """Write `debug/iteration-N/` in the run and return the error that ends it.
 
-    The bundle is a checkpoint of the state as it is (`checkpoint.load` reads it), config.yaml, the last lines
+    The bundle is a checkpoint of the present state (`checkpoint.load` reads it), config.yaml, the last lines
     of metrics.jsonl, and failure.json with the reason and the metrics of the iteration that failed.
     """
     hint = "the last good checkpoint is kept; look for a learning rate that is too high or bad input"

@@ -20,7 +20,7 @@ from rich.text import Text
 from lab.run.metrics import Catalogue
 
 PLAIN_INTERVAL_S = 10.0
-_SPEED_WINDOW = 50  # iterations; long enough to be steady, short enough to follow a change of batch size
+_SPEED_WINDOW = 50  # iterations: steady, but follows a change of batch size
 _HEADLINES = 3
 
 
@@ -93,7 +93,7 @@ class Progress:
 
 
 def headline(catalogue: Catalogue, best: str | None) -> list[str]:
-    """The metrics of the status line: the one that chooses the best, losses, then any that should rise."""
+    """The metrics of the status line: evaluate.best, losses, then metrics that should rise."""
     names = [best] if best else []
     names += [name for name in catalogue if "loss" in name]
     names += [name for name, metric in catalogue.items() if metric.higher_is_better]
@@ -101,7 +101,7 @@ def headline(catalogue: Catalogue, best: str | None) -> list[str]:
 
 
 def memory_mb() -> dict[str, float]:
-    """Peak memory so far, as the loop's metrics name it."""
+    """Peak memory so far, by metric name."""
     unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # macOS counts bytes, Linux KiB
     memory = {"system/process_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -110,7 +110,7 @@ def memory_mb() -> dict[str, float]:
 
 
 class _Forward(logging.Handler):
-    """Brings the lab's own warnings to the same places as every other line."""
+    """Sends warnings of the lab's loggers to the terminal and log.txt."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__(logging.WARNING)

@@ -19,6 +19,7 @@ from lab.config.suggestions import did_you_mean
 from lab.errors import CheckpointError, UserError
 from lab.files import durable
 from lab.run import checkpoint
+from lab.run.best_value import stop_reason
 
 CONFIG = "config.yaml"
 _LOCK = ".lock"
@@ -34,12 +35,6 @@ def check_name(name: str) -> str:
     return name
 
 
-def no_better(metric: str | None, evaluations: int) -> str:
-    """Why a run stops early, in words."""
-    last = "evaluation" if evaluations == 1 else f"{evaluations} evaluations"
-    return f"no better {metric} in the last {last}"
-
-
 @dataclass
 class RunDir:
     """The directory of one run. As a context manager it releases the lock and removes a run that never started."""
@@ -52,8 +47,8 @@ class RunDir:
     def create(cls, root: Path, name: str, config_yaml_text: str, overwrite: bool = False) -> Self:
         """Create `root/name` and lock it; raises UserError when the name is taken.
 
-        With `overwrite` the old run is set aside inside the directory and removed by `started()`: a new run
-        that fails before it begins costs nothing.
+        With `overwrite` the old run is moved to a folder inside the directory and removed by `started()`. If the new
+        run fails before it starts, the old run is restored.
         """
         path = Path(root) / check_name(name)
         taken = os.path.lexists(path) and not _is_empty(path)
@@ -66,7 +61,7 @@ class RunDir:
             run = cls(path, _created=True)
             run.lock()
             if taken:
-                run._set_old_aside()
+                run._move_old_run()
             for folder in _FOLDERS:
                 (path / folder).mkdir(exist_ok=True)
             run.write_config(config_yaml_text)
@@ -136,16 +131,14 @@ class RunDir:
 
     @property
     def stopped_early(self) -> str:
-        """Why the run ends before its budget, or nothing; the patience of config.yaml may have changed since."""
+        """Why the run stopped before its budget, under the present patience of config.yaml; "" if it did not."""
         manifest = self._newest()
         if manifest is None or self._has_reached_budget(manifest):
             return ""
-        if "no_better" not in manifest.meta:  # of a version that wrote the words
-            return str(manifest.meta.get("stopped_early", ""))
-        patience, count = self._setting("evaluate", "patience"), int(manifest.meta["no_better"])
+        patience, count = self._setting("evaluate", "patience"), int(manifest.meta.get("no_better", 0))
         if patience is None or count < patience:
             return ""
-        return no_better(self.read_config()["evaluate"].get("best"), count)
+        return stop_reason(self.read_config()["evaluate"].get("best"), count)
 
     def _has_reached_budget(self, manifest: checkpoint.Manifest) -> bool:
         progress = manifest.counters.get(manifest.meta.get("progress", ""), -1)
@@ -187,7 +180,7 @@ class RunDir:
     def lock(self) -> None:
         """Hold the run until `close()` or the end of the process; raises UserError when another has it.
 
-        The kernel drops the lock of a killed process, so none is ever stale.
+        The kernel releases the lock of a killed process, so no lock is ever stale.
         """
         if self._lock_file is not None:
             return
@@ -200,7 +193,7 @@ class RunDir:
             message = f"run '{self.name}' is being trained by {holder}: wait for it or stop it"
             raise UserError(message) from None
         except OSError:
-            pass  # a file system without locks: nothing then prevents a second process
+            pass  # a file system without locks: a second process cannot be detected
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         self._lock_file = descriptor
@@ -226,32 +219,32 @@ class RunDir:
     ) -> None:
         self.close()
 
-    def _set_old_aside(self) -> None:
-        aside = self.path / _REPLACED
-        if aside.is_dir():  # an earlier replacement was killed before it started: it is the one to go
-            self._put_old_back()
-        aside.mkdir()
+    def _move_old_run(self) -> None:
+        replaced = self.path / _REPLACED
+        if replaced.is_dir():  # an earlier replacement was killed before it started: remove it
+            self._restore_old_run()
+        replaced.mkdir()
         for entry in list(self.path.iterdir()):
             if entry.name not in (_LOCK, _REPLACED):
-                entry.rename(aside / entry.name)
+                entry.rename(replaced / entry.name)
 
     def _undo(self) -> None:
         self._created = False
-        self._put_old_back()
+        self._restore_old_run()
         if not (self.path / CONFIG).exists():
             (self.path / _LOCK).unlink(missing_ok=True)
             self.path.rmdir()
 
-    def _put_old_back(self) -> None:
-        """Remove what this run made, and bring back the run it was to replace, if any."""
-        aside = self.path / _REPLACED
+    def _restore_old_run(self) -> None:
+        """Remove the files of this run, and restore the run that it replaces, if any."""
+        replaced = self.path / _REPLACED
         for entry in list(self.path.iterdir()):
             if entry.name not in (_LOCK, _REPLACED):
                 shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
-        if aside.is_dir():
-            for entry in list(aside.iterdir()):
+        if replaced.is_dir():
+            for entry in list(replaced.iterdir()):
                 entry.rename(self.path / entry.name)
-            aside.rmdir()
+            replaced.rmdir()
 
 
 def _is_empty(path: Path) -> bool:

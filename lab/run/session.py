@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -14,33 +14,32 @@ from lab.config.sections import ExperimentConfig
 from lab.errors import CheckpointError, UserError
 from lab.plots.media import Media
 from lab.run import checkpoint, metrics, nan_guard, tracking
+from lab.run.best_value import BestValue, stop_reason
 from lab.run.evaluator import EvaluationFailed, Evaluator
 from lab.run.experiment import Evaluation, Experiment
 from lab.run.progress import Progress, headline, memory_mb
-from lab.run.run_dir import RunDir, no_better
+from lab.run.run_dir import RunDir
 from lab.train import device as devices
 from lab.train import random_state
 
 
 @dataclass
 class LoopState:
-    """The loop's own part of a checkpoint, besides the random states."""
+    """The run loop's part of a checkpoint, without the random states."""
 
     iteration: int = 0
     seconds: float = 0.0  # of training, over all resumes
-    evaluated_at: int = 0  # iteration of the last evaluation; behind when a signal came before it
+    evaluated_at: int = 0  # iteration of the last evaluation; a signal can come before the one that is due
     pending: int | None = None  # iteration whose checkpoint is being evaluated beside training
-    best: float | None = None
-    best_at: int | None = None
-    no_better: int = 0  # evaluations since the best
+    best: BestValue = field(default_factory=BestValue)
     wandb_id: str | None = None
 
 
 class Session:
-    """The steps of `lab.run.loop.run` in one process. Leaving it closes what they opened.
+    """The steps of `lab.run.loop.run` in one process. On exit it closes the logs and the tracker.
 
     `saved` is the newest checkpoint and `saved_at` its iteration, None while there is none. With an `evaluator`
-    evaluations run beside training: it gets a checkpoint that is kept, as `checkpoints/pending`, until it answers.
+    evaluations run beside training: it loads `checkpoints/pending`, which is kept until the evaluation ends.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Session:
         self._tracker.finish(self.exit_code, artifact=best if finished and best.is_dir() else None)
 
     def restore(self) -> None:
-        """Continue from the newest checkpoint that verifies, or begin; then open the logs.
+        """Resume from the newest valid checkpoint, or start from scratch; then open the logs.
 
         Raises UserError when there are checkpoints and none can be used.
         """
@@ -101,7 +100,7 @@ class Session:
                 self._config, self._run_dir, self.state.iteration, self.state.wandb_id, say=self._progress.say
             )
             self.state.wandb_id = self._tracker.run_id or self.state.wandb_id
-        # Last: nothing above may draw from the generators that the experiment is about to use.
+        # Last: the code above may draw from the global generators.
         if random_states is None:
             random_state.seed_everything(self._config.seed)
         else:
@@ -109,8 +108,8 @@ class Session:
         self._since = time.monotonic()
 
     def complete(self) -> bool:
-        """Whether the progress counter has reached the budget, or the evaluations have not improved for too long."""
-        return self._count() >= self._config.budget or self._is_out_of_patience()
+        """Whether the progress counter has reached the budget, or early stopping ends the run."""
+        return self._count() >= self._config.budget or self.state.best.exceeds(self._config.evaluate.patience)
 
     def evaluation_due(self) -> bool:
         """Whether this iteration is to be evaluated and has not been."""
@@ -124,7 +123,7 @@ class Session:
         return self.state.pending is not None
 
     def checkpoint_due(self) -> bool:
-        """Whether there is anything unsaved that is to be saved now."""
+        """Whether there are unsaved changes and a checkpoint is due."""
         due = self.state.iteration % self._config.checkpoint.every == 0
         return self._dirty and (due or self._improved or self._pending_is_best or self.complete())
 
@@ -145,7 +144,7 @@ class Session:
         self._progress.iteration(self.state.iteration, self._count(), values, self._headline)
 
     def evaluate(self) -> None:
-        """Evaluate the experiment without a trace in its training, or have the evaluator begin with a checkpoint."""
+        """Evaluate the experiment without a change to its training, or start the evaluator on a checkpoint."""
         if self._evaluator is not None:
             self._start_evaluation(self._evaluator)
             return
@@ -154,7 +153,7 @@ class Session:
             evaluation = self._experiment.evaluate()
         self.state.evaluated_at = self.state.iteration
         seconds = {"time/evaluation_s": time.monotonic() - start}
-        self._improved |= self._take(evaluation, self.state.iteration, seconds)
+        self._improved |= self._record_evaluation(evaluation, self.state.iteration, seconds)
 
     def collect_evaluation(self, timeout_s: float = 0.0) -> None:
         """Record the evaluation beside training if it ends within `timeout_s`."""
@@ -170,13 +169,13 @@ class Session:
         if evaluation is None:
             return
         self.state.pending = None
-        late = {"eval/at_iteration": float(at)} if at != self.state.iteration else {}
-        self._pending_is_best = self._take(evaluation, at, late)
+        lag = {"eval/at_iteration": float(at)} if at != self.state.iteration else {}
+        self._pending_is_best = self._record_evaluation(evaluation, at, lag)
         if not self._pending_is_best:
             checkpoint.drop_pending(self._run_dir.checkpoints)
 
     def save(self) -> None:
-        """Write a checkpoint of what has changed since the last, and keep it as best if it is."""
+        """Write a checkpoint if anything has changed since the last, and keep it as the best if it is."""
         if not self._dirty and self.saved is not None:
             return
         start = time.monotonic()
@@ -190,9 +189,9 @@ class Session:
         meta = {
             "progress": self._experiment.progress,
             "evaluation_due": self.evaluation_due() or self.waiting(),
-            "no_better": self.state.no_better,
-            "best": self.state.best,
-            "best_at": self.state.best_at,
+            "no_better": self.state.best.no_better,
+            "best": self.state.best.value,
+            "best_at": self.state.best.iteration,
             "wandb_id": self.state.wandb_id,
         }
         folder = self._run_dir.checkpoints
@@ -211,16 +210,15 @@ class Session:
     def summary(self) -> str:
         """One line on a run that is complete."""
         self._advance_clock()
-        early = "complete: "
-        if self._is_out_of_patience():
-            early = f"stopped early, {no_better(self._config.evaluate.best, self.state.no_better)}: "
+        metric, best = self._config.evaluate.best, self.state.best
+        how = "complete"
+        if best.exceeds(self._config.evaluate.patience):
+            how = f"stopped early, {stop_reason(metric, best.no_better)}"
         time_taken = timedelta(seconds=round(self.state.seconds))
-        best = ""
-        if self.state.best is not None:
-            best = f"; best {self._config.evaluate.best} {self.state.best:.4g} at iteration {self.state.best_at}"
+        shown = "" if best.value is None else f"; best {metric} {best.value:.4g} at iteration {best.iteration}"
         return (
-            f"{early}{self._count():,} {self._experiment.progress} in {self.state.iteration} iterations, "
-            f"{time_taken}{best}; {self._run_dir.path}"
+            f"{how}: {self._count():,} {self._experiment.progress} in {self.state.iteration} iterations, "
+            f"{time_taken}{shown}; {self._run_dir.path}"
         )
 
     def _count(self) -> int:
@@ -232,40 +230,39 @@ class Session:
         for found in checkpoint.newest_first(folder, self._progress.say):
             try:
                 self._experiment.load_state_dict(found.state["experiment"])
-            except CheckpointError as error:  # a file that it names, such as a replay segment, is damaged
+            except CheckpointError as error:  # a file that it refers to, such as a replay segment, is damaged
                 self._progress.say(f"skipped checkpoint {found.path}: {error}")
                 continue
-            self.state = LoopState(**found.state["loop"])
+            loop = found.state["loop"]
+            self.state = LoopState(**{**loop, "best": BestValue(**loop["best"])})
             self.saved, self.saved_at = found.path, self.state.iteration
             self._continue_from(found, skipped[: skipped.index(found.path)])
             return dict(found.state["random"])
         if skipped:
             raise checkpoint.none_valid(folder)
         if metrics.read(self._run_dir.metrics_path):
-            self._progress.say("this run was stopped before its first checkpoint: it begins again")
+            self._progress.say("this run was stopped before its first checkpoint: it starts from scratch")
         return None
 
     def _continue_from(self, found: checkpoint.Checkpoint, skipped: list[Path]) -> None:
         for path in skipped:
             checkpoint.set_aside(path)
-        best_at, at = self.state.best_at, self.state.pending
+        best_at, at = self.state.best.iteration, self.state.pending
         kept = checkpoint.settle(found.path, best_at=best_at, pending=at, report=self._progress.say)
         self._progress.say(f"continuing from iteration {self.state.iteration} ({found.path})")
         if kept is not None and self._evaluator is not None:
-            self._progress.say(f"evaluation of iteration {at}: begun again")
+            self._progress.say(f"evaluation of iteration {at}: restarted")
             self._evaluator.start(kept)
         elif at is not None:
-            self._drop_evaluation("its checkpoint or its evaluator is gone")
-        was, now = (
-            found.state["machine"] | found.manifest.versions,
-            _machine(self._config) | checkpoint.versions(),
-        )
+            self._drop_evaluation("its checkpoint or its evaluator is missing")
+        was = found.state["machine"] | found.manifest.versions
+        now = _machine(self._config) | checkpoint.versions()
         changed = [f"{name} {was.get(name)} -> {now[name]}" for name in now if was.get(name) != now[name]]
         if changed:
-            self._progress.say(f"no longer bit for bit the uninterrupted run: {', '.join(changed)}")
+            self._progress.say(f"the resumed run is not bit for bit the uninterrupted one: {', '.join(changed)}")
 
     def _start_evaluation(self, evaluator: Evaluator) -> None:
-        """Save a checkpoint and have it evaluated. A run that is complete waits for an earlier evaluation first."""
+        """Save a checkpoint and start its evaluation. A complete run waits for an earlier evaluation first."""
         if self.state.pending is not None:
             if not self.complete():
                 at, self.state.evaluated_at = self.state.iteration, self.state.iteration
@@ -276,7 +273,7 @@ class Session:
         self.save()
         assert self.saved is not None
         kept = checkpoint.keep_as(checkpoint.PENDING, self.saved)
-        self._progress.say(f"evaluation of iteration {self.state.iteration}: begun")
+        self._progress.say(f"evaluation of iteration {self.state.iteration}: started")
         with random_state.preserved():
             evaluator.start(kept)
 
@@ -286,7 +283,7 @@ class Session:
         self._dirty = True
         checkpoint.drop_pending(self._run_dir.checkpoints)
 
-    def _take(self, evaluation: Evaluation, iteration: int, more: Mapping[str, float]) -> bool:
+    def _record_evaluation(self, evaluation: Evaluation, iteration: int, more: Mapping[str, float]) -> bool:
         """Record an evaluation of the state at `iteration`; returns whether it is the best so far."""
         values = {name: float(value) for name, value in evaluation.metrics.items()}
         self._check_losses(self.state.iteration, values)
@@ -300,25 +297,13 @@ class Session:
         return best
 
     def _is_best(self, values: Mapping[str, float], iteration: int) -> bool:
-        """Whether they are better than the best so far, which they then replace."""
-        value = values.get(self._config.evaluate.best or "")
-        if value is None:
+        """Update the best value; return whether `values` has a new one."""
+        metric = self._config.evaluate.best
+        if metric is None or metric not in values:
             return False
-        if self.state.best is not None and not self._is_better(value, self.state.best):
-            # Not the one at a budget's end, which a run that goes on would not have had.
-            self.state.no_better += iteration % self._config.evaluate.every == 0
-            return False
-        self.state.best, self.state.best_at, self.state.no_better = value, iteration, 0
-        return True
-
-    def _is_out_of_patience(self) -> bool:
-        patience = self._config.evaluate.patience
-        return patience is not None and self.state.no_better >= patience
-
-    def _is_better(self, value: float, than: float) -> bool:
-        assert self._config.evaluate.best is not None
-        lower = self._catalogue[self._config.evaluate.best].higher_is_better is False
-        return value < than if lower else value > than
+        lower = self._catalogue[metric].higher_is_better is False
+        scheduled = iteration % self._config.evaluate.every == 0
+        return self.state.best.update(values[metric], iteration, lower_is_better=lower, counts=scheduled)
 
     def _record(self, values: Mapping[str, float], media: Sequence[Media] = ()) -> None:
         assert self._log is not None, "restore() comes first"
@@ -336,7 +321,7 @@ class Session:
         self._since = now
 
     def _check_losses(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Raises UserError, with a debug bundle written, when a loss is NaN or infinite."""
+        """Write a debug bundle and raise UserError if a loss is NaN or infinite."""
         bad = nan_guard.non_finite_losses(values)
         if bad:
             reason = ", ".join(f"{name} is {value}" for name, value in bad.items())

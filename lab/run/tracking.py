@@ -1,7 +1,7 @@
-"""W&B as a sink of a run's metrics. The only importer of wandb; nothing here blocks or stops training.
+"""W&B as a sink of a run's metrics. The only module that imports wandb; it never blocks or stops training.
 
-Offline runs of wandb 0.31 cannot be resumed: a continuation is another offline directory under the same run
-id, whose points are placed by the metric "iteration" rather than by wandb's own step.
+Offline runs of wandb 0.31 cannot be resumed: a resumed run writes another offline directory with the same run id, and
+the x axis is the metric "iteration" instead of wandb's own step.
 """
 
 import html
@@ -38,7 +38,7 @@ def _silent(line: str) -> None:
 
 
 class Tracker:
-    """A W&B run, or nothing: after the first failure, or made with None, every call is a no-op."""
+    """A W&B run. Without one, or after the first failure, every call is a no-op."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Tracker:
         self.run_id: str | None = run.id if run is not None else None
         self._run, self._folder, self._say = run, folder, say
         self._resumed_at, self._sent_until = resumed_at, sent_until
-        self._left_out: set[str] = set()
+        self._failed_media: set[str] = set()
 
     def log(
         self,
@@ -62,8 +62,8 @@ class Tracker:
     ) -> None:
         """Send one record of metrics.jsonl, with the media shown beside it.
 
-        Iterations done again that W&B had when this run was continued online are there already. At the iteration
-        continued from there can only be an evaluation that was still due.
+        Iterations that are repeated after an online resume are skipped: W&B has them. The iteration of the checkpoint
+        is not skipped: its evaluation may follow.
         """
         if self._run is None or self._resumed_at < iteration <= self._sent_until:
             return
@@ -86,14 +86,14 @@ class Tracker:
         self._run = None
 
     def _shown(self, media: Sequence[Media]) -> dict[str, Any]:
-        """Media as wandb's own objects. One that cannot be made is left out; the numbers beside it are not."""
+        """Media as wandb's own objects. Items that wandb cannot convert are left out, with one message each."""
         shown: dict[str, Any] = {}
         for item in media:
             try:
                 shown[item.name] = _to_wandb(item)
             except Exception as error:
-                if item.name not in self._left_out:
-                    self._left_out.add(item.name)
+                if item.name not in self._failed_media:
+                    self._failed_media.add(item.name)
                     self._say(f"W&B: {item.name} is left out ({_one_line(error)})")
         return shown
 
@@ -117,11 +117,11 @@ def start(
     run_id: str | None,
     say: Say,
 ) -> Tracker:
-    """Begin (None) or continue the W&B run `run_id` at an iteration; on any failure, one line and an idle Tracker."""
+    """Start (None) or resume the W&B run `run_id`; a failure prints one line and gives a Tracker without a run."""
     mode = choose_mode(config.tracking.wandb, say)
     if mode == "off":
         return Tracker(None)
-    # Read on import and at login, which prints whatever the settings say.
+    # Read on import and at login, which ignores `Settings.silent`.
     os.environ.setdefault("WANDB_SILENT", "true")
     try:
         import wandb
@@ -198,7 +198,7 @@ def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _staging_in(folder: Path) -> Iterator[None]:
-    """Tables wait for `wandb sync` in the run rather than in the home directory, unless the user chose a place."""
+    """Stage tables for `wandb sync` in the run's directory, not in the home directory, unless the user set another."""
     if _DATA_DIR in os.environ:
         yield
         return
@@ -215,7 +215,7 @@ def _to_wandb(item: Media) -> Any:
     if isinstance(item, Table):
         return wandb.Table(columns=list(item.columns), data=[list(row) for row in item.rows])
     if isinstance(item, Image):
-        # wandb takes a trailing axis of 1 for grey only when it is not there.
+        # wandb expects grey images without a channel axis.
         pixels = item.pixels[..., 0] if item.pixels.shape[2] == 1 else item.pixels
         return wandb.Image(pixels, caption=item.caption or None)
     caption = f"<p>{html.escape(item.caption)}</p>" if item.caption else ""

@@ -1,8 +1,8 @@
 """Data parallelism: every rank computes some rows of one global batch, and all take the same optimizer step.
 
 Every rank is a process of one torch.distributed group (gloo on CPUs, NCCL on GPUs). Without a group there is one rank
-and the collectives do nothing. Gradients are all-reduced after the backward pass rather than by hooks within it, so
-that penalties that differentiate twice need no special case.
+and the collectives do nothing. Gradients are all-reduced after the backward pass and not by hooks within it: gradient
+penalties, which differentiate twice, then need no special case.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 STOP = "rank 0 has stopped training"
-_BUCKET = 2**24  # values in one reduction: 64 MB, besides the gradients themselves
+_BUCKET = 2**24  # values per all-reduce: a buffer of 64 MB
 
 
 class Stopped(Exception):
@@ -23,7 +23,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train together. All ranks must call every method but `rows`."""
+    """The rank of this process and the number of ranks. All ranks must call every method except `rows`."""
 
     rank: int = 0
     size: int = 1
@@ -34,16 +34,16 @@ class Ranks:
         return self.rank == 0
 
     def rows(self, count: int, group: int = 1) -> slice:
-        """This rank's rows of a batch of `count`: contiguous, in whole groups of `group`; empty with too few groups.
+        """This rank's rows of a batch of `count`: contiguous, in whole groups of `group` rows, maybe none.
 
-        The numbers of groups of two ranks differ by one at most. The last group may be short.
+        The numbers of groups of two ranks differ by at most one. The last group may be shorter.
         """
         groups = -(-count // group)
         start, stop = (min(count, group * (groups * at // self.size)) for at in (self.rank, self.rank + 1))
         return slice(start, stop)
 
     def all_reduce_(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over the ranks, bit for bit the same on all; all of one dtype and device."""
+        """Replace each tensor by its sum over the ranks, bit for bit equal on all; all of one dtype and device."""
         if self.size == 1:
             return
         for bucket in _buckets(tensors):
@@ -54,13 +54,13 @@ class Ranks:
                 tensor.detach().copy_(piece.view(tensor.shape))
 
     def broadcast_(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by that of rank 0: contiguous, on one device, of the same shape and dtype everywhere."""
+        """Replace each tensor by that of rank 0. Tensors are contiguous, with equal shapes and dtypes on all ranks."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
     def broadcast_object(self, value: Any) -> Any:
-        """The value of rank 0, plain or with nested tensors, on every rank.
+        """The value of rank 0 (plain values and tensors, nested) on every rank.
 
         Raises Stopped on the other ranks when rank 0 sends STOP.
         """

@@ -16,7 +16,7 @@ class OptimizerConfig(Config):
         description="adamw, adam, sgd with Nesterov momentum, or muon for weight matrices with AdamW for the rest.",
     )
     learning_rate: Annotated[Hyperparameter, within(gt=0.0)] = Field(
-        default=2e-3, description="Learning rate, the peak where it follows a schedule."
+        default=2e-3, description="Learning rate; with a schedule its peak."
     )
     beta1: float = Field(
         default=0.9, ge=0.0, lt=1.0, description="Decay of the first moment (adamw, adam, muon's AdamW)."
@@ -31,7 +31,7 @@ class OptimizerConfig(Config):
     )
     weight_decay: NonNegativeFloat = Field(default=1e-2, description="Weight decay; biases and norms have none.")
     gradient_clip: PositiveFloat | None = Field(
-        default=None, description="Gradient clipping: largest norm of the gradient; longer ones are scaled down."
+        default=None, description="Gradient clipping: largest norm of the gradient; larger gradients are scaled down."
     )
 
 
@@ -42,7 +42,10 @@ class ScheduledOptimizerConfig(OptimizerConfig):
         default="cosine", description="Learning-rate schedule: constant, linear, cosine or one-cycle."
     )
     warmup: float = Field(
-        default=0.0, ge=0.0, lt=1.0, description="Share of the schedule in which the learning rate rises to its peak."
+        default=0.0,
+        ge=0.0,
+        lt=1.0,
+        description="Fraction of the schedule in which the learning rate rises to its peak.",
     )
     final_fraction: float = Field(
         default=0.0, ge=0.0, le=1.0, description="Learning rate at the end of the schedule, as a fraction of its peak."
@@ -57,8 +60,8 @@ class ScheduledOptimizerConfig(OptimizerConfig):
 class TrainingConfig(ScheduledOptimizerConfig):
     """Gradient descent on batches of a data set."""
 
-    batch_size: PositiveInt = Field(default=64, description="Items per optimizer step, of all ranks together.")
+    batch_size: PositiveInt = Field(default=64, description="Samples per optimizer step, over all ranks.")
     micro_batch: PositiveInt | None = Field(
         default=None,
-        description="Gradient accumulation: items per forward pass. Batch norms see a micro-batch only.",
+        description="Gradient accumulation: samples per forward pass. Batch norm uses the statistics of a micro-batch.",
     )

@@ -45,13 +45,13 @@ def apply(device: Device) -> None:
     torch.set_float32_matmul_precision("high" if allow_tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = allow_tf32
     if device.device.type == "cuda" and device.device.index is not None:
-        torch.cuda.set_device(device.device)  # calls that name no GPU, as for memory figures, then mean this one
+        torch.cuda.set_device(device.device)  # the default of calls without a device, such as memory statistics
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc, where there is one, keep freed memory instead of returning it to the kernel.
+    """Make glibc, if it is used, keep freed memory instead of returning it to the kernel.
 
-    By default blocks of 32 MB and more are mapped anew for every operation and cleared page by page, which takes a
+    By default blocks of 32 MB and more are mapped again for every operation and cleared page by page, which takes a
     fifth of a training step on large batches. The peak memory of the process stays the same.
     """
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
@@ -62,7 +62,7 @@ def _keep_freed_memory() -> None:
 
 
 def autocast(device: Device) -> contextlib.AbstractContextManager[object]:
-    """Context of forward passes: bfloat16 autocast where the precision is bf16, nothing where it is fp32."""
+    """Context of forward passes: bfloat16 autocast if the precision is bf16, else no effect."""
     if device.precision == "bf16":
         return torch.autocast(device.device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""EMA: an exponential moving average of a network's weights, which plays or generates in its place."""
+"""EMA: an exponential moving average of a network's weights, which is used to play and to generate."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class EMA(Generic[M]):
     """Exponential moving average of a module's parameters and buffers; `module` is the averaged network.
 
     After updates with x_1 ... x_n and a constant decay d the average is sum_i d^(n-i) x_i divided by the sum of the
-    factors: the bias of the start is corrected as in Adam (Kingma and Ba 2015, section 3), so that the untrained
-    weights do not count. `bias_correction=False` counts the weights at construction as x_0, as the progressive GAN
-    does. Floating-point buffers (BatchNorm's running statistics) are averaged too, others are copied. An update is a
-    few fused operations without a host sync.
+    factors: the initial bias is corrected as in Adam (Kingma and Ba 2015, section 3), and the untrained weights do not
+    count. With `bias_correction=False` the weights at construction count as x_0, as in the progressive GAN.
+    Floating-point buffers (BatchNorm's running statistics) are averaged too, others are copied. An update is a few
+    fused operations without a host sync.
     """
 
     def __init__(self, source: M, decay: float = 0.999, *, bias_correction: bool = True) -> None:
@@ -29,8 +29,7 @@ class EMA(Generic[M]):
 
     @torch.no_grad()
     def update(self, source: nn.Module, decay: float | None = None) -> None:
-        """Add `source` to the average. `decay` replaces the default for this update: a schedule's value, or that of
-        `decay_of`."""
+        """Add `source` to the average. `decay`: for this update, from a schedule or `decay_of`; else the default."""
         decay = self.decay if decay is None else decay
         self.mass = decay * self.mass + (1.0 - decay)
         step = (1.0 - decay) / self.mass if self.mass > 0.0 else 0.0
@@ -53,12 +52,12 @@ class EMA(Generic[M]):
 
 
 def decay_of(half_life: float, batch_size: int) -> float:
-    """The decay per update with which weights count half after `half_life` samples, in batches of `batch_size`."""
+    """The decay per update of `batch_size` samples that halves the weight of old values after `half_life` samples."""
     return 0.5 ** (batch_size / half_life)
 
 
 def _paired(average: nn.Module, source: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Matching tensors of both, shared ones once. Raises ValueError where names differ."""
+    """Parameters and buffers of both in one order. Raises ValueError if their names differ."""
     ours, theirs = _tensors(average), _tensors(source)
     if ours.keys() != theirs.keys():
         raise ValueError(f"EMA: the networks differ in {sorted(ours.keys() ^ theirs.keys())}")

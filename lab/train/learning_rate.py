@@ -12,8 +12,8 @@ _log = logging.getLogger(__name__)
 def learning_rate_at(config: ScheduledOptimizerConfig, counter: int, period: int | None) -> float:
     """The learning rate when the progress counter is `counter` and the section's schedule ends at `period`.
 
-    Without a period the schedule stays at its beginning. A `learning_rate` that is a schedule of its own has its own
-    end and is not combined with the section's.
+    Without a period the schedule stays at its start. If `learning_rate` is itself a schedule, the section's schedule is
+    ignored.
     """
     peak = config.learning_rate
     if isinstance(peak, Schedule):
@@ -23,7 +23,7 @@ def learning_rate_at(config: ScheduledOptimizerConfig, counter: int, period: int
 
 
 def warn_of_early_decay(config: ScheduledOptimizerConfig, budget: int, period: int, unit: str) -> None:
-    """Log a warning where the learning rate reaches 0 before the budget, as when the budget was raised later."""
+    """Log a warning if the learning rate reaches 0 before the budget, as after the budget was raised."""
     peak = config.learning_rate
     if isinstance(peak, Schedule):
         zero_at = peak.until if peak.at(peak.until) == 0.0 else None
@@ -34,5 +34,5 @@ def warn_of_early_decay(config: ScheduledOptimizerConfig, budget: int, period: i
     if zero_at is not None and budget > zero_at and ranks().is_rank_zero:
         _log.warning(
             f"the learning rate reaches 0 after {zero_at:,} {unit} ({setting}), before the budget of {budget:,}: "
-            "later steps change nothing; start a new run to train with a schedule of that length"
+            "later steps have no effect; start a new run for a longer schedule"
         )

@@ -1,8 +1,8 @@
 """Muon: SGD with Nesterov momentum whose update of every weight matrix is orthogonalised (Jordan et al. 2024).
 
 Source: K. Jordan, Y. Jin, V. Boza, J. You, F. Cesista, L. Newhouse and J. Bernstein, "Muon: An optimizer for hidden
-layers in neural networks", 2024, https://kellerjordan.github.io/posts/muon. As there, biases, norms, embeddings and
-output layers are trained by AdamW.
+layers in neural networks", 2024, https://kellerjordan.github.io/posts/muon. As in the source, biases, norms, embeddings
+and output layers are trained by AdamW.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,20 +12,20 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # steepest at 0 among those that keep singular values between 0.7 and 1.2
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # the steepest at 0 that keep singular values in [0.7, 1.2]
 _STEPS = 5
 
 
 @torch.no_grad()
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """The nearest semi-orthogonal matrix, about: U S V^T -> U S' V^T with S' near 1 (0.7 to 1.2).
+    """Approximation of the nearest semi-orthogonal matrix: U S V^T -> U S' V^T with S' near 1 (0.7 to 1.2).
 
-    matrix: [..., M, N], computed in float32. Five Newton-Schulz steps x <- a x + (b x x^T + c (x x^T)^2) x; the
-    division by the Frobenius norm first brings every singular value below 1. A matrix of zeros stays.
+    matrix: [..., M, N], computed in float32. Division by the Frobenius norm makes every singular value at most 1; then
+    come five Newton-Schulz steps x <- a x + (b x x^T + c (x x^T)^2) x. Zeros stay zeros.
     """
     a, b, c = COEFFICIENTS
     tall = matrix.shape[-2] > matrix.shape[-1]
-    x = matrix.float().mT if tall else matrix.float()  # products of the smaller side are cheaper
+    x = matrix.float().mT if tall else matrix.float()  # the product over the smaller side is cheaper
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(_STEPS):
         gram = x @ x.mT
@@ -34,9 +34,9 @@ def orthogonalise(matrix: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Groups with `orthogonal=True` hold weights [out, in, ...], filters among them, taken as [out, in * ...].
+    """Muon for groups with `orthogonal=True`: weights [out, in, ...], taken as matrices [out, in * ...].
 
-    Their update is scaled by sqrt(max(1, out / in)), as in the authors' code, so that the change of a layer's output
+    The update is scaled by sqrt(max(1, out / in)), as in the authors' code, so that the change of a layer's output
     does not depend on its shape. Weight decay is decoupled. All other groups are trained by AdamW with a learning rate
     of lr * adamw_fraction.
     """
@@ -56,7 +56,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One step of every group; parameters without a gradient stay. There is no closure."""
+        """One step of every group; parameters without a gradient stay the same. `closure` is ignored."""
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             if group["orthogonal"]:

@@ -1,4 +1,4 @@
-"""Optimizers: one factory for all kinds, their learning rate, and their state read from a checkpoint."""
+"""Optimizers: one factory for all kinds, setting the learning rate, loading a state."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,16 +14,16 @@ from lab.train.schedules import value_at
 def make_optimizer(
     network: nn.Module, config: OptimizerConfig, *, heads: Collection[nn.Module] = ()
 ) -> torch.optim.Optimizer:
-    """The configured optimizer of the parameters that are not frozen. Biases and norms (one dimension) do not decay.
+    """The configured optimizer of all trainable parameters, without weight decay of biases and norms (one dimension).
 
-    heads: modules that end in an output layer, which Muon leaves to AdamW; the other optimizers treat all layers alike.
+    heads: modules that end in an output layer, which Muon leaves to AdamW; the other optimizers ignore it.
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     weights = [parameter for parameter in trained if parameter.dim() > 1]
-    spared = [parameter for parameter in trained if parameter.dim() <= 1]
+    undecayed = [parameter for parameter in trained if parameter.dim() <= 1]
     decay, rate = config.weight_decay, value_at(config.learning_rate, 0)
     betas = (config.beta1, config.beta2)
-    groups = [{"params": weights, "weight_decay": decay}, {"params": spared, "weight_decay": 0.0}]
+    groups = [{"params": weights, "weight_decay": decay}, {"params": undecayed, "weight_decay": 0.0}]
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, rate, config.momentum, nesterov=config.momentum > 0, fused=True)
     if config.optimizer == "adam":
@@ -35,7 +35,7 @@ def make_optimizer(
         [
             {"params": [p for p in weights if id(p) not in by_adamw], "weight_decay": decay, "orthogonal": True},
             {"params": [p for p in weights if id(p) in by_adamw], "weight_decay": decay},
-            {"params": spared, "weight_decay": 0.0},
+            {"params": undecayed, "weight_decay": 0.0},
         ],
         lr=rate,
         momentum=config.momentum,
@@ -51,10 +51,9 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Load what `optimizer.state_dict()` returned. Raises ValueError where parameters or optimizer differ.
+    """Load what `optimizer.state_dict()` returned. Raises ValueError if parameters or optimizer differ.
 
-    Fused steps walk through memory in order, so moments get the memory layout of their parameters; a checkpoint keeps
-    the numbers and not the layout.
+    A checkpoint does not keep the memory layout. Moments get the layout of their parameters, as fused steps need.
     """
     optimizer.load_state_dict(dict(state))
     for parameter, moments in optimizer.state.items():
@@ -67,7 +66,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
 
 
 def _ids_of_adamw(network: nn.Module, heads: Collection[nn.Module]) -> set[int]:
-    """Weights of embeddings and of output layers, the last in each head."""
+    """Ids of the weights of embeddings and of output layers (the last weight of each head)."""
     embeddings = [module.weight for module in network.modules() if isinstance(module, nn.Embedding)]
     outputs = [[weight for weight in head.parameters() if weight.dim() > 1][-1] for head in heads]
     return {id(weight) for weight in (*embeddings, *outputs)}

@@ -1,4 +1,4 @@
-"""States of the global random number generators: seeded, captured and restored together."""
+"""The global random number generators: seed, capture and restore their states together."""
 
 import random
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def seed_everything(seed: int) -> None:
 
 
 def capture() -> dict[str, Any]:
-    """The states of all global generators, in a form that a checkpoint can hold; changes none of them."""
+    """The states of all global generators, as values that a checkpoint can store."""
     version, words, gauss = random.getstate()
     state: dict[str, Any] = {
         "python": {"version": version, "words": np.array(words, dtype=np.uint32), "gauss": gauss},
@@ -25,7 +25,7 @@ def capture() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": [],
     }
-    # Asking for the state of CUDA generators would create contexts on devices this process does not use.
+    # Reading the CUDA states would create contexts on devices that this process does not use.
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         state["cuda"] = [tensor.cpu() for tensor in torch.cuda.get_rng_state_all()]
     return state
@@ -33,14 +33,14 @@ def capture() -> dict[str, Any]:
 
 @contextmanager
 def preserved() -> Iterator[None]:
-    """Restore the states on exit, as if nothing had been drawn in between."""
+    """Restore the states on exit: draws inside have no effect on later ones."""
     states = capture()
     yield
     restore(states)
 
 
 def restore(state: dict[str, Any]) -> None:
-    """Restore what `capture` returned; CUDA states only where the number of devices is the same."""
+    """Restore what `capture` returned; CUDA states only if the number of devices is the same."""
     python = state["python"]
     random.setstate((python["version"], tuple(int(word) for word in python["words"]), python["gauss"]))
     np.random.set_state(state["numpy"])  # noqa: NPY002

@@ -12,7 +12,7 @@ _DIVERGED = 4.0  # times the lowest loss
 
 
 class RangeTest(NamedTuple):
-    """Learning rates and smoothed losses until the loss diverged; `suggestion` is None where the loss never fell."""
+    """Learning rates and smoothed losses until divergence; `suggestion` is None if the loss never fell."""
 
     rates: list[float]
     losses: list[float]
@@ -20,10 +20,9 @@ class RangeTest(NamedTuple):
 
 
 def range_test(step: Callable[[float], Tensor], first: float, last: float, steps: int) -> RangeTest:
-    """Call `step(learning rate) -> loss` at rates from `first` to `last`, which rise by a constant factor.
+    """Call `step(learning rate) -> loss` at rates that rise from `first` to `last` by a constant factor.
 
-    It stops where the smoothed loss is four times its lowest. The suggestion is the rate at which the loss falls
-    fastest.
+    It stops when the smoothed loss exceeds four times its minimum. The suggestion is the rate of the fastest fall.
     """
     rates: list[float] = []
     losses: list[float] = []
@@ -40,7 +39,7 @@ def range_test(step: Callable[[float], Tensor], first: float, last: float, steps
 
 
 def _steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """The rate at which the loss falls fastest by step, before its lowest value."""
+    """The rate of the fastest fall of the loss, before its minimum."""
     if len(losses) < 3:
         return None
     low = losses.index(min(losses))

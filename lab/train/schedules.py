@@ -16,11 +16,11 @@ _START_OF_CYCLE = 1.0 / 25.0  # of the peak; Smith and Topin 2018 start between 
 def schedule_value(
     shape: Shape, progress: float, *, start: float = 1.0, end: float = 0.0, warmup: float = 0.0
 ) -> float:
-    """The value at `progress` through a schedule: 0 is its beginning, 1 its end; beyond 1 the value stays.
+    """The value of a schedule at `progress`: 0 is its start, 1 its end; after 1 the value is constant.
 
-    The value first rises linearly to `start` while progress is below `warmup`, a share in [0, 1). It then goes from
-    `start` to `end`: "linear" in a straight line, "cosine" along half a cosine, "constant" not at all. "one-cycle" is
-    linear in both parts (Smith and Topin 2018). The rise begins at 0, for "one-cycle" at start / 25.
+    The value first rises linearly to `start` while progress is below `warmup`, a fraction in [0, 1). It then goes from
+    `start` to `end`: "linear" in a straight line, "cosine" along half a cosine; "constant" stays. "one-cycle" is
+    linear in both parts (Smith and Topin 2018). The rise starts at 0, for "one-cycle" at start / 25.
     """
     progress = min(progress, 1.0)
     if progress < warmup:
@@ -38,14 +38,14 @@ def steps_warmup(step: int, steps: int) -> float:
 
 
 class Schedule(Config):
-    """A hyperparameter that follows a counter, in place of a number."""
+    """A hyperparameter that is a function of the progress counter, in place of a number."""
 
     schedule: Shape = Field(default="linear", description="Shape: constant, linear, cosine or one-cycle.")
-    start: float = Field(description="Value at the beginning, after the warm-up if there is one.")
+    start: float = Field(description="Value at the start of the schedule, after the warm-up if there is one.")
     end: float = Field(default=0.0, description="Value at `until` and later.")
     until: PositiveInt = Field(description="Value of the run's progress counter at which the schedule ends.")
     warmup: float = Field(
-        default=0.0, ge=0.0, lt=1.0, description="Share of `until` in which the value rises to `start`."
+        default=0.0, ge=0.0, lt=1.0, description="Fraction of `until` in which the value rises to `start`."
     )
 
     @model_validator(mode="after")
@@ -59,19 +59,19 @@ class Schedule(Config):
         return schedule_value(self.schedule, progress, start=self.start, end=self.end, warmup=self.warmup)
 
 
-def _form(value: Any) -> str:
+def _tag(value: Any) -> str:
     return "scheduled" if isinstance(value, Mapping | Schedule) else "number"
 
 
 def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):  # pydantic would take true for 1
+    if isinstance(value, bool):  # pydantic would read true as 1
         raise ValueError(f"should be a number, not {str(value).lower()}")
     return value
 
 
 Hyperparameter = Annotated[
     Annotated[float, BeforeValidator(_no_boolean), Tag("number")] | Annotated[Schedule, Tag("scheduled")],
-    Discriminator(_form),
+    Discriminator(_tag),
 ]
 """Type of a configuration field that takes a number, or a schedule such as
 
@@ -115,6 +115,6 @@ def within(
 
 
 def check_cycle(shape: Shape, warmup: float) -> None:
-    """Raise ValueError for a one-cycle schedule without its rise."""
+    """Raise ValueError for a one-cycle schedule without a warm-up."""
     if shape == "one-cycle" and not warmup:
-        raise ValueError("schedule one-cycle begins with a warm-up: set warmup to a share of the schedule, say 0.25")
+        raise ValueError("schedule one-cycle begins with a warm-up: set warmup to a fraction of the schedule, say 0.25")

@@ -1,4 +1,4 @@
-"""BatchNorm with the statistics of the global batch, which is divided among ranks (Ioffe and Szegedy 2015)."""
+"""BatchNorm (Ioffe and Szegedy 2015) with the statistics of a batch that is divided among ranks."""
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +8,9 @@ from lab.train.collectives import all_reduce_sum
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Computes what nn.BatchNorm1d or 2d computes in one process on the whole batch. [B, C, ...] -> the same shape.
+    """Equals nn.BatchNorm1d or 2d on the whole batch in one process. [B, C, ...] -> the same shape.
 
-    nn.SyncBatchNorm does not run on CPUs. In training all ranks must call it equally often.
+    nn.SyncBatchNorm does not run on CPUs. In training all ranks must call it the same number of times.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -23,7 +23,7 @@ class SyncBatchNorm(_BatchNorm):
         values = x.float()
         axes = [axis for axis in range(x.dim()) if axis != 1]
         shape = [1, -1, *[1] * (x.dim() - 2)]
-        # In two passes: the sum of squares alone is inexact where the variance is small beside the mean.
+        # Two passes: a sum of squares is inexact if the variance is small compared with the mean.
         size = values.new_tensor([values.numel() // values.shape[1]])
         sums = all_reduce_sum(torch.cat([values.sum(axes), size]))
         count = sums[-1].detach()
@@ -44,7 +44,7 @@ class SyncBatchNorm(_BatchNorm):
 
 
 def convert_batch_norms(network: nn.Module) -> nn.Module:
-    """Replace each BatchNorm in the network, which is returned; parameters, statistics and their names stay."""
+    """Replace each BatchNorm in the network and return it; parameters, statistics and names stay the same."""
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
             norm = SyncBatchNorm(child.num_features, child.eps, child.momentum)

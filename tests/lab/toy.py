@@ -18,7 +18,7 @@ from torch import nn
 from lab.config.loading import dump
 from lab.config.registry import Kind, register_kind
 from lab.config.sections import ExperimentConfig
-from lab.errors import Stopped
+from lab.errors import ExperimentStopped
 from lab.plots.media import Image, Table, Text
 from lab.run.evaluator import EvaluateState
 from lab.run.experiment import Evaluation, Experiment
@@ -44,7 +44,7 @@ KIND = Kind(
 class ToyConfig(ExperimentConfig):
     """`pause_s` lengthens iterations, `evaluation_s` evaluations.
 
-    The loss of iteration `nan_at` is NaN; iteration `stopped_at` raises Stopped.
+    The loss of iteration `nan_at` is NaN; iteration `stopped_at` raises ExperimentStopped.
     """
 
     supports_evaluator: ClassVar[bool] = True
@@ -79,7 +79,7 @@ class Toy(Experiment):
     def iterate(self) -> dict[str, float]:
         time.sleep(self._config.pause_s)
         if self.counters["samples"] + self._config.batch == (self._config.stopped_at or 0) * self._config.batch:
-            raise Stopped("nobody is left to work")
+            raise ExperimentStopped("nobody is left to work")
         rows = torch.from_numpy(self.order.permutation(192)[: self._config.batch])
         loss = nn.functional.mse_loss(self.network(self.inputs[rows]), self.targets[rows])
         self.optimizer.zero_grad()

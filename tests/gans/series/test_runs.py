@@ -202,7 +202,7 @@ def test_wrong_settings_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("data.synthetic.frequency=[0.2,0.1]",): "must rise",
         ("data.synthetic.series=20",): "too few for metrics",
         ("data.length=0",): "data.length should be greater than or equal to 4",
-        ("cluster.learners=2",): "learn in one process alone; leave cluster.learners at 1",
+        ("cluster.learners=2",): "train in a single process; leave cluster.learners at 1",
     }
     file = preset(tmp_path)
     for overrides, expected in cases.items():

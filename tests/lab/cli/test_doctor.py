@@ -31,7 +31,7 @@ def test_a_sound_installation_is_reported_as_such(capsys: pytest.CaptureFixture[
 
 def test_the_terminal_report_ends_with_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "everything a run needs is there"
+    assert capsys.readouterr().out.splitlines()[-1] == "no problems found"
 
 
 def test_a_place_that_cannot_be_written_is_broken(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_every_shape_learns_from_a_file_and_answers(
         assert shape != "many_to_many" or len(given) == len(asked)
     if shape not in ("one_to_many", "encoder_decoder"):
         run("predict", tmp_path / "run", asked, "--steps", 2, code=2)
-        assert f"--steps: a {shape} network writes no sequence" in capsys.readouterr().err
+        assert f"--steps: a {shape} network generates no sequence" in capsys.readouterr().err
     if shape.startswith("one"):
         run("predict", tmp_path / "run", asked[:-1], code=2)
         assert f"reads inputs of {len(asked)} tokens" in capsys.readouterr().err

@@ -110,7 +110,7 @@ def test_bases_merge_mappings_and_replace_lists(tmp_path: Path) -> None:
 def test_a_circle_of_bases_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.yaml", "base: b.yaml\n")
     write(tmp_path / "b.yaml", "base: a.yaml\n")
-    assert "in a circle" in message(str(tmp_path / "a.yaml"))
+    assert "form a cycle" in message(str(tmp_path / "a.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_the_command_refuses_or_skips_broken_pictures_as_told(
     assert "b.png: no known kind" in capsys.readouterr().err
     assert left_in(tmp_path) == ["in"]
     assert main([*command, "--broken", "skip"]) == 0
-    assert "left out b.png: no known kind" in capsys.readouterr().out
+    assert "skipped b.png: no known kind" in capsys.readouterr().out
     assert len(open_images(str(out))) == 1
 
 

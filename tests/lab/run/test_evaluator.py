@@ -90,7 +90,7 @@ def test_a_run_killed_while_it_is_evaluated_gets_the_evaluation_after_all(tmp_pa
     text = (run / "config.yaml").read_text().replace("evaluation_s: 600.0", "evaluation_s: 0.0")
     (run / "config.yaml").write_text(text)
     output = lab("resume", run)
-    assert "evaluation of iteration 5: begun again" in output
+    assert "evaluation of iteration 5: restarted" in output
     found = [entry for entry in metrics.read(run / "metrics.jsonl") if "toy/score" in entry.metrics]
     at = [entry.metrics.get("eval/at_iteration", entry.iteration) for entry in found]
     assert at[0] == 5 and at[-1] == 20 and len(set(at)) == len(at)

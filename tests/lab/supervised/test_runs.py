@@ -186,7 +186,7 @@ def test_widths_are_trained_one_by_one(tmp_path: Path, capsys: pytest.CaptureFix
     for other_kind in ("supervised/digits", "sequences/reverse"):
         capsys.readouterr()
         run("approximate", other_kind, "--widths", "2", code=2)
-        assert capsys.readouterr().err.startswith(f"lab: {other_kind} is no preset of task.name=regression")
+        assert capsys.readouterr().err.startswith(f"lab: {other_kind} is not a preset with task.name=regression")
 
 
 def test_the_bench_compares_steps_with_a_bare_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

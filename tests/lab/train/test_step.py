@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lab.errors import CheckpointError
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device
-from lab.train.step import GradientStep, LossShare, LossSum, StepResult
+from lab.train.step import GradientStep, LossSum, LossTerm, StepResult
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
 X = torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
@@ -36,10 +36,10 @@ def squares(net: nn.Module, rows: slice) -> LossSum:
     return LossSum((net(X[rows]) - Y[rows]).square().sum(), (rows.stop - rows.start) * 2)
 
 
-def mean_square(net: nn.Module, rows: slice) -> LossShare:
+def mean_square(net: nn.Module, rows: slice) -> LossTerm:
     """The same loss, as a share of the mean over 12 rows."""
     share, outputs = (rows.stop - rows.start) / 12, net(X[rows])
-    return LossShare((outputs - Y[rows]).square().mean() * share, {"output": outputs.mean() * share})
+    return LossTerm((outputs - Y[rows]).square().mean() * share, {"output": outputs.mean() * share})
 
 
 def weights(net: nn.Module) -> Tensor:
@@ -85,9 +85,9 @@ def test_two_networks_of_one_game_take_steps_of_their_own() -> None:
     generator, discriminator = nn.Linear(3, 5), nn.Linear(5, 1)
     latents = torch.randn(12, 3, generator=torch.Generator().manual_seed(2))
 
-    def score(sign: float, rows: slice) -> LossShare:
+    def score(sign: float, rows: slice) -> LossTerm:
         mean = discriminator(generator(latents[rows])).mean() * ((rows.stop - rows.start) / 12)
-        return LossShare(sign * mean, {"score": mean})
+        return LossTerm(sign * mean, {"score": mean})
 
     steps = {net: gradient_step(net, optimizer="adam", beta1=0.0, beta2=0.99) for net in (generator, discriminator)}
     for net, sign in ((discriminator, 1.0), (generator, -1.0)):
