@@ -12,13 +12,23 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lab import __version__
-from lab.config.registry import VERBS, Verb, find_kind, kind_names, load
+from lab.config.registry import (
+    ENTRY_POINTS,
+    VERB_ENTRY_POINTS,
+    VERBS,
+    Verb,
+    find_kind,
+    installed_verbs,
+    kind_names,
+    load,
+)
 from lab.errors import UserError
 from lab.run import lookup
 
@@ -89,7 +99,7 @@ def candidates(line: str, *, split_at_equals: bool = False) -> list[str]:
 
 
 def _completions(before: list[str], current: str) -> Iterator[str]:
-    verbs: Mapping[str, Verb] = VERBS
+    verbs: Mapping[str, Verb] = _verbs()
     path: list[str] = []
     rest = list(before)
     while rest and rest[0] in verbs:
@@ -190,7 +200,7 @@ def _known() -> Mapping[str, Any]:
 def _all_commands() -> Iterator[tuple[str, Any]]:
     from lab.cli.parameters import commands
 
-    for command in commands():
+    for command in commands(_verbs()):
         parts: dict[str, list[Any]] = {"options": [], "arguments": []}
         for parameter in command.parameters:
             record = {"names": parameter.names, "value": parameter.value, "choices": parameter.choices}
@@ -214,13 +224,21 @@ def _values(type_text: str) -> list[str]:
     return [part.strip() for part in type_text.split("|")] if "|" in type_text and "of" not in type_text else []
 
 
+def _verbs() -> dict[str, Verb]:
+    with suppress(Exception):  # a broken package of somebody else must not end completion
+        return {**VERBS, **installed_verbs()}
+    return dict(VERBS)
+
+
 def _fingerprint() -> str:
-    """A text that changes with the version, the location and the files of the code."""
+    """A text that changes with the version, location and files of the code, and with kinds and verbs of other packages."""
+    groups = (ENTRY_POINTS, VERB_ENTRY_POINTS)
+    others = sorted(point.value for group in groups for point in metadata.entry_points(group=group))
     root = Path(__file__).resolve().parents[2]
     times = [
         entry.stat().st_mtime_ns for package in PACKAGES for entry in (root / package).rglob("*.py") if entry.is_file()
     ]
-    return f"{__version__} {root} {len(times)} {max(times, default=0)}"
+    return " ".join([__version__, str(root), str(len(times)), str(max(times, default=0)), *others])
 
 
 def _split(line: str) -> list[str]:

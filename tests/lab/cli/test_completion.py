@@ -85,3 +85,18 @@ def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert "supervised/digits" in done.stdout.split()
+
+
+def test_verbs_of_other_packages_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.py").write_text(
+        "from lab.config.registry import Verb\n"
+        "def weigh(heavy: bool = False) -> None:\n    pass\n"
+        "VERB = Verb('Weigh.', 'other:weigh')\n"
+    )
+    info = tmp_path / "other-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rivals.verbs]\nweigh = other:VERB\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert candidates("lab wei") == ["weigh"]
+    assert "--heavy" in candidates("lab weigh --")
