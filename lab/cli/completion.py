@@ -231,7 +231,7 @@ def _verbs() -> dict[str, Verb]:
 
 
 def _fingerprint() -> str:
-    """A text that changes with the version, location and files of the code, and with kinds and verbs of other packages."""
+    """A text that changes with the version, location and files of the code, and with what other packages add."""
     groups = (ENTRY_POINTS, VERB_ENTRY_POINTS)
     others = sorted(point.value for group in groups for point in metadata.entry_points(group=group))
     root = Path(__file__).resolve().parents[2]
