@@ -206,7 +206,7 @@ def test_wrong_settings_and_files_are_one_line_and_leave_no_run(
         (*no_task, "network.shape=language_model", "data.input_words=true"): "reads characters",
         ("network.cell=elman",): "network.cell",
         ("training.teacher_forcing=2",): "training.teacher_forcing",
-        ("data.task=brackets", "data.size=4", "network.shape=many_to_many", "evaluate.beam=4"): "has no effect",
+        ("data.task=brackets", "data.size=4", "network.shape=many_to_many", "evaluate.beam=4"): "have no effect",
         (*no_task, f"data.source={tmp_path}/none"): "cannot read",
         (*no_task, f"data.source={tmp_path}/binary"): "is no UTF-8 text",
         (*no_task, f"data.source={tmp_path}/empty"): "holds no examples",

@@ -121,8 +121,8 @@ def test_a_sweep_gives_its_trials_the_path_of_a_trunk_and_refuses_an_unknown_one
 
     here = Connection("here", nodes=1, cpus=2.0, gpus=0.0, authentication="none", started=True)
     monkeypatch.setattr("cluster.sweeps.sweep.connect", lambda *_: nullcontext(here))
-    monkeypatch.setattr("cluster.sweeps.sweep.Room", lambda *_: SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr("cluster.sweeps.sweep.Tuning.run", search)
+    monkeypatch.setattr("cluster.sweeps.sweep.PlacementGroup", lambda *_: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr("cluster.sweeps.sweep.TuneSearch.run", search)
     preset = written(tmp_path, config(data=FEW, evaluate={"every": 1, "best": "eval/accuracy"}))
     sweep = ["sweep", preset, "augment.crop=choice(1, 2)", "--runs-dir", runs, "--name", "sweep"]
     run(*sweep, "trunk.run=source", code=2)
