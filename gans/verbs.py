@@ -1,16 +1,35 @@
-"""Output of `lab eval` for every kind of GAN."""
+"""Checks and output that the verbs of every kind of GAN share."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from lab.cli.arguments import print_json, say
+from lab.cli.options import check_absent, check_suffix_of
 
-def print_metrics(values: Mapping[str, float], floor: Mapping[str, float]) -> None:
-    """A table of metrics eval/NAME beside eval/NAME_floor, the same metric of real samples."""
+
+def check_output(option: str, path: Path, suffixes: tuple[str, ...], overwrite: bool) -> None:
+    """Raise UserError for a file that cannot be written or would be lost; call it before anything is loaded."""
+    check_suffix_of(option, path, suffixes)
+    check_absent(path, overwrite)
+
+
+def print_evaluation(heading: str, found: Mapping[str, float], *, record: Mapping[str, Any] | None) -> None:
+    """Print metrics eval/NAME beside eval/NAME_floor, the same metrics of real samples.
+
+    A table below `heading`; with a `record`, one JSON object of it and the metrics instead.
+    """
+    if record is not None:
+        print_json({**record, **found})
+        return
+    say(heading)
     table = Table()
     for column in ("metric", "samples", "floor"):
         table.add_column(column, justify="left" if column == "metric" else "right")
-    for name, value in values.items():
-        table.add_row(name.removeprefix("eval/"), f"{value:.4g}", f"{floor[name + '_floor']:.4g}")
+    for name, value in found.items():
+        if not name.endswith("_floor"):
+            table.add_row(name.removeprefix("eval/"), f"{value:.4g}", f"{found[name + '_floor']:.4g}")
     Console(highlight=False).print(table)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from gans.progressive.sampler import load_sampler
-from gans.progressive.sampling import sample as draw
+from gans.progressive.sampling import sample as sample_images
 from lab.errors import UserError
 from lab.train.device import Device
 
@@ -19,4 +19,4 @@ def sample(
     if label is not None and not 0 <= label < classes:
         known = f"0 to {classes - 1}" if classes else "none: this run is unconditional"
         raise UserError(f"label {label}: the classes of this run are {known}")
-    return draw(sampler, range(count), seed, label).permute(0, 2, 3, 1).numpy()
+    return sample_images(sampler, range(count), seed, label).permute(0, 2, 3, 1).numpy()

@@ -1,6 +1,6 @@
 """Augmentation of all images that the discriminator sees, real and generated.
 
-Every operation copies pixels or is linear in them, so that gradient penalties can differentiate through it twice.
+Every operation copies pixels or is linear in them, so that gradient penalties can differentiate twice through it.
 """
 
 import itertools
@@ -27,17 +27,17 @@ class Augmentation:
         return augment(images, numbers, config=self._config, probability=self.probability, seed=self._seed)
 
     def adapt(self, sign_mean: float, images: int) -> None:
-        """Move the probability after `images` on which real scores had this mean sign."""
+        """Adapt the probability after `images` whose real scores had this mean sign."""
         if self._config.mode == "ada":
             self.probability = adjust(self.probability, sign_mean, images, self._config)
 
 
 def augment(images: Tensor, numbers: Tensor, *, config: AugmentConfig, probability: float, seed: int) -> Tensor:
-    """Images [B, C, R, R], each operation of the mode's policy applied to each with `probability`.
+    """Images [B, C, R, R] after each operation of the policy, applied to each image with `probability`.
 
     "diffaug" (Zhao et al. 2020) and "ada" (Karras et al. 2020, appendix B: pixel copies, geometry resampled bilinearly
-    and colour, of which brightness, contrast and saturation are drawn as in diffaug). An image is changed by draws of
-    (seed, its number) alone, and one that nothing is drawn for stays as it is, bit for bit.
+    and colour, with the brightness, contrast and saturation of diffaug). The change of an image is a function of (seed,
+    its number); an image without any operation stays the same bit for bit.
     """
     policy = policy_of(config)
     steps = [
@@ -47,15 +47,15 @@ def augment(images: Tensor, numbers: Tensor, *, config: AugmentConfig, probabili
     ]
     for geometric, group in itertools.groupby(steps, lambda step: step[0] in GEOMETRY):
         if geometric:
-            images = _moved(images, list(group))
+            images = _transformed(images, list(group))
             continue
-        for name, draws, share in group:
-            images = torch.where(draws.uniform(0) < share, OPERATIONS[name](images, draws), images)
+        for name, draws, chance in group:
+            images = torch.where(draws.uniform(0) < chance, OPERATIONS[name](images, draws), images)
     return images
 
 
 def adjust(probability: float, sign_mean: float, images: int, config: AugmentConfig) -> float:
-    """The probability after `images` on which real scores had this mean sign (Karras et al. 2020, section 3.1)."""
+    """The probability after `images` whose real scores had this mean sign (Karras et al. 2020, section 3.1)."""
     step = images / config.speed_images
     direction = (sign_mean > config.target) - (sign_mean < config.target)
     return min(max(probability + direction * step, 0.0), 1.0)
@@ -66,13 +66,13 @@ def policy_of(config: AugmentConfig) -> tuple[str, ...]:
     return config.policy or POLICIES[config.mode]
 
 
-def _moved(images: Tensor, steps: list[tuple[str, Draws, float]]) -> Tensor:
-    """Geometric operations in a row are one map, so that pixels are blended once."""
+def _transformed(images: Tensor, steps: list[tuple[str, Draws, float]]) -> Tensor:
+    """Consecutive geometric operations are one map, so that pixels are interpolated once."""
     sources = torch.eye(3, device=images.device).expand(len(images), 3, 3)
     touched = torch.zeros(len(images), 1, 1, 1, dtype=torch.bool, device=images.device)
-    for name, draws, share in steps:
-        happens = draws.uniform(0) < share
-        # Not by @, which is bfloat16 or TF32 where the networks are.
+    for name, draws, chance in steps:
+        happens = draws.uniform(0) < chance
+        # Not by @, which autocast would compute in bfloat16 or TF32.
         both = (sources[:, :, :, None] * GEOMETRY[name](draws)[:, None]).sum(2)
         sources = torch.where(happens[:, 0], both, sources)
         touched = touched | happens
@@ -92,13 +92,13 @@ def _rotate90(images: Tensor, draws: Draws) -> Tensor:
 
 
 def _translation(images: Tensor, draws: Draws) -> Tensor:
-    """By up to an eighth of the side, zeros (grey) coming in."""
+    """Shift by up to an eighth of the side; empty pixels are 0 (grey)."""
     height, width = images.shape[2:]
     return translate(images, _whole(draws.uniform(1), height // 8), _whole(draws.uniform(2), width // 8), "grey")
 
 
 def _cutout(images: Tensor, draws: Draws) -> Tensor:
-    """A square of half the side becomes 0."""
+    """Set a square of half the side to 0."""
     height, width = images.shape[2:]
     top = (draws.uniform(1) * (height + 1 - height % 2)).floor()
     left = (draws.uniform(2) * (width + 1 - width % 2)).floor()
@@ -120,29 +120,29 @@ def _saturation(images: Tensor, draws: Draws) -> Tensor:
 
 
 def _whole(uniform: Tensor, most: int) -> Tensor:
-    """int64, -most to most."""
+    """Uniform numbers in [0, 1) -> int64 in [-most, most]."""
     return (uniform * (2 * most + 1)).long() - most
 
 
 def _scale(draws: Draws) -> Tensor:
-    """Larger or smaller, by a lognormal factor."""
+    """Scaling by a lognormal factor."""
     factor = _factor(draws)
     return scaling_maps(factor, factor)
 
 
 def _rotate(draws: Draws) -> Tensor:
-    """By any angle."""
+    """Rotation by a uniform angle."""
     return rotation_maps(draws.between(1, math.pi).flatten())
 
 
 def _stretch(draws: Draws) -> Tensor:
-    """Wider and lower or the reverse, by a lognormal factor; the area stays."""
+    """Stretching by a lognormal factor that keeps the area."""
     factor = _factor(draws)
     return scaling_maps(factor, 1.0 / factor)
 
 
 def _fractional_translation(draws: Draws) -> Tensor:
-    """Each way by a normal share of the side, which is 2 long, of deviation an eighth."""
+    """Shift by a normal fraction of the side with standard deviation 1/8; the side is 2 long."""
     sources = identity(draws.which)
     sources[:, 0, 2], sources[:, 1, 2] = (2.0 / 8.0 * draws.normal(k).flatten() for k in (1, 2))
     return sources
@@ -167,10 +167,10 @@ GEOMETRY: dict[str, Callable[[Draws], Tensor]] = {
     "stretch": _stretch,
     "fractional_translation": _fractional_translation,
 }
-"""Where each place is read from, [B, 3, 3]: the inverses of the paper's maps, whose distributions are symmetric."""
-_MOVES = ("scale", "rotate", "stretch", "rotate", "fractional_translation")  # so is any axis stretched along
+"""Maps [B, 3, 3] from output to input positions: inverses of the paper's maps, whose distributions are symmetric."""
+_GEOMETRIC = ("scale", "rotate", "stretch", "rotate", "fractional_translation")  # rotations let any axis be stretched
 POLICIES: dict[str, tuple[str, ...]] = {
     "none": (),
     "diffaug": ("brightness", "saturation", "contrast", "translation", "cutout"),
-    "ada": ("flip", "rotate90", "translation", *_MOVES, "brightness", "contrast", "saturation"),
+    "ada": ("flip", "rotate90", "translation", *_GEOMETRIC, "brightness", "contrast", "saturation"),
 }

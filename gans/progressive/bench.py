@@ -23,7 +23,7 @@ from lab.run.bench import compare, environment, peak_memory_mb, rate
 from lab.train import device as devices
 from lab.train.device import Device
 
-_IMAGES = 512  # random ones, enough for every batch to differ
+_IMAGES = 512  # random images, enough for batches to differ
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class StageSpeed:
 
 @dataclass(frozen=True)
 class Conv:
-    """A 3x3 or 1x1 convolution: channels in and out, input side in pixels; `first` takes images and needs no input
-    gradient."""
+    """A 3x3 or 1x1 convolution: channels in and out, input side in pixels. `first` needs no gradient of its input."""
 
     inputs: int
     outputs: int
@@ -54,10 +53,10 @@ def bench_gan(
     fmap_base: Annotated[int, typer.Option(min=1, help="Channels times half the resolution.")] = 4096,
     fmap_max: Annotated[int, typer.Option(min=1, help="Most channels.")] = 128,
     latent: Annotated[int, typer.Option(min=1, help="Size of the latents.")] = 128,
-    batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 16,
+    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
     loss: Annotated[str, typer.Option(help="wgan-gp, non-saturating or relativistic.")] = "wgan-gp",
     channels: Annotated[int, typer.Option(min=1, help="Channels of an image.")] = 3,
-    only_last: Annotated[bool, typer.Option("--only-last", help="The highest resolution alone.")] = False,
+    only_last: Annotated[bool, typer.Option("--only-last", help="Only the highest resolution.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
@@ -66,8 +65,8 @@ def bench_gan(
 ) -> None:
     """Measure training steps (both networks, penalty included) on random images.
 
-    Bare: the forward, backward and double-backward calls of the paper's convolutions, of the same shapes, and
-    nothing else; convolutions on enlarged maps are counted at their full size.
+    Bare: the forward, backward and double-backward calls of the paper's convolutions, of the same shapes,
+    and nothing else. Convolutions on enlarged maps are counted at their full size.
     """
     settings: dict[str, Any] = {
         "budget": 1,
@@ -100,7 +99,7 @@ def bench_gan(
 
 
 def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds: float) -> StageSpeed:
-    """Training steps and bare convolutions in turns, medians of both."""
+    """Median speeds of training steps and bare convolutions, measured alternately."""
     trainer, batch = GrowingTrainer(config, device), config.training.batch_size
     into = int(stage.alpha * config.growth.fade_images) if stage.alpha < 1.0 else config.growth.fade_images
     phase = config.growth.fade_images + config.growth.stable_images
@@ -109,7 +108,7 @@ def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds:
     images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device.device)
 
     def step() -> None:
-        trainer.trainer.shown = at  # the stage stays
+        trainer.trainer.shown = at  # keeps the stage
         trainer.step(images)
 
     compared = compare(step, _bare_step(config, stage, device), seconds, device)
@@ -118,7 +117,7 @@ def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds:
 
 
 def convolutions(config: ProgressiveGANConfig, stage: Stage) -> tuple[list[Conv], list[Conv]]:
-    """Convolutions of generator and discriminator at a stage, in order, 1x1 ones of a fade included."""
+    """Convolutions of generator and discriminator at a stage, in order, with the 1x1 convolutions of a fade."""
     net = config.network
     widths = [channels_at(net, 4 * 2**level) for level in range(stage.level + 1)]
     generator = [Conv(widths[0], widths[0], 4, 3)]
@@ -144,7 +143,7 @@ def _bare_step(config: ProgressiveGANConfig, stage: Stage, device: Device) -> Ca
     every = loss.lazy if loss.name == "non-saturating" else 1
     penalised = 2 * batch if loss.name == "relativistic" else batch
     calls: list[Callable[[], object]] = []
-    late: list[Callable[[], object]] = []  # of the lazy penalty
+    of_penalty: list[Callable[[], object]] = []
     for layer in generator:
         once = _Calls(layer, batch, device)
         calls += [once.forward, once.forward, once.backward]
@@ -155,11 +154,11 @@ def _bare_step(config: ProgressiveGANConfig, stage: Stage, device: Device) -> Ca
         calls += [once.forward, once.backward_to_input]
         through = joined if penalised == 2 * batch else once
         extra = [through.backward_to_input, through.forward, through.weight]
-        if loss.name == "wgan-gp":  # images of their own, and statistics whose second derivative is not zero
+        if loss.name == "wgan-gp":  # mixed images, and statistics whose second derivative is not zero
             extra += [through.forward, through.backward]
-        late += extra
+        of_penalty += extra
     if every == 1:
-        calls += late
+        calls += of_penalty
 
     count = 0
 
@@ -168,7 +167,7 @@ def _bare_step(config: ProgressiveGANConfig, stage: Stage, device: Device) -> Ca
         for call in calls:
             call()
         if every > 1 and count % every == 0:
-            for call in late:
+            for call in of_penalty:
                 call()
         count += 1
 

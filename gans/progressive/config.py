@@ -48,7 +48,7 @@ class NetworkConfig(Config):
         if self.resolution not in RESOLUTIONS:
             raise ValueError(f"resolution {self.resolution} is no power of two from 4 to 1024")
         if self.fmap_base * 2 < self.resolution:
-            raise ValueError(f"fmap_base {self.fmap_base} leaves no channel at resolution {self.resolution}; raise it")
+            raise ValueError(f"fmap_base {self.fmap_base} gives no channel at resolution {self.resolution}; raise it")
         return self
 
 
@@ -58,12 +58,13 @@ class GrowthConfig(Config):
     start: PositiveInt = Field(default=4, description="First resolution in pixels.")
     fade_images: NonNegativeInt = Field(default=600_000, description="Images shown while a resolution fades in.")
     stable_images: NonNegativeInt = Field(
-        default=600_000, description="Images shown at a resolution after its fade; the last resolution stays."
+        default=600_000,
+        description="Images shown at a resolution after its fade; training ends at the last one.",
     )
 
 
 class TrainingConfig(GANTrainingConfig):
-    """Gradient steps of both networks, and what differs by resolution."""
+    """Gradient steps of both networks; settings may differ by resolution."""
 
     batch_sizes: dict[PositiveInt, PositiveInt] = Field(
         default_factory=dict, description="Batch size by resolution; batch_size elsewhere."
@@ -84,7 +85,7 @@ class TrainingConfig(GANTrainingConfig):
         return self.batch_sizes.get(resolution, self.batch_size)
 
     def learning_rate_at(self, resolution: int, images: int) -> float:
-        """Of the generator, after `images` have been shown."""
+        """Learning rate of the generator after `images` have been shown."""
         rate = self.learning_rates.get(resolution)
         return value_at(self.learning_rate, images) if rate is None else rate
 
@@ -102,14 +103,12 @@ class AugmentConfig(Config):
 
     mode: Literal["none", "diffaug", "ada"] = Field(
         default="none",
-        description="none, diffaug (always) or ada (with a probability that follows overfitting).",
+        description="none, diffaug (always) or ada (with a probability that adapts to overfitting).",
     )
     policy: tuple[str, ...] = Field(default=(), description="Operations in order; all those of the mode when empty.")
-    target: float = Field(
-        default=0.6, ge=-1.0, le=1.0, description="ada: mean sign of real scores that the probability is steered to."
-    )
+    target: float = Field(default=0.6, ge=-1.0, le=1.0, description="ada: target of the mean sign of real scores.")
     speed_images: PositiveInt = Field(
-        default=500_000, description="ada: images shown while the probability can rise from 0 to 1."
+        default=500_000, description="ada: images in which the probability can rise from 0 to 1."
     )
     initial: float = Field(default=0.0, ge=0.0, le=1.0, description="ada: probability at the start.")
 
@@ -163,7 +162,7 @@ class ProgressiveGANConfig(ExperimentConfig):
             if groups < self.cluster.learners:
                 raise ValueError(
                     f"a batch of {batch} at {resolution} x {resolution} is {groups} groups of network.minibatch_group "
-                    f"{group}, one learner's least share; lower cluster.learners to {groups}"
+                    f"{group}, and each learner needs one; lower cluster.learners to {groups}"
                 )
         if micro is not None and micro % group:
             raise ValueError(

@@ -16,14 +16,14 @@ from lab.errors import UserError
 from lab.plots.images import to_uint8
 
 _BATCH = 256
-LEAST = 16  # images; metrics of fewer say nothing
-_DEFAULT = 2000
+LEAST = 16  # images; metrics of fewer are not meaningful
+_DEFAULT = 2000  # images
 
 
 def reals_at(data: ImageSet, count: int, stage: Stage, seed: int = 0) -> Tensor:
-    """uint8 [N, C, R, R]: `count` images (all, if there are fewer) as the discriminator sees them at a stage.
+    """uint8 [N, C, R, R]: at most `count` images as the discriminator sees them at a stage.
 
-    Chosen at random by the seed, since packed sets are often sorted by class.
+    A random choice that depends on the seed, since packed sets are often sorted by class.
     """
     rows = indices(len(data), seed, 0, min(count, len(data)))
     parts = []
@@ -50,14 +50,15 @@ def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:
         has = "no labels" if data.labels is None else f"{data.num_classes} classes"
         raise UserError(f"network.classes is {wanted.classes} and {config.data.source} has {has}")
     if len(data) < 2:
-        raise UserError(f"{config.data.source} has {len(data)} image: a GAN needs at least 2 to tell apart")
+        raise UserError(f"{config.data.source} has {len(data)} image: a GAN needs at least 2")
 
 
 @dataclass(frozen=True)
 class ReferenceImages:
-    """Real images that as many samples are compared with, uint8 [N, C, R, R].
+    """Real images to compare samples with, uint8 [N, C, R, R].
 
-    others: real images whose metrics are the floor; None where two halves of `real` are compared. floor: says which.
+    others: real images whose metrics are the floor; None where two halves of `real` are compared. floor: a description
+    of them.
     """
 
     real: Tensor
@@ -78,7 +79,7 @@ def reference_images(sampler: Sampler, against: str, count: int | None) -> Refer
     if own is not None:
         most, smaller = min((len(test), against), (len(own), source))
         count = _checked(count, most, most, smaller)
-        floor = f"as many of the run's own images ({source})"
+        floor = f"as many images of the run's own data ({source})"
         return ReferenceImages(reals_at(test, count, stage), reals_at(own, count, stage), floor)
     count = _checked(count, max(len(test) // 2, LEAST), len(test), against or source)
     images = reals_at(test, 2 * count, stage)
@@ -87,10 +88,10 @@ def reference_images(sampler: Sampler, against: str, count: int | None) -> Refer
     return ReferenceImages(images[:count], None, f"{count // 2:,} of the real images against the other half")
 
 
-def _checked(count: int | None, fair: int, most: int, whose: str) -> int:
+def _checked(count: int | None, default: int, most: int, source: str) -> int:
     if (count or LEAST) > most:
-        raise UserError(f"{whose} has {most:,} images, fewer than the {count or LEAST:,} samples to compare")
-    return min(_DEFAULT, fair) if count is None else count
+        raise UserError(f"{source} has {most:,} images, fewer than the {count or LEAST:,} samples to compare")
+    return min(_DEFAULT, default) if count is None else count
 
 
 def _check(sampler: Sampler, data: ImageSet, source: str) -> None:
@@ -98,11 +99,13 @@ def _check(sampler: Sampler, data: ImageSet, source: str) -> None:
     if data.channels != wanted.channels:
         raise UserError(f"{source} has {data.channels} channels and this run's images have {wanted.channels}")
     if data.resolution < resolution:
-        raise UserError(f"{source} has {data.resolution} x {data.resolution} images and this run makes {resolution}")
+        raise UserError(
+            f"{source} has {data.resolution} x {data.resolution} images and this run generates {resolution}"
+        )
 
 
 def _other_set(source: str, test: ImageSet) -> ImageSet | None:
-    """The run's own data, unless it is not here any more or the same as the test's."""
+    """The run's own data; None if it is missing or the same as `test`."""
     try:
         own = open_images(source)
     except UserError:

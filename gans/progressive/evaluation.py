@@ -20,7 +20,7 @@ from lab.run.evaluator import EvaluateState
 from lab.run.experiment import Evaluation
 from lab.train.device import Device
 
-_MIN_RESOLUTION = 16  # of the metrics: smaller images have too few patches and features
+_MIN_RESOLUTION = 16  # of metrics; smaller images have too few patches and features
 
 
 class Evaluator:

@@ -23,7 +23,7 @@ class _AtStage(nn.Module):
 
 
 def export(sampler: Sampler, path: Path) -> float:
-    """Write .onnx or .pt2 with a free batch size, see `lab.nets.export`; the largest difference on other latents."""
+    """Write .onnx or .pt2 with a free batch size, see `lab.nets.export`; returns the largest difference."""
     classes = sampler.config.network.classes
     inputs: tuple[Tensor, ...] = (latents_of(sampler, range(2), 0),)
     others: tuple[Tensor, ...] = (latents_of(sampler, range(2, 7), 0),)

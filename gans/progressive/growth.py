@@ -21,7 +21,7 @@ def stage_at(growth: GrowthConfig, resolution: int, images: int) -> Stage:
     """The stage in force after `images` have been shown (Karras et al. 2018, section 2 and figure 2).
 
     The first resolution is trained for `stable_images`; each further one fades in over `fade_images`, alpha rising
-    linearly from 0, and is trained for `stable_images`; the last, `resolution`, stays.
+    linearly from 0, and is trained for `stable_images`. Training ends at the last, `resolution`.
     """
     first, last = level_of(growth.start), level_of(resolution)
     beyond = images - growth.stable_images
@@ -37,7 +37,7 @@ def stage_at(growth: GrowthConfig, resolution: int, images: int) -> Stage:
 
 
 def stages(growth: GrowthConfig, resolution: int) -> list[Stage]:
-    """Every stage that a run passes through: each resolution fading in (alpha 0), then grown (alpha 1)."""
+    """Stages of a run: each resolution at the start of its fade (alpha 0) and after it (alpha 1)."""
     passed = []
     for level in range(level_of(growth.start), level_of(resolution) + 1):
         if level > level_of(growth.start) and growth.fade_images:

@@ -11,14 +11,14 @@ from gans.progressive.network import Discriminator, Generator, channels_at
 from lab.errors import UserError
 from lab.train.device import Device
 
-_COPIES = 6  # weights, gradients, two moments; the generator's average; what the optimizer's step needs
+_COPIES = 6  # weights, gradients, two moments, the generator's average, temporaries of the optimizer
 # Values alive at the peak of a discriminator step for each feature map of a block: 31 to 39 measured, 28 for R1.
 _MAPS = 36.0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Megabytes of weights and their companions, and of feature maps, at one resolution."""
+    """Megabytes of weights with their optimizer state, and of feature maps, at one resolution."""
 
     resolution: int
     images_at_once: int
@@ -47,12 +47,12 @@ def estimate(config: ProgressiveGANConfig, bytes_per_value: int = 4) -> list[Est
 
 
 def check(config: ProgressiveGANConfig, device: Device) -> list[Estimate]:
-    """The estimates; raises UserError naming the first stage that exceeds the memory that is free."""
+    """The estimates. Raises UserError for the first stage that exceeds the free memory."""
     free, found = free_mb(device), estimate(config, 2 if device.precision == "bf16" else 4)
     for stage in found:
         if stage.total_mb > free:
             raise UserError(
-                f"{stage.resolution} x {stage.resolution} with {stage.images_at_once} images at once wants about "
+                f"{stage.resolution} x {stage.resolution} with {stage.images_at_once} images at once needs about "
                 f"{stage.total_mb:,.0f} MB of the {free:,.0f} MB free on {device.device}: lower "
                 f"training.micro_batch, training.batch_sizes.{stage.resolution} or network.fmap_base"
             )
@@ -60,12 +60,12 @@ def check(config: ProgressiveGANConfig, device: Device) -> list[Estimate]:
 
 
 def free_mb(device: Device) -> float:
-    """Memory not in use, of the GPU or of the machine."""
+    """Free memory of the GPU or of the machine."""
     if device.device.type == "cuda":
         return torch.cuda.mem_get_info(device.device)[0] / 1e6
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             kilobytes = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
         return kilobytes * 1024 / 1e6
-    except (OSError, StopIteration):  # no Linux: what the machine has at all
+    except (OSError, StopIteration):  # not Linux: all memory of the machine
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6

@@ -1,7 +1,7 @@
-"""The generator and the discriminator, both able to work at any resolution they can grow to.
+"""Generator and discriminator, which work at every resolution of the growth.
 
-Karras, Aila, Laine, Lehtinen: "Progressive growing of GANs", ICLR 2018, sections 2 to 4 and appendix A. A stage is a
-level and an alpha given with every call; nothing in a network remembers it.
+Karras, Aila, Laine, Lehtinen: "Progressive growing of GANs", ICLR 2018, sections 2 to 4 and appendix A. A stage,
+level and alpha, is an argument of every call; the networks do not store it.
 """
 
 import math
@@ -19,7 +19,7 @@ from lab.nets.layers import Conv2d, Linear, scaled
 from lab.nets.mlp import MLP
 
 Alpha = float | Tensor
-"""Share of the newest resolution. A tensor (0-d) always fades: what is compiled for it then serves every value."""
+"""Weight of the newest resolution. A 0-d tensor always fades, so that one compiled graph serves every value."""
 
 _MAPPING = Init(runtime=True, lr_multiplier=0.01)  # Karras et al. 2019, appendix C
 
@@ -40,7 +40,7 @@ def reduce(x: Tensor) -> Tensor:
 
 
 def fade_reals(images: Tensor, alpha: float) -> Tensor:
-    """Real images at the sharpness of a fade: reduced and enlarged at alpha 0, themselves at 1."""
+    """Real images as detailed as those of a fade: reduced and enlarged at alpha 0, unchanged at 1."""
     if alpha >= 1.0:
         return images
     return torch.lerp(enlarge(reduce(images)), images, alpha)
@@ -49,8 +49,8 @@ def fade_reals(images: Tensor, alpha: float) -> Tensor:
 def channels_last(x: Tensor) -> Tensor:
     """The same values [B, C, H, W] in channels-last order, one channel included.
 
-    Where C is 1 torch takes the plain order for what it is given, and an element-wise step whose inputs lie in two
-    orders is thirty times slower on a CPU.
+    With C = 1 torch reports either order as the plain one, and an element-wise operation on inputs of two orders is
+    thirty times slower on a CPU.
     """
     if x.shape[1] == 1:
         return x.reshape(x.shape[0], *x.shape[2:], 1).permute(0, 3, 1, 2)
@@ -58,12 +58,12 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def hypersphere(latents: Tensor) -> Tensor:
-    """[B, latent] -> the same directions at length sqrt(latent)."""
+    """[B, latent] -> the same directions with length sqrt(latent)."""
     return latents * torch.rsqrt(latents.square().mean(1, keepdim=True) + 1e-8)
 
 
 def noise(size: int, numbers: Tensor, seed: int, *counters: int) -> tuple[Tensor]:
-    """Latents [B, size] of images `numbers`, int64 [B]: see `gans.losses.Noise`."""
+    """Latents [B, size] of the images `numbers`, int64 [B]; see `gans.losses.Noise`."""
     places = torch.arange(size, device=numbers.device)
     return (rng.normal(seed, *counters, numbers[:, None], places),)
 
@@ -73,7 +73,7 @@ def is_fading(alpha: Alpha) -> bool:
 
 
 class PixelNorm(nn.Module):
-    """Every pixel's feature vector to length sqrt(channels), section 4.2. [B, C, ...] -> the same."""
+    """Normalise every pixel's feature vector to length sqrt(channels), section 4.2. [B, C, ...] -> the same."""
 
     def forward(self, x: Tensor) -> Tensor:
         # x * x: the gradient of square() goes through a power.
@@ -81,10 +81,10 @@ class PixelNorm(nn.Module):
 
 
 def minibatch_stddev(x: Tensor, group: int) -> Tensor:
-    """[B, C, H, W] -> [B, C + 1, H, W]: one more map with how much the batch varies, section 3.
+    """[B, C, H, W] -> [B, C + 1, H, W]: one more map with the variation within the batch, section 3.
 
     The standard deviation of every feature over a group of neighbours in the batch, averaged over features and
-    places. A last short group is one by itself. Groups are contiguous, so batches whose sizes are multiples of
+    places. The last group may be shorter. Groups are contiguous, so batches whose sizes are multiples of
     the group can be joined without changing a value.
     """
     batch, channels, height, width = x.shape
@@ -129,7 +129,7 @@ class FirstGeneratorBlock(nn.Module):
 
     def __init__(self, latent: int, channels: int) -> None:
         super().__init__()
-        # A quarter of the usual gain, as the authors' code has it, makes up for the 16 pixels a latent reaches.
+        # A quarter of the usual gain, as in the authors' code, since a latent contributes to 16 pixels.
         self.dense = Linear(latent, channels * 16, init=EQUALIZED.with_gain(math.sqrt(2.0) / 4.0))
         self.conv = ConvBlock(channels, channels, norm="none", activation="leaky_relu", init=EQUALIZED)
         self.norm = PixelNorm()
@@ -153,7 +153,7 @@ class GeneratorBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latents to pictures, at any level it was built for."""
+    """Latents to images, at any level up to the final one."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -220,7 +220,7 @@ class LastDiscriminatorBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures to scores, at any level it was built for; conditional by projection (Miyato and Koyama 2018)."""
+    """Images to scores, at any level up to the final one; conditional by projection (Miyato and Koyama 2018)."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

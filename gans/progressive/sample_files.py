@@ -19,7 +19,7 @@ from lab.files.durable import replacing
 
 CLIPS = (".gif", ".mp4")
 _LISTING = "dataset.json"
-_THEN = "do the same again"
+_RETRY = "run the command again"
 _IMAGE_FILES = "img[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].png"
 
 
@@ -28,7 +28,7 @@ def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] |
 
     Images of such names in an existing folder are replaced once the new ones are complete; other files stay.
     """
-    # Within a folder that is there, which may be a disk of its own, and beside one that is not.
+    # Within an existing folder, which may be on another disk; beside a new one.
     temporary = (folder if folder.is_dir() else folder.parent) / f".{folder.name}-{secrets.token_hex(4)}"
     names: list[str] = []
     try:
@@ -45,7 +45,7 @@ def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] |
         else:
             temporary.rename(folder)
     except OSError as error:
-        raise UserError(durable.explain(error, folder, _THEN)) from error
+        raise UserError(durable.explain(error, folder, _RETRY)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return len(names)
@@ -71,7 +71,7 @@ def save_clip(path: Path, frames: Iterable[np.ndarray], per_second: int = 20) ->
         raise UserError(f"{path}: mp4 needs the extra video: pip install 'rivals-lab[video]'; or write a .gif")
     import imageio.v2 as imageio
 
-    # A block of 2: the codec's colours lie in squares of four pixels. imageio would stretch frames to multiples of 16.
+    # The codec stores colours in 2x2 blocks. By default imageio would stretch frames to multiples of 16.
     options: dict[str, Any] = {"fps": per_second, "macro_block_size": 2}
     if suffix == ".gif":
         options = {"duration": 1000 / per_second, "loop": 0}

@@ -1,4 +1,4 @@
-"""Drawing from a generator: pictures, walks between them, and the same latents at every stage."""
+"""Sampling from a generator: images, interpolations, and the same latents at every stage."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from lab.train.device import autocast
 
 
 def latents_of(sampler: Sampler, indices: Sequence[int], seed: int) -> Tensor:
-    """[N, latent] on the hypersphere; picture i is a function of (seed, i), whatever else is drawn."""
+    """[N, latent] on the hypersphere; image i is a function of (seed, i) alone."""
     device = sampler.device.device
     which = torch.tensor(list(indices), dtype=torch.int64, device=device)[:, None]
     places = torch.arange(sampler.config.network.latent, device=device)
@@ -27,7 +27,7 @@ def latents_of(sampler: Sampler, indices: Sequence[int], seed: int) -> Tensor:
 
 
 def labels_of(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor | None:
-    """int64 [N]: the one asked for, or drawn by (seed, i); None for a generator without classes."""
+    """int64 [N]: `label`, or a random class for each (seed, i); None for a generator without classes."""
     classes, device = sampler.config.network.classes, sampler.device.device
     if not classes:
         return None
@@ -38,11 +38,11 @@ def labels_of(sampler: Sampler, indices: Sequence[int], seed: int, label: int | 
 
 
 @torch.no_grad()
-def draw_batches(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
-    """Latents [N, latent] -> uint8 [B, C, R, R] on the CPU, as many at once as memory should hold."""
+def generate_batches(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
+    """Latents [N, latent] -> uint8 [B, C, R, R] on the CPU, in batches that fit into memory."""
     stage, size = sampler.stage, _batch(sampler)
     for start in range(0, len(latents), size):
-        # Always a whole batch, the last picture repeated: how a sum is rounded may depend on the number of rows.
+        # Full batches, the last image repeated: the number of rows may change how sums are rounded.
         rows = torch.arange(start, start + size, device=latents.device).clamp_max(len(latents) - 1)
         with autocast(sampler.device):
             images = sampler.generator(
@@ -51,18 +51,18 @@ def draw_batches(sampler: Sampler, latents: Tensor, labels: Tensor | None = None
         yield to_uint8(images[: len(latents) - start]).cpu()
 
 
-def draw(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+def generate(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Tensor:
     """Latents [N, latent] -> uint8 [N, C, R, R] on the CPU."""
-    return torch.cat(list(draw_batches(sampler, latents, labels)))
+    return torch.cat(list(generate_batches(sampler, latents, labels)))
 
 
 def sample(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor:
-    """Pictures number `indices` of a seed, uint8 [N, C, R, R] on the CPU."""
-    return draw(sampler, latents_of(sampler, indices, seed), labels_of(sampler, indices, seed, label))
+    """Images number `indices` of a seed, uint8 [N, C, R, R] on the CPU."""
+    return generate(sampler, latents_of(sampler, indices, seed), labels_of(sampler, indices, seed, label))
 
 
 def sample_batches(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Iterator[Tensor]:
-    """`sample` in batches, for more pictures than memory should hold."""
+    """`sample` in batches that fit into memory."""
     size = _batch(sampler)
     for start in range(0, len(indices), size):
         yield sample(sampler, indices[start : start + size], seed, label)
@@ -83,48 +83,49 @@ def read_latents(sampler: Sampler, path: Path) -> Tensor:
         latents = torch.from_numpy(values.astype(np.float32))
     broken = ~latents.isfinite().all(1)
     if broken.any():
-        raise UserError(f"{path}: latent {int(broken.nonzero()[0])} holds NaN, infinity or what float32 cannot")
+        raise UserError(f"{path}: latent {int(broken.nonzero()[0])} is not finite in float32")
     return latents.to(sampler.device.device)
 
 
-def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
-    """Spherical interpolation [N, latent] at a share from 0 to 1 (White 2016); both ends of one length."""
+def slerp(start: Tensor, end: Tensor, weight: float) -> Tensor:
+    """Spherical interpolation [N, latent] (White 2016): start at weight 0, end at 1, both of equal length."""
     cosine = torch.nn.functional.cosine_similarity(start, end, dim=-1).clamp(-1.0 + 1e-6, 1.0 - 1e-6)
     angle = torch.acos(cosine)[..., None]
-    return (torch.sin((1.0 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+    return (torch.sin((1.0 - weight) * angle) * start + torch.sin(weight * angle) * end) / torch.sin(angle)
 
 
 def interpolation(sampler: Sampler, keys: Tensor, between: int, labels: Tensor | None = None) -> Iterator[Tensor]:
-    """A closed walk through latents [keys, cells, latent] in `between` frames from each to the next.
+    """Closed interpolation through latents [keys, cells, latent], with `between` frames from each to the next.
 
     Yields frames uint8 [cells, C, R, R]; labels: int64 [cells] if conditional.
     """
     points, cells = hypersphere(keys.flatten(0, 1)).view(keys.shape), keys.shape[1]
     at_once = max(1, _batch(sampler) // cells)
-    # A cosine's ease in and out: the walk rests at the keys.
-    shares = [0.5 - 0.5 * math.cos(math.pi * step / between) for step in range(between)]
-    places = [(key, share) for key in range(len(points)) for share in shares]
-    for start in range(0, len(places), at_once):
-        walked = [
-            slerp(points[key], points[(key + 1) % len(points)], share) for key, share in places[start : start + at_once]
+    # Cosine easing: the motion stops at the keys.
+    weights = [0.5 - 0.5 * math.cos(math.pi * step / between) for step in range(between)]
+    frames = [(key, weight) for key in range(len(points)) for weight in weights]
+    for start in range(0, len(frames), at_once):
+        latents = [
+            slerp(points[key], points[(key + 1) % len(points)], weight)
+            for key, weight in frames[start : start + at_once]
         ]
-        repeated = None if labels is None else labels.repeat(len(walked))
-        yield from draw(sampler, torch.cat(walked), repeated).split(cells)
+        repeated = None if labels is None else labels.repeat(len(latents))
+        yield from generate(sampler, torch.cat(latents), repeated).split(cells)
 
 
 def growth(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Latents [N, latent] -> uint8 [stages * N, C, R, R]: row by row the same latents at every resolution so far,
+    """Latents [N, latent] -> uint8 [stages * N, C, R, R]: the same latents at every resolution so far, one row each,
     enlarged to the last."""
     rows = []
     for level in range(level_of(sampler.config.growth.start), sampler.stage.level + 1):
         last = level == sampler.stage.level
         stage = sampler.stage if last else sampler.stage._replace(level=level, resolution=4 * 2**level, alpha=1.0)
-        images = draw(replace(sampler, stage=stage), latents, labels)
+        images = generate(replace(sampler, stage=stage), latents, labels)
         factor = sampler.stage.resolution // stage.resolution
         rows.append(images.repeat_interleave(factor, 2).repeat_interleave(factor, 3))
     return torch.cat(rows)
 
 
 def _batch(sampler: Sampler) -> int:
-    """64 pictures of 128 x 128, one of 1024 x 1024: the same memory."""
+    """Images per batch: at most 64, and as many pixels as one image of 1024 x 1024."""
     return max(1, min(64, 2**20 // sampler.stage.resolution**2))

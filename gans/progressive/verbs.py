@@ -13,7 +13,7 @@ from gans.progressive.dataset import LEAST
 from gans.progressive.sample_files import CLIPS, save_clip, save_folder, save_zip
 from gans.progressive.sampler import Sampler, load_sampler
 from gans.progressive.sampling import (
-    draw_batches,
+    generate_batches,
     growth,
     interpolation,
     labels_of,
@@ -21,26 +21,17 @@ from gans.progressive.sampling import (
     read_latents,
     sample_batches,
 )
-from gans.verbs import print_metrics
-from lab.cli.arguments import Json, Run, RunsDir, print_json, say
+from gans.verbs import check_output, print_evaluation
+from lab.cli.arguments import Json, Run, RunsDir, say
 from lab.cli.export import export_verb
-from lab.cli.options import (
-    Checkpoint,
-    DeviceName,
-    EvalSeed,
-    Overwrite,
-    SampleSeed,
-    check_absent,
-    check_suffix_of,
-    device_of,
-)
+from lab.cli.options import Checkpoint, DeviceName, EvalSeed, Overwrite, SampleSeed, check_absent, device_of
 from lab.errors import UserError
 from lab.plots.images import grid, save_png
 from lab.run.lookup import RUNS_DIR, find_run, locate_run
 
 _SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
 _COUNT, _SHOWN = 64, 16  # images; cells of a clip and columns of a growth
-_KEYS, _BETWEEN = 5, 20  # latents that a clip walks through, frames from one to the next
+_KEYS, _BETWEEN = 5, 20  # latents of an interpolation, frames between two of them
 
 
 def sample(
@@ -49,8 +40,8 @@ def sample(
     seed: SampleSeed = 0,
     out: Annotated[Path | None, typer.Option(help="A folder, or FILE.zip in the StyleGAN layout.")] = None,
     grid_file: Annotated[Path | None, typer.Option("--grid", help="FILE.png of all images.")] = None,
-    interpolate: Annotated[Path | None, typer.Option(help="FILE.gif or FILE.mp4: a walk between latents.")] = None,
-    growth_file: Annotated[Path | None, typer.Option("--growth", help="FILE.png: latents at every stage.")] = None,
+    interpolate: Annotated[Path | None, typer.Option(help="FILE.gif or .mp4: interpolation between latents.")] = None,
+    growth_file: Annotated[Path | None, typer.Option("--growth", help="FILE.png: images at every resolution.")] = None,
     latents: Annotated[
         Path | None, typer.Option(help="FILE.npy of latents [N, latent] in place of the seed's.")
     ] = None,
@@ -74,14 +65,14 @@ def sample(
     _check_label(sampler, label)
     given = None if latents is None else read_latents(sampler, latents)
     if given is not None and len(given) < 2 and interpolate is not None:
-        raise UserError(f"--interpolate walks from latent to latent and {latents} has one")
+        raise UserError(f"--interpolate needs two latents and {latents} has one")
     count = len(given) if given is not None else count or _COUNT
     labels = labels_of(sampler, range(count), seed, label)
     if out is not None or grid_file is not None:
         if given is None:
             batches = sample_batches(sampler, range(count), seed, label)
         else:
-            batches = draw_batches(sampler, given, labels)
+            batches = generate_batches(sampler, given, labels)
         _save_images(batches, labels, out, grid_file, f"{count:,} images of {_stage(sampler)}")
     shown = min(count, _SHOWN)
     if interpolate is not None:
@@ -118,7 +109,7 @@ def evaluate(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Compare a run's images with real ones; the floor is the metric of other real images in their place.
+    """Compare a run's images with real ones; the floor is the metric of other real images.
 
     With --against, the floor compares as many of the run's own training images.
     """
@@ -134,47 +125,42 @@ def evaluate(
     quality = ImageMetrics(reference.real, features, others=reference.others, seed=seed)
     fake = torch.cat(list(sample_batches(sampler, range(count), seed)))
     of_fake = extract(features, fake)
-    values, floor, fractions = quality.evaluate(fake, of_fake), quality.floor(), class_fractions(features, of_fake)
+    found, fractions = quality.evaluate(fake, of_fake) | quality.floor(), class_fractions(features, of_fake)
     source = against or sampler.config.data.source
-    if as_json:
-        record: dict[str, Any] = {
-            "run": run,
-            "images_shown": sampler.images_shown,
-            "resolution": sampler.stage.resolution,
-            "samples": count,
-            "real": count,
-            "against": source,
-            "extractor": extractor,
-            "floor": reference.floor,
-        }
-        print_json(record | values | floor | ({"class_fractions": fractions} if fractions else {}))
-        return
-    say(f"{run}: {count:,} samples against {count:,} images of {source}, by {extractor}")
-    say(f"floor: {reference.floor}")
-    print_metrics(values, floor)
-    if fractions:
-        say("class fractions: " + ", ".join(f"{share:.1%}" for share in fractions))
+    record: dict[str, Any] = {
+        "run": run,
+        "images_shown": sampler.images_shown,
+        "resolution": sampler.stage.resolution,
+        "samples": count,
+        "real": count,
+        "against": source,
+        "extractor": extractor,
+        "floor": reference.floor,
+    } | ({"class_fractions": fractions} if fractions else {})
+    heading = f"{run}: {count:,} samples against {count:,} images of {source}, features: {extractor}"
+    print_evaluation(f"{heading}\nfloor: {reference.floor}", found, record=record if as_json else None)
+    if fractions and not as_json:
+        say("class fractions: " + ", ".join(f"{fraction:.1%}" for fraction in fractions))
 
 
 def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:
-    """Raise UserError before anything is loaded for files that could not be written or would be lost."""
+    """Raise UserError for files that cannot be written or would be lost, before anything is loaded."""
     for option, path in outputs.items():
-        suffixes = _SUFFIXES.get(option)
-        if suffixes:
-            check_suffix_of(option, path, suffixes)
-        if option == "--out" and path.suffix[1:].isalpha() and path.suffix.lower() != ".zip" and not path.is_dir():
-            raise UserError(f"--out {path}: give FILE.zip, or a folder (one with a dot must be there already)")
-        if not (option == "--out" and path.is_dir() and not any(path.iterdir())):
+        if option in _SUFFIXES:
+            check_output(option, path, _SUFFIXES[option], overwrite)
+        elif path.suffix[1:].isalpha() and path.suffix.lower() != ".zip" and not path.is_dir():
+            raise UserError(f"--out {path}: give FILE.zip, or a folder (one with a dot must exist already)")
+        elif not path.is_dir() or any(path.iterdir()):
             check_absent(path, overwrite)
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
-        raise UserError(f"{' and '.join(outputs)} name one file: give each its own")
+        raise UserError(f"{' and '.join(outputs)} name the same file; give each its own")
 
 
 def _save_images(
     batches: Iterable[Tensor], labels: Tensor | None, out: Path | None, grid_file: Path | None, what: str
 ) -> None:
     if grid_file is not None:
-        batches = list(batches)  # drawn once for both
+        batches = list(batches)  # generated once for both files
         save_png(grid_file, grid(torch.cat(batches)))
         say(f"{what} in {grid_file}")
     if out is not None:

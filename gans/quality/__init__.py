@@ -1,1 +1,1 @@
-"""How good generated pictures are: distances to real ones that work offline, each with the floor of real data."""
+"""Metrics of generated images: distances to real images, each with its floor, the distance between real images."""

@@ -8,7 +8,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Frechet distance of Gaussians fitted to features [N, D] and [M, D] (Heusel et al. 2017).
 
     The trace of the root of S1 S2 is the sum of the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is
-    symmetric: no complex numbers, and singular covariances are fine. Computed in float64.
+    symmetric, so that no complex numbers appear and covariances may be singular. Computed in float64.
     """
     one, other = real.double(), fake.double()
     first, second = torch.atleast_2d(torch.cov(one.T)), torch.atleast_2d(torch.cov(other.T))
@@ -36,7 +36,7 @@ def kernel_distance(real: Tensor, fake: Tensor, *, size: int = 1000, subsets: in
 
 
 def _roots(eigenvalues: Tensor) -> Tensor:
-    # What rounding leaves of a zero is 1e-16 of the largest; its root, 1e-8, would add up over many of them.
+    # Rounding turns a zero into 1e-16 of the largest; the root of that, 1e-8, would add up over many eigenvalues.
     noise = eigenvalues.abs().max() * len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps
     return torch.where(eigenvalues > noise, eigenvalues, 0.0).sqrt()
 

@@ -1,4 +1,4 @@
-"""Feature extractors: pixels, a classifier trained in this lab, or Inception."""
+"""Feature extractors: pixels, a supervised run, or Inception."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def load_extractor(name: str, device: Device) -> Extractor:
 
 
 def pixel_features(images: Tensor) -> Tensor:
-    """Images averaged to 8x8, as vectors in [0, 1]: coarse, without a network."""
+    """Images averaged to 8x8, as vectors in [0, 1]; a coarse measure without a network."""
     return F.adaptive_avg_pool2d(images.float() / 255.0, min(_PIXELS, images.shape[-1])).flatten(1)
 
 
@@ -41,7 +41,7 @@ def extract(extractor: Extractor, images: Tensor, batch: int = 256) -> Tensor:
 
 
 def _inception(device: torch.device) -> Extractor:
-    """The 2048 features of the Frechet Inception Distance, from the weights that torch-fidelity keeps or fetches."""
+    """The 2048 features of the Frechet Inception Distance, with the weights that torch-fidelity stores or downloads."""
     instead = "or use pixels, or the directory of a supervised run"
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3

@@ -1,4 +1,4 @@
-"""All metrics of a set of generated images, beside the same metrics of real images against other real images."""
+"""Metrics of generated images, beside the same metrics of real images against other real images."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ from gans.quality.ms_ssim import ms_ssim_diversity
 from gans.quality.precision_recall import precision_recall
 from gans.quality.swd import SMALLEST, sliced_wasserstein
 
-_MANIFOLD = 10_000  # features that precision and recall look at: their cost is quadratic
-_SLICED = 4096  # images of the sliced Wasserstein distance, for its memory
+_MANIFOLD = 10_000  # largest number of features for precision and recall, whose cost is quadratic
+_SLICED = 4096  # largest number of images for the sliced Wasserstein distance, which limits its memory
 
 
 class ImageMetrics:
@@ -26,14 +26,14 @@ class ImageMetrics:
         self._floor: dict[str, float] | None = None
 
     def evaluate(self, fake: Tensor, features: Tensor | None = None) -> dict[str, float]:
-        """Metrics named eval/* of uint8 [M, C, R, R]; features: theirs, where they are known already."""
+        """Metrics named eval/* of uint8 [M, C, R, R]; features: those of `fake`, if they are known already."""
         features = extract(self._extractor, fake) if features is None else features
         return self._compare(self._real, self._features, fake, features) | self._alone(fake, features)
 
     def floor(self) -> dict[str, float]:
         """The metrics of real images, named eval/*_floor.
 
-        Similarity and classes, which need no second set, are those of all of `real`.
+        MS-SSIM and class fractions, which need no second set, are computed on all of `real`.
         """
         if self._floor is None:
             if self._others is None:
@@ -48,7 +48,7 @@ class ImageMetrics:
         return self._floor
 
     def _compare(self, real: Tensor, features: Tensor, fake: Tensor, of_fake: Tensor) -> dict[str, float]:
-        # Equal numbers: a set of more points would reach farther into the other.
+        # Equal numbers: precision and recall depend on the size of each set.
         count = min(_MANIFOLD, len(features), len(of_fake))
         precision, recall = precision_recall(features[:count], of_fake[:count])
         found = {
@@ -64,7 +64,7 @@ class ImageMetrics:
         return found
 
     def _alone(self, images: Tensor, features: Tensor) -> dict[str, float]:
-        """Metrics of one set by itself."""
+        """Metrics of a single set."""
         found = {"eval/ms_ssim": ms_ssim_diversity(images, seed=self._seed)}
         fractions = class_fractions(self._extractor, features)
         if fractions:
@@ -73,7 +73,7 @@ class ImageMetrics:
 
 
 def class_fractions(extractor: Extractor, features: Tensor) -> list[float]:
-    """Fraction of every class among features [N, D]; empty for an extractor without classes."""
+    """Fraction of each class among features [N, D]; empty for an extractor without classes."""
     classify = getattr(extractor, "classify", None)
     if classify is None:
         return []

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 _ROWS = 1024
-_SLACK = 1e-11  # of the largest square of a length: what rounding may make of the distance of equal points
+_SLACK = 1e-11  # of the largest squared length: bound of the rounding error of the distance of equal points
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:
@@ -13,7 +13,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
     The manifold is the union of balls around the points, each reaching its k-th nearest neighbour. Computed in
     float64, in blocks of rows.
     """
-    centre = real.double().mean(0)  # lengths, and with them rounding, are smallest around it
+    centre = real.double().mean(0)  # centred lengths are smallest, and so is the rounding error
     one, other = real.double() - centre, fake.double() - centre
     slack = _SLACK * max(float(points.square().sum(1).max()) for points in (one, other))
     reach, other_reach = (_reach(points, k) + slack for points in (one, other))
@@ -26,8 +26,8 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
 
 
 def _reach(points: Tensor, k: int) -> Tensor:
-    """Squares of the distances to the k-th neighbours [N]."""
-    nearest = min(k + 1, len(points))  # the first of all is the point itself
+    """Squared distances to the k-th nearest neighbours [N]."""
+    nearest = min(k + 1, len(points))  # the nearest is the point itself
     parts = [
         _squared_distances(rows, points).topk(nearest, 1, largest=False).values[:, -1] for rows in points.split(_ROWS)
     ]
@@ -35,5 +35,5 @@ def _reach(points: Tensor, k: int) -> Tensor:
 
 
 def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """[N, M], slightly below 0 at worst."""
+    """Squared distances [N, M]; rounding may make them slightly negative."""
     return torch.addmm(y.square().sum(1), x, y.T, alpha=-2.0).add_(x.square().sum(1, keepdim=True))

@@ -9,8 +9,8 @@ from lab import rng
 
 _KERNEL = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0  # Burt and Adelson 1983
 _PATCH = 7
-_AT_ONCE = 16  # directions, for the memory of their projections
-SMALLEST = 16
+_AT_ONCE = 16  # directions projected at once, which limits memory
+SMALLEST = 16  # pixels of the last level
 
 
 def sliced_wasserstein(
@@ -18,8 +18,8 @@ def sliced_wasserstein(
 ) -> dict[int | str, float]:
     """uint8 [N, C, R, R] and [M, C, R, R] -> distance x 1000 by resolution, R down to 16, and their "average".
 
-    128 patches of 7x7 an image and 4 x 128 random directions are the paper's. Equal numbers are compared: the
-    first min(N, M) of each. The places of an image's patches depend on its pixels and the seed alone, so that the order
+    The paper uses 128 patches of 7x7 per image and 4 x 128 random directions. The first min(N, M) images of
+    each set are compared. The places of an image's patches depend on its pixels and the seed alone, so that the order
     of the images does not matter and equal sets are at distance 0. ValueError for images below 16x16.
     """
     if real.shape[-1] < SMALLEST:
@@ -42,7 +42,7 @@ def sliced_wasserstein(
 
 
 def laplacian_pyramid(images: Tensor) -> list[Tensor]:
-    """float [N, C, R, R] -> band by band, R first; the last, at 16 or R if smaller, keeps all that is left."""
+    """float [N, C, R, R] -> bands from R down; the last, at 16 or R if smaller, is the low-pass residual."""
     levels = [images]
     while levels[-1].shape[-1] > SMALLEST:
         smaller = _smoothed(levels[-1])[:, :, ::2, ::2]
@@ -77,11 +77,11 @@ def _fingerprints(images: Tensor, seed: int) -> Tensor:
 
 
 def _patches(level: Tensor, count: int, seed: int, keys: Tensor) -> Tensor:
-    """[N * count, C, 49] of random places in every image."""
+    """Patches [N * count, C, 49] at random places of every image."""
     images, _, side, _ = level.shape
-    draws = torch.arange(count, device=level.device)
+    places = torch.arange(count, device=level.device)
     top, left = (
-        rng.integers(side - _PATCH + 1, seed, rng.Stream.SAMPLE, side, axis, draws, keys[:, None]) for axis in range(2)
+        rng.integers(side - _PATCH + 1, seed, rng.Stream.SAMPLE, side, axis, places, keys[:, None]) for axis in range(2)
     )
     which = torch.arange(images, device=level.device)[:, None]
     windows = level.unfold(2, _PATCH, 1).unfold(3, _PATCH, 1)
@@ -89,13 +89,13 @@ def _patches(level: Tensor, count: int, seed: int, keys: Tensor) -> Tensor:
 
 
 def _normalised(patches: Tensor) -> Tensor:
-    """Every channel to mean 0 and deviation 1 over all patches, as one vector each [P, C * 49]; in place."""
+    """Patches as vectors [P, C * 49], every channel with mean 0 and deviation 1 over all patches; in place."""
     deviation, mean = torch.std_mean(patches, (0, 2), keepdim=True, correction=0)
     return patches.sub_(mean).div_(deviation.clamp_min(1e-8)).flatten(1)
 
 
 def _sorted(rows: Tensor) -> Tensor:
-    """Each row in order. NumPy's sort, vectorised and without the places, is several times faster on a CPU."""
+    """Each row sorted. NumPy's sort is several times faster on a CPU, since it returns no indices."""
     if rows.device.type == "cpu":
         return torch.from_numpy(np.sort(rows.numpy(), axis=1))
     return rows.sort(1).values

@@ -1,4 +1,4 @@
-"""Configuration of a series GAN experiment."""
+"""Configuration of a time-series GAN experiment."""
 
 from typing import ClassVar, Literal, Self
 
@@ -11,7 +11,7 @@ from lab.config.sections import Config, EvaluateConfig, ExperimentConfig
 class SyntheticConfig(Config):
     """Synthetic series; see `gans.series.synthetic`."""
 
-    series: PositiveInt = Field(default=10_000, description="Number of series, those held out included.")
+    series: PositiveInt = Field(default=10_000, description="Number of series, held-out series included.")
     channels: PositiveInt = Field(default=5, description="Channels of a series.")
     classes: NonNegativeInt = Field(
         default=0, description="Classes, each with its own frequencies or autocorrelation; 0 for none."
@@ -45,16 +45,16 @@ class DataConfig(Config):
         default=(), description="File: columns that are channels; all but `series` and `label` when empty."
     )
     series: str = Field(
-        default="", description="File: column that identifies the series of a row; no window crosses two series."
+        default="", description="File: column that identifies the series of a row; a window stays within one series."
     )
     label: str = Field(
-        default="", description="File: column of classes, for a conditional GAN; no window crosses two classes."
+        default="", description="File: column of classes, for a conditional GAN; a window stays within one class."
     )
     held_out: float = Field(
         default=0.2,
         gt=0.0,
         le=0.5,
-        description="Share of whole series, or of stretches of a long one, held out for evaluation.",
+        description="Fraction of whole series, or of sections of a long one, held out for evaluation.",
     )
     synthetic: SyntheticConfig = SyntheticConfig()
 
@@ -64,13 +64,13 @@ class DataConfig(Config):
             twice = [name for name in (self.series, self.label) if name and name in self.columns]
             if twice or (self.series and self.series == self.label):
                 name = twice[0] if twice else self.label
-                raise ValueError(f"column {name!r} is named for two uses; give each column one")
+                raise ValueError(f"column {name!r} has two uses; give each column one")
             return self
         if self.source not in ("sines", "autoregressive"):
             raise ValueError(f"source {self.source!r} is neither sines, autoregressive nor a .csv file")
         for name in ("columns", "series", "label"):
             if getattr(self, name):
-                raise ValueError(f"{name} is of a .csv file and the source is {self.source!r}; leave it out")
+                raise ValueError(f"{name} needs a .csv file and the source is {self.source!r}; remove it")
         return self
 
 
@@ -115,11 +115,11 @@ class SeriesEvaluateConfig(EvaluateConfig):
     score_batch_size: PositiveInt = Field(default=64, description="Batch size of those networks.")
     score_hidden: PositiveInt = Field(default=24, description="Hidden units of those networks.")
     score_learning_rate: PositiveFloat = Field(default=5e-3, description="Learning rate of those networks.")
-    plot: PositiveInt = Field(default=5, description="Real and generated series in the figure, of each.")
+    plot: PositiveInt = Field(default=5, description="Number of real and of generated series in the figure.")
 
 
 class SeriesGANConfig(ExperimentConfig):
-    """A series GAN experiment. The budget counts real series shown to the discriminator."""
+    """A time-series GAN experiment. The budget counts real series shown to the discriminator."""
 
     perturbable: ClassVar[tuple[str, ...]] = PERTURBABLE
 

@@ -14,10 +14,10 @@ from lab.errors import UserError
 
 
 class Rows(NamedTuple):
-    """Rows of a file, those of each series together and in their order.
+    """Rows of a file, grouped by series and in file order within a series.
 
-    runs: stretches [start, stop) that windows do not leave. series, labels: series number (in order of appearance) and
-    class of each run; 0 and an empty text without such a column.
+    runs: sections [start, stop) of rows; a window lies within one of them. series, labels: series number (in
+    order of appearance) and class of each run; 0 and an empty text without such a column.
     """
 
     values: np.ndarray  # float64 [R, C]
@@ -28,7 +28,7 @@ class Rows(NamedTuple):
 
 
 def read_rows(config: DataConfig) -> Rows:
-    """The rows of `config.source`. Raises UserError, with line and column, for what cannot be read as numbers."""
+    """The rows of `config.source`. Raises UserError, with line and column, for cells that are not numbers."""
     path = Path(config.source).expanduser()
     names, lines = read_csv(path)
     columns = _channels(config, path, names)
@@ -56,7 +56,7 @@ def _channels(config: DataConfig, path: Path, names: list[str]) -> tuple[str, ..
             raise UserError(f"{path} has no column {wanted!r}; {did_you_mean(wanted, names)}")
     columns = config.columns or tuple(name for name in names if name not in (config.series, config.label))
     if not columns:
-        raise UserError(f"{path} has no column left to be a channel")
+        raise UserError(f"{path} has no column that can be a channel")
     return columns
 
 

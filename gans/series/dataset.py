@@ -1,4 +1,4 @@
-"""Windows of real series, standardised, some held out for evaluation."""
+"""Standardised windows of real series, some held out for evaluation."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from gans.series.config import DataConfig, is_file
 from gans.series.csv_reader import read_rows
 from lab.errors import UserError
 
-_BLOCK = 4  # windows' lengths in a stretch of a long series: at their borders windows are lost
+_BLOCK = 4  # length of a block of a long series in windows; windows across the border of a block are lost
 Run = tuple[int, int]
 
 
@@ -68,7 +68,7 @@ class SeriesSet:
         return SeriesSet(self.source, moved[0], self.length, moved[1], moved[2], labels, self.classes, self.scale)
 
     def fingerprint(self) -> str:
-        """Hash of everything that training reads."""
+        """Hash of all data that training reads."""
         digest = hashlib.sha256(repr((self.length, self.scale.columns, self.classes)).encode())
         for tensor in (self.rows, self.training, self.held_out, self.labels):
             if tensor is not None:
@@ -94,10 +94,10 @@ def _synthetic(config: DataConfig, seed: int) -> SeriesSet:
     made, length = config.synthetic, config.length
     training_count = made.series - max(1, round(made.series * config.held_out))
     if training_count < 1:
-        raise UserError(f"data.synthetic.series {made.series} leaves none to train on; raise it")
+        raise UserError(f"data.synthetic.series {made.series} leaves no series to train on; raise it")
     labels = synthetic.classes_of(made, seed)
-    draw = synthetic.sines if config.source == "sines" else synthetic.autoregressive
-    values = draw(made, length, seed, labels)
+    generate = synthetic.sines if config.source == "sines" else synthetic.autoregressive
+    values = generate(made, length, seed, labels)
     columns = tuple(f"channel_{index}" for index in range(made.channels))
     classes = tuple(str(index) for index in range(made.classes))
     scale = _scale(columns, values[:training_count].flatten(0, 1).double().numpy(), config.source)
@@ -120,7 +120,7 @@ def _from_file(config: DataConfig, seed: int) -> SeriesSet:
         longest = max((stop - start for start, stop in rows.runs), default=0)
         raise UserError(
             f"{config.source}: too few rows ({len(rows.values)}, {longest} in the longest series) for windows of "
-            f"{length} steps to train on and others to hold out; lower data.length or bring {2 * length} or more"
+            f"{length} steps to train on and others to hold out; lower data.length or provide {2 * length} rows or more"
         )
     seen = np.concatenate([rows.values[start:stop] for start, stop in training])
     scale = _scale(rows.columns, seen, config.source)
@@ -137,9 +137,9 @@ def _from_file(config: DataConfig, seed: int) -> SeriesSet:
 
 
 def split(
-    runs: Sequence[Run], series: Sequence[int], length: int, share: float, seed: int
+    runs: Sequence[Run], series: Sequence[int], length: int, fraction: float, seed: int
 ) -> tuple[list[Run], list[Run]]:
-    """Training stretches and held-out stretches, together all runs that hold a window.
+    """Training sections and held-out sections, together all runs that are long enough for a window.
 
     With several `series`, whole series are held out. A single series is cut into blocks of a few windows, so that the
     held-out part covers the whole time of the file.
@@ -147,13 +147,13 @@ def split(
     long_enough = [(run, owner) for run, owner in zip(runs, series, strict=True) if run[1] - run[0] >= length]
     units = [(run, run, owner) for run, owner in long_enough]
     if len({owner for _, owner in long_enough}) < 2:
-        blocks = [(block, run) for run, _ in long_enough for block in _blocks(run, length, share)]
+        blocks = [(block, run) for run, _ in long_enough for block in _blocks(run, length, fraction)]
         units = [(block, run, number) for number, (block, run) in enumerate(blocks)]
     owners = list(dict.fromkeys(owner for _, _, owner in units))
     if len(owners) < 2:
         return [], []
-    drawn = np.random.default_rng(seed).permutation(len(owners))[: max(1, round(share * len(owners)))]
-    held = {owners[index] for index in drawn}
+    chosen = np.random.default_rng(seed).permutation(len(owners))[: max(1, round(fraction * len(owners)))]
+    held = {owners[index] for index in chosen}
     merged: tuple[list[Run], list[Run]] = ([], [])
     previous = None
     for block, run, owner in units:
@@ -168,13 +168,13 @@ def split(
 
 
 def windows_in(run: Run, length: int, stride: int) -> range:
-    """First rows of the windows in a stretch."""
+    """First rows of the windows in a section."""
     return range(run[0], run[1] - length + 1, stride)
 
 
-def _blocks(run: Run, length: int, share: float) -> Iterator[Run]:
+def _blocks(run: Run, length: int, fraction: float) -> Iterator[Run]:
     rows = run[1] - run[0]
-    size = min(max(int(rows * share), length), _BLOCK * length)
+    size = min(max(int(rows * fraction), length), _BLOCK * length)
     count = rows // size
     for index in range(count):
         start = run[0] + index * size
@@ -185,7 +185,7 @@ def _scale(columns: tuple[str, ...], values: np.ndarray, source: str) -> Scale:
     mean, deviation = values.mean(0), values.std(0)
     for name, centre, spread in zip(columns, mean, deviation, strict=True):
         if spread <= 1e-9 * abs(centre):
-            raise UserError(f"{source}: column {name!r} does not change; leave it out with data.columns")
+            raise UserError(f"{source}: column {name!r} is constant; leave it out with data.columns")
     return Scale(columns, mean, deviation)
 
 
@@ -198,6 +198,6 @@ def _check_classes(labels: Tensor, classes: tuple[str, ...], source: str) -> Non
     if (counts == 0).any():
         name = classes[int((counts == 0).nonzero()[0])]
         raise UserError(
-            f"{source}: class {name!r} has no whole window to train on; leave it out, bring more of it, or hold out "
-            "others with another seed"
+            f"{source}: class {name!r} has no whole window to train on; leave it out, provide more of it, or change "
+            "the seed"
         )

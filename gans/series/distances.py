@@ -1,13 +1,13 @@
-"""Distances between two sets of series that need no network: autocorrelation, correlation of channels, marginals."""
+"""Distances between two sets of series without a network: autocorrelation, correlation of channels, marginals."""
 
 import torch
 from torch import Tensor
 
 
 def autocorrelation(series: Tensor, lags: int) -> Tensor:
-    """[N, T, C] -> [lags + 1, C]: correlation of values that many steps apart, from lag 0, of all series together.
+    """[N, T, C] -> [lags + 1, C]: autocorrelation of each channel at lags 0 to `lags`, over all series together.
 
-    Mean and variance are those of the channel in the whole set; at each lag the mean is over the pairs there are.
+    Mean and variance are those of the channel in the whole set; at each lag the mean is over the existing pairs.
     """
     centred = series.double() - series.double().mean((0, 1))
     variance = centred.square().mean((0, 1))
@@ -23,7 +23,7 @@ def autocorrelation_distance(one: Tensor, other: Tensor, lags: int) -> float:
 
 
 def correlation(series: Tensor) -> Tensor:
-    """[N, T, C] -> [C, C]: of channels at the same step, over all steps of all series."""
+    """[N, T, C] -> [C, C]: correlation of channels at the same step, over all steps of all series."""
     return torch.corrcoef(series.double().flatten(0, 1).T).reshape(series.shape[2], series.shape[2])
 
 
@@ -39,7 +39,7 @@ def correlation_distance(one: Tensor, other: Tensor) -> float:
 def marginal_distance(one: Tensor, other: Tensor) -> float:
     """Wasserstein-1 distance of the values at a step in a channel, mean over steps and channels.
 
-    [N, T, C] each, of equal N: then it is the mean distance of the values in order.
+    [N, T, C] each, of equal N; then it is the mean distance of the sorted values. Raises ValueError otherwise.
     """
     if one.shape != other.shape:
         raise ValueError(f"marginal_distance compares equal numbers of series, not {len(one)} and {len(other)}")

@@ -7,13 +7,13 @@ from gans.series.distances import autocorrelation_distance, correlation_distance
 from gans.series.trained_scores import discriminative_score, predictive_score
 from lab.train.device import Device
 
-LEAST = 32  # held-out series; metrics of fewer say nothing
+LEAST = 32  # held-out series; metrics of fewer are not meaningful
 
 
 class SeriesMetrics:
     """Compares generated series with `held_out`, [N, T, C].
 
-    The floor is the metric of `training`, [N, T, C], real series that the generator has been trained on. All are
+    The floor is the metric of `training`, [N, T, C], real series that the generator was trained on. All are
     standardised and on the CPU.
     """
 

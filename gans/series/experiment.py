@@ -15,7 +15,7 @@ from gans.losses import AdversarialLoss, Batch
 from gans.series.config import SeriesGANConfig
 from gans.series.dataset import SeriesSet, check_same, open_series
 from gans.series.evaluation import LEAST, SeriesMetrics
-from gans.series.figures import draw_beside
+from gans.series.figures import compare_series
 from gans.series.metrics import CATALOGUE
 from gans.series.network import Discriminator, Generator
 from gans.series.noise import noise
@@ -142,7 +142,7 @@ def plot(data: SeriesSet, sampler: Sampler, count: int, seed: int) -> np.ndarray
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(data.held_out))[:several])
     real = data.windows(data.held_out[order.to(data.held_out.device)]).cpu()
     generated = sampler.sample(range(several), seed + 1)
-    return draw_beside(real.numpy(), generated.numpy(), data.scale.columns, count)
+    return compare_series(real.numpy(), generated.numpy(), data.scale.columns, count)
 
 
 def build(config: SeriesGANConfig, directory: Path, device: Device) -> SeriesGAN:

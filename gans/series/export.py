@@ -11,8 +11,8 @@ from lab import rng
 from lab.nets import export as exporting
 
 
-class _InUnits(nn.Module):
-    """The generator with its scale undone: noise [N, T, latent], series noise [N, series_latent] -> [N, T, C]."""
+class _Rescaled(nn.Module):
+    """The generator in the units of the data: noise [N, T, latent], series noise [N, series_latent] -> [N, T, C]."""
 
     mean: Tensor
     deviation: Tensor
@@ -29,11 +29,11 @@ class _InUnits(nn.Module):
 
 
 def export(sampler: Sampler, path: Path) -> float:
-    """Write .onnx or .pt2 for any number of series, see `lab.nets.export`; the largest difference on other noise."""
-    return exporting.export(_InUnits(sampler).eval(), _inputs(sampler, range(2)), _inputs(sampler, range(2, 7)), path)
+    """Write .onnx or .pt2 for any number of series, see `lab.nets.export`; returns the largest difference."""
+    return exporting.export(_Rescaled(sampler).eval(), _inputs(sampler, range(2)), _inputs(sampler, range(2, 7)), path)
 
 
 def _inputs(sampler: Sampler, indices: range) -> tuple[Tensor, ...]:
     config, which = sampler.config, torch.tensor(indices)
-    drawn = noise(config.network, config.data.length, which, 0, int(rng.Stream.SAMPLE))
-    return (*drawn, which % len(sampler.summary.classes)) if sampler.summary.classes else tuple(drawn)
+    inputs = noise(config.network, config.data.length, which, 0, int(rng.Stream.SAMPLE))
+    return (*inputs, which % len(sampler.summary.classes)) if sampler.summary.classes else tuple(inputs)

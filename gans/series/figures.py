@@ -9,14 +9,14 @@ from gans.series.distances import autocorrelation
 from lab.plots.figures import Curve, Plot, plots
 
 
-def draw_series(series: np.ndarray, columns: Sequence[str]) -> np.ndarray:
-    """Series [K, T, C] of channels named `columns`, two beside each other at one height -> uint8 [H, W, 3]."""
+def plot_series(series: np.ndarray, columns: Sequence[str]) -> np.ndarray:
+    """Series [K, T, C] of channels named `columns`, two per row with one range of values -> uint8 [H, W, 3]."""
     bounds = _bounds([series])
     return plots([Plot(_lines(one, columns), f"series {i}", "step", y_range=bounds) for i, one in enumerate(series)])
 
 
-def draw_beside(real: np.ndarray, generated: np.ndarray, columns: Sequence[str], shown: int) -> np.ndarray:
-    """Sets [N, T, C] and [M, T, C] -> uint8 [H, W, 3]: the first `shown` of each side by side on one scale, below
+def compare_series(real: np.ndarray, generated: np.ndarray, columns: Sequence[str], shown: int) -> np.ndarray:
+    """Sets [N, T, C] and [M, T, C] -> uint8 [H, W, 3]: the first `shown` of each side by side with one range, below
     them autocorrelation and standard deviation of both sets, real solid and generated dashed."""
     bounds = _bounds([real[:shown], generated[:shown]])
     panels: list[Plot] = []
@@ -35,7 +35,7 @@ def draw_beside(real: np.ndarray, generated: np.ndarray, columns: Sequence[str],
 
 
 def _pair(title: str, real: np.ndarray, generated: np.ndarray, x_label: str) -> Plot:
-    """[T, C] each; 0 is in the panel, so that small differences look small."""
+    """Statistics [T, C] of both sets; the range includes 0, so that small differences look small."""
     low, high = _bounds([real, generated])
     names = [""] * real.shape[1]
     lines = _lines(real, names) + _lines(generated, names, dashed=True)
@@ -43,7 +43,7 @@ def _pair(title: str, real: np.ndarray, generated: np.ndarray, x_label: str) -> 
 
 
 def _lines(values: np.ndarray, columns: Sequence[str], dashed: bool = False) -> list[Curve]:
-    """Values [T, C], each channel in its colour."""
+    """Values [T, C], one colour per channel."""
     steps = range(len(values))
     return [
         Curve(name, steps, values[:, channel].tolist(), dashed=dashed, colour=channel)
@@ -52,6 +52,6 @@ def _lines(values: np.ndarray, columns: Sequence[str], dashed: bool = False) -> 
 
 
 def _bounds(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Of what is finite: a channel that does not change has no autocorrelation."""
+    """Range of the finite values: a constant channel has no autocorrelation."""
     values = np.concatenate([array[np.isfinite(array)] for array in arrays])
     return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)

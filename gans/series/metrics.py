@@ -1,4 +1,4 @@
-"""Metrics of a series GAN."""
+"""Metrics of a time-series GAN."""
 
 from gans.metrics import TRAINING
 from lab.run.metrics import Catalogue, Metric
@@ -14,7 +14,7 @@ _SCORES = [
 CATALOGUE = TRAINING | Catalogue(
     [Metric(f"eval/{name}", unit, meaning, "eval", better) for name, unit, meaning, better in _SCORES]
     + [
-        Metric(f"eval/{name}_floor", unit, f"{meaning}; real series in place of the generated", "eval")
+        Metric(f"eval/{name}_floor", unit, f"{meaning}; of other real series", "eval")
         for name, unit, meaning, _ in _SCORES
     ]
 )

@@ -31,9 +31,9 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Series [B, T, channels] -> scores [B]: of a recurrent network, the mean of those of its steps, or a CNN.
+    """Series [B, T, channels] -> scores [B]: the mean over steps of a recurrent network, or a CNN.
 
-    SeriesMetrics whose gradient is penalised take torch's own recurrent cells: cuDNN's have no second derivative.
+    Scores whose gradient is penalised use the recurrent cells of torch: those of cuDNN have no second derivative.
     """
 
     def __init__(self, config: NetworkConfig, channels: int, classes: int = 0) -> None:
@@ -45,7 +45,7 @@ class Discriminator(nn.Module):
             both = config.bidirectional
             self.rnn = ManyToMany(width, hidden, 1, cell=config.cell, layers=layers, bidirectional=both)
         else:
-            strides = [1] + [2] * (layers - 1)  # each layer sees twice as far
+            strides = [1] + [2] * (layers - 1)  # each further layer doubles the receptive field
             self.cnn = CNN(width, [hidden] * layers, 1, strides=strides, norm="none", activation="leaky_relu")
 
     def forward(self, series: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -53,7 +53,7 @@ class Discriminator(nn.Module):
             marks = _with_classes(series.new_empty(len(series), 0), labels, self.classes)
             series = torch.cat([series, _at_each_step(marks, series.shape[1])], dim=2)
         if self.cnn is not None:
-            return self.cnn(series.transpose(1, 2)[:, :, None])[:, 0]  # a picture one pixel high
+            return self.cnn(series.transpose(1, 2)[:, :, None])[:, 0]  # an image one pixel high
         assert self.rnn is not None
         with torch.backends.cudnn.flags(enabled=False) if is_penalised() else nullcontext():
             scores, _ = self.rnn(series)

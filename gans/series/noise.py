@@ -10,14 +10,14 @@ from lab import rng
 
 
 class Noise(NamedTuple):
-    """Of the steps [B, T, latent] and of the series [B, series_latent], standard normal."""
+    """Standard normal noise of the steps [B, T, latent] and of the series [B, series_latent]."""
 
     steps: Tensor
     series: Tensor
 
 
 def noise(config: NetworkConfig, length: int, which: Tensor, seed: int, *counters: int) -> Noise:
-    """Of the series numbered `which`, int64 [B], on their device; `counters` begin with a stream."""
+    """Noise of the series numbered `which`, int64 [B], on their device; `counters` begin with an rng stream."""
     device = which.device
     steps, places = torch.arange(length, device=device), torch.arange(config.latent, device=device)
     of_steps = rng.normal(seed, *counters, 0, which[:, None, None], steps[:, None], places)

@@ -35,6 +35,6 @@ def save_array(path: Path, batches: Iterable[np.ndarray]) -> int:
 
 
 def _names(columns: Sequence[str], labelled: bool) -> list[str]:
-    """Names of the columns before the channels, none of which a channel has."""
+    """Names of the columns before the channels, different from those of the channels."""
     names = ["series", "step", "label"] if labelled else ["series", "step"]
     return [f"{name}_" if name in columns else name for name in names]

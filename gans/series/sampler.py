@@ -22,7 +22,7 @@ _BATCH = 256
 
 @dataclass(frozen=True, eq=False)
 class DataSummary:
-    """What a run keeps of its data, so that sampling needs no file: scale, class names and class frequencies."""
+    """Scale, class names and class frequencies of the data, stored so that sampling needs no data file."""
 
     scale: Scale
     classes: tuple[str, ...]
@@ -57,7 +57,7 @@ class Sampler:
         return len(self.summary.scale.columns)
 
     def labels(self, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor | None:
-        """int64 [N]: `label`, or drawn by (seed, i) with the class frequencies of the data; None without classes."""
+        """int64 [N]: `label`, or classes drawn by (seed, i) with the frequencies of the data; None without classes."""
         if not self.summary.classes:
             return None
         which = torch.tensor(list(indices), dtype=torch.int64, device=self.device.device)
@@ -72,14 +72,14 @@ class Sampler:
 
     @torch.no_grad()
     def batches(self, indices: Sequence[int], seed: int, label: int | None = None) -> Iterator[Tensor]:
-        """`sample` in batches; series i is a function of (seed, i), whatever else is drawn."""
+        """`sample` in batches; series i is a function of (seed, i) alone."""
         for start in range(0, len(indices), _BATCH):
             part = list(indices[start : start + _BATCH])
-            # Always a whole batch, the last series repeated: how a sum is rounded may depend on the number of rows.
+            # Full batches, the last series repeated: the number of rows may change how sums are rounded.
             which = torch.tensor(part + part[-1:] * (_BATCH - len(part)), device=self.device.device)
-            drawn = noise(self.config.network, self.config.data.length, which, seed, int(rng.Stream.SAMPLE))
+            inputs = noise(self.config.network, self.config.data.length, which, seed, int(rng.Stream.SAMPLE))
             labels = self.labels(which.tolist(), seed, label)
-            yield self.generator(*drawn, labels)[: len(part)].cpu()
+            yield self.generator(*inputs, labels)[: len(part)].cpu()
 
 
 def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampler:

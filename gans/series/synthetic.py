@@ -27,16 +27,16 @@ def sines(config: SyntheticConfig, length: int, seed: int, classes: Tensor | Non
     """
     places = _places(config)
     low, high = config.frequency
-    share = rng.uniform(seed, int(rng.Stream.SERIES), _FREQUENCY, *places)
+    position = rng.uniform(seed, int(rng.Stream.SERIES), _FREQUENCY, *places)
     if classes is not None:
-        share = (classes[:, None] + share) / config.classes
+        position = (classes[:, None] + position) / config.classes
     phase = rng.uniform(seed, int(rng.Stream.SERIES), _PHASE, *places)
-    cycles = (low + (high - low) * share)[:, None] * torch.arange(length)[None, :, None] + phase[:, None]
+    cycles = (low + (high - low) * position)[:, None] * torch.arange(length)[None, :, None] + phase[:, None]
     return torch.sin(2.0 * math.pi * cycles)
 
 
 def autoregressive(config: SyntheticConfig, length: int, seed: int, classes: Tensor | None = None) -> Tensor:
-    """float32 [series, length, channels]: x_t = a x_(t-1) + sqrt(1 - a**2) e_t, begun in its stationary state.
+    """float32 [series, length, channels]: x_t = a x_(t-1) + sqrt(1 - a**2) e_t, started in the stationary state.
 
     e_t is normal with variance 1 and correlation `correlation` between channels, and so is x_t; the autocorrelation at
     lag l is a**l. a is `autocorrelation`, in class k of n times (k + 1) / n.

@@ -76,7 +76,7 @@ def _seeded(
 def _train(network: nn.Module, count: int, loss: _Loss, config: ScoreConfig, seed: int, device: Device) -> None:
     network.to(device.device).train()
     batch = min(config.score_batch_size, count)
-    # In float32 whatever training uses: the scores of two machines should be one.
+    # float32 whatever the precision of training, so that scores of two machines are comparable.
     training = TrainingConfig(learning_rate=config.score_learning_rate, weight_decay=0.0, warmup=0.05)
     gradient_step = GradientStep(network, training, Device(device.device, "fp32", device.threads))
     for step in range(config.score_steps):

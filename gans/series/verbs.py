@@ -1,4 +1,4 @@
-"""The verbs of `lab` for a series GAN: sample, export and eval."""
+"""The verbs of `lab` for a time-series GAN: sample, export and eval."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,22 +9,13 @@ from gans.series import export as exporting
 from gans.series.dataset import check_same, open_series
 from gans.series.evaluation import LEAST, SeriesMetrics
 from gans.series.experiment import reference_series
-from gans.series.figures import draw_series
+from gans.series.figures import plot_series
 from gans.series.sample_files import SUFFIXES, save_array, save_csv
 from gans.series.sampler import Sampler, load_sampler
-from gans.verbs import print_metrics
-from lab.cli.arguments import Json, Run, RunsDir, print_json, say
+from gans.verbs import check_output, print_evaluation
+from lab.cli.arguments import Json, Run, RunsDir, say
 from lab.cli.export import export_verb
-from lab.cli.options import (
-    Checkpoint,
-    DeviceName,
-    EvalSeed,
-    Overwrite,
-    SampleSeed,
-    check_absent,
-    check_suffix_of,
-    device_of,
-)
+from lab.cli.options import Checkpoint, DeviceName, EvalSeed, Overwrite, SampleSeed, device_of
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 from lab.plots.images import save_png
@@ -51,8 +42,10 @@ def sample(
     """
     if out is None and plot is None:
         plot = Path("samples.png")
-    _check_output("--out", out, SUFFIXES, overwrite)
-    _check_output("--plot", plot, (".png",), overwrite)
+    if out is not None:
+        check_output("--out", out, SUFFIXES, overwrite)
+    if plot is not None:
+        check_output("--plot", plot, (".png",), overwrite)
     sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
     which, number = range(count), _class(sampler, label)
     restore = sampler.summary.scale.restore
@@ -67,9 +60,9 @@ def sample(
         say(f"{count:,} series of {sampler.config.data.length} steps and {sampler.channels} channels in {out}")
     if plot is not None:
         shown = min(count, _PLOTTED)
-        drawn = restore(sampler.sample(range(shown), seed, number))
-        save_png(plot, draw_series(drawn, sampler.summary.scale.columns))
-        say(f"{shown} series after {sampler.series_shown:,} real ones in {plot}")
+        series = restore(sampler.sample(range(shown), seed, number))
+        save_png(plot, plot_series(series, sampler.summary.scale.columns))
+        say(f"{shown} series after {sampler.series_shown:,} real series in {plot}")
 
 
 @export_verb(checkpoint="latest")
@@ -82,7 +75,7 @@ def evaluate(
     run: Run,
     count: Annotated[
         int | None,
-        typer.Option("--samples", min=LEAST, help="Series to compare; evaluate.samples by default."),
+        typer.Option("--samples", min=LEAST, help="Number of series; evaluate.samples by default."),
     ] = None,
     steps: Annotated[
         int | None,
@@ -94,12 +87,12 @@ def evaluate(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Compare a run's series with held-out real ones; the floor is the metric of real series in their place."""
+    """Compare a run's series with held-out real series; the floor is the metric of other real series."""
     place = device_of(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
     config = sampler.config
     data = open_series(config.data, config.seed)
-    otherwise = "its held-out series may have been in training; put the old data back"
+    otherwise = "its held-out series may have been trained on; restore the old data"
     check_same(config.data, data.fingerprint(), sampler.fingerprint, otherwise)
     own = config.evaluate
     options = own.model_copy(
@@ -107,13 +100,12 @@ def evaluate(
     )
     held_out, training = reference_series(data, config.model_copy(update={"evaluate": options}))
     scores = SeriesMetrics(held_out, training, options, config.seed, place)
-    values, floor = scores.evaluate(sampler.sample(range(len(held_out)), seed)), scores.floor()
-    if as_json:
-        record = {"run": run, "series_shown": sampler.series_shown, "samples": len(held_out)}
-        print_json(record | values | floor)
-        return
-    say(f"{run}: {len(held_out):,} series against as many of {config.data.source} that were held out")
-    print_metrics(values, floor)
+    found = scores.evaluate(sampler.sample(range(len(held_out)), seed)) | scores.floor()
+    record = {"run": run, "series_shown": sampler.series_shown, "samples": len(held_out)}
+    heading = (
+        f"{run}: {len(held_out):,} generated series against {len(held_out):,} held-out series of {config.data.source}"
+    )
+    print_evaluation(heading, found, record=record if as_json else None)
 
 
 def _class(sampler: Sampler, name: str | None) -> int | None:
@@ -125,10 +117,3 @@ def _class(sampler: Sampler, name: str | None) -> int | None:
     if name not in classes:
         raise UserError(f"--class {name}: this run has no such class; {did_you_mean(name, classes)}")
     return classes.index(name)
-
-
-def _check_output(option: str, path: Path | None, suffixes: tuple[str, ...], overwrite: bool) -> None:
-    """Raise UserError before anything is loaded for a file that could not be written or would be lost."""
-    if path is not None:
-        check_suffix_of(option, path, suffixes)
-        check_absent(path, overwrite)

@@ -39,7 +39,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (["--grid", "x.jpg"], "--grid x.jpg: give a file that ends in .png"),
         (["--growth", "x"], "--growth x: give a file that ends in .png"),
         (["--interpolate", "x.avi"], "--interpolate x.avi: give a file that ends in .gif or .mp4"),
-        (["--grid", "x.png", "--growth", "./x.png"], "--grid and --growth name one file"),
+        (["--grid", "x.png", "--growth", "./x.png"], "--grid and --growth name the same file"),
         (["--latents", "z.npy", "-n", "3"], "-n and --latents contradict each other"),
         (["--class", "3"], "--class: this run is unconditional"),
         (["--checkpoint", "11"], "has no checkpoint '11'; give best, latest or an iteration of: 13, 12, 10"),
@@ -95,8 +95,8 @@ def with_nan(rows: int) -> np.ndarray:
         (np.zeros(8, np.float32), r"holds float32 [8]"),
         (np.zeros((0, 8), np.float32), r"holds float32 [0, 8]"),
         (np.zeros((3, 8), np.int64), r"holds int64 [3, 8]"),
-        (with_nan(4), "latent 2 holds NaN"),
-        (np.full((3, 8), 1e300), "latent 0 holds NaN, infinity"),
+        (with_nan(4), "latent 2 is not finite in float32"),
+        (np.full((3, 8), 1e300), "latent 0 is not finite in float32"),
         (np.array([{"no": "pickle"}], dtype=object), "cannot read latents"),
     ],
 )
@@ -120,7 +120,7 @@ def test_files_that_hold_no_array_are_refused(plain: Path, tmp_path: Path, capsy
 def test_one_latent_is_no_walk(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "z.npy", np.ones((1, 8)))
     words = ["sample", plain, "--latents", tmp_path / "z.npy", "--interpolate", tmp_path / "x.gif"]
-    assert "walks from latent to latent" in mistake(capsys, *words)
+    assert "needs two latents" in mistake(capsys, *words)
     assert not (tmp_path / "x.gif").exists()
 
 
@@ -254,7 +254,7 @@ def test_wrong_sets_and_numbers_of_eval_are_named(
         ("--samples", 1798): "digits has 1,797 images, fewer than the 1,798 samples",
         ("--against", few, "--samples", 31): "few.safetensors has 30 images, fewer than the 31 samples",
         ("--against", colour): "colour.safetensors has 3 channels and this run's images have 1",
-        ("--against", small): "small.safetensors has 8 x 8 images and this run makes 16",
+        ("--against", small): "small.safetensors has 8 x 8 images and this run generates 16",
         ("--against", tmp_path / "none.safetensors"): "no data set",
         ("--extractor", "nowhere"): "no extractor 'nowhere'",
         ("--extractor", plain): "is a run of kind 'progressive_gan', not supervised",
@@ -272,7 +272,7 @@ def test_an_extractor_of_other_channels_is_named_before_anything_is_drawn(
     write_images(tmp_path / "colour.safetensors", colour)
     file = small_classifier.preset(tmp_path, budget=50, data={"source": str(tmp_path / "colour.safetensors")})
     assert main(["train", str(file), "--runs-dir", str(tmp_path), "--name", "colour"]) == 0
-    monkeypatch.setattr("gans.progressive.verbs.sample_batches", lambda *_: pytest.fail("pictures were drawn"))
+    monkeypatch.setattr("gans.progressive.verbs.sample_batches", lambda *_: pytest.fail("images were generated"))
     line = mistake(capsys, "eval", plain, "--samples", 20, "--extractor", tmp_path / "colour")
     assert "the classifier was trained on 3 channels and these images have 1" in line
 

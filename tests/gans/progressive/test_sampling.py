@@ -8,7 +8,16 @@ import torch
 from gans.progressive.growth import Stage
 from gans.progressive.network import Generator
 from gans.progressive.sampler import Sampler
-from gans.progressive.sampling import draw, draw_batches, growth, interpolation, labels_of, latents_of, sample, slerp
+from gans.progressive.sampling import (
+    generate,
+    generate_batches,
+    growth,
+    interpolation,
+    labels_of,
+    latents_of,
+    sample,
+    slerp,
+)
 from tests.gans.small_gan import DEVICE, config
 
 GROWN = Stage(2, 16, 1.0)
@@ -35,8 +44,8 @@ def test_the_first_pictures_are_the_same_bytes_however_many_follow(count: int) -
 
 def test_as_many_are_drawn_at_once_as_memory_holds() -> None:
     one, latents = sampler(), torch.randn(70, 8)
-    assert [len(batch) for batch in draw_batches(one, latents)] == [64, 6]
-    assert torch.equal(torch.cat(list(draw_batches(one, latents))), draw(one, latents))
+    assert [len(batch) for batch in generate_batches(one, latents)] == [64, 6]
+    assert torch.equal(torch.cat(list(generate_batches(one, latents))), generate(one, latents))
 
 
 def test_latents_are_on_the_sphere_and_classes_are_drawn_evenly() -> None:
@@ -60,11 +69,11 @@ def test_a_walk_passes_through_its_keys_and_closes() -> None:
     frames = torch.stack(list(interpolation(one, keys, 5)))
     assert frames.shape == (15, 2, 1, 16, 16)
     for key in range(3):
-        assert (frames[5 * key].int() - draw(one, keys[key]).int()).abs().max() <= 1
+        assert (frames[5 * key].int() - generate(one, keys[key]).int()).abs().max() <= 1
     # Closed: a walk that begins at the second key is the same walk, begun later.
     rolled = torch.stack(list(interpolation(one, keys.roll(-1, 0), 5)))
     assert (rolled.roll(5, 0).int() - frames.int()).abs().max() <= 1
-    half = draw(one, slerp(keys[2], keys[0], 0.5 - 0.5 * math.cos(math.pi * 2 / 5)))
+    half = generate(one, slerp(keys[2], keys[0], 0.5 - 0.5 * math.cos(math.pi * 2 / 5)))
     assert (frames[12].int() - half.int()).abs().max() <= 1
 
 
@@ -72,7 +81,7 @@ def test_a_walk_keeps_the_class_of_each_cell() -> None:
     one = sampler(classes=5)
     keys, labels = latents_of(one, range(4), 0).view(2, 2, 8), torch.tensor([3, 1])
     frames = list(interpolation(one, keys, 40, labels))  # 80 frames: more than one batch
-    assert (frames[40].int() - draw(one, keys[1], labels).int()).abs().max() <= 1
+    assert (frames[40].int() - generate(one, keys[1], labels).int()).abs().max() <= 1
 
 
 def test_growth_has_a_row_for_every_resolution() -> None:
@@ -87,5 +96,5 @@ def test_the_last_row_of_growth_shows_a_fade_where_it_stands() -> None:
     fading = sampler(Stage(1, 8, 0.25))
     latents = latents_of(fading, range(3), 0)
     rows = growth(fading, latents).view(2, 3, 1, 8, 8)
-    assert torch.equal(rows[1], draw(fading, latents))
-    assert not torch.equal(rows[1], draw(sampler(Stage(1, 8, 1.0)), latents))
+    assert torch.equal(rows[1], generate(fading, latents))
+    assert not torch.equal(rows[1], generate(sampler(Stage(1, 8, 1.0)), latents))

@@ -12,13 +12,13 @@ from gans.quality.image_metrics import ImageMetrics, class_fractions
 from gans.quality.ms_ssim import ms_ssim_diversity
 
 
-def pictures(count: int, seed: int, side: int = 32) -> Tensor:
+def images(count: int, seed: int, side: int = 32) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return F.interpolate(torch.rand(count, 1, 4, 4, generator=generator) * 255, size=side, mode="bilinear").byte()
 
 
 class Brightness:
-    """Classifies pictures by their brightness in one corner, in five equal parts of which the last is never seen."""
+    """Classifies images by their brightness in one corner, in five equal parts of which the last is never seen."""
 
     classes = tuple("01234")
 
@@ -31,15 +31,15 @@ class Brightness:
 
 @pytest.mark.parametrize("side", [8, 32])
 def test_every_name_is_catalogued_and_has_a_floor(side: int) -> None:
-    quality = ImageMetrics(pictures(40, 0, side), Brightness(), seed=0)
-    values, floor = quality.evaluate(pictures(20, 1, side)), quality.floor()
+    quality = ImageMetrics(images(40, 0, side), Brightness(), seed=0)
+    values, floor = quality.evaluate(images(20, 1, side)), quality.floor()
     assert set(floor) == {f"{name}_floor" for name in values}
     assert set(values) | set(floor) <= set(CATALOGUE)
     assert ("eval/swd_16" in values) == (side >= 16)
 
 
-def test_floor_is_computed_once_and_its_similarity_is_that_of_all_real_pictures() -> None:
-    real = pictures(40, 0)
+def test_floor_is_computed_once_and_its_similarity_is_that_of_all_real_images() -> None:
+    real = images(40, 0)
     quality = ImageMetrics(real, pixel_features, seed=3)
     floor = quality.floor()
     assert quality.floor() is floor
@@ -48,7 +48,7 @@ def test_floor_is_computed_once_and_its_similarity_is_that_of_all_real_pictures(
 
 
 def test_with_others_the_floor_is_what_they_score_in_place_of_samples() -> None:
-    real, others = pictures(40, 0), pictures(40, 1)
+    real, others = images(40, 0), images(40, 1)
     quality = ImageMetrics(real, Brightness(), others=others, seed=3)
     graded, floor = quality.evaluate(others), quality.floor()
     for name in set(graded) - {"eval/ms_ssim", "eval/class_fraction_min", "eval/class_fraction_max"}:
@@ -59,8 +59,8 @@ def test_with_others_the_floor_is_what_they_score_in_place_of_samples() -> None:
 
 
 def test_halves_that_share_nothing_score_the_floor() -> None:
-    """Of two kinds of pictures, one in each half, the floor is their distance."""
-    real = torch.cat([pictures(20, 0), 255 - pictures(20, 0) // 4])
+    """Of two kinds of images, one in each half, the floor is their distance."""
+    real = torch.cat([images(20, 0), 255 - images(20, 0) // 4])
     order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
     shuffled = torch.empty_like(real)
     shuffled[order] = real  # so that the halves drawn are the kinds
@@ -77,20 +77,20 @@ def test_shares_of_classes_count_those_that_are_never_seen() -> None:
 
 
 def test_features_known_already_are_not_extracted_again() -> None:
-    fake, calls = pictures(20, 1), []
+    fake, calls = images(20, 1), []
 
     def counted(images: Tensor) -> Tensor:
         calls.append(len(images))
         return pixel_features(images)
 
-    quality = ImageMetrics(pictures(20, 0), counted, seed=0)
+    quality = ImageMetrics(images(20, 0), counted, seed=0)
     known = quality.evaluate(fake, pixel_features(fake))
     assert calls == [20] and known == quality.evaluate(fake)
 
 
 def test_more_of_the_same_scores_about_the_floor_and_noise_scores_worse() -> None:
-    quality = ImageMetrics(pictures(300, 0), pixel_features, seed=0)
-    good, floor = quality.evaluate(pictures(150, 1)), quality.floor()
+    quality = ImageMetrics(images(300, 0), pixel_features, seed=0)
+    good, floor = quality.evaluate(images(150, 1)), quality.floor()
     noise = torch.randint(0, 256, (150, 1, 32, 32), generator=torch.Generator().manual_seed(2)).byte()
     bad = quality.evaluate(noise)
     for name in ("eval/swd", "eval/swd_32", "eval/swd_16", "eval/frechet_distance"):
@@ -100,8 +100,8 @@ def test_more_of_the_same_scores_about_the_floor_and_noise_scores_worse() -> Non
 
 
 def test_a_collapsed_generator_is_too_alike_and_recalls_nothing() -> None:
-    quality = ImageMetrics(pictures(100, 0), Brightness(), seed=0)
-    found, floor = quality.evaluate(pictures(1, 1).repeat(50, 1, 1, 1)), quality.floor()
+    quality = ImageMetrics(images(100, 0), Brightness(), seed=0)
+    found, floor = quality.evaluate(images(1, 1).repeat(50, 1, 1, 1)), quality.floor()
     assert found["eval/ms_ssim"] > 0.99 > floor["eval/ms_ssim_floor"] + 0.2
     assert found["eval/recall"] == 0.0
     assert (found["eval/class_fraction_min"], found["eval/class_fraction_max"]) == (0.0, 1.0)

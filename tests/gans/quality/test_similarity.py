@@ -52,7 +52,7 @@ def test_five_scales_are_torchmetrics_s(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("side", [4, 8, 16, 32, 64])
-def test_equal_pictures_are_1_and_others_less(side: int) -> None:
+def test_equal_images_are_1_and_others_less(side: int) -> None:
     x, y = pair(side)
     assert ms_ssim(x, x).tolist() == pytest.approx([1.0, 1.0], abs=1e-5)
     assert (ms_ssim(x, y) < 1.0).all()

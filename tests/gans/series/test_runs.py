@@ -198,7 +198,7 @@ def test_wrong_settings_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     cases = {
         ("data.source=sinus",): "neither sines, autoregressive nor a .csv file",
         ("data.source=nowhere.csv",): "there is no file nowhere.csv",
-        ("data.label=mode",): "of a .csv file",
+        ("data.label=mode",): "needs a .csv file",
         ("data.synthetic.frequency=[0.2,0.1]",): "must rise",
         ("data.synthetic.series=20",): "too few for metrics",
         ("data.length=0",): "data.length should be greater than or equal to 4",
