@@ -221,7 +221,7 @@ def test_against_a_test_set_the_floor_is_the_run_s_own_pictures(
     dark = ImageSet("dark", digits.images[:100] // 2, None, (), "")
     write_images(tmp_path / "dark.safetensors", dark)
     text = said(capsys, "eval", plain, "--against", tmp_path / "dark.safetensors")
-    assert "100 samples against 100 images" in text and "floor: as many of the run's own images (digits)" in text
+    assert "100 samples against 100 images" in text and "floor: as many images of the run's own data (digits)" in text
     record = json.loads(said(capsys, "eval", plain, "--against", tmp_path / "dark.safetensors", "--json"))
     own = json.loads(said(capsys, "eval", plain, "--samples", 100, "--json"))
     assert record["eval/frechet_distance_floor"] > 3 * own["eval/frechet_distance_floor"]
