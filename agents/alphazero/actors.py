@@ -1,4 +1,4 @@
-"""Actors: they take weights by version and return finished games."""
+"""Actors of self-play: they receive versions of the weights and return finished games."""
 
 import time
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from lab.train.device import Device
 
 
 class Actors(Protocol):
-    """Self-play with the newest weights that were published."""
+    """Self-play with the latest published weights."""
 
     def publish(self, version: int, net: PolicyValueNet) -> None:
         """Play with a copy of these weights from the next move on."""
         ...
 
     def poll(self) -> list[FinishedGames]:
-        """Finished games, each returned exactly once; may wait for some."""
+        """Finished games, each returned exactly once; may wait for games."""
         ...
 
     def counts(self) -> LeafCounts:
@@ -40,7 +40,7 @@ class Actors(Protocol):
     def state_dict(self) -> dict[str, Any]:
         """State for exact resuming: unfinished games, or the numbers of results received from workers.
 
-        Actors in this process and workers each keep the other's part of a state that they have loaded.
+        A loaded state may come from actors of the other kind, local or workers; its part is kept for the next state.
         """
         ...
 
@@ -50,7 +50,7 @@ class Actors(Protocol):
 
 
 class LocalActors:
-    """Self-play in this process: a poll plays `moves_per_iteration` moves on every board."""
+    """Self-play in this process; each poll plays `moves_per_iteration` moves on every board."""
 
     def __init__(
         self, game: Game, config: AlphaZeroConfig, net: PolicyValueNet, device: Device, first_game_id: int = 0

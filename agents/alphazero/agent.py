@@ -1,4 +1,4 @@
-"""A trained network with its search: the player of evaluations, the arena, `lab play` and PettingZoo policies."""
+"""A trained network with its search, used by evaluations, the arena, `lab play` and PettingZoo policies."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Agent:
-    """An averaged network with its game and configuration. It decides without noise."""
+    """A network (EMA weights) with its game and configuration. It plays without noise."""
 
     name: str
     game: Game
@@ -52,13 +52,13 @@ class Agent:
 
     @torch.inference_mode()
     def decide(self, state: Any, simulations: int) -> SearchResult:
-        """Decisions for B running boards; with 0 simulations the network's own, and `q` holds NaN."""
+        """Decisions for B running boards. With 0 simulations those of the network alone; `q` is then NaN."""
         ids = torch.arange(len(self.game.done(state)), device=self.device)
         root = self._dynamics.root(state, game_id=ids, ply=torch.zeros_like(ids))
         if simulations == 0:
-            nothing = torch.zeros_like(root.logits)
+            zeros = torch.zeros_like(root.logits)
             policy = torch.softmax(root.logits, -1)
-            return SearchResult(root.logits.argmax(-1), policy, root.value, nothing, nothing + torch.nan)
+            return SearchResult(root.logits.argmax(-1), policy, root.value, zeros, zeros + torch.nan)
         return self.search(simulations)(root, dynamics=self._dynamics, seed=0, temperature=0.0)
 
     def think(
@@ -67,7 +67,7 @@ class Agent:
         """Analysis of one position: policy, value, visit counts, best move and principal variation.
 
         position: moves from the initial position, such as "443" or ["4", "4", "3"], or a state with B = 1.
-        simulations: per decision, the run's own number unless given; 0 is the network alone.
+        simulations: per decision, by default those of the run; 0 is the network alone.
         Raises UserError for illegal moves and for a game that is over.
         """
         count = self.config.search.simulations if simulations is None else simulations
@@ -75,7 +75,7 @@ class Agent:
 
 
 def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> Agent:
-    """An agent that plays with a copy of `net`, which lies on the device."""
+    """An agent that plays with a copy of `net`, which is on the device."""
     game = config.game.make()
     evaluate: Evaluate = InferenceNet(net, precision=device.precision)
     if config.search.average_symmetries:
@@ -98,7 +98,7 @@ def load_agent(path: str | Path, device: Device, which: str = checkpoint.BEST) -
     run, chosen = (path.parent.parent, path) if path.parent.name == "checkpoints" else (path, None)
     config = load_run_config(run / "config.yaml")
     if not isinstance(config, AlphaZeroConfig):
-        raise UserError(f"{run} is a {config.kind} run, not an AlphaZero one; it cannot play")
+        raise UserError(f"{run} is a {config.kind} run and cannot play; give an AlphaZero run")
     if chosen is None:
         chosen = checkpoint.choose(run, which, _log.warning)
     state, manifest = checkpoint.load(chosen)

@@ -59,7 +59,7 @@ class NetworkConfig(Config):
 
 
 class SearchConfig(Config):
-    """Monte Carlo tree search: Gumbel AlphaZero or PUCT. Settings of the other algorithm have no effect."""
+    """MCTS: Gumbel AlphaZero or PUCT. Settings of the other algorithm have no effect."""
 
     algorithm: Literal["gumbel", "puct"] = Field(default="gumbel", description="Gumbel AlphaZero or PUCT.")
     simulations: PositiveInt = Field(default=32, description="Simulations per move of self-play.")
@@ -77,7 +77,7 @@ class SearchConfig(Config):
     c_base: PositiveFloat = Field(default=19652.0, description="PUCT: visits at which exploration starts to grow.")
     dirichlet_alpha: PositiveFloat = Field(default=1.0, description="PUCT: concentration of the root noise.")
     dirichlet_fraction: float = Field(
-        default=0.25, ge=0.0, le=1.0, description="PUCT: share of the noise in the root's prior in self-play."
+        default=0.25, ge=0.0, le=1.0, description="PUCT: weight of the noise in the root's prior in self-play."
     )
     fpu_reduction: float = Field(
         default=0.0, description="PUCT: an unvisited action's Q is this much below its parent's value."
@@ -85,7 +85,7 @@ class SearchConfig(Config):
 
 
 class TemperatureConfig(Config):
-    """Root temperature by ply: it scales Gumbel's root noise, or sharpens PUCT's choice of a move."""
+    """Root temperature by ply: scale of the root noise (Gumbel), or of the sampling of moves from visits (PUCT)."""
 
     start: NonNegativeFloat = Field(default=1.0, description="Temperature of the first ply.")
     end: NonNegativeFloat = Field(default=1.0, description="Temperature from ply decay_plies on.")
@@ -100,17 +100,20 @@ class SelfPlayConfig(Config):
     boards: PositiveInt = Field(default=256, description="Games played at once by one actor.")
     moves_per_iteration: PositiveInt = Field(default=16, description="Moves on every board per iteration.")
     opening_plies: NonNegativeInt = Field(
-        default=0, description="Largest number of random plies before the first searched move, drawn per game."
+        default=0, description="Largest number of random plies before the first searched move; uniform per game."
     )
     temperature: TemperatureConfig = Field(default=TemperatureConfig(), description="Root temperature by ply.")
     resign_below: float | None = Field(
-        default=None, ge=-1.0, lt=0.0, description="A side whose value after search is below this resigns; null never."
+        default=None,
+        ge=-1.0,
+        lt=0.0,
+        description="A side resigns when its value after search is below this; null for never.",
     )
     resign_audit: float = Field(
-        default=0.1, ge=0.0, le=1.0, description="Share of games without resignation, to measure wrong resignations."
+        default=0.1, ge=0.0, le=1.0, description="Fraction of games without resignation, to measure wrong resignations."
     )
     cache_slots: NonNegativeInt = Field(
-        default=2**18, description="Entries of the evaluation cache, a power of two; 0 is none. CPU only."
+        default=2**18, description="Entries of the evaluation cache, a power of two; 0 for none. CPU only."
     )
 
     @model_validator(mode="after")
@@ -151,11 +154,11 @@ class ReplayConfig(Config):
 class LearnerConfig(ScheduledOptimizerConfig):
     """Gradient descent on replayed positions."""
 
-    batch_size: PositiveInt = Field(default=256, description="Positions per optimizer step, of all ranks together.")
+    batch_size: PositiveInt = Field(default=256, description="Positions per optimizer step, over all ranks.")
     micro_batch: PositiveInt | None = Field(
         default=None, description="Gradient accumulation: positions per forward pass."
     )
-    replay_ratio: PositiveFloat = Field(default=4.0, description="Times that a position is trained on, on average.")
+    replay_ratio: PositiveFloat = Field(default=4.0, description="Mean number of times that a position is trained on.")
     beta2: float = Field(
         default=0.99, ge=0.0, lt=1.0, description="Decay of the second moment (adamw, adam, muon's AdamW)."
     )
@@ -168,7 +171,7 @@ class LearnerConfig(ScheduledOptimizerConfig):
     )
     decay_positions: PositiveInt | None = Field(
         default=None,
-        description="Self-play positions at which the schedule ends; by default the budget the run is created with.",
+        description="Self-play positions at which the schedule ends; by default the budget at the run's creation.",
     )
     warmup_steps: NonNegativeInt = Field(
         default=100,
@@ -177,11 +180,12 @@ class LearnerConfig(ScheduledOptimizerConfig):
     value_weight: Annotated[Hyperparameter, within(ge=0.0)] = Field(
         default=1.0, description="Weight of the value loss; the policy loss has weight 1."
     )
-    search_value_share: Annotated[Hyperparameter, within(ge=0.0, le=1.0)] = Field(
-        default=0.5, description="Share of the search's root value in the value target; the rest is the game's outcome."
+    search_value_fraction: Annotated[Hyperparameter, within(ge=0.0, le=1.0)] = Field(
+        default=0.5,
+        description="Weight of the search's root value in the value target; the rest is the game's outcome.",
     )
     ema_decay: Annotated[Hyperparameter, within(ge=0.0, lt=1.0)] = Field(
-        default=0.99, description="Decay per step of the EMA of the weights, which plays."
+        default=0.99, description="Decay per step of the EMA of the weights; the EMA plays."
     )
     ema_half_life: PositiveFloat | None = Field(
         default=None, description="Half-life of the EMA in positions trained on; replaces ema_decay."
@@ -205,7 +209,7 @@ class AlphaZeroConfig(ExperimentConfig):
     supports_learners: ClassVar[bool] = True
     perturbable: ClassVar[tuple[str, ...]] = (
         *("learner.learning_rate", "learner.final_fraction", "learner.replay_ratio", "learner.gradient_clip"),
-        *("learner.value_weight", "learner.search_value_share", "learner.ema_decay"),
+        *("learner.value_weight", "learner.search_value_fraction", "learner.ema_decay"),
         *("search.value_scale", "search.visit_offset", "search.gumbel_scale"),
         *("search.c_init", "search.c_base", "search.dirichlet_alpha", "search.dirichlet_fraction"),
         *("search.fpu_reduction", "selfplay.temperature.start", "selfplay.temperature.end"),
@@ -223,20 +227,20 @@ class AlphaZeroConfig(ExperimentConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _decay_over_the_first_budget(cls, settings: Any) -> Any:
+    def _decay_over_first_budget(cls, settings: Any) -> Any:
         return from_first_budget(settings, "learner", "decay_positions")
 
     @model_validator(mode="after")
     def _enough_for_the_learners(self) -> Self:
         if self.learner.batch_size < self.cluster.learners:
             raise ValueError(
-                f"learner.batch_size {self.learner.batch_size} leaves some of {self.cluster.learners} learners without "
-                "a position; lower cluster.learners"
+                f"learner.batch_size {self.learner.batch_size} is less than one position for each of "
+                f"{self.cluster.learners} learners; lower cluster.learners"
             )
         if self.cluster.learners > 1 and self.learner.micro_batch:
             raise ValueError(
-                "learner.micro_batch and cluster.learners both divide a batch, and batch norms would take their "
-                "statistics of other parts than in one process; leave one out"
+                "learner.micro_batch and cluster.learners cannot be combined: BatchNorm statistics would differ "
+                "from those of one process; remove one of them"
             )
         return self
 
@@ -248,7 +252,7 @@ class AlphaZeroConfig(ExperimentConfig):
             raise ValueError(str(error)) from None
         if self.selfplay.opening_plies >= game.max_plies:
             raise ValueError(
-                f"selfplay.opening_plies {self.selfplay.opening_plies} must be below the {game.max_plies} plies of "
-                "the longest game"
+                f"selfplay.opening_plies {self.selfplay.opening_plies} must be below the longest game, "
+                f"{game.max_plies} plies"
             )
         return self

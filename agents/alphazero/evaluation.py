@@ -34,11 +34,11 @@ class NetworkEvaluator:
 
     @cached_property
     def _agent_evaluator(self) -> AgentEvaluator:
-        # Solving the game takes a while, and training with an evaluator beside it never needs this.
+        # Created when needed: solving the game is slow, and a run with a separate evaluator does not need it.
         return AgentEvaluator(self._config.game.make(), self._config.evaluate, self._config.seed)
 
     def evaluate(self, net: PolicyValueNet, positions: int) -> Evaluation:
-        """Evaluate the network that was published after so many positions."""
+        """Evaluate the network published after this number of positions."""
         agent = make_agent("agent", self._config, net, self._device)
         result = self._agent_evaluator.evaluate(agent)
         sample = play_sample_game(agent, self._config.evaluate.simulations)
@@ -60,7 +60,7 @@ def state_evaluator(config: AlphaZeroConfig, directory: Path, device: Device) ->
 
 
 class AgentEvaluator:
-    """The evaluations of one experiment's agents; a game is solved once."""
+    """Evaluates the agents of one experiment; the game is solved once."""
 
     def __init__(self, game: Game, config: EvaluateConfig, seed: int) -> None:
         self._game, self._config, self._seed = game, config, seed
@@ -89,20 +89,20 @@ class AgentEvaluator:
 
     def _games(self, agent: Agent) -> dict[str, float]:
         game, games = self._game, self._config.games
-        me = AgentPlayer(agent, self._config.simulations)
+        player = AgentPlayer(agent, self._config.simulations)
         opponents: dict[str, Player] = {
             "eval/score_random": RandomPlayer(game, self._seed),
             "eval/score_rollouts": RolloutPlayer(game, self._config.rollouts, seed=self._seed),
         }
         totals = {
-            name: match(game, me, opponent, games=games, seed=self._seed, device=agent.device).total
+            name: match(game, player, opponent, games=games, seed=self._seed, device=agent.device).total
             for name, opponent in opponents.items()
         }
         return {name: total.points / total.games for name, total in totals.items()}
 
 
 def _solution(game: Game) -> Solution | None:
-    """The solution of a game that is small enough."""
+    """The solution of a game; None if it is too large."""
     if has_shipped(game):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The AlphaZero experiment: self-play with the EMA weights, training on the replay buffer, publishing of weights."""
+"""The AlphaZero experiment: self-play with the EMA weights, training on the replay buffer, publishing the weights."""
 
 import math
 import time
@@ -26,8 +26,8 @@ from lab.train.device import Device
 class AlphaZero(Experiment):
     """Self-play, replay buffer and learner, advanced by iterations (Silver et al. 2018; Danihelka et al. 2022).
 
-    Rank 0 owns actors, replay buffer and evaluation; other ranks take part in the gradient steps alone
-    (`agents.alphazero.learner_rank`). Actors belong to the caller, who also closes them.
+    Rank 0 owns actors, replay buffer and evaluation; other ranks only take part in gradient steps
+    (`agents.alphazero.learner_rank`). The caller closes the actors.
     """
 
     progress = "positions"
@@ -89,9 +89,7 @@ class AlphaZero(Experiment):
         return {"learner": self.learner.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        load_weights(
-            self.learner.net, state, "learner", "net"
-        )  # first, so that the checkpoint of another network is refused
+        load_weights(self.learner.net, state, "learner", "net")  # first: raises for the checkpoint of another network
         self.learner.load_state_dict(state["learner"])
         self.replay.load_state_dict(state["replay"])
         self.actors.load_state_dict(state["actors"])
@@ -115,7 +113,7 @@ class AlphaZero(Experiment):
         metrics = {name: float(value) / steps for name, value in sums.items()}
         if steps:
             metrics["train/iteration_steps"] = steps
-            # A loss is computed before its step: the last gradient tells whether the weights are still finite.
+            # The loss is computed before the step; the gradient norm shows whether the weights are still finite.
             if math.isfinite(metrics["loss/total"]) and not math.isfinite(metrics["train/gradient_norm"]):
                 raise FloatingPointError("a gradient is NaN or infinite")
         trained = self.learner.steps * config.batch_size

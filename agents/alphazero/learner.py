@@ -81,7 +81,7 @@ class Learner:
         observation, policy, outcome, search_value = (field[part] for field in batch)
         with autocast(self.device):
             logits, outcome_logits = self.net(observation)
-        search_share = value_at(self.config.search_value_share, received)
+        search_share = value_at(self.config.search_value_fraction, received)
         target = value_target(outcome, search_value, outcome_logits.detach().float(), search_share)
         losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, target)
         losses = {name: mean * (len(policy) / count) for name, mean in losses.items()}

@@ -1,4 +1,4 @@
-"""AlphaZero on data-parallel ranks other than 0: the learner alone, which computes its rows of each batch."""
+"""AlphaZero on data-parallel ranks other than 0: only the learner, which computes its rows of each batch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from lab.train.device import Device
 
 
 class LearnerRank:
-    """Takes the gradient steps of rank 0 on the positions that rank 0 samples (`lab.run.experiment.Follower`)."""
+    """Takes the same gradient steps as rank 0 on the positions that rank 0 samples (`lab.run.experiment.Follower`)."""
 
     def __init__(self, config: AlphaZeroConfig, device: Device) -> None:
         game = config.game.make()

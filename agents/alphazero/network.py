@@ -1,4 +1,4 @@
-"""The policy and value network, and the form of it that self-play calls."""
+"""The policy and value network, and its fast form for inference."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class PolicyValueNet(nn.Module):
 
     The residual tower and the heads follow Silver et al. 2017 (AlphaGo Zero), Methods, "Neural network architecture":
     each head is a 1x1 convolution block to a few planes (2 and 1 there), then linear layers. Three outcome classes
-    replace the scalar value, so that draws are told from even chances. `trunk` "recurrent" puts a ReNet of `cell`s in
-    the tower's place.
+    replace the scalar value, which cannot distinguish a draw from even chances. With `trunk` "recurrent" a ReNet of
+    `cell`s replaces the tower.
     """
 
     tower: ResidualTower | ReNet
@@ -74,8 +74,8 @@ class PolicyValueNet(nn.Module):
 
 def expected_value(outcome: Tensor) -> Tensor:
     """Win/draw/loss logits [..., 3] -> P(win) - P(loss) [...], in [-1, 1]."""
-    chances = outcome.softmax(-1)
-    return chances[..., WIN] - chances[..., LOSS]
+    probability = outcome.softmax(-1)
+    return probability[..., WIN] - probability[..., LOSS]
 
 
 Form = Literal["fused", "plain"]
@@ -86,19 +86,19 @@ class InferenceNet:
 
     observation [B, C, H, W] float32 -> policy logits [B, A] float32, value [B] float32 in [-1, 1], without
     gradients. Normalisation is folded into the weights and memory is channels_last. `precision` "auto" means
-    bf16 on GPUs that have it and fp32 elsewhere. `form` says how it computes: "fused" (oneDNN's fused
-    operations, fp32 on a CPU) or "plain" (torch modules); `plain=True` asks for the latter.
+    bf16 on GPUs that have it and fp32 elsewhere. `form` is "fused" (oneDNN's fused operations, fp32
+    on a CPU) or "plain" (torch modules); `plain=True` selects the latter.
     """
 
     def __init__(self, net: PolicyValueNet, *, precision: str = "auto", plain: bool = False) -> None:
-        place = next(net.parameters()).device
+        device = next(net.parameters()).device
         if precision == "auto":
-            precision = resolve(str(place), precision).precision
+            precision = resolve(str(device), precision).precision
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        # Weights are stored in the precision they are used in: autocast would convert them on every call.
+        # Stored in the precision of inference: autocast would convert the weights on every call.
         self.folded = fold(net).to(self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._fused = None
-        if place.type == "cpu" and self.dtype == torch.float32 and not plain:
+        if device.type == "cpu" and self.dtype == torch.float32 and not plain:
             self._fused = _fused_form(self.folded)
 
     @property
@@ -106,7 +106,7 @@ class InferenceNet:
         return "plain" if self._fused is None else "fused"
 
     def update(self, net: PolicyValueNet) -> None:
-        """Take the weights of `net`, which has the same shape, into the same storage."""
+        """Copy the weights of `net`, which has the same shape, into the existing storage."""
         fold_into(net, self.folded)
         if self._fused is not None:
             self._fused.refresh()
@@ -122,13 +122,13 @@ class InferenceNet:
 
 
 class _Fused:
-    """`PolicyValueNet.forward` with the tower in fused operations and both heads' planes in one product."""
+    """`PolicyValueNet.forward` with fused operations in the tower and one matrix product for both heads' planes."""
 
     def __init__(self, folded: PolicyValueNet) -> None:
         if not isinstance(folded.tower, ResidualTower):
             raise NotImplementedError("a recurrent trunk has no fused form")
         self._folded = folded
-        self._tower = FusedTower(folded.tower)  # refuses norms that do not fold
+        self._tower = FusedTower(folded.tower)  # raises NotImplementedError for norms that cannot be folded
         self._pack_planes()
 
     def refresh(self) -> None:
@@ -151,7 +151,7 @@ class _Fused:
 
 @torch.inference_mode()
 def _fused_form(folded: PolicyValueNet) -> _Fused | None:
-    """The fused form if this torch has it and it computes the same, else None."""
+    """The fused form; None where this torch lacks it or its result differs."""
     generator = torch.Generator().manual_seed(0)
     observation = torch.rand((5, *folded.observation_shape), generator=generator)
     try:

@@ -23,7 +23,7 @@ class Samples(NamedTuple):
     search_value: Tensor
     version: Tensor
 
-    def __len__(self) -> int:  # a NamedTuple's would be the number of fields
+    def __len__(self) -> int:  # len of a NamedTuple is its number of fields
         return int(self.planes.shape[0])
 
 
@@ -31,7 +31,8 @@ class FinishedGames(NamedTuple):
     """G finished games and their positions.
 
     game_id, plies, first_reward: int64, int64 and int8 [G]; the reward is the first player's. resigned: bool [G].
-    wrong_resignation: int8 [G], 1 if an audited game's resigning side did not lose, 0 if it did, -1 if there was none.
+    wrong_resignation: int8 [G], 1 if the side that would have resigned an audited game did not lose, 0 if it did;
+    -1 for other games.
     """
 
     positions: Samples
@@ -60,7 +61,7 @@ def concatenate(batches: list[FinishedGames]) -> FinishedGames:
 
 
 def packed_size(bits: int) -> int:
-    """Bytes for a number of bits."""
+    """Bytes that hold a number of bits."""
     return (bits + 7) // 8
 
 

@@ -21,11 +21,11 @@ from lab.files import durable
 
 
 class ReplayBuffer:
-    """Samples by index 0, 1, 2 ... in order of arrival; the newest `window` of them can be sampled.
+    """Positions numbered in order of arrival; the newest `window` of them can be sampled.
 
-    Memory is a ring of `capacity` rows. `state_dict` writes what is new since the last one as one file
-    `segment-<first>-<end>.safetensors` in `directory`, and names all files that the window needs with their hashes.
-    The last `saves_kept` states find all of theirs.
+    Memory is a ring of `capacity` rows. `state_dict` writes the positions since the last call to one file
+    `segment-<first>-<end>.safetensors` in `directory` and lists all files of the window with their hashes. The files of
+    the last `saves_kept` states are kept.
     """
 
     def __init__(self, game: Game, config: ReplayConfig, directory: Path, saves_kept: int) -> None:
@@ -33,16 +33,16 @@ class ReplayBuffer:
         self.total = 0
         self._ring = blank(config.capacity, game)
         self._segments: list[dict[str, Any]] = []
-        # One more: the state may have been taken for a checkpoint whose writing then fails.
+        # One more, because writing the checkpoint of a state may fail.
         self._window_starts: deque[int] = deque(maxlen=saves_kept + 1)
 
     @property
     def window(self) -> int:
-        """Samples that can be sampled now."""
+        """Number of positions that can be sampled now."""
         return min(window_size(self.config, self.total), self.total, self.config.capacity)
 
     def extend(self, positions: Samples) -> None:
-        """Adds N positions; the oldest make room."""
+        """Add N positions; beyond `capacity` they replace the oldest."""
         self.total += len(positions)
         kept = min(len(positions), self.config.capacity)
         rows = torch.arange(self.total - kept, self.total) % self.config.capacity
@@ -50,17 +50,17 @@ class ReplayBuffer:
             ring[rows] = new[len(new) - kept :]
 
     def sample(self, batch: int, seed: int, step: int) -> Samples:
-        """`batch` positions drawn uniformly from the window, with replacement: a function of seed and step."""
-        draws = rng.integers(self.window, seed, int(rng.Stream.REPLAY_ORDER), step, torch.arange(batch))
-        return self._rows(self.total - 1 - draws)
+        """`batch` positions sampled uniformly from the window, with replacement: a function of seed and step."""
+        ages = rng.integers(self.window, seed, int(rng.Stream.REPLAY_ORDER), step, torch.arange(batch))
+        return self._rows(self.total - 1 - ages)
 
     def state_dict(self) -> dict[str, Any]:
-        """Writes the new positions to disk and returns what names them. Raises CheckpointError when it cannot."""
+        """Write the new positions to disk; returns the list of files. Raises CheckpointError when writing fails."""
         self._write_new()
         start = self.total - self.window
         self._window_starts.append(start)
         self._prune(min(self._window_starts))
-        # Those that only earlier states need are named apart: they will be gone before this state is.
+        # Files that only earlier states need are listed apart, since they are deleted before this state is.
         return {
             "total": self.total,
             "segments": [dict(s) for s in self._segments if s["end"] > start],
@@ -69,7 +69,7 @@ class ReplayBuffer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Reads the segments back. Raises CheckpointError for one that is missing or damaged."""
+        """Read the segments. Raises CheckpointError for one that is missing or damaged."""
         needed = state["segments"]
         self._segments = [dict(s) for s in (*state["retired"], *needed)]
         self._window_starts = deque(state["window_starts"], maxlen=self._window_starts.maxlen)
@@ -88,7 +88,7 @@ class ReplayBuffer:
         first = max(first, self.total - self.config.capacity)
         if first == self.total:
             return
-        self._drop_abandoned(first)
+        self._delete_abandoned(first)
         data = save_tensors(self._rows(torch.arange(first, self.total))._asdict())
         name = f"segment-{first:010d}-{self.total:010d}.safetensors"
         try:
@@ -103,8 +103,8 @@ class ReplayBuffer:
         while self._segments and self._segments[0]["end"] <= needed_from:
             (self.directory / self._segments.pop(0)["name"]).unlink(missing_ok=True)
 
-    def _drop_abandoned(self, end: int) -> None:
-        """Removes segments from `end` on: a later state wrote them, and this run did not continue from it."""
+    def _delete_abandoned(self, end: int) -> None:
+        """Delete segments from `end` on: they belong to a later state from which the run did not continue."""
         for path in self.directory.glob("segment-*.safetensors"):
             if int(path.name.split("-")[1]) >= end:
                 path.unlink(missing_ok=True)
@@ -121,10 +121,10 @@ class ReplayBuffer:
 
 
 def window_size(config: ReplayConfig, total: int) -> int:
-    """Positions in the window after `total`: all at first, then sublinear growth (see `ReplayConfig`)."""
+    """Positions in the window after `total` received: all at first, then sublinear growth (see `ReplayConfig`)."""
     start = config.window_start
     if total <= start:
         return total
     grown = ((total / start) ** config.window_exponent - 1) / config.window_exponent
-    # Rounding must not make the window jump by two: pruning relies on a start that never moves back.
+    # 1e-6 against rounding: pruning needs a window whose start never moves back.
     return int(start * (1 + config.window_scale * grown) + 1e-6)

@@ -1,4 +1,4 @@
-"""The search of a configuration, composed for a game and a device."""
+"""The configured search and its dynamics, composed for a game and a device."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ def make_search(
 ) -> Search:
     """The configured search.
 
-    simulations: replaces the configured number. noise: False plays the best move.
+    simulations: replaces the configured number. noise: with False the root noise is 0.
     """
     on_cpu = device.type == "cpu"
     descend: Descend = descend_to_leaves if on_cpu else partial(descend_fixed_length, max_depth=game.max_plies)
@@ -43,9 +43,9 @@ def make_search(
 
 
 def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int, device: torch.device) -> GameDynamics:
-    """The game's rules with `evaluate` at the leaves.
+    """The rules of a game, with `evaluate` at the leaves.
 
-    The table of evaluations is for the CPU, where batches may vary in size; a GPU has fixed shapes.
+    The evaluation cache is for the CPU, where batches may vary in size; a GPU needs fixed shapes.
     """
     on_cpu = device.type == "cpu"
     cache = EvaluationCache(cache_slots, game.num_actions, device) if on_cpu and cache_slots > 0 else None

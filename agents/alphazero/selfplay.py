@@ -17,7 +17,7 @@ from lab import rng
 
 @dataclass
 class _Records:
-    """The unfinished games' positions so far; row b, column t is the t-th searched position of board b."""
+    """Positions of unfinished games; row b, column t is the t-th searched position of board b."""
 
     planes: Tensor  # uint8 [B, T, bytes]
     policy: Tensor  # float16 [B, T, A]
@@ -31,7 +31,7 @@ class _Records:
 class SelfPlay:
     """Plays B games at once with a search and returns finished games.
 
-    A game is a function of the seed, its id and the weights it is played with. Ids count up from `first_game_id` in
+    A game is a function of the seed, its id and the weights. Ids count up from `first_game_id` in
     steps of `game_id_stride`, so that no two workers play the same game.
     """
 
@@ -107,7 +107,7 @@ class SelfPlay:
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Continues the games of `state_dict`."""
+        """Continue the games of `state_dict`."""
         self._state = type(self._state)(*(t.to(self.device) for t in saved["state"]))
         self._ids = saved["ids"].to(self.device)
         self._next_id = saved["next_id"]
@@ -115,12 +115,12 @@ class SelfPlay:
         self._records = _Records(**{name: t.to(self.device) for name, t in saved["records"].items()})
 
     def _resignations(self, value: Tensor, player: Tensor) -> Tensor:
-        """Boards bool `[B]` whose mover resigns; audited games only record the player who would have."""
+        """bool `[B]`, boards whose mover resigns; audited games only record the player who would have resigned."""
         records = self._records
         if self.config.resign_below is None:
             return torch.zeros_like(value, dtype=torch.bool)
         audited = rng.uniform(self.seed, int(rng.Stream.RESIGNATION_AUDIT), self._ids) < self.config.resign_audit
-        # In other games a move that ends the game cannot be resigned.
+        # In games that are not audited, a side cannot resign with the move that ends the game.
         lost = (value < self.config.resign_below) & (audited | ~self.game.done(self._state)) & (records.resigner < 0)
         records.resigner = torch.where(lost, player.to(torch.int8), records.resigner)
         return lost & ~audited
@@ -166,8 +166,8 @@ def root_temperature(config: TemperatureConfig, plies: Tensor) -> Tensor:
 def random_opening(game: Game, ids: Tensor, seed: int, max_plies: int) -> tuple[Any, Tensor]:
     """Boards after 0 to `max_plies` uniformly random plies, and the plies played int64 [B]; none is over.
 
-    Self-play from the empty board alone sees a narrow tree; openings widen it (Wu 2019, section 5.1).
-    ids: int64 `[B]`, which with the seed determine the plies.
+    Random openings make the positions of self-play more diverse (Wu 2019, section 5.1).
+    ids: int64 `[B]`; with the seed they determine the plies.
     """
     state = game.initial(len(ids), ids.device)
     plies = torch.zeros_like(ids)

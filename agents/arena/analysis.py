@@ -42,11 +42,11 @@ class Analysis:
 
 
 def analyse(agent: AgentLike, position: Moves | tuple[Any, ...], *, simulations: int, line_plies: int = 8) -> Analysis:
-    """Searches one position without noise.
+    """Search one position without noise.
 
     position: moves from the initial position ("443", ["4", "4", "3"]) or a state with B = 1.
     simulations: per decision; 0 is the network alone.
-    line_plies: the principal variation's length at most. Each of its plies after the first takes another search.
+    line_plies: largest length of the principal variation; each ply after the first costs one more search.
     Raises UserError for illegal moves, for several boards and for a game that is over.
     """
     game = agent.game

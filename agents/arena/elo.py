@@ -1,7 +1,7 @@
-"""Elo ratings with 95% intervals: the Bradley-Terry model, draws as half a win and half a loss.
+"""Elo ratings with 95% intervals: the Bradley-Terry model, a draw is half a win and half a loss.
 
-A pool's result is `score` [P, P], points of the row's player against the column's, and `games` [P, P], how
-many they played; score + score.T == games.
+The results of a pool are `score` [P, P], points of the row's player against the column's, and `games` [P, P], the
+number of their games; score + score.T == games.
 """
 
 import math
@@ -23,9 +23,9 @@ _RIDGE = 1e-7  # keeps the solution finite where the likelihood has no maximum
 class Rating:
     """One player's strength relative to the anchor.
 
-    elo: the maximum likelihood estimate where there is one. A player (or a group) that took every point or
-    none from the rest has none: the estimate then gives each pair that met one drawn game more, and one end of
-    the interval is infinite. low, high: 95% interval from the profile likelihood, without those games.
+    elo: the maximum likelihood estimate where it exists. It does not exist for a player or a group that won all or no
+    points from the others; then each pair that played gets one more drawn game, and one end of the interval is
+    infinite. low, high: 95% interval from the profile likelihood, without these added games.
     """
 
     name: str
@@ -42,18 +42,18 @@ class Rating:
 def ratings(names: Sequence[str], score: Matrix, games: Matrix, anchor: int = 0) -> list[Rating]:
     """Ratings of P players relative to `anchor`, which has 0.
 
-    Games are taken as independent and as won or lost. Draws spread less, and the two games of an opening, one with
-    either colour, tend to cancel what it favours: both make intervals err on the wide side. Repeated games make them
-    too narrow: players without randomness play an opening the same way each time, so openings must differ.
-    Raises ValueError when the players do not all meet, directly or over others.
+    The model assumes independent games that are won or lost. Draws have less variance, and the two games of an opening,
+    one with each colour, balance its advantage: both make intervals too wide. Repeated games make them too narrow:
+    players without randomness play an opening the same way each time, so openings must differ.
+    Raises ValueError when some players are not connected by games, directly or through others.
     """
     if not _connected(games > 0):
-        raise ValueError("some players are connected by no games, so they cannot be compared")
+        raise ValueError("some players are not connected by games, so they cannot be compared")
     # An estimate exists if and only if every player is linked to every other by points (Ford 1957).
     finite = _strongly_connected(score > 0)
-    met = (games > 0).astype(float)
+    played = (games > 0).astype(float)
     likeliest = _fit(score, games, anchor)
-    strengths = likeliest if finite else _fit(score + met / 2, games + met, anchor)
+    strengths = likeliest if finite else _fit(score + played / 2, games + played, anchor)
     top = _log_likelihood(likeliest, score)
     result = []
     for player, name in enumerate(names):
@@ -71,7 +71,7 @@ def _log_likelihood(strengths: Matrix, score: Matrix) -> float:
 
 
 def _fit(score: Matrix, games: Matrix, anchor: int, fixed: tuple[int, float] | None = None) -> Matrix:
-    """The likeliest strengths [P] in logits with `anchor` at 0 and `fixed` (player, strength) held."""
+    """Maximum likelihood strengths [P] in logits, with `anchor` at 0 and `fixed` (player, strength) held constant."""
     strengths = np.zeros(len(score))
     free = np.array([p for p in range(len(score)) if p != anchor and (fixed is None or p != fixed[0])])
     if fixed is not None:
@@ -84,7 +84,7 @@ def _fit(score: Matrix, games: Matrix, anchor: int, fixed: tuple[int, float] | N
         spread = games * expected * (1.0 - expected)
         hessian = np.diag(spread.sum(1) + _RIDGE) - spread
         step = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
-        step *= min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))  # Newton overshoots far from the top
+        step *= min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))  # Newton steps overshoot far from the maximum
         strengths[free] += step
         if np.abs(step).max() < 1e-9:
             break
@@ -92,7 +92,7 @@ def _fit(score: Matrix, games: Matrix, anchor: int, fixed: tuple[int, float] | N
 
 
 def _bound(score: Matrix, games: Matrix, anchor: int, player: int, top: float, start: float, sign: float) -> float:
-    """Where `player`'s profile likelihood has dropped by _DROP: upwards (sign 1) or downwards (-1)."""
+    """Strength above (sign 1) or below (-1) `start` at which the profile likelihood has dropped by _DROP."""
 
     def inside(strength: float) -> bool:
         profile = _log_likelihood(_fit(score, games, anchor, (player, strength)), score)

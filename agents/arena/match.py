@@ -1,4 +1,4 @@
-"""Matches between players: each opening is played with both colours, all games of all pairs at once."""
+"""Matches between players: each opening is played with both colours; all games of all pairs are one batch."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ from lab import rng
 
 CHUNK = 512  # boards per call of a player
 _IDS_PER_PAIR = 1 << 32
-_FIRST_DRAWS = 1024  # openings drawn in the first round; each later round doubles how many there are
-_ENOUGH_DRAWS = 16  # draws per opening found; after that many, a round without a new opening ends the search
+_FIRST_SAMPLES = 1024  # openings sampled in the first round; each later round doubles the number of samples
+_ENOUGH_SAMPLES = 16  # samples per different opening after which a round without a new one ends the sampling
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class WinDrawLoss:
 class Pairing:
     """The games of two players; both results are those of `player`.
 
-    results: 1, 0 or -1 for `player`, game by game, who moves first in the even ones; games 2k and 2k + 1 share
-    their opening.
+    results: 1, 0 or -1 for `player`, game by game; it moves first in games of even number. Games 2k and 2k + 1 have the
+    same opening.
     """
 
     player: str
@@ -64,8 +64,8 @@ class Pairing:
 class Result:
     """A round robin: every pairing, and ratings in the order of the players.
 
-    distinct_openings: how many different openings each pair played; fewer than half its games where the game has
-    no more.
+    distinct_openings: number of different openings that each pair played; less than half its games where the game
+    has no more.
     """
 
     pairings: list[Pairing]
@@ -74,7 +74,7 @@ class Result:
 
 
 class Openings(NamedTuple):
-    """N running boards; the first `distinct` differ from each other, later ones repeat them in order."""
+    """N running boards; the first `distinct` are different, later ones repeat them in order."""
 
     states: Any
     distinct: int
@@ -99,7 +99,7 @@ def round_robin(
     """Every pair of players plays `games` games (made even).
 
     Ratings are relative to the player named "random", or to the first. progress: called
-    with the number of games that each ply has ended.
+    after each ply with the number of games that ended.
     """
     pairs = list(itertools.combinations(range(len(players)), 2))
     starts = openings(game, (games + 1) // 2, seed, device)
@@ -122,9 +122,9 @@ def play_pairings(
     starts: Openings,
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[Pairing]:
-    """Each pair of players plays each opening twice, with either colour.
+    """Each pair of players plays each opening twice, once with each colour.
 
-    A game depends on its opening, the opening's number and the numbers of its two players, not on the others.
+    A game depends on its opening, the opening's number and the numbers of its two players, not on other games.
     """
     device = game.done(starts.states).device
     games = 2 * len(game.done(starts.states))
@@ -151,9 +151,9 @@ def play_out(
     ids: Tensor,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
-    """Plays G boards to the end and returns the rewards, float32 `[G, 2]`.
+    """Play G boards to the end; returns the rewards, float32 `[G, 2]`.
 
-    sides: int64 [G, 2], indices of the players who have moves 0 and 1; ids: int64 [G].
+    sides: int64 [G, 2], indices of the players who move first and second; ids: int64 [G].
     """
     ended = 0
     for ply in itertools.count():
@@ -173,19 +173,20 @@ def play_out(
 
 
 def openings(game: Game, count: int, seed: int, device: torch.device = CPU) -> Openings:
-    """`count` different running boards after a few random moves; where a game has fewer, they repeat.
+    """`count` different running boards after a few random moves; they repeat if the game has fewer.
 
-    The moves are a ninth of the longest game, at least 2 (4 in Connect Four). Opening k depends on the seed alone,
-    not on `count`: openings are drawn with replacement, and each new one gets the next number.
+    The number of moves is a ninth of the longest game, at least 2 (4 in Connect Four). Opening k depends only on the
+    seed, not on `count`: openings are sampled with replacement, and each new one gets the next number.
     """
-    found, different, drawn = game.initial(0, device), 0, 0
+    found, different, sampled = game.initial(0, device), 0, 0
     while different < count:
-        fresh = _random_openings(game, torch.arange(drawn, max(2 * drawn, _FIRST_DRAWS), device=device), seed)
-        drawn = max(2 * drawn, _FIRST_DRAWS)
+        end = max(2 * sampled, _FIRST_SAMPLES)
+        fresh = _random_openings(game, torch.arange(sampled, end, device=device), seed)
+        sampled = end
         before, together = different, concatenate([found, fresh])
         found = select(together, _first_of_each(game.key(together)))
         different = len(game.done(found))
-        if different == before and drawn >= _ENOUGH_DRAWS * different:
+        if different == before and sampled >= _ENOUGH_SAMPLES * different:
             break
     return Openings(select(found, torch.arange(count, device=device) % max(different, 1)), min(different, count))
 

@@ -11,17 +11,17 @@ from agents.arena.positions import CPU, Positions
 from agents.games.game import Game, concatenate, select
 from lab.errors import UserError
 
-MAX_POSITIONS = 10_000  # of a game that is evaluated on all of them, also during training
+MAX_POSITIONS = 10_000  # of a game that is solved, also for evaluations during training
 
 
 @dataclass(frozen=True)
 class Solution:
-    """All N reachable positions of a game, ended ones included, in order of plies; number 0 is the start.
+    """All N reachable positions of a game, finished ones included, in order of plies; position 0 is the start.
 
-    states: N boards. levels: how many positions each ply has. children: int64 [N, A], the number of the
-    position behind each move, -1 where illegal. score: int64 [N], exact, for the side to move: positive wins,
-    larger is sooner, in Connect Four's usual units (one more than half the plies left after the winning move,
-    rounded down).
+    states: N boards. levels: number of positions at each ply. children: int64 [N, A], the number of the position after
+    each move, -1 where illegal. score: int64 [N], exact, for the side to move: positive wins, and a larger score wins
+    sooner, in the usual units of Connect Four (one more than half the plies left after the winning move, rounded
+    down).
     """
 
     game: Game
@@ -39,7 +39,7 @@ class Solution:
 
 
 class LineCounts(NamedTuple):
-    """Numbers of different games that the policy wins, draws and loses against every sequence of replies."""
+    """Numbers of lines of play that the policy wins, draws and loses against every sequence of replies."""
 
     won: int
     drawn: int
@@ -47,7 +47,7 @@ class LineCounts(NamedTuple):
 
 
 def solve(game: Game, limit: int = MAX_POSITIONS) -> Solution:
-    """Enumerates a game in which each move adds a ply, then solves it backwards.
+    """Enumerate the positions of a game by plies and solve it backwards.
 
     Raises UserError when it has more than `limit` positions.
     """
@@ -69,9 +69,9 @@ def solve(game: Game, limit: int = MAX_POSITIONS) -> Solution:
 
 
 def play_every_line(agent: AgentLike, solution: Solution, *, simulations: int, chunk: int = 512) -> list[LineCounts]:
-    """The agent as first and as second player against every sequence of replies.
+    """Results of the agent as first and as second player against every sequence of replies.
 
-    It decides once in each position, `chunk` boards at once.
+    It decides once in each position, `chunk` boards at a time.
     """
     running = (~solution.game.done(solution.states)).nonzero()[:, 0]
     action = torch.zeros(len(solution.score), dtype=torch.int64, device=running.device)
@@ -82,9 +82,9 @@ def play_every_line(agent: AgentLike, solution: Solution, *, simulations: int, c
 
 
 def count_lines(solution: Solution, action: Tensor, side: int) -> LineCounts:
-    """Plays a policy as `side` (0 moves first) against every sequence of replies.
+    """Play a policy as `side` (0 moves first) against every sequence of replies.
 
-    action: int64 [N], the policy's move in each position of the solution; anything where the game is over.
+    action: int64 [N], the policy's move in each position of the solution; ignored where the game is over.
     """
     game, children = solution.game, solution.children
     count = torch.zeros(len(children), dtype=torch.int64, device=children.device)
@@ -108,7 +108,7 @@ def count_lines(solution: Solution, action: Tensor, side: int) -> LineCounts:
 def _next_level(game: Game, states: Any, offset: int) -> tuple[Any | None, Tensor]:
     """The different successors of one ply's positions (None if there are none) and the table of children.
 
-    The successors get numbers from `offset`.
+    Successors are numbered from `offset`.
     """
     legal = game.legal(states)
     parent, action = legal.nonzero(as_tuple=True)

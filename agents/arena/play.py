@@ -17,16 +17,16 @@ from agents.games.game import Game
 from agents.games.line_game import LineGame
 
 STRENGTHS = {"easy": 0, "medium": 32, "hard": 400}
-_HINT_SIMULATIONS = 64  # advice is never worse than this, however low the level
+_HINT_SIMULATIONS = 64  # least simulations of a hint at every level
 _LINE_PLIES = 8
 _MAX_SIMULATIONS = 100_000
 
 HELP = """[bold]{move:<12}[/] play there
 [bold]undo[/]         take your last move back
 [bold]hint[/]         what the agent thinks of each move (also: eval)
-[bold]line[/]         how the agent expects the game to go on
+[bold]line[/]         the moves that the agent expects next
 [bold]side[/]         change sides (also: side first, side second)
-[bold]level N[/]      let the agent think for N simulations a move (0: no search; now {level})
+[bold]level N[/]      set the agent's simulations per move (0: no search; now {level})
 [bold]new[/]          start again
 [bold]quit[/]         leave (also: Ctrl-D)"""
 
@@ -88,7 +88,7 @@ class GameSession:
         return action, float(decision.value[0] + 1) / 2
 
     def undo(self) -> bool:
-        """Goes back to the person's last turn; False when the person has not to_device yet."""
+        """Go back to the person's last turn; False when the person has not moved yet."""
         own = [ply for ply in range(len(self.moves)) if ply % 2 == self.side]
         if not own:
             return False
@@ -125,7 +125,7 @@ Ask = Callable[[str], str]
 
 
 def play(session: GameSession, console: Console, ask: Ask) -> None:
-    """Plays until the person leaves."""
+    """Play until the person leaves."""
     try:
         _run(session, console, ask)
     except (EOFError, KeyboardInterrupt):
@@ -156,13 +156,13 @@ def _run(session: GameSession, console: Console, ask: Ask) -> None:
 
 
 def show_board(session: GameSession, console: Console, unicode: bool) -> None:
-    """Prints the board, and whose turn it is or how it ended."""
+    """Print the board, and whose turn it is or the result."""
     previous = session.states[-2] if len(session.states) > 1 else None
     console.print(_board(session.game, session.state, previous, unicode))
     own = Text(stone(session.side, unicode), STYLES[session.side])
     if session.over:
-        said = {1.0: ("you win", "bold green"), -1.0: ("the agent wins", "bold red"), 0.0: ("a draw", "bold")}
-        console.print(Text(*said[session.outcome]))
+        result = {1.0: ("you win", "bold green"), -1.0: ("the agent wins", "bold red"), 0.0: ("a draw", "bold")}
+        console.print(Text(*result[session.outcome]))
     else:
         console.print(
             Text.assemble("you are ", own, f", to move; the agent thinks for {session.simulations} simulations")
@@ -202,14 +202,14 @@ def _execute(session: GameSession, words: list[str], console: Console, unicode: 
             return True
         case ["level", number] if number.isdecimal() and len(number) < 7 and int(number) <= _MAX_SIMULATIONS:
             session.simulations = int(number)
-            console.print(f"the agent now thinks for {number} simulations a move")
+            console.print(f"the agent now uses {number} simulations per move")
         case ["level", *_]:
             console.print(f"level takes a whole number of simulations, 0 to {_MAX_SIMULATIONS}")
         case [] | ["y" | "yes"] if session.over:
             session.restart()
             return True
         case _ if session.over:
-            console.print("the game is over: Enter starts another, undo goes back, quit leaves")
+            console.print("the game is over: Enter starts a new one, undo goes back, quit leaves")
         case ["hint" | "eval"]:
             console.print(_advice_table(session))
         case ["line"]:
@@ -225,7 +225,7 @@ def _move(session: GameSession, text: str, console: Console) -> bool:
         console.print(move, markup=False)
         return False
     session.move(move)
-    return session.over  # else the reply comes first
+    return session.over  # otherwise the board is shown after the reply
 
 
 def _advice_table(session: GameSession) -> Table:

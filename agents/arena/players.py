@@ -1,4 +1,4 @@
-"""Players: they choose moves for a batch of boards."""
+"""Players choose moves for a batch of boards."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ class Player(Protocol):
 
 
 class AgentLike(Protocol):
-    """What players, evaluation and the terminal need of an agent; `agents.alphazero.agent.Agent` is one."""
+    """The interface that players, evaluation and the terminal need; `agents.alphazero.agent.Agent` implements it."""
 
     @property
     def name(self) -> str: ...
@@ -43,7 +43,7 @@ class AgentLike(Protocol):
         ...
 
     def decide(self, state: Any, simulations: int) -> SearchResult:
-        """Decisions without noise for B boards; with 0 simulations the network's own, and `q` is NaN."""
+        """Decisions without noise for B boards. With 0 simulations those of the network alone; `q` is then NaN."""
         ...
 
 
@@ -80,11 +80,11 @@ def to_device(state: Any, device: torch.device) -> Any:
 
 
 def random_actions(legal: Tensor, seed: int, *counters: Tensor | int) -> Tensor:
-    """One uniformly drawn legal action per row, int64 `[B]`.
+    """One uniformly random legal action per row, int64 `[B]`.
 
     legal: bool [B, A]; counters: integers or int64 `[B]`, keys of the random numbers. Rows without
     a legal action get 0.
     """
-    place = legal.cumsum(1)
-    drawn = rng.integers(place[:, -1].clamp_min(1), seed, *counters, device=legal.device)
-    return (place > drawn[:, None]).to(torch.int8).argmax(1)
+    count = legal.cumsum(1)
+    chosen = rng.integers(count[:, -1].clamp_min(1), seed, *counters, device=legal.device)
+    return (count > chosen[:, None]).to(torch.int8).argmax(1)

@@ -1,4 +1,4 @@
-"""Evaluation on solved positions: the share of optimal moves, and the calibration of the value head."""
+"""Evaluation on solved positions: rates of optimal moves, and the calibration of the value head."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -67,7 +67,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Report:
-    """Evaluation of one agent: its moves with search, the network's alone, and the value head."""
+    """Evaluation of one agent: its moves with search, the moves of the network alone, and the value head."""
 
     positions: int
     simulations: int
@@ -87,12 +87,12 @@ class Report:
 
 
 def has_shipped(game: Game) -> bool:
-    """Whether positions of this game come with the package."""
+    """Whether the package contains solved positions of this game."""
     return game.name == "connect_four" and game.options == {"rows": 6, "columns": 7, "length": 4}
 
 
 def shipped(game: Game) -> Positions:
-    """The 500 positions that come with the package: 6x7 Connect Four, for evaluation, never for training."""
+    """The 500 solved positions of 6x7 Connect Four in the package; for evaluation, never for training."""
     with resources.as_file(resources.files("agents") / "data" / SHIPPED) as path:
         return read(path, game)
 
@@ -105,7 +105,7 @@ def evaluate_positions(
     chunk: int = 512,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Report:
-    """The agent decides in every position, `chunk` boards at once.
+    """Evaluate the agent's decision in every position, `chunk` boards at a time.
 
     progress: called with the number of positions of each finished chunk.
     """
@@ -200,6 +200,6 @@ def _moves_json(moves: MoveQuality) -> dict[str, Any]:
     }
 
 
-def _rates_json(share: Rates) -> dict[str, Any]:
-    plain: dict[str, Any] = {"overall": share.overall, "by_phase": share.by_phase}
-    return plain | ({"by_set": share.by_set} if share.by_set else {})
+def _rates_json(rates: Rates) -> dict[str, Any]:
+    plain: dict[str, Any] = {"overall": rates.overall, "by_phase": rates.by_phase}
+    return plain | ({"by_set": rates.by_set} if rates.by_set else {})

@@ -1,8 +1,8 @@
-"""Solved positions and the files they come in.
+"""Solved positions and their CSV files.
 
 A file has the header `moves,c1,...,cN`, with an optional column `set` before it. `moves` are 1-based columns
-from the empty board; the scores are exact for the side to move: positive wins, larger is sooner, `x` is a
-full column.
+from the empty board; the scores are exact for the side to move: positive wins, and a larger score wins
+sooner; `x` is a full column.
 """
 
 import csv
@@ -19,7 +19,7 @@ from lab import rng
 from lab.errors import UserError
 
 CPU = torch.device("cpu")
-_SHOWN = 5  # problems listed by line; the rest are counted
+_SHOWN = 5  # problems listed with their lines; further ones are counted
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Positions:
     """N running boards with exact scores.
 
     states: a game state of N boards. scores: int64 [N, A], for the mover; ILLEGAL where an action is illegal.
-    sets: the name of each position's set, or empty when there are none.
+    sets: the name of each position's set; empty without sets.
     """
 
     game: Game
@@ -67,7 +67,7 @@ def read(path: Path, game: Game) -> Positions:
     if not isinstance(game, LineGame) or not game.gravity:
         raise UserError(f"{path}: positions are for Connect Four and the run plays {game.name}; omit --positions")
     if game.columns > 9:
-        raise UserError(f"{path}: a board of {game.columns} columns cannot be written with one digit a move")
+        raise UserError(f"{path}: a board of {game.columns} columns cannot be written with one digit per move")
     rows, has_sets = _rows(path, game)
     problems: dict[int, str] = {}
     moves = [_moves(row.moves, game.columns) for row in rows]
@@ -149,7 +149,7 @@ def _scores(cells: Sequence[str], columns: int) -> list[int] | str:
 
 def _play(game: LineGame, moves: list[list[int]]) -> tuple[LineState, list[str]]:
     """States after the moves of all rows, and the illegal move of each row ("" if none)."""
-    # A longer sequence than the board has cells is illegal by its last move at the latest.
+    # A sequence longer than the number of cells contains an illegal move.
     longest = min(max(map(len, moves)), game.max_plies + 1)
     padded = [(m + [-1] * longest)[:longest] for m in moves]
     table = torch.tensor(padded, dtype=torch.int64).view(len(moves), longest)

@@ -1,6 +1,6 @@
 """Plain Monte Carlo tree search: UCT with random games at the leaves (Kocsis and Szepesvari, ECML 2006).
 
-The tree is that of the network searches; the choice of actions and the value of a leaf differ.
+The tree is the one of the network searches; the choice of actions and the values of leaves differ.
 """
 
 import math
@@ -17,13 +17,13 @@ from agents.search.root import Root
 from agents.search.tree import ILLEGAL, Leaf, NodeStats, Tree, descend_to_leaves, grow
 from lab import rng
 
-# UCB1 has twice this for rewards in [-1, 1] (Auer et al. 2002); in Connect Four half of it is a little stronger.
+# Half the constant of UCB1 for rewards in [-1, 1] (Auer et al. 2002), which is a little stronger in Connect Four.
 EXPLORATION = math.sqrt(2.0)
 
 
 @dataclass(frozen=True)
 class RolloutPlayer:
-    """UCT with `simulations` leaves a move, each evaluated by a random game; plays the most visited action."""
+    """UCT with `simulations` leaves per move, each evaluated by a random game; plays the most visited action."""
 
     game: Game
     simulations: int
@@ -36,13 +36,13 @@ class RolloutPlayer:
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
         stats = self.search(state, game_ids, plies).root_stats()
         mean = stats.value_sum / stats.visits.clamp_min(1.0)
-        # Means lie in [-1, 1]: they break ties of visit counts only.
+        # Means are in [-1, 1], so they only break ties of visit counts.
         score = torch.where(stats.logits > ILLEGAL, stats.visits + mean / 4, -math.inf)
         return score.argmax(1)
 
     @torch.inference_mode()
     def search(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tree:
-        """The trees of B roots; game_ids and plies: int64 [B], which with the seed determine the random numbers."""
+        """The trees of B roots; game_ids and plies: int64 [B], with the seed they determine the random numbers."""
         leaves = _RolloutLeaves(self, game_ids, plies)
         logits, value = leaves.order(state), torch.zeros(len(game_ids), device=game_ids.device)
         return grow(
@@ -58,7 +58,7 @@ class RolloutPlayer:
         return self._choice(stats)
 
     def _choice(self, stats: NodeStats) -> Tensor:
-        """UCB1; unvisited actions first, in the random order that the logits hold."""
+        """UCB1; unvisited actions come first, in the random order of the logits."""
         total = stats.visits.sum(1, keepdim=True).clamp_min(1.0)
         visits = stats.visits.clamp_min(1.0)
         bound = stats.value_sum / visits + EXPLORATION * torch.sqrt(torch.log(total) / visits)
@@ -68,7 +68,7 @@ class RolloutPlayer:
 
 
 class _RolloutLeaves:
-    """The dynamics of one search: steps the game and plays leaves to the end at random."""
+    """Dynamics of one search: steps the game and evaluates leaves by random games."""
 
     def __init__(self, player: RolloutPlayer, game_ids: Tensor, plies: Tensor) -> None:
         self.player, self.game = player, player.game
@@ -84,25 +84,25 @@ class _RolloutLeaves:
     def order(self, state: Any) -> Tensor:
         """Random numbers in (0, 1) as logits [B, A]: the order in which a node's actions are first tried."""
         legal = self.game.legal(state)
-        draw = self._bits(self.game_ids, self.plies, self.leaf, -1)
+        bits = self._bits(self.game_ids, self.plies, self.leaf, -1)
         actions = torch.arange(legal.shape[1], device=legal.device)
-        return torch.where(legal, rng.uniform(self.player.seed, draw[:, None], actions), ILLEGAL)
+        return torch.where(legal, rng.uniform(self.player.seed, bits[:, None], actions), ILLEGAL)
 
     def values(self, state: Any, wanted: Tensor) -> Tensor:
-        """Results [B] of a random game from each board `wanted` bool [B], for the mover; zero elsewhere."""
+        """Results [B] for the mover of a random game from each board in `wanted` bool [B]; zero elsewhere."""
         value = torch.zeros(len(wanted), device=wanted.device)
         row = wanted.nonzero()[:, 0]
         mover = self.game.player(state)
         # Hashed once for all plies of a random game.
-        draw = self._bits(self.game_ids[row], self.plies[row], self.leaf, 0)
+        bits = self._bits(self.game_ids[row], self.plies[row], self.leaf, 0)
         state, step = select(state, row), 0
-        # Only running games are stepped: a host sync a ply, for half the work of carrying the others along.
+        # Only running games are stepped: half the work, at the cost of a host sync per ply.
         while len(row):
-            action = random_actions(self.game.legal(state), self.player.seed, draw, step)
+            action = random_actions(self.game.legal(state), self.player.seed, bits, step)
             state = self.game.step(state, action)
             value[row] = self.game.reward(state).gather(1, mover[row][:, None])[:, 0]
             running = (~self.game.done(state)).nonzero()[:, 0]
-            state, row, draw = select(state, running), row[running], draw[running]
+            state, row, bits = select(state, running), row[running], bits[running]
             step += 1
         return value
 

@@ -21,7 +21,7 @@ def report_tables(report: Report) -> RenderableType:
 
 
 def lines_table(lines: Sequence[LineCounts]) -> Table:
-    """Every line of play against a policy as first and second."""
+    """Results of every line of play, with the policy as first and as second player."""
     table = _table("every line of play", "won", "drawn", "lost")
     for side, one in zip(("moving first", "moving second"), lines, strict=True):
         table.add_row(side, f"{one.won:,}", f"{one.drawn:,}", f"{one.lost:,}", style="" if one.lost == 0 else "red")
@@ -40,7 +40,7 @@ def result_tables(result: Result) -> RenderableType:
 
 
 def elo_text(rating: Rating) -> str:
-    """The estimate, with the sign of its bound where the games bound it on one side only."""
+    """The estimate, or its bound where the games bound it on one side only."""
     if rating.bounded:
         return f"{rating.elo:+.0f}"
     return f"> {rating.low:+.0f}" if math.isfinite(rating.low) else f"< {rating.high:+.0f}"
@@ -79,8 +79,8 @@ def _calibration(calibration: Calibration) -> RenderableType:
 
 
 def _pairing_cells(pairing: Pairing) -> list[str]:
-    share = pairing.total.points / max(1, pairing.total.games)
-    return [pairing.player, pairing.opponent, percent(share), _tally(pairing.first), _tally(pairing.second)]
+    score = pairing.total.points / max(1, pairing.total.games)
+    return [pairing.player, pairing.opponent, percent(score), _tally(pairing.first), _tally(pairing.second)]
 
 
 def _tally(tally: WinDrawLoss) -> str:

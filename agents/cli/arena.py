@@ -28,12 +28,14 @@ def arena(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN_OR_CHECKPOINT...", help="Runs, as NAME, NAME:ITERATION or a path.")
     ],
-    games: Annotated[int, typer.Option(min=2, max=1_000_000, help="Games of each pair, made even.")] = 100,
+    games: Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Games of each pair, rounded up to an even number.")
+    ] = 100,
     simulations: Simulations = 64,
     against: Annotated[
         str, typer.Option(help="More players: random, rollout:N (N simulations), separated by commas; or none.")
     ] = "random",
-    seed: Annotated[int, typer.Option(help="Of the openings and of random players.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of openings and random players.")] = 0,
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
@@ -47,14 +49,16 @@ def arena(
     game = agents[0].game
     for run, agent in zip(runs, agents, strict=True):
         if (agent.game.name, agent.game.options) != (game.name, game.options):
-            raise UserError(f"{runs[0]} plays {_title(game)} and {run} plays {_title(agent.game)}: they cannot meet")
+            raise UserError(
+                f"{runs[0]} plays {_title(game)} and {run} plays {_title(agent.game)}; give runs of one game"
+            )
     players = [*opponents(against, game, seed), *(AgentPlayer(agent, simulations) for agent in agents)]
     names = [player.name for player in players]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"{twice} would play itself: name each player once")
+        raise UserError(f"{twice} is given twice; give each player once")
     if len(players) < 2:
-        raise UserError("one player alone has nobody to play: give another run or --against random")
+        raise UserError("the arena needs two players; give another run or --against random")
     total = (games + games % 2) * len(players) * (len(players) - 1) // 2
     with progress_bar("playing", total, hidden=as_json) as advance:
         result = round_robin(game, players, games=games, seed=seed, device=place.device, progress=advance)
@@ -65,7 +69,7 @@ def arena(
     console.print(result_tables(result))
     if result.distinct_openings < (games + 1) // 2:
         console.print(
-            f"{game.name} has only {result.distinct_openings:,} different openings: games repeat those, "
+            f"{game.name} has only {result.distinct_openings:,} different openings, so games repeat, "
             "and intervals are too narrow for players without randomness"
         )
 

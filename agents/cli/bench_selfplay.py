@@ -39,16 +39,16 @@ def bench_selfplay(
     batch: Annotated[int, typer.Option(min=1, help="Games played at once.")] = 256,
     simulations: Annotated[int, typer.Option(min=1, help="Simulations per move.")] = 32,
     search: Annotated[str, typer.Option(help="gumbel or puct.")] = "gumbel",
-    table: Annotated[bool, typer.Option(help="Keep a table of evaluated positions (CPU).")] = True,
+    table: Annotated[bool, typer.Option(help="Use the evaluation cache (CPU).")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Duration of self-play, after the games are mixed.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Duration of the measured self-play.")] = 20.0,
     as_json: Json = False,
 ) -> None:
     """Measure self-play and learning speed with an untrained network.
 
-    Games are first mixed by as many quick plies as the longest game has, so that all phases are present.
+    Before the measurement every board plays as many fast plies as the longest game has, so that all phases occur.
     """
     settings = {
         "budget": 1,
@@ -70,10 +70,10 @@ def bench_selfplay(
 def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str, Any]:
     """The record of one measurement: the bare network before, between and after two halves of self-play.
 
-    raw_evals_per_s: rows through the network in the form of self-play, median of the three times.
+    raw_evals_per_s: evaluations by the network in the form of self-play, median of the three measurements.
     plain_evals_per_s: the same with torch's modules, BatchNorm folded, channels_last.
     ratio: simulations_per_s / raw_evals_per_s, root evaluations counted. plain_ratio: the same for plain_evals_per_s.
-    network_ratio: the same for leaves that went through the network, so neither ended nor repeated ones count.
+    network_ratio: the same for leaves evaluated by the network, without ended and repeated ones.
     learner_ratio: the learner's step relative to bare forward and backward passes.
     """
     game, boards = config.game.make(), config.selfplay.boards
@@ -120,9 +120,9 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
         "ratio": counts.leaves / spent / raw,
         "network_ratio": counts.evaluated / spent / raw,
         "plain_ratio": counts.leaves / spent / plain,
-        "evaluated_share": counts.evaluated / counts.leaves,
-        "ended_share": counts.ended / counts.leaves,
-        "repeated_share": counts.repeated / counts.leaves,
+        "evaluated_fraction": counts.evaluated / counts.leaves,
+        "ended_fraction": counts.ended / counts.leaves,
+        "repeated_fraction": counts.repeated / counts.leaves,
         "moves_per_s": moves * boards / spent,
         "games_per_h": games / spent * 3600,
         "seconds_by_component": _components(selfplay, device),
@@ -133,6 +133,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
 
 
 def _mix(selfplay: SelfPlay, config: AlphaZeroConfig, device: Device) -> None:
+    """Play fast plies until the boards are in different phases of the game."""
     full = selfplay.search
     selfplay.search = make_search(config.search, game=selfplay.game, device=device.device, simulations=1)
     for _ in range(selfplay.game.max_plies):
@@ -143,11 +144,11 @@ def _mix(selfplay: SelfPlay, config: AlphaZeroConfig, device: Device) -> None:
 
 
 def _play(selfplay: SelfPlay, device: Device, seconds: float) -> tuple[int, int, float]:
-    """Moves (of all boards at once), games and seconds."""
+    """Play for `seconds`; returns moves (each on all boards), finished games and seconds."""
     moves = games = 0
     start = now = time.perf_counter()
     while now - start < seconds:
-        # As in training: weights change, and the table is emptied, once an iteration.
+        # As in training, where the cache is cleared in every iteration when the weights change.
         if moves % 16 == 0 and selfplay.dynamics.cache is not None:
             selfplay.dynamics.cache.clear()
         finished = selfplay.move(version=0)
@@ -198,7 +199,7 @@ class _Stopwatch:
 
 
 class _TimedDynamics(GameDynamics):
-    """The same dynamics with the time of a leaf's step and evaluation taken."""
+    """The same dynamics, with timing of a leaf's step and evaluation."""
 
     def __init__(self, timed: GameDynamics, device: Device) -> None:
         self.network = _Stopwatch(timed.evaluate, device)
@@ -214,7 +215,7 @@ class _TimedDynamics(GameDynamics):
 
 
 def _components(selfplay: SelfPlay, device: Device, moves: int = 3) -> dict[str, float]:
-    """Seconds of a few moves by part, taken apart from the measurement since taking them costs time."""
+    """Seconds of a few moves by component, separate from the measurement because timing costs time."""
     plain, search = selfplay.dynamics, selfplay.search
     dynamics = _TimedDynamics(plain, device)
     timed_search = _Stopwatch(search, device)
@@ -254,8 +255,8 @@ def _print(record: dict[str, Any]) -> None:
     table.add_row("", f"{speed.moves_per_s:,.0f} moves/s", f"{speed.games_per_h:,.0f} games/h")
     table.add_row(
         "leaves",
-        f"{speed.evaluated_share:.0%} evaluated ({speed.network_ratio:.2f} of the network alone)",
-        f"{speed.ended_share:.0%} ended, {speed.repeated_share:.0%} repeated",
+        f"{speed.evaluated_fraction:.0%} evaluated ({speed.network_ratio:.2f} of the network alone)",
+        f"{speed.ended_fraction:.0%} ended, {speed.repeated_fraction:.0%} repeated",
     )
     total = sum(speed.seconds_by_component.values())
     parts = ", ".join(f"{name} {part / total:.0%}" for name, part in speed.seconds_by_component.items())

@@ -28,7 +28,7 @@ def evaluate(
     checkpoint: Checkpoint = "best",
     exclude_shipped: Annotated[
         bool,
-        typer.Option("--exclude-shipped", help="Leave out the shipped positions: they chose the best checkpoint."),
+        typer.Option("--exclude-shipped", help="Leave out the shipped positions, which selected the best checkpoint."),
     ] = False,
     device: DeviceName = "auto",
     as_json: Json = False,
@@ -36,8 +36,8 @@ def evaluate(
 ) -> None:
     """Evaluate a run on solved positions: how often its moves keep the game-theoretic outcome.
 
-    Without --positions: Connect Four on the positions that come with the package, a game as small as
-    tic-tac-toe on all its positions and against every line of play.
+    Without --positions, Connect Four uses the positions of the package; a game as small as tic-tac-toe uses all its
+    positions and every line of play.
     """
     if exclude_shipped and positions_file is None:
         raise UserError("--exclude-shipped needs --positions FILE: without one, only the shipped positions are used")
@@ -58,7 +58,7 @@ def evaluate(
 
 
 def _solved_positions(agent: Agent, file: Path | None, exclude_shipped: bool) -> tuple[Positions, Solution | None]:
-    """The positions, and the solution of a game small enough to be solved."""
+    """The positions, and the solution if the game is small enough to solve."""
     game = agent.game
     if file is not None:
         positions = read(file, game)

@@ -17,7 +17,7 @@ Simulations = Annotated[
 
 @contextmanager
 def progress_bar(what: str, total: int, hidden: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on the error stream that vanishes at the end; yields the function that advances it."""
+    """A progress bar on standard error that disappears at the end; yields the function that advances it."""
     with Progress(console=Console(stderr=True), transient=True, disable=hidden) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)

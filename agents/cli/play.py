@@ -32,7 +32,7 @@ def play(
     simulations: Annotated[
         int | None, typer.Option(min=0, max=MAX_SIMULATIONS, help="Simulations per move; replaces --strength.")
     ] = None,
-    strength: Annotated[Strength, typer.Option(help="How hard the agent thinks.")] = Strength.medium,
+    strength: Annotated[Strength, typer.Option(help="Strength of the agent.")] = Strength.medium,
     checkpoint: Checkpoint = "best",
     device: DeviceName = "auto",
     runs_dir: RunsDir = RUNS_DIR,
@@ -41,7 +41,7 @@ def play(
     place = device_of(device)
     agent = load_agent(find_run(run, runs_dir), place, checkpoint)
     with suppress(ImportError):
-        import readline  # noqa: F401  `input` then edits lines
+        import readline  # noqa: F401  line editing for `input`
     level = terminal.STRENGTHS[strength.value] if simulations is None else simulations
     session = terminal.GameSession(agent, level, int(side is Side.second), place.device)
     terminal.play(session, Console(highlight=False), input)

@@ -35,7 +35,7 @@ def made(*overrides: str) -> AlphaZeroConfig:
         ("search.algorithm=alphabeta", "search.algorithm"),
         ("search.simulatons=8", "search.simulations"),
         ("learner.learning_rate=0", "learner.learning_rate"),
-        ("learner.search_value_share=1.5", "learner.search_value_share"),
+        ("learner.search_value_fraction=1.5", "learner.search_value_fraction"),
         ("learner.ema_decay=1", "learner.ema_decay"),
         ("network.norm=batchnorm", "network.norm"),
         ("network={trunk: recurrent, channels: 7}", "half of its channels in each direction, and 7 is odd"),

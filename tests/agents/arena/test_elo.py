@@ -66,7 +66,7 @@ def test_players_who_sweep_the_anchor_are_still_told_apart() -> None:
 def test_players_that_never_met_are_refused() -> None:
     games = np.zeros((3, 3))
     games[0, 1] = games[1, 0] = 2.0
-    with pytest.raises(ValueError, match="connected by no games"):
+    with pytest.raises(ValueError, match="not connected by games"):
         ratings(["a", "b", "c"], games / 2, games)
 
 

@@ -118,7 +118,7 @@ def test_a_win_is_told_shown_and_can_be_undone() -> None:
 def test_a_loss_and_a_new_game() -> None:
     seen, session = sit(["2", "2", "2", "7", "maybe", ""])
     assert "the agent wins" in seen
-    assert "the game is over: Enter starts another" in seen
+    assert "the game is over: Enter starts a new one" in seen
     assert session.moves == [] and not session.over
 
 

@@ -19,9 +19,9 @@ KEYS = {
     "seconds_by_component",
     "peak_memory_mb",
     "device",
-    "evaluated_share",
-    "ended_share",
-    "repeated_share",
+    "evaluated_fraction",
+    "ended_fraction",
+    "repeated_fraction",
 }
 SMALL = "--game tic_tac_toe --channels 4 --blocks 1 --batch 8 --simulations 4 --device cpu --threads 1 --seconds 0.6"
 
@@ -46,13 +46,13 @@ def test_the_numbers_agree_with_each_other(options: list[str], capsys: pytest.Ca
     assert found.keys() >= KEYS
     assert (found["channels"], found["blocks"], found["batch"], found["simulations"]) == (4, 1, 8, 4)
     assert (found["game"], found["device"], found["threads"]) == ("tic_tac_toe", "cpu", 1)
-    assert found["evaluated_share"] + found["ended_share"] + found["repeated_share"] == pytest.approx(1.0)
+    assert found["evaluated_fraction"] + found["ended_fraction"] + found["repeated_fraction"] == pytest.approx(1.0)
     assert found["ratio"] == pytest.approx(found["simulations_per_s"] / found["raw_evals_per_s"])
-    assert found["network_ratio"] == pytest.approx(found["ratio"] * found["evaluated_share"])
+    assert found["network_ratio"] == pytest.approx(found["ratio"] * found["evaluated_fraction"])
     # Each move of each board is a root evaluation and as many leaves as there are simulations.
     assert found["simulations_per_s"] == pytest.approx(found["moves_per_s"] * 5)
     assert found["table"] == ("--no-table" not in options)
-    assert (found["repeated_share"] > 0) == found["table"]
+    assert (found["repeated_fraction"] > 0) == found["table"]
     parts = found["seconds_by_component"]
     assert isinstance(parts, dict) and min(parts.values()) > 0
     assert found["games_per_h"] > 0 and 50 < found["peak_memory_mb"] < 10_000

@@ -194,9 +194,9 @@ def test_arena_takes_checkpoints_and_rollouts(capsys: pytest.CaptureFixture[str]
     ("arguments", "message"),
     [
         (["four", "three"], "four plays connect_four (rows 6, columns 7, length 4) and three plays tic_tac_toe"),
-        (["four", "small"], "they cannot meet"),
-        (["four", "four"], "would play itself"),
-        (["four", "--against", "none"], "nobody to play"),
+        (["four", "small"], "give runs of one game"),
+        (["four", "four"], "is given twice"),
+        (["four", "--against", "none"], "the arena needs two players"),
         (["four", "--against", "rollout"], "unknown opponent 'rollout'"),
         (["four", "--against", "rollout:0"], "unknown opponent 'rollout:0'"),
         (["four", "--against", "stockfish"], "unknown opponent 'stockfish'"),

@@ -166,7 +166,7 @@ def test_learners_that_do_not_fit_are_refused(tmp_path: Path, capsys: pytest.Cap
         (config(), r"is 2 groups of network.minibatch_group 4, .* lower cluster.learners to 2"),
         (
             small_alphazero.config(learner={"batch_size": 2}),
-            "learner.batch_size 2 leaves some of 3 learners without a position",
+            "learner.batch_size 2 is less than one position for each of 3 learners",
         ),
     ],
 )

@@ -299,7 +299,7 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
         "learner.replay_ratio": ({}, 8.0),
         "learner.gradient_clip": ({}, 1e-3),
         "learner.value_weight": ({}, 0.1),
-        "learner.search_value_share": ({}, 0.0),
+        "learner.search_value_fraction": ({}, 0.0),
         "learner.ema_decay": ({}, 0.1),
         "search.value_scale": ({}, 3.0),
         "search.visit_offset": ({}, 5000.0),
