@@ -46,7 +46,7 @@ class NetworkConfig(Config):
     @model_validator(mode="after")
     def _known_resolution(self) -> Self:
         if self.resolution not in RESOLUTIONS:
-            raise ValueError(f"resolution {self.resolution} is no power of two from 4 to 1024")
+            raise ValueError(f"resolution {self.resolution} is not a power of two from 4 to 1024")
         if self.fmap_base * 2 < self.resolution:
             raise ValueError(f"fmap_base {self.fmap_base} gives no channel at resolution {self.resolution}; raise it")
         return self
@@ -94,7 +94,7 @@ class TrainingConfig(GANTrainingConfig):
         for name in ("batch_sizes", "learning_rates"):
             unknown = [key for key in getattr(self, name) if key not in RESOLUTIONS]
             if unknown:
-                raise ValueError(f"{name} names resolution {unknown[0]}, which is no power of two from 4 to 1024")
+                raise ValueError(f"{name} names resolution {unknown[0]}, which is not a power of two from 4 to 1024")
         return self
 
 

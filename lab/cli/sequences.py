@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -20,13 +19,13 @@ from lab.nets.export import TRACED_SUFFIXES
 from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.sequences import export as exporting
+from lab.sequences.api import sample_texts
 from lab.sequences.data import check_same_data, open_data
-from lab.sequences.evaluation import answer_text, evaluate_set, evaluate_text, examples_table, lengths_table
+from lab.sequences.evaluation import evaluate_set, evaluate_text, examples_table, lengths_table, ranked_answers
 from lab.sequences.files import read_inputs
 from lab.sequences.metrics import CATALOGUE
-from lab.sequences.model import Model, language_model, load_model
-from lab.sequences.network import Decoding, Tagger
-from lab.sequences.sampling import sample as draw
+from lab.sequences.model import Model, load_model
+from lab.sequences.network import Decoding, TokenClassifier
 from lab.sequences.text import sums_entropy
 from lab.sequences.vocabulary import END, PAD
 
@@ -53,7 +52,7 @@ def evaluate(
     data = open_data(model.config, model.device)
     check_same_data(model.config, data, model.fingerprint)
     record: dict[str, Any] = {"run": run, "examples_trained": model.examples}
-    if isinstance(model.network, Tagger) and model.shape.is_language_model:
+    if isinstance(model.network, TokenClassifier) and model.shape.is_language_model:
         values = evaluate_text(model.network, data.test, model.device)
         record["test_tokens"] = int((data.test.targets != PAD).sum())
         if model.config.data.source is None:
@@ -143,13 +142,19 @@ def sample(
 ) -> None:
     """Write text with a language model, character by character."""
     model = _model(run, runs_dir, device, checkpoint)
-    network = language_model(model, run)
     if not math.isfinite(temperature):
         raise UserError(f"--temperature {temperature}: give a finite number, 0 for the most likely character")
-    begin = prompt or ("\n" if "\n" in model.inputs.tokens else model.inputs.tokens[0])
-    tokens = torch.tensor(model.tokens(begin, "--prompt"), device=model.device)
-    written = draw(network, tokens.expand(count, -1), chars, temperature=temperature, top_k=top_k, seed=seed)
-    texts = [prompt + model.inputs.decode(row) for row in written.tolist()]
+    texts = sample_texts(
+        model,
+        run,
+        count=count,
+        seed=seed,
+        chars=chars,
+        prompt=prompt,
+        temperature=temperature,
+        top_k=top_k,
+        prompt_name="--prompt",
+    )
     if as_json:
         print_json({"run": run, "texts": texts})
         return
@@ -198,19 +203,12 @@ def _warn_of_long(model: Model, rows: Sequence[Sequence[int]], names: Sequence[s
 
 def _answers(model: Model, rows: list[list[int]], decoding: Decoding) -> list[list[dict[str, Any]]]:
     """For each input its answers, best first, and their log-probabilities."""
-    found, unfinished = [], 0
+    found: list[list[dict[str, Any]]] = []
+    unfinished = 0
     for answers in model.answer(rows, decoding):
         if model.shape.writes:
             unfinished += int((answers.values[:, 0] != END).all(-1).sum())
-        for number, values in enumerate(answers.values):
-            scores = [None] * len(values) if answers.scores is None else answers.scores[number].tolist()
-            found.append(
-                [
-                    {"answer": answer_text(value, model.targets), "log_probability": score}
-                    for value, score in zip(values, scores, strict=True)
-                    if score != float("-inf")
-                ]
-            )
+        found += ranked_answers(answers, model.targets)
     if unfinished:
         _log.warning(
             f"{unfinished} of {len(rows)} answers had no end after {decoding.steps} tokens: --steps allows more"

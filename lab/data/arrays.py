@@ -1,4 +1,4 @@
-"""Images in a .npy or .npz file, mapped rather than loaded: the arrays may be larger than memory."""
+"""Images in a .npy or .npz file, mapped into memory: the arrays may be larger than memory."""
 
 import shutil
 import zipfile
@@ -18,7 +18,7 @@ _EXPECTED = "uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], C = 1 or 3"
 
 @dataclass(frozen=True)
 class Pixels:
-    """Where the pixels of an array lie in a file: small enough to send to another process."""
+    """Location of the pixels of an array in a file, cheap to send to another process."""
 
     path: Path
     offset: int
@@ -32,7 +32,7 @@ class Pixels:
 def open_arrays(path: Path, scratch: Path) -> tuple[Pixels, np.ndarray | None]:
     """The images of a .npy, or the members "images" and "labels" (int [N], may be missing) of an .npz.
 
-    A compressed member is unpacked to `scratch`; every other is read where it lies. Raises UserError.
+    A compressed member is unpacked to `scratch`; others are mapped in place. Raises UserError.
     """
     try:
         if path.suffix.lower() == ".npy":
@@ -60,12 +60,12 @@ def read_image(pixels: Pixels, name: str) -> np.ndarray:
 
 @cache  # per process, until `close_sources`
 def mapped(pixels: Pixels) -> np.memmap:
-    """The whole array, of which only what is looked at is read."""
+    """The whole array, mapped read-only."""
     return np.memmap(pixels.path, np.uint8, "r", pixels.offset, pixels.shape, pixels.order)
 
 
 def _member(file: zipfile.ZipFile, path: Path, scratch: Path) -> Pixels:
-    """The member "images", at its place in the zip where it is stored as it is."""
+    """The member "images", at its place in the zip file if it is not compressed."""
     member = file.getinfo("images.npy")
     if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:  # bit 0: encrypted, which `open` refuses
         with file.open(member) as packed:
@@ -90,7 +90,7 @@ def _unpack(packed: IO[bytes], scratch: Path) -> None:
 
 
 def _pixels(path: Path, begin: int = 0, end: int | None = None, name: Path | None = None) -> Pixels:
-    """The array whose .npy header is at `begin` and which ends by `end`; `name` is what errors call the file."""
+    """The array whose .npy header is at `begin` and which ends before `end`; `name`: of the file in errors."""
     with path.open("rb") as file:
         file.seek(begin)
         version = np.lib.format.read_magic(file)

@@ -1,4 +1,4 @@
-"""Random operations on images, on their device. The change of an image depends on its number alone."""
+"""Random operations on images, on their device. The draws of an image depend only on its number."""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Draws:
     operation: int
 
     def uniform(self, k: int) -> Tensor:
-        """In (0, 1)."""
+        """Uniform in (0, 1)."""
         return rng.uniform(self.seed, int(rng.Stream.AUGMENT), self.which, self.operation, k)[:, None, None, None]
 
     def uniforms(self, count: int) -> tuple[Tensor, ...]:
@@ -31,22 +31,22 @@ class Draws:
         return drawn[:, :, None, None, None].unbind(1)
 
     def between(self, k: int, most: float) -> Tensor:
-        """In (-most, most)."""
+        """Uniform in (-most, most)."""
         return (2.0 * self.uniform(k) - 1.0) * most
 
     def normal(self, k: int) -> Tensor:
-        """Of mean 0 and deviation 1."""
+        """Standard normal."""
         return rng.normal(self.seed, int(rng.Stream.AUGMENT), self.which, self.operation, k)[:, None, None, None]
 
     def noise(self, shape: torch.Size) -> Tensor:
-        """[B, *shape] of mean 0 and deviation 1."""
+        """Standard normal [B, *shape]."""
         places = torch.arange(shape.numel(), device=self.which.device)
         values = rng.normal(self.seed, int(rng.Stream.AUGMENT), self.which[:, None], self.operation, places)
         return values.view(-1, *shape)
 
 
 def translate(images: Tensor, down: Tensor, right: Tensor, border: Border) -> Tensor:
-    """Images [B, C, H, W] translated by whole pixels, int64 [B, 1, 1, 1] each; pixels are -1 to 1, so that "grey" is 0.
+    """Images [B, C, H, W] translated by whole pixels, int64 [B, 1, 1, 1] each; pixels are in [-1, 1] and grey is 0.
 
     "edge" repeats the outermost pixels and "reflect" mirrors the image at them.
     """
@@ -62,7 +62,7 @@ def translate(images: Tensor, down: Tensor, right: Tensor, border: Border) -> Te
 
 
 def cut_out(images: Tensor, top: Tensor, left: Tensor, side: float) -> Tensor:
-    """[B, C, H, W] with the square of that side around row `top` and column `left` [B, 1, 1, 1] grey, which is 0."""
+    """Images [B, C, H, W] with a grey (0) square of the given side centred at row `top`, column `left` [B, 1, 1, 1]."""
     height, width = images.shape[2:]
     rows = torch.arange(height, device=images.device)[None, None, :, None]
     columns = torch.arange(width, device=images.device)[None, None, None, :]
@@ -85,14 +85,14 @@ def scaling_maps(across: Tensor, down: Tensor) -> Tensor:
 
 
 def identity(like: Tensor) -> Tensor:
-    """Identity maps [B, 3, 3] for a tensor of B items."""
+    """Identity maps [B, 3, 3], where B is the length of `like`."""
     return torch.eye(3, device=like.device).repeat(len(like), 1, 1)
 
 
 def rotate_hue(images: Tensor, angle: Tensor) -> Tensor:
     """RGB images [B, 3, H, W] with hues rotated by angles [B, 1, 1, 1] (radians) about the axis of greys.
 
-    Rodrigues' rotation, with the mean of the channels, and so grey, unchanged; values may leave -1 to 1.
+    Rodrigues' rotation, which keeps the mean of the channels; values may leave [-1, 1].
     """
     mean = images.mean(1, keepdim=True)
     chroma = images - mean

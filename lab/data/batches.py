@@ -1,4 +1,4 @@
-"""Batches on the device: a thread gathers the next batch as uint8; it is normalized and reduced on the device."""
+"""Batches on the device: a thread gathers the next batch as uint8; normalisation and resizing run on the device."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
@@ -28,10 +28,10 @@ class ArraySet(Protocol):
 
 
 class Batches:
-    """Batches of a set in the order of `lab.data.order`, each a pure function of its first item's number.
+    """Batches of a set in the order of `lab.data.order`, each a pure function of its start.
 
-    While one batch is trained on, a thread gathers the next; on CUDA it is pinned and copied without waiting.
-    `item_numbers`: how many numbers an item's inputs are.
+    A thread gathers the next batch during training; on CUDA it is pinned and copied asynchronously. `item_numbers`:
+    values per input.
     """
 
     def __init__(self, data: ArraySet, device: torch.device, seed: int) -> None:
@@ -42,9 +42,9 @@ class Batches:
         self._ahead: tuple[int, int, Future[_Batch]] | None = None
 
     def at(self, start: int, count: int, step: int | None = None) -> _Batch:
-        """Items start to start + count: inputs [count, ...], such as uint8 images, and targets [count, ...], if any.
+        """Samples start to start + count: inputs [count, ...], such as uint8 images, and targets [count, ...] or None.
 
-        step: distance to the start of the next batch, `count` unless given.
+        step: distance to the start of the next batch, by default `count`.
         """
         if self._ahead is not None and self._ahead[:2] == (start, count):
             inputs, targets = self._ahead[2].result()
@@ -83,7 +83,7 @@ def reduce_to(images: Tensor, resolution: int) -> Tensor:
 
 
 def random_flip(images: Tensor, seed: int, start: int) -> Tensor:
-    """Mirror about half of the images left to right; item i by a draw of its own number, start + i."""
+    """Mirror about half of the images left to right; the draw of image i depends only on its number, start + i."""
     numbers = torch.arange(start, start + len(images), device=images.device)
     mirrored = rng.uniform(seed, int(rng.Stream.FLIP), numbers) < 0.5
     return torch.where(mirrored[:, None, None, None], images.flip(-1), images)

@@ -1,4 +1,4 @@
-"""Processes that map a function over names: results in order, a bounded number ahead, no process left behind."""
+"""Processes that map a function over names: results in order, bounded memory, and no process outlives the parent."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Decoders:
-    """Maps in `workers` other processes, or in this one where `workers` is 1. A context."""
+    """Maps in `workers` processes, or in the calling process if `workers` is 1. A context manager."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -34,14 +34,14 @@ class Decoders:
             self._pool.shutdown(cancel_futures=True)
 
     def map(self, function: Callable[[str], T], names: Sequence[str], chunk: int) -> Iterator[T]:
-        """The function of each name, in order; `chunk` names go to a process at once.
+        """`function(name)` for each name, in order; a process gets `chunk` names at once.
 
         Raises UserError when a process dies.
         """
         if self._pool is None:
             yield from map(function, names)
             return
-        # What is decoded and not yet taken stays bounded, however slow the disk is.
+        # The number of decoded images in memory is bounded, even if the disk is slow.
         waiting: deque[Future[list[T]]] = deque()
         try:
             for start in range(0, len(names), chunk):
@@ -55,7 +55,7 @@ class Decoders:
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[str], T], names: Sequence[str]) -> Future[list[T]]:
-    # A process that this starts inherits the mask: Ctrl-C reaches all of them, and only the parent is to answer it.
+    # New processes inherit the mask: Ctrl-C reaches the whole group, and only the parent handles it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         return pool.submit(_each, function, names)
@@ -68,7 +68,7 @@ def _each(function: Callable[[str], T], names: Sequence[str]) -> list[T]:
 
 
 def _end_with_parent() -> None:
-    """End this process with its parent: the processes of a pool would wait for work forever."""
+    """End this process with its parent: processes of a pool would wait for work forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -12,21 +12,21 @@ Fit = Literal["crop", "pad", "stretch"]
 Read = Callable[[str], bytes | np.ndarray]
 
 
-class Look(NamedTuple):
-    """Size and colour of an image; `has_colour` is that of its format, whatever the pixels."""
+class ImageInfo(NamedTuple):
+    """Size and colour of an image; `has_colour` is true if its format has colour, even if all pixels are grey."""
 
     width: int
     height: int
     has_colour: bool
 
 
-def look(read: Read, name: str) -> Look | str:
-    """Decode an image; returns the reason where that fails."""
+def inspect_image(read: Read, name: str) -> ImageInfo | str:
+    """Size and colour of an image, or the reason why it cannot be decoded."""
     image = _decode(read, name)
-    return image if isinstance(image, str) else Look(image.width, image.height, image.mode == "RGB")
+    return image if isinstance(image, str) else ImageInfo(image.width, image.height, image.mode == "RGB")
 
 
-def make(read: Read, name: str, side: int, channels: int, fit: Fit) -> np.ndarray:
+def square_pixels(read: Read, name: str, side: int, channels: int, fit: Fit) -> np.ndarray:
     """uint8 [channels, side, side]. Raises UserError when the image can no longer be read."""
     image = _decode(read, name)
     if isinstance(image, str):
@@ -36,16 +36,16 @@ def make(read: Read, name: str, side: int, channels: int, fit: Fit) -> np.ndarra
 
 
 def _decode(read: Read, name: str) -> Any:
-    """A PIL image of mode L or RGB, upright, on white; or the reason why there is none."""
+    """A PIL image of mode L or RGB, upright, on white; or the reason why it cannot be decoded."""
     from PIL import UnidentifiedImageError
 
     try:
         return _opened(read(name))
     except UnidentifiedImageError:
-        return "no known kind of image"
-    except MemoryError:  # the machine's trouble, not the image's
+        return "unknown image format"
+    except MemoryError:  # not a fault of the image
         raise
-    except Exception as error:  # decoders of damaged files raise nearly anything
+    except Exception as error:  # decoders raise many types of errors for damaged files
         return (str(error) or type(error).__name__).splitlines()[0]
 
 
@@ -59,7 +59,7 @@ def _opened(content: bytes | np.ndarray) -> Any:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16"):
-        # PIL's own conversion would cut everything above 255 off.
+        # PIL's own conversion clips values above 255.
         image = Image.fromarray(np.rint(np.asarray(image) / 257.0).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("32 bits per pixel are not supported")
@@ -80,12 +80,12 @@ def _square(image: Any, side: int, fit: Fit) -> Any:
         left, top = (image.width - width) // 2, (image.height - height) // 2
         image = image.crop((left, top, left + width, top + height))
     elif fit == "pad":
-        share = min(1.0, side / max(image.size))
-        size = (max(1, round(width * share)), max(1, round(height * share)))
+        factor = min(1.0, side / max(image.size))
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
     if image.size != size:
         is_whole = width % size[0] == 0 and height % size[1] == 0
         factors = width // size[0], height // size[1]
-        # Not BOX, which is the same but rounds twice.
+        # Not BOX: it computes the same but rounds twice.
         image = image.reduce(factors) if is_whole else image.resize(size, Image.Resampling.LANCZOS)
     if size == (side, side):
         return image

@@ -19,10 +19,10 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Public:
-    """One set: its address, its files with their MD5 as published, and what they hold.
+class PublicSet:
+    """A public image set: base address, files with their published MD5, and reader.
 
-    read: the folder of the files, and whether the test images are wanted -> uint8 [N, C, 32, 32], int64 [N].
+    read: (folder of the files, whether to read the test images) -> images uint8 [N, C, 32, 32], labels int64 [N].
     """
 
     base: str
@@ -33,9 +33,9 @@ class Public:
 
 
 def fetch(name: str, *, overwrite: bool = False, progress: Progress = lambda file, done, total: None) -> list[Path]:
-    """Download a set and pack NAME and NAME_test unless they are there; returns both files. Raises UserError.
+    """Download a set and pack NAME and NAME_test unless they exist; return both files. Raises UserError.
 
-    Downloaded files stay in the cache. `progress` gets a file, its bytes so far and in all.
+    Downloaded files stay in the cache. progress: called with a file, its bytes so far and its size.
     """
     name = name.removesuffix("_test")
     if name not in SETS:
@@ -63,14 +63,14 @@ def fetch(name: str, *, overwrite: bool = False, progress: Progress = lambda fil
 def read_idx(data: bytes) -> np.ndarray:
     """An array of unsigned bytes in the IDX format of MNIST."""
     if data[:3] != b"\0\0\x08":
-        raise UserError("the downloaded file is no IDX file of bytes: fetch it again")
+        raise UserError("the downloaded file is not an IDX file of bytes: fetch it again")
     dimensions = data[3]
     shape = np.frombuffer(data, ">u4", dimensions, 4)
     return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
 
 def read_cifar(records: bytes) -> Arrays:
-    """Images and labels of CIFAR-10's binary version: a label and 3072 pixels a record."""
+    """Images and labels of CIFAR-10's binary version: each record is a label and 3072 pixels."""
     rows = np.frombuffer(records, np.uint8).reshape(-1, 3073)
     return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].astype(np.int64)
 
@@ -94,7 +94,7 @@ class _Bar:
 
 
 def _download(url: str, path: Path, md5: str, progress: Progress) -> None:
-    """Make sure that `path` is the file with that MD5; downloads it where it is not."""
+    """Download `path` unless it has that MD5 already."""
     import pooch
 
     pooch.get_logger().setLevel(logging.WARNING)
@@ -109,11 +109,11 @@ def _download(url: str, path: Path, md5: str, progress: Progress) -> None:
 
 def _reason(error: OSError | ValueError, host: str) -> str:
     if isinstance(error, ValueError):
-        return "what came is damaged: its MD5 is not the published one"
+        return "the downloaded file is damaged: its MD5 is not the published one"
     response = getattr(error, "response", None)
     if response is not None:
         return f"{host} answers {response.status_code}"
-    return getattr(error, "strerror", None) or f"no connection to {host}, or it broke off"
+    return getattr(error, "strerror", None) or f"no connection to {host}, or it was interrupted"
 
 
 def _mnist(folder: Path, is_test: bool) -> Arrays:
@@ -133,7 +133,7 @@ def _cifar(folder: Path, is_test: bool) -> Arrays:
 
 _ON_BLACK = "published at 28 x 28, centred on black to 32 x 32"
 SETS = {
-    "mnist": Public(
+    "mnist": PublicSet(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         {
             "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -145,7 +145,7 @@ SETS = {
         tuple("0123456789"),
         _ON_BLACK,
     ),
-    "fashion_mnist": Public(
+    "fashion_mnist": PublicSet(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         {
             "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
@@ -157,7 +157,7 @@ SETS = {
         ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
         _ON_BLACK,
     ),
-    "cifar10": Public(
+    "cifar10": PublicSet(
         "https://www.cs.toronto.edu/~kriz/",
         {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
         _cifar,

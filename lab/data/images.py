@@ -1,7 +1,7 @@
-"""A set of square images: the digits that need no download, or one packed file, mapped rather than loaded.
+"""A set of square images: the digits of scikit-learn, or a packed file that is mapped into memory.
 
-A packed file is a safetensors file with "images" uint8 [N, C, H, W], "labels" int64 [N] if there are any, and in its
-metadata the format, the names of the classes, the rule its images were made by and a fingerprint of the content.
+A packed file is a safetensors file with "images" uint8 [N, C, H, W] and, if labelled, "labels" int64 [N]. Its metadata
+has the format, the names of the classes, the rule of cropping and resizing, and a fingerprint of the content.
 """
 
 import hashlib
@@ -30,8 +30,8 @@ RESOLUTIONS = tuple(2**power for power in range(2, 11))
 class ImageSet:
     """images: uint8 [N, C, H, H], in memory or mapped read-only; labels: int64 [N] into `classes`, or None.
 
-    fingerprint: SHA-256 over shape, pixels and labels, as stored when the file was packed. rule: how its images
-    were cropped and resized, "" where nobody wrote that down.
+    fingerprint: SHA-256 over shape, pixels and labels, as stored when the file was packed. rule: how the images
+    were cropped and resized, "" if unknown.
     """
 
     name: str
@@ -66,7 +66,7 @@ class ImageSet:
 
 
 def cache_directory() -> Path:
-    """Where fetched sets are kept: LAB_DATA, or the user's cache."""
+    """Directory of downloaded sets: $LAB_DATA, or the user's cache."""
     return Path(os.environ.get("LAB_DATA") or Path.home() / ".cache" / "rivals-lab")
 
 
@@ -80,16 +80,16 @@ def open_images(source: str) -> ImageSet:
     if (public := source.removesuffix("_test")) in FETCHED:
         path, fetch = cache_directory() / f"{source}.safetensors", f"`lab data fetch {public}"
         if not path.is_file():
-            raise UserError(f"data set {source!r} is not on this machine; {fetch}` downloads it")
-        return _mapped(path, f"{fetch} --overwrite` makes it anew")
+            raise UserError(f"data set {source!r} is not downloaded; {fetch}` downloads it")
+        return _mapped(path, f"{fetch} --overwrite` packs it again")
     path = Path(source).expanduser()
     if path.is_dir() or path.suffix in (".zip", ".npy", ".npz"):
-        raise UserError(f"{source} is not packed; `lab data pack {source} FILE.safetensors` makes what training reads")
+        raise UserError(f"{source} is not packed; pack it with `lab data pack {source} FILE.safetensors`")
     if not path.is_file():
         raise UserError(
             f"no data set {source!r}; give a packed file's path, or {did_you_mean(source, ['digits', *FETCHED])}"
         )
-    return _mapped(path, "`lab data pack` makes one")
+    return _mapped(path, "`lab data pack` writes one")
 
 
 def write_images(
@@ -104,14 +104,14 @@ def write_images(
 ) -> str:
     """Pack images into `path`, one [C, H, H] at a time; returns the fingerprint. Raises UserError.
 
-    An iterable of images needs the whole `shape` [N, C, H, H]. The file appears complete or not at all.
+    An iterable of images needs `shape` [N, C, H, H]. The file is written atomically.
     """
     if isinstance(images, ImageSet):
         shape, labels, classes, rule = images.images.shape, images.labels, images.classes, images.rule
         stream: Iterator[np.ndarray] = iter(images.images)
     else:
         stream = iter(images)
-    assert shape is not None, "images that come one by one need a shape"
+    assert shape is not None, "an iterable of images needs a shape"
     if path.exists() and not overwrite:
         raise UserError(f"{path} exists; --overwrite replaces it")
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
@@ -144,7 +144,7 @@ def _write(
 ) -> str:
     size = int(np.prod(shape, dtype=np.int64))
     stored = None if labels is None else np.ascontiguousarray(labels, dtype="<i8").tobytes()
-    # Labels first: they are eight bytes each, and so is the header's padding, so that all is aligned.
+    # Labels first: the header is padded to 8 bytes, so that int64 labels are aligned.
     layout: dict[str, object] = {}
     offset = 0
     if stored is not None:
@@ -164,7 +164,7 @@ def _write(
         file.write(data)
         count += 1
     if count != shape[0]:
-        raise ValueError(f"{count} images came and {shape[0]} were announced")
+        raise ValueError(f"there are {count} images, not the {shape[0]} of the given shape")
     digest.update(stored or b"")
     fingerprint = digest.hexdigest()
     file.seek(0)
@@ -173,7 +173,7 @@ def _write(
 
 
 def _mapped(path: Path, remedy: str) -> ImageSet:
-    damaged = f"{path} is no packed set of images or is damaged; {remedy}"
+    damaged = f"{path} is not a packed image set or is damaged; {remedy}"
     try:
         start, header = read_header(path)
         metadata, layout, labelled = header["__metadata__"], header["images"], header.get("labels")
@@ -185,7 +185,7 @@ def _mapped(path: Path, remedy: str) -> ImageSet:
         if labelled is not None and (labelled["dtype"], labelled["shape"]) != ("I64", [shape[0]]):
             raise UserError(damaged)
         if path.stat().st_size != start + max(end, labelled["data_offsets"][1] if labelled else 0):
-            raise UserError(f"{path} is cut short or damaged; {remedy}")
+            raise UserError(f"{path} is truncated or damaged; {remedy}")
         _check_shape(path, shape)
         images, labels = np.memmap(path, np.uint8, "r", start + begin, shape), None
         if labelled is not None:
@@ -198,16 +198,16 @@ def _mapped(path: Path, remedy: str) -> ImageSet:
         raise UserError(damaged) from None
     if labels is not None and not 0 <= labels.min() <= labels.max() < len(classes):
         span = f"{labels.min()} to {labels.max()}"
-        raise UserError(f"{path} has labels from {span} and {len(classes)} classes; pack it again from what it is of")
+        raise UserError(f"{path} has labels from {span} and {len(classes)} classes; pack it again from its source")
     return found
 
 
 def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
     count, channels, height, width = shape
     if count == 0:
-        raise UserError(f"{path} holds no images; pack some")
+        raise UserError(f"{path} holds no images; pack it again")
     if channels not in (1, 3):
-        raise UserError(f"{path} has images of {channels} channels, not 1 or 3; pack it again from what it is of")
+        raise UserError(f"{path} has images of {channels} channels, not 1 or 3; pack it again from its source")
     if height != width or height not in RESOLUTIONS:
         size = f"{height} x {width}"
         raise UserError(f"{path} has images of {size}; a side is a power of two from 4 to 1024: pack it again")

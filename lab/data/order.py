@@ -1,4 +1,4 @@
-"""The order of training data as a pure function of a counter, so that resuming needs nothing else."""
+"""The order of training data as a pure function of a counter, so that exact resume needs no other state."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def indices(size: int, seed: int, start: int, count: int) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
 
-_latest: dict[tuple[int, int, int], np.ndarray] = {}  # permuting a million items for each batch would be the bottleneck
+_latest: dict[tuple[int, int, int], np.ndarray] = {}  # a permutation of a million items per batch would be slow
 
 
 def _epoch(size: int, seed: int, epoch: int) -> np.ndarray:

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from lab.data.decoders import Decoders
-from lab.data.decoding import Fit, Look, look, make
+from lab.data.decoding import Fit, ImageInfo, inspect_image, square_pixels
 from lab.data.images import RESOLUTIONS, write_images
 from lab.data.sources import SUFFIXES, Source, close_sources, open_source
 from lab.errors import UserError
 
 _SHOWN = 10  # broken images in an error
 _FEW = 1000  # starting processes costs more than decoding fewer images than this
-_CHUNK = 16  # images that go to a process at once; Ctrl-C waits for a few of these
-_CHUNK_BYTES = 2**21  # and not more than this comes back at once
+_CHUNK = 16  # images per task of a process; Ctrl-C waits for a few tasks
+_CHUNK_BYTES = 2**21  # limit of the result of a task
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What was written, by which rule, notes on the set, and the images left out with the reason."""
+    """Result of packing: the written set, its rule, notes for the user, and skipped images with the reason."""
 
     count: int
     resolution: int
@@ -48,13 +48,13 @@ def pack(
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Packed:
-    """Pack a folder, a StyleGAN zip, .npy or .npz into `out`. Raises UserError; `out` appears complete or not at all.
+    """Pack a folder, a StyleGAN zip, .npy or .npz into `out`. Raises UserError; `out` is written atomically.
 
-    An image is made square: its centre is cropped (`crop`), it is stretched (`stretch`), or it is centred on black
-    and shrunk if it does not fit (`pad`). It is resized to `resolution`, by default the largest power of two that no
-    image's smaller side is below: by the means of boxes where both sides are whole multiples of the new ones, else
-    by Lanczos. `channels` is 1 or 3, by default 3 if any image's format has colour. Transparent images lie on
-    white. A broken image is refused unless `skip_broken`. `progress` gets steps done and in all, two an image.
+    fit: an image becomes square by cropping its centre (`crop`), by stretching (`stretch`), or centred on black and
+    shrunk if it is larger (`pad`). resolution: by default the largest power of two that needs no enlargement.
+    Images are resized by box averaging if both sides shrink by whole factors, else by Lanczos. channels: 1 or 3, by
+    default 3 if any image's format has colour. Transparent images are put on white. skip_broken: leave out images that
+    cannot be read, instead of raising. progress: called with finished and total steps, two per image.
     """
     _check(source, out, resolution, channels, overwrite)
     scratch = out.with_name(f".{out.name}-{secrets.token_hex(4)}.npy")
@@ -64,15 +64,15 @@ def pack(
             raise UserError(f"{source} holds no images ({', '.join(SUFFIXES[:4])} ...)")
         total = 2 * len(found.names)
         with Decoders(workers if len(found.names) >= _FEW else 1) as decoders:
-            looks, broken = _survey(source, found, decoders, skip_broken, lambda done: progress(done, total))
-            side, why = (resolution, "as asked") if resolution else _largest_power(source, looks)
-            depth = channels or (3 if any(seen.has_colour for seen in looks.values()) else 1)
-            rule, names = _rule(fit, side, why), list(looks)
-            making = partial(make, found.read, side=side, channels=depth, fit=fit)
+            infos, broken = _survey(source, found, decoders, skip_broken, lambda done: progress(done, total))
+            side, why = (resolution, "as asked") if resolution else _largest_power(source, infos)
+            depth = channels or (3 if any(info.has_colour for info in infos.values()) else 1)
+            rule, names = _rule(fit, side, why), list(infos)
+            decode = partial(square_pixels, found.read, side=side, channels=depth, fit=fit)
 
             def packed() -> Iterator[np.ndarray]:
                 chunk = max(1, min(_CHUNK, _CHUNK_BYTES // (depth * side * side)))
-                for index, image in enumerate(decoders.map(making, names, chunk)):
+                for index, image in enumerate(decoders.map(decode, names, chunk)):
                     progress(len(found.names) + index + 1, total)
                     yield image
 
@@ -89,51 +89,53 @@ def pack(
         close_sources()
         if scratch.exists():
             scratch.unlink()
-    notes = _notes(list(looks.values()), side, depth, fit)
+    notes = _notes(list(infos.values()), side, depth, fit)
     return Packed(len(names), side, depth, found.classes, fingerprint, rule, notes, broken)
 
 
 def _check(source: Path, out: Path, resolution: int | None, channels: int | None, overwrite: bool) -> None:
     if out.suffix != ".safetensors" or out.is_dir():
-        raise UserError(f"{out} is no name for a packed set; write to FILE.safetensors")
+        raise UserError(f"{out} cannot name a packed set; write to FILE.safetensors")
     if out.exists() and source.exists() and out.samefile(source):
         raise UserError(f"{out} is the source itself; name another file to write")
     if out.exists() and not overwrite:
         raise UserError(f"{out} exists; --overwrite replaces it")
     if resolution is not None and resolution not in RESOLUTIONS:
-        raise UserError(f"--resolution {resolution} is no power of two from 4 to 1024")
+        raise UserError(f"--resolution {resolution} is not a power of two from 4 to 1024")
     if channels not in (None, 1, 3):
         raise UserError(f"--channels {channels} is neither 1 (grey) nor 3 (colour)")
 
 
 def _survey(
     source: Path, found: Source, decoders: Decoders, skip_broken: bool, progress: Callable[[int], None]
-) -> tuple[dict[str, Look], list[str]]:
-    """Size and colour of every image, and which cannot be read. Raises UserError unless those may be left out."""
-    looks: dict[str, Look] = {}
+) -> tuple[dict[str, ImageInfo], list[str]]:
+    """Size and colour of every image, and the images that cannot be read. Raises UserError unless these are skipped."""
+    infos: dict[str, ImageInfo] = {}
     broken = []
-    for name, seen in zip(found.names, decoders.map(partial(look, found.read), found.names, _CHUNK), strict=True):
-        if isinstance(seen, str):
-            broken.append(f"{_printable(name)}: {seen}")
+    for name, info in zip(
+        found.names, decoders.map(partial(inspect_image, found.read), found.names, _CHUNK), strict=True
+    ):
+        if isinstance(info, str):
+            broken.append(f"{_printable(name)}: {info}")
         else:
-            looks[name] = seen
-        progress(len(looks) + len(broken))
+            infos[name] = info
+        progress(len(infos) + len(broken))
     if broken and not skip_broken:
         listed = [*broken[:_SHOWN], *([f"and {len(broken) - _SHOWN} more"] if len(broken) > _SHOWN else [])]
-        which = f"{len(broken)} of {len(found.names)} images cannot be read (--broken skip leaves them out)"
+        which = f"{len(broken)} of {len(found.names)} images cannot be read (--broken skip skips them)"
         raise UserError("\n  ".join([f"{source}: {which}:", *listed]))
-    if not looks:
-        raise UserError(f"{source}: none of its {len(broken)} images can be read, the first because of {broken[0]}")
-    return looks, broken
+    if not infos:
+        raise UserError(f"{source}: none of its {len(broken)} images can be read; first error: {broken[0]}")
+    return infos, broken
 
 
-def _largest_power(source: Path, looks: dict[str, Look]) -> tuple[int, str]:
-    """The largest resolution that every image fills, and the reason."""
-    smallest = min(looks, key=lambda name: min(looks[name][:2]))
-    width, height, _ = looks[smallest]
+def _largest_power(source: Path, infos: dict[str, ImageInfo]) -> tuple[int, str]:
+    """The largest resolution that needs no enlargement, and the reason."""
+    smallest = min(infos, key=lambda name: min(infos[name][:2]))
+    width, height, _ = infos[smallest]
     which = f"the smallest image, {_printable(smallest)} of {width} x {height}"
     if min(width, height) < 4:
-        raise UserError(f"{source}: {which}, has a side below 4; leave it out or say --resolution")
+        raise UserError(f"{source}: {which}, has a side below 4; remove it or give --resolution")
     return min(2 ** (min(width, height).bit_length() - 1), RESOLUTIONS[-1]), f"the largest power of two in {which}"
 
 
@@ -144,24 +146,24 @@ def _rule(fit: Fit, side: int, why: str) -> str:
         "pad": f"centred on black, {target}, and shrunk where larger",
         "stretch": f"stretched to {target}",
     }[fit]
-    return f"{how}; resized by means of boxes for whole factors, else Lanczos"
+    return f"{how}; resized by box averaging for whole factors, else Lanczos"
 
 
-def _notes(looks: list[Look], side: int, channels: int, fit: Fit) -> list[str]:
-    """Notes on properties of the set that a user may not expect."""
-    colour, small = sum(seen.has_colour for seen in looks), sum(min(seen[:2]) < side for seen in looks)
+def _notes(infos: list[ImageInfo], side: int, channels: int, fit: Fit) -> list[str]:
+    """Notes on unexpected properties of the set."""
+    colour, small = sum(info.has_colour for info in infos), sum(min(info[:2]) < side for info in infos)
     notes = []
-    if channels == 3 and colour < len(looks):
-        notes.append(f"{len(looks) - colour:,} of {len(looks):,} images are grey and were stored in 3 channels")
+    if channels == 3 and colour < len(infos):
+        notes.append(f"{len(infos) - colour:,} of {len(infos):,} images are grey and were stored in 3 channels")
     if channels == 1 and colour:
-        notes.append(f"{colour:,} of {len(looks):,} images have colour and were stored in grey")
+        notes.append(f"{colour:,} of {len(infos):,} images have colour and were stored in grey")
     if small and fit != "pad":
-        notes.append(f"{small:,} of {len(looks):,} images have a side below {side} and were enlarged")
-    if len(looks) == 1:
-        notes.append("the set is one image; training takes two or more")
+        notes.append(f"{small:,} of {len(infos):,} images have a side below {side} and were enlarged")
+    if len(infos) == 1:
+        notes.append("the set has one image; training needs two or more")
     return notes
 
 
 def _printable(name: str) -> str:
-    """A file's name on one line, whatever bytes are in it."""
+    """A file name without characters that cannot be printed."""
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in name)

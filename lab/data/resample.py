@@ -1,6 +1,6 @@
-"""Images resampled under affine maps. Resampling is linear in the image and can be differentiated any number of times.
+"""Resampling of images under affine maps, differentiable any number of times.
 
-torch's own `grid_sample` has no second derivative, which gradient penalties need.
+torch's `grid_sample` has no second derivative, which gradient penalties need.
 """
 
 from typing import Any
@@ -8,20 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_BILINEAR, _REFLECTION = 0, 2  # as torch's operators number their modes
-_IMAGE_ONLY = [True, False]  # which gradients they compute: of the image, of the grid
+_BILINEAR, _REFLECTION = 0, 2  # numbers of the modes in torch's operators
+_IMAGE_ONLY = [True, False]  # gradients to compute: of the image, of the grid
 
 
 def resample(images: Tensor, sources: Tensor) -> Tensor:
-    """Images [B, C, R, R] -> the same shape: the value at a place p is read at sources @ p, interpolated linearly, and
-    beyond the border from the mirror image.
+    """Images [B, C, R, R] -> the same shape: the value at position p is interpolated linearly at sources @ p, with
+    reflection at the border.
 
-    sources [B, 3, 3] maps homogeneous places (x, y, 1), of which x and y run from -1 to 1 across the image. The
-    result is a linear function of `images`; no gradient reaches `sources`.
+    sources: [B, 3, 3], maps of homogeneous positions (x, y, 1) with x and y in [-1, 1]. The result is linear in
+    `images`; `sources` gets no gradient.
     """
     side = images.shape[-1]
     centres = (2.0 * torch.arange(side, device=images.device) + 1.0) / side - 1.0
-    # No matrix product: in bfloat16 or TF32 places would be off by whole pixels.
+    # Not a matrix product: in bfloat16 or TF32 positions would be wrong by whole pixels.
     m = sources.detach()[..., None, None]
     places = [m[:, row, 0] * centres + m[:, row, 1] * centres[:, None] + m[:, row, 2] for row in range(2)]
     return _Resample.apply(images, torch.stack(places, -1).to(images.dtype))

@@ -1,4 +1,4 @@
-"""Contact sheet of an image set: one row per class, or images spread over the whole set."""
+"""Contact sheet of an image set: one row per class, or images evenly chosen from the whole set."""
 
 import io
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from lab.files import durable
 
 _COLUMNS, _ROWS = 8, 8
 _CLASSES = 16  # rows of a labelled set
-_TILE, _GAP = 128, 2  # most pixels of an image's side, and those between images
+_TILE, _GAP = 128, 2  # largest side of an image and gap between images, in pixels
 
 
 def contact_sheet(data: ImageSet) -> np.ndarray:
-    """uint8 [H, W, C]: one row of eight images for each of up to 16 classes; without labels, 64 of the whole set."""
+    """uint8 [H, W, C]: a row of eight images for each of up to 16 classes; without labels 64 images."""
     if data.labels is None:
-        chosen = _spread(np.arange(len(data)), _ROWS * _COLUMNS)
+        chosen = _evenly_chosen(np.arange(len(data)), _ROWS * _COLUMNS)
         rows = [chosen[start : start + _COLUMNS] for start in range(0, len(chosen), _COLUMNS)]
     else:
-        classes = _spread(np.unique(data.labels), _CLASSES)
-        rows = [_spread(np.flatnonzero(data.labels == k), _COLUMNS) for k in classes]
+        classes = _evenly_chosen(np.unique(data.labels), _CLASSES)
+        rows = [_evenly_chosen(np.flatnonzero(data.labels == k), _COLUMNS) for k in classes]
     tiles = [[_tile(data.images[index]) for index in row] for row in rows]
     pitch, columns = tiles[0][0].shape[0] + _GAP, max(len(row) for row in tiles)
     sheet = np.full((len(tiles) * pitch - _GAP, columns * pitch - _GAP, data.channels), 128, np.uint8)
@@ -34,7 +34,7 @@ def contact_sheet(data: ImageSet) -> np.ndarray:
 
 
 def save_sheet(path: Path, data: ImageSet) -> None:
-    """Write the contact sheet as a PNG, whole or not at all. Raises UserError."""
+    """Write the contact sheet as a PNG, atomically. Raises UserError."""
     from PIL import Image
 
     sheet, encoded = contact_sheet(data), io.BytesIO()
@@ -45,9 +45,9 @@ def save_sheet(path: Path, data: ImageSet) -> None:
         raise UserError(durable.explain(error, path, "try again")) from error
 
 
-def _spread(of: np.ndarray, most: int) -> Sequence[int]:
+def _evenly_chosen(values: np.ndarray, most: int) -> Sequence[int]:
     """At most `most` entries, evenly spaced from the first to the last."""
-    return of[np.linspace(0, len(of) - 1, min(most, len(of))).round().astype(int)].tolist()
+    return values[np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)].tolist()
 
 
 def _tile(image: np.ndarray) -> np.ndarray:

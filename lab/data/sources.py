@@ -1,4 +1,4 @@
-"""Sources of images: a folder, a StyleGAN zip or arrays, as names with a reader and labels."""
+"""Image sources: a folder, a StyleGAN zip or arrays, as names with a reader and labels."""
 
 import json
 import os
@@ -18,7 +18,10 @@ _LISTING = "dataset.json"
 
 @dataclass(frozen=True)
 class Source:
-    """`read` gives the bytes (or the array) of a name, in any process; labels by name, if all have one."""
+    """Names of images, a reader and labels.
+
+    read: name -> bytes or array, in any process. labels: by name, None unless every image has one.
+    """
 
     names: list[str]
     read: Callable[[str], Any]
@@ -40,7 +43,7 @@ def open_source(path: Path, scratch: Path) -> Source:
         return _zip(path)
     if suffix in (".npy", ".npz"):
         return _arrays(path, scratch)
-    raise UserError(f"{path} is no folder, .zip, .npy or .npz")
+    raise UserError(f"{path} is not a folder, .zip, .npy or .npz")
 
 
 def _folder(path: Path) -> Source:
@@ -74,13 +77,13 @@ def _arrays(path: Path, scratch: Path) -> Source:
 
 
 def _is_image(name: str) -> bool:
-    """By the suffix; without what macOS hides in folders and zips."""
+    """Whether a name has the suffix of an image and is not a hidden file of macOS."""
     path = PurePosixPath(name)
     return path.suffix.lower() in SUFFIXES and not path.name.startswith("._") and "__MACOSX" not in path.parts
 
 
 def _listed(text: bytes, path: Path) -> dict[str, int] | None:
-    """Labels by name of a dataset.json, None where it holds null. Raises UserError."""
+    """Labels by name of a dataset.json, None if it holds null. Raises UserError."""
     try:
         listed = json.loads(text)["labels"]
         if listed is None:
@@ -97,10 +100,10 @@ def _listed(text: bytes, path: Path) -> dict[str, int] | None:
 def _labels(
     names: Sequence[str], listed: dict[str, int] | None, has_listing: bool, path: Path
 ) -> tuple[dict[str, int] | None, tuple[str, ...]]:
-    """Labels by name and classes: as listed, else by the first folder when every image is in one of several."""
+    """Labels by name, and classes: from dataset.json, else the top folders if every image is in one of several."""
     tops = [name.split("/")[0] if "/" in name else None for name in names]
     folders = tuple(sorted({top for top in tops if top is not None}))
-    split = len(folders) > 1 and None not in tops  # one folder or loose images say nothing about classes
+    split = len(folders) > 1 and None not in tops  # a single folder, or images outside folders: no classes
     if not has_listing:
         return (
             ({n: folders.index(top) for n, top in zip(names, tops, strict=True) if top}, folders)
@@ -114,7 +117,7 @@ def _labels(
         raise UserError(f"{path}: {_LISTING} has no label for {missing}")
     labels = {name: listed[name] for name in names}
     numbers = range(max(labels.values(), default=-1) + 1)
-    # Folders name the classes where each holds exactly one label.
+    # Folders name the classes if each holds exactly one label.
     pairs = {(labels[name], top) for name, top in zip(names, tops, strict=True)}
     if split and len(pairs) == len(folders) == len(numbers) and {label for label, _ in pairs} == set(numbers):
         return labels, tuple(str(top) for _, top in sorted(pairs, key=lambda pair: pair[0]))
@@ -135,6 +138,6 @@ def _read_zip(path: Path, name: str) -> bytes:
 
 
 def close_sources() -> None:
-    """Close the files that this process has open, so that a replaced file is read again."""
+    """Close the open files of this process, so that a replaced file is read again."""
     _opened.cache_clear()
     arrays.mapped.cache_clear()

@@ -1,4 +1,4 @@
-"""Tables of numbers: a CSV file with a header, a set that comes with scikit-learn, or a function of one number."""
+"""Tables of numbers: a CSV file with a header, a data set of scikit-learn, or a function of one variable."""
 
 import csv
 import hashlib
@@ -18,8 +18,10 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """inputs: float32 [N, F], a column per name. targets: int64 [N] into `classes`, or float32 [N] where there are
-    none. fingerprint: SHA-256 over all of it."""
+    """inputs: float32 [N, F], one of `columns` each. targets: int64 [N] into `classes`, or float32 [N] without classes.
+
+    fingerprint: SHA-256 over inputs, targets and names.
+    """
 
     name: str
     inputs: np.ndarray
@@ -38,8 +40,10 @@ def is_table(source: str) -> bool:
 
 
 def open_table(source: str, target: str, *, classified: bool) -> Table:
-    """A table by path or name. Targets become classes, in the order of their names (numbers by value), where
-    `classified`. Raises UserError with the line and column of a cell that is missing or no number."""
+    """A table by path or name. Raises UserError with the line and column of a cell that is missing or not a number.
+
+    classified: the targets are class names, numbered in their order (numbers by value).
+    """
     if source in FUNCTIONS:
         return _function(source, classified)
     if source in SETS:
@@ -50,7 +54,7 @@ def open_table(source: str, target: str, *, classified: bool) -> Table:
         asked = f"no column {target!r}" if target else "no column target or label"
         raise UserError(f"{source} has {asked}: name one of its columns in data.target ({', '.join(columns)})")
     if len(columns) < 2:
-        raise UserError(f"{source} has no column besides {target!r} to tell it from")
+        raise UserError(f"{source} has no column besides the target {target!r}")
     at = columns.index(target)
     inputs = np.stack([numbers(source, rows, columns, i) for i in range(len(columns)) if i != at], 1)
     others = tuple(name for name in columns if name != target)
@@ -62,7 +66,7 @@ def open_table(source: str, target: str, *, classified: bool) -> Table:
 
 
 def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows, all as long as it. Raises UserError."""
+    """The header and the rows, which have the length of the header. Raises UserError."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.reader(file, strict=True))
@@ -70,19 +74,21 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
         raise UserError(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a CSV file ({error})") from None
-    while lines and not any(cell.strip() for cell in lines[-1]):  # spreadsheets leave them
+    while lines and not any(cell.strip() for cell in lines[-1]):  # spreadsheets write empty last lines
         lines.pop()
     if len(lines) < 2:
-        raise UserError(f"{path} has no rows: a table is a header with the names of its columns, then a row a line")
+        raise UserError(f"{path} has no rows: a table is a line of column names, then one line per row")
     columns = [name.strip() for name in lines[0]]
     numbered = len(columns) > 1 and columns == [str(index) for index in range(len(columns))]
     if all(_is_number(name) for name in columns) and not numbered:
         raise UserError(f"{path}: its first line is numbers; put a line with the names of the columns above it")
     if len(set(columns)) < len(columns) or "" in columns:
-        raise UserError(f"{path}: two columns of the header have one name, or none; give each its own")
+        raise UserError(f"{path}: column names of the header are repeated or empty; give each column a name")
     for number, row in enumerate(lines[1:], start=2):
         if len(row) != len(columns):
-            raise UserError(f"{path}, line {number} has {len(row)} cells and the header {len(columns)}: mend the line")
+            raise UserError(
+                f"{path}, line {number} has {len(row)} cells and the header {len(columns)}: correct the line"
+            )
     return columns, lines[1:]
 
 
@@ -95,8 +101,10 @@ def numbers(
     dtype: type[np.floating[Any]] = np.float32,
     otherwise: str = "leave the row out",
 ) -> np.ndarray:
-    """A column [N] of finite numbers within the range of float32. Raises UserError that names the first other cell and
-    says what to do `otherwise`."""
+    """A column [N] of finite numbers in the range of float32.
+
+    Raises UserError that names the first other cell and the alternative to correcting it, `otherwise`.
+    """
     values = np.empty(len(rows), dtype)
     for index, row in enumerate(rows):
         if flaw := _flaw(row[at]):
@@ -116,18 +124,18 @@ def texts(source: str, rows: Sequence[Sequence[str]], columns: Sequence[str], at
 
 
 def _flaw(cell: str) -> str:
-    """Why a cell is no number, "" for a number."""
+    """The reason why a cell is not a finite number, "" for a number."""
     if not cell.strip():
         return "is empty"
     try:
         number = float(cell)
     except ValueError:
-        return f"is {cell!r}, no number"
-    return "" if abs(number) <= _LARGEST else f"is {cell.strip()}, no finite number up to {_LARGEST:.1e}"
+        return f"is {cell!r}, not a number"
+    return "" if abs(number) <= _LARGEST else f"is {cell.strip()}, not a finite number up to {_LARGEST:.1e}"
 
 
 def matching(table: Table, other: Table, source: str) -> Table:
-    """`other` with the classes of `table`. Raises UserError where columns differ or a label is not among them."""
+    """`other` with the columns and classes of `table`. Raises UserError if columns differ or a label is unknown."""
     if set(other.columns) != set(table.columns):
         odd = sorted(set(other.columns) ^ set(table.columns))
         raise UserError(f"{source} does not match {table.name}: only one of them has the column {odd[0]!r}")
@@ -137,7 +145,7 @@ def matching(table: Table, other: Table, source: str) -> Table:
     unknown = sorted(set(other.classes) - set(table.classes))
     if unknown:
         raise UserError(
-            f"{source} has the label {unknown[0]!r}, which {table.name} has not: {', '.join(table.classes)}"
+            f"{source} has the label {unknown[0]!r}, which {table.name} does not have: {', '.join(table.classes)}"
         )
     renumbered = np.array([table.classes.index(name) for name in other.classes], np.int64)
     return _table(source, inputs, renumbered[other.targets], table.columns, table.target, table.classes)
@@ -180,7 +188,7 @@ SETS: dict[str, Callable[[], Any]] = {
     "breast_cancer": _loader("load_breast_cancer"),
     "diabetes": _loader("load_diabetes"),
 }
-"""Tables that come with scikit-learn and need no download."""
+"""Tables of scikit-learn, which need no download."""
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "wave": lambda x: np.sin(2.0 * np.pi * x) + 0.5 * np.cos(5.0 * np.pi * x),

@@ -1,1 +1,1 @@
-"""Networks shared by agents and generators: multilayer perceptrons, convolutional and recurrent networks."""
+"""Networks that all kinds share: multilayer perceptrons, convolutional and recurrent networks, and their export."""

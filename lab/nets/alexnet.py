@@ -1,4 +1,4 @@
-"""The convolutions of AlexNet, for images of any size from 16 pixels on."""
+"""The convolutional layers of AlexNet, for images of at least 16 pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.nets.init import HE, Init
 
 SMALLEST = 16
 _CHANNELS = (96, 256, 384, 384, 256)
-_POOLED = (0, 1, 4)  # layers after which the authors pool 3x3 places two apart
+_POOLED = (0, 1, 4)  # layers that are followed by max pooling: 3x3, stride 2
 
 
 def scaled_width(width: float, features: int) -> int:
@@ -22,14 +22,14 @@ def scaled_width(width: float, features: int) -> int:
 class AlexNet(nn.Sequential):
     """[B, in_channels, R, R] -> [B, 256 * width, R', R'] (Krizhevsky et al. 2012, section 3.5, figure 2).
 
-    Five convolutions, of which three are pooled over overlapping places. Batch normalisation takes the place of
-    response normalisation, and images below 128 pixels are not reduced by the first layer, which then has 5x5
-    kernels instead of 11x11 in steps of four. Raises UserError below 16 pixels.
+    Five convolutions, three of them with overlapping max pooling. Batch normalisation replaces response normalisation.
+    For images below 128 pixels the first layer has 5x5 kernels of stride 1 instead of 11x11 of stride 4. Raises
+    UserError below 16 pixels.
     """
 
     def __init__(self, in_channels: int, resolution: int, width: float = 1.0, *, init: Init = HE) -> None:
         if resolution < SMALLEST:
-            raise UserError(f"AlexNet takes images from {SMALLEST} pixels on and these have {resolution}")
+            raise UserError(f"AlexNet needs images of at least {SMALLEST} pixels, not {resolution}")
         large = resolution >= 128
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         inputs = in_channels

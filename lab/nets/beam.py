@@ -15,8 +15,8 @@ from lab.nets.seq2seq import Decoder, Memory, mask_logits
 class Hypotheses(NamedTuple):
     """The best sequences of each row, best first.
 
-    tokens [B, width, T] int64, `end` from the first end on; scores [B, width], log-probabilities up to and with that
-    end. A score of -inf marks a place without a sequence.
+    tokens [B, width, T] int64, padded with `end`; scores [B, width], log-probabilities including the first `end`. A
+    score of -inf marks an unused entry.
     """
 
     tokens: Tensor
@@ -36,11 +36,11 @@ def beam_search(
     length_penalty: float = 0.0,
     forbidden: Sequence[int] = (),
 ) -> Hypotheses:
-    """Beam search of `width`: the likeliest sequences of at most `steps` tokens, without those of `forbidden`.
+    """Beam search of `width`: the most probable sequences of at most `steps` tokens, without the tokens of `forbidden`.
 
-    A sequence that has ended keeps its place while its probability is among the best. `length_penalty` orders the
-    results alone: log-probability / ((5 + length) / 6) ** penalty (Wu et al. 2016, section 7). T is `steps`, or fewer
-    where all have ended; looking costs a host sync at each step.
+    A finished sequence stays in the beam while its probability is among the best. `length_penalty` only orders the
+    results: log-probability / ((5 + length) / 6) ** penalty (Wu et al. 2016, section 7). T is at most `steps`: the
+    search stops when all sequences have ended, which costs a host sync at each step.
     """
     batch, device = state[0].shape[1], state[0].device
     state = tuple(part.repeat_interleave(width, dim=1) for part in state)

@@ -25,7 +25,7 @@ def channel_norm(kind: str, channels: int) -> nn.Module:
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution (no bias where a norm follows), maximum over squares of `pool` pixels, norm, activation.
+    """Convolution (no bias if a norm follows), max pooling over `pool` x `pool` pixels, norm, activation.
 
     [B, in_channels, H, W] -> [B, out_channels, H', W']; padding is half the kernel.
     """
@@ -59,7 +59,7 @@ class CNN(nn.Sequential):
     """Plain convolutional network: one block per entry of `channels`, mean over H and W, linear output.
 
     [B, in_channels, H, W] -> [B, out_features]; `out_features=None` returns the last block's feature
-    map. `strides` has one entry per block (1 where not given).
+    map. `strides` has one entry per block, by default 1.
     """
 
     def __init__(
@@ -156,8 +156,8 @@ class ResNet(nn.Sequential):
     """[B, in_channels, R, R] -> [B, channels[-1], R', R'], R' = R / 2**(stages - 1).
 
     A stage is a 3x3 block, pooled by 2 in all but the first, and `blocks[stage]` residual blocks. With channels (64,
-    128, 256, 512) and blocks (0, 1, 0, 1) it is the trunk of the nine-layer network by which Page 2018 ("How to train
-    your ResNet") learns CIFAR-10 quickly.
+    128, 256, 512) and blocks (0, 1, 0, 1) it is the trunk of the nine-layer network of Page 2018 ("How to train
+    your ResNet") for fast training on CIFAR-10.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class ResNet(nn.Sequential):
 class ImageDecoder(nn.Sequential):
     """Features [B, in_features] -> an image [B, out_channels, R, R], R = 4 * 2**(len(channels) - 1).
 
-    A linear layer to 4x4 maps, then for every further entry of `channels` an enlargement by 2 and a 3x3 block.
+    A linear layer to 4x4 maps, then for every further entry of `channels` upsampling by 2 and a 3x3 block.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A network outside this lab: ONNX or torch.export, checked against the network it came from."""
+"""Export to ONNX or torch.export, checked against the original network."""
 
 import importlib
 import logging
@@ -27,11 +27,11 @@ def export(
     path: Path,
     dynamic_shapes: Any = None,
 ) -> float:
-    """Write a module's forward, of one output, as .onnx or .pt2; returns the largest difference to it on `others`.
+    """Write the forward pass of a module with one output as .onnx or .pt2; return its largest difference on `others`.
 
-    inputs: at least two of everything that may vary, on the CPU. others: of another size there. dynamic_shapes: as
-    torch.export takes them; the first dimension of every input, one batch, unless given. Raises UserError, leaving
-    what was there, for another suffix, a missing library or a difference above `TOLERANCE` of the largest output.
+    inputs: on the CPU, at least 2 in every dimension that may vary. others: inputs of another size for the check.
+    dynamic_shapes: as in torch.export; by default the first dimension of every input, the batch. Raises UserError for
+    another suffix, a missing library or a difference above `TOLERANCE` of the largest output; an old file is kept.
     """
     check_suffix(path)
     batch = torch.export.Dim("batch", min=1)
@@ -52,16 +52,16 @@ def export_traced(
     path: Path,
     free: Mapping[str, Mapping[int, str]],
 ) -> float:
-    """As `export` for recurrent layers: each stays one operation, for any number of steps, in an .onnx file.
+    """As `export` to .onnx for recurrent layers: each stays one operation, for any number of steps.
 
-    inputs, others: by name, in the module's order. free: names of the dimensions of each that may vary.
+    inputs, others: by name, in the module's order. free: for each input the names of the dimensions that may vary.
     """
     check_suffix(path, TRACED_SUFFIXES)
     _need("onnxruntime", "onnx")
 
     def write(to: Path) -> None:
         with torch.no_grad(), warnings.catch_warnings():
-            # It says that it is the old exporter, and that batches of other sizes may fail, which is checked.
+            # Warnings about the old exporter, and about other batch sizes, which are checked here.
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 module,
@@ -77,7 +77,7 @@ def export_traced(
 
 
 def check_suffix(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Raise UserError unless there is an export to such a file."""
+    """Raise UserError for an unsupported suffix."""
     if path.suffix not in suffixes:
         raise UserError(f"{path}: export to a {' or a '.join(suffixes)} file")
 
@@ -95,12 +95,12 @@ def _checked(
         write(temporary)
         difference = float(np.abs(answers(temporary) - expected).max())
         if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-            raise UserError(f"the exported network differs by {difference:.1e} from the run's: nothing was kept")
+            raise UserError(f"the exported network differs by {difference:.1e} from the run's: no file was written")
     return difference
 
 
 def _need(*libraries: str) -> None:
-    """torch asks for some of them late, with a longer message."""
+    """Raise UserError for a missing library; torch's own message is long and comes late."""
     for library in libraries:
         try:
             importlib.import_module(library)
@@ -109,7 +109,7 @@ def _need(*libraries: str) -> None:
 
 
 def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
-    # Of libraries that it could use and of its own future.
+    # Warnings about optional libraries and future versions.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -117,7 +117,7 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
 
 
 def _answers_of_onnx(inputs: tuple[Tensor, ...] | Mapping[str, Tensor], path: Path) -> np.ndarray:
-    """By their names, an input that the network does not look at may be missing from the file; else none is."""
+    """Outputs of an ONNX file. Named inputs that the network does not use may be missing in the file."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -19,9 +19,9 @@ Module = TypeVar("Module", bound=nn.Module)
 def fold(module: Module) -> Module:
     """A copy of `module` in eval mode, without gradients, that computes the same with fewer operations.
 
-    Within every `nn.Sequential` a `BatchNorm` right after a `Linear` or `Conv2d` is absorbed into its weight
-    and bias (Jacob et al. 2018, section 3.2); runtime scales of `Init` are multiplied in. Outputs equal those
-    of `module.eval()` up to rounding. A norm that has no running statistics stays as it is.
+    Within every `nn.Sequential` a `BatchNorm` right after a `Linear` or `Conv2d` is folded into its weight and bias
+    (Jacob et al. 2018, section 3.2); runtime scales of `Init` are multiplied in. Outputs equal those of
+    `module.eval()` up to rounding. A norm without running statistics is kept.
     """
     folded = copy.deepcopy(module).eval().requires_grad_(False)
     for sequence in [m for m in folded.modules() if isinstance(m, nn.Sequential)]:

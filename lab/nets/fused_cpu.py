@@ -1,9 +1,9 @@
 """A residual tower in oneDNN's fused operations, for inference on a CPU in float32.
 
-Eager PyTorch runs convolution, ReLU and skip connection as separate passes over memory and brings the weights
-into the blocked layout of the kernels on every call; at the sizes of board games a quarter of the time.
-The operations below are those that torch's compiler emits for the same graph. They are not public, so the
-caller compares a first result with the plain form and must be ready to do without.
+Eager PyTorch runs convolution, ReLU and skip connection as separate passes over memory and converts the weights to the
+blocked layout of the kernels on every call, which costs a quarter of the time at the sizes of board games. The
+operations below are those that torch's compiler emits for the same graph. They are not public: the caller must compare
+a first result with the plain form and fall back to it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ CHUNK_BYTES = 700_000
 class FusedTower:
     """A folded `ResidualTower` without gates, as a function [B, C, H, W] -> [B, channels, H, W].
 
-    The weights are repacked copies: call `refresh` after the tower's weights changed. Any batch size is fine,
-    the packing does not depend on it. Raises NotImplementedError where the tower has other operations than
-    convolutions, ReLUs and skip connections, or where torch was built without oneDNN.
+    The weights are repacked copies: call `refresh` after the tower's weights changed. The packing does
+    not depend on the batch size. Raises NotImplementedError if the tower has operations other than convolutions, ReLUs
+    and skip connections, or if torch was built without oneDNN.
     """
 
     def __init__(self, tower: ResidualTower) -> None:

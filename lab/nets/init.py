@@ -1,4 +1,4 @@
-"""How weights start and how they are scaled while training: one policy, a parameter of every layer."""
+"""Initialisation and runtime scale of weights: one policy, which every layer takes as a parameter."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Init:
         return 1.0 / self.lr_multiplier if self.runtime else self.gain / math.sqrt(fan_in)
 
     def weight_scale(self, fan_in: int) -> float:
-        """What the stored weight is multiplied by on every forward pass."""
+        """Factor of the stored weight in every forward pass."""
         return self.gain / math.sqrt(fan_in) * self.lr_multiplier if self.runtime else 1.0
 
     @torch.no_grad()

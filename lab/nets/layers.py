@@ -9,7 +9,7 @@ from lab.errors import UserError
 from lab.nets.init import HE, Init
 from lab.nets.second_order import conv2d, is_penalised
 
-_USUAL_BATCH = 16  # not the batch at hand: an exported graph must not depend on it
+_USUAL_BATCH = 16  # not the actual batch: an exported graph must not depend on it
 
 
 def activation_layer(name: str) -> nn.Module:
@@ -83,7 +83,7 @@ class Conv2d(nn.Conv2d):
 
 
 def scaled(layer: Linear | Conv2d) -> tuple[Tensor, Tensor | None]:
-    """The weight and bias that the layer computes with: the stored ones times the runtime scale."""
+    """Effective weight and bias: the stored ones times the runtime scale."""
     weight, bias = layer.weight, layer.bias
     if layer.weight_scale != 1.0:
         weight = weight * layer.weight_scale
@@ -93,7 +93,7 @@ def scaled(layer: Linear | Conv2d) -> tuple[Tensor, Tensor | None]:
 
 
 def _scaled_once(layer: Linear | Conv2d, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Input, weight and bias to compute with: the runtime scale goes to whichever of the first two is smaller."""
+    """Input, weight and bias for the operation: the runtime scale multiplies the smaller of input and weight."""
     if layer.weight_scale == 1.0 or x[0].numel() * _USUAL_BATCH > layer.weight.numel():
         return x, *scaled(layer)
     bias = layer.bias if layer.bias is None or layer.bias_scale == 1.0 else layer.bias * layer.bias_scale

@@ -22,7 +22,7 @@ def feature_norm(kind: str, features: int) -> nn.Module:
 
 
 class LinearBlock(nn.Sequential):
-    """Linear layer (no bias where a norm follows), norm, activation, dropout.
+    """Linear layer (no bias if a norm follows), norm, activation, dropout.
 
     [B, in_features] -> [B, out_features].
     """
@@ -51,8 +51,8 @@ class LinearBlock(nn.Sequential):
 class MLP(nn.Sequential):
     """Multilayer perceptron [B, in_features] -> [B, out_features].
 
-    `hidden` lists the widths between. The output layer is linear with gain 1, since no activation follows;
-    `out_features=None` leaves it out and returns the last hidden layer's activations.
+    `hidden`: widths of the hidden layers. The output layer has gain 1, since no activation follows; with
+    `out_features=None` there is none and the last hidden layer's activations are returned.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Recurrent networks over two-dimensional maps: sweeps along rows and columns in place of convolutions."""
+"""ReNet: recurrent networks that sweep over the rows and columns of a map, in place of convolutions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from lab.nets.rnn import RNN
 
 
 class Sweeps(nn.Module):
-    """[B, in_channels, H, W] -> [B, 2 * hidden, H, W]: along every row both ways, then along every column both ways.
+    """[B, in_channels, H, W] -> [B, 2 * hidden, H, W]: bidirectional along every row, then along every column.
 
-    The second sweep reads what the first wrote, so that each cell has heard of all cells.
+    The second sweep reads the outputs of the first, so that each cell has a global receptive field.
     """
 
     def __init__(self, in_channels: int, hidden: int, *, cell: str = "gru") -> None:
@@ -20,8 +20,8 @@ class Sweeps(nn.Module):
         self.columns = RNN(2 * hidden, hidden, cell=cell, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        by_rows = _swept(self.rows, x.permute(0, 2, 3, 1))  # [B, H, W, 2 * hidden]
-        by_columns = _swept(self.columns, by_rows.transpose(1, 2))  # [B, W, H, 2 * hidden]
+        by_rows = _sweep(self.rows, x.permute(0, 2, 3, 1))  # [B, H, W, 2 * hidden]
+        by_columns = _sweep(self.columns, by_rows.transpose(1, 2))  # [B, W, H, 2 * hidden]
         return by_columns.permute(0, 3, 2, 1)
 
 
@@ -34,12 +34,12 @@ class ReNet(nn.Sequential):
 
     def __init__(self, in_channels: int, channels: int, blocks: int, *, cell: str = "gru") -> None:
         if channels % 2:
-            raise UserError(f"a ReNet has half of its {channels} channels each way; make them even")
+            raise UserError(f"a ReNet has half of its {channels} channels in each direction; use an even number")
         widths = [in_channels, *[channels] * (blocks - 1)]
         super().__init__(*(Sweeps(width, channels // 2, cell=cell) for width in widths))
 
 
-def _swept(rnn: RNN, sequences: Tensor) -> Tensor:
+def _sweep(rnn: RNN, sequences: Tensor) -> Tensor:
     """[B, S, T, C] -> [B, S, T, out_features]: S sequences of T steps for each of B maps."""
     outputs, _ = rnn(sequences.flatten(0, 1))
     return outputs.unflatten(0, sequences.shape[:2])

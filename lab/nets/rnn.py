@@ -17,7 +17,7 @@ from lab.nets.layers import Linear
 State = tuple[Tensor, ...]
 
 GATES = {"lstm": 4, "gru": 3}
-_SATURATED = 1e4  # a gate's input beyond which its sigmoid is exactly 0 or 1, in bfloat16 too
+_SATURATED = 1e4  # gate input at which the sigmoid is exactly 0 or 1, in bfloat16 too
 
 
 def length_mask(lengths: Tensor, steps: int) -> Tensor:
@@ -28,10 +28,10 @@ def length_mask(lengths: Tensor, steps: int) -> Tensor:
 class RNN(nn.Module):
     """LSTM or GRU over [B, T, in_features], with sequence lengths and an optional initial state.
 
-    `cell` is "lstm" or "gru". `dropout` acts between layers. Input weights start Xavier uniform, recurrent
-    ones orthogonal for each gate, and the LSTM's forget gate open (bias 1; Jozefowicz et al. 2015).
-    With lengths, sequences are packed or, where `masked` is true, gates hold the state through the padding: the same
-    numbers, without copying the lengths to the CPU, and in a graph that can be exported.
+    `cell` is "lstm" or "gru". `dropout` acts between layers. Input weights are initialised Xavier uniform, recurrent
+    weights orthogonal for each gate, and the bias of the LSTM's forget gate is 1 (Jozefowicz et al. 2015).
+    With lengths, sequences are packed. If `masked` is true, gates hold the state at padding instead: the same numbers,
+    without copying the lengths to the CPU, and in a graph that can be exported.
     """
 
     masked = False
@@ -79,13 +79,13 @@ class RNN(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> tuple[Tensor, State]:
         """x [B, T, in_features] -> outputs [B, T, directions * hidden], state after the last step.
 
-        `lengths` [B] int64, each from 1 to T: steps beyond them are not seen, and their outputs are zero. Packing
-        costs a host sync on CUDA, unless the lengths are on the CPU.
+        `lengths` [B] int64, each from 1 to T: steps after them are ignored, and their outputs are zero. Packing costs a
+        host sync on CUDA unless the lengths are on the CPU.
         """
         if lengths is not None and self.masked:
             return self._masked_forward(x, lengths, state)
         packed = x if lengths is None else _pack(x, lengths)
-        # nn.GRU takes and gives its one tensor bare.
+        # The state of nn.GRU is a tensor and not a tuple.
         initial = state if state is None or self.cell == "lstm" else state[0]
         outputs, final = self.core(packed, initial)
         if lengths is not None:
@@ -104,11 +104,11 @@ class RNN(nn.Module):
                 x = F.dropout(x, self.core.dropout, self.training)
             rows = slice(layer * self.directions, (layer + 1) * self.directions)
             first = tuple(part[rows] for part in initial)
-            # cuDNN has a backward pass only for what it ran as training.
+            # cuDNN has a backward pass only in training mode.
             arguments = (self._holding_weights(layer, x), True, 1, 0.0, self.training, self.directions == 2, True)
             x = torch.cat([x, padding], dim=2)
             if self.cell == "lstm":
-                # At padding the cell is held, and so is a hidden state of zero, but no other.
+                # Padding holds the cell, but of the hidden state only zero.
                 assert state is None or self.directions == 1, "backwards, a masked LSTM starts from zero"
                 x, _, cell = torch.lstm(x, first, *arguments)
                 finals.append((self._last(x, lengths), cell))
@@ -119,7 +119,7 @@ class RNN(nn.Module):
         return x, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
 
     def _holding_weights(self, layer: int, x: Tensor) -> list[Tensor]:
-        """One layer's weights with a column that closes the LSTM's input and opens its forget gate, or a GRU's update.
+        """One layer's weights with a column that closes the LSTM's input gate and opens its forget (GRU: update) gate.
 
         torch orders the gates input, forget, cell, output and reset, update, new.
         """
@@ -145,7 +145,7 @@ class RNN(nn.Module):
         return torch.stack(ends)
 
     def summary(self, state: State) -> Tensor:
-        """The top layer's final hidden state, both directions side by side: [B, directions * hidden]."""
+        """The top layer's final hidden state, both directions concatenated: [B, directions * hidden]."""
         return torch.cat(state[0][-self.directions :].unbind(0), dim=1)
 
 
@@ -167,7 +167,7 @@ def _pack(x: Tensor, lengths: Tensor) -> nn.utils.rnn.PackedSequence:
 
 
 class ManyToOne(nn.Module):
-    """A sequence [B, T, in_features] -> one answer [B, out_features], from the state after its last step."""
+    """A sequence [B, T, in_features] -> one output [B, out_features], from the state after its last step."""
 
     def __init__(
         self,
@@ -192,10 +192,7 @@ class ManyToOne(nn.Module):
 
 
 class ManyToMany(nn.Module):
-    """A sequence [B, T, in_features] -> an answer per step [B, T, out_features], zero beyond `lengths`.
-
-    Also returns the state, for stepwise use with T = 1, as in a recurrent policy.
-    """
+    """A sequence [B, T, in_features] -> an output per step [B, T, out_features], zero after `lengths`; the state."""
 
     def __init__(
         self,

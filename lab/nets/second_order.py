@@ -1,7 +1,7 @@
-"""Convolutions whose input gradient is differentiated again: what a gradient penalty asks for, at an ordinary price.
+"""Convolutions with a fast second derivative, for gradient penalties.
 
-torch's own second derivative takes the weights' gradient for a convolution with kernels as large as the maps, three to
-seven times slower than the operator that computes it in a first derivative. Here it is that operator.
+In its second derivative torch computes the weights' gradient by a convolution with kernels as large as the maps. This
+is three to seven times slower than the operator of the first derivative, which is used here instead.
 """
 
 import threading
@@ -17,7 +17,7 @@ _state = threading.local()
 
 @contextmanager
 def penalised() -> Iterator[None]:
-    """Inside, `lab.nets.layers.Conv2d` of stride 1 is `conv2d`: for scores whose gradient is penalised."""
+    """Inside, `lab.nets.layers.Conv2d` of stride 1 uses `conv2d`: for scores with a gradient penalty."""
     before = is_penalised()
     _state.on = True
     try:
@@ -33,8 +33,8 @@ def is_penalised() -> bool:
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
     """[B, in, H, W], [out, in, K, K], [out] or None -> [B, out, H', W'] at stride 1, twice differentiable.
 
-    A gradient taken with create_graph=True is that of the input alone, which is what a penalty differentiates; the
-    weights' is left out there rather than computed for nothing. The second pass gives both.
+    With create_graph=True only the gradient of the input is computed, which a penalty differentiates; the weights have
+    none. The second pass computes both.
     """
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
@@ -62,13 +62,13 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         wanted = list(ctx.needs_input_grad[:3])
-        if torch.is_grad_enabled():  # create_graph=True: the gradient is to be differentiated
+        if torch.is_grad_enabled():  # create_graph=True: the gradient will be differentiated
             return (_InputGradient.apply(gradient, weight, x, ctx.padding) if wanted[0] else None), None, None, None
         return (*_gradients(gradient, x, weight, ctx.padding, wanted), None)
 
 
 class _InputGradient(torch.autograd.Function):
-    """Linear in the gradient and in the weights; `x` gives the shape alone."""
+    """Gradient of the input, bilinear in the output gradient and the weights; only the shape of `x` is used."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, weight: Tensor, x: Tensor, padding: int) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Networks that write token sequences: one-to-many, and sequence-to-sequence with attention."""
+"""Networks that generate token sequences: one-to-many, and sequence-to-sequence with attention."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lab.nets.rnn import RNN, State, length_mask
 
 
 class Memory(NamedTuple):
-    """What a decoder attends to: features [B, S, F]; mask [B, S] bool, false at padding (None: none).
+    """The sequence that a decoder attends to: features [B, S, F]; mask [B, S] bool, false at padding, or None.
 
-    `keys` [B, heads, S, hidden] are what queries are compared with, computed on each call unless given.
+    keys: attention keys [B, heads, S, hidden], computed in each call unless given.
     """
 
     features: Tensor
@@ -29,7 +29,7 @@ class Attention(nn.Module):
     """Global attention with the "general" score (Luong et al. 2015, section 3.1).
 
     queries [B, T, hidden], memory -> [B, T, hidden]: each query combined with its weighted mean of the memory. Every
-    head has its own keys (Vaswani et al. 2017, section 3.2.2), so that a query can attend to several items.
+    head has its own keys (Vaswani et al. 2017, section 3.2.2), so that a query can attend to several positions.
     """
 
     def __init__(self, hidden: int, memory_features: int, *, heads: int = 1, init: Init = HE) -> None:
@@ -43,7 +43,7 @@ class Attention(nn.Module):
         return self.combine(torch.cat([queries, read.transpose(1, 2).flatten(2)], dim=-1)).tanh()
 
     def keys(self, features: Tensor) -> Tensor:
-        """Memory features [B, S, F] -> what queries are compared with, [B, heads, S, hidden]."""
+        """Memory features [B, S, F] -> keys [B, heads, S, hidden]."""
         return self.score(features).unflatten(2, (self.heads, -1)).transpose(1, 2)
 
     def weights(self, queries: Tensor, memory: Memory) -> Tensor:
@@ -59,8 +59,8 @@ class Decoder(nn.Module):
     """A language model over `vocabulary` tokens that starts from a state and may attend to a memory.
 
     `memory_features` is the width of the memory, 0 for a decoder without attention. `attention` is "top", after the
-    last recurrent layer (Luong et al. 2015), or "bottom", after the first, so that the layers above it can remember
-    what was read (Wu et al. 2016, section 3), as adding numbers with a carry needs.
+    last recurrent layer (Luong et al. 2015), or "bottom", after the first (Wu et al. 2016, section 3): the layers above
+    then keep the attended values in their state, which adding numbers with a carry needs.
     """
 
     def __init__(
@@ -81,9 +81,7 @@ class Decoder(nn.Module):
             raise UserError(f"attention {attention!r} is unknown; use top or bottom")
         between = bool(memory_features) and attention == "bottom"
         if between and layers < 2:
-            raise UserError(
-                "attention=bottom is between recurrent layers and there is one; use layers=2 or attention=top"
-            )
+            raise UserError("attention=bottom needs two recurrent layers; use layers=2 or attention=top")
         self.layers = layers
         self.embedding = nn.Embedding(vocabulary, hidden)
         self.rnn = RNN(hidden, hidden, cell=cell, layers=1 if between else layers, dropout=dropout)
@@ -93,7 +91,7 @@ class Decoder(nn.Module):
         self.out = Linear(hidden, vocabulary, init=init.with_gain(1.0))
 
     def forward(self, tokens: Tensor, state: State, memory: Memory | None = None) -> tuple[Tensor, State]:
-        """Tokens [B, T] int64 read so far -> logits [B, T, vocabulary] of the token after each, new state."""
+        """Tokens [B, T] int64 -> logits [B, T, vocabulary] of the token after each, new state."""
         outputs, after = self._lower(tokens, state)
         if self.attention is not None:
             assert memory is not None, "a decoder with attention needs a memory"
@@ -104,12 +102,12 @@ class Decoder(nn.Module):
         return self.out(self.dropout(outputs)), after
 
     def attention_weights(self, tokens: Tensor, state: State, memory: Memory) -> Tensor:
-        """Attention weights for the source after each of `tokens` [B, T]: [B, heads, T, S]; rows sum to 1."""
+        """Attention weights over the source after each of `tokens` [B, T]: [B, heads, T, S]; rows sum to 1."""
         assert self.attention is not None, "this decoder has no attention"
         return self.attention.weights(self._lower(tokens, state)[0], memory)
 
     def prepare(self, memory: Memory | None) -> Memory | None:
-        """The memory with its keys, which every decoding step would compute again otherwise."""
+        """The memory with its keys, which are then computed once and not in every decoding step."""
         if memory is None or self.attention is None:
             return memory
         return memory._replace(keys=self.attention.keys(memory.features))
@@ -129,7 +127,7 @@ def teacher_forced_logits(
 ) -> Tensor:
     """Logits [B, T, vocabulary] for `targets` [B, T] int64 with teacher forcing; the decoder reads `start` first.
 
-    Before step t it reads the previous target where `forced` [B, T] bool is true at t, else its own likeliest token
+    Before step t it reads the previous target where `forced` [B, T] bool is true at t, else its own most probable token
     (scheduled sampling, Bengio et al. 2015). Without `forced` it always reads the target, in a single call.
     """
     inputs = shift_right(start, targets)
@@ -169,9 +167,9 @@ def generate(
     end: int | None = None,
     forbidden: Sequence[int] = (),
 ) -> Tensor:
-    """Greedy decoding, tokens [B, steps] int64 without those of `forbidden`; tokens behind an end are not removed.
+    """Greedy decoding, tokens [B, steps] int64 without those of `forbidden`; tokens after an end are not removed.
 
-    With `end`, fewer columns where every row has written it; the check costs a host sync at each step.
+    With `end`, decoding stops when every row has ended; the check costs a host sync at each step.
     """
     memory = decoder.prepare(memory)
     token = torch.full_like(state[0][0, :, :1], start, dtype=torch.int64)
@@ -188,7 +186,7 @@ def generate(
 
 
 class OneToMany(nn.Module):
-    """A vector [B, in_features], from which the first state is computed -> a sequence of tokens."""
+    """A vector [B, in_features] -> a sequence of tokens; the initial state is computed from the vector."""
 
     def __init__(
         self,
@@ -231,8 +229,8 @@ class SequenceToSequence(nn.Module):
     """Source tokens -> target tokens: recurrent encoder, attention, recurrent decoder.
 
     Sutskever et al. 2014 with the attention of Luong et al. 2015. The encoder may be bidirectional and has
-    `encoder_layers`, or as many layers as the decoder. A linear layer maps its final state, layer by layer, to the
-    first state of the decoder; additional decoder layers start from the last encoder layer.
+    `encoder_layers` layers, by default those of the decoder. A linear layer maps its final state, layer by layer, to
+    the initial state of the decoder; additional decoder layers start from the last encoder layer.
     """
 
     def __init__(

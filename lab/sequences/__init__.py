@@ -1,1 +1,1 @@
-"""Recurrent networks in every configuration, on sequences generated or read from files."""
+"""Kind `sequences`: recurrent networks of every shape, on generated sequences or sequences from files."""

@@ -1,4 +1,4 @@
-"""What `lab.api.Run` offers for a sequences run."""
+"""Functions of `lab.api.Run` for a sequences run."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from lab.errors import UserError
-from lab.sequences.evaluation import answer_text
-from lab.sequences.model import language_model, load_model
+from lab.sequences.evaluation import ranked_answers
+from lab.sequences.model import Model, language_model, load_model
 from lab.sequences.sampling import sample as draw
 from lab.train.device import Device
 
@@ -26,9 +26,27 @@ def sample(
 ) -> list[str]:
     """Texts of a language model, each `prompt` and `chars` characters."""
     model = load_model(run, device, checkpoint)
-    network = language_model(model, run.name)
+    return sample_texts(
+        model, run.name, count=count, seed=seed, chars=chars, prompt=prompt, temperature=temperature, top_k=top_k
+    )
+
+
+def sample_texts(
+    model: Model,
+    run: str,
+    *,
+    count: int,
+    seed: int,
+    chars: int,
+    prompt: str,
+    temperature: float,
+    top_k: int | None,
+    prompt_name: str = "prompt",
+) -> list[str]:
+    """Texts of a language model; `run` and `prompt_name` name the run and the prompt in errors. Raises UserError."""
+    network = language_model(model, run)
     begin = prompt or ("\n" if "\n" in model.inputs.tokens else model.inputs.tokens[0])
-    tokens = torch.tensor(model.tokens(begin, "prompt"), device=model.device)
+    tokens = torch.tensor(model.tokens(begin, prompt_name), device=model.device)
     written = draw(network, tokens.expand(count, -1), chars, temperature=temperature, top_k=top_k, seed=seed)
     return [prompt + model.inputs.decode(row) for row in written.tolist()]
 
@@ -48,21 +66,10 @@ def predict(
         raise UserError(f"{run.name} is a language model: use sample(prompt=...)")
     texts = [inputs] if isinstance(inputs, str) else list(inputs)
     rows = [model.tokens(text, f"input {number}") for number, text in enumerate(texts)]
-    values: list[torch.Tensor] = []
-    scores: list[list[float] | None] = []
-    for answers in model.answer(rows, model.decoding(beam, steps)):
-        values += list(answers.values)
-        scores += [None] * len(answers.values) if answers.scores is None else answers.scores.tolist()
+    decoding = model.decoding(beam, steps)
+    found = [best for part in model.answer(rows, decoding) for best in ranked_answers(part, model.targets)]
+    with_alternatives = model.shape.writes and decoding.beam > 1
     return [
-        {"input": text, "answer": answer_text(found[0], model.targets)}
-        | ({} if score is None or len(score) < 2 else {"alternatives": _ranked(found, score, model.targets)})
-        for text, found, score in zip(texts, values, scores, strict=True)
-    ]
-
-
-def _ranked(values: torch.Tensor, scores: list[float], vocabulary: Any) -> list[dict[str, Any]]:
-    return [
-        {"answer": answer_text(value, vocabulary), "log_probability": score}
-        for value, score in zip(values, scores, strict=True)
-        if score != float("-inf")
+        {"input": text, "answer": best[0]["answer"]} | ({"alternatives": best} if with_alternatives else {})
+        for text, best in zip(texts, found, strict=True)
     ]

@@ -10,16 +10,16 @@ from lab.sequences.batch import SequenceBatch
 from lab.sequences.network import EncoderDecoder
 from lab.sequences.vocabulary import END, PAD, Vocabulary
 
-_MOST, _LONGEST = 40, 12  # tokens of a sequence, and letters of a token, that are drawn
+_MOST, _LONGEST = 40, 12  # limits of the drawn tokens of a sequence and letters of a token
 
 
 @torch.no_grad()
 def attention_map(
     network: EncoderDecoder, examples: SequenceBatch, answers: Tensor, inputs: Vocabulary, targets: Vocabulary
 ) -> Image:
-    """One map for each example, side by side: rows are the tokens of its answer [N, T], columns those of its input.
+    """One map for each example, side by side: rows are tokens of its answer [N, T], columns tokens of its input.
 
-    Of long sequences the first `_MOST` tokens.
+    Long sequences are cut after `_MOST` tokens.
     """
     network.eval()
     device = next(network.parameters()).device

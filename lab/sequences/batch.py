@@ -9,9 +9,9 @@ from lab.sequences.vocabulary import PAD, Vocabulary
 
 
 class SequenceBatch(NamedTuple):
-    """N examples. inputs int64 [N, S], padded behind `lengths` int64 [N].
+    """N examples: inputs int64 [N, S], padded after `lengths` int64 [N].
 
-    targets: ids int64 [N, T], padded, and with an end where the target is a sequence; or numbers float32 [N].
+    targets: ids int64 [N, T], padded, with an end if the target is a sequence; or numbers float32 [N].
     """
 
     inputs: Tensor
@@ -25,7 +25,7 @@ class SequenceBatch(NamedTuple):
         return SequenceBatch(*(tensor.to(device) for tensor in self))
 
     def trimmed(self) -> "SequenceBatch":
-        """Without columns of padding alone; waits for the device on CUDA."""
+        """The batch without columns that are all padding; costs a host sync on CUDA."""
         targets = self.targets
         if not targets.is_floating_point():
             targets = targets[:, : int((targets != PAD).any(0).sum())]
@@ -33,7 +33,7 @@ class SequenceBatch(NamedTuple):
 
 
 class SequenceData(Protocol):
-    """Endless training examples, and test examples."""
+    """Unlimited training examples, and test examples."""
 
     @property
     def inputs(self) -> Vocabulary:
@@ -42,12 +42,12 @@ class SequenceData(Protocol):
 
     @property
     def targets(self) -> Vocabulary | None:
-        """Vocabulary of the targets; None where they are numbers."""
+        """Vocabulary of the targets; None for numbers."""
         ...
 
     @property
     def test(self) -> SequenceBatch:
-        """Test examples on the CPU. Their inputs are not trained on, unless `data.test_source` repeats some."""
+        """Test examples on the CPU. Training never uses their inputs, unless `data.test_source` repeats some."""
         ...
 
     @property

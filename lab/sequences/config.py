@@ -14,26 +14,30 @@ from lab.train.config import TrainingConfig as CommonTrainingConfig
 
 
 class DataConfig(Config):
-    """Examples of a generated task, or of a file."""
+    """Examples of a generated task or of a file."""
 
     task: str | None = Field(default=None, description="Generated task; see `lab.sequences.tasks`.")
-    size: PositiveInt | None = Field(default=None, description="Size of the task, such as its most digits.")
+    size: PositiveInt | None = Field(
+        default=None, description="Size of the task, such as its largest number of digits."
+    )
     source: str | None = Field(
         default=None,
         description='File with a tab between input and target, .jsonl with "input" and "target", or text for a '
-        "language model, which reads generated sentences without one.",
+        "language model; by default a language model reads generated sentences.",
     )
-    test_source: str | None = Field(default=None, description="File to test on; held-out examples unless given.")
+    test_source: str | None = Field(
+        default=None, description="Test file; by default examples are held out of the source."
+    )
     held_out: float = Field(
         default=1 / 16,
         gt=0.0,
         le=0.5,
-        description="Share of the inputs held out for the test, by a hash of the input; of a text its last part.",
+        description="Fraction of the inputs held out for the test, by a hash of the input; of a text its last part.",
     )
     input_words: bool = Field(default=False, description="Tokens of inputs are words instead of characters.")
     target_words: bool = Field(default=False, description="Tokens of targets are words instead of characters.")
     numbers: bool = Field(default=False, description="Targets are numbers.")
-    max_length: PositiveInt = Field(default=256, description="Most tokens of a sequence in a file.")
+    max_length: PositiveInt = Field(default=256, description="Largest number of tokens of a sequence in a file.")
     window: PositiveInt = Field(default=64, description="Characters of a training example of a language model.")
 
     @field_validator("task")
@@ -48,8 +52,8 @@ class DataConfig(Config):
         if self.task is not None:
             if self.source is not None:
                 raise ValueError(
-                    "task and source contradict each other: a task makes its own examples; give one (data.task=null "
-                    "data.size=null for that of a file)"
+                    "task and source contradict each other: a task generates its examples; give one (data.task=null "
+                    "data.size=null to use the file)"
                 )
             sizes, unit = TASKS[self.task].sizes, TASKS[self.task].unit
             if self.size is not None and self.size not in sizes:
@@ -57,12 +61,12 @@ class DataConfig(Config):
         elif self.size is not None:
             raise ValueError("size belongs to a task; remove it, or name the task")
         if self.source is None and self.test_source is not None:
-            raise ValueError("test_source goes with source, and there is none")
+            raise ValueError("test_source needs source, which is not set")
         return self
 
     @property
     def modulus(self) -> int:
-        """One input in so many is held out."""
+        """One of this many inputs is held out."""
         return max(2, round(1.0 / self.held_out))
 
 
@@ -72,14 +76,14 @@ class NetworkConfig(Config):
     shape: ShapeName = Field(
         default="encoder_decoder",
         description="one_to_one and one_to_many read an input of fixed length in one step, many_to_one answers after "
-        "the last token, many_to_many at every token, encoder_decoder reads all and then writes; language_model "
-        "continues a text.",
+        "the last token, many_to_many at every token, encoder_decoder generates a sequence after reading all tokens; "
+        "language_model continues a text.",
     )
     cell: Literal["lstm", "gru"] = Field(default="lstm", description="Recurrent cell.")
     hidden: PositiveInt = Field(default=128, description="Units of each layer.")
     layers: PositiveInt = Field(default=1, description="Recurrent layers; of an encoder_decoder in the decoder.")
     encoder_layers: PositiveInt | None = Field(
-        default=None, description="Layers of an encoder_decoder's encoder; as many as `layers` unless given."
+        default=None, description="Layers of an encoder_decoder's encoder; by default `layers`."
     )
     bidirectional: bool = Field(default=False, description="Read inputs in both directions.")
     attention: Literal["top", "bottom"] = Field(
@@ -90,7 +94,7 @@ class NetworkConfig(Config):
 
     @property
     def kind(self) -> SequenceShape:
-        """The entry of the shape's table."""
+        """The entry of `shape` in the table of shapes."""
         return SHAPES[self.shape]
 
     @model_validator(mode="after")
@@ -106,9 +110,7 @@ class NetworkConfig(Config):
             if self.attention != "top" or self.heads > 1:
                 raise ValueError(f"attention and heads: {self.shape} has no attention; remove them")
         if self.attention == "bottom" and self.layers < 2:
-            raise ValueError(
-                "attention bottom lies between layers and there is one; set layers to 2, or attention to top"
-            )
+            raise ValueError("attention bottom needs two layers; set layers to 2, or attention to top")
         return self
 
 
@@ -116,19 +118,21 @@ class TrainingConfig(CommonTrainingConfig):
     """Gradient descent."""
 
     gradient_clip: float | None = Field(
-        default=1.0, gt=0.0, description="Largest norm of the gradient; longer gradients are scaled down to it."
+        default=1.0,
+        gt=0.0,
+        description="Gradient clipping: largest norm of the gradient; larger gradients are scaled down.",
     )
     teacher_forcing: float = Field(
         default=1.0,
         ge=0.0,
         le=1.0,
-        description="Share of the steps at which a decoder reads the true token, not its own (scheduled sampling).",
+        description="Fraction of steps at which the decoder reads the target token, not its own (scheduled sampling).",
     )
     decay_examples: PositiveInt | None = Field(
         default=None,
-        description="Examples after which the schedule of the learning rate ends; the first budget unless given.",
+        description="Examples after which the learning-rate schedule ends; by default the first budget.",
     )
-    examples_per_iteration: PositiveInt = Field(default=10_000, description="Examples of an iteration.")
+    examples_per_iteration: PositiveInt = Field(default=10_000, description="Examples per iteration.")
 
 
 class EvaluateConfig(sections.EvaluateConfig):
@@ -166,7 +170,7 @@ class SequencesConfig(ExperimentConfig):
                     "data.size=null"
                 )
         elif task is not None:
-            made = TASKS[task].make(TASKS[task].sizes[0])  # the kind of answer is the same at every size
+            made = TASKS[task].make(TASKS[task].sizes[0])  # the type of answer does not depend on the size
             fitting = [
                 name
                 for name, other in SHAPES.items()
@@ -177,7 +181,9 @@ class SequencesConfig(ExperimentConfig):
         elif self.data.source is None:
             raise ValueError(f"no data to train on: give data.task (one of {', '.join(TASKS)}) or data.source")
         if self.data.numbers and "number" not in kind.answers:
-            raise ValueError(f"data.numbers: {shape} answers no number; use network.shape many_to_one or one_to_one")
+            raise ValueError(
+                f"data.numbers: {shape} does not predict numbers; use network.shape many_to_one or one_to_one"
+            )
         return self
 
     @model_validator(mode="after")
@@ -213,14 +219,16 @@ class SequencesConfig(ExperimentConfig):
             )
         if self.cluster.learners > 1 and self.training.micro_batch:
             raise ValueError(
-                "training.micro_batch and cluster.learners both split a batch, and norms would see other parts of it "
-                "than in one process; leave one out"
+                "training.micro_batch and cluster.learners both split a batch, and results would differ from those of "
+                "one process; leave one out"
             )
         if self.cluster.learners > 1 and self.network.dropout:
-            raise ValueError("dropout draws other masks on several learners than in one process; set network.dropout=0")
+            raise ValueError(
+                "dropout masks of several learners differ from those of one process; set network.dropout=0"
+            )
         return self
 
 
 def verbs_of(config: SequencesConfig) -> tuple[str, ...]:
-    """What `lab` can do with a run: a language model writes text, every other network answers inputs."""
+    """Verbs of a run: a language model samples text, all other networks predict."""
     return ("eval", "export", "sample" if config.network.kind.is_language_model else "predict")

@@ -23,7 +23,7 @@ def open_data(config: SequencesConfig, device: torch.device) -> SequenceData:
 
 
 def check_same_data(config: SequencesConfig, data: SequenceData, fingerprint: str) -> None:
-    """Raise UserError unless these are the data, by its fingerprint, that a run was trained on."""
+    """Raise UserError unless the fingerprint is that of the data of the run."""
     if data.fingerprint != fingerprint:
         files = [name for name in (config.data.source, config.data.test_source) if name is not None]
         origin = " or ".join(files) or config.data.task or "the generated text"
@@ -31,5 +31,5 @@ def check_same_data(config: SequencesConfig, data: SequenceData, fingerprint: st
 
 
 def sizes_of(inputs: Vocabulary, targets: Vocabulary | None, longest: tuple[int, int]) -> DataSizes:
-    """The sizes that a network for such data needs."""
+    """The sizes that a network needs of its data."""
     return DataSizes(len(inputs), 0 if targets is None else len(targets), longest[0])

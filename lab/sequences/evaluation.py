@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,17 +10,17 @@ from torch import Tensor
 
 from lab.plots.media import Cell, Table
 from lab.sequences.batch import SequenceBatch
-from lab.sequences.network import Decoding, Network, Tagger, loss_sum
+from lab.sequences.network import Answers, Decoding, Network, TokenClassifier, loss_sum
 from lab.sequences.vocabulary import PAD, Vocabulary
 
 _BATCH = 256
-_STEPS = 256  # of a text at a time, whose state is carried on
-_SHOWN = 8  # right and wrong rows each in the table of examples
-_TOLERANCE = 0.5  # of a number
+_STEPS = 256  # tokens of a text per forward pass; the state is carried over
+_SHOWN = 8  # right rows, and wrong rows, in the table of examples
+_TOLERANCE = 0.5  # error below which a number is right
 
 
 class SetEvaluation(NamedTuple):
-    """Metrics by name, the answers, ids [N, T] or numbers [N], and which of them are right, bool [N]."""
+    """Metrics by name; answers, ids [N, T] or numbers [N]; right, bool [N]."""
 
     metrics: dict[str, float]
     answers: Tensor
@@ -29,7 +29,7 @@ class SetEvaluation(NamedTuple):
 
 @torch.no_grad()
 def evaluate_set(network: Network, test: SequenceBatch, device: torch.device, decoding: Decoding) -> SetEvaluation:
-    """Evaluate a network, which is put in evaluation mode, on all test examples."""
+    """Put a network in evaluation mode and evaluate it on all test examples."""
     network.eval()
     totals, weights, tokens_right, answers, right = [], [], [], [], []
     for batch in _batches(test, device):
@@ -48,8 +48,8 @@ def evaluate_set(network: Network, test: SequenceBatch, device: torch.device, de
 
 
 @torch.no_grad()
-def evaluate_text(network: Tagger, test: SequenceBatch, device: torch.device) -> dict[str, float]:
-    """Metrics of a language model; every row of the test text is read from its start to its end."""
+def evaluate_text(network: TokenClassifier, test: SequenceBatch, device: torch.device) -> dict[str, float]:
+    """Metrics of a language model; each row of the test text is read from start to end."""
     network.eval()
     state, total, right = None, torch.zeros((), device=device), torch.zeros((), device=device)
     for inputs, targets in zip(*(tokens.to(device).split(_STEPS, dim=1) for tokens in test[::2]), strict=True):
@@ -57,7 +57,7 @@ def evaluate_text(network: Tagger, test: SequenceBatch, device: torch.device) ->
         total = total + loss_sum(logits, targets).total
         right = right + (logits.argmax(-1) == targets).sum()
     loss, accuracy = float(total) / test.targets.numel(), float(right) / test.targets.numel()
-    return _of_tokens(loss, accuracy) | {"eval/bits_per_token": loss / math.log(2.0)}
+    return _token_metrics(loss, accuracy) | {"eval/bits_per_token": loss / math.log(2.0)}
 
 
 def examples_table(found: SetEvaluation, test: SequenceBatch, inputs: Vocabulary, targets: Vocabulary | None) -> Table:
@@ -85,6 +85,19 @@ def answer_text(answer: Tensor, targets: Vocabulary | None) -> str:
     return f"{float(answer):.4g}" if targets is None else targets.decode(answer.tolist())
 
 
+def ranked_answers(answers: Answers, targets: Vocabulary | None) -> list[list[dict[str, Any]]]:
+    """For each input its answers as text, best first, and their log-probabilities, None where there is no score."""
+    scores = [[None]] * len(answers.values) if answers.scores is None else answers.scores.tolist()
+    return [
+        [
+            {"answer": answer_text(value, targets), "log_probability": score}
+            for value, score in zip(values, row, strict=True)
+            if score != float("-inf")
+        ]
+        for values, row in zip(answers.values, scores, strict=True)
+    ]
+
+
 def _batches(test: SequenceBatch, device: torch.device) -> Iterator[SequenceBatch]:
     for start in range(0, len(test.inputs), _BATCH):
         yield test.part(slice(start, start + _BATCH)).trimmed().to(device)
@@ -109,11 +122,11 @@ def _joined(answers: list[Tensor]) -> Tensor:
 
 
 def _metrics(loss: float, tokens_right: list[Tensor], tokens: float, right: Tensor) -> dict[str, float]:
-    share = float(right.double().mean())
+    accuracy = float(right.double().mean())
     if not tokens_right:
-        return {"eval/rmse": math.sqrt(loss), "eval/rounded_accuracy": share}
-    return {"eval/exact_match": share} | _of_tokens(loss, float(torch.stack(tokens_right).sum()) / tokens)
+        return {"eval/rmse": math.sqrt(loss), "eval/rounded_accuracy": accuracy}
+    return {"eval/exact_match": accuracy} | _token_metrics(loss, float(torch.stack(tokens_right).sum()) / tokens)
 
 
-def _of_tokens(loss: float, accuracy: float) -> dict[str, float]:
+def _token_metrics(loss: float, accuracy: float) -> dict[str, float]:
     return {"eval/loss": loss, "eval/perplexity": math.exp(min(loss, 700.0)), "eval/token_accuracy": accuracy}

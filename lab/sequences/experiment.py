@@ -1,4 +1,4 @@
-"""The sequences experiment: a recurrent network trained on examples by their numbers and tested on unseen inputs."""
+"""The sequences experiment: a recurrent network that is tested on held-out inputs."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from lab.sequences.config import SequencesConfig
 from lab.sequences.data import check_same_data, open_data, sizes_of
 from lab.sequences.evaluation import SetEvaluation, evaluate_set, evaluate_text, examples_table, lengths_table
 from lab.sequences.metrics import CATALOGUE
-from lab.sequences.network import Decoding, EncoderDecoder, Tagger, heads_of, loss_sum
+from lab.sequences.network import Decoding, EncoderDecoder, TokenClassifier, heads_of, loss_sum
 from lab.sequences.sampling import sample
 from lab.sequences.shapes import build_network
 from lab.sequences.vocabulary import PAD
@@ -36,9 +36,9 @@ _SAMPLE, _TEMPERATURE = 400, 0.7  # of the sample text of an evaluation
 
 
 class Sequences(Experiment):
-    """A network and its optimizer, trained in iterations of a few thousand examples.
+    """A network and its gradient step.
 
-    With several ranks each computes its part of every batch and all take the same steps.
+    Each of several ranks computes its part of every batch, and all take the same steps.
     """
 
     progress = "examples"
@@ -49,9 +49,9 @@ class Sequences(Experiment):
         self.data = open_data(config, device.device)
         self.network = build_network(config.network, sizes_of(self.data.inputs, self.data.targets, self.data.longest))
         self.network.to(device.device)
-        # Packing is quicker on a CPU; on a GPU it would wait for the lengths.
+        # Packing is faster on a CPU; on a GPU it costs a host sync for the lengths.
         set_padding_masked(self.network, device.device.type != "cpu")
-        assert config.training.decay_examples is not None, "the configuration takes it from the budget"
+        assert config.training.decay_examples is not None, "set from the budget by the configuration"
         self._period = config.training.decay_examples
         self._gradient_step = GradientStep(self.network, config.training, device, heads=heads_of(self.network))
         self._rows = ranks().rows(config.training.batch_size)
@@ -63,7 +63,7 @@ class Sequences(Experiment):
         return {"examples": self._examples}
 
     def iterate(self) -> dict[str, float]:
-        """Steps over about `examples_per_iteration` examples."""
+        """Train on at least `examples_per_iteration` examples."""
         training, start, first = self.config.training, time.perf_counter(), self._examples
         steps: list[StepResult] = []
         tokens = torch.zeros((), device=self._device.device)
@@ -75,7 +75,7 @@ class Sequences(Experiment):
         seconds = time.perf_counter() - start
         numbers = self.data.targets is None
         means = (torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True))
-        loss, norm, own_tokens = torch.stack([*means, tokens]).tolist()  # the only wait for the device
+        loss, norm, own_tokens = torch.stack([*means, tokens]).tolist()  # the only host sync
         values = {
             "loss/squared_error" if numbers else "loss/cross_entropy": loss,
             "train/gradient_norm": norm,
@@ -86,7 +86,7 @@ class Sequences(Experiment):
         return values if numbers else values | {"train/tokens_per_s": of_all_ranks / seconds}
 
     def step(self, rate: float | None = None) -> StepResult:
-        """One batch, at the schedule's learning rate unless another is given."""
+        """One batch, at the learning rate of the schedule unless `rate` is given."""
         return self._advance(rate)[0]
 
     def evaluate(self) -> Evaluation:
@@ -154,16 +154,16 @@ class Sequences(Experiment):
         return loss_sum(outputs, part.targets)
 
     def _forced(self, targets: Tensor, start: int) -> Tensor | None:
-        """bool [B, T]: where the true token is read, drawn by the example's number and the position."""
-        share = self.config.training.teacher_forcing
-        if share >= 1.0:
+        """bool [B, T]: where the decoder reads the target token, drawn per example number and position."""
+        probability = self.config.training.teacher_forcing
+        if probability >= 1.0:
             return None
         numbers = torch.arange(start, start + len(targets), device=targets.device)[:, None]
         places = torch.arange(targets.shape[1], device=targets.device)
-        return rng.uniform(self.config.seed, int(rng.Stream.TEACHER), numbers, places) < share
+        return rng.uniform(self.config.seed, int(rng.Stream.TEACHER), numbers, places) < probability
 
     def _evaluate_text(self) -> Evaluation:
-        assert isinstance(self.network, Tagger)
+        assert isinstance(self.network, TokenClassifier)
         metrics = evaluate_text(self.network, self.data.test, self._device.device)
         prompt = self.data.test.inputs[:1, :1].to(self._device.device)
         written = sample(self.network, prompt, _SAMPLE, temperature=_TEMPERATURE)
@@ -171,7 +171,7 @@ class Sequences(Experiment):
         return Evaluation(metrics, [Text("sample", text, f"at temperature {_TEMPERATURE}")])
 
     def _attention(self, found: SetEvaluation) -> Sequence[Image]:
-        """Attention maps of wrong answers first, as media and in the run directory."""
+        """Attention maps as media and in the run directory, wrong answers first."""
         if not isinstance(self.network, EncoderDecoder) or self.data.targets is None:
             return []
         chosen = torch.argsort(found.right.long(), stable=True)[:_MAPS]

@@ -12,23 +12,12 @@ from lab.nets import export as exporting
 from lab.nets.rnn import length_mask, with_masked_padding
 from lab.nets.seq2seq import generate
 from lab.sequences.model import Model
-from lab.sequences.network import EncoderDecoder, Labeller, Network, OneToManyNetwork, Tagger
+from lab.sequences.network import EncoderDecoder, Network, OneToManyNetwork
 from lab.sequences.vocabulary import END, FIRST, PAD
 
 
-class _Answering(nn.Module):
-    """inputs int64 [B, S] and lengths [B] -> logits or numbers."""
-
-    def __init__(self, network: Labeller | Tagger) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        return self.network(inputs, lengths)
-
-
-class _Writing(nn.Module):
-    """inputs int64 [B, S] and lengths [B] -> the greedy answer's tokens int64 [B, steps], `END` among them."""
+class _GreedyDecoding(nn.Module):
+    """inputs int64 [B, S] and lengths [B] -> tokens of the greedy answer int64 [B, steps], including `END`."""
 
     def __init__(self, network: OneToManyNetwork | EncoderDecoder, steps: int) -> None:
         super().__init__()
@@ -44,33 +33,33 @@ class _Writing(nn.Module):
 
 
 def exportable(network: Network, steps: int) -> nn.Module:
-    """The module to export: padding is masked, since graphs have no packed sequences; sequences have `steps` tokens."""
+    """The module to export: padding is masked, as graphs have no packed sequences; answers have `steps` tokens."""
     network = copy.deepcopy(network).cpu().eval()
-    module: nn.Module
-    module = _Writing(network, steps) if isinstance(network, OneToManyNetwork | EncoderDecoder) else _Answering(network)
-    return with_masked_padding(module).eval()
+    if isinstance(network, OneToManyNetwork | EncoderDecoder):
+        return with_masked_padding(_GreedyDecoding(network, steps)).eval()
+    return with_masked_padding(network)
 
 
 def export(model: Model, path: Path) -> float:
-    """Write an .onnx file and its vocabularies beside it as .json; returns the largest difference to the network.
+    """Write an .onnx file and its vocabularies as .json; return the largest difference to the network.
 
-    The check is on inputs of another number and other lengths than those of the export: their logits, or for a
-    sequence that is written its tokens, of which none may differ. Raises UserError as `lab.nets.export.export_traced`.
+    The check uses another batch size and other lengths than the export, and compares logits or, for generated
+    sequences, tokens, which must be equal. Raises UserError as `lab.nets.export.export_traced`.
     """
     free = {0: "batch"} if model.shape.fixed_length else {0: "batch", 1: "tokens"}
-    with replacing(path.with_suffix(".json")) as about:
-        about.write_text(json.dumps(_about(model), indent=1))
-        # Within, so that no new network stays beside an old vocabulary.
+    with replacing(path.with_suffix(".json")) as description:
+        description.write_text(json.dumps(_description(model), indent=1))
+        # Inside `replacing`, so that a new network is never left with an old vocabulary.
         return exporting.export_traced(
             exportable(model.network, model.longest[1]),
-            _some(model, 2, 0),
-            _some(model, 5, 1),
+            _random_inputs(model, 2, 0),
+            _random_inputs(model, 5, 1),
             path,
             {"inputs": free, "lengths": {0: "batch"}},
         )
 
 
-def _some(model: Model, count: int, seed: int) -> dict[str, Tensor]:
+def _random_inputs(model: Model, count: int, seed: int) -> dict[str, Tensor]:
     """Random inputs of different lengths, one of them the longest."""
     generator = torch.Generator().manual_seed(seed)
     longest = model.longest[0] if model.shape.fixed_length else max(2, model.longest[0] - seed)
@@ -81,8 +70,8 @@ def _some(model: Model, count: int, seed: int) -> dict[str, Tensor]:
     return {"inputs": torch.where(length_mask(lengths, longest), tokens, PAD), "lengths": lengths}
 
 
-def _about(model: Model) -> dict[str, object]:
-    """What a program needs to use the file: id t is token t - 2, 0 is padding and 1 the end."""
+def _description(model: Model) -> dict[str, object]:
+    """Description of inputs and outputs for programs: id t is token t - 2, 0 is padding and 1 the end."""
     what = "tokens" if model.shape.writes else "numbers" if model.targets is None else "logits"
     return {
         "shape": model.config.network.shape,

@@ -1,4 +1,4 @@
-"""Examples from files: a tab between input and answer, or JSON lines."""
+"""Examples from files: lines with a tab between input and answer, or JSON lines."""
 
 import hashlib
 import json
@@ -27,13 +27,13 @@ class Pair(NamedTuple):
 
 
 class FileData:
-    """The examples of a file in the order of `lab.data.order`, and others to be tested on."""
+    """The training examples of a file in the order of `lab.data.order`, and test examples."""
 
     def __init__(self, config: DataConfig, shape: ShapeName, seed: int) -> None:
         assert config.source is not None
         self._seed, self._config, self._shape, self._kind = seed, config, shape, SHAPES[shape]
         pairs = read_pairs(Path(config.source))
-        # Tokens that occur in held-out examples alone belong to the vocabulary too.
+        # The vocabulary includes tokens that occur only in held-out examples.
         self.inputs = Vocabulary.from_texts((pair.input for pair in pairs), config.input_words)
         self.targets = None if config.numbers else self._target_vocabulary(pairs)
         if config.test_source is None:
@@ -42,7 +42,7 @@ class FileData:
             pairs = [pair for pair, held in zip(pairs, tested, strict=True) if not held]
             if not test or not pairs:
                 raise UserError(
-                    f"{config.source}: too few different inputs to hold 1 in {config.modulus} out for the test; "
+                    f"{config.source}: too few different inputs to hold out 1 in {config.modulus} for the test; "
                     "add examples, raise data.held_out, or give data.test_source"
                 )
         else:
@@ -86,11 +86,11 @@ class FileData:
         where, writes = f"{pair.where}, answer", self._kind.writes
         if self._kind.labels:
             if _label(pair) not in self.targets.tokens:
-                raise UserError(f"{where}: the label {_label(pair)!r} does not occur among the training examples")
+                raise UserError(f"{where}: the label {_label(pair)!r} does not occur in the training examples")
             return [self.targets.tokens.index(_label(pair)) + FIRST]
         target = self.targets.encode(pair.target, where)
         if not writes and len(target) != len(tokens):
-            raise UserError(f"{where}: {len(target)} tags for {len(tokens)} tokens; each token has one")
+            raise UserError(f"{where}: {len(target)} tags for {len(tokens)} tokens; each token needs one")
         longest = self._config.max_length
         if writes and len(target) > longest:
             raise UserError(f"{where}: it has {len(target)} tokens; raise data.max_length from {longest}")
@@ -102,7 +102,7 @@ class FileData:
             raise UserError(
                 f"{[*pairs, *test][number].where}: the input has {int(lengths[number])} tokens, and that of "
                 f"{pairs[0].where} has {int(lengths[0])}; network.shape {self._shape} reads inputs of one length: use "
-                "many_to_one or encoder_decoder, or data.input_words where an input is one word"
+                "many_to_one or encoder_decoder, or data.input_words if an input is one word"
             )
 
 
@@ -116,8 +116,10 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def read_inputs(path: Path | None) -> list[tuple[str, str]]:
-    """Inputs and the names of their lines: up to the first tab, or "input" in a .jsonl; of standard input without a
-    path. Raises UserError that names the line."""
+    """Inputs and the names of their lines: text up to the first tab, or "input" in a .jsonl; None: standard input.
+
+    Raises UserError that names the line.
+    """
     name = "standard input" if path is None else str(path)
     as_json = path is not None and path.suffix == ".jsonl"
     lines = _lines(_standard_input() if path is None else read_text(path), name)
@@ -127,11 +129,11 @@ def read_inputs(path: Path | None) -> list[tuple[str, str]]:
 
 
 def read_text(path: Path) -> str:
-    """A text file. Raises UserError where there is none or it is no text."""
+    """The content of a text file. Raises UserError if it cannot be read or is not text."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no UTF-8 text: byte {error.start} is wrong") from None
+        raise UserError(f"{path} is not UTF-8 text: byte {error.start} is invalid") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 
@@ -152,11 +154,11 @@ def _standard_input() -> str:
     try:
         return sys.stdin.read().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise UserError(f"standard input is no UTF-8 text: byte {error.start} is wrong") from None
+        raise UserError(f"standard input is not UTF-8 text: byte {error.start} is invalid") from None
 
 
 def _lines(text: str, name: str) -> list[tuple[str, str]]:
-    """Those that are not blank, and their names in messages."""
+    """Lines that are not blank, and their names in messages."""
     return [(line, f"{name}, line {number}") for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
@@ -171,16 +173,16 @@ def _from_json(line: str, where: str) -> Pair:
     record = _record(line, where)
     given, target = _input(record, where), record.get("target")
     if isinstance(target, bool) or not isinstance(target, str | int | float):
-        raise UserError(f'{where}: "target" is to be text or a number')
+        raise UserError(f'{where}: "target" must be text or a number')
     return _checked(Pair(given, str(target), where))
 
 
 def _record(line: str, where: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-        json.dumps(record, ensure_ascii=False).encode()  # refuses half of a surrogate pair
+        json.dumps(record, ensure_ascii=False).encode()  # raises for half of a surrogate pair
     except ValueError:
-        raise UserError(f"{where} is no JSON") from None
+        raise UserError(f"{where} is not JSON") from None
     if not isinstance(record, dict):
         raise UserError(f'{where}: an example is an object with "input" and "target"')
     return record
@@ -189,7 +191,7 @@ def _record(line: str, where: str) -> dict[str, Any]:
 def _input(record: dict[str, Any], where: str) -> str:
     given = record.get("input")
     if not isinstance(given, str):
-        raise UserError(f'{where}: "input" is to be text')
+        raise UserError(f'{where}: "input" must be text')
     return given
 
 
@@ -211,7 +213,7 @@ def _number(pair: Pair) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{pair.where}: the answer {pair.target!r} is no number") from None
+        raise UserError(f"{pair.where}: the answer {pair.target!r} is not a number") from None
     return number
 
 

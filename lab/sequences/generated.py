@@ -1,4 +1,4 @@
-"""GeneratedData data: endless examples, and test examples that a hash of the input keeps out of them."""
+"""Generated data: unlimited training examples, and test examples that a hash of the input separates from them."""
 
 import torch
 from torch import Tensor
@@ -9,13 +9,13 @@ from lab.sequences.batch import SequenceBatch
 from lab.sequences.tasks import TASKS, Task, drawer
 from lab.sequences.vocabulary import Vocabulary
 
-_BLOCK = 4096  # examples made at a time
+_BLOCK = 4096  # examples generated at a time
 _CANDIDATES = 20_000  # drawn to find the test examples
 _SALT = 0x5E9
 
 
 class GeneratedData:
-    """Examples of a task. One input in `held_out` belongs to the test set, by its hash alone, for every seed."""
+    """Examples of a task. One input in `held_out` belongs to the test set, by its hash, for every seed."""
 
     def __init__(
         self, name: str, task: Task, seed: int, device: torch.device, *, held_out: int = 16, test_count: int = 1000
@@ -27,7 +27,7 @@ class GeneratedData:
         held = self.is_held_out(some)
         if not held.any() or held.all():
             raise UserError(f"{name} has too few inputs at this size to hold some out for the test: raise data.size")
-        # Each input once; by their hash, as equal inputs would crowd to the front in any other order.
+        # Each input once, in the order of hashes: any other order would prefer frequent inputs.
         of_test = _rows(some, held.nonzero()[:, 0])
         _, first = _unique(self._hash(of_test))
         self.test = _rows(of_test, first[:test_count])
@@ -45,7 +45,7 @@ class GeneratedData:
         return self.task.longest
 
     def at(self, start: int, count: int) -> SequenceBatch:
-        """On the device."""
+        """Examples on the device."""
         first, last = start // _BLOCK, max(start, start + count - 1) // _BLOCK
         blocks = [self._block(number) for number in range(first, last + 1)]
         rows = slice(start - first * _BLOCK, start - first * _BLOCK + count)
@@ -56,7 +56,7 @@ class GeneratedData:
         return self._hash(examples) % self._held_out == 0
 
     def _block(self, number: int) -> SequenceBatch:
-        """Examples are made in blocks, since operations on few rows cost as much; the latest blocks are kept."""
+        """The examples of a block, which are generated together, as operations on few rows cost as much."""
         found = self._blocks.get(number)
         if found is None:
             if len(self._blocks) >= 2:
@@ -65,7 +65,7 @@ class GeneratedData:
         return found
 
     def _make_block(self, number: int) -> SequenceBatch:
-        """A block; examples of the test set are drawn again."""
+        """Generate a block; examples of the test set are drawn again."""
         numbers = torch.arange(number * _BLOCK, (number + 1) * _BLOCK, device=self._device)
         examples, attempt = self._draw(0, numbers), 0
         while len(rows := self.is_held_out(examples).nonzero()[:, 0]):
@@ -78,14 +78,14 @@ class GeneratedData:
         return self.task.draw(drawer(self._seed, int(rng.Stream.EXAMPLE), attempt, numbers), numbers)
 
     def _hash(self, examples: SequenceBatch) -> Tensor:
-        """Non-negative int64 [N] of the inputs: every place weighs its token with an odd number of its own."""
+        """Hashes of the inputs, non-negative int64 [N]: a sum of tokens with an odd random weight for each position."""
         places = torch.arange(examples.inputs.shape[1], device=examples.inputs.device)
         weights = rng.random_bits(_SALT, int(rng.Stream.HELD_OUT), places) | 1
         return rng.integers(2**62, _SALT, int(rng.Stream.HELD_OUT), (examples.inputs * weights).sum(1))
 
 
 def generate_data(name: str, size: int | None, seed: int, device: torch.device, held_out: int = 16) -> GeneratedData:
-    """The data of a task by its name; size: the task's default unless given."""
+    """The data of a task by its name; size: by default that of the task."""
     made = TASKS[name]
     return GeneratedData(name, made.make(size or made.default), seed, device, held_out=held_out)
 
@@ -95,7 +95,7 @@ def _rows(examples: SequenceBatch, rows: Tensor) -> SequenceBatch:
 
 
 def _unique(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Sorted distinct values [M] and where each occurs first, [M]."""
+    """Sorted distinct values [M] and the index of the first occurrence of each [M]."""
     distinct, inverse = values.unique(return_inverse=True)
     places = torch.arange(len(values))
     first = torch.full((len(distinct),), len(values)).scatter_reduce(0, inverse, places, "amin")

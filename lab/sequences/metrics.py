@@ -10,7 +10,7 @@ CATALOGUE = Catalogue(
         Metric("train/learning_rate", "", "learning rate of the last step", "train"),
         Metric("train/samples_per_s", "1/s", "training examples per second", "train", True),
         Metric("train/tokens_per_s", "1/s", "target tokens per second of training", "train", True),
-        Metric("eval/exact_match", "fraction", "test examples answered without a mistake", "eval", True),
+        Metric("eval/exact_match", "fraction", "test examples answered correctly", "eval", True),
         Metric("eval/token_accuracy", "fraction", "test tokens predicted right, with teacher forcing", "eval", True),
         Metric("eval/loss", "nats", "cross-entropy per test token, with teacher forcing", "eval", False),
         Metric("eval/perplexity", "", "perplexity of the test tokens, exp(eval/loss)", "eval", False),

@@ -1,4 +1,4 @@
-"""A trained network of a run with its vocabularies; it answers without the data."""
+"""A trained network with its vocabularies, which needs no data set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from lab.run.load import load_run
 from lab.sequences.config import SequencesConfig
 from lab.sequences.data import sizes_of
 from lab.sequences.files import encode_input
-from lab.sequences.network import Answers, Decoding, Network, Tagger
+from lab.sequences.network import Answers, Decoding, Network, TokenClassifier
 from lab.sequences.shapes import SequenceShape, build_network
 from lab.sequences.vocabulary import Vocabulary, pad_rows
 from lab.train.device import Device
@@ -22,8 +22,10 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class Model:
-    """A network in eval mode after `examples`; `longest`: tokens of the longest input and target, and
-    `fingerprint` is that of the data."""
+    """A network in evaluation mode.
+
+    longest: tokens of the longest input and target. examples: trained examples. fingerprint: of the data.
+    """
 
     config: SequencesConfig
     network: Network
@@ -39,17 +41,17 @@ class Model:
         return self.config.network.kind
 
     def tokens(self, text: str, what: str = "the input") -> list[int]:
-        """An input as tokens. Raises UserError for an empty one, an unknown token, or another length than it reads."""
+        """An input as tokens. Raises UserError for an empty input, an unknown token, or a wrong length."""
         return encode_input(text, self.inputs, self.longest[0] if self.shape.fixed_length else None, what)
 
     def decoding(self, beam: int | None = None, steps: int | None = None) -> Decoding:
-        """As the run is evaluated, unless another beam or length of answers is given."""
+        """Decoding as in the run's evaluation, unless another beam or length is given."""
         own = self.config.evaluate
         return Decoding(steps or self.longest[1], beam or own.beam, own.length_penalty)
 
     @torch.no_grad()
     def answer(self, rows: list[list[int]], decoding: Decoding) -> list[Answers]:
-        """Answers on the CPU to inputs as token ids, one batch after the other."""
+        """Answers to inputs of token ids, on the CPU, one entry per batch."""
         found = []
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
@@ -76,9 +78,9 @@ def load_model(run: Path, device: Device, checkpoint: str = checkpoints.BEST) ->
     return Model(config, network, inputs, targets, longest, examples, fingerprint, device.device)
 
 
-def language_model(model: Model, run: str) -> Tagger:
+def language_model(model: Model, run: str) -> TokenClassifier:
     """The network of a language model. Raises UserError for any other."""
-    if not model.shape.is_language_model or not isinstance(model.network, Tagger):
+    if not model.shape.is_language_model or not isinstance(model.network, TokenClassifier):
         shape = model.config.network.shape
-        raise UserError(f"{run} is no language model but {shape}: ask it with `lab predict {run} INPUT`")
+        raise UserError(f"{run} is not a language model but {shape}: use `lab predict {run} INPUT`")
     return model.network

@@ -1,4 +1,4 @@
-"""The networks of all shapes. They read token ids and share one interface for training and for answers."""
+"""The networks of all shapes. They read token ids and have one interface for training and prediction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Answers(NamedTuple):
-    """Answers of a network, best first: ids int64 [B, K, T] with `PAD` behind the end, or numbers float32 [B, K].
+    """Answers of a network, best first: ids int64 [B, K, T] with `PAD` after the end, or numbers float32 [B, K].
 
     scores [B, K]: log-probabilities, None for greedy sequences and numbers. K is the width of the beam, else 1.
     """
@@ -29,7 +29,7 @@ class Answers(NamedTuple):
 
 
 class Decoding(NamedTuple):
-    """How sequences are decoded: at most `steps` tokens, the end included, greedily or by beam search."""
+    """Decoding of sequences: at most `steps` tokens including the end, greedily or by beam search."""
 
     steps: int
     beam: int = 1
@@ -45,7 +45,7 @@ class DataSizes(NamedTuple):
 
 
 class OneStep(nn.Module):
-    """Inputs of one length [B, S] int64 -> [B, features]: the sum of an embedding for each position and token."""
+    """Inputs of one length [B, S] int64 -> [B, features]: a sum of embeddings, one per position and token."""
 
     def __init__(self, sizes: DataSizes, features: int) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ class OneStep(nn.Module):
         return self.embedding(inputs + self.first).sum(1)
 
 
-class Labeller(nn.Module):
-    """One answer for an input: logits of labels [B, 1, labels], or a number [B]. One to one and many to one."""
+class SequenceClassifier(nn.Module):
+    """One output for an input: logits of labels [B, 1, labels], or a number [B]. One to one and many to one."""
 
     def __init__(self, config: NetworkConfig, sizes: DataSizes) -> None:
         super().__init__()
@@ -89,8 +89,8 @@ class Labeller(nn.Module):
         return Answers(labels[:, None, None], scores[:, None])
 
 
-class Tagger(nn.Module):
-    """A tag for every token, logits [B, S, tags]: many to many. The tags of a language model are the next tokens."""
+class TokenClassifier(nn.Module):
+    """Logits of a tag for every token [B, S, tags]: many to many. In a language model the tags are the next tokens."""
 
     def __init__(self, config: NetworkConfig, sizes: DataSizes) -> None:
         super().__init__()
@@ -115,12 +115,12 @@ class Tagger(nn.Module):
 
     def answer(self, inputs: Tensor, lengths: Tensor, decoding: Decoding) -> Answers:
         scores, tags = mask_logits(self(inputs, lengths).float(), (PAD, END)).log_softmax(-1).max(-1)
-        seen = inputs != PAD
-        return Answers(torch.where(seen, tags, PAD)[:, None], (scores * seen).sum(1, keepdim=True))
+        mask = inputs != PAD
+        return Answers(torch.where(mask, tags, PAD)[:, None], (scores * mask).sum(1, keepdim=True))
 
 
 class OneToManyNetwork(nn.Module):
-    """A sequence for an input of fixed length: one to many."""
+    """Generates a sequence for an input of fixed length: one to many."""
 
     def __init__(self, config: NetworkConfig, sizes: DataSizes) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class OneToManyNetwork(nn.Module):
 
 
 class EncoderDecoder(nn.Module):
-    """A sequence for a sequence: encoder, attention and decoder."""
+    """Generates a sequence for a sequence: encoder, attention and decoder."""
 
     def __init__(self, config: NetworkConfig, sizes: DataSizes) -> None:
         super().__init__()
@@ -169,9 +169,9 @@ class EncoderDecoder(nn.Module):
         return generate_answers(self.body.decoder, decoding, *self.body.encode(inputs, lengths))
 
 
-Network = Labeller | Tagger | OneToManyNetwork | EncoderDecoder
+Network = SequenceClassifier | TokenClassifier | OneToManyNetwork | EncoderDecoder
 """Forward takes inputs int64 [B, S], lengths [B], targets and `forced` (see `lab.nets.seq2seq`) and
-returns logits [B, T, tokens] for targets [B, T], or numbers [B]. `answer` needs the inputs alone."""
+returns logits [B, T, tokens] for targets [B, T], or numbers [B]. `answer` needs only the inputs."""
 
 
 def heads_of(network: Network) -> list[nn.Module]:
@@ -180,7 +180,7 @@ def heads_of(network: Network) -> list[nn.Module]:
 
 
 def generate_answers(decoder: Decoder, decoding: Decoding, state: State, memory: Memory | None = None) -> Answers:
-    """Sequences from the first state of a decoder: the greedy one, or those of a beam with their scores."""
+    """Sequences from the initial state of a decoder: the greedy one, or those of a beam with scores."""
     if decoding.beam == 1:
         return Answers(
             pad_after_end(generate(decoder, PAD, decoding.steps, state, memory, end=END, forbidden=(PAD,)))[:, None],
@@ -201,13 +201,13 @@ def generate_answers(decoder: Decoder, decoding: Decoding, state: State, memory:
 
 
 def pad_after_end(tokens: Tensor) -> Tensor:
-    """Ids [..., T] with `PAD` behind the first end."""
+    """Ids [..., T] with `PAD` after the first end."""
     ends = (tokens == END).long()
     return torch.where(ends.cumsum(-1) - ends > 0, PAD, tokens)
 
 
 def loss_sum(outputs: Tensor, targets: Tensor) -> LossSum:
-    """Cross-entropy over the tokens of targets [B, T] without padding, or squared errors of numbers [B]."""
+    """Sum of the cross-entropy over targets [B, T] without padding, or of the squared errors of numbers [B]."""
     if targets.is_floating_point():
         return LossSum(F.mse_loss(outputs.float(), targets, reduction="sum"), targets.numel())
     total = F.cross_entropy(outputs.float().flatten(0, 1), targets.flatten(), ignore_index=PAD, reduction="sum")

@@ -5,13 +5,13 @@ from torch import Tensor
 
 from lab import rng
 from lab.nets.seq2seq import mask_logits
-from lab.sequences.network import Tagger
+from lab.sequences.network import TokenClassifier
 from lab.sequences.vocabulary import END, PAD
 
 
 @torch.no_grad()
 def sample(
-    network: Tagger,
+    network: TokenClassifier,
     prompts: Tensor,
     count: int,
     *,
@@ -21,8 +21,8 @@ def sample(
 ) -> Tensor:
     """`count` tokens after each of `prompts` int64 [B, S], S at least 1: int64 [B, count].
 
-    Token t of row i is a function of the seed, i and t alone. Logits are divided by `temperature`, 0 for the likeliest
-    token; all but the `top_k` likeliest are left out.
+    The draw of token t of row i depends only on the seed, i and t. Logits are divided by `temperature`; 0 takes the
+    most probable token. top_k: sample from the `top_k` most probable tokens.
     """
     network.eval()
     rows = torch.arange(len(prompts), device=prompts.device)[:, None]

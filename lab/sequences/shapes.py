@@ -1,10 +1,17 @@
-"""The table of sequence shapes: what each reads and answers, and its network. A new shape is a line here."""
+"""The table of sequence shapes: input, answer and network of each. A new shape is one line here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lab.sequences.network import DataSizes, EncoderDecoder, Labeller, Network, OneToManyNetwork, Tagger
+from lab.sequences.network import (
+    DataSizes,
+    EncoderDecoder,
+    Network,
+    OneToManyNetwork,
+    SequenceClassifier,
+    TokenClassifier,
+)
 
 if TYPE_CHECKING:
     from lab.sequences.config import NetworkConfig
@@ -17,8 +24,11 @@ ShapeName = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many", 
 
 @dataclass(frozen=True)
 class SequenceShape:
-    """answers: kinds of targets. fixed_length: all inputs have one length and are read in one step. attends: it has an
-    encoder of its own and attention."""
+    """Properties of a shape.
+
+    answers: types of targets. fixed_length: all inputs have one length and are read in one step. attends: it has an
+    encoder and attention.
+    """
 
     build: Callable[["NetworkConfig", DataSizes], Network]
     answers: tuple[Answer, ...]
@@ -27,7 +37,7 @@ class SequenceShape:
 
     @property
     def writes(self) -> bool:
-        """Whether it writes sequences, which teacher forcing and beam search are for."""
+        """Whether it generates sequences, so that teacher forcing and beam search apply."""
         return "sequence" in self.answers
 
     @property
@@ -41,12 +51,12 @@ class SequenceShape:
 
 
 SHAPES: Mapping[str, SequenceShape] = {
-    "one_to_one": SequenceShape(Labeller, ("label", "number"), fixed_length=True),
+    "one_to_one": SequenceShape(SequenceClassifier, ("label", "number"), fixed_length=True),
     "one_to_many": SequenceShape(OneToManyNetwork, ("sequence",), fixed_length=True),
-    "many_to_one": SequenceShape(Labeller, ("label", "number")),
-    "many_to_many": SequenceShape(Tagger, ("tags",)),
+    "many_to_one": SequenceShape(SequenceClassifier, ("label", "number")),
+    "many_to_many": SequenceShape(TokenClassifier, ("tags",)),
     "encoder_decoder": SequenceShape(EncoderDecoder, ("sequence",), attends=True),
-    "language_model": SequenceShape(Tagger, ("text",)),
+    "language_model": SequenceShape(TokenClassifier, ("text",)),
 }
 
 

@@ -1,5 +1,7 @@
-"""Generated tasks: each draws inputs and targets from the numbers of the examples, as tensors. A new one is a function
-and a line of the table."""
+"""Generated tasks: inputs and targets are functions of the numbers of the examples, computed as tensors.
+
+A new task is a function and a line of the table.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,9 +25,9 @@ _DIGITS = "0123456789"
 class Task:
     """A task of one size: its kind of target, vocabularies (no targets for numbers), and how examples are drawn.
 
-    longest: tokens of the longest input and target, its end included. draw: `draw(below, numbers)` makes the examples
-    with these numbers [N]; `below(high, what)` are uniform int64 [N] in [0, high), and `below(high, what, places)`
-    [N, places], independent for each `what`. fixed_length: all inputs have one length.
+    longest: tokens of the longest input and target, including its end. draw: `draw(below, numbers)` generates the
+    examples with these numbers [N]; `below(high, what)` is uniform int64 [N] in [0, high), `below(high, what, places)`
+    uniform [N, places], independent for each `what`. fixed_length: all inputs have one length.
     """
 
     answer: Literal["label", "number", "tags", "sequence"]
@@ -37,7 +39,7 @@ class Task:
 
 
 def bit_count(size: int) -> Task:
-    """`size` bits -> how many are set, as a label."""
+    """`size` bits -> the number of ones, as a label."""
     labels = Vocabulary(tuple(str(count) for count in range(size + 1)))
 
     def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
@@ -48,7 +50,7 @@ def bit_count(size: int) -> Task:
 
 
 def spell(size: int) -> Task:
-    """A number of `size` digits, 4 at most -> its name, letter by letter."""
+    """A number of `size` digits, at most 4 -> its name, letter by letter."""
     names = [number_words(number) for number in range(10**size)]
     letters = Vocabulary.from_texts(names)
     table = pad_rows([[*letters.encode(name), END] for name in names])
@@ -63,7 +65,7 @@ def spell(size: int) -> Task:
 
 
 def parity(size: int) -> Task:
-    """1 to `size` bits -> whether the number of set ones is even or odd."""
+    """1 to `size` bits -> whether the number of ones is even or odd."""
 
     def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
         lengths = 1 + below(size, 0)
@@ -76,7 +78,7 @@ def parity(size: int) -> Task:
 
 
 def adding(size: int) -> Task:
-    """2 to `size` digits, two of them behind a star -> the sum of these two (Hochreiter and Schmidhuber 1997, 5.4)."""
+    """2 to `size` digits, two of them after a star -> the sum of these two (Hochreiter and Schmidhuber 1997, 5.4)."""
     places = size + 2
 
     def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
@@ -86,7 +88,7 @@ def adding(size: int) -> Task:
         first, second = torch.minimum(one, other)[:, None], torch.maximum(one, other)[:, None]
         digits = below(10, 3, places)
         columns = torch.arange(places, device=numbers.device).expand(len(numbers), -1)
-        starred = (columns == first) | (columns == second + 1)  # the second star stands one place later
+        starred = (columns == first) | (columns == second + 1)  # the first star shifts the second by one place
         lengths = count + 2
         tokens = torch.where(starred, FIRST + 10, digits + FIRST)
         chosen = ((columns == first + 1) | (columns == second + 2)) & length_mask(lengths, places)
@@ -98,9 +100,9 @@ def adding(size: int) -> Task:
 
 
 def brackets(size: int) -> Task:
-    """1 to `size` brackets -> for each its depth, 1 to 9, or an exclamation mark where it is never closed.
+    """1 to `size` brackets -> the depth of each, 1 to 9, or an exclamation mark if it is never closed.
 
-    What comes later decides, so only a network that reads both ways can answer.
+    A tag depends on later brackets, so that the network must be bidirectional.
     """
     deepest = 9
 
@@ -126,7 +128,7 @@ def brackets(size: int) -> Task:
 
 
 def reverse(size: int) -> Task:
-    """1 to `size` letters -> the same backwards."""
+    """1 to `size` letters -> the letters in reverse order."""
     letters = Vocabulary(tuple("abcdefghijklmnopqrstuvwxyz"))
 
     def draw(below: Callable[..., Tensor], numbers: Tensor) -> SequenceBatch:
@@ -147,7 +149,10 @@ def reverse_add(size: int) -> Task:
         (one, one_digits), (other, other_digits) = (_number(below, size, what) for what in (0, 2))
         columns = torch.arange(places, device=numbers.device)
         plus, lengths = one_digits[:, None], one_digits + 1 + other_digits
-        in_one, in_other = (plus - 1 - columns), (lengths[:, None] - 1 - columns)  # which digit, counted from the last
+        in_one, in_other = (
+            (plus - 1 - columns),
+            (lengths[:, None] - 1 - columns),
+        )  # index of the digit, counted from the last
         digit = torch.where(
             columns < plus,
             _digits(one, size).gather(1, in_one.clamp(0, size - 1)),
@@ -166,7 +171,7 @@ def reverse_add(size: int) -> Task:
 
 @dataclass(frozen=True)
 class SizedTask:
-    """A task by its size: unit of the size, sizes allowed, and the default."""
+    """A task of any size: unit of the size, allowed sizes, and the default."""
 
     make: Callable[[int], Task]
     unit: str
@@ -186,19 +191,19 @@ TASKS: Mapping[str, SizedTask] = {
 
 
 def _number(below: Callable[..., Tensor], size: int, what: int) -> tuple[Tensor, Tensor]:
-    """Numbers [N] whose count of digits is uniform in 1 to `size`, without leading zeros, and that count."""
+    """Numbers [N] without leading zeros, whose number of digits is uniform in 1 to `size`, and that number [N]."""
     digits = 1 + below(size, what)
     smallest = torch.where(digits == 1, 0, 10 ** (digits - 1))
     return smallest + below(10**digits - smallest, what + 1), digits
 
 
 def _digits(numbers: Tensor, count: int) -> Tensor:
-    """[N] -> the last `count` digits, the last first, [N, count]."""
+    """Numbers [N] -> their last `count` digits, the last first, [N, count]."""
     return numbers[:, None] // 10 ** torch.arange(count, device=numbers.device) % 10
 
 
 def _ended(targets: Tensor, lengths: Tensor) -> Tensor:
-    """[N, T] -> [N, T + 1] with the end behind each row's length."""
+    """Ids [N, T] -> [N, T + 1] with `END` after the length of each row."""
     longer = torch.cat([targets, torch.full_like(targets[:, :1], PAD)], dim=1)
     return longer.scatter(1, lengths[:, None], END)
 
@@ -211,7 +216,7 @@ def drawer(seed: int, *counters: Tensor | int) -> Callable[..., Tensor]:
             return rng.integers(high, seed, *counters, what)
         device = next(counter.device for counter in counters if isinstance(counter, Tensor))
         columns = torch.arange(places, device=device)
-        spread = [counter[:, None] if isinstance(counter, Tensor) else counter for counter in counters]
-        return rng.integers(high, seed, *spread, what, columns)
+        rows = [counter[:, None] if isinstance(counter, Tensor) else counter for counter in counters]
+        return rng.integers(high, seed, *rows, what, columns)
 
     return below

@@ -1,4 +1,4 @@
-"""Text for a language model: windows of a file, or of sentences that are generated."""
+"""Text for a language model: windows of a file or of generated sentences."""
 
 import hashlib
 import math
@@ -15,13 +15,13 @@ from lab.sequences.number_words import number_words
 from lab.sequences.vocabulary import Vocabulary
 
 SENTENCES = 6000
-_HIGHEST = 12  # the largest number that is added
-_STREAMS = 32  # stretches of the test text that are read side by side
-_TESTED = 200_000  # characters of a test text that are read at most
+_HIGHEST = 12  # largest summand
+_STREAMS = 32  # parts of the test text that are read in parallel
+_TESTED = 200_000  # largest number of characters of a test text
 
 
 class TextData:
-    """Windows of a text at random places; targets are the next characters. The last part of the text is the test."""
+    """Windows of a text at random positions; targets are the next characters. The end of the text is the test set."""
 
     def __init__(self, config: DataConfig, seed: int, device: torch.device) -> None:
         self._seed, self._window = seed, config.window
@@ -57,7 +57,7 @@ class TextData:
 
 
 def sums_text(sentences: int, seed: int) -> str:
-    """Sentences such as "seven and five make twelve." about uniform pairs of numbers, one a line."""
+    """Sentences such as "seven and five make twelve." about uniform pairs of numbers, one per line."""
     numbers = torch.arange(sentences)
     ones, others = (
         rng.integers(_HIGHEST + 1, seed, int(rng.Stream.EXAMPLE), numbers, which).tolist() for which in (0, 1)
@@ -71,7 +71,7 @@ def sentence(one: int, other: int) -> str:
 
 
 def sums_entropy() -> float:
-    """Nats per character of `sums_text`, below which no model of it can get: those of a pair, over a line's length."""
+    """Entropy of `sums_text` in nats per character, the lower bound of a model's loss."""
     count = _HIGHEST + 1
     lengths = [len(sentence(one, other)) + 1 for one in range(count) for other in range(count)]
     return 2.0 * math.log(count) / (sum(lengths) / len(lengths))
@@ -86,7 +86,7 @@ def _encoded(text: str, vocabulary: Vocabulary, name: str) -> list[int]:
 
 
 def _streams(tokens: torch.Tensor) -> SequenceBatch:
-    """A text as up to `_STREAMS` long rows, so that few tokens are predicted without a context."""
+    """A text as up to `_STREAMS` long rows, so that few tokens are predicted without context."""
     tokens = tokens[: _TESTED + 1]
     count = max(1, min(_STREAMS, (len(tokens) - 1) // 100))
     length = (len(tokens) - 1) // count

@@ -10,7 +10,7 @@ from torch import Tensor
 from lab.errors import UserError
 
 PAD, END = 0, 1
-"""Ids of the special tokens: padding, which is also what a decoder reads first, and the end of a sequence."""
+"""Ids of the special tokens: padding, which is also the start token of decoders, and the end of a sequence."""
 FIRST = 2
 """Id of the first token of a vocabulary."""
 
@@ -40,7 +40,7 @@ class Vocabulary:
             raise UserError(f"{what}: the {unit} {error.args[0]!r} is unknown; known are {self._listing()}") from None
 
     def normalize(self, text: str) -> str:
-        """The text that all texts with the same tokens have in common: one space between words."""
+        """The text with one space between words: equal for all texts with the same tokens."""
         return self._space.join(split_tokens(text, self.words))
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -68,7 +68,7 @@ def split_tokens(text: str, words: bool) -> Sequence[str]:
 
 
 def pad_rows(rows: Sequence[Sequence[int]], width: int | None = None) -> Tensor:
-    """Rows of ids as int64 [N, width], padded at the end; width: that of the longest row unless given."""
+    """Rows of ids as int64 [N, width], padded at the end; width: by default the length of the longest row."""
     table = torch.full((len(rows), width or max((len(row) for row in rows), default=0)), PAD)
     for number, row in enumerate(rows):
         table[number, : len(row)] = torch.tensor(row, dtype=torch.int64)

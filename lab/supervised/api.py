@@ -1,4 +1,4 @@
-"""What `lab.api.Run` offers for a supervised run."""
+"""Functions of `lab.api.Run` for a supervised run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def predict(
     if isinstance(inputs, str | Path):
         batches: Iterator[tuple[list[str], Tensor, Tensor]] = predictions(trained, Path(inputs))
     else:
-        batches = _of_array(trained, np.asarray(inputs))
+        batches = _array_predictions(trained, np.asarray(inputs))
     task = trained.config.task
     records: list[dict[str, Any]] = []
     for names, given, outputs in batches:
@@ -37,8 +37,8 @@ def predict(
     return records
 
 
-def _of_array(trained: Trained, array: np.ndarray) -> Iterator[tuple[list[str], Tensor, Tensor]]:
-    """Names, inputs as the network takes them and outputs, as `predictions` of a file."""
+def _array_predictions(trained: Trained, array: np.ndarray) -> Iterator[tuple[list[str], Tensor, Tensor]]:
+    """Names, network inputs and outputs for an array, in batches like `predictions`."""
     if len(trained.shape) == 3:
         array = array[..., None] if array.ndim == 3 else array
         if array.dtype != np.uint8 or array.ndim != 4:

@@ -1,4 +1,4 @@
-"""Data augmentation of training images; each operation is switched on by its setting."""
+"""Data augmentation of training images; each operation is enabled by its setting."""
 
 import math
 from collections.abc import Callable
@@ -15,9 +15,9 @@ Operation = Callable[[Tensor, Draws, AugmentConfig], Tensor]
 
 
 def augment(images: Tensor, config: AugmentConfig, seed: int, start: int) -> Tensor:
-    """Augmented images [B, C, R, R] in [-1, 1]; image i depends on (seed, start + i) alone.
+    """Augmented images [B, C, R, R] in [-1, 1]; the draws of image i depend only on (seed, start + i).
 
-    Rotation and scale are one geometric map, so that pixels are interpolated once.
+    Rotation and scale form one geometric map, so that pixels are interpolated once.
     """
     if config.mirror:
         images = random_flip(images, seed, start)
@@ -37,7 +37,7 @@ def _crop(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
 def _geometry(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     sources = rotation_maps(draws.between(0, math.radians(config.rotation)).flatten())
     factor = torch.exp(draws.between(1, math.log1p(config.scale))).flatten()
-    # Not by @, which is bfloat16 or TF32 where the networks are.
+    # Not by @, which may run in bfloat16 or TF32.
     sources = (sources[:, :, :, None] * scaling_maps(factor, factor)[:, None]).sum(2)
     return resample(images, sources)
 
@@ -60,7 +60,7 @@ def _noise(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
 
 def _cutout(images: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     height, width = images.shape[2:]
-    # Between pixels where the side is even, so that the square has that side.
+    # An even side needs a centre between pixels.
     offset = 0.5 * (1 - config.cutout % 2)
     down, right = draws.uniforms(2)
     top, left = (down * height).floor() - offset, (right * width).floor() - offset
@@ -76,4 +76,4 @@ OPERATIONS: dict[str, Operation] = {
     "cutout": _cutout,
 }
 SETTINGS = {"geometry": ("rotation", "scale")}
-"""Settings of an operation whose name is not that of its setting."""
+"""Settings of operations that are not named after their setting."""

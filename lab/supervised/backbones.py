@@ -1,4 +1,4 @@
-"""The networks that a supervised run can use: the configuration section of each builds its layers."""
+"""The networks of supervised runs: the configuration section of each builds its layers."""
 
 import math
 from abc import abstractmethod
@@ -18,7 +18,7 @@ from lab.supervised.network import Backbone, Standardize
 
 Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-_POOLED = 4  # pixels a side before the CNN's hidden layer: where a stroke lies matters to a digit
+_POOLED = 4  # resolution before the CNN's hidden layer: more than 1 keeps the positions of strokes
 
 
 class BackboneConfig(Config):
@@ -29,7 +29,7 @@ class BackboneConfig(Config):
 
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> Backbone:
-        """New layers for inputs [C, R, R] or [F]. Raises UserError where images are too small."""
+        """New layers for inputs [C, R, R] or [F]. Raises UserError if images are too small."""
 
 
 class CNNConfig(BackboneConfig):
@@ -67,7 +67,7 @@ class ResNetConfig(BackboneConfig):
     def _one_number_a_stage(self) -> Self:
         if len(self.blocks) != len(self.channels):
             raise ValueError(
-                f"{len(self.channels)} channels but {len(self.blocks)} blocks; give both one entry a stage"
+                f"{len(self.channels)} channels but {len(self.blocks)} blocks; give both one entry per stage"
             )
         return self
 
@@ -88,7 +88,7 @@ class TowerConfig(BackboneConfig):
         default="batch", description="Normalization after every layer."
     )
     squeeze_excitation: NonNegativeInt = Field(
-        default=0, description="Reduction of squeeze-and-excitation layers; 0 leaves them out."
+        default=0, description="Units of the squeeze-and-excitation bottleneck; 0 for none."
     )
 
     def build(self, shape: tuple[int, ...]) -> Backbone:
@@ -103,7 +103,7 @@ class AlexNetConfig(BackboneConfig):
     """AlexNet (Krizhevsky et al. 2012) for images of 16 pixels or more."""
 
     name: Literal["alexnet"] = Field(default="alexnet", description="Type of network.")
-    width: PositiveFloat = Field(default=0.25, description="Factor of the published number of channels and units.")
+    width: PositiveFloat = Field(default=0.25, description="Factor on the published number of channels and units.")
     dropout: float = Field(default=0.5, ge=0.0, le=1.0, description="Dropout probability in the hidden layers.")
 
     def build(self, shape: tuple[int, ...]) -> Backbone:
@@ -125,7 +125,7 @@ class MLPConfig(BackboneConfig):
         default="none", description="Normalization after every hidden layer."
     )
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="Dropout probability after every hidden layer.")
-    spread: PositiveFloat = Field(
+    init_scale: PositiveFloat = Field(
         default=1.0,
         description="Tables: factor of the first layer's initial weights and random biases; above 1 fits functions "
         "with many turns.",
@@ -136,7 +136,9 @@ class MLPConfig(BackboneConfig):
         stem: nn.Module = Standardize(inputs) if is_table else nn.Flatten()
         trunk = MLP(inputs, self.hidden, None, activation=self.activation, norm=self.norm, dropout=self.dropout)
         if is_table:
-            _spread(next(layer for layer in trunk.modules() if isinstance(layer, Linear)), self.spread)
+            _scale_initialisation(
+                next(layer for layer in trunk.modules() if isinstance(layer, Linear)), self.init_scale
+            )
         return Backbone(stem, trunk, nn.Identity(), nn.Identity(), self.hidden[-1])
 
 
@@ -151,8 +153,8 @@ NetworkConfig = Annotated[
 
 
 @torch.no_grad()
-def _spread(layer: Linear, factor: float) -> None:
-    """Units whose slopes lie at different places of the data; its columns have deviation 1."""
+def _scale_initialisation(layer: Linear, factor: float) -> None:
+    """Scale the weights and draw biases, so that the units bend at different positions of standardized data."""
     layer.weight.mul_(factor)
     if layer.bias is not None:
         layer.bias.normal_(0.0, factor * math.sqrt(2.0))
@@ -161,6 +163,5 @@ def _spread(layer: Linear, factor: float) -> None:
 def _check_size(name: str, side: int, smallest: int) -> None:
     if side < smallest:
         raise UserError(
-            f"the {name} halves images down from {smallest} pixels at least and these have {side}: "
-            "take fewer network.channels"
+            f"the {name} needs images of at least {smallest} pixels, not {side}: use fewer network.channels"
         )

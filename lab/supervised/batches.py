@@ -1,4 +1,4 @@
-"""Training batches as a network takes them: gathered, normalized and augmented; small ones are prepared in blocks."""
+"""Training batches: gathered, normalised and augmented; small batches are prepared in blocks."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from lab.supervised.config import AugmentConfig
 from lab.supervised.inference import as_inputs
 from lab.supervised.tasks.task import Batch
 
-# Starting an operation on a small batch costs more than the operation: blocks have up to this many numbers and batches.
+# Launching an operation on a small batch costs more than the operation. Limits of a block in values and batches:
 _BLOCK_NUMBERS, _BLOCK_BATCHES = 2**19, 32
 
 
@@ -23,7 +23,7 @@ class _Block(NamedTuple):
 class TrainingBatches:
     """This rank's `rows` of batches of `size` samples, on the device.
 
-    An input depends on its sample's number alone, and the limits of blocks on the sizes alone, so that a run resumed
+    An input depends only on the number of its sample, and the bounds of blocks only on the sizes: a run that resumes
     within a block gets the same batches.
     """
 
@@ -33,7 +33,7 @@ class TrainingBatches:
         self._block: _Block | None = None
 
     def at(self, first: int) -> Batch:
-        """The batch of the samples first to first + size."""
+        """The batch of samples first to first + size."""
         if self._rows != slice(0, self._size):
             return self._prepare(first + self._rows.start, self._rows.stop - self._rows.start, self._size)
         batches = max(1, min(_BLOCK_BATCHES, _BLOCK_NUMBERS // (self._size * self._batches.item_numbers)))
@@ -55,6 +55,6 @@ class TrainingBatches:
 
 
 def part(batch: Batch, rows: slice) -> Batch:
-    """Some of its samples."""
+    """The samples at `rows` of a batch."""
     fields: tuple[Tensor, ...] = batch
     return Batch(*(field[rows] for field in fields))

@@ -15,76 +15,72 @@ from lab.train.config import TrainingConfig as CommonTrainingConfig
 
 
 class DataConfig(Config):
-    """Training and test data; without a `test_source`, part of the source is held out for the test."""
+    """Training and test data; without a `test_source`, part of the source is held out for testing."""
 
     source: str = Field(
         default="digits",
         description="Image set (a name or a packed file), table (FILE.csv or a name such as iris) or function (wave).",
     )
-    test_source: str | None = Field(
-        default=None, description="Data to test on; a held-out part of the source unless given."
-    )
+    test_source: str | None = Field(default=None, description="Test data; by default a held-out part of the source.")
     held_out: float = Field(
-        default=0.2, gt=0.0, lt=1.0, description="Share of the source that is held out for the test."
+        default=0.2, gt=0.0, lt=1.0, description="Fraction of the source that is held out for testing."
     )
-    target: str = Field(default="", description='Target column of a table; "target" or "label" unless given.')
-    classes: Names = Field(
-        default=(), description="Names of the classes to keep, in their new order; all unless given."
-    )
+    target: str = Field(default="", description='Target column of a table; by default "target" or "label".')
+    classes: Names = Field(default=(), description="Names of the classes to keep, in their new order; by default all.")
     fraction: float = Field(
-        default=1.0, gt=0.0, le=1.0, description="Share of the training samples to keep, the same in every class."
+        default=1.0, gt=0.0, le=1.0, description="Fraction of the training samples to keep, the same in every class."
     )
 
 
 class AugmentConfig(Config):
-    """Data augmentation of training images, applied in this order; 0 or false leaves an operation out."""
+    """Data augmentation of training images, applied in this order; 0 or false disables an operation."""
 
     mirror: bool = Field(default=False, description="Flip half of the images left to right.")
-    crop: NonNegativeInt = Field(default=2, description="Most pixels by which an image is shifted each way.")
-    border: Literal["edge", "reflect", "black"] = Field(default="edge", description="Pixels that a shift brings in.")
+    crop: NonNegativeInt = Field(default=2, description="Largest shift of an image in pixels.")
+    border: Literal["edge", "reflect", "black"] = Field(
+        default="edge", description="Pixels outside the image after a shift."
+    )
     rotation: float = Field(default=0.0, ge=0.0, le=180.0, description="Largest rotation in degrees.")
     scale: float = Field(default=0.0, ge=0.0, le=1.0, description="Largest relative change of size.")
     hue: float = Field(
-        default=0.0, ge=0.0, le=0.5, description="Largest rotation of the hue, as a share of the colour circle."
+        default=0.0, ge=0.0, le=0.5, description="Largest rotation of the hue, as a fraction of the colour circle."
     )
-    grey: float = Field(default=0.0, ge=0.0, le=1.0, description="Share of the images that become greyscale.")
+    grey: float = Field(default=0.0, ge=0.0, le=1.0, description="Fraction of the images that become greyscale.")
     noise: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="Standard deviation of added noise as a share of the pixel range."
+        default=0.0, ge=0.0, le=1.0, description="Standard deviation of added noise as a fraction of the pixel range."
     )
-    cutout: NonNegativeInt = Field(default=0, description="Side in pixels of a square that becomes grey.")
+    cutout: NonNegativeInt = Field(default=0, description="Side in pixels of a square that is set to grey.")
 
 
 class TrainingConfig(CommonTrainingConfig):
-    """Gradient descent. Images stands for the rows of a table too."""
+    """Gradient descent. Rows of a table count as images."""
 
     decay_images: PositiveInt | None = Field(
         default=None,
-        description="Images after which the schedule of the learning rate ends; the first budget unless given.",
+        description="Images after which the learning-rate schedule ends; by default the first budget.",
     )
-    images_per_iteration: PositiveInt = Field(default=3000, description="Images of an iteration.")
+    images_per_iteration: PositiveInt = Field(default=3000, description="Images per iteration.")
 
     @property
     def period(self) -> int:
-        """`decay_images`, which a whole configuration has taken from the budget where it was left out."""
+        """`decay_images`, which the experiment's configuration sets to the budget if it is missing."""
         assert self.decay_images is not None
         return self.decay_images
 
 
 class TrunkConfig(Config):
-    """Transfer learning: the trunk, all layers before the output layers, starts from another supervised run."""
+    """Transfer learning: the trunk (all layers before the output layers) is initialised from another run."""
 
-    run: str = Field(
-        default="", description="Name or path of the run that the trunk comes from; empty for a new trunk."
-    )
+    run: str = Field(default="", description="Name or path of the run of the trunk; empty for a new trunk.")
     checkpoint: str = Field(default="best", description="Checkpoint of that run: best, latest or an iteration.")
     freeze: bool = Field(
-        default=False, description="Keep the trunk, its statistics included; false is fine-tuning of all layers."
+        default=False, description="Do not train the trunk or update its statistics; false fine-tunes all layers."
     )
 
     @model_validator(mode="after")
     def _something_to_freeze(self) -> Self:
         if self.freeze and not self.run:
-            raise ValueError("freeze keeps a trained trunk; name its run in trunk.run")
+            raise ValueError("freeze needs a trained trunk; set trunk.run to its run")
         return self
 
 
@@ -97,7 +93,7 @@ class SupervisedConfig(ExperimentConfig):
 
     kind: Literal["supervised"] = Field(default="supervised", description="Kind of experiment.")
     data: DataConfig = Field(default=DataConfig(), description="Training and test data.")
-    task: TaskConfig = Field(default=Classification(), description="What is learned.")
+    task: TaskConfig = Field(default=Classification(), description="The task: targets, loss and evaluation.")
     network: NetworkConfig = Field(default=CNNConfig(), description="The network.")
     trunk: TrunkConfig = Field(default=TrunkConfig(), description="Transfer learning.")
     augment: AugmentConfig = Field(default=AugmentConfig(), description="Data augmentation.")
@@ -106,7 +102,7 @@ class SupervisedConfig(ExperimentConfig):
     @model_validator(mode="before")
     @classmethod
     def _named_sections(cls, settings: Any) -> Any:
-        """A network or task without a name is a CNN or a classification."""
+        """The default names: a network is a CNN, a task a classification."""
         if not isinstance(settings, Mapping):
             return settings
         names = {"network": "cnn", "task": "classification"}
@@ -131,11 +127,13 @@ class SupervisedConfig(ExperimentConfig):
             )
         if self.cluster.learners > 1 and self.training.micro_batch:
             raise ValueError(
-                "training.micro_batch and cluster.learners both split a batch, and norms would see other parts of it "
-                "than in one process; leave one out"
+                "training.micro_batch and cluster.learners both split a batch, and results would differ from those of "
+                "one process; leave one out"
             )
         if self.cluster.learners > 1 and getattr(self.network, "dropout", None):
-            raise ValueError("dropout draws other masks on several learners than in one process; set network.dropout=0")
+            raise ValueError(
+                "dropout masks of several learners differ from those of one process; set network.dropout=0"
+            )
         return self
 
     @model_validator(mode="after")

@@ -18,20 +18,20 @@ def split(config: DataConfig, seed: int, *, classified: bool = True) -> tuple[La
         whole, test = _table_sets(config, classified)
     else:
         if not classified:
-            raise UserError(f"{config.source} has images, whose classes are no numbers to predict: name a table")
+            raise UserError(f"{config.source} has images with classes, not numbers to predict: name a table")
         whole, test = _image_sets(config)
     whole = _of_classes(whole, config)
     if test is not None:
         return _fraction(whole, config, seed), _of_classes(test, config)
     if len(whole) < 2:
-        raise UserError(f"{config.source} has {len(whole)} sample: none is left to test on; name a data.test_source")
+        raise UserError(f"{config.source} has {len(whole)} sample: none is left for testing; name a data.test_source")
     order = np.random.default_rng(seed).permutation(len(whole))
     held = max(1, int(len(whole) * config.held_out))
     return _fraction(whole.subset(np.sort(order[held:])), config, seed), whole.subset(np.sort(order[:held]))
 
 
 def training_and_test(config: SupervisedConfig) -> tuple[LabelledSet, LabelledSet]:
-    """Both sets of a whole configuration. Raises UserError where data, task and network do not fit."""
+    """Training and test set of a configuration. Raises UserError if data, task and network do not fit."""
     task, source = config.task, config.data.source
     train, test = split(config.data, config.seed, classified=task.targets == "classes")
     if not train.has_images:
@@ -49,7 +49,7 @@ def training_and_test(config: SupervisedConfig) -> tuple[LabelledSet, LabelledSe
         empty = [name for name, count in zip(train.classes, counts, strict=True) if not count]
         if empty:
             raise UserError(
-                f"{source} has no sample of class {empty[0]!r} to train on: add some, or leave the class out with "
+                f"{source} has no sample of class {empty[0]!r} to train on: add some, or exclude the class by "
                 "data.classes"
             )
     return train, test
@@ -77,7 +77,7 @@ def _table_sets(config: DataConfig, classified: bool) -> tuple[LabelledSet, Labe
     found = [train]
     if config.test_source is not None:
         if not is_table(config.test_source):
-            raise UserError(f"{config.source} is a table and {config.test_source} is none: name a .csv file")
+            raise UserError(f"{config.source} is a table and {config.test_source} is not: name a .csv file")
         other = open_table(config.test_source, config.target or train.target, classified=classified)
         found.append(matching(train, other, config.test_source))
     parts = [LabelledSet(t.name, t.inputs, t.targets, t.classes, t.columns, t.fingerprint) for t in found]
@@ -102,12 +102,11 @@ def _of_classes(whole: LabelledSet, config: DataConfig) -> LabelledSet:
 
 
 def _fraction(whole: LabelledSet, config: DataConfig, seed: int) -> LabelledSet:
-    """Random samples by the seed: the same share of every class and at least one, or a share of the whole without
-    classes."""
+    """Random samples by the seed: a fraction of every class (at least one sample each), or of a set without classes."""
     if config.fraction == 1.0:
         return whole
     groups = whole.targets if whole.classes else np.zeros(len(whole), np.int64)
-    generator = np.random.default_rng([seed, 1])  # its own, so that the held-out part stays what it is
+    generator = np.random.default_rng([seed, 1])  # separate, so that the held-out part does not change
     kept = []
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)

@@ -1,4 +1,4 @@
-"""The supervised experiment: a network trained on labelled samples in a fixed order and evaluated on a test set."""
+"""The supervised experiment: a network that is trained on labelled samples and evaluated on a test set."""
 
 import time
 from collections.abc import Mapping
@@ -33,9 +33,9 @@ from lab.train.step import GradientStep, StepResult
 
 
 class Supervised(Experiment):
-    """A network and its optimizer, trained on a task in iterations of a few thousand samples.
+    """A network and its gradient step for a task.
 
-    With several ranks each computes its part of every batch and all take the same steps.
+    Each of several ranks computes its part of every batch, and all take the same steps.
     """
 
     progress = "images"
@@ -47,13 +47,13 @@ class Supervised(Experiment):
         self.loss = config.task.loss(self.train, device, config.seed)
         self.network = build_network(config, self.train.shape, len(self.train.classes))
         fit_statistics(self.network, self.train)
-        # A resumed run has its trunk in the checkpoint, and other ranks get the trunk of rank 0.
+        # A resumed run loads its trunk from the checkpoint, and other ranks receive that of rank 0.
         if config.trunk.run and ranks().is_rank_zero and not checkpoints.numbered(directory / "checkpoints"):
             start_from(self.network, config.trunk, directory.parent)
         if config.trunk.freeze:
             self.network.trunk.requires_grad_(False)
         _check_norms(self.network, config)
-        # Channels last: a third faster on tensor cores, a tenth on a CPU.
+        # Channels last: 33% faster on tensor cores, 10% on a CPU.
         self.network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._gradient_step = GradientStep(self.network, config.training, device, heads=[self.network.out])
         self._rows = ranks().rows(config.training.batch_size)
@@ -68,14 +68,14 @@ class Supervised(Experiment):
         return {"images": self._images}
 
     def iterate(self) -> dict[str, float]:
-        """Steps over about `images_per_iteration` samples."""
+        """Train on at least `images_per_iteration` samples."""
         start, first = time.perf_counter(), self._images
         steps: list[StepResult] = []
         while self._images < first + self.config.training.images_per_iteration:
             rate = self._learning_rate
             steps.append(self.step())
         means = [torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True)]
-        loss, norm = torch.stack(means).tolist()  # the only wait for the device
+        loss, norm = torch.stack(means).tolist()  # the only host sync
         return {
             self.config.task.metrics[0].name: loss,
             "train/gradient_norm": norm,
@@ -84,8 +84,8 @@ class Supervised(Experiment):
         }
 
     def step(self, rate: float | None = None) -> StepResult:
-        """One batch, at the schedule's learning rate unless another is given."""
-        self._learn()
+        """One batch, at the learning rate of the schedule unless `rate` is given."""
+        self._set_training_mode()
         batch = self.batches.at(self._images)
         step = self._gradient_step(
             lambda rows: self.loss(self.network, part(batch, rows)),
@@ -97,7 +97,7 @@ class Supervised(Experiment):
         return step
 
     def evaluate(self) -> Evaluation:
-        """Metrics of the test set, and figures, which also go to the run's `samples/`."""
+        """Metrics of the test set, and figures, which are also written to the run's `samples/`."""
         with evaluating(self.network):
             found = self.config.task.evaluate(self.network, self.test, self.device, self.config.seed)
             media = [*found.media, *self._figures(found.metrics)]
@@ -139,8 +139,8 @@ class Supervised(Experiment):
     def _learning_rate(self) -> float:
         return learning_rate_at(self.config.training, self._images, self.config.training.period)
 
-    def _learn(self) -> None:
-        """Training mode, but for a frozen trunk, whose statistics stay too."""
+    def _set_training_mode(self) -> None:
+        """Training mode, except for a frozen trunk, so that its statistics do not change."""
         if not self.network.training:
             self.network.train()
         if self.config.trunk.freeze and self.network.trunk.training:
@@ -159,13 +159,13 @@ class Supervised(Experiment):
 
 
 def _check_norms(network: nn.Module, config: SupervisedConfig) -> None:
-    """Raise UserError where a norm would have to take its statistics from one sample."""
+    """Raise UserError if a norm would take its statistics from one sample."""
     batch, micro = config.training.batch_size, config.training.micro_batch
     smallest = batch if micro is None else batch % micro or min(micro, batch)
     if smallest == 1 and ranks().size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
         raise UserError(
-            f"training.batch_size={batch} in micro batches of {micro or batch} leaves a single example, from "
-            "which batch norms cannot take statistics: change either"
+            f"training.batch_size={batch} in micro batches of {micro or batch} leaves a single sample, from "
+            "which batch norm cannot take statistics: change either"
         )
 
 

@@ -14,7 +14,7 @@ from lab.train.device import Device
 
 
 class Features:
-    """uint8 [N, C, H, W] -> the last hidden layer, float32 [N, D], which `classify` takes -> int64 [N]."""
+    """uint8 [N, C, H, W] -> features of the last hidden layer float32 [N, D]; `classify` maps them to int64 [N]."""
 
     def __init__(self, trained: Trained) -> None:
         self._network, self._device = trained.network, trained.device
@@ -37,5 +37,5 @@ def load_features(run: Path, device: Device, checkpoint: str = checkpoints.BEST)
     """The classifier of a supervised run's checkpoint: "best", "latest" or an iteration. Raises UserError."""
     trained = load_trained(run, device, checkpoint)
     if not isinstance(trained.config.task, Classification) or len(trained.shape) != 3:
-        raise UserError(f"{run} is no classifier of images, which features need")
+        raise UserError(f"{run} is not an image classifier, which features need")
     return Features(trained)

@@ -24,8 +24,9 @@ def image_rows(name: str, sets: Sequence[Tensor], caption: str) -> Image:
 
 
 def filters(network: Network, shape: Sequence[int]) -> Image | None:
-    """The first layer's weights for images of `shape` [C, R, R]: kernels of a convolution or, as images, the weights of
-    the units of a linear layer. None for 1x1 kernels."""
+    """The first layer's weights for images of `shape` [C, R, R]: convolution kernels, or the weights of linear units as
+    images. None for 1x1 kernels.
+    """
     layer = next(m for m in network.trunk.modules() if isinstance(m, Conv2d | Linear))
     weights = scaled(layer)[0].detach().float().cpu()[:_FILTERS]
     if isinstance(layer, Linear):
@@ -65,9 +66,9 @@ def feature_maps(network: Network, image: Tensor) -> Image | None:
 
 
 def learning_curves(entries: Sequence[Entry], metrics: Sequence[Metric]) -> list[Image]:
-    """The training and test loss, and the task's other metrics, over images; nothing before there are two points.
+    """Training and test loss, and the other metrics of the task, over images; none before there are two points.
 
-    metrics: those of the task, its training loss first.
+    metrics: of the task, its training loss first.
     """
     losses = [metrics[0].name, "eval/loss"]
     scores = [metric for metric in metrics if metric.higher_is_better]
@@ -82,7 +83,7 @@ def learning_curves(entries: Sequence[Entry], metrics: Sequence[Metric]) -> list
 
 
 def _curves(entries: Sequence[Entry], names: Sequence[str]) -> list[Curve]:
-    """Those with two points or more."""
+    """Curves of the metrics that have at least two points."""
     curves = []
     for name in names:
         points = [(e.counters.get("images", 0), e.metrics[name]) for e in entries if name in e.metrics]
@@ -92,6 +93,6 @@ def _curves(entries: Sequence[Entry], names: Sequence[str]) -> list[Curve]:
 
 
 def _enlarged(tiles: Tensor) -> Tensor:
-    """uint8 [N, C, H, W], small tiles enlarged by a whole factor."""
+    """Tiles uint8 [N, C, H, W]; small tiles are enlarged by an integer factor."""
     factor = -(-_TILE // tiles.shape[-1])
     return tiles.repeat_interleave(factor, 2).repeat_interleave(factor, 3)

@@ -20,15 +20,16 @@ def as_inputs(rows: Tensor) -> Tensor:
 
 
 def predict_batch(network: Network, inputs: Tensor, *, mirror: bool = False) -> Tensor:
-    """Outputs for inputs as the network takes them; mirror: mean of the outputs for the images and their mirror images
-    (logits are averaged as logarithms of probabilities)."""
+    """Outputs for network inputs; mirror: outputs are averaged over images and their mirror images (for logits this is
+    the geometric mean of probabilities).
+    """
     outputs = network(inputs).float()
     return (outputs + network(inputs.flip(-1)).float()) / 2.0 if mirror and inputs.dim() == 4 else outputs
 
 
 @torch.no_grad()
 def predict_set(network: Network, data: LabelledSet, device: Device, *, mirror: bool = False) -> Tensor:
-    """Outputs [N, ...] on the CPU of the network in evaluation mode."""
+    """Put the network in evaluation mode and return its outputs [N, ...] on the CPU."""
     network.eval()
     parts = []
     for start in range(0, len(data), BATCH):

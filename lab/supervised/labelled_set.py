@@ -10,9 +10,12 @@ from lab.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class LabelledSet:
-    """inputs: images uint8 [N, C, R, R], or table rows float32 [N, F] with names in `columns`. targets: int64 [N] into
-    `classes`, or float32 [N] where there are no classes. fingerprint: hash of the whole set that these samples are part
-    of. rule: how images were cropped and resized, "" if unknown."""
+    """Samples with targets.
+
+    inputs: images uint8 [N, C, R, R], or table rows float32 [N, F] with names in `columns`. targets: int64 [N] into
+    `classes`, or float32 [N] without classes. fingerprint: hash of the whole set that these samples are part of. rule:
+    how images were cropped and resized, "" if unknown.
+    """
 
     name: str
     inputs: np.ndarray

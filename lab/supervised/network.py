@@ -1,4 +1,4 @@
-"""The network of a supervised run: a trunk, which another run can start from, and output layers for its task."""
+"""The network of a supervised run: a trunk, which other runs can reuse, and output layers for its task."""
 
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ class Network(nn.Module):
 
 
 class Backbone(NamedTuple):
-    """The layers before the output layers, the number of features that they give, and a scale for logits."""
+    """The layers before the output layers, their number of features, and a scale for logits."""
 
     stem: nn.Module
     trunk: nn.Module
@@ -74,7 +74,7 @@ class Standardize(nn.Module):
         self.register_buffer("deviation", torch.ones(features))
 
     def fit(self, values: Tensor) -> None:
-        """Take the statistics of [N, F]; a constant column keeps its scale."""
+        """Set the statistics from values [N, F]; the scale of a constant column is kept."""
         deviation = values.double().std(0, correction=0)
         self.mean.copy_(values.double().mean(0))
         self.deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
@@ -84,7 +84,7 @@ class Standardize(nn.Module):
 
 
 class Unstandardize(nn.Module):
-    """Outputs [B, 1] of mean 0 and deviation 1 to targets [B] in their own unit."""
+    """Standardized outputs [B, 1] -> targets [B] in their own unit."""
 
     mean: Tensor
     deviation: Tensor
@@ -95,7 +95,7 @@ class Unstandardize(nn.Module):
         self.register_buffer("deviation", torch.ones(()))
 
     def fit(self, values: Tensor) -> None:
-        """Take the statistics of [N]."""
+        """Set the statistics from values [N]."""
         deviation = values.double().std(correction=0)
         self.mean.copy_(values.double().mean())
         self.deviation.copy_(deviation if deviation > 0 else torch.ones(()))
@@ -105,7 +105,7 @@ class Unstandardize(nn.Module):
 
 
 def fit_statistics(network: Network, train: LabelledSet) -> None:
-    """Give the network the means and deviations of a table's columns and targets."""
+    """Set the means and standard deviations of a table's columns and targets."""
     if train.has_images:
         return
     for module in network.modules():

@@ -18,7 +18,7 @@ from lab.supervised.transfer import Trained
 
 
 def predictions(trained: Trained, source: Path) -> Iterator[tuple[list[str], Tensor, Tensor]]:
-    """Names, inputs as the network takes them and its outputs, both [B, ...] on the CPU, batch by batch.
+    """Names, network inputs and outputs [B, ...] on the CPU, batch by batch.
 
     source: an image, a folder or zip of images, or a table. Raises UserError.
     """
@@ -37,25 +37,25 @@ def _images(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndar
     fit = _fit(trained.rule)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(close_sources)
-        found = _found(source, Path(folder) / "unpacked.npy")
+        found = _open(source, Path(folder) / "unpacked.npy")
         for start in range(0, len(found.names), BATCH):
             names = found.names[start : start + BATCH]
             for name in names:
-                seen = decoding.look(found.read, name)
-                if isinstance(seen, str):
-                    raise UserError(f"{source}: {name} cannot be read ({seen})")
-            yield names, np.stack([decoding.make(found.read, name, side, channels, fit) for name in names])
+                info = decoding.inspect_image(found.read, name)
+                if isinstance(info, str):
+                    raise UserError(f"{source}: {name} cannot be read ({info})")
+            yield names, np.stack([decoding.square_pixels(found.read, name, side, channels, fit) for name in names])
 
 
 def _fit(rule: str) -> decoding.Fit:
     """How the images of a set became square, by its rule (see `lab.data.pack` and `lab.data.fetch`)."""
-    said = rule.partition("(")[0]  # names of files stand behind it
-    if "centred on black" in said:
+    start = rule.partition("(")[0]  # file names may follow
+    if "centred on black" in start:
         return "pad"
-    return "stretch" if said.startswith("stretched") else "crop"
+    return "stretch" if start.startswith("stretched") else "crop"
 
 
-def _found(source: Path, scratch: Path) -> Source:
+def _open(source: Path, scratch: Path) -> Source:
     if source.suffix.lower() in SUFFIXES and source.is_file():
         return Source([source.name], lambda name: source.read_bytes(), None, ())
     found = open_source(source, scratch)

@@ -1,4 +1,4 @@
-"""Trained networks: read from a run, and their trunk given to another network."""
+"""Transfer learning: load the network of a run, and initialise a trunk from it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from lab.train.device import Device
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's network in evaluation mode, and the data that it was trained on.
+    """A run's network in evaluation mode, and a description of its data.
 
     shape: of an input, [C, R, R] or [F]; columns: names of a table's inputs. rule: how images were cropped and resized,
     "" if unknown. fingerprint, test_fingerprint: of the training and the test set.
@@ -35,7 +35,7 @@ class Trained:
 
 
 def build_network(config: SupervisedConfig, shape: tuple[int, ...], classes: int) -> Network:
-    """A new network for inputs of `shape`, [C, R, R] or [F]. Raises UserError where the image size does not fit."""
+    """A new network for inputs of `shape`, [C, R, R] or [F]. Raises UserError if the image size does not fit."""
     return config.task.build(config.network.build(shape), shape, classes)
 
 
@@ -59,7 +59,7 @@ def load_trunk(run: Path, checkpoint: str = checkpoints.BEST) -> dict[str, Tenso
 
 
 def start_from(network: Network, config: TrunkConfig, runs_dir: Path) -> None:
-    """Load the configured trunk into the network. Raises UserError where it does not fit."""
+    """Load the configured trunk into the network. Raises UserError if it does not fit."""
     run = locate_run(config.run, runs_dir)
     if run is None:
         raise UserError(f"trunk.run: no run {config.run!r} in {runs_dir}, and no run at that path")

@@ -1,4 +1,4 @@
-"""Universal approximation, measured: the error of one hidden layer by its width (Cybenko 1989; Hornik 1991)."""
+"""Universal approximation: the error of one hidden layer as a function of its width (Cybenko 1989; Hornik 1991)."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from lab.supervised.inference import predict_set
 
 
 class WidthResult(NamedTuple):
-    """RMSE on the test set in the target's unit; of a function of one number also `target` and the network's `fit`."""
+    """RMSE on the test set in the target's unit; for functions of one variable also the curves `target` and `fit`."""
 
     width: int
     rmse: float
@@ -21,7 +21,7 @@ class WidthResult(NamedTuple):
 
 
 def train_at_width(config: SupervisedConfig, width: int) -> WidthResult:
-    """Train a regression by an MLP of one hidden layer of this width for the configured budget; no run is kept."""
+    """Train a regression MLP with one hidden layer of this width for the configured budget, without a run."""
     network = config.network.model_copy(update={"hidden": (width,)})
     with scratch_experiment(config.model_copy(update={"network": network})) as (experiment, _):
         while experiment.counters["images"] < config.budget:

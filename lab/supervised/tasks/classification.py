@@ -1,4 +1,4 @@
-"""Classification: cross-entropy, accuracy, confusion matrix and the most confident mistakes."""
+"""Classification: cross-entropy, accuracy, confusion matrix and the most confident misclassifications."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -42,7 +42,10 @@ class Classification(Task):
         default="none", description="Weight of each class in the loss; balanced: inverse to its number of samples."
     )
     label_smoothing: float = Field(
-        default=0.0, ge=0.0, lt=1.0, description="Share of the target probability that is spread over all classes."
+        default=0.0,
+        ge=0.0,
+        lt=1.0,
+        description="Fraction of the target probability that is distributed over all classes.",
     )
     mirror: bool = Field(default=False, description="Average predictions over each image and its mirror image.")
 
@@ -95,7 +98,7 @@ class Classification(Task):
 
 
 def weights_of_classes(task: Classification, train: LabelledSet) -> Tensor | None:
-    """float32 [classes] of mean 1 over the samples, or None for equal weights. Raises UserError."""
+    """Weights float32 [classes] with mean 1 over the samples, or None for equal weights. Raises UserError."""
     if task.class_weights == "none":
         return None
     counts = torch.bincount(torch.from_numpy(np.array(train.targets)), minlength=len(train.classes)).float()
@@ -118,13 +121,13 @@ def confusion_counts(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _matrix(counts: Tensor, classes: Sequence[str]) -> Image:
     numbers = counts.numpy()
-    shares = numbers / np.maximum(numbers.sum(1, keepdims=True), 1)
-    drawn = Matrix(shares, classes, classes, "confusion matrix of the test set", "label", "predicted class", numbers)
-    return Image("confusion_matrix", matrices([drawn]), "shade: share of the samples of the label")
+    fractions = numbers / np.maximum(numbers.sum(1, keepdims=True), 1)
+    drawn = Matrix(fractions, classes, classes, "confusion matrix of the test set", "label", "predicted class", numbers)
+    return Image("confusion_matrix", matrices([drawn]), "shade: fraction of the samples of the label")
 
 
 def _misclassified(test: LabelledSet, logits: Tensor) -> list[Media]:
-    """The most confident mistakes as images and as a table; nothing where there are none."""
+    """The most confident misclassifications as images and as a table; [] if there are none."""
     labels, probabilities = torch.from_numpy(test.targets), logits.softmax(1)
     confidence, predicted = probabilities.max(1)
     wrong = (predicted != labels).nonzero().flatten()

@@ -22,12 +22,12 @@ from lab.supervised.tasks.task import Batch, Loss, Task
 from lab.train.device import Device
 from lab.train.step import LossSum
 
-_OPERATION = 99  # its number among the random operations on images; the augmentation has lower ones
-_FIRST_TEST_IMAGE = 10**12  # the noise of test image i is that of sample number i from here on
+_OPERATION = 99  # number of this random operation; those of the augmentation are lower
+_FIRST_TEST_IMAGE = 10**12  # number of test image 0 in the draws of noise
 
 
 class Denoising(Task):
-    """Images without their noise; the network predicts the noise."""
+    """Remove noise from images; the network predicts the noise."""
 
     metrics = (
         Metric("loss/denoising", "", "mean squared error of the denoised batches, pixels in [0, 1]", "loss", False),
@@ -41,7 +41,7 @@ class Denoising(Task):
 
     name: Literal["denoising"] = Field(default="denoising", description="Type of task.")
     noise: float = Field(
-        default=0.1, gt=0.0, le=1.0, description="Standard deviation of the noise as a share of the pixel range."
+        default=0.1, gt=0.0, le=1.0, description="Standard deviation of the noise as a fraction of the pixel range."
     )
 
     def build(self, backbone: Backbone, shape: tuple[int, ...], classes: int) -> Network:
@@ -56,7 +56,7 @@ class Denoising(Task):
         return squared_error
 
     def add_noise(self, images: Tensor, numbers: Tensor, seed: int) -> Tensor:
-        """Images [B, C, R, R] with noise that depends on the seed and the sample's number alone."""
+        """Images [B, C, R, R] with noise that depends only on the seed and the sample's number."""
         return images + 2.0 * self.noise * Draws(seed, numbers, _OPERATION).noise(images.shape[1:])
 
     def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
@@ -85,10 +85,10 @@ class Denoising(Task):
 
 
 def squared_errors(one: Tensor, other: Tensor) -> Tensor:
-    """Mean squared error [B] of images in [-1, 1], as of pixels in [0, 1]."""
+    """Mean squared errors [B] of images in [-1, 1], scaled to pixels in [0, 1]."""
     return ((one.float() - other.float()).square().flatten(1).mean(1) / 4.0).cpu()
 
 
 def _decibels(squared: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio."""
+    """Peak signal-to-noise ratio in dB."""
     return -10.0 * torch.log10(squared.clamp(min=1e-10))

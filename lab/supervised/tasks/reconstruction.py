@@ -1,4 +1,4 @@
-"""Reconstruction: an autoencoder, and anomalies found by its error."""
+"""Reconstruction: an autoencoder, and anomaly detection by its error."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -27,12 +27,12 @@ from lab.supervised.tasks.task import Batch, Loss, Names, Task
 from lab.train.device import Device
 from lab.train.step import LossSum
 
-_DECODER = 128  # most channels of the decoder
+_DECODER = 128  # largest number of channels of the decoder
 _SHOWN = 64  # images with the largest errors
 
 
 class Reconstruction(Task):
-    """Images from themselves through a bottleneck. Trained on some classes, it reconstructs the others badly."""
+    """Reconstruct images through a bottleneck. After training on some classes, others have larger errors."""
 
     metrics = (
         Metric("loss/reconstruction", "", "mean squared error of the batches, pixels in [0, 1]", "loss", False),
@@ -49,8 +49,8 @@ class Reconstruction(Task):
     writes_images: ClassVar[bool] = True
 
     name: Literal["reconstruction"] = Field(default="reconstruction", description="Type of task.")
-    code: PositiveInt = Field(default=16, description="Numbers in the bottleneck.")
-    normal: Names = Field(default=(), description="Classes to train on; all others are anomalies to be found.")
+    code: PositiveInt = Field(default=16, description="Units of the bottleneck.")
+    normal: Names = Field(default=(), description="Classes to train on; all others are anomalies to detect.")
 
     @property
     def best_metrics(self) -> tuple[str, ...]:
@@ -105,8 +105,9 @@ class Reconstruction(Task):
 
 
 def auroc(scores: Tensor, positive: Tensor) -> float:
-    """Area under the ROC curve of scores [N]: share of pairs in which the positive has the higher score, ties counting
-    half (Mann and Whitney 1947). 0.5 where all or none are positive."""
+    """Area under the ROC curve of scores [N] (Mann and Whitney 1947): the fraction of pairs in which the positive has
+    the higher score; ties count half. 0.5 if all or none are positive.
+    """
     count, total = int(positive.sum()), len(scores)
     if not 0 < count < total:
         return 0.5
@@ -119,13 +120,15 @@ def auroc(scores: Tensor, positive: Tensor) -> float:
 def _anomalies(test: LabelledSet, errors: Tensor, normal: Tensor) -> list[Media]:
     """The images with the largest errors, and the distributions of the errors of normal images and anomalies."""
     worst = errors.argsort(descending=True, stable=True)[:_SHOWN].numpy()
-    shares = torch.linspace(0.0, 1.0, 101).double()
+    fractions = torch.linspace(0.0, 1.0, 101).double()
     curves = [
-        Curve(name, errors[chosen].double().quantile(shares).tolist(), shares.tolist())
+        Curve(name, errors[chosen].double().quantile(fractions).tolist(), fractions.tolist())
         for name, chosen in (("normal images", normal), ("anomalies", ~normal))
         if bool(chosen.any())
     ]
-    drawn = Plot(curves, "distribution of errors, test set", "mean squared error", "share of images below", log_x=True)
+    drawn = Plot(
+        curves, "distribution of errors, test set", "mean squared error", "fraction of images below", log_x=True
+    )
     return [
         Image("rebuilt_worst", grid(torch.from_numpy(np.array(test.inputs[worst])), columns=8), "largest error first"),
         Image("errors", plot(drawn)),

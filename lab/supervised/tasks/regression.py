@@ -23,7 +23,7 @@ from lab.train.step import LossSum
 
 
 class Regression(Task):
-    """A number for each row of a table; a loss of 1 is that of predicting the mean."""
+    """Predict a number for each row of a table; a loss of 1 equals that of predicting the mean."""
 
     metrics = (
         Metric("loss/regression", "", "squared error of the batches over the variance of the targets", "loss", False),
@@ -48,7 +48,7 @@ class Regression(Task):
         return squared_error
 
     def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
-        # In double precision: a number of the table may be too large for its square.
+        # Double precision: the square of a large target may exceed float32.
         found, targets = predict_set(network, test, device).double(), torch.from_numpy(np.array(test.targets)).double()
         squared = (found - targets).square()
         variance = (targets - targets.mean()).square().mean()
@@ -69,7 +69,7 @@ def _deviation(network: Network) -> Tensor:
 
 
 def _fit(test: LabelledSet, found: Tensor) -> Image:
-    """For one input column: target and prediction over it. For more: predictions against targets."""
+    """Target and prediction as functions of the input, if it is one column; else predictions against targets."""
     targets = np.asarray(test.targets)
     if test.inputs.shape[1] == 1:
         order = np.argsort(test.inputs[:, 0])

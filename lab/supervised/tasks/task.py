@@ -1,4 +1,4 @@
-"""What a supervised task defines: its settings, output layers, loss, evaluation and predictions."""
+"""The interface of supervised tasks: settings, output layers, loss, evaluation and predictions."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_text)]
 
 
 class Batch(NamedTuple):
-    """Inputs as the network takes them, targets as the set has them, and the numbers [B] of the samples."""
+    """Network inputs, targets of the set, and the numbers [B] of the samples."""
 
     inputs: Tensor
     targets: Tensor
@@ -33,15 +33,15 @@ class Batch(NamedTuple):
 
 
 Loss = Callable[[Network, Batch], LossSum]
-"""Sum of the losses of a batch, so that parts of a batch make up the mean of the whole."""
+"""Sum of the losses of a batch: micro-batches then add up to the mean of the whole batch."""
 
 
 class Task(Config):
     """Base of the tasks, which are configuration sections: each adds its fields and a `name`.
 
-    metrics: the training loss first. best_metrics: those that `evaluate.best` may name. targets: what a target is.
-    needs_images, networks: which data and networks it works with, every network unless given. writes_images: outputs
-    are images in [-1, 1].
+    metrics: the training loss first. best_metrics: allowed values of `evaluate.best`. targets: type of the targets.
+    needs_images: tables are not supported. networks: supported networks, by default all. writes_images: outputs are
+    images in [-1, 1].
     """
 
     metrics: ClassVar[tuple[Metric, ...]]
@@ -67,7 +67,7 @@ class Task(Config):
 
     @abstractmethod
     def loss(self, train: LabelledSet, device: Device, seed: int) -> Loss:
-        """The training loss. Raises UserError where the task does not fit the training set."""
+        """The training loss. Raises UserError if the task does not fit the training set."""
 
     @abstractmethod
     def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
@@ -75,8 +75,8 @@ class Task(Config):
 
     @abstractmethod
     def predictions(self, inputs: Tensor, outputs: Tensor, classes: Sequence[str]) -> list[dict[str, Any]]:
-        """One record per sample: what its output says."""
+        """One record per sample, made from its output."""
 
     def select(self, train: LabelledSet, test: LabelledSet) -> LabelledSet:
-        """The samples to train on. Raises UserError where they do not suffice."""
+        """The samples to train on. Raises UserError if there are too few."""
         return train

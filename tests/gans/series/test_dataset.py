@@ -129,8 +129,8 @@ def test_only_a_file_can_be_another_than_the_one_trained_on(tmp_path: Path) -> N
 
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "missing": ("a,b\n" + "1,2\n" * 20 + "1,\n", {}, "line 22: column 'b' is empty; write a number there or choose"),
-    "text": ("a,b\n1,2\nx,3\n", {}, "line 3: column 'a' is 'x', no number"),
-    "nan": ("a,b\n1,2\n1,nan\n", {}, "line 3: column 'b' is nan, no finite number"),
+    "text": ("a,b\n1,2\nx,3\n", {}, "line 3: column 'a' is 'x', not a number"),
+    "nan": ("a,b\n1,2\n1,nan\n", {}, "line 3: column 'b' is nan, not a finite number"),
     "ragged": ("a,b\n1,2\n1,2,3\n", {}, "line 3 has 3 cells and the header 2"),
     "few": ("a,b\n" + "1,2\n3,4\n" * 3, {}, "too few rows (6, 6 in the longest series)"),
     "none": ("a,b\n", {}, "has no rows"),
@@ -138,14 +138,14 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "no header": ("1,2\n" * 30, {}, "its first line is numbers"),
     "no header, twice the same": ("0.5,0.5\n" * 30, {}, "its first line is numbers"),
     "no header, one column from 0": ("0\n0.2\n" * 30, {}, "its first line is numbers"),
-    "twice": ("a,a\n" + "1,2\n" * 30, {}, "two columns of the header have one name"),
+    "twice": ("a,a\n" + "1,2\n" * 30, {}, "column names of the header are repeated"),
     "constant": ("a,b\n" + "1,2\n2,2\n" * 30, {}, "column 'b' is constant"),
     "unknown": ("alpha,b\n" + "1,2\n2,3\n" * 30, {"columns": ["alpa"]}, "no column 'alpa'; did you mean 'alpha'"),
     "no channel": ("a,b\n" + "1,2\n2,3\n" * 30, {"series": "a", "label": "b"}, "no column that can be a channel"),
     "no label": ("a,b\n" + "1,x\n2,\n" * 30, {"label": "b"}, "line 3: column 'b' is empty; fill it"),
     "short class": ("a,b\n" + "1,x\n2,x\n" * 30 + "1,y\n", {"label": "b"}, "class 'y' has no whole window"),
     "no name": ("who,b\n" + "x,1\n,2\n" * 30, {"series": "who"}, "line 3: column 'who' is empty; fill it"),
-    "huge": ("a,b\n" + "1e308,2\n-1e308,3\n" * 30, {}, "line 2: column 'a' is 1e308, no finite number up to"),
+    "huge": ("a,b\n" + "1e308,2\n-1e308,3\n" * 30, {}, "line 2: column 'a' is 1e308, not a finite number up to"),
     "short series": ("who,b\n" + "x,1\ny,2\nx,3\n" * 2, {"series": "who"}, "too few rows (6, 4 in the longest series)"),
     "one series": ("who,b\n" + "x,1\nx,2\n" * 3, {"series": "who"}, "lower data.length or provide 10 rows or more"),
 }

@@ -13,7 +13,7 @@ from lab.cli.main import main
 from lab.config.loading import dump
 from lab.sequences.experiment import Sequences
 from lab.sequences.model import load_model
-from lab.sequences.network import Tagger
+from lab.sequences.network import TokenClassifier
 from lab.sequences.sampling import sample
 from lab.sequences.text import sentence, sums_entropy, sums_text
 from lab.train.device import Device
@@ -195,7 +195,7 @@ def test_wrong_inputs_are_one_line(reversing: Path, capsys: pytest.CaptureFixtur
         ("predict", reversing, "asked.tsv"): "there is no file 'asked.tsv'",
         ("predict", reversing, tmp_path / "asked.txt"): "line 2: the character '3' is unknown",
         ("predict", reversing, tmp_path / "blank.txt"): "holds no inputs",
-        ("sample", reversing): "is no language model",
+        ("sample", reversing): "is not a language model",
         ("export", reversing, "--out", tmp_path / "net.pt"): "export to a .onnx file",
         ("eval", reversing, "--checkpoint", 99): "has no checkpoint '99'",
     }
@@ -255,7 +255,7 @@ def test_sampled_text_repeats_with_its_seed_and_goes_on_from_its_prompt(
 
 def test_temperature_and_top_k_narrow_the_choice(speaking: Path) -> None:
     network = load_model(speaking, DEVICE).network
-    assert isinstance(network, Tagger)
+    assert isinstance(network, TokenClassifier)
     prompts = torch.full((64, 1), 5)
     likeliest = sample(network, prompts[:1], 6, temperature=0.0)
     assert torch.equal(sample(network, prompts[:1], 6, top_k=1, seed=3), likeliest)
@@ -267,7 +267,7 @@ def test_temperature_and_top_k_narrow_the_choice(speaking: Path) -> None:
 
 def test_samples_have_the_models_own_frequencies(speaking: Path) -> None:
     network = load_model(speaking, DEVICE).network
-    assert isinstance(network, Tagger)
+    assert isinstance(network, TokenClassifier)
     logits = network.forward_with_state(torch.full((1, 1), 5), None)[0][0, -1].detach()
     logits[:2] = float("-inf")
     drawn = sample(network, torch.full((20_000, 1), 5), 1, temperature=0.5)[:, 0]

@@ -59,10 +59,10 @@ def test_the_command_refuses_or_skips_broken_pictures_as_told(
     out = tmp_path / "out.safetensors"
     command = ["data", "pack", str(source), str(out)]
     assert main(command) == 2
-    assert "b.png: no known kind" in capsys.readouterr().err
+    assert "b.png: unknown image format" in capsys.readouterr().err
     assert left_in(tmp_path) == ["in"]
     assert main([*command, "--broken", "skip"]) == 0
-    assert "skipped b.png: no known kind" in capsys.readouterr().out
+    assert "skipped b.png: unknown image format" in capsys.readouterr().out
     assert len(open_images(str(out))) == 1
 
 

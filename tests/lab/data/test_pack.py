@@ -152,8 +152,8 @@ def test_a_wrong_listing_is_one_clear_error(tmp_path: Path, listing: str, messag
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resolution": 20}, "--resolution 20 is no power of two"),
-        ({"resolution": 2048}, "--resolution 2048 is no power of two from 4 to 1024"),
+        ({"resolution": 20}, "--resolution 20 is not a power of two"),
+        ({"resolution": 2048}, "--resolution 2048 is not a power of two from 4 to 1024"),
         ({"channels": 2}, "--channels 2"),
         ({}, "a side below 4"),
     ],

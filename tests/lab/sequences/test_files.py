@@ -115,7 +115,7 @@ MISTAKES: dict[str, tuple[str, ShapeName, dict[str, Any], str]] = {
         {},
         "line 9: the input has 300 tokens; raise data.max_length",
     ),
-    "no number": ("abc\tmany\n", "many_to_one", {"numbers": True}, "is no number"),
+    "no number": ("abc\tmany\n", "many_to_one", {"numbers": True}, "is not a number"),
     "tags": ("abc\tde\n", "many_to_many", {}, "line 9, answer: 2 tags for 3 tokens"),
     "lengths": ("a\tb\n", "one_to_one", {}, "line 3: the input has 4 tokens, and that of"),
 }
@@ -134,11 +134,11 @@ def test_a_mistake_in_a_file_is_one_line_that_names_it(name: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("{", "line 1 is no JSON"),
-        ('{"input": "a"}', '"target" is to be text or a number'),
+        ("{", "line 1 is not JSON"),
+        ('{"input": "a"}', '"target" must be text or a number'),
         ("[1]", 'an object with "input" and "target"'),
-        ('{"input": 3, "target": "a"}', '"input" is to be text'),
-        ('{"input": "\\ud800", "target": "a"}', "line 1 is no JSON"),
+        ('{"input": 3, "target": "a"}', '"input" must be text'),
+        ('{"input": "\\ud800", "target": "a"}', "line 1 is not JSON"),
     ],
 )
 def test_wrong_json_lines(line: str, expected: str, tmp_path: Path) -> None:
@@ -202,13 +202,13 @@ def test_wrong_settings_and_files_are_one_line_and_leave_no_run(
         ("cluster.learners=2", "network.dropout=0.1"): "set network.dropout=0",
         ("cluster.learners=2", "training.micro_batch=4"): "leave one out",
         ("cluster.learners=2", "training.batch_size=1"): "lower cluster.learners",
-        ("data.numbers=true",): "answers no number",
+        ("data.numbers=true",): "does not predict numbers",
         (*no_task, "network.shape=language_model", "data.input_words=true"): "reads characters",
         ("network.cell=elman",): "network.cell",
         ("training.teacher_forcing=2",): "training.teacher_forcing",
         ("data.task=brackets", "data.size=4", "network.shape=many_to_many", "evaluate.beam=4"): "have no effect",
         (*no_task, f"data.source={tmp_path}/none"): "cannot read",
-        (*no_task, f"data.source={tmp_path}/binary"): "is no UTF-8 text",
+        (*no_task, f"data.source={tmp_path}/binary"): "is not UTF-8 text",
         (*no_task, f"data.source={tmp_path}/empty"): "holds no examples",
         (*no_task, f"data.source={tmp_path}/few"): "too few different inputs",
         (*no_task, f"data.source={tmp_path}/short", "network.shape=language_model"): "too few for windows of 64",

@@ -62,7 +62,7 @@ def test_what_cannot_be_predicted_is_one_line(digits: Path, tmp_path: Path, caps
     (tmp_path / "empty").mkdir()
     cases = {
         "table.csv": "is a table and this run was trained on images",
-        "broken.png": "no known kind of image",
+        "broken.png": "unknown image format",
         "empty": "holds no images",
         "absent.png": "does not exist",
     }

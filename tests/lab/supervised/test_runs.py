@@ -137,7 +137,7 @@ def test_a_run_neither_goes_on_nor_is_graded_with_data_that_changed(
     ("training", "network", "expected"),
     [
         ({"micro_batch": 8}, {"name": "cnn"}, "both split a batch"),
-        ({}, {"name": "alexnet"}, "dropout draws other masks"),
+        ({}, {"name": "alexnet"}, "dropout masks of several learners differ"),
     ],
 )
 def test_what_learners_would_not_do_alike_is_refused(
