@@ -89,7 +89,7 @@ def test_what_is_printed_holds_the_rule_and_the_file_keeps_it(
 @pytest.mark.parametrize(
     ("files", "options", "note"),
     [
-        ({"a.png": grey(1)}, {}, "the set is one image"),
+        ({"a.png": grey(1)}, {}, "the set has one image"),
         ({"a.png": encoded(Image.new("RGB", (8, 8)))}, {"channels": 1}, "1 of 1 images have colour"),
         ({"a.png": grey(1, 8), "b.png": grey(1, 16)}, {"resolution": 16}, "1 of 2 images have a side below 16"),
     ],

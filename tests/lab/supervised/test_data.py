@@ -57,7 +57,7 @@ def test_embedded_tables_and_functions_are_what_they_say() -> None:
         ("", "has no rows"),
         ("a,a,label\n1,2,3\n", "column names of the header are repeated"),
         ("a,b,c\n1,2,3\n", "no column target or label"),
-        ("label\nyes\n", "no column besides 'label'"),
+        ("label\nyes\n", "no column besides the target 'label'"),
     ],
 )
 def test_a_bad_table_is_one_line_that_names_the_cell(text: str, expected: str, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def small_sets(tmp_path: Path) -> Path:
     [
         ("data.source={folder}/hollow.safetensors", "has no sample of class 'ten'"),
         ("data.source={folder}/digits8.safetensors network={{name: alexnet}}", "at least 16 pixels, not 8"),
-        ("data.source={folder}/digits8.safetensors network.channels=[4,4,4,4,4]", "these have 8"),
+        ("data.source={folder}/digits8.safetensors network.channels=[4,4,4,4,4]", "not 8"),
         ("data.classes=[1]", "two or more"),
         ("data.classes=[1,eleven]", "no class 'eleven'"),
         ("data.source={folder}/few.safetensors data.classes=[1,4]", "few.safetensors has no sample of class '4'"),
