@@ -216,7 +216,7 @@ class AlphaZeroConfig(ExperimentConfig):
         "selfplay.temperature.decay_plies",
     )
 
-    kind: Literal["alphazero"] = "alphazero"
+    kind: Literal["alphazero"] = Field(default="alphazero", description="Kind of experiment.")
     game: GameConfig = Field(description="The game and its options.")
     network: NetworkConfig = Field(default=NetworkConfig(), description="Policy and value network.")
     search: SearchConfig = Field(default=SearchConfig(), description="Monte Carlo tree search.")

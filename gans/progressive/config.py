@@ -141,7 +141,7 @@ class ProgressiveGANConfig(ExperimentConfig):
     supports_learners: ClassVar[bool] = True
     perturbable: ClassVar[tuple[str, ...]] = (*PERTURBABLE, "augment.target", "augment.speed_images")
 
-    kind: Literal["progressive_gan"] = "progressive_gan"
+    kind: Literal["progressive_gan"] = Field(default="progressive_gan", description="Kind of experiment.")
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     growth: GrowthConfig = GrowthConfig()

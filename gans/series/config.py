@@ -123,7 +123,7 @@ class SeriesGANConfig(ExperimentConfig):
 
     perturbable: ClassVar[tuple[str, ...]] = PERTURBABLE
 
-    kind: Literal["series_gan"] = "series_gan"
+    kind: Literal["series_gan"] = Field(default="series_gan", description="Kind of experiment.")
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()

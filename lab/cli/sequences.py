@@ -1,7 +1,6 @@
 """The verbs of `lab` for a sequences run: eval, predict, sample and export."""
 
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from lab.nets.export import TRACED_SUFFIXES
 from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.sequences import export as exporting
-from lab.sequences.api import sample_texts
+from lab.sequences.api import sample as draw
 from lab.sequences.data import check_same_data, open_data
 from lab.sequences.evaluation import evaluate_set, evaluate_text, examples_table, lengths_table, ranked_answers
 from lab.sequences.files import read_inputs
@@ -129,9 +128,9 @@ def sample(
     run: Run,
     chars: Annotated[int, typer.Option(min=1, help="Characters to write.")] = 400,
     prompt: Annotated[str, typer.Option(help="Start of the text; by default a new line.")] = "",
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 for the most likely character each time.")] = 1.0,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 for the most probable character.")] = 1.0,
     top_k: Annotated[
-        int | None, typer.Option(min=1, help="Sample from the K most likely characters.", show_default=False)
+        int | None, typer.Option(min=1, help="Sample from the K most probable characters.", show_default=False)
     ] = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of texts.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed; text i depends only on it and on i.")] = 0,
@@ -141,19 +140,16 @@ def sample(
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Write text with a language model, character by character."""
-    model = _model(run, runs_dir, device, checkpoint)
-    if not math.isfinite(temperature):
-        raise UserError(f"--temperature {temperature}: give a finite number, 0 for the most likely character")
-    texts = sample_texts(
-        model,
-        run,
+    texts = draw(
+        find_run(run, runs_dir),
+        device_of(device),
         count=count,
         seed=seed,
         chars=chars,
         prompt=prompt,
         temperature=temperature,
         top_k=top_k,
-        prompt_name="--prompt",
+        checkpoint=checkpoint,
     )
     if as_json:
         print_json({"run": run, "texts": texts})

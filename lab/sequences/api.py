@@ -1,5 +1,6 @@
 """Functions of `lab.api.Run` for a sequences run."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 
 from lab.errors import UserError
 from lab.sequences.evaluation import ranked_answers
-from lab.sequences.model import Model, language_model, load_model
+from lab.sequences.model import language_model, load_model
 from lab.sequences.sampling import sample as draw
 from lab.train.device import Device
 
@@ -24,29 +25,13 @@ def sample(
     top_k: int | None = None,
     checkpoint: str = "best",
 ) -> list[str]:
-    """Texts of a language model, each `prompt` and `chars` characters."""
+    """Texts of a language model, each `prompt` and `chars` characters. Raises UserError."""
+    if not math.isfinite(temperature):
+        raise UserError(f"temperature {temperature}: give a finite number, 0 for the most probable character")
     model = load_model(run, device, checkpoint)
-    return sample_texts(
-        model, run.name, count=count, seed=seed, chars=chars, prompt=prompt, temperature=temperature, top_k=top_k
-    )
-
-
-def sample_texts(
-    model: Model,
-    run: str,
-    *,
-    count: int,
-    seed: int,
-    chars: int,
-    prompt: str,
-    temperature: float,
-    top_k: int | None,
-    prompt_name: str = "prompt",
-) -> list[str]:
-    """Texts of a language model; `run` and `prompt_name` name the run and the prompt in errors. Raises UserError."""
-    network = language_model(model, run)
+    network = language_model(model, run.name)
     begin = prompt or ("\n" if "\n" in model.inputs.tokens else model.inputs.tokens[0])
-    tokens = torch.tensor(model.tokens(begin, prompt_name), device=model.device)
+    tokens = torch.tensor(model.tokens(begin, "prompt"), device=model.device)
     written = draw(network, tokens.expand(count, -1), chars, temperature=temperature, top_k=top_k, seed=seed)
     return [prompt + model.inputs.decode(row) for row in written.tolist()]
 

@@ -212,20 +212,7 @@ class SequencesConfig(ExperimentConfig):
 
     @model_validator(mode="after")
     def _enough_for_the_learners(self) -> Self:
-        if self.training.batch_size < self.cluster.learners:
-            raise ValueError(
-                f"training.batch_size {self.training.batch_size} leaves some of {self.cluster.learners} learners "
-                "without an example; lower cluster.learners"
-            )
-        if self.cluster.learners > 1 and self.training.micro_batch:
-            raise ValueError(
-                "training.micro_batch and cluster.learners both split a batch, and results would differ from those of "
-                "one process; leave one out"
-            )
-        if self.cluster.learners > 1 and self.network.dropout:
-            raise ValueError(
-                "dropout masks of several learners differ from those of one process; set network.dropout=0"
-            )
+        self.training.check_learners(self.cluster.learners, self.network.dropout)
         return self
 
 

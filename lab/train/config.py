@@ -65,3 +65,20 @@ class TrainingConfig(ScheduledOptimizerConfig):
         default=None,
         description="Gradient accumulation: samples per forward pass. Batch norm uses the statistics of a micro-batch.",
     )
+
+    def check_learners(self, learners: int, dropout: float | None) -> None:
+        """Raise ValueError if this many learners would not train as one process does."""
+        if self.batch_size < learners:
+            raise ValueError(
+                f"training.batch_size {self.batch_size} leaves some of {learners} learners without a sample; "
+                "lower cluster.learners"
+            )
+        if learners > 1 and self.micro_batch:
+            raise ValueError(
+                "training.micro_batch and cluster.learners both split a batch, and results would differ from those of "
+                "one process; leave one out"
+            )
+        if learners > 1 and dropout:
+            raise ValueError(
+                "dropout masks of several learners differ from those of one process; set network.dropout=0"
+            )

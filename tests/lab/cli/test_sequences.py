@@ -246,9 +246,9 @@ def test_sampled_text_repeats_with_its_seed_and_goes_on_from_its_prompt(
     assert all(text.startswith("one and") and len(text) == 37 for text in texts) and len(set(texts)) == 3
     assert texts[:2] == answer(capsys, *asked[:-1], 2, "--seed", 1)["texts"]
     run("sample", speaking, "--temperature", "inf", code=2)
-    assert "--temperature inf: give a finite number" in capsys.readouterr().err
+    assert "temperature inf: give a finite number" in capsys.readouterr().err
     run("sample", speaking, "--prompt", "Zürich", code=2)
-    assert "--prompt: the character" in capsys.readouterr().err
+    assert "prompt: the character" in capsys.readouterr().err
     run("predict", speaking, "one", code=2)
     assert "lab sample" in capsys.readouterr().err
 
