@@ -252,7 +252,7 @@ class AlphaZeroConfig(ExperimentConfig):
             raise ValueError(str(error)) from None
         if self.selfplay.opening_plies >= game.max_plies:
             raise ValueError(
-                f"selfplay.opening_plies {self.selfplay.opening_plies} must be below the longest game, "
-                f"{game.max_plies} plies"
+                f"selfplay.opening_plies {self.selfplay.opening_plies} must be below the {game.max_plies} plies of "
+                "the longest game"
             )
         return self

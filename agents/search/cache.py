@@ -1,4 +1,4 @@
-"""Table of positions that were evaluated with the current weights."""
+"""Evaluation cache: positions that were evaluated with the current weights."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,10 +13,10 @@ _EMPTY = -1
 
 
 class Lookup(NamedTuple):
-    """Answer for B positions.
+    """Result of a lookup of B positions.
 
     logits: float32 `[B, A]` and value: float32 `[B]`, valid in rows that were found.
-    missing: int64 `[N]`, rows to evaluate; two have the same position only if a third row took their slot.
+    missing: int64 `[N]`, rows to evaluate; two rows have the same position only if a third row took their slot.
     duplicates: int64 `[T]`, further rows, each with the position of one of the missing rows.
     duplicate_of: int64 `[T]`, those missing rows.
     """
@@ -44,15 +44,15 @@ class EvaluationCache:
         self._claims = torch.zeros(slots, dtype=torch.int64, device=device)
 
     def clear(self) -> None:
-        """Empties the table; call it when the weights change."""
+        """Remove all entries; call it when the weights change."""
         self._keys.fill_(_EMPTY)
 
     def lookup(self, keys: Tensor, wanted: Tensor) -> Lookup:
-        """Looks up B positions. keys: int64 `[B]`; wanted: bool `[B]`, rows whose evaluation is needed."""
+        """Look up B positions. keys: int64 `[B]`; wanted: bool `[B]`, rows whose evaluation is needed."""
         slot = keys & (len(self._keys) - 1)
         logits, value = self._logits.index_select(0, slot), self._value.index_select(0, slot)
         missing = (wanted & (self._keys.index_select(0, slot) != keys)).nonzero()[:, 0]
-        # Equal keys claim the same slot; the lowest row wins (amin: the same on any number of threads).
+        # Equal keys claim the same slot and the lowest row wins; amin does not depend on the number of threads.
         slot = slot.index_select(0, missing)
         self._claims.scatter_reduce_(0, slot, missing, "amin", include_self=False)
         winner = self._claims.index_select(0, slot)
@@ -60,10 +60,10 @@ class EvaluationCache:
         return Lookup(logits, value, missing[~duplicate], missing[duplicate], winner[duplicate])
 
     def store(self, keys: Tensor, logits: Tensor, value: Tensor) -> None:
-        """Stores evaluations: keys int64 `[N]`, logits `[N, A]`, value `[N]`."""
+        """Store evaluations: keys int64 `[N]`, logits `[N, A]`, value `[N]`."""
         slot = keys & (len(self._keys) - 1)
-        # Of positions that share a slot the lowest row gets it. Three indexed writes race on
-        # several threads and could mix the key of one row with the logits of another.
+        # The lowest row of a slot is stored. With several threads, indexed writes of all rows could mix the key of one
+        # row with the logits of another.
         rows = torch.arange(len(keys), device=keys.device)
         self._claims.scatter_reduce_(0, slot, rows, "amin", include_self=False)
         winner = self._claims.index_select(0, slot)

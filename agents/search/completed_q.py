@@ -30,8 +30,8 @@ def transform(q: Tensor, visits: Tensor, *, value_scale: float, visit_offset: fl
 def improved_policy(stats: NodeStats, sigma: Tensor, max_sigma: float) -> Tensor:
     """softmax(logits + sigma) [R, K], the policy that improves on the prior (equation 11).
 
-    sigma: [R, K] from `transform`, at most `max_sigma`. While its exponential fits a float32, the normalised prior
-    replaces the softmax, which costs more than the rest of a choice over rows this short.
+    sigma: [R, K] from `transform`, at most `max_sigma`. If exp(sigma) fits into float32, the result is the
+    normalised prior * exp(sigma), since a softmax over such short rows costs more than all other steps of a choice.
     """
     if max_sigma > 80.0:
         return torch.softmax(stats.logits + sigma, -1)

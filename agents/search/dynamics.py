@@ -12,10 +12,10 @@ from agents.search.tree import ILLEGAL, Leaf
 
 
 class LeafCounts(NamedTuple):
-    """Leaves by how they were evaluated. evaluated + ended + repeated = simulations + root evaluations.
+    """Numbers of leaves by evaluation. evaluated + ended + repeated = simulations + root evaluations.
 
-    evaluated: rows that went through the network. ended: the game was over, or an ended leaf was visited again.
-    repeated: found in the table of evaluations, or equal to another row of the same batch. batches: network calls.
+    evaluated: by the network. ended: the game was over, also in repeated visits. repeated: found in the evaluation
+    cache, or equal to another row of the same batch. batches: calls of the network.
     """
 
     evaluated: int = 0
@@ -36,8 +36,8 @@ class Successors(NamedTuple):
 
     states: fields `[B, ...]`.
     reward: float32 `[B]`, for the player who moved.
-    discount: float32 `[B]`, turns the successor's value into one for the player who moved: -1 where the other player
-    moves next, 1 where the same does, 0 where the game is over.
+    discount: float32 `[B]`, factor of the successor's value for the player who moved: -1 where the other player moves
+    next, 1 where the same player does, 0 where the game is over.
     ended: bool `[B]`.
     """
 
@@ -58,17 +58,17 @@ def advance(game: Game, state: Any, action: Tensor) -> Successors:
 
 
 class GameDynamics:
-    """Steps a game and evaluates the positions reached.
+    """Steps a game and evaluates the new positions.
 
-    fixed_shapes: every batch goes through the network whole and nothing waits for the device, which suits a GPU.
-    Without it only wanted rows do; with a cache only those that are not in it.
+    fixed_shapes: the network evaluates full batches and nothing waits for the device, for a GPU. Otherwise it evaluates
+    only wanted rows, with a cache only those that are not in it.
     """
 
     def __init__(
         self, game: Game, evaluate: Evaluate, *, cache: EvaluationCache | None = None, fixed_shapes: bool = False
     ) -> None:
         if fixed_shapes and cache is not None:
-            raise ValueError("a table of evaluations makes batches vary in size; omit it or fixed_shapes")
+            raise ValueError("with a cache batches vary in size; omit cache or fixed_shapes")
         self.game = game
         self.evaluate = evaluate
         self.cache = cache
@@ -78,7 +78,7 @@ class GameDynamics:
 
     @property
     def counts(self) -> LeafCounts:
-        """Leaves so far. With `fixed_shapes` reading it waits for the device."""
+        """Leaves so far. With `fixed_shapes` this waits for the device."""
         if not self.fixed_shapes:
             return self._counted
         wanted = int(self._wanted)
@@ -103,18 +103,18 @@ class GameDynamics:
         return Root(states, self.game.legal(states), logits, value, game_id, ply)
 
     def evaluate_states(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        """Legal-masked logits `[B, A]` and values `[B]` of states; rows not wanted hold anything finite."""
+        """Legal-masked logits `[B, A]` and values `[B]` of states; other rows hold any finite numbers."""
         if self.fixed_shapes:
             self._wanted = self._wanted + wanted.sum()
             self._count(len(wanted), 0, 0)
             logits, value = self.evaluate(self.game.observe(states))
         elif self.cache is not None:
-            logits, value = self._through_table(self.cache, states, wanted)
+            logits, value = self._with_cache(self.cache, states, wanted)
         else:
-            logits, value = self._wanted_alone(states, wanted)
+            logits, value = self._only_wanted(states, wanted)
         return torch.where(self.game.legal(states), logits, ILLEGAL), value
 
-    def _wanted_alone(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    def _only_wanted(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
         rows = wanted.nonzero()[:, 0]
         self._count(len(rows), len(wanted) - len(rows), 0)
         if len(rows) == len(wanted):
@@ -125,11 +125,11 @@ class GameDynamics:
             logits[rows], value[rows] = self.evaluate(self.game.observe(select(states, rows)))
         return logits, value
 
-    def _through_table(self, cache: EvaluationCache, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    def _with_cache(self, cache: EvaluationCache, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
         keys = self.game.key(states)
         logits, value, missing, duplicates, duplicate_of = cache.lookup(keys, wanted)
-        asked = int(wanted.sum())
-        self._count(len(missing), len(wanted) - asked, asked - len(missing))
+        count = int(wanted.sum())
+        self._count(len(missing), len(wanted) - count, count - len(missing))
         if len(missing):
             new_logits, new_value = self.evaluate(self.game.observe(select(states, missing)))
             cache.store(keys.index_select(0, missing), new_logits, new_value)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from agents.search.completed_q import completed_q, improved_policy, transform
-from agents.search.root import Root, SearchResult
+from agents.search.root import Root, SearchResult, gumbel_noise, per_row
 from agents.search.sequential_halving import schedule_table
 from agents.search.tree import ILLEGAL, Descend, Dynamics, NodeStats, descend_to_leaves, grow
 from lab import rng
@@ -18,8 +18,8 @@ class GumbelSearch:
 
     max_considered_actions: how many actions the root samples without replacement.
     value_scale, visit_offset: c_scale and c_visit of the Q transform (section 4).
-    gumbel_scale: multiplies the root's noise. 1 samples from the policy, 0 plays its best action.
-    descend: how paths are followed; the device decides (`agents.search.tree`).
+    gumbel_scale: factor of the root's noise; 1 samples from the policy, 0 plays its best action.
+    descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
     """
 
     simulations: int
@@ -36,23 +36,24 @@ class GumbelSearch:
         dynamics: Dynamics,
         seed: int,
         temperature: Tensor | float = 1.0,
-        root_gumbel: Tensor | None = None,
+        root_noise: Tensor | None = None,
     ) -> SearchResult:
-        """Searches B roots.
+        """Search B roots.
 
         temperature: a number or float32 `[B]`, a second factor of the noise, which may depend on the ply.
-        root_gumbel: float32 `[B, A]`, replaces the noise in tests.
+        root_noise: float32 `[B, A]`, replaces the noise in tests.
         """
         legal = root.legal
-        if root_gumbel is None:
-            root_gumbel = self._noise(root, seed, temperature)
+        if root_noise is None:
+            gumbel = gumbel_noise(root, seed, rng.Stream.ROOT_GUMBEL)
+            root_noise = gumbel * (self.gumbel_scale * per_row(temperature))
         logits = torch.where(legal, root.logits - root.logits.amax(-1, keepdim=True), ILLEGAL)
         most = min(self.max_considered_actions, logits.shape[1])
         table = schedule_table(most, self.simulations, logits.device)
         schedule = table.index_select(0, legal.sum(-1).clamp(max=most))
 
         def root_choice(stats: NodeStats, simulation: int) -> Tensor:
-            return self._best_considered(stats, schedule[:, simulation], root_gumbel, legal)
+            return self._best_considered(stats, schedule[:, simulation], root_noise, legal)
 
         tree = grow(
             root._replace(logits=logits),
@@ -63,17 +64,10 @@ class GumbelSearch:
             descend=self.descend,
         )
         stats = tree.root_stats()
-        action = self._best_considered(stats, stats.visits.amax(-1), root_gumbel, legal)
+        action = self._best_considered(stats, stats.visits.amax(-1), root_noise, legal)
         q = completed_q(stats)
         policy = improved_policy(stats, self._sigma(q, stats), self._max_sigma)
         return SearchResult(action, policy, (policy * q).sum(-1), stats.visits, q)
-
-    def _noise(self, root: Root, seed: int, temperature: Tensor | float) -> Tensor:
-        """float32 `[B, A]`."""
-        actions = torch.arange(root.logits.shape[1], device=root.logits.device)
-        gumbel = rng.gumbel(seed, int(rng.Stream.ROOT_GUMBEL), root.game_id[:, None], root.ply[:, None], actions)
-        scale = temperature[:, None] if isinstance(temperature, Tensor) else temperature
-        return gumbel * (self.gumbel_scale * scale)
 
     @property
     def _max_sigma(self) -> float:
@@ -83,13 +77,13 @@ class GumbelSearch:
         return transform(q, stats.visits, value_scale=self.value_scale, visit_offset=self.visit_offset)
 
     def _interior_choice(self, stats: NodeStats) -> Tensor:
-        """int64 `[R]`: the action whose visit share is furthest below the improved policy (section 5)."""
+        """int64 `[R]`: the action whose fraction of visits is furthest below the improved policy (section 5)."""
         improved = improved_policy(stats, self._sigma(completed_q(stats), stats), self._max_sigma)
         return (improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))).argmax(-1)
 
-    def _best_considered(self, stats: NodeStats, visits: Tensor, gumbel: Tensor, legal: Tensor) -> Tensor:
-        """int64 `[B]`: among legal actions with `visits` `[B]` visits, the best by Gumbel, prior and transformed Q."""
-        score = gumbel + stats.logits + self._sigma(completed_q(stats), stats)
-        # The floor keeps a legal action with a vanishing prior above those that are ruled out.
+    def _best_considered(self, stats: NodeStats, visits: Tensor, noise: Tensor, legal: Tensor) -> Tensor:
+        """int64 `[B]`: among legal actions with `visits` `[B]` visits, the best by noise, prior and transformed Q."""
+        score = noise + stats.logits + self._sigma(completed_q(stats), stats)
+        # The clamp keeps legal actions with a tiny prior above excluded actions.
         allowed = legal & (stats.visits == visits[:, None])
         return torch.where(allowed, score.clamp_min(-1e9), -torch.inf).argmax(-1)

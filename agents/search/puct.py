@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agents.search.root import Root, SearchResult
+from agents.search.root import Root, SearchResult, gumbel_noise, per_row
 from agents.search.tree import ILLEGAL, Descend, Dynamics, NodeStats, descend_to_leaves, grow
 from lab import rng
 
@@ -16,9 +16,9 @@ class PuctSearch:
     """Visits maximise Q + c(N) P sqrt(N) / (1 + n); moves are sampled from the visit counts at a temperature.
 
     c_init, c_base: c(N) = c_init + log((1 + N + c_base) / c_base).
-    dirichlet_alpha, dirichlet_fraction: the root noise and its share of the root's prior.
+    dirichlet_alpha, dirichlet_fraction: concentration of the root noise and its weight in the root's prior.
     fpu_reduction: an unvisited action's Q is this much below its parent's value (first play urgency).
-    descend: how paths are followed; the device decides (`agents.search.tree`).
+    descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
     """
 
     simulations: int
@@ -38,7 +38,7 @@ class PuctSearch:
         temperature: Tensor | float = 1.0,
         root_noise: Tensor | None = None,
     ) -> SearchResult:
-        """Searches B roots.
+        """Search B roots.
 
         temperature: a number or float32 `[B]`; 0 plays the most visited action.
         root_noise: float32 `[B, A]`, replaces the Dirichlet sample in tests.
@@ -46,14 +46,10 @@ class PuctSearch:
         logits = torch.where(root.legal, root.logits, ILLEGAL)
         if self.dirichlet_fraction > 0:
             logits = self._with_noise(root, logits, seed, root_noise)
-
-        def root_choice(stats: NodeStats, simulation: int) -> Tensor:
-            return self._choice(stats)
-
         tree = grow(
             root._replace(logits=logits),
             dynamics=dynamics,
-            root_choice=root_choice,
+            root_choice=lambda stats, simulation: self._choice(stats),
             interior_choice=self._choice,
             simulations=self.simulations,
             descend=self.descend,
@@ -83,16 +79,14 @@ class PuctSearch:
         mean = (stats.value[:, None] + stats.value_sum.sum(-1, keepdim=True)) / (1.0 + total)
         q = torch.where(visited, stats.value_sum / stats.visits.clamp_min(1.0), mean - self.fpu_reduction)
         c = self.c_init + torch.log((1.0 + total + self.c_base) / self.c_base)
-        # At a node without visits the root of 0 would leave the prior out; 1 makes it decide.
+        # At a node without visits sqrt(0) would remove the prior; with 1 the prior decides.
         exploration = c * stats.prior * torch.sqrt(total.clamp_min(1.0)) / (1.0 + stats.visits)
         return torch.where(stats.logits > ILLEGAL, q + exploration, -torch.inf).argmax(-1)
 
     def _sample_action(self, root: Root, visits: Tensor, seed: int, temperature: Tensor | float) -> Tensor:
         """int64 `[B]`: sampled in proportion to visits ** (1 / temperature), by the Gumbel-max trick."""
-        actions = torch.arange(visits.shape[1], device=visits.device)
-        noise = rng.gumbel(seed, int(rng.Stream.MOVE_SAMPLING), root.game_id[:, None], root.ply[:, None], actions)
-        scale = temperature[:, None] if isinstance(temperature, Tensor) else temperature
+        noise = gumbel_noise(root, seed, rng.Stream.MOVE_SAMPLING)
         log_visits = torch.where(visits > 0, torch.log(visits.clamp_min(1.0)), -math.inf)
-        score = torch.where(visits > 0, log_visits + scale * noise, -math.inf)
-        # Without simulations no action has visits; any legal action is then as good as another.
+        score = torch.where(visits > 0, log_visits + per_row(temperature) * noise, -math.inf)
+        # Without simulations no action has visits; the first legal action is played.
         return torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def considered_visits(considered: int, simulations: int) -> list[int]:
-    """The visit count that each simulation's action must have, for one number of considered actions.
+    """The visit count that the action of each simulation must have, for a number of considered actions.
 
-    The remaining actions get equally many visits in a phase; then the better half remains.
+    In each phase the remaining actions get equally many visits; then the better half remains.
     """
     if considered <= 1:
         return list(range(simulations))

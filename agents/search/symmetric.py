@@ -1,4 +1,4 @@
-"""An evaluator averaged over a board's symmetries."""
+"""An evaluator averaged over the symmetries of a board."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,10 @@ from agents.search.cache import Evaluate
 
 
 def averaged(evaluate: Evaluate, game: Game) -> Evaluate:
-    """Evaluates each position in all its symmetric forms and averages logits and values.
+    """Evaluate each position in all S symmetric forms and average logits and values.
 
-    The network is trained on all forms but does not answer alike to them; the mean errs less than any, for S times the
-    evaluations (Silver et al. 2017, Methods, draw one form at random instead).
+    The network is trained on all forms but its outputs for them differ; the mean has a smaller error and costs S
+    evaluations. Silver et al. 2017, Methods, use one random form instead.
     """
 
     def evaluate_all(observation: Tensor) -> tuple[Tensor, Tensor]:

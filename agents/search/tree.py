@@ -1,12 +1,12 @@
-"""B search trees as flat tensors, and the loop that grows them in lockstep.
+"""B search trees as flat tensors, and the loop that grows them together.
 
 A tree has M = simulations + 1 nodes of K actions. Node m of tree b is row m * B + b of every node array: the nodes that
-one simulation creates are one contiguous block, so they are written by slices. Edge (node, action) is element
-node * K + action of every edge array. A node whose game is over is never created: its edge is marked ENDED and carries
-the reward, so that visiting it again costs no step and no evaluation.
+one simulation creates are one contiguous block, so that slices write them. Edge (node, action) is element
+node * K + action of every edge array. No node is created where the game is over: the edge is marked ENDED and has the
+reward, so that further visits need no step and no evaluation.
 
-An interior node's choice depends on that node's statistics alone. It is computed when they change, for all nodes of all
-paths together, and a descent only follows `choice`: three small gathers a level.
+The choice of an interior node depends only on its statistics. It is computed when they change, for all nodes of all
+paths together, and a descent only follows `choice`: three small gathers per level.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from agents.search.root import Root
 
 UNEXPANDED, ENDED = -1, -2
 ILLEGAL = torch.finfo(torch.float32).min
-"""The logit of an illegal action; its prior is exactly 0."""
+"""Logit of an illegal action; its prior is exactly 0."""
 
 
 class NodeStats(NamedTuple):
@@ -41,7 +41,7 @@ class NodeStats(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """The dynamics' answer for B leaves; rows that were not wanted may hold anything finite.
+    """Result of the dynamics for B leaves; rows that were not wanted may hold any finite numbers.
 
     state: fields `[B, ...]`, the successor.
     reward: float32 `[B]`, for the player who moved.
@@ -74,14 +74,14 @@ class Tree:
     actions: int
     states: Any  # fields [M * B, ...]
     logits: Tensor  # [M * B, K]
-    prior: Tensor  # [M * B, K], softmax of the logits: once a node instead of at every choice
+    prior: Tensor  # [M * B, K], softmax of the logits, computed once per node
     value: Tensor  # [M * B]
-    choice: Tensor  # [M * B], the edge an interior node would follow
-    visits: Tensor  # [M * B * K], as are the rest
+    choice: Tensor  # [M * B], the edge that an interior node selects
+    visits: Tensor  # [M * B * K], also the following arrays
     value_sum: Tensor
     reward: Tensor
     discount: Tensor
-    child: Tensor  # a node, UNEXPANDED or ENDED
+    child: Tensor  # node, UNEXPANDED or ENDED
 
     @classmethod
     def allocate(cls, root_states: Any, logits: Tensor, simulations: int) -> "Tree":
@@ -130,7 +130,7 @@ class Tree:
         )
 
     def write_block(self, index: int, states: Any, logits: Tensor, value: Tensor) -> None:
-        """Nodes number `index` of all trees."""
+        """Write node `index` of every tree."""
         block = slice(index * self.batch, (index + 1) * self.batch)
         for stored, new in zip(self.states, states, strict=True):
             stored[block] = new
@@ -148,7 +148,7 @@ def grow(
     simulations: int,
     descend: Descend,
 ) -> Tree:
-    """Runs `simulations` simulations from B roots: descend, expand one leaf a tree, back up.
+    """Run `simulations` simulations from B roots: descend, expand one leaf per tree, back up.
 
     root: its logits are float32 `[B, K]` with ILLEGAL at illegal actions.
     root_choice: (statistics of the roots, simulation) -> action int64 `[B]`.
@@ -170,10 +170,10 @@ def grow(
 
 
 def descend_to_leaves(tree: Tree, first: Tensor, simulation: int) -> Tensor:
-    """int64 `[depth, B]`: edges from the roots to the leaves, as deep as the deepest row.
+    """int64 `[depth, B]`: edges from the roots to the leaves; depth is that of the deepest row.
 
-    first: int64 `[B]`, the roots' edges. A row that has arrived repeats its last edge. Each level waits for the
-    device, so this is for the CPU.
+    first: int64 `[B]`, edges of the roots. A row that has reached its leaf repeats the last edge. Each level waits for
+    the device, so this is for the CPU.
     """
     path = [first]
     for _ in range(simulation):
@@ -187,8 +187,8 @@ def descend_to_leaves(tree: Tree, first: Tensor, simulation: int) -> Tensor:
 def descend_fixed_length(tree: Tree, first: Tensor, simulation: int, *, max_depth: int | None = None) -> Tensor:
     """int64 `[depth, B]`: the same path with a depth that does not depend on the data.
 
-    Nothing waits for the device and all shapes are fixed, as a CUDA graph needs.
-    max_depth: the game's largest number of plies; None if there is no such bound.
+    Nothing waits for the device and all shapes are fixed, as CUDA graphs require.
+    max_depth: largest number of plies of the game; None without a bound.
     """
     path = [first]
     for _ in range(simulation if max_depth is None else min(simulation, max_depth - 1)):
@@ -197,14 +197,14 @@ def descend_fixed_length(tree: Tree, first: Tensor, simulation: int, *, max_dept
 
 
 def _follow(tree: Tree, edge: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether each edge `[B]` leads to a node, and the edge chosen there; other rows stay."""
+    """Whether each edge `[B]` leads to a node, and the edge selected there; other rows keep their edge."""
     child = tree.child.index_select(0, edge)
     inside = child >= 0
     return inside, torch.where(inside, tree.choice.index_select(0, child.clamp_min(0)), edge)
 
 
 def _expand(tree: Tree, edge: Tensor, new: Tensor, index: int, dynamics: Dynamics) -> Tensor:
-    """Creates nodes behind the unexpanded edges among `edge` `[B]`; returns the leaves' values `[B]`."""
+    """Create nodes for the unexpanded edges in `edge` `[B]`; returns the leaves' values `[B]`."""
     parent = edge // tree.actions
     child = tree.child.index_select(0, edge)
     wanted = child == UNEXPANDED
@@ -218,7 +218,7 @@ def _expand(tree: Tree, edge: Tensor, new: Tensor, index: int, dynamics: Dynamic
 
 
 def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> None:
-    """Adds the leaves' returns along paths `[depth, B]`; the discount 0 of an ended edge drops the leaf's value."""
+    """Add the leaves' returns along paths `[depth, B]`; the discount 0 of an ended edge drops the leaf's value."""
     flat = path.flatten()
     counted = torch.ones_like(path, dtype=torch.bool)
     counted[1:] = path[1:] != path[:-1]

@@ -114,7 +114,7 @@ def ask_ours(
         tables.root(roots)._replace(logits=root_logits(tables, roots)),
         dynamics=tables,
         seed=0,
-        root_gumbel=torch.tensor(gumbel),
+        root_noise=torch.tensor(gumbel),
     )
 
 
@@ -267,7 +267,7 @@ def test_whole_connect_four_searches_agree_with_mctx_on_pgx() -> None:
             decided = answer(run(key, theirs), key, (boards, 7))
             root = dynamics.root(ours, game_id=ids, ply=ids)
             result = GumbelSearch(simulations=simulations, max_considered_actions=considered)(
-                root, dynamics=dynamics, seed=0, root_gumbel=torch.tensor(decided.gumbel)
+                root, dynamics=dynamics, seed=0, root_noise=torch.tensor(decided.gumbel)
             )
             rows = running.numpy()
             assert_same(SearchResult(*(x[running] for x in result)), Answer(*(x[rows] for x in decided)))

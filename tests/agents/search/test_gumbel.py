@@ -86,7 +86,7 @@ def test_only_the_actions_sampled_are_considered() -> None:
     # With noise for 2 and 0, those two are searched although the prior and the values speak for 1 and 3.
     world = bandit([0.0, 0.9, 0.1, 0.9], logits=[0.0, 1.0, 0.0, 1.0])
     noise = torch.tensor([[5.0, 0.0, 6.0, 0.0]])
-    result = search(world, GumbelSearch(simulations=8, max_considered_actions=2), [0], root_gumbel=noise)
+    result = search(world, GumbelSearch(simulations=8, max_considered_actions=2), [0], root_noise=noise)
     assert result.visits[0].tolist() == [4, 0, 4, 0]
     assert result.action.tolist() == [2]
 
@@ -120,7 +120,7 @@ def test_equal_to_a_search_written_one_node_at_a_time(simulations: int, consider
         world,
         GumbelSearch(simulations=simulations, max_considered_actions=considered),
         list(range(40)),
-        root_gumbel=torch.tensor(noise, dtype=torch.float32),
+        root_noise=torch.tensor(noise, dtype=torch.float32),
     )
     for row in range(40):
         root, action = gumbel_search(world, row, simulations, considered, noise[row])
