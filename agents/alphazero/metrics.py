@@ -26,7 +26,7 @@ CATALOGUE = Catalogue(
         Metric("selfplay/simulations_per_s", "1/s", "self-play simulations, root evaluations counted", "speed", True),
         Metric("selfplay/evaluated", "fraction", "leaves that went through the network", "selfplay"),
         Metric("selfplay/ended", "fraction", "leaves at which the game was over", "selfplay"),
-        Metric("selfplay/repeated", "fraction", "leaves known from the table of evaluations", "selfplay"),
+        Metric("selfplay/repeated", "fraction", "leaves found in the evaluation cache", "selfplay"),
         Metric("selfplay/batch", "rows", "mean rows of a network call", "selfplay"),
         Metric("selfplay/batch_fill", "fraction", "rows of a network call over boards", "selfplay", True),
         Metric("time/selfplay_s", "s", "self-play in this iteration; with workers the wait for their games", "time"),

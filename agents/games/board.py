@@ -1,4 +1,4 @@
-"""One board as text: plain for files, coloured for the terminal. `board_picture` draws the same board as an image."""
+"""One board as text: plain for files, coloured for the terminal. `board_image` shows the same board as an image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Board:
 def board_of(game: Game, state: Any, *, index: int = 0, previous: Any = None) -> Board:
     """Board `index` of a state, from its observation: the first half of the planes are the mover's stones.
 
-    previous: the state one move earlier, which tells the last move.
+    previous: the state one move earlier, to find the last move.
     """
     owners = _owners(game, state, index)
     last = None
@@ -61,7 +61,7 @@ def winning_cells(owners: Sequence[Sequence[int]], length: int) -> frozenset[tup
 
 
 def plain_text(board: Board) -> str:
-    """One character a cell: X moves first, O second; column numbers below where stones fall."""
+    """One character per cell: X moves first, O second; column numbers below if stones fall."""
     lines = [" ".join({EMPTY: ".", 0: "X", 1: "O"}[owner] for owner in row) for row in board.owners]
     if board.gravity:
         lines.append(" ".join(str((c + 1) % 10) for c in range(len(board.owners[0]))))
@@ -69,7 +69,7 @@ def plain_text(board: Board) -> str:
 
 
 def stone(player: int, unicode: bool) -> str:
-    """The sign of a player's stones."""
+    """The character of a player's stones."""
     return (_UNICODE_STONES if unicode else _ASCII_STONES)[player]
 
 

@@ -1,4 +1,4 @@
-"""Connect Four; rows, columns and length are free."""
+"""Connect Four with any number of rows and columns and any length of a line."""
 
 from agents.games.line_game import LineGame
 

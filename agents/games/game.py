@@ -21,7 +21,7 @@ class Symmetries(NamedTuple):
 class Game(Protocol):
     """Rules of a two-player, zero-sum, perfect-information game over batches of boards.
 
-    A state is a NamedTuple of tensors with leading dimension B. Boards that are over stay as they are under `step`.
+    A state is a NamedTuple of tensors with leading dimension B. `step` does not change boards that are over.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Game(Protocol):
         ...
 
     def step(self, state: Any, action: Tensor) -> Any:
-        """State after action int64 [B]; an illegal action is the caller's error and leaves an undefined board."""
+        """State after action int64 [B]; after an illegal action the board is undefined."""
         ...
 
     def player(self, state: Any) -> Tensor:
-        """int64 [B]: whose move it is, 0 or 1."""
+        """int64 [B]: the player to move, 0 or 1."""
         ...
 
     def plies(self, state: Any) -> Tensor:
@@ -64,11 +64,11 @@ class Game(Protocol):
         ...
 
     def from_observation(self, planes: Tensor) -> Any:
-        """The state that `observe` shows, rebuilt from its planes float32 [B, C, H, W] alone."""
+        """The state of an observation, rebuilt from its planes float32 [B, C, H, W]."""
         ...
 
     def key(self, state: Any) -> Tensor:
-        """int64 [B]: a hash of what `observe` shows."""
+        """int64 [B]: a hash of the observation."""
         ...
 
     def symmetries(self, device: torch.device) -> Symmetries:
@@ -76,7 +76,7 @@ class Game(Protocol):
         ...
 
     def render(self, state: Any, index: int) -> str:
-        """Text picture of one board; `X` moves first."""
+        """One board as text; `X` moves first."""
         ...
 
 
@@ -89,7 +89,7 @@ def select(state: State, index: Tensor) -> State:
 
 
 def where(mask: Tensor, a: State, b: State) -> State:
-    """Board by board, `a` where mask bool [B], else `b`."""
+    """For each board `a` where mask bool [B] is True, else `b`."""
     return type(a)(*(torch.where(mask.view(-1, *[1] * (x.dim() - 1)), x, y) for x, y in zip(a, b, strict=True)))
 
 

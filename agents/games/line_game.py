@@ -1,4 +1,4 @@
-"""Games of stones in a row on a grid: tic-tac-toe, Connect Four and their larger relatives."""
+"""Games of stones in a row on a grid: tic-tac-toe, Connect Four and larger variants."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -31,7 +31,7 @@ class LineState(NamedTuple):
 
 class _Tables(NamedTuple):
     windows: Tensor  # int64 [cells, 4 * length * (length - 1)]: the other cells of each line through a cell
-    sides: Tensor  # int8 [1, 2, 1]: the signs that the two observation planes look for
+    sides: Tensor  # int8 [1, 2, 1]: the signs of the stones in the two observation planes
     hashes: Tensor  # int64 [cells]
     symmetries: Symmetries
 
@@ -75,7 +75,7 @@ class LineGame:
             height = (cells != 0).view(-1, self.rows, self.columns).sum(1).gather(1, action[:, None])[:, 0]
             target = ((self.rows - 1 - height) * self.columns + action).clamp_(min=0)
         placed = cells.scatter(1, target[:, None], 1)
-        # One column more, always empty, is where lines that leave the board point to.
+        # Lines that leave the board point to one more column, which is always empty.
         own = torch.nn.functional.pad(placed == 1, (0, 1))
         lines = own.gather(1, tables.windows.index_select(0, target)).view(-1, 4 * self.length, self.length - 1)
         won = lines.all(-1).any(-1)
@@ -147,7 +147,7 @@ def _tables(rows: int, columns: int, length: int, gravity: bool, device: torch.d
                     slots[line, slot] = r * columns + c
     rng = np.random.default_rng(0x5EED)
     hashes = rng.integers(-(2**63), 2**63 - 1, size=cells, dtype=np.int64)
-    # The same maps applied to cells, to both planes and to actions; with gravity only the mirror keeps the rules.
+    # The same maps for cells, planes and actions; with gravity only the mirror image follows the rules.
     grid = np.arange(cells).reshape(rows, columns)
     if gravity:
         maps = [grid, grid[:, ::-1]]

@@ -1,4 +1,4 @@
-"""Games by name: those of this package, and those that other packages add by entry point."""
+"""Games by name: those of this package, and those that other packages register by entry point."""
 
 import inspect
 from collections.abc import Callable
@@ -50,6 +50,6 @@ def _installed(name: str) -> Callable[..., Game]:
             "repair or reinstall that package"
         ) from error
     if not callable(factory):
-        raise UserError(f"game {name!r}: its entry point {found.value!r} is no function or class that makes a game")
+        raise UserError(f"game {name!r}: its entry point {found.value!r} is not a function or class that makes a game")
     made: Callable[..., Game] = factory
     return made

@@ -25,7 +25,7 @@ def test_game(game: Game, *, boards: int = 128, seed: int = 0) -> None:
     """Checks a game's invariants on `boards` random games. Call it in the tests of your own rules.
 
     Checked: shapes and dtypes, legal actions, turns, ends and rewards, observations and keys, symmetries,
-    independence of the boards, tensors without data (no wait for the device), and termination within `max_plies`.
+    independence of the boards, tensors without data (no wait for the device), and the end within `max_plies`.
     Raises AssertionError that names the broken invariant and the fix.
     """
     what = "random games"
@@ -55,7 +55,7 @@ def random_playout(game: Game, boards: int, seed: int = 0) -> Playout:
             "raise max_plies to the longest possible game, or end games in `done`",
         )
         legal = game.legal(states[-1])
-        # Boards that are over get any action: `step` must leave them alone.
+        # Boards that are over get any action: `step` must not change them.
         weight = torch.where(legal.any(1, keepdim=True), legal, True).float()
         actions.append(torch.multinomial(weight, 1, generator=generator)[:, 0])
         states.append(game.step(states[-1], actions[-1]))
@@ -106,13 +106,13 @@ def _shapes(playout: Playout) -> None:
     _require(
         len(game.action_names) == len(set(game.action_names)) == game.num_actions,
         "`action_names` has missing or repeated names",
-        f"give each of the {game.num_actions} actions its own name",
+        f"give each of the {game.num_actions} actions a different name",
     )
-    _require(bool(game.render(states[-1], batch - 1)), "`render` returns no text", "return a text picture of one board")
+    _require(bool(game.render(states[-1], batch - 1)), "`render` returns no text", "return one board as text")
 
 
 def _empty_batch(playout: Playout) -> None:
-    """A batch of no boards."""
+    """An empty batch."""
     game = playout.game
     state = game.step(game.initial(0, CPU), torch.zeros(0, dtype=torch.int64))
     shapes = (game.legal(state).shape, game.observe(state).shape, game.key(state).shape)
@@ -149,7 +149,7 @@ def _rewards(playout: Playout) -> None:
         _require(not reward[~game.done(state)].any(), "`reward` is not 0 on a running board", "multiply it by `done`")
         _require((reward.sum(1) == 0).all(), "`reward` is not zero-sum", "return [x, -x]")
         _require(torch.isin(reward, torch.tensor([-1.0, 0.0, 1.0])).all(), "`reward` is not -1, 0 or 1", "scale it")
-    _require(game.reward(states[-1]).any(), "nobody wins any random game", "check the winner in `reward`")
+    _require(game.reward(states[-1]).any(), "no random game has a winner", "check the winner in `reward`")
 
 
 def _turns(playout: Playout) -> None:
@@ -187,7 +187,7 @@ def _observations(playout: Playout) -> None:
             _require(
                 torch.equal(function(rebuilt), function(state)),
                 f"`from_observation` rebuilds a state with another `{name}`",
-                "show in `observe` all that the rules depend on, or derive it in `from_observation`",
+                "let `observe` contain all that the rules depend on, or derive it in `from_observation`",
             )
 
 
@@ -199,9 +199,9 @@ def _keys(playout: Playout) -> None:
     observations = [row.tobytes() for row in seen]
     pairs, different = len(set(zip(keys, observations, strict=True))), len(set(observations))
     _require(
-        pairs <= len(set(keys)), "two different observations have the same `key`", "hash every bit that `observe` shows"
+        pairs <= len(set(keys)), "two different observations have the same `key`", "hash every bit of the observation"
     )
-    _require(pairs == different, "equal observations have different keys", "hash only what `observe` shows")
+    _require(pairs == different, "equal observations have different keys", "hash only the observation")
 
 
 def _symmetries(playout: Playout) -> None:

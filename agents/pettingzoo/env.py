@@ -1,4 +1,4 @@
-"""A game as a PettingZoo AEC environment, with the spaces of PettingZoo's own classic games."""
+"""A game as a PettingZoo AEC environment, with the spaces of PettingZoo's classic games."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from pettingzoo.utils import wrappers
 
 from agents import games
 from agents.games.board import board_of
-from agents.games.board_picture import board_picture
+from agents.games.board_image import board_image
 from agents.pettingzoo.window import Window
 from lab.errors import UserError
 
@@ -25,7 +25,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
 
     Observations are dictionaries: `observation` int8 [H, W, C], the observing agent's planes first, and
     `action_mask` int8 [A], all zeros for the agent that is not to move. Rewards are +1, 0 or -1 when the game
-    ends. The rules hold no chance, so a seed changes nothing.
+    ends. The rules have no randomness, so a seed has no effect.
     """
 
     def __init__(self, game_name: str, render_mode: str | None = None, **options: Any) -> None:
@@ -63,7 +63,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
         return self.action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
-        """Resets to the initial board; `seed` and `options` are part of the interface and have no effect."""
+        """Reset to the initial board; `seed` and `options` are part of the interface and have no effect."""
         self._state = self.game.initial(1, _CPU)
         self.agents = self.possible_agents[:]
         self.rewards = dict.fromkeys(self.agents, 0.0)
@@ -76,9 +76,9 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
             self.render()
 
     def step(self, action: int | None) -> None:
-        """Plays the selected agent's action; None removes an agent whose game is over.
+        """Play the selected agent's action; None removes an agent whose game is over.
 
-        Raises ValueError for an illegal action, which the wrappers of `env` turn into a loss.
+        Raises ValueError for an illegal action; with the wrappers of `env` it loses the game instead.
         """
         agent = self.agent_selection
         if self.terminations[agent] or self.truncations[agent]:
@@ -112,7 +112,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
             return None
         if self.render_mode == "ansi":
             return self.game.render(self._state, 0)
-        image = board_picture(board_of(self.game, self._state))
+        image = board_image(board_of(self.game, self._state))
         if self.render_mode == "rgb_array":
             return image
         if self._window is None:
@@ -121,7 +121,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
         return None
 
     def close(self) -> None:
-        """Closes the window, if there is one; rendering again opens another."""
+        """Close the window, if it is open; rendering opens it again."""
         if self._window is not None:
             self._window.close()
             self._window = None
@@ -141,7 +141,7 @@ def raw_env(game_name: str, render_mode: str | None = None, **options: Any) -> G
 
 
 def env(game_name: str, render_mode: str | None = None, **options: Any) -> AECEnv[str, Any, Any]:
-    """A game's environment with PettingZoo's usual wrappers: an illegal move loses, misuse is an error."""
+    """A game's environment with PettingZoo's usual wrappers: an illegal move loses, wrong use raises an error."""
     wrapped: AECEnv[str, Any, Any] = raw_env(game_name, render_mode, **options)
     wrapped = wrappers.TerminateIllegalWrapper(wrapped, illegal_reward=-1)
     wrapped = wrappers.AssertOutOfBoundsWrapper(wrapped)

@@ -17,10 +17,10 @@ from lab.errors import UserError
 
 @dataclass(frozen=True)
 class Policy:
-    """Chooses actions from observations; equal observations get equal actions.
+    """Chooses actions from observations, deterministically.
 
-    simulations: of a search without noise for each move, from the state rebuilt from the observation; 0 plays
-    the legal action that the network likes best.
+    simulations: per move, of a search without noise from the state rebuilt from the observation; 0 plays the legal
+    action with the largest logit of the network.
     """
 
     agent: AgentLike
@@ -53,7 +53,7 @@ class Policy:
         for name in env.possible_agents:
             space = env.observation_space(name)
             if not isinstance(space, spaces.Dict) or not {"observation", "action_mask"} <= space.keys():
-                raise UserError(f"{env} does not show agents an observation and an action_mask, as policies need")
+                raise UserError(f"{env} has no observation and action_mask in its spaces, which policies need")
             self._check(space["observation"].shape or (), space["action_mask"].shape or ())
 
     def _check(self, seen: tuple[int, ...], actions: tuple[int, ...]) -> None:
@@ -69,7 +69,7 @@ class Policy:
         if self.simulations == 0:
             return _best(self.agent.evaluate(seen)[0], mask)
         result = self.agent.decide(self.agent.game.from_observation(seen), self.simulations)
-        # An environment may rule out more than the game does.
+        # The mask of an environment may exclude legal moves of the game.
         allowed = mask.gather(1, result.action[:, None])[:, 0]
         return torch.where(allowed, result.action, _best(result.policy, mask))
 

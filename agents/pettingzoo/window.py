@@ -1,4 +1,4 @@
-"""A window on the screen, through pygame, which is imported only when there is something to show."""
+"""A window on the screen by pygame, which is imported only when an image is shown."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from lab.errors import UserError
 
 
 class Window:
-    """Shows images at most `fps` times a second; the window opens with the first of them."""
+    """Shows at most `fps` images per second; the window opens with the first one."""
 
     def __init__(self, title: str, fps: int) -> None:
         self._title = title
@@ -18,7 +18,7 @@ class Window:
         self._clock: Any = None
 
     def show(self, image: NDArray[np.uint8]) -> None:
-        """Shows uint8 [height, width, 3]. Raises UserError without pygame or without a screen."""
+        """Show uint8 [height, width, 3]. Raises UserError without pygame or without a screen."""
         pygame = _pygame()
         height, width, _ = image.shape
         if self._screen is None:
@@ -31,7 +31,7 @@ class Window:
                 ) from error
             pygame.display.set_caption(self._title)
             self._clock = pygame.time.Clock()
-        # pygame puts the horizontal axis first.
+        # In pygame the horizontal axis is first.
         pygame.surfarray.blit_array(self._screen, image.swapaxes(0, 1))
         pygame.event.pump()
         pygame.display.flip()

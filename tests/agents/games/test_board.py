@@ -8,7 +8,7 @@ from PIL import Image
 
 from agents.games import make
 from agents.games.board import EMPTY, board_of, plain_text, terminal_text, winning_cells
-from agents.games.board_picture import board_picture, save_picture
+from agents.games.board_image import board_image, save_board
 from agents.games.moves import state_after
 
 CPU = torch.device("cpu")
@@ -56,7 +56,7 @@ def test_plain_text_is_what_the_game_renders() -> None:
 
 def test_a_winning_line_has_rings_in_the_picture() -> None:
     won = board_of(FOUR, state_after(FOUR, "1212121", CPU))
-    ring = (board_picture(won) == np.array([92, 184, 92])).all(2)
+    ring = (board_image(won) == np.array([92, 184, 92])).all(2)
     rows, columns = np.nonzero(ring)
     height, width = ring.shape
     assert rows.min() > height / 6 and columns.max() < width / 6
@@ -64,5 +64,5 @@ def test_a_winning_line_has_rings_in_the_picture() -> None:
 
 def test_a_picture_is_saved_as_png(tmp_path: Path) -> None:
     board = board_of(THREE, state_after(THREE, "51", CPU))
-    save_picture(tmp_path / "board.png", board)
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "board.png")), board_picture(board))
+    save_board(tmp_path / "board.png", board)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "board.png")), board_image(board))

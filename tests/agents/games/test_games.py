@@ -67,7 +67,7 @@ def _unmapped(game: LineGame, device: torch.device) -> games.Symmetries:
         ({"legal": Break(lambda game, state: state.cells == 0)}, "`legal` and `done` contradict"),
         ({"step": Break(_counting_step)}, "`step` with action 0 changes boards that are over"),
         ({"reward": Break(lambda game, state: game.reward(state).abs())}, "not zero-sum"),
-        ({"reward": Break(lambda game, state: game.reward(state) * 0)}, "nobody wins"),
+        ({"reward": Break(lambda game, state: game.reward(state) * 0)}, "no random game has a winner"),
         ({"player": Break(lambda game, state: 1 - game.player(state))}, "player 0 does not begin"),
         ({"player": Break(lambda game, state: state.plies // 2 % 2)}, "the players do not alternate"),
         ({"plies": Break(lambda game, state: state.plies * 2)}, "`plies` does not count"),
@@ -167,7 +167,7 @@ def test_a_game_of_another_package_is_made_by_its_name() -> None:
         ("bloking", {}, "unknown game 'bloking'; did you mean 'blocking'"),
         ("blocking", {"misere": 1}, "option misere must be bool, not 1"),
         ("absent", {}, "'no_such_package:game' cannot be imported .ModuleNotFoundError.*repair or reinstall"),
-        ("number", {}, "is no function or class that makes a game"),
+        ("number", {}, "is not a function or class that makes a game"),
     ],
 )
 def test_a_game_of_another_package_that_cannot_be_made_says_why(

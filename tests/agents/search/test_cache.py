@@ -1,4 +1,4 @@
-"""The table of evaluations: its answers are the network's, and each position is asked for once."""
+"""The evaluation cache: its results are those of the network, which evaluates each position once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""One board as an image, drawn with NumPy alone: shapes are signed distances in pixels, with soft edges."""
+"""One board as an image, rendered with NumPy: shapes are signed distances in pixels, with soft edges."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ Floats = NDArray[np.floating[Any]]
 _PAPER, _RULE = (250, 247, 240), (196, 190, 178)
 _RING = (92, 184, 92)
 _FRAME, _HOLE, _RIM = (36, 84, 166), (228, 234, 244), (26, 64, 132)
-_STONES: tuple[Colour, Colour] = ((214, 58, 52), (246, 196, 52))  # of discs; the darker shade is their rim
+_STONES: tuple[Colour, Colour] = ((214, 58, 52), (246, 196, 52))  # of discs; a darker shade is the rim
 _MARKS: tuple[Colour, Colour] = ((43, 100, 178), (208, 74, 58))
-_LARGEST, _CELL = 768, 96  # pixels: the longer side of the image, and a cell where that leaves room
+_LARGEST, _CELL = 768, 96  # pixels: longest side of the image, largest cell
 
 
-def board_picture(board: Board) -> NDArray[np.uint8]:
+def board_image(board: Board) -> NDArray[np.uint8]:
     """uint8 [height, width, 3] of a board; rings mark winning lines.
 
     With gravity a Connect Four frame with red (first) and yellow stones, else crosses (first) and noughts on paper.
@@ -34,13 +34,13 @@ def board_picture(board: Board) -> NDArray[np.uint8]:
     for row, column in board.winning:
         _ring(pixels[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell])
     if not board.gravity:
-        _rule(pixels, cell)
+        _lines(pixels, cell)
     return _framed(np.rint(pixels).astype(np.uint8), cell // 8, _FRAME if board.gravity else _PAPER)
 
 
-def save_picture(path: Path, board: Board) -> None:
-    """Writes a board as a PNG file."""
-    save_png(path, board_picture(board))
+def save_board(path: Path, board: Board) -> None:
+    """Write a board as a PNG file."""
+    save_png(path, board_image(board))
 
 
 def _tile(cell: int, colour: Colour) -> Floats:
@@ -48,13 +48,13 @@ def _tile(cell: int, colour: Colour) -> Floats:
 
 
 def _paint(tile: Floats, distance: Floats, colour: Colour) -> None:
-    """Covers the pixels whose signed distance [cell, cell] to the shape is negative, in place."""
+    """Paint the pixels whose signed distance [cell, cell] to the shape is negative, in place."""
     cover = np.clip(0.5 - distance, 0.0, 1.0)[..., None]
     tile += cover * (np.array(colour) - tile)
 
 
 def _offsets(cell: int) -> tuple[Floats, Floats]:
-    """Pixel centres relative to the cell's: down [cell, 1] and right [1, cell]."""
+    """Pixel centres relative to the centre of the cell: down [cell, 1] and right [1, cell]."""
     axis = np.arange(cell, dtype=np.float64) + 0.5 - cell / 2
     return axis[:, None], axis[None, :]
 
@@ -96,7 +96,7 @@ def _ring(tile: Floats) -> None:
     _paint(tile, np.abs(radius - 0.42 * cell) - 0.03 * cell, _RING)
 
 
-def _rule(board: Floats, cell: int) -> None:
+def _lines(board: Floats, cell: int) -> None:
     """Lines between the cells, in place."""
     half = max(1, cell // 48)
     for row in range(cell, board.shape[0], cell):
