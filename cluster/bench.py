@@ -60,7 +60,7 @@ class _Rate:
 
 
 def measure(config: AlphaZeroConfig, device: Device, *, seconds: float, rounds: int = 2) -> ClusterSpeed:
-    """Measure workers on Ray, plain processes and this process in turns; only one of them runs at a time."""
+    """Measure workers on Ray, plain processes and this process alternately; only one of them runs at a time."""
     net = _network(config)
     counts = range(1, config.cluster.workers + 1)
     on_ray: dict[int, list[_Rate]] = {count: [] for count in counts}
@@ -71,7 +71,7 @@ def measure(config: AlphaZeroConfig, device: Device, *, seconds: float, rounds: 
     with connect(config.cluster, device):
         for _ in range(rounds):
             local = LocalActors(config.game.make(), config, net, device)
-            local.poll()  # warm-up, as of the others
+            local.poll()  # warm-up, as for the others
             in_process.append(_measure_actors(local, config, seconds))
             for count in counts:
                 plain[count].append(_measure_processes(config, count, seconds))

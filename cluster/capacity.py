@@ -1,7 +1,7 @@
 """Capacity model of AlphaZero on many GPUs: network traffic, replay memory, learners and the bottleneck.
 
-Rates in balance, not a simulation: some GPUs play, the others learn; the head node holds the replay buffer and sends
-the weights. `lab capacity PRESET --gpus 64 evaluations_per_s=...` computes it; CAPACITY.md explains it.
+A balance of rates, not a simulation: some GPUs play, the others learn; the head node holds the replay buffer and
+sends the weights. `lab capacity PRESET --gpus 64 evaluations_per_s=...` computes it; CAPACITY.md explains it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Needs:
 
 
 def needs(figures: Figures, gpus: int) -> Needs:
-    """The requirements of the split into self-play and learner GPUs with the highest rate.
+    """Requirements of the fastest split into self-play and learner GPUs.
 
     Raises UserError for fewer than two GPUs.
     """
@@ -121,7 +121,7 @@ def needs(figures: Figures, gpus: int) -> Needs:
 
 
 def limits(figures: Figures, gpus: int, learning: int) -> dict[str, float]:
-    """Positions per second that each part sustains on its own, with `learning` of the GPUs as learners.
+    """Positions per second that each part can sustain, with `learning` of the GPUs as learners.
 
     The worst case for the weights: the head node sends them to every other node (Ray's nodes also fetch from each
     other).

@@ -46,7 +46,7 @@ def bench_cluster(
 
 
 def _opening_plies(game: str) -> int:
-    """Random openings of any length spread the games over all stages, so that some end from the start on."""
+    """Random openings of any length start the games at all stages, so that some end early in the measurement."""
     return validate(AlphaZeroConfig, {"budget": 1, "game": {"name": game}}, "bench cluster").game.make().max_plies - 1
 
 

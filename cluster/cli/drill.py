@@ -31,7 +31,7 @@ def drill(
 ) -> None:
     """Inject faults into runs and check that they recover: killed and hanging processes, no W&B, a lost node.
 
-    Each drill trains a run of its own in a temporary folder and removes it. The exit code is 1 if a drill failed.
+    Each drill trains a separate run in a temporary folder and removes it. The exit code is 1 if a drill failed.
     """
     drills = [each for each in DRILLS if only in each.name]
     if not drills:

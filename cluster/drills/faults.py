@@ -47,7 +47,7 @@ class Result:
 
 
 class Skipped(Exception):
-    """Why a drill cannot be carried out on this cluster."""
+    """Raised with the reason why a drill cannot run on this cluster."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def terminate_driver(run: RecordedRun, limit_s: float, node: str) -> float:
 
 
 def kill_node(run: RecordedRun, limit_s: float, node: str) -> float:
-    """Kill a node with self-play workers; recovered when the run goes on without them."""
+    """Kill a node with self-play workers; recovered when the run continues without them."""
     ray = import_ray()
     if not node:
         raise Skipped("name a node that may be killed with --spare-node")
@@ -153,7 +153,7 @@ DRILLS = (
 
 
 def run_drill(drill: Drill, config: AlphaZeroConfig, node: str = "") -> Result:
-    """Carry out one drill on the connected cluster; its files and processes are removed afterwards."""
+    """Run one drill on the connected cluster; its files and processes are removed afterwards."""
     limit = drill.limit_s + (config.cluster.hang_timeout_s if drill.detected_by_timeout else 0.0)
     config = _changed(config.model_dump(mode="json"), {"tracking": {"wandb": drill.wandb}})
     with tempfile.TemporaryDirectory(prefix="lab-drill-") as folder:
@@ -171,7 +171,7 @@ def run_drill(drill: Drill, config: AlphaZeroConfig, node: str = "") -> Result:
 
 
 def drill_config(run_or_preset: str, runs_dir: Path, workers: int, address: str) -> AlphaZeroConfig:
-    """The configuration of the drilled runs: of a run or preset, "" for a tiny one; the cluster is the drill's own.
+    """The configuration of a run or preset ("" for a tiny preset), with the cluster settings of the drill.
 
     Raises UserError for an unknown name and for another kind of experiment.
     """

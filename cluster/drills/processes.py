@@ -1,4 +1,4 @@
-"""Processes of a run, observed from outside: Ray actors and nodes of the cluster, processes of this machine."""
+"""Processes of a run as seen from another process: Ray actors and nodes of the cluster, processes of this machine."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def kill_node(node: str) -> None:
 
 
 def descendants(pid: int) -> set[int]:
-    """Child processes of a process of this machine, and theirs."""
+    """All descendants of a process of this machine."""
     parents: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         if fields := _stat(int(folder.name)):

@@ -1,4 +1,4 @@
-"""An AlphaZero run with workers in a process of its own, with a record of the games that its learner received."""
+"""An AlphaZero run with workers in a separate process, with a record of the games that its learner received."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ _CLEANUP_S = 90.0  # limit for the last process: Ray's idle workers look for the
 
 
 class Failed(Exception):
-    """What is wrong with a run, in one line."""
+    """Raised with the fault of a run, in one line."""
 
 
 class RecordedRun:
@@ -106,7 +106,7 @@ class RecordedRun:
         return time.monotonic() - begin
 
     def advance(self, iterations: int, limit_s: float = START_S) -> float:
-        """Wait for so many further iterations; return the seconds."""
+        """Wait for this number of further iterations; return the seconds."""
         end = self.iteration() + iterations
         return self.wait(lambda: self.iteration() >= end, limit_s)
 
@@ -145,7 +145,7 @@ class RecordedRun:
 
     def check_counts(self) -> None:
         """Raise Failed when a game was lost or counted twice, or iterations are missing."""
-        games, found = recorder.games_held(self._record), self.entries()
+        games, found = recorder.games_received(self._record), self.entries()
         if len(set(games)) < len(games):
             raise Failed(f"{len(games) - len(set(games))} games were counted twice")
         (newest, *_) = checkpoint.numbered(self.path / "checkpoints")
@@ -187,7 +187,7 @@ class RecordedRun:
         command = [sys.executable, "-m", self._module, *map(str, arguments)]
         variables = {**os.environ, recorder.RECORD: str(self._record), **self._environment, **environment}
         with self._log.open("ab") as log:
-            # In a session of its own, so that Ctrl-C reaches this process alone.
+            # In a separate session, so that Ctrl-C reaches only this process.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables, start_new_session=True
             )

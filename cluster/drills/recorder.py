@@ -25,11 +25,11 @@ from lab.config.loading import load_preset
 from lab.run.launch import continue_run, start_run
 from lab.train.device import Device
 
-RECORD = "LAB_DRILL_RECORD"  # the variable that names the file
+RECORD = "LAB_DRILL_RECORD"  # environment variable with the path of the record
 
 
 class RecordedActors:
-    """Actors that note the id of every game they return, the Ray job, and where a later process continues from."""
+    """Actors that record the ids of all returned games, the Ray job, and the points where a later process continues."""
 
     def __init__(self, actors: Actors) -> None:
         self._actors = actors
@@ -60,24 +60,24 @@ class RecordedActors:
         self._note(continued=True)
 
     def _note(self, **note: Any) -> None:
-        # The number of leaves only grows, so it orders the notes of all processes that trained the run.
+        # The number of leaves never falls, so it orders the notes of all processes that trained the run.
         with open(os.environ[RECORD], "a", encoding="utf-8") as file:
             file.write(json.dumps({"leaves": self.counts().leaves, **note}) + "\n")
 
 
-def games_held(record: Path) -> list[int]:
-    """Ids of the games that the run was handed, less those that went with a process that died."""
-    held: list[tuple[int, list[int]]] = []
+def games_received(record: Path) -> list[int]:
+    """Ids of the games that the run received, without those lost with a process that died."""
+    received: list[tuple[int, list[int]]] = []
     for note in _notes(record):
         if "continued" in note:
-            held = [(leaves, games) for leaves, games in held if leaves <= note["leaves"]]
+            received = [(leaves, games) for leaves, games in received if leaves <= note["leaves"]]
         else:
-            held.append((note["leaves"], note["games"]))
-    return [game for _, games in held for game in games]
+            received.append((note["leaves"], note["games"]))
+    return [game for _, games in received for game in games]
 
 
 def job(record: Path) -> str | None:
-    """Ray's name, in hexadecimal, for the process that the run was last trained by; None before the first games."""
+    """Ray's job id, in hexadecimal, of the process that trained the run last; None before the first games."""
     return next((str(note["job"]) for note in reversed(_notes(record)) if "job" in note), None)
 
 
@@ -91,7 +91,7 @@ def start_recorded(config: AlphaZeroConfig, device: Device) -> Iterator[Recorded
 def _notes(record: Path) -> list[dict[str, Any]]:
     if not record.exists():
         return []
-    # A last line without its end is still being written.
+    # The last line may be incomplete while it is written.
     return [json.loads(line) for line in record.read_text(encoding="utf-8").split("\n")[:-1]]
 
 

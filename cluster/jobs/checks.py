@@ -1,6 +1,6 @@
 """Checks of a cluster before a run is submitted (`lab doctor --cluster`).
 
-Most results come from a short job that takes the way of a run: the same upload, the same job server.
+Most results come from a short job that is submitted like a run, with the same upload to the same job server.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check; fix: what to do unless it is ok."""
+    """The result of one check. fix: the advice, unless the state is ok."""
 
     name: str
     state: State
@@ -41,7 +41,7 @@ class Check:
 
 
 def check_cluster(address: str, preset: str, overrides: Sequence[str], working_dir: Path) -> Iterator[Check]:
-    """All checks in turn, up to a failure that prevents the others. Raises UserError for an invalid preset."""
+    """All checks in order, until a failure that prevents further ones. Raises UserError for an invalid preset."""
     import_ray()
     upload = scan(working_dir)
     config, arguments = None, []
@@ -120,7 +120,9 @@ def _dashboard(url: str, needs_token: bool) -> Check:
     if host in _LOOPBACK:
         return Check("dashboard", "ok", f"listens on {url} of the head node, for local processes only")
     fix = "start the head node with --dashboard-host=127.0.0.1 and use a tunnel (ssh -L)"
-    return Check("dashboard", "warn" if needs_token else "fail", f"listens on {url}, which other machines reach", fix)
+    return Check(
+        "dashboard", "warn" if needs_token else "fail", f"listens on {url}, which other machines can reach", fix
+    )
 
 
 def _node_report(

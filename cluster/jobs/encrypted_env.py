@@ -55,7 +55,7 @@ def _fernet() -> Any:
 
 
 def _key(token: str, salt: bytes) -> bytes:
-    # Slow on purpose: the encrypted values are in logs, and the token may be a guessable word.
+    # Slow on purpose: the encrypted values are in logs, and the token may be easy to guess.
     return base64.urlsafe_b64encode(hashlib.scrypt(token.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32))
 
 

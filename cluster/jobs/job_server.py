@@ -39,7 +39,7 @@ def connect(address: str) -> JobSubmissionClient:
                 f'pip install "ray[default,train,tune]=={version}" here, or install {ray.__version__} on the cluster'
             )
         for name in ("ray.dashboard", "ray._private.runtime_env"):
-            logging.getLogger(name).setLevel(logging.ERROR)  # else the client logs uploads and sockets
+            logging.getLogger(name).setLevel(logging.ERROR)  # otherwise the client logs uploads and sockets
         # Explicit header: given an address, Ray sends its token only with RAY_AUTH_MODE=token.
         return JobSubmissionClient(address, headers=_headers(token))
 
@@ -60,7 +60,7 @@ def server_version(address: str, token: str | None) -> str:
 
 
 def normalize(address: str) -> str:
-    """`host:port` as an HTTP address. Raises UserError for an address that is not of a dashboard."""
+    """`host:port` as an HTTP address. Raises UserError for an address that is not that of a dashboard."""
     if address == "auto" or address.startswith("ray://"):
         raise UserError(f"--address {address}: give the address of the dashboard, as in {DEFAULT_ADDRESS}")
     return (address if "://" in address else f"http://{address}").rstrip("/")
@@ -83,12 +83,12 @@ def user_errors(address: str, job: str = "") -> Iterator[None]:
             "ssh -N -L 8265:127.0.0.1:8265 HEAD"
         ) from None
     except requests.exceptions.RequestException as error:
-        raise UserError(f"cannot talk to {address}: {error}") from None
-    except RuntimeError as error:  # the client's class for all refusals
+        raise UserError(f"the request to {address} failed: {error}") from None
+    except RuntimeError as error:  # the class of all refusals of the client
         text = str(error)
         if job and "status code 404" in text:
             raise UserError(f"no job {job!r} at {address}; `lab submit --list` lists the jobs") from None
-        raise UserError(f"the cluster at {address} refused: {_main_line(text)}") from None
+        raise UserError(f"the cluster at {address} refused the request: {_main_line(text)}") from None
 
 
 def describe(job: Any) -> dict[str, str]:

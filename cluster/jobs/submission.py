@@ -46,7 +46,7 @@ def prepare(
     env: Sequence[str],
     requirements: Path | None,
 ) -> tuple[Submission, list[str]]:
-    """The submission of a run, and notes for the user. All checks that need no cluster are made: raises UserError."""
+    """The submission of a run, and notes for the user. Raises UserError for errors found without a cluster."""
     import_ray()
     from lab.run.run_dir import check_name
 
@@ -87,7 +87,7 @@ def send(client: JobSubmissionClient, submission: Submission, address: str) -> s
     """Submit the job; return its id. Raises UserError when another job trains the run, or the cluster refuses."""
     run = submission.run
     with job_server.user_errors(address):
-        # Checked here: without a shared disk the lock of the run would not notice it.
+        # Checked here, since the lock of the run works only on a shared disk.
         for job in map(job_server.describe, client.list_jobs()):
             if job["run"] == run and job["status"] in ("PENDING", "RUNNING"):
                 raise UserError(f"job {job['job']} already trains run {run!r}: stop it first, or give another --name")
@@ -139,13 +139,15 @@ def _parse(path: Path) -> list[Any]:
 
 
 def uploaded_preset(preset: str, upload: WorkingDir) -> str:
-    """The preset as the job names it: a YAML file by its path in the working directory. Raises UserError."""
+    """The preset's name in the job; for a YAML file its path in the working directory. Raises UserError."""
     if not preset.endswith(".yaml"):
         return preset
     path = Path(preset).expanduser().resolve()
     inside = path.relative_to(upload.path) if path.is_relative_to(upload.path) else None
     if path.is_file() and str(inside) not in upload.files:
-        raise UserError(f"{preset} is not uploaded with the job: move it to {upload.path}, where no pattern ignores it")
+        raise UserError(
+            f"{preset} is not uploaded with the job: move it to {upload.path}, to a path that no pattern ignores"
+        )
     return str(inside or preset)
 
 
@@ -166,5 +168,5 @@ def _encrypt(names: Sequence[str]) -> str:
 
 
 def _shell_path(path: str) -> str:
-    """Quoted for the shell of the cluster, which expands a leading ~."""
+    """A path quoted for the shell of the cluster, which expands a leading ~."""
     return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)

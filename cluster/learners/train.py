@@ -2,9 +2,9 @@
 
 Self-play workers belong to rank 0: they end with it, and a new rank 0 starts new ones.
 
-The run directory must be on storage that both this process and rank 0 see. The other ranks get the state from rank 0
-over the network and read nothing but the data. When a rank dies, the collectives of the others fail or time out, and
-within about half a minute a new group continues from the newest checkpoint: the iterations since are lost.
+The run directory must be on storage that both this process and rank 0 can access. The other ranks get the state from
+rank 0 over the network and read only the data. When a rank dies, the collectives of the others fail or time out, and
+within about half a minute a new group continues from the newest checkpoint. The iterations after it are lost.
 """
 
 import contextlib
@@ -35,9 +35,9 @@ from lab.train import device as devices
 from lab.train import random_state
 from lab.train.device import Device
 
-MAX_FAILURES = 10  # groups lost in one call of this program; an error that comes back each time ends the run
-_COLLECTIVE_TIMEOUT_S = 1800  # the other ranks wait in one while rank 0 grades and saves
-_LOCK_TIMEOUT_S = 30.0  # for a killed rank 0 to be gone
+MAX_FAILURES = 10  # groups lost in one call of this program; an error that recurs each time ends the run
+_COLLECTIVE_TIMEOUT_S = 1800  # the other ranks wait in a collective while rank 0 evaluates and saves
+_LOCK_TIMEOUT_S = 30.0  # for the exit of a killed rank 0
 _POLL_S = 0.25
 
 
@@ -69,9 +69,9 @@ class Mailbox:
 
 
 def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
-    """Train a created run on `cluster.learners` ranks of the cluster this process is connected to; the exit code.
+    """Train a created run on `cluster.learners` ranks of the connected cluster; returns the exit code.
 
-    Raises UserError when the cluster has no room for them, and for everything that ends a run in one process too.
+    Raises UserError when the cluster lacks resources for them, and for all errors that end a run in one process.
     """
     ray = import_ray()
     learners, workers = learner_resources(config.cluster, device), worker_resources(config.cluster, device)
@@ -110,13 +110,13 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
 def _trainer(config: ExperimentConfig, run_dir: RunDir, resources: Resources, mailbox: Any, storage: str) -> Any:
     # Read when ray.train is imported, and by the controller.
     os.environ["RAY_TRAIN_V2_ENABLED"] = "1"
-    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # data is found from where the command was given
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # relative paths of data refer to the directory of the command
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.cluster.place_timeout_s)
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
     from ray.train.v2.api.config import LoggingConfig
 
-    # Outside a node's death a group finds room at once; where a node went, it may have to wait for another.
+    # After the loss of a node, a group may have to wait for another node; otherwise it starts at once.
     failures = FailureConfig(max_failures=MAX_FAILURES, controller_failure_limit=MAX_FAILURES)
     return TorchTrainer(
         rank_main,
@@ -172,7 +172,7 @@ def rank_main(given: Mapping[str, Any]) -> None:
                 follower = launch.build_follower(config, path, resolved)
         except UserError as refusal:
             error = str(refusal)
-        # A rank that cannot begin, for example without the data, must not leave the others waiting.
+        # If one rank cannot start, for example without the data, the others must not wait for it.
         errors = [found for found in own.all_gather_object(error) if found]
         if errors:
             if own.is_rank_zero:
@@ -202,7 +202,7 @@ def _run_rank_zero(
     console = Console(file=_Output(mailbox), width=200, highlight=False, force_terminal=False)  # type: ignore[arg-type]
     exit_code, error = 2, ""
     try:
-        # The other ranks end last, also where the run directory cannot be opened.
+        # `experiment` ends the other ranks, also when the run directory cannot be opened.
         with experiment, RunDir.open(path) as run_dir:
             _lock(run_dir)
             with RayMetricsSink(experiment.catalogue, run_dir.name) as gauges:
@@ -235,7 +235,7 @@ def _lock(run_dir: RunDir) -> None:
 
 
 def _listen(ray: Any, mailbox: Any, interrupt: Interrupt, done: threading.Event) -> None:
-    """Pass the driver's signal on to the run loop, which gets none itself: here it is not in the main thread."""
+    """Pass the driver's signal to the run loop, which cannot receive signals outside the main thread."""
     while not done.wait(_POLL_S):
         number = ray.get(mailbox.signal.remote())
         if number is not None:
@@ -244,7 +244,7 @@ def _listen(ray: Any, mailbox: Any, interrupt: Interrupt, done: threading.Event)
 
 
 class _Output:
-    """A file whose text is printed by the driver."""
+    """A file object whose text the driver prints."""
 
     def __init__(self, mailbox: Any) -> None:
         self._mailbox = mailbox

@@ -47,13 +47,13 @@ class Versions:
 
 @contextlib.contextmanager
 def connect(cluster: ClusterConfig, device: Device | None = None) -> Iterator[Connection]:
-    """Start or join the configured cluster. On exit a started cluster is shut down, a joined one is left running.
+    """Start or join the configured cluster. On exit a started cluster is shut down; a joined one keeps running.
 
     A process that is already connected stays connected. device: the learner's; with a GPU the workers get GPUs too.
     Raises UserError when Ray is not installed, nothing answers at the address, the token or the versions differ, or the
     configuration needs more CPUs or GPUs than a local cluster has.
     """
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # else uv rebuilds the environment per worker
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # otherwise uv rebuilds the environment for each worker
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray = import_ray()
     if ray.is_initialized():
@@ -139,7 +139,7 @@ def find_token() -> str | None:
     loader.reset_cache()
     try:
         return loader.get_raw_token(ignore_auth_mode=True) or None
-    except ray.exceptions.AuthenticationError:  # its text is a paragraph
+    except ray.exceptions.AuthenticationError:  # its message is a paragraph
         where = os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")
         raise UserError(f"{where} has no Ray token; write the token into it, or unset RAY_AUTH_TOKEN_PATH") from None
 
@@ -155,12 +155,12 @@ def _connection_error(address: str, token: str | None, code: str) -> str:
 
 
 def _start(ray: Any, cluster: ClusterConfig) -> None:
-    """Start a local cluster. A token that only its processes know keeps other users of the machine out."""
+    """Start a local cluster. A token known only to its processes excludes other users of the machine."""
     if os.environ.get("RAY_AUTH_MODE", "token") == "token":
         if find_token() is None:
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         use_tokens()
-    # "local" starts a cluster even if another one runs here: a cluster is only joined by its address.
+    # "local" starts a cluster even if another one runs here; a cluster is only joined by address.
     _init(ray, "local", cluster, include_dashboard=cluster.dashboard, dashboard_host="127.0.0.1")
 
 
@@ -214,12 +214,12 @@ def _check_versions(address: str, theirs: Versions, ours: Versions) -> None:
     if theirs.ray != ours.ray or not same_python:
         raise UserError(
             f"the cluster at {address} runs Ray {theirs.ray} on Python {theirs.python}, this process Ray {ours.ray} on "
-            f"Python {ours.python}; Ray needs them equal"
+            f"Python {ours.python}; Ray needs equal versions"
         )
 
 
 def _check_capacity(connection: Connection, cluster: ClusterConfig, device: Device | None) -> None:
-    """Check a local cluster, which does not grow. On other clusters the placement of the workers has a time limit."""
+    """Check the capacity of a local cluster, which cannot grow; elsewhere the placement of workers has a time limit."""
     if not cluster.workers:
         return
     learners = cluster.learners if cluster.learners > 1 else 0
@@ -273,7 +273,7 @@ def error_summary(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _preserved_sigterm_handler() -> Iterator[None]:
-    """Ray installs a handler that exits at once; a run saves a checkpoint first."""
+    """Keep the handler of SIGTERM: Ray installs one that exits at once, but a run must save a checkpoint first."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -33,7 +33,7 @@ class Resources:
 def worker_resources(cluster: ClusterConfig, device: Device) -> list[Resources]:
     """Resources of each self-play worker and last, if it is configured, of the evaluator. Needs a connection.
 
-    The evaluator is mostly idle: it reserves no CPU, but its part of a GPU's memory.
+    The evaluator is mostly idle: it reserves no CPU, but a part of a GPU for its memory.
     """
     if not cluster.has_workers:
         return []
@@ -45,7 +45,7 @@ def worker_resources(cluster: ClusterConfig, device: Device) -> list[Resources]:
 def learner_resources(cluster: ClusterConfig, device: Device) -> list[Resources]:
     """Resources of each data-parallel learner; empty for a single learner.
 
-    On GPUs each learner has a whole one: NCCL does not let two ranks share a GPU.
+    Each learner has a whole GPU: with NCCL two ranks cannot share one.
     """
     if cluster.learners == 1:
         return []
@@ -109,7 +109,7 @@ class PlacementGroup:
 
 
 def placement_group_name(what: str = "workers") -> str:
-    """The name of the placement group of rank 0's workers or evaluator; "" where there is one learner.
+    """The name of the placement group of rank 0's workers or evaluator; "" with one learner.
 
     Ray releases a group when its job ends. The job outlives a rank, so the next rank 0 removes the group by its name.
     """

@@ -11,7 +11,7 @@ from cluster.pool.connection import error_summary, import_ray
 from lab.errors import ExperimentStopped
 
 _log = logging.getLogger(__name__)
-_MAX_FAILURES_PER_WORKER = 4  # on average and without a result in between; more is not bad luck
+_MAX_FAILURES_PER_WORKER = 4  # mean number without a result in between; more failures are not chance
 _WAIT_S = 1.0  # the time between two checks of the deadlines
 
 
@@ -35,7 +35,7 @@ class Lost:
 
 @dataclass
 class _Worker:
-    """One worker of the pool, which is a sequence of actors: a new one for each that is lost."""
+    """One worker of the pool, a sequence of actors: each lost actor is followed by a new one."""
 
     index: int
     actor: Any = None
@@ -101,7 +101,7 @@ class WorkerPool:
     def next(self, timeout_s: float | None = None) -> Done | Lost | None:
         """Wait for the next result or loss; None after `timeout_s` and when an actor became ready.
 
-        Raises ExperimentStopped when no actor was ready for `place_timeout_s`, and when calls only ever fail.
+        Raises ExperimentStopped when no actor was ready for `place_timeout_s`, and when calls fail repeatedly.
         """
         end = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
         while True:
@@ -141,7 +141,7 @@ class WorkerPool:
             # that raised is unknown.
             self._failures += 1
             if self._failures > _MAX_FAILURES_PER_WORKER * len(self._workers):
-                raise ExperimentStopped(f"{self._name}s fail again and again: {error_summary(error)}") from error
+                raise ExperimentStopped(f"{self._name}s fail repeatedly: {error_summary(error)}") from error
             _log.debug("%s %d", self._name, worker.index, exc_info=error)
             return self._replace(worker, error_summary(error))
         worker.since, self._none_ready_since = time.monotonic(), None
@@ -161,7 +161,7 @@ class WorkerPool:
         return lost
 
     def _is_overdue(self, worker: _Worker) -> bool:
-        # An actor that waits for resources does not hang: it starts as soon as a node has them.
+        # An actor that waits for resources is not hanging: it starts as soon as a node has them.
         return worker.starting is None and time.monotonic() - worker.since > self._hang_timeout_s
 
     def _check_any_ready(self) -> None:

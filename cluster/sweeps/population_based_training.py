@@ -2,8 +2,8 @@
 
 The budget is divided into equal intervals. After each, the worst fifth of the trials is compared with the best fifth
 (the paper's truncation selection): a worse trial is replaced by a copy of a random better one (exploit) with perturbed
-settings (explore). No trial runs meanwhile, so whole runs are copied, and the copies are a function of the seed and of
-the values alone.
+settings (explore). No trial runs during this step, so whole runs can be copied, and the copies are a function of the
+seed and the values.
 """
 
 import random
@@ -38,7 +38,7 @@ from lab.run.metrics import Catalogue, read
 from lab.run.run_dir import CONFIG
 
 _QUANTILE = 0.2
-_STOP_CALL_TIMEOUT_S = 10.0  # a trainer that does not answer by then still waits for resources
+_STOP_CALL_TIMEOUT_S = 10.0  # a trainer without an answer after this time still waits for resources
 
 
 def check(config: ExperimentConfig, space: Sequence[Dimension], trials: int) -> None:
@@ -74,7 +74,7 @@ class PopulationBasedTraining:
         trials: Sequence[Trial],
         interrupt: Interrupt,
     ) -> tuple[set[str], list[dict[str, Any]]]:
-        """Train all trials; return the names of those that failed last, and the values and copies of each interval.
+        """Train all trials; return those that failed in the last interval, and the values and copies of each interval.
 
         configs: the first configuration of each trial. A signal stops all trials with checkpoints. Raises UserError
         when no trial has a value of the metric.

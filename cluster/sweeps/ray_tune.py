@@ -26,7 +26,7 @@ _STOP = ".stop"  # trials stop with a checkpoint while this file exists
 class TuneSearch:
     """Trials in `folder`. max_concurrent: None for as many as fit. resources: of each trial.
 
-    grace_period: after 1, 3, 9 ... times so many values of the metric only the best third of the trials continues
+    grace_period: after 1, 3, 9 ... times this number of values of the metric only the best third of trials continues
     (ASHA, Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning"); None stops no trial.
     """
 
@@ -92,7 +92,9 @@ class TuneSearch:
                     stop=_stopper(stopping),
                     callbacks=[_reporter()],
                     failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the runs write their own
+                    checkpoint_config=tune.CheckpointConfig(
+                        checkpoint_at_end=False
+                    ),  # the runs write their own checkpoints
                 ),
             )
             return list(tuner.fit())

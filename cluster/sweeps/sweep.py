@@ -1,4 +1,4 @@
-"""A hyperparameter search: ordinary runs of a preset with sampled settings, side by side on Ray.
+"""A hyperparameter search: ordinary runs of a preset with sampled settings, in parallel on Ray.
 
 Each trial is a run in runs/SWEEP/TRIAL, on storage that all nodes share. The trials are scheduled by Ray Tune
 (`cluster.sweeps.ray_tune`) or by population based training (`cluster.sweeps.population_based_training`).
@@ -69,7 +69,7 @@ def run_sweep(
     """Sample the trials, train them in `folder` and write `RESULTS`. SIGINT and SIGTERM stop them with checkpoints.
 
     fixed: overrides of all trials. config: of the preset with `fixed`. catalogue: of its kind. Raises UserError, before
-    Ray is started for whatever can be checked without it.
+    Ray starts for all errors that can be found without it.
     """
     if options.scheduler not in _SCHEDULERS:
         raise UserError(f"unknown scheduler {options.scheduler!r}; use {', '.join(_SCHEDULERS)}")

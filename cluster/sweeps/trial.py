@@ -1,4 +1,4 @@
-"""Trials of a sweep: ordinary runs in runs/SWEEP/TRIAL, each trained by `lab` in a process of its own."""
+"""Trials of a sweep: ordinary runs in runs/SWEEP/TRIAL, each trained by `lab` in a separate process."""
 
 import ctypes
 import math
@@ -21,7 +21,7 @@ from lab.run.run_dir import CONFIG, RunDir
 POLL_INTERVAL_S = 0.5
 MAX_FAILURES = 3  # retries of a trial whose node or process died; it continues from its checkpoint
 USER_ERROR = 2  # exit code of `lab` for an error that a retry does not remove
-_MAX_READING_TIME = 0.02  # the part of the time that may be spent on reading metrics.jsonl
+_MAX_READING_TIME = 0.02  # largest fraction of the time for reading metrics.jsonl
 _STOP_TIMEOUT_S = 120.0  # for the current iteration and its checkpoint
 
 
@@ -29,7 +29,7 @@ _STOP_TIMEOUT_S = 120.0  # for the current iteration and its checkpoint
 class Trial:
     """One run of a sweep: its name, its latest settings and its result.
 
-    value: the best value of the metric. segments: stretches of training with the same settings, of PBT.
+    value: the best value of the metric. segments: parts of the training with constant settings, of PBT.
     """
 
     name: str

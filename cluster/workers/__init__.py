@@ -1,1 +1,1 @@
-"""Work that Ray actors do beside the learner: self-play and evaluation."""
+"""Self-play and evaluation by Ray actors beside the learner."""

@@ -1,4 +1,4 @@
-"""AlphaZero's self-play on Ray: workers play with published weights, the learner collects what they finish."""
+"""AlphaZero's self-play on Ray: workers play with published weights, the learner collects finished games."""
 
 import logging
 import time
@@ -43,9 +43,9 @@ def start(config: AlphaZeroConfig, device: Device) -> "Iterator[RayActors]":
 class RayActors:
     """Self-play by workers (`agents.alphazero.actors.Actors`).
 
-    Every worker has up to `results_ahead` pending calls: it plays while the learner trains, and then pauses. So
-    self-play cannot outrun the learner and results cannot fill the memory. A call plays with the weights that were the
-    newest when it was made. Results are collected in the order of the calls, one at a time.
+    Every worker has up to `results_ahead` pending calls: it plays while the learner trains and then pauses, so that
+    self-play cannot get far ahead of the learner and results cannot fill the memory. A call plays with the newest
+    weights at the time of the call. Results are collected in the order of the calls, one at a time.
     """
 
     def __init__(self, config: AlphaZeroConfig, placement: PlacementGroup) -> None:
@@ -55,7 +55,7 @@ class RayActors:
         self._results = ReceivedResults()
         self._pool: WorkerPool | None = None
         self._version, self._weights_bytes = 0, 0
-        self._weights: Any = None  # reference to the newest version's
+        self._weights: Any = None  # reference to the newest version
         self._counts = LeafCounts()
         self._started = self._polled = time.perf_counter()
         self._waited = 0.0
@@ -72,15 +72,19 @@ class RayActors:
         except (self._ray.exceptions.ObjectStoreFullError, self._ray.exceptions.OutOfDiskError) as error:
             if self._weights is None:
                 raise UserError(
-                    f"no room for the first version of the weights in Ray's object store: {error}"
+                    f"Ray's object store is too full for the first version of the weights: {error}"
                 ) from error
-            _log.warning("no room for version %d of the weights, workers use an older one: %s", version, error)
+            _log.warning(
+                "Ray's object store is too full for version %d of the weights, workers use an older one: %s",
+                version,
+                error,
+            )
             return
         self._weights_bytes = sum(array.nbytes for array in weights.values())
         self._version = version
 
     def poll(self) -> list[FinishedGames]:
-        """Collect one result for every ready worker, and those that would otherwise lag by more than `max_lag`.
+        """Collect one result per ready worker, and all results that would otherwise lag by more than `max_lag`.
 
         Raises ExperimentStopped, with nothing collected, when no worker is left and none can be started.
         """
@@ -90,8 +94,8 @@ class RayActors:
         collected, positions, wanted = 0, 0, max(1, len(pool.ready))
         oldest = self._version + 1 - self._options.max_lag  # `publish` comes next
         while True:
-            # Without lag the next call needs the next version. While one worker is waited for, the others fill no more
-            # than the smallest window.
+            # With max_lag 0 the next call needs the next version. While the learner waits for one worker, the others
+            # play at most `window_start` positions.
             if (self._options.max_lag or not collected) and positions < self._config.replay.window_start:
                 self._make_calls(pool)
             pending = [version for worker in pool.ready for version in pool.pending(worker)]

@@ -19,7 +19,7 @@ from lab.train.device import Device
 
 
 class EvaluationWorker:
-    """The actor."""
+    """The actor that evaluates checkpoints."""
 
     def __init__(self, settings: Mapping[str, Any], target: str, directory: str, threads: int, on_gpu: bool) -> None:
         config, device = set_up(settings, threads, on_gpu)
@@ -56,7 +56,7 @@ class RayEvaluator:
         except EvaluationFailed:
             self._checkpoint = None
             raise
-        except UserError as error:  # no actor can be had; another may the next time
+        except UserError as error:  # no actor could be started; the next checkpoint may get one
             self._checkpoint = None
             self.close()
             raise EvaluationFailed(str(error)) from None

@@ -1,4 +1,4 @@
-"""The program of a worker process: self-play with the weights that it is sent."""
+"""The program of a worker process: self-play with the weights that it receives."""
 
 import os
 import time
@@ -78,7 +78,7 @@ def load(net: nn.Module, weights: Weights) -> None:
 
 
 def pack(finished: list[FinishedGames]) -> list[NDArray[Any]] | None:
-    """Games as arrays, which Ray shares like weights; None where there are none."""
+    """Games as arrays, which Ray shares like weights; None without games."""
     if not finished:
         return None
     games = concatenate(finished)

@@ -1,4 +1,4 @@
-"""Which results of workers were received: no game is counted twice, whichever worker played it."""
+"""Record of the results received from workers, so that no game is counted twice."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ class Origin(NamedTuple):
 class ReceivedResults:
     """The next result number of every worker's newest incarnation.
 
-    Results of one incarnation arrive in order, so the next number says which were received.
+    Results of one incarnation arrive in order, so the next number determines which were received.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class ReceivedResults:
     def accept(self, origin: Origin) -> bool:
         """Record a result; False for one received before or of a replaced worker.
 
-        Raises ValueError for a result that skips others, which would hide that they are lost.
+        Raises ValueError for a result that skips others, since those would be lost without notice.
         """
         incarnation, number = self._next[origin.worker]
         if origin.incarnation != incarnation or origin.number < number:
@@ -51,10 +51,10 @@ class ReceivedResults:
 
 
 def first_game_id(worker: int, incarnation: int) -> int:
-    """The first game id of an incarnation, which has 2**32 of them; games played in process have lower ids than all.
+    """The first of the 2**32 game ids of an incarnation; games played in the learner's process have lower ids.
 
     Random numbers of a game are a function of its id, so no two incarnations play the same game.
     """
     if worker >= MAX_WORKERS or incarnation >= 2**_INCARNATION_BITS:
-        raise ValueError(f"worker {worker}, incarnation {incarnation} leave no room for game ids in 64 bits")
+        raise ValueError(f"worker {worker}, incarnation {incarnation} exceed the 64 bits of game ids")
     return ((worker + 1) << _INCARNATION_BITS | incarnation) << _COUNTER_BITS

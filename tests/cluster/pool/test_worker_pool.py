@@ -141,7 +141,7 @@ def test_who_only_ever_fails_ends_the_run_with_the_reason(ray_here: object) -> N
     pool = WorkerPool(
         "doomed worker", 1, lambda _: ray.remote(num_cpus=0)(Doomed).remote(), place_timeout_s=60, hang_timeout_s=60
     )
-    with pytest.raises(UserError, match=r"doomed workers fail again and again.*no such weights"):
+    with pytest.raises(UserError, match=r"doomed workers fail repeatedly.*no such weights"):
         for _ in range(20):
             pool.next()
     pool.close()

@@ -50,5 +50,5 @@ def test_ranges_of_game_ids_do_not_meet_and_fit_in_64_bits() -> None:
     assert all(later - earlier >= 2**32 for earlier, later in itertools.pairwise(firsts))
     assert firsts[0] >= 2**32 and firsts[-1] + 2**32 <= 2**63
     for worker, incarnation in ((MAX_WORKERS, 0), (0, 2**15)):
-        with pytest.raises(ValueError, match="no room for game ids"):
+        with pytest.raises(ValueError, match="exceed the 64 bits of game ids"):
             first_game_id(worker, incarnation)
