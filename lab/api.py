@@ -214,8 +214,7 @@ class Run:
         functions = find_kind(self.kind).functions
         if name not in functions:
             raise UserError(f"runs of kind {self.kind!r} have no {name}(); they have {', '.join(functions) or 'none'}")
-        resolved = devices.resolve(device)
-        devices.apply(resolved)
+        resolved = devices.apply(devices.resolve(device))
         return load(functions[name])(self.path, resolved, *arguments, **options)
 
     def __repr__(self) -> str:

@@ -58,8 +58,7 @@ def bench_selfplay(
         "selfplay": {"boards": batch} | ({} if table else {"cache_slots": 0}),
     }
     config = validate(AlphaZeroConfig, settings, "bench selfplay")
-    target = devices.resolve(device, precision, threads)
-    devices.apply(target)
+    target = devices.apply(devices.resolve(device, precision, threads))
     record = measure(config, target, seconds)
     if as_json:
         print_json(record)

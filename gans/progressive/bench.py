@@ -82,8 +82,7 @@ def bench_gan(
         "training": {"batch_size": batch},
     }
     config = validate(ProgressiveGANConfig, settings, "bench gan")
-    target = devices.resolve(device, precision, threads)
-    devices.apply(target)
+    target = devices.apply(devices.resolve(device, precision, threads))
     torch.manual_seed(config.seed)
     levels = range(level_of(resolution) if only_last else 0, level_of(resolution) + 1)
     stages = [Stage(level, 4 * 2**level, alpha) for level in levels for alpha in ((0.5, 1.0) if level else (1.0,))]

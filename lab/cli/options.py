@@ -18,9 +18,7 @@ EvalSeed = Annotated[int, typer.Option("--seed", help="Seed of the samples.")]
 
 def device_of(name: str) -> Device:
     """The device of that name, applied to this process. Raises UserError for an absent device."""
-    device = devices.resolve(name)
-    devices.apply(device)
-    return device
+    return devices.apply(devices.resolve(name))
 
 
 def check_absent(path: Path, overwrite: bool) -> None:

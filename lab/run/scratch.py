@@ -16,8 +16,7 @@ from lab.train.device import Device
 @contextmanager
 def scratch_experiment(config: ExperimentConfig) -> Iterator[tuple[Any, Device]]:
     """The configured experiment before its first iteration, in a temporary directory, and its device."""
-    device = devices.resolve(config.device, config.precision, config.threads)
-    devices.apply(device)
+    device = devices.apply(devices.resolve(config.device, config.precision, config.threads))
     random_state.seed_everything(config.seed)
     with tempfile.TemporaryDirectory() as folder:
         yield load(find_kind(config.kind).build)(config, Path(folder) / "run", device), device

@@ -74,7 +74,7 @@ class TrunkConfig(Config):
     run: str = Field(default="", description="Name or path of the run of the trunk; empty for a new trunk.")
     checkpoint: str = Field(default="best", description="Checkpoint of that run: best, latest or an iteration.")
     freeze: bool = Field(
-        default=False, description="Do not train the trunk or update its statistics; false fine-tunes all layers."
+        default=False, description="Do not train the trunk or update its statistics; false: fine-tuning of all layers."
     )
 
     @model_validator(mode="after")

@@ -36,8 +36,8 @@ def resolve(device: str = "auto", precision: str = "auto", threads: int | None =
     return Device(target, _resolve_precision(precision, target), threads or torch.get_num_threads())
 
 
-def apply(device: Device) -> None:
-    """Set this process's thread count, CUDA device and float32 matrix-product precision (TF32 only beside bf16)."""
+def apply(device: Device) -> Device:
+    """Set threads, CUDA device and float32 precision (TF32 only with bf16) of this process; return `device`."""
     torch.set_num_threads(device.threads)
     if device.device.type == "cpu":
         _keep_freed_memory()
@@ -46,6 +46,7 @@ def apply(device: Device) -> None:
     torch.backends.cudnn.allow_tf32 = allow_tf32
     if device.device.type == "cuda" and device.device.index is not None:
         torch.cuda.set_device(device.device)  # the default of calls without a device, such as memory statistics
+    return device
 
 
 def _keep_freed_memory() -> None:

@@ -194,7 +194,7 @@ DAMAGES = {
     _flip_a_bit: "tensors.safetensors is damaged",
     _edit_state: "state.json is damaged",
     _lose_state: "state.json is missing",
-    _lose_manifest: "half-written",
+    _lose_manifest: "incomplete",
     _garble_manifest: "manifest.json is damaged",
     _make_foreign: "not a checkpoint of this lab",
     _make_newer: "schema 99",
