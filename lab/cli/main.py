@@ -47,7 +47,7 @@ def run_command(command: Callable[..., object], arguments: Sequence[str]) -> int
 
 
 class _Root(TyperGroup):
-    """Looks for verbs of other distributions only where the lab's own do not suffice: looking takes 10 ms."""
+    """Searches verbs of other distributions only if the lab's own verbs do not match: the search takes 10 ms."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         self.commands.update(commands(installed_verbs()))

@@ -1,4 +1,4 @@
-"""`lab show`: a run's metrics as a table and as curves, from its `metrics.jsonl` alone."""
+"""`lab show`: a run's metrics as a table and as curves, read from its `metrics.jsonl`."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _SATURATED = 1e4  # gate input at which the sigmoid is exactly 0 or 1, in bfloat
 
 
 def length_mask(lengths: Tensor, steps: int) -> Tensor:
-    """Lengths [B] -> [B, steps] bool, true where a sequence has a step."""
+    """Lengths [B] -> [B, steps] bool, true at the steps of each sequence."""
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
 

@@ -75,10 +75,7 @@ def save(
     when the disk is full or cannot be written.
     """
     final = directory / (name or f"{iteration:06d}")
-    temporary: Path | None = None
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        temporary = _make_temporary(directory)
+    with _replacing(final) as temporary:
         tree, tensors = encode(state)
         files: dict[str, dict[str, Any]] = {}
         with _hashed(temporary / TENSORS, files) as file:
@@ -88,14 +85,7 @@ def save(
         manifest = Manifest(iteration, dict(counters), extra_meta or {}, files, versions())
         with _hashed(temporary / MANIFEST, {}) as file:
             file.write(json.dumps(asdict(manifest), indent=1).encode())
-        durable.sync_directory(temporary)
-        _put_in_place(temporary, final)
-        return final
-    except OSError as error:
-        raise CheckpointError(durable.explain(error, final)) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+    return final
 
 
 def load(path: Path) -> tuple[dict[str, Any], Manifest]:
@@ -174,7 +164,7 @@ def newest_first(directory: Path, report: Report) -> Iterator[Checkpoint]:
 
 
 def latest_valid(directory: Path, report: Report) -> Path | None:
-    """The newest checkpoint that verifies; None where there is none at all.
+    """The newest valid checkpoint; None without any checkpoint.
 
     Raises CheckpointError when there are checkpoints and every one is damaged.
     """
@@ -231,24 +221,15 @@ def none_valid(directory: Path) -> CheckpointError:
 
 
 def keep_as(name: str, checkpoint: Path) -> Path:
-    """Keep `checkpoint` under a name beside it; its files are hard links where the file system has them."""
+    """Keep `checkpoint` under a name beside it; its files are hard links if the file system supports them."""
     final = checkpoint.parent / name
-    temporary: Path | None = None
-    try:
-        temporary = _make_temporary(checkpoint.parent)
+    with _replacing(final) as temporary:
         for file in checkpoint.iterdir():
             try:
                 os.link(file, temporary / file.name)
             except OSError:
                 shutil.copy2(file, temporary / file.name)
-        durable.sync_directory(temporary)
-        _put_in_place(temporary, final)
-        return final
-    except OSError as error:
-        raise CheckpointError(durable.explain(error, final)) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+    return final
 
 
 def promote_pending(directory: Path) -> None:
@@ -354,10 +335,20 @@ def _hashed(path: Path, files: dict[str, dict[str, Any]]) -> Iterator[_HashingFi
     files[path.name] = {"bytes": file.size, "sha256": file.digest.hexdigest()}
 
 
-def _make_temporary(directory: Path) -> Path:
-    path = directory / (_TEMPORARY + secrets.token_hex(4))  # tempfile's folders are readable by their owner only
-    path.mkdir()
-    return path
+@contextmanager
+def _replacing(final: Path) -> Iterator[Path]:
+    """A temporary directory that replaces `final` on success. Raises CheckpointError if the disk cannot be written."""
+    # Not by tempfile: its directories are readable only by their owner.
+    temporary = final.with_name(_TEMPORARY + secrets.token_hex(4))
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        durable.sync_directory(temporary)
+        _put_in_place(temporary, final)
+    except OSError as error:
+        raise CheckpointError(durable.explain(error, final)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _put_in_place(temporary: Path, final: Path) -> None:

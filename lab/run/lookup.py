@@ -36,7 +36,7 @@ def find_run(run: str, runs_dir: Path) -> Path:
 
 
 def locate_run(run: str, runs_dir: Path) -> Path | None:
-    """The directory of a run given by name or path, or None where there is none."""
+    """The directory of a run given by name or path, or None."""
     if not run:
         return None
     for path in (runs_dir / run, Path(run).expanduser()):

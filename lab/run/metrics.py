@@ -148,7 +148,7 @@ def cut_back(path: Path, iteration: int) -> int:
 def _lines(path: Path) -> Iterator[tuple[bytes, Entry]]:
     if not path.exists():
         return
-    # A line without its newline is still being written, even where it already parses.
+    # A line without its newline is still being written, even if it can be parsed.
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
             yield line, _entry(json.loads(line))

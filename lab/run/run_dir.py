@@ -70,7 +70,7 @@ class RunDir:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """An existing run, not locked; raises UserError, naming the nearest, where there is none."""
+        """An existing run, not locked. Raises UserError that names the nearest run."""
         path = Path(path)
         if (path / _REPLACED).is_dir() and not (path / CONFIG).is_file():
             raise UserError(f"{path} was being replaced when its process died: its files are in {_REPLACED}")

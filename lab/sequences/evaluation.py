@@ -86,7 +86,7 @@ def answer_text(answer: Tensor, targets: Vocabulary | None) -> str:
 
 
 def ranked_answers(answers: Answers, targets: Vocabulary | None) -> list[list[dict[str, Any]]]:
-    """For each input its answers as text, best first, and their log-probabilities, None where there is no score."""
+    """For each input its answers as text, best first, and their log-probabilities (None without scores)."""
     scores = [[None]] * len(answers.values) if answers.scores is None else answers.scores.tolist()
     return [
         [

@@ -82,7 +82,7 @@ class Ranks:
 
 
 def ranks() -> Ranks:
-    """This process's rank in its group; a single rank where it has no group."""
+    """The rank of this process in its group; a single rank without a group."""
     if dist.is_available() and dist.is_initialized():
         return Ranks(dist.get_rank(), dist.get_world_size())
     return Ranks()
