@@ -1,4 +1,6 @@
-"""Metrics that every kind of GAN logs while it trains."""
+"""Metrics that every kind of GAN logs, and the metrics of an evaluation with their floors."""
+
+from collections.abc import Sequence
 
 from lab.run.metrics import Catalogue, Metric
 
@@ -16,3 +18,10 @@ TRAINING = Catalogue(
         Metric("train/samples_per_s", "1/s", "real samples shown per second", "train", True),
     ]
 )
+
+
+def evaluation_metrics(rows: Sequence[tuple[str, str, str, bool | None]], floor: str) -> list[Metric]:
+    """Metrics eval/NAME of rows (name, unit, meaning, higher is better), then eval/NAME_floor; floor: its meaning."""
+    return [Metric(f"eval/{name}", unit, meaning, "eval", better) for name, unit, meaning, better in rows] + [
+        Metric(f"eval/{name}_floor", unit, f"{meaning}; {floor}", "eval") for name, unit, meaning, _ in rows
+    ]

@@ -6,7 +6,6 @@ import numpy as np
 
 from gans.progressive.sampler import load_sampler
 from gans.progressive.sampling import sample as sample_images
-from lab.errors import UserError
 from lab.train.device import Device
 
 
@@ -15,8 +14,5 @@ def sample(
 ) -> np.ndarray:
     """Images uint8 [N, H, W, C] of the averaged generator; `label` chooses the class of a conditional run."""
     sampler = load_sampler(run, device, checkpoint)
-    classes = sampler.config.network.classes
-    if label is not None and not 0 <= label < classes:
-        known = f"0 to {classes - 1}" if classes else "none: this run is unconditional"
-        raise UserError(f"label {label}: the classes of this run are {known}")
+    sampler.check_label(label, "label")
     return sample_images(sampler, range(count), seed, label).permute(0, 2, 3, 1).numpy()

@@ -6,6 +6,7 @@ from pathlib import Path
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import Stage, stage_at
 from gans.progressive.network import Generator
+from lab.errors import UserError
 from lab.run.load import load_run
 from lab.train.device import Device
 
@@ -19,6 +20,14 @@ class Sampler:
     stage: Stage
     images_shown: int
     device: Device
+
+    def check_label(self, label: int | None, option: str) -> None:
+        """Raise UserError, which begins with `option`, for a class that the run does not have."""
+        classes = self.config.network.classes
+        if label is not None and not classes:
+            raise UserError(f"{option}: this run is unconditional; train one with network.classes set")
+        if label is not None and not 0 <= label < classes:
+            raise UserError(f"{option} {label}: this run has classes 0 to {classes - 1}")
 
 
 def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampler:

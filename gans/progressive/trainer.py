@@ -40,13 +40,8 @@ class GrowingTrainer:
             group=network.minibatch_group,
             compile=config.training.compile,
         )
-        self.trainer = Trainer(
-            loss,
-            config.training,
-            device,
-            discriminator_heads=[self.discriminator.out],
-            generator_heads=list(self.generator.to_rgb),
-        )
+        out, to_rgb = [self.discriminator.out], list(self.generator.to_rgb)
+        self.trainer = Trainer(loss, config.training, device, discriminator_heads=out, generator_heads=to_rgb)
         self.average = self.trainer.average
 
     @property

@@ -62,7 +62,7 @@ def sample(
     if latents is not None and count is not None:
         raise UserError("-n and --latents contradict each other: every latent of the file makes an image")
     sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
-    _check_label(sampler, label)
+    sampler.check_label(label, "--class")
     given = None if latents is None else read_latents(sampler, latents)
     if given is not None and len(given) < 2 and interpolate is not None:
         raise UserError(f"--interpolate needs two latents and {latents} has one")
@@ -173,11 +173,3 @@ def _stage(sampler: Sampler) -> str:
     stage = sampler.stage
     fade = f", alpha {stage.alpha:.2f}" if stage.alpha < 1.0 else ""
     return f"{stage.resolution} x {stage.resolution} after {sampler.images_shown:,} images{fade}"
-
-
-def _check_label(sampler: Sampler, label: int | None) -> None:
-    classes = sampler.config.network.classes
-    if label is not None and not classes:
-        raise UserError("--class: this run is unconditional; train one with network.classes set")
-    if label is not None and label >= classes:
-        raise UserError(f"--class {label}: this run has classes 0 to {classes - 1}")

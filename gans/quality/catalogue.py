@@ -1,5 +1,6 @@
 """Metrics of a set of generated images."""
 
+from gans.metrics import evaluation_metrics
 from lab.run.metrics import Catalogue, Metric
 
 _METRICS = [
@@ -15,10 +16,8 @@ _METRICS = [
 ]
 
 CATALOGUE = Catalogue(
-    [Metric(f"eval/{name}", unit, meaning, "eval", better) for name, unit, meaning, better in _METRICS]
-    + [Metric("eval/images_shown", "images", "real images shown to the evaluated generator", "eval")]
-    + [
-        Metric(f"eval/{name}_floor", unit, f"{meaning}; of real images against other real images", "eval")
-        for name, unit, meaning, _ in _METRICS
+    [
+        *evaluation_metrics(_METRICS, "of real images against other real images"),
+        Metric("eval/images_shown", "images", "real images shown to the evaluated generator", "eval"),
     ]
 )

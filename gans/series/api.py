@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from gans.series.sampler import load_sampler
-from lab.config.suggestions import did_you_mean
-from lab.errors import UserError
 from lab.train.device import Device
 
 
@@ -15,8 +13,5 @@ def sample(
 ) -> np.ndarray:
     """Series float64 [N, T, C] in the units of the data; `label` names the class of a conditional run."""
     sampler = load_sampler(run, device, checkpoint)
-    classes = sampler.summary.classes
-    if label is not None and label not in classes:
-        raise UserError(f"label {label!r}: this run has no such class; {did_you_mean(label, classes)}")
-    number = None if label is None else classes.index(label)
+    number = sampler.class_number(label, "label")
     return sampler.summary.scale.restore(sampler.sample(range(count), seed, number))

@@ -1,7 +1,7 @@
 """Metrics of a time-series GAN."""
 
-from gans.metrics import TRAINING
-from lab.run.metrics import Catalogue, Metric
+from gans.metrics import TRAINING, evaluation_metrics
+from lab.run.metrics import Catalogue
 
 _SCORES = [
     ("discriminative_score", "fraction", "|accuracy - 1/2| of a classifier of real and generated series", False),
@@ -11,10 +11,4 @@ _SCORES = [
     ("marginal_distance", "std", "Wasserstein distance of the values at each step", False),
 ]
 
-CATALOGUE = TRAINING | Catalogue(
-    [Metric(f"eval/{name}", unit, meaning, "eval", better) for name, unit, meaning, better in _SCORES]
-    + [
-        Metric(f"eval/{name}_floor", unit, f"{meaning}; of other real series", "eval")
-        for name, unit, meaning, _ in _SCORES
-    ]
-)
+CATALOGUE = TRAINING | Catalogue(evaluation_metrics(_SCORES, "of other real series"))

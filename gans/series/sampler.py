@@ -14,6 +14,8 @@ from gans.series.dataset import Scale, SeriesSet
 from gans.series.network import Generator
 from gans.series.noise import noise
 from lab import rng
+from lab.config.suggestions import did_you_mean
+from lab.errors import UserError
 from lab.run.load import load_run
 from lab.train.device import Device
 
@@ -55,6 +57,17 @@ class Sampler:
     @property
     def channels(self) -> int:
         return len(self.summary.scale.columns)
+
+    def class_number(self, name: str | None, option: str) -> int | None:
+        """The number of a class, None for None. Raises UserError, which begins with `option`, for an unknown class."""
+        classes = self.summary.classes
+        if name is None:
+            return None
+        if not classes:
+            raise UserError(f"{option}: this run is unconditional; train one with data.label set")
+        if name not in classes:
+            raise UserError(f"{option} {name}: this run has no such class; {did_you_mean(name, classes)}")
+        return classes.index(name)
 
     def labels(self, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor | None:
         """int64 [N]: `label`, or classes drawn by (seed, i) with the frequencies of the data; None without classes."""

@@ -11,13 +11,11 @@ from gans.series.evaluation import LEAST, SeriesMetrics
 from gans.series.experiment import reference_series
 from gans.series.figures import plot_series
 from gans.series.sample_files import SUFFIXES, save_array, save_csv
-from gans.series.sampler import Sampler, load_sampler
+from gans.series.sampler import load_sampler
 from gans.verbs import check_output, print_evaluation
 from lab.cli.arguments import Json, Run, RunsDir, say
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, EvalSeed, Overwrite, SampleSeed, device_of
-from lab.config.suggestions import did_you_mean
-from lab.errors import UserError
 from lab.plots.images import save_png
 from lab.run.lookup import RUNS_DIR, find_run
 
@@ -47,7 +45,7 @@ def sample(
     if plot is not None:
         check_output("--plot", plot, (".png",), overwrite)
     sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
-    which, number = range(count), _class(sampler, label)
+    which, number = range(count), sampler.class_number(label, "--class")
     restore = sampler.summary.scale.restore
     if out is not None:
         batches = (restore(batch) for batch in sampler.batches(which, seed, number))
@@ -102,18 +100,5 @@ def evaluate(
     scores = SeriesMetrics(held_out, training, options, config.seed, place)
     found = scores.evaluate(sampler.sample(range(len(held_out)), seed)) | scores.floor()
     record = {"run": run, "series_shown": sampler.series_shown, "samples": len(held_out)}
-    heading = (
-        f"{run}: {len(held_out):,} generated series against {len(held_out):,} held-out series of {config.data.source}"
-    )
+    heading = f"{run}: {len(held_out):,} generated series against as many held-out ones of {config.data.source}"
     print_evaluation(heading, found, record=record if as_json else None)
-
-
-def _class(sampler: Sampler, name: str | None) -> int | None:
-    classes = sampler.summary.classes
-    if name is None:
-        return None
-    if not classes:
-        raise UserError("--class: this run is unconditional; train one with data.label set")
-    if name not in classes:
-        raise UserError(f"--class {name}: this run has no such class; {did_you_mean(name, classes)}")
-    return classes.index(name)
