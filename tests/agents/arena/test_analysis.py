@@ -82,6 +82,7 @@ def test_the_network_alone_has_no_visits(agent: Agent) -> None:
     assert not analysis.visits.any() and analysis.legal.all()
 
 
+@pytest.mark.slow
 def test_best_moves_and_lines_keep_the_outcome_of_minimax(solution: Solution) -> None:
     # Positions of five stones, where 400 simulations of PUCT see every line of play: the analysis must be exact.
     agent = untrained("puct")

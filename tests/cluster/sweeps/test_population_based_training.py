@@ -157,6 +157,7 @@ def test_a_copy_cut_short_anywhere_leaves_a_whole_run_with_its_own_wandb(
     assert found == sorted(found) and set(found) == {1, 2}, "of these renames none is the one that replaces the run"
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_be_replaced_stays_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,7 +71,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["sines", pytest.param("conditional", marks=pytest.mark.slow)])
 def test_killed_and_resumed_equals_uninterrupted(
     variant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

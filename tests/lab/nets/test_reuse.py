@@ -231,6 +231,7 @@ def test_it_learns_one_batch_by_heart(use: Use) -> None:
     assert min(losses) < 0.1 * losses[0]
 
 
+@pytest.mark.slow
 def test_onnxruntime_agrees(use: Use, tmp_path: Path) -> None:
     network = use.make().eval()
     if len(use.outputs) == 1:
