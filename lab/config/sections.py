@@ -24,6 +24,13 @@ from pydantic import (
 SCHEMA_VERSION = 1
 
 
+def not_boolean(value: Any) -> Any:
+    """Raise ValueError for a boolean in place of a number: pydantic would read true as 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"should be a number, not {str(value).lower()}")
+    return value
+
+
 class Config(BaseModel):
     """A section of the configuration. Validators raise ValueError with one line: cause and fix."""
 
@@ -32,10 +39,7 @@ class Config(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _numbers_are_not_booleans(cls, value: Any, info: Any) -> Any:
-        # pydantic would read true as 1.
-        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation in (int, float):
-            raise ValueError(f"should be a number, not {str(value).lower()}")
-        return value
+        return not_boolean(value) if cls.model_fields[info.field_name].annotation in (int, float) else value
 
 
 def name_of(section: Any) -> Any:

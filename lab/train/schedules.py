@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
-from lab.config.sections import Config
+from lab.config.sections import Config, not_boolean
 
 Shape = Literal["constant", "linear", "cosine", "one-cycle"]
 
@@ -63,14 +63,8 @@ def _tag(value: Any) -> str:
     return "scheduled" if isinstance(value, Mapping | Schedule) else "number"
 
 
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):  # pydantic would read true as 1
-        raise ValueError(f"should be a number, not {str(value).lower()}")
-    return value
-
-
 Hyperparameter = Annotated[
-    Annotated[float, BeforeValidator(_no_boolean), Tag("number")] | Annotated[Schedule, Tag("scheduled")],
+    Annotated[float, BeforeValidator(not_boolean), Tag("number")] | Annotated[Schedule, Tag("scheduled")],
     Discriminator(_tag),
 ]
 """Type of a configuration field that takes a number, or a schedule such as
