@@ -15,9 +15,6 @@ from lab.config.registry import find_kind, load
 from lab.config.sections import SCHEMA_VERSION, ExperimentConfig
 from lab.errors import UserError
 
-WRITTEN_BY: dict[int, str] = {}
-"""For each schema that this version no longer reads: the last version of the lab that reads it."""
-
 RESUMABLE = ("budget", "evaluate.patience", "evaluate.device", "device", "threads", "cluster.*", "tracking.*")
 """Keys that a stopped run may change: they set how long and where it trains, and do not change the numbers."""
 
@@ -36,7 +33,7 @@ def load_run_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
     """The configuration stored at `path` (a run's config.yaml), with overrides of `RESUMABLE` keys.
 
     An override that repeats the stored value is accepted for any key. Raises UserError for other keys, for a
-    schema that this version does not read (naming one that does), and for a damaged file.
+    schema that this version does not read, and for a damaged file.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -113,8 +110,6 @@ def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _check_schema_version(version: object, where: str) -> None:
     if version == SCHEMA_VERSION:
         return
-    if version in WRITTEN_BY:
-        raise UserError(f"{where} has schema version {version}; rivals-lab {WRITTEN_BY[version]} reads it")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise UserError(
             f"{where} has schema version {version}, from a newer rivals-lab than this {__version__}, "

@@ -68,7 +68,7 @@ class EvaluateConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _patience_for_something(self) -> Self:
+    def _patience_needs_evaluations(self) -> Self:
         if self.patience is not None and (self.best is None or not self.every):
             raise ValueError("patience needs a metric and evaluations: set evaluate.best and evaluate.every")
         return self
@@ -144,7 +144,7 @@ class ClusterConfig(Config):
         return self.has_workers or self.learners > 1
 
     @model_validator(mode="after")
-    def _workers_first(self) -> Self:
+    def _address_needs_workers(self) -> Self:
         if self.address and not self.used:
             raise ValueError("address has no effect without workers; set cluster.workers, say to 2")
         if self.worker_gpus is not None and self.worker_gpus > 1 and self.worker_gpus % 1:

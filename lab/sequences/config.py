@@ -48,7 +48,7 @@ class DataConfig(Config):
         return task
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Self:
+    def _task_or_source(self) -> Self:
         if self.task is not None:
             if self.source is not None:
                 raise ValueError(

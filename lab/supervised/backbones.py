@@ -64,7 +64,7 @@ class ResNetConfig(BackboneConfig):
     )
 
     @model_validator(mode="after")
-    def _one_number_a_stage(self) -> Self:
+    def _one_entry_per_stage(self) -> Self:
         if len(self.blocks) != len(self.channels):
             raise ValueError(
                 f"{len(self.channels)} channels but {len(self.blocks)} blocks; give both one entry per stage"

@@ -78,7 +78,7 @@ class TrunkConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _something_to_freeze(self) -> Self:
+    def _freeze_needs_a_run(self) -> Self:
         if self.freeze and not self.run:
             raise ValueError("freeze needs a trained trunk; set trunk.run to its run")
         return self
