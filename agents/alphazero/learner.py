@@ -1,4 +1,4 @@
-"""The AlphaZero learner: gradient steps on replayed positions, and the EMA of the weights, which plays."""
+"""The AlphaZero learner: gradient steps on replayed positions, and the EMA of the weights that plays."""
 
 import math
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 class Learner:
     """Network, optimizer, EMA of the weights and the number of steps taken.
 
-    Among ranks each computes its rows of every batch, and all take the same steps.
+    With several ranks each computes its rows of every batch, and all take the same steps.
     """
 
     def __init__(self, net: PolicyValueNet, game: Game, config: LearnerConfig, device: Device, seed: int) -> None:
@@ -44,8 +44,8 @@ class Learner:
     def step(self, positions: Samples, received: int) -> dict[str, Tensor]:
         """One gradient step on N positions; returns losses and statistics as 0-d tensors on the device.
 
-        received: positions received from self-play so far, the counter that schedules follow. Among ranks the positions
-        are those of rank 0: the others give N positions of any content.
+        received: positions received from self-play so far, the counter of schedules. With several ranks the
+        positions are those of rank 0; the other ranks pass N positions with any values.
         """
         config = self.config
         rows = self._ranks.rows(len(positions))
@@ -77,12 +77,12 @@ class Learner:
         self.steps = state["steps"]
 
     def _losses(self, batch: Batch, count: int, received: int, part: slice) -> LossTerm:
-        """Of a part of this rank's batch; count: positions in the global batch."""
+        """Losses of a part of this rank's batch; count: positions in the global batch."""
         observation, policy, outcome, search_value = (field[part] for field in batch)
         with autocast(self.device):
             logits, outcome_logits = self.net(observation)
-        search_share = value_at(self.config.search_value_fraction, received)
-        target = value_target(outcome, search_value, outcome_logits.detach().float(), search_share)
+        search_fraction = value_at(self.config.search_value_fraction, received)
+        target = value_target(outcome, search_value, outcome_logits.detach().float(), search_fraction)
         losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, target)
         losses = {name: mean * (len(policy) / count) for name, mean in losses.items()}
         loss = losses["loss/policy"] + value_at(self.config.value_weight, received) * losses["loss/value"]
@@ -97,7 +97,7 @@ class Learner:
     def _batch(self, positions: Samples, rows: slice = slice(None)) -> Batch:
         """Observations [N, C, H, W], policies [N, A], outcomes and search values [N], each under a random symmetry.
 
-        Of the positions in `rows` only; the symmetry of a position does not depend on them.
+        Only the positions in `rows`; the symmetry of a position does not depend on `rows`.
         """
         numbers = torch.arange(len(positions), device=self.device.device)[rows]
         positions = Samples(*(field[rows] for field in positions))
@@ -112,14 +112,14 @@ class Learner:
         return observation, policy, positions.outcome.to(torch.int64), positions.search_value.to(torch.float32)
 
 
-def load_weights(net: nn.Module, state: Mapping[str, Any], *place: str) -> None:
-    """Weights from nested state. Raises CheckpointError when it has none at this place, or those of another network."""
+def load_weights(net: nn.Module, state: Mapping[str, Any], *path: str) -> None:
+    """Load the weights at `path` of nested state. Raises CheckpointError if missing or of another network."""
     weights: Any = state
     try:
-        for key in place:
+        for key in path:
             weights = weights[key]
         net.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError):  # torch's own message takes a line for each tensor
+    except (KeyError, TypeError, RuntimeError):  # the message of torch has one line per tensor
         raise CheckpointError("its network is not the one of this run's config.yaml") from None
 
 
@@ -127,7 +127,7 @@ def alphazero_losses(logits: Tensor, outcome_logits: Tensor, policy: Tensor, out
     """Mean losses over N positions, 0-d each, differentiable.
 
     logits and policy: [N, A]; outcome_logits and outcome: [N, 3], targets as probabilities.
-    Both are divergences, cross-entropy less the target's own entropy, so that 0 is perfect.
+    Both are KL divergences, cross-entropy minus the target's entropy; 0 is perfect.
     """
     policy_entropy, outcome_entropy = entropy(policy), entropy(outcome)
     return {
@@ -142,35 +142,36 @@ def entropy(probabilities: Tensor) -> Tensor:
     return -torch.special.xlogy(probabilities, probabilities).sum(-1).mean()
 
 
-def value_target(outcome: Tensor, search_value: Tensor, outcome_logits: Tensor, share: float) -> Tensor:
-    """Win/draw/loss targets [N, 3]: the game's outcome, mixed with what the search thought of the position.
+def value_target(outcome: Tensor, search_value: Tensor, outcome_logits: Tensor, fraction: float) -> Tensor:
+    """Win/draw/loss targets [N, 3]: the game's outcome mixed with the search's value of the position.
 
-    The outcome is unbiased but noisy, since both sides explore after the position; the search value is the reverse, and
-    their mean learns faster than either (Prasad 2018, "Lessons from AlphaZero: Connect Four"). A scalar value does not
-    say how likely a draw is: the network's own belief stands in, as far as the value leaves room for it.
-    outcome: int64 [N] of +1, 0, -1; search_value: [N]; outcome_logits: [N, 3]; share: of the search value, in [0, 1].
+    The outcome is unbiased but noisy, since both sides explore after the position; the search value is biased but less
+    noisy, and their mean learns faster than either (Prasad 2018, "Lessons from AlphaZero: Connect Four"). A scalar
+    value has no probability of a draw; that of the network is used, limited to 1 - |search value|.
+    outcome: int64 [N] of +1, 0, -1; search_value: [N]; outcome_logits: [N, 3]; fraction: weight of the
+    search value, in [0, 1].
     """
     played = F.one_hot(torch.where(outcome > 0, WIN, torch.where(outcome < 0, LOSS, DRAW)), 3)
     draw = torch.minimum(outcome_logits.softmax(-1)[:, DRAW], 1.0 - search_value.abs()).clamp_min(0.0)
     win, loss = (1.0 - draw + search_value) / 2.0, (1.0 - draw - search_value) / 2.0
     searched = torch.stack([win, draw, loss], -1)
-    return (1.0 - share) * played + share * searched
+    return (1.0 - fraction) * played + fraction * searched
 
 
 def learning_rate(config: LearnerConfig, received: int) -> float:
-    """After `received` positions of self-play, before the warm-up of the first steps; see `LearnerConfig`."""
+    """Learning rate after `received` positions of self-play, before the warm-up factor; see `LearnerConfig`."""
     return learning_rate_at(config, received, config.decay_positions)
 
 
 def ema_decay(config: LearnerConfig, received: int) -> float:
-    """Decay per step of the weights that play, after `received` positions of self-play."""
+    """EMA decay per step after `received` positions of self-play."""
     if config.ema_half_life is not None:
         return decay_of(config.ema_half_life, config.batch_size)
     return value_at(config.ema_decay, received)
 
 
 def steps_allowed(config: LearnerConfig, received: int, trained: int, minimum: int) -> int:
-    """Gradient steps that train `replay_ratio` times the positions received at most; 0 below `minimum`."""
+    """Gradient steps until `replay_ratio` times the received positions are trained on; 0 below `minimum` positions."""
     if received < minimum:
         return 0
     return max(0, int((config.replay_ratio * received - trained) // config.batch_size))
