@@ -8,9 +8,9 @@ PIP := -m pip --disable-pip-version-check install --only-binary :all:
 # torch does not move with `make lock`: name the release here.
 TORCH := torch==2.13.0
 ARGS :=
-# Processes of the tests, one thread each; those that share a fixture of a file or Ray stay in one process.
+# Processes of the tests, one thread each; the tests of a file stay in one process, for they may share a fixture.
 JOBS := 2
-PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup
+PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help docs install train gan test test-slow test-long lint types peers lock clean check-python

@@ -27,23 +27,13 @@ import torch  # noqa: E402
 torch.set_num_threads(1)
 
 
-_CLUSTER = "tests/cluster/"
-_TRAINED_GANS = {"plain", "labelled", "classifier"}  # session fixtures of tests/gans
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, a file's tests stay in one of them, and so do all tests that share a session fixture.
+    """Tests that share Ray come last: it starts once and ends with the session.
 
-    Ray's tests come first, so that the longest group does not begin last. Among them those that share one Ray are last:
-    the others use tokens of their own, and Ray keeps one in a process, which a cluster at work would miss.
+    Other tests of the cluster use tokens of their own, and Ray keeps one in a process: a cluster at work would miss it.
     """
-    for item in items:
-        names = set(getattr(item, "fixturenames", ()))
-        file = item.nodeid.partition("::")[0]
-        group = "gans" if names & _TRAINED_GANS else "cluster" if _CLUSTER in file else file
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (_CLUSTER not in item.nodeid, "ray_here" in getattr(item, "fixturenames", ())))
+    items.sort(key=lambda item: "ray_here" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(autouse=True)
