@@ -29,8 +29,9 @@ gan: install  ## grow a GAN on handwritten digits: resumes the last run if unfin
 test: install  ## the fast tests
 	$(PYTEST) $(ARGS)
 
-test-slow: install  ## the tests marked slow; none found is a failure
-	$(PYTEST) -m "slow and not peers" --timeout 900 $(ARGS)
+test-slow: install  ## the tests marked slow, those of Ray one by one; none found is a failure
+	$(VENV)/bin/python -m pytest -m "slow and not peers" --timeout 900 $(ARGS) tests/cluster
+	$(PYTEST) -m "slow and not peers" --timeout 900 --ignore=tests/cluster $(ARGS)
 
 test-long: install  ## minutes each: presets trained whole, drills, sweeps; about an hour
 	$(VENV)/bin/python -m pytest -m long --timeout 3600 $(ARGS)
