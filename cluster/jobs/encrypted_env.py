@@ -2,7 +2,7 @@
 
 Ray writes the environment of a job to its logs and shows it to everyone who lists the jobs. So the values are encrypted
 before submission, and `python -m cluster.jobs.encrypted_env COMMAND ...` decrypts them in the job and runs the command.
-Whoever has the token can run programs on the cluster anyway. Ray actors do not get the variables.
+The token is the key: it already allows its owner to run programs on the cluster. Ray actors do not get the variables.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 FOUR, THREE = make("connect_four"), make("tic_tac_toe")
 
 
-def test_stones_belong_to_the_player_who_placed_them_whoever_is_to_move() -> None:
+def test_owner_of_a_stone_is_the_player_who_placed_it_not_the_player_to_move() -> None:
     for moves in ("51", "519"):
         board = board_of(THREE, state_after(THREE, moves, CPU))
         assert board.owners[1][1] == 0 and board.owners[0][0] == 1

@@ -192,7 +192,7 @@ def test_ansi_is_the_games_own_picture() -> None:
 
 
 @pytest.mark.parametrize("ply", [1, 2], ids=["second to move", "first to move"])
-def test_discs_are_red_and_yellow_whoever_is_to_move(ply: int) -> None:
+def test_disc_colours_do_not_depend_on_the_player_to_move(ply: int) -> None:
     env = make("connect_four", render_mode="rgb_array")
     env.reset()
     for action in [0, 6, 3][: ply + 1]:
