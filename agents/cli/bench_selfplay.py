@@ -263,5 +263,6 @@ def _print(record: dict[str, Any]) -> None:
     table.add_row(
         "learner", f"{speed.learner_samples_per_s:,.0f} samples/s", f"{speed.learner_ratio:.2f} of a bare loop"
     )
-    table.add_row("peak memory", f"{speed.peak_memory_mb:,.0f} MB")
+    if speed.peak_memory_mb is not None:
+        table.add_row("peak memory", f"{speed.peak_memory_mb:,.0f} MB")
     console.print(table)

@@ -234,4 +234,6 @@ def _print(record: dict[str, Any], measured: list[StageSpeed]) -> None:
         table.add_row(str(speed.resolution), *row, f"{speed.ratio_to_bare:.2f}")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"data: {record['data_images_per_s']:,.0f} images/s; peak memory {record['peak_memory_mb']:,.0f} MB")
+    peak = record["peak_memory_mb"]
+    memory = "" if peak is None else f"; peak memory {peak:,.0f} MB"
+    console.print(f"data: {record['data_images_per_s']:,.0f} images/s{memory}")

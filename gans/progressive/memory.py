@@ -1,6 +1,6 @@
 """Memory estimate of every stage, checked before a run starts."""
 
-import os
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,7 @@ from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import level_of, stages
 from gans.progressive.network import Discriminator, Generator, channels_at
 from lab.errors import UserError
+from lab.run.memory import available_mb
 from lab.train.device import Device
 
 _COPIES = 6  # weights, gradients, two moments, the generator's average, temporaries of the optimizer
@@ -60,12 +61,8 @@ def check(config: ProgressiveGANConfig, device: Device) -> list[Estimate]:
 
 
 def free_mb(device: Device) -> float:
-    """Free memory of the GPU or of the machine."""
+    """Free memory of the GPU or of the machine; infinite where the system does not tell."""
     if device.device.type == "cuda":
         return torch.cuda.mem_get_info(device.device)[0] / 1e6
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            kilobytes = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
-        return kilobytes * 1024 / 1e6
-    except (OSError, StopIteration):  # not Linux: all memory of the machine
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6
+    free = available_mb()
+    return math.inf if free is None else free

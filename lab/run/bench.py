@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lab.run.progress import memory_mb
+from lab.run.memory import memory_mb
 from lab.train.device import Device
 
 _ROUNDS = 3
@@ -57,6 +57,6 @@ def environment(device: Device) -> dict[str, object]:
     return {"device": str(device.device), "threads": torch.get_num_threads(), "precision": device.precision}
 
 
-def peak_memory_mb() -> float:
-    """Peak memory so far in MB, of the process or of the accelerator, whichever is larger."""
-    return max(memory_mb().values())
+def peak_memory_mb() -> float | None:
+    """Peak memory so far in MB, of the process or of the accelerator, whichever is larger; None if not known."""
+    return max(memory_mb().values(), default=None)

@@ -2,8 +2,6 @@
 
 import contextlib
 import logging
-import resource
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -12,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import torch
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from lab.run.memory import memory_mb
 from lab.run.metrics import Catalogue
 
 PLAIN_INTERVAL_S = 10.0
@@ -84,7 +82,8 @@ class Progress:
             parts.append(f"{timedelta(seconds=round(max(0, self._budget - count) / speed))} left")
         if "time/iteration_s" in self._latest:
             parts.append(f"{self._latest['time/iteration_s']:.2f} s/iteration")
-        parts.append(f"{sum(memory_mb().values()) / 1000:.2f} GB")
+        if memory := memory_mb():
+            parts.append(f"{sum(memory.values()) / 1000:.2f} GB")
         parts += [f"{name} {self._latest[name]:.4g}" for name in headline if name in self._latest]
         return " | ".join(parts)
 
@@ -98,15 +97,6 @@ def headline(catalogue: Catalogue, best: str | None) -> list[str]:
     names += [name for name in catalogue if "loss" in name]
     names += [name for name, metric in catalogue.items() if metric.higher_is_better]
     return list(dict.fromkeys(names))[:_HEADLINES]
-
-
-def memory_mb() -> dict[str, float]:
-    """Peak memory so far, by metric name."""
-    unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # macOS counts bytes, Linux KiB
-    memory = {"system/process_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        memory["system/device_memory_mb"] = torch.cuda.max_memory_allocated() / 1e6
-    return memory
 
 
 class _Forward(logging.Handler):

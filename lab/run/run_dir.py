@@ -4,11 +4,9 @@ runs/<name>/config.yaml  metrics.jsonl  log.txt  checkpoints/  samples/  games/ 
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -19,9 +17,9 @@ from lab.errors import CheckpointError, UserError
 from lab.files import durable
 from lab.run import checkpoint
 from lab.run.best_value import stop_reason
+from lab.run.lock import LOCK_FILE, FolderLock, Held
 
 CONFIG = "config.yaml"
-_LOCK = ".lock"
 _REPLACED = ".replaced"  # the run that --overwrite replaces, kept until the new one has started
 _FOLDERS = ("checkpoints", "samples", "games", "wandb")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
@@ -39,7 +37,7 @@ class RunDir:
     """The directory of one run. As a context manager it releases the lock and removes a run that never started."""
 
     path: Path
-    _lock_file: int | None = field(default=None, repr=False)
+    _lock: FolderLock | None = field(default=None, repr=False)
     _created: bool = field(default=False, repr=False)
 
     @classmethod
@@ -181,21 +179,14 @@ class RunDir:
 
         The kernel releases the lock of a killed process, so no lock is ever stale.
         """
-        if self._lock_file is not None:
-            return
-        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
-            os.close(descriptor)
-            message = f"run '{self.name}' is being trained by {holder}: wait for it or stop it"
-            raise UserError(message) from None
-        except OSError:
-            pass  # a file system without locks: a second process cannot be detected
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        self._lock_file = descriptor
+        if self._lock is None:
+            taken = FolderLock(self.path)
+            try:
+                taken.acquire()
+            except Held as holder:
+                message = f"run '{self.name}' is being trained by {holder}: wait for it or stop it"
+                raise UserError(message) from None
+            self._lock = taken
 
     def started(self) -> None:
         """Mark the run as started: `close` no longer removes it, and the run that it replaces is deleted."""
@@ -206,9 +197,9 @@ class RunDir:
         """Release the lock; a run that was created and never started is removed first."""
         if self._created:
             self._undo()
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def __enter__(self) -> Self:
         return self
@@ -222,21 +213,23 @@ class RunDir:
             self._restore_old_run()
         replaced.mkdir()
         for entry in list(self.path.iterdir()):
-            if entry.name not in (_LOCK, _REPLACED):
+            if entry.name not in (LOCK_FILE, _REPLACED):
                 entry.rename(replaced / entry.name)
 
     def _undo(self) -> None:
         self._created = False
         self._restore_old_run()
         if not (self.path / CONFIG).exists():
-            (self.path / _LOCK).unlink(missing_ok=True)
+            if self._lock is not None:
+                self._lock.release(remove=True)
+                self._lock = None
             self.path.rmdir()
 
     def _restore_old_run(self) -> None:
         """Remove the files of this run, and restore the run that it replaces, if any."""
         replaced = self.path / _REPLACED
         for entry in list(self.path.iterdir()):
-            if entry.name not in (_LOCK, _REPLACED):
+            if entry.name not in (LOCK_FILE, _REPLACED):
                 shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
         if replaced.is_dir():
             for entry in list(replaced.iterdir()):
@@ -245,7 +238,7 @@ class RunDir:
 
 
 def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and all(entry.name == _LOCK for entry in path.iterdir())
+    return path.is_dir() and not path.is_symlink() and all(entry.name == LOCK_FILE for entry in path.iterdir())
 
 
 def _numbers(root: Path, stem: str) -> list[int]:

@@ -16,7 +16,8 @@ from lab.run import checkpoint, metrics, nan_guard, tracking
 from lab.run.best_value import BestValue, stop_reason
 from lab.run.evaluator import EvaluationFailed, Evaluator
 from lab.run.experiment import Evaluation, Experiment
-from lab.run.progress import Progress, headline, memory_mb
+from lab.run.memory import memory_mb
+from lab.run.progress import Progress, headline
 from lab.run.run_dir import RunDir
 from lab.train import device as devices
 from lab.train import random_state

@@ -1,6 +1,5 @@
 """A run's directory is never taken by two runs, and never lost by a mistake."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +60,8 @@ def test_a_replacement_killed_before_it_starts_still_holds_the_old_run(tmp_path:
     old = make(tmp_path, "run", progress=100)
     before = files(old.path)
     killed = RunDir.create(tmp_path, "run", "kind: killed\n", overwrite=True)
-    os.close(killed._lock_file or -1)  # what the kernel does for a killed process, and nothing else
+    assert killed._lock is not None
+    killed._lock.release()  # what the kernel does for a killed process, and nothing else
     with pytest.raises(RuntimeError), RunDir.create(tmp_path, "run", "kind: other\n", overwrite=True):
         raise RuntimeError
     assert files(old.path) == before and old.read_config()["kind"] == "toy"
