@@ -42,7 +42,7 @@ def submit(
         ),
     ] = None,
     working_dir: Annotated[
-        Path, typer.Option(help="Directory that is uploaded with the job: a checkout, or a folder with your YAML.")
+        Path, typer.Option(help="Directory that is uploaded with the job: what git tracks, or source files.")
     ] = Path(),
     requirements: Annotated[
         Path | None,
@@ -50,6 +50,9 @@ def submit(
             metavar="FILE", help=f"Install these packages on the cluster, with the versions of {CONSTRAINTS}."
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the files that would be uploaded, and submit nothing.")
+    ] = False,
     status: Annotated[str, typer.Option(metavar="JOB", help="Print the status of a job.", show_default=False)] = "",
     logs: Annotated[
         str,
@@ -79,8 +82,12 @@ def submit(
             env=env or [],
             requirements=requirements,
         )
+        if dry_run:
+            print("\n".join(sorted(submission.upload.files)))
         for note in notes:
             print(note)
+        if dry_run:
+            return
         client = job_server.connect(address)
         job = send(client, submission, address)
         print(f"job {job}: run {submission.run} in {submission.runs_dir} on the cluster")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from cluster.jobs import job_server, node_report
-from cluster.jobs.submission import load_config, uploaded_preset
-from cluster.jobs.working_dir import EXCLUDES, scan
+from cluster.jobs.submission import load_config, packed, preset_files, uploaded_preset
+from cluster.jobs.working_dir import WorkingDir, scan
 from cluster.pool.connection import import_ray
 from lab.errors import UserError
 
@@ -43,7 +43,7 @@ class Check:
 def check_cluster(address: str, preset: str, overrides: Sequence[str], working_dir: Path) -> Iterator[Check]:
     """All checks in order, until a failure that prevents further ones. Raises UserError for an invalid preset."""
     import_ray()
-    upload = scan(working_dir)
+    upload = scan(working_dir).including(preset_files(preset))
     config, arguments = None, []
     if preset:
         arguments = [uploaded_preset(preset, upload), *overrides]
@@ -63,7 +63,7 @@ def check_cluster(address: str, preset: str, overrides: Sequence[str], working_d
             yield Check("upload", "fail", str(error))
             return
         yield Check("upload", "ok", str(upload))
-        report, reason = _node_report(client, upload.path, arguments)
+        report, reason = _node_report(client, upload, arguments)
     if report is None:
         fix = "install the lab on every node (cluster/manifests/Dockerfile, or `lab submit --requirements`)"
         yield Check("job", "fail", reason, fix)
@@ -126,13 +126,13 @@ def _dashboard(url: str, needs_token: bool) -> Check:
 
 
 def _node_report(
-    client: JobSubmissionClient, working_dir: Path, arguments: Sequence[str]
+    client: JobSubmissionClient, upload: WorkingDir, arguments: Sequence[str]
 ) -> tuple[dict[str, Any] | None, str]:
     """Submit `cluster.jobs.node_report` and return its report, or None and the reason. The job has ended afterwards."""
     entrypoint = shlex.join(["python", "-m", "cluster.jobs.node_report", *arguments])
-    environment = {"working_dir": str(working_dir), "excludes": list(EXCLUDES)}
     name = f"lab-doctor-{secrets.token_hex(3)}"
-    job = client.submit_job(entrypoint=entrypoint, runtime_env=environment, submission_id=name)
+    with packed(upload) as environment:
+        job = client.submit_job(entrypoint=entrypoint, runtime_env=environment, submission_id=name)
     deadline = time.monotonic() + _JOB_TIMEOUT_S
     try:
         while not client.get_job_status(job).is_terminal():

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 TIMEOUT_S = 10
+_LOGGERS = (  # those of the first two have levels of their own
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray.dashboard",
+    "ray._private.runtime_env",
+)
 _ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
@@ -38,7 +44,7 @@ def connect(address: str) -> JobSubmissionClient:
                 f"the cluster at {address} runs Ray {version} and this is Ray {ray.__version__}: "
                 f'pip install "ray[default,train,tune]=={version}" here, or install {ray.__version__} on the cluster'
             )
-        for name in ("ray.dashboard", "ray._private.runtime_env"):
+        for name in _LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)  # otherwise the client logs uploads and sockets
         # Explicit header: given an address, Ray sends its token only with RAY_AUTH_MODE=token.
         return JobSubmissionClient(address, headers=_headers(token))

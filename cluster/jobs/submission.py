@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.jobs import encrypted_env, job_server
-from cluster.jobs.working_dir import EXCLUDES, WorkingDir, scan
+from cluster.jobs.working_dir import WorkingDir, scan
 from cluster.pool.connection import find_token, import_ray
 from lab.errors import UserError
 
@@ -26,11 +28,15 @@ CONSTRAINTS = "constraints.txt"
 
 @dataclass(frozen=True)
 class Submission:
-    """A job that is ready to be sent. cpus, gpus: reserved for the job's own process."""
+    """A job that is ready to be sent.
+
+    runtime_env: without the working directory, which is `upload`. cpus, gpus: reserved for the job's own process.
+    """
 
     run: str
     runs_dir: str
     entrypoint: str
+    upload: WorkingDir
     runtime_env: dict[str, Any]
     cpus: float = 0.0
     gpus: float = 0.0
@@ -55,7 +61,7 @@ def prepare(
             f"--runs-dir {runs_dir}: give an absolute path on the cluster (or ~/...); Ray deletes the job's working "
             "directory"
         )
-    upload = scan(working_dir)
+    upload = scan(working_dir).including(preset_files(preset))
     upload.check()
     preset = uploaded_preset(preset, upload)
     cluster = load_config(preset, overrides, upload).cluster
@@ -69,18 +75,30 @@ def prepare(
             "note: the run may be placed on any node, and can only be continued where its files are: give a --runs-dir "
             "that all nodes share"
         )
-    notes.append(f"upload: {upload} of {upload.path}")
+    notes += upload.notes()
     command = ["python", "-m", "lab", "train", preset, *overrides, "--resume", "--name", check_name(run)]
     entrypoint = f"{shlex.join(command)} --runs-dir {_shell_path(runs_dir)}"
     variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S)}
     if env:
         entrypoint = f"python -m cluster.jobs.encrypted_env {entrypoint}"
         variables[encrypted_env.VARIABLE] = _encrypt(env)
-    runtime_env = {"working_dir": str(upload.path), "excludes": list(EXCLUDES), "env_vars": variables}
+    runtime_env: dict[str, Any] = {"env_vars": variables}
     if requirements is not None:
         packages = pinned_requirements(requirements, upload.path / CONSTRAINTS)
         runtime_env["pip"] = {"packages": packages, "pip_check": False}
-    return Submission(run, runs_dir, entrypoint, runtime_env, cpus, gpus), notes
+    return Submission(run, runs_dir, entrypoint, upload, runtime_env, cpus, gpus), notes
+
+
+@contextmanager
+def packed(upload: WorkingDir) -> Iterator[dict[str, Any]]:
+    """The part of a runtime environment that uploads these files and no others: an archive, which Ray sends as it is.
+
+    The archive is in a folder that only this user can read, and is removed at the end. Raises UserError.
+    """
+    with tempfile.TemporaryDirectory(prefix="rivals-upload-") as folder:
+        archive = Path(folder) / "working_dir.zip"
+        upload.pack(archive)
+        yield {"working_dir": str(archive)}
 
 
 def send(client: JobSubmissionClient, submission: Submission, address: str) -> str:
@@ -91,14 +109,15 @@ def send(client: JobSubmissionClient, submission: Submission, address: str) -> s
         for job in map(job_server.describe, client.list_jobs()):
             if job["run"] == run and job["status"] in ("PENDING", "RUNNING"):
                 raise UserError(f"job {job['job']} already trains run {run!r}: stop it first, or give another --name")
-        return client.submit_job(
-            entrypoint=submission.entrypoint,
-            entrypoint_num_cpus=submission.cpus or None,
-            entrypoint_num_gpus=submission.gpus or None,
-            runtime_env=submission.runtime_env,
-            metadata={"job_name": run, "run": run, "runs_dir": submission.runs_dir},
-            submission_id=f"{run}-{secrets.token_hex(3)}",
-        )
+        with packed(submission.upload) as working_dir:
+            return client.submit_job(
+                entrypoint=submission.entrypoint,
+                entrypoint_num_cpus=submission.cpus or None,
+                entrypoint_num_gpus=submission.gpus or None,
+                runtime_env=working_dir | submission.runtime_env,
+                metadata={"job_name": run, "run": run, "runs_dir": submission.runs_dir},
+                submission_id=f"{run}-{secrets.token_hex(3)}",
+            )
 
 
 def pinned_requirements(requirements: Path, constraints: Path) -> list[str]:
@@ -138,17 +157,25 @@ def _parse(path: Path) -> list[Any]:
     return found
 
 
+def preset_files(preset: str) -> list[Path]:
+    """The YAML files that a preset consists of: itself, if it is a file, and its bases that are. Raises UserError."""
+    from lab.config.presets import SUFFIX, layers
+
+    found, folder = [], Path()
+    for name, _ in reversed(layers(preset)) if preset.endswith(SUFFIX) else ():
+        if not name.endswith(SUFFIX):
+            break
+        found.append(folder / Path(name).expanduser())
+        folder = found[-1].parent
+    return found
+
+
 def uploaded_preset(preset: str, upload: WorkingDir) -> str:
-    """The preset's name in the job; for a YAML file its path in the working directory. Raises UserError."""
+    """The preset's name in the job; for a YAML file of the upload its path in the working directory."""
     if not preset.endswith(".yaml"):
         return preset
-    path = Path(preset).expanduser().resolve()
-    inside = path.relative_to(upload.path) if path.is_relative_to(upload.path) else None
-    if path.is_file() and str(inside) not in upload.files:
-        raise UserError(
-            f"{preset} is not uploaded with the job: move it to {upload.path}, to a path that no pattern ignores"
-        )
-    return str(inside or preset)
+    path = Path(preset).expanduser()
+    return (path.parent.resolve() / path.name).relative_to(upload.path).as_posix()
 
 
 def load_config(preset: str, overrides: Sequence[str], upload: WorkingDir) -> ExperimentConfig:

@@ -11,13 +11,14 @@ from typing import Any
 
 @dataclass
 class JobServer:
-    """What it answers, and the jobs it was sent. token: None lets everybody in. logs: of every job."""
+    """What it answers, and the jobs and packages it was sent. token: None lets everybody in. logs: of every job."""
 
     version: str
     token: str | None = "right"
     jobs: list[dict[str, Any]] = field(default_factory=list)
     logs: str = ""
     submitted: list[dict[str, Any]] = field(default_factory=list)
+    packages: dict[str, bytes] = field(default_factory=dict)
     address: str = ""
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> tuple[int, Any]:
@@ -26,7 +27,9 @@ class JobServer:
         if path == "/api/version":
             return 200, {"version": "4", "ray_version": self.version, "ray_commit": "", "session_name": ""}
         if path.startswith("/api/packages/"):
-            return 200, {}
+            if method == "PUT":
+                self.packages[path] = body
+            return 200 if path in self.packages else 404, {}
         if path == "/api/jobs/" and method == "GET":
             return 200, self.jobs
         if path == "/api/jobs/":

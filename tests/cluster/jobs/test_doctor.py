@@ -144,7 +144,7 @@ def test_an_upload_too_large_fails_before_anything_is_sent(
     capsys: pytest.CaptureFixture[str], server: JobServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(working_dir, "LIMIT_BYTES", 10)
-    (tmp_path / "big").write_bytes(bytes(100))
+    (tmp_path / "big.csv").write_bytes(bytes(100))
     assert states(doctor(capsys, server, tmp_path, code=1), "fail") == ["upload"]
     assert server.submitted == []
 

@@ -12,7 +12,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -249,26 +251,173 @@ def test_the_job_gets_the_variables_and_not_the_encrypted_text(monkeypatch: pyte
     assert encrypted_env.VARIABLE not in shown
 
 
-def test_runs_data_environments_and_secrets_stay_here(tmp_path: Path) -> None:
-    kept = ["lab/data/pack.py", "mine.yaml", "agents/data/positions.csv"]
-    left = ["runs/a/config.yaml", "wandb/x", "data/big", ".git/HEAD", ".venv/bin/python", "a/__pycache__/x.pyc"]
-    left += [".env", "deep/.netrc", "key.pem", "auth_token", "ignored/x"]
-    (tmp_path / ".gitignore").write_text("ignored/\n")
-    for name in kept + left:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x")
-    assert set(scan(tmp_path).files) == {*kept, ".gitignore"}
+def uploaded(server: JobServer) -> dict[str, bytes]:
+    """The files of the working directory that the job server has received, by their path."""
+    (package,) = server.packages.values()
+    with ZipFile(BytesIO(package)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_the_scanned_files_are_those_that_ray_packs(tmp_path: Path) -> None:
-    from zipfile import ZipFile
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"this is {name}")
 
-    from ray._private.runtime_env.packaging import create_package
 
-    create_package(str(ROOT), tmp_path / "x.zip", include_gitignore=True, excludes=list(working_dir.EXCLUDES))
-    with ZipFile(tmp_path / "x.zip") as archive:
-        packed = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
-    assert scan(ROOT).files == packed
+def git(folder: Path, *arguments: str) -> None:
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+SECRETS = [
+    ".env", ".env.local", "production.env", ".envrc", ".netrc", "deep/_netrc", ".git-credentials", ".pypirc",
+    ".npmrc", ".pgpass", ".htpasswd", ".boto", ".ssh/id_rsa", ".ssh/config", ".aws/credentials", ".aws/config",
+    ".kaggle/kaggle.json", "kaggle.json", ".docker/config.json", ".kube/config", ".gnupg/x",
+    ".config/gcloud/adc.json", ".huggingface/token", ".ray/auth_token", "auth_token", "id_rsa", "id_ed25519.pub",
+    "x.pem", "x.key", "X.KEY", "x.p12", "x.pfx", "x.jks", "x.kdbx", "x.ppk", "x.gpg", "x.asc", "terraform.tfstate",
+    "prod.tfvars", ".bash_history", "authorized_keys", "credentials", "credentials.json", "client_secret_1.json",
+    "service-account.json", "secrets.yaml", "secrets.py", "password.txt", "hf_token.txt", "api_key.txt",
+    "wandb-api-key", "WANDB_API_KEY", "accessToken.json", "private-key.txt", "cluster.kubeconfig",
+]  # fmt: skip
+NO_SECRETS = [
+    "tokens.py", "tokenizer.yaml", "secret_names.py", "keys.py", "monkey.txt", "environment.yaml", "token_ids.py",
+]  # fmt: skip
+
+
+def test_a_checkout_sends_what_git_tracks_but_no_secrets(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    git(folder, "init", "-q")
+    write(folder, "game.py", "picture.png", ".gitignore", *NO_SECRETS, *SECRETS)
+    git(folder, "add", "--force", ".")
+    write(folder, "scratch.py", "notes/private.txt")
+    (folder / "game.py").write_text("changed and not committed")
+    output = send(capsys, server, folder, PRESET)
+    files = uploaded(server)
+    assert set(files) == {"mine.yaml", "game.py", "picture.png", ".gitignore", *NO_SECRETS}
+    assert files["game.py"] == b"changed and not committed"
+    assert "what git tracks" in output
+    assert f"the name of a secret: {len(SECRETS)} (" in output
+    assert "(notes/private.txt, scratch.py)" in output
+    assert "Uploading package" not in output  # a line of Ray's log
+
+
+def test_another_folder_sends_source_files_alone(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    kept = ["lab/data/pack.py", "agents/data/positions.csv", "lab/py.typed", *NO_SECRETS]
+    left = ["runs/a/config.yaml", "wandb/x.txt", "data/big.csv", ".git/x.py", ".venv/x.py", "a/__pycache__/x.py"]
+    left += [
+        ".hidden/x.py",
+        "env/x.py",
+        "env/pyvenv.cfg",
+        "ignored/x.py",
+        "holiday.jpg",
+        "letter.pdf",
+        "weights.safetensors",
+    ]
+    write(folder, *kept, *left, *SECRETS)
+    (folder / ".gitignore").write_text("ignored/\n")
+    output = send(capsys, server, folder, PRESET)
+    assert set(uploaded(server)) == {"mine.yaml", ".gitignore", *kept}
+    assert "source files (not a git checkout)" in output and "holiday.jpg" in output
+
+
+@pytest.mark.parametrize("in_git", [True, False])
+def test_no_link_leads_out_of_the_folder(
+    capsys: pytest.CaptureFixture[str],
+    server: JobServer,
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    in_git: bool,
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    write(outside, "private.txt", "folder/private.txt")
+    write(folder, ".env", "code/one.py")
+    (folder / "absolute.txt").symlink_to(outside / "private.txt")
+    (folder / "relative.txt").symlink_to(os.path.relpath(outside / "private.txt", folder))
+    (folder / "folder").symlink_to(outside / "folder")
+    (folder / "harmless.txt").symlink_to(".env")
+    (folder / "loop.py").symlink_to("loop.py")
+    os.mkfifo(folder / "pipe.py")
+    if in_git:
+        git(folder, "init", "-q")
+        git(folder, "add", ".")
+        # Git lists the files of a folder that has become a link.
+        (folder / "code").rename(outside / "code")
+        (folder / "code").symlink_to(outside / "code")
+    output = send(capsys, server, folder, PRESET)
+    assert set(uploaded(server)) == {"mine.yaml"} | (set() if in_git else {"code/one.py"})
+    assert "a link" in output
+
+
+def test_a_file_that_becomes_a_link_before_it_is_packed_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "folder/mine.yaml", "private.yaml")
+    upload = scan(tmp_path / "folder")
+    (tmp_path / "folder" / "mine.yaml").unlink()
+    (tmp_path / "folder" / "mine.yaml").symlink_to(tmp_path / "private.yaml")
+    with pytest.raises(UserError, match=r"cannot upload .*mine.yaml: as it is a link"):
+        upload.pack(tmp_path / "x.zip")
+
+
+def test_the_home_directory_is_never_sent(
+    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder / "me"))
+    assert "home directory" in run(capsys, PRESET, "--working-dir", folder, code=2)
+
+
+def test_a_preset_of_ones_own_goes_with_its_bases(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    git(folder, "init", "-q")
+    write(folder, "code.py")
+    git(folder, "add", "code.py")
+    (folder / "bases").mkdir()
+    (folder / "bases" / "base.yaml").write_text("base: ../mine.yaml\n")
+    (folder / "new.yaml").write_text("base: bases/base.yaml\n")
+    send(capsys, server, folder, str(folder / "new.yaml"))
+    assert set(uploaded(server)) == {"code.py", "new.yaml", "bases/base.yaml", "mine.yaml"}
+
+
+def test_a_base_that_would_not_be_sent_is_refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "base.yaml"
+    shutil.copy(folder / "mine.yaml", elsewhere)
+    (folder / "new.yaml").write_text(f"base: {elsewhere}\n")
+    assert "base.yaml is not uploaded" in run(capsys, folder / "new.yaml", "--working-dir", folder, code=2)
+
+
+def test_a_dry_run_lists_every_file_and_sends_nothing(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path
+) -> None:
+    write(folder, "deep/one.py", ".env")
+    output = send(capsys, server, folder, PRESET, "--dry-run")
+    assert output.splitlines()[:2] == ["deep/one.py", "mine.yaml"]
+    assert ".env" in output
+    assert server.packages == {} and server.submitted == []
+
+
+def test_equal_files_are_one_package_and_nothing_stays_here(
+    capsys: pytest.CaptureFixture[str], server: JobServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = folder.parent / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    for _ in range(2):
+        send(capsys, server, folder, PRESET)
+        os.utime(folder / "mine.yaml", (0, 0))
+    assert len(server.packages) == 1 and len(server.submitted) == 2
+    assert list(temporary.iterdir()) == []
+
+
+def test_ray_ignores_what_rayignore_names(tmp_path: Path) -> None:
+    write(tmp_path, "a.py", "big/b.py", "big/keep/c.py", "deep/d.py", "deep/e.py")
+    (tmp_path / ".rayignore").write_text("/big\n")
+    (tmp_path / "deep" / ".rayignore").write_text("d.*\n")
+    assert set(scan(tmp_path).files) == {"a.py", "deep/e.py", ".rayignore", "deep/.rayignore"}
 
 
 def test_an_upload_too_large_names_its_largest_entries(
@@ -276,7 +425,7 @@ def test_an_upload_too_large_names_its_largest_entries(
 ) -> None:
     monkeypatch.setattr(working_dir, "LIMIT_BYTES", 10_000)
     (folder / "pictures").mkdir()
-    (folder / "pictures" / "one").write_bytes(bytes(20_000))
+    (folder / "pictures" / "one.csv").write_bytes(bytes(20_000))
     output = run(capsys, PRESET, "--working-dir", folder, code=2)
     assert "pictures/" in output
     assert ".rayignore" in output
