@@ -30,10 +30,35 @@ class _Rescaled(nn.Module):
 
 def export(sampler: Sampler, path: Path) -> float:
     """Write .onnx or .pt2 for any number of series, see `lab.nets.export`; returns the largest difference."""
-    return exporting.export(_Rescaled(sampler).eval(), _inputs(sampler, range(2)), _inputs(sampler, range(2, 7)), path)
+    network, length, summary = sampler.config.network, sampler.config.data.length, sampler.summary
+    normal = "drawn from a standard normal distribution"
+    inputs = {
+        "noise": f"float32 [batch, {length}, {network.latent}], {normal}",
+        "series_noise": f"float32 [batch, {network.series_latent}], {normal}",
+    }
+    if summary.classes:
+        inputs["labels"] = "int64 [batch], numbers of `classes` from 0"
+    return exporting.export(
+        _Rescaled(sampler).eval(),
+        _inputs(sampler, range(2)),
+        _inputs(sampler, range(2, 7)),
+        path,
+        outputs=("series",),
+        metadata={
+            "kind": sampler.config.kind,
+            "series_shown": sampler.series_shown,
+            "inputs": inputs,
+            "outputs": {"series": f"float32 [batch, {length}, {sampler.channels}] in the units of the data"},
+            "columns": list(summary.scale.columns),
+            **({"classes": list(summary.classes)} if summary.classes else {}),
+        },
+    )
 
 
-def _inputs(sampler: Sampler, indices: range) -> tuple[Tensor, ...]:
+def _inputs(sampler: Sampler, indices: range) -> dict[str, Tensor]:
     config, which = sampler.config, torch.tensor(indices)
-    inputs = noise(config.network, config.data.length, which, 0, int(rng.Stream.SAMPLE))
-    return (*inputs, which % len(sampler.summary.classes)) if sampler.summary.classes else tuple(inputs)
+    steps, series = noise(config.network, config.data.length, which, 0, int(rng.Stream.SAMPLE))
+    inputs = {"noise": steps, "series_noise": series}
+    if sampler.summary.classes:
+        inputs["labels"] = which % len(sampler.summary.classes)
+    return inputs

@@ -1,9 +1,10 @@
-"""Export to ONNX or torch.export, checked against the original network."""
+"""Export to ONNX or torch.export: named inputs and outputs, metadata, checked against the original network."""
 
 import importlib
+import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,39 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lab import __version__
 from lab.errors import UserError
 from lab.files.durable import replacing
 
 TOLERANCE = 1e-4
 SUFFIXES = (".onnx", ".pt2")
 TRACED_SUFFIXES = (".onnx",)
+METADATA_FILE = "metadata.json"
+"""Name of a .pt2 file's metadata: torch.export.load(path, extra_files={METADATA_FILE: ""})."""
+
+_TRACE = "stack_trace"  # key of a graph node: source lines with absolute paths of this machine
+_PRODUCER = "rivals-lab"
+Inputs = tuple[Tensor, ...] | Mapping[str, Tensor]
 
 
 def export(
     module: nn.Module,
-    inputs: tuple[Tensor, ...],
-    others: tuple[Tensor, ...],
+    inputs: Inputs,
+    others: Inputs,
     path: Path,
-    dynamic_shapes: Any = None,
+    *,
+    outputs: Sequence[str] = ("output",),
+    metadata: Mapping[str, Any] | None = None,
+    dynamic_shapes: tuple[Any, ...] | None = None,
 ) -> float:
-    """Write the forward pass of a module with one output as .onnx or .pt2; return its largest difference on `others`.
+    """Write the forward pass of a module as .onnx or .pt2; return its largest difference on `others`.
 
-    inputs: on the CPU, at least 2 in every dimension that may vary. others: inputs of another size for the check.
-    dynamic_shapes: as in torch.export; by default the first dimension of every input, the batch. Raises UserError for
-    another suffix, a missing library or a difference above `TOLERANCE` of the largest output; an old file is kept.
+    inputs: on the CPU, in the order of the module's arguments, at least 2 in every dimension that may vary; a mapping
+    names them in the file. others: inputs of another size for the check. outputs: names of the module's outputs, in
+    order. metadata: what a user of the file must know (units, classes, columns): `metadata_props` of an ONNX file, a
+    value that is no string as JSON, or `METADATA_FILE` in a .pt2 file. dynamic_shapes: as in torch.export, in the order
+    of the inputs; by default the first dimension of every input, the batch. Raises UserError for another suffix, a
+    missing library or an output that differs by more than `TOLERANCE` of its largest value; an old file is kept.
     """
     check_suffix(path)
     batch = torch.export.Dim("batch", min=1)
@@ -39,10 +53,15 @@ def export(
     if path.suffix == ".onnx":
         _need("onnxruntime", "onnxscript")
     with torch.no_grad():
-        program = torch.export.export(module, inputs, dynamic_shapes=shapes)
+        program = torch.export.export(module, _tensors(inputs), dynamic_shapes=shapes)
+    _forget_source(program.graph_module)
+    described = _described(metadata)
     if path.suffix == ".onnx":
-        return _checked(module, others, path, partial(_write_onnx, program), partial(_answers_of_onnx, others))
-    return _checked(module, others, path, partial(torch.export.save, program), partial(_answers_of_torch, others))
+        names = list(inputs) if isinstance(inputs, Mapping) else None
+        write: Callable[[Path], None] = partial(_write_onnx, program, shapes, names, outputs, described)
+        return _checked(module, others, outputs, path, write, partial(_answers_of_onnx, others))
+    write = partial(_write_torch, program, described)
+    return _checked(module, others, outputs, path, write, partial(_answers_of_torch, others))
 
 
 def export_traced(
@@ -51,15 +70,21 @@ def export_traced(
     others: Mapping[str, Tensor],
     path: Path,
     free: Mapping[str, Mapping[int, str]],
+    *,
+    outputs: Sequence[str] = ("output",),
+    metadata: Mapping[str, Any] | None = None,
 ) -> float:
     """As `export` to .onnx for recurrent layers: each stays one operation, for any number of steps.
 
-    inputs, others: by name, in the module's order. free: for each input the names of the dimensions that may vary.
+    inputs, others: by name, in the module's order. free: for each input, or output, the names of the dimensions that
+    may vary.
     """
     check_suffix(path, TRACED_SUFFIXES)
     _need("onnxruntime", "onnx")
 
     def write(to: Path) -> None:
+        import onnx
+
         with torch.no_grad(), warnings.catch_warnings():
             # Warnings about the old exporter, and about other batch sizes, which are checked here.
             warnings.simplefilter("ignore")
@@ -68,12 +93,16 @@ def export_traced(
                 tuple(inputs.values()),
                 str(to),
                 input_names=list(inputs),
-                output_names=["answers"],
+                output_names=list(outputs),
                 dynamic_axes={name: dict(axes) for name, axes in free.items()},
                 dynamo=False,  # torch.export would unroll a recurrent layer over the steps of these inputs
             )
+        model = onnx.load(str(to))
+        model.producer_name, model.producer_version = _PRODUCER, __version__
+        onnx.helper.set_model_props(model, _described(metadata))
+        onnx.save(model, str(to))
 
-    return _checked(module, tuple(others.values()), path, write, partial(_answers_of_onnx, others))
+    return _checked(module, others, outputs, path, write, partial(_answers_of_onnx, others))
 
 
 def check_suffix(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
@@ -84,19 +113,42 @@ def check_suffix(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
 
 def _checked(
     module: nn.Module,
-    others: tuple[Tensor, ...],
+    others: Inputs,
+    outputs: Sequence[str],
     path: Path,
     write: Callable[[Path], None],
-    answers: Callable[[Path], np.ndarray],
+    answers: Callable[[Path], Iterable[np.ndarray]],
 ) -> float:
     with torch.no_grad():
-        expected = module(*others).numpy()
+        expected = [value.numpy() for value in _several(module(*_tensors(others)))]
+    differences = []
     with replacing(path) as temporary:
         write(temporary)
-        difference = float(np.abs(answers(temporary) - expected).max())
-        if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-            raise UserError(f"the exported network differs by {difference:.1e} from the run's: no file was written")
-    return difference
+        for name, found, right in zip(outputs, answers(temporary), expected, strict=True):
+            difference = float(np.abs(found - right).max())
+            if not difference <= TOLERANCE * max(1.0, float(np.abs(right).max())):
+                which = "" if len(outputs) == 1 else f"'s output {name!r}"
+                raise UserError(
+                    f"the exported network{which} differs by {difference:.1e} from the run's: no file was written"
+                )
+            differences.append(difference)
+    return max(differences)
+
+
+def _tensors(inputs: Inputs) -> tuple[Tensor, ...]:
+    return tuple(inputs.values()) if isinstance(inputs, Mapping) else inputs
+
+
+def _several(found: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [found] if isinstance(found, Tensor) else found
+
+
+def _described(metadata: Mapping[str, Any] | None) -> dict[str, str]:
+    """Metadata as strings, which is all that an ONNX file stores."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+        for name, value in (metadata or {}).items()
+    } | {"producer": _PRODUCER, "producer_version": __version__}
 
 
 def _need(*libraries: str) -> None:
@@ -108,24 +160,79 @@ def _need(*libraries: str) -> None:
             raise UserError(f"ONNX needs {error.name}: pip install 'rivals-lab[export]'") from None
 
 
-def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
+def _forget_source(graph: torch.fx.GraphModule) -> None:
+    """Remove the source lines of every node: they name files of this machine."""
+    for part in graph.modules():
+        if isinstance(part, torch.fx.GraphModule):
+            for node in part.graph.nodes:
+                node.meta.pop(_TRACE, None)
+
+
+def _write_onnx(
+    program: torch.export.ExportedProgram,
+    shapes: tuple[Any, ...],
+    inputs: list[str] | None,
+    outputs: Sequence[str],
+    metadata: Mapping[str, str],
+    path: Path,
+) -> None:
     # Warnings about optional libraries and future versions.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        torch.onnx.export(program, (), str(path), dynamo=True, external_data=False, verbose=False)
+        written = torch.onnx.export(
+            program,
+            (),
+            None,
+            input_names=inputs,
+            output_names=outputs,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert written is not None
+    model = written.model
+    _name_dimensions(model.graph, shapes)
+    for node in _nodes(model):
+        for key in [key for key in node.metadata_props if key.endswith(_TRACE)]:
+            del node.metadata_props[key]
+    model.producer_name, model.producer_version = _PRODUCER, __version__
+    model.metadata_props.update(metadata)
+    written.save(str(path), external_data=False)
 
 
-def _answers_of_onnx(inputs: tuple[Tensor, ...] | Mapping[str, Tensor], path: Path) -> np.ndarray:
+def _name_dimensions(graph: Any, shapes: tuple[Any, ...]) -> None:
+    """Give the symbols of torch.export, such as s17, the names of `shapes` in every value of the graph."""
+    names = {
+        str(value.shape[axis].value): dimension.__name__
+        for value, axes in zip(graph.inputs, shapes, strict=True)
+        for axis, dimension in (axes or {}).items()
+    }
+    for value in [*graph.inputs, *(output for node in graph for output in node.outputs)]:
+        for axis, size in enumerate(value.shape or ()):
+            if getattr(size, "value", None) in names:
+                value.shape[axis] = names[size.value]
+
+
+def _nodes(model: Any) -> Iterator[Any]:
+    for graph in (model.graph, *model.functions.values()):
+        yield from graph.all_nodes()
+
+
+def _write_torch(program: torch.export.ExportedProgram, metadata: Mapping[str, str], path: Path) -> None:
+    torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(metadata)})
+
+
+def _answers_of_onnx(inputs: Inputs, path: Path) -> list[np.ndarray]:
     """Outputs of an ONNX file. Named inputs that the network does not use may be missing in the file."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_inputs()]
     given = inputs if isinstance(inputs, Mapping) else dict(zip(names, inputs, strict=True))
-    return session.run(None, {name: given[name].numpy() for name in names})[0]
+    return [np.asarray(value) for value in session.run(None, {name: given[name].numpy() for name in names})]
 
 
-def _answers_of_torch(inputs: tuple[Tensor, ...], path: Path) -> np.ndarray:
+def _answers_of_torch(inputs: Inputs, path: Path) -> list[np.ndarray]:
     with torch.no_grad():
-        return torch.export.load(str(path)).module()(*inputs).numpy()
+        return [value.numpy() for value in _several(torch.export.load(str(path)).module()(*_tensors(inputs)))]

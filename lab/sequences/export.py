@@ -55,7 +55,9 @@ def export(model: Model, path: Path) -> float:
             _random_inputs(model, 2, 0),
             _random_inputs(model, 5, 1),
             path,
-            {"inputs": free, "lengths": {0: "batch"}},
+            {"inputs": free, "lengths": {0: "batch"}, "answers": {0: "batch"}},
+            outputs=("answers",),
+            metadata=_description(model),
         )
 
 

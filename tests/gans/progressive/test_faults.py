@@ -227,8 +227,8 @@ def test_an_exported_file_that_differs_is_removed_and_the_one_before_it_kept(
     suffix: str, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = "_answers_of_onnx" if suffix == ".onnx" else "_answers_of_torch"
-    right: Callable[..., np.ndarray] = getattr(export, name)
-    monkeypatch.setattr(export, name, lambda *arguments: right(*arguments) + 0.01)
+    right: Callable[..., list[np.ndarray]] = getattr(export, name)
+    monkeypatch.setattr(export, name, lambda *arguments: [answer + 0.01 for answer in right(*arguments)])
     old = tmp_path / f"x{suffix}"
     old.write_bytes(b"old")
     assert "differs by 1.0e-02" in mistake(capsys, "export", plain, "--out", old, "--overwrite")

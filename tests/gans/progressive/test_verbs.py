@@ -171,7 +171,8 @@ def test_an_earlier_checkpoint_can_be_drawn_from(
 
 def generated(sampler: Sampler, latents: Tensor, labels: Tensor | None) -> np.ndarray:
     with torch.no_grad():
-        return sampler.generator(latents, sampler.stage.level, sampler.stage.alpha, labels).numpy()
+        images = sampler.generator(latents, sampler.stage.level, sampler.stage.alpha, labels)
+    return images.clamp(-1.0, 1.0).numpy()
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
@@ -190,10 +191,13 @@ def test_an_exported_network_makes_the_run_s_pictures_at_any_batch_size(
         if suffix == ".onnx":
             session = onnxruntime.InferenceSession(file)
             names = [node.name for node in session.get_inputs()]
+            assert names == ["latents", "labels"][: len(inputs)]
+            assert [(node.name, node.shape[0]) for node in session.get_outputs()] == [("images", "batch")]
             found = session.run(None, {name: v.numpy() for name, v in zip(names, inputs, strict=True)})[0]
         else:
             found = torch.export.load(file).module()(*inputs).detach().numpy()
         np.testing.assert_allclose(found, generated(sampler, latents, labels), atol=1e-4)
+        assert found.min() >= -1.0 and found.max() <= 1.0
 
 
 # Evaluation
