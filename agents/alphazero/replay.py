@@ -1,10 +1,14 @@
 """Replay buffer: a bounded window of positions, sampled by counter, stored as append-only segments."""
 
 import hashlib
+import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +22,32 @@ from agents.games.game import Game
 from lab import rng
 from lab.errors import CheckpointError
 from lab.files import durable
+from lab.files.plain import inside, read_regular
+
+_NAME = re.compile(r"segment-(\d{10,19})-(\d{10,19})\.safetensors")
+_HEADER_BYTES = 1 << 16  # most that the header of a segment takes
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A file of the positions from `first` up to `end`, as a state lists it."""
+
+    name: str
+    first: int
+    end: int
+    sha256: str
+
+    @classmethod
+    def from_state(cls, value: Any) -> Self:
+        """Raises ValueError for anything but the record of a segment: its name decides what is read and deleted."""
+        if not isinstance(value, Mapping) or value.keys() != {"name", "first", "end", "sha256"}:
+            raise ValueError("an entry is not a segment")
+        first, end, sha256 = value["first"], value["end"], value["sha256"]
+        if not (_is_count(first) and _is_count(end) and first < end and isinstance(sha256, str)):
+            raise ValueError("an entry has no positions or no hash")
+        if value["name"] != segment_name(first, end):
+            raise ValueError(f"{value['name']!r:.100} is not the name of the segment from {first} to {end}")
+        return cls(value["name"], first, end, sha256)
 
 
 class ReplayBuffer:
@@ -32,7 +62,8 @@ class ReplayBuffer:
         self.config, self.directory = config, directory
         self.total = 0
         self._ring = blank(config.capacity, game)
-        self._segments: list[dict[str, Any]] = []
+        self._row_bytes = sum(field[:1].nbytes for field in self._ring)
+        self._segments: list[_Segment] = []
         # One more, because writing the checkpoint of a state may fail.
         self._window_starts: deque[int] = deque(maxlen=saves_kept + 1)
 
@@ -63,61 +94,103 @@ class ReplayBuffer:
         # Files that only earlier states need are listed apart, since they are deleted before this state is.
         return {
             "total": self.total,
-            "segments": [dict(s) for s in self._segments if s["end"] > start],
-            "retired": [dict(s) for s in self._segments if s["end"] <= start],
+            "segments": [asdict(s) for s in self._segments if s.end > start],
+            "retired": [asdict(s) for s in self._segments if s.end <= start],
             "window_starts": list(self._window_starts),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Read the segments. Raises CheckpointError for one that is missing or damaged."""
-        needed = state["segments"]
-        self._segments = [dict(s) for s in (*state["retired"], *needed)]
-        self._window_starts = deque(state["window_starts"], maxlen=self._window_starts.maxlen)
-        self.total = needed[0]["first"] if needed else 0
+        """Read the segments. Raises CheckpointError for a damaged state, and where one is missing or damaged."""
+        try:
+            needed, retired = (_segments(state[name]) for name in ("segments", "retired"))
+            starts, total = state["window_starts"], state["total"]
+            if not _is_count(total) or not all(_is_count(start) and start <= total for start in starts):
+                raise ValueError("a number of positions is damaged")
+            if retired and needed and retired[-1].end > needed[0].first:
+                raise ValueError("segments are out of order")
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"its replay record is damaged: {error}") from None
+        self._segments = [*retired, *needed]
+        self._window_starts = deque(starts, maxlen=self._window_starts.maxlen)
+        self.total = needed[0].first if needed else 0
         for segment in needed:
+            if segment.first != self.total:
+                break
             self.extend(self._read(segment))
-        if self.total != state["total"]:
-            raise CheckpointError(f"replay in {str(self.directory)!r} ends at {self.total}, not {state['total']}")
+        if self.total != total:
+            raise CheckpointError(f"replay in {str(self.directory)!r} ends at {self.total}, not {total}")
 
     def _rows(self, index: Tensor) -> Samples:
         rows = index % self.config.capacity
         return Samples(*(field.index_select(0, rows) for field in self._ring))
 
     def _write_new(self) -> None:
-        first = self._segments[-1]["end"] if self._segments else 0
+        first = self._segments[-1].end if self._segments else 0
         first = max(first, self.total - self.config.capacity)
         if first == self.total:
             return
         self._delete_abandoned(first)
         data = save_tensors(self._rows(torch.arange(first, self.total))._asdict())
-        name = f"segment-{first:010d}-{self.total:010d}.safetensors"
+        name = segment_name(first, self.total)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             durable.write_durably(self.directory / name, data)
         except OSError as error:
             raise CheckpointError(durable.explain(error, self.directory / name)) from error
         digest = hashlib.sha256(data).hexdigest()
-        self._segments.append({"name": name, "first": first, "end": self.total, "sha256": digest})
+        self._segments.append(_Segment(name, first, self.total, digest))
 
     def _prune(self, needed_from: int) -> None:
-        while self._segments and self._segments[0]["end"] <= needed_from:
-            (self.directory / self._segments.pop(0)["name"]).unlink(missing_ok=True)
+        while self._segments and self._segments[0].end <= needed_from:
+            _delete(inside(self.directory, self._segments.pop(0).name, _NAME))
 
     def _delete_abandoned(self, end: int) -> None:
         """Delete segments from `end` on: they belong to a later state from which the run did not continue."""
         for path in self.directory.glob("segment-*.safetensors"):
-            if int(path.name.split("-")[1]) >= end:
-                path.unlink(missing_ok=True)
+            match = _NAME.fullmatch(path.name)
+            if match and int(match[1]) >= end:
+                _delete(path)
 
-    def _read(self, segment: Mapping[str, Any]) -> Samples:
-        path = self.directory / segment["name"]
+    def _read(self, segment: _Segment) -> Samples:
+        path = inside(self.directory, segment.name, _NAME)
+        count = segment.end - segment.first
+        if count > self.config.capacity:
+            raise CheckpointError(f"replay segment {str(path)!r} would hold more positions than the buffer")
         try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != segment["sha256"]:
+            data = read_regular(path, count * self._row_bytes + _HEADER_BYTES)
+            if hashlib.sha256(data).hexdigest() != segment.sha256:
                 raise CheckpointError(f"replay segment {str(path)!r} is damaged (its SHA-256 differs)")
-            return Samples(**load_tensors(data))
-        except (OSError, SafetensorError) as error:
+            tensors = load_tensors(data)
+        except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"cannot read replay segment {str(path)!r}: {error}") from None
+        expected = {name: (ring.dtype, (count, *ring.shape[1:])) for name, ring in self._ring._asdict().items()}
+        if {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()} != expected:
+            raise CheckpointError(f"replay segment {str(path)!r} does not hold {count} positions of this game")
+        return Samples(**tensors)
+
+
+def segment_name(first: int, end: int) -> str:
+    """Name of the file of positions `first` up to `end`."""
+    return f"segment-{first:010d}-{end:010d}.safetensors"
+
+
+def _segments(entries: Any) -> list[_Segment]:
+    """The segments that a state lists, in order. Raises ValueError for a damaged list."""
+    if not isinstance(entries, Sequence) or isinstance(entries, str):
+        raise ValueError("the segments are not a list")
+    found = [_Segment.from_state(entry) for entry in entries]
+    if any(later.first < earlier.end for earlier, later in pairwise(found)):
+        raise ValueError("segments are out of order")
+    return found
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _delete(path: Path) -> None:
+    with suppress(OSError):  # a folder under the name of a segment stays
+        path.unlink(missing_ok=True)
 
 
 def window_size(config: ReplayConfig, total: int) -> int:

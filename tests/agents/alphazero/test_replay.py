@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from agents.alphazero.config import ReplayConfig
@@ -258,3 +259,134 @@ def test_a_segment_is_on_the_disk_before_a_checkpoint_can_name_it(
     fill(memory, 20)
     memory.state_dict()
     assert len(synced) == 2 and synced[1] == str(memory.directory)  # the file, then its name
+
+
+# Records that nobody vouches for
+
+
+def two_saves(folder: Path) -> dict[str, Any]:
+    """The state after 20 positions and then 60, whose window still needs both segments."""
+    memory = replay(folder, window_scale=1.0)
+    for total in (20, 60):
+        fill(memory, total)
+        state = memory.state_dict()
+    return state
+
+
+def entry(name: Any = None, first: Any = 0, end: Any = 20, sha256: Any = "0" * 64, **more: Any) -> dict[str, Any]:
+    return {"name": f"segment-{first:010d}-{end:010d}.safetensors" if name is None else name, "first": first} | {
+        "end": end,
+        "sha256": sha256,
+        **more,
+    }
+
+
+OUTSIDE = ["../victim", "{tmp}/victim", "..", ".", "", "victim\0", "a/../../victim", None, 7, ["victim"]]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("listed", ["retired", "segments"])
+def test_a_record_that_names_a_file_outside_is_refused_and_the_file_stays(
+    tmp_path: Path, listed: str, name: Any
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("years of work")
+    state = two_saves(tmp_path)
+    named = name.format(tmp=tmp_path) if isinstance(name, str) else name
+    state[listed] = [{"name": named, "first": 0, "end": 20, "sha256": "0" * 64}, *state[listed]]
+    memory = replay(tmp_path)
+    with pytest.raises(CheckpointError):
+        memory.load_state_dict(state)
+    fill(memory, 200)
+    memory.state_dict()
+    assert victim.read_text() == "years of work"
+
+
+def forged_records() -> list[Any]:
+    """Replacements of parts of a record that have the right hash of the checkpoint around them."""
+    counts = [-1, 2**70, 1.5, float("nan"), "20", None, True, [1]]
+    return [
+        *[{"total": value} for value in counts],
+        *[{"window_starts": value} for value in (None, 3, [None], [-1], ["a"], [10**9])],
+        *[{"segments": value} for value in (None, 5, "text", {}, [None], [[]], [{}], [entry()], [entry(end=60)])],
+        *[{"retired": value} for value in (None, [entry(end=0)], [entry(first=60, end=80)], [entry(more=1)])],
+        *[{"retired": [entry(name="segment-0000000000-0000000020.safetensors", first=value)]} for value in counts],
+        {"retired": [entry(sha256=None)]},
+    ]
+
+
+@pytest.mark.parametrize("forged", forged_records(), ids=str)
+def test_a_forged_record_is_a_damaged_checkpoint(tmp_path: Path, forged: dict[str, Any]) -> None:
+    state = two_saves(tmp_path) | forged
+    with pytest.raises(CheckpointError) as error:
+        replay(tmp_path, window_scale=1.0).load_state_dict(state)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("missing", ["total", "segments", "retired", "window_starts"])
+def test_a_record_without_a_part_is_a_damaged_checkpoint(tmp_path: Path, missing: str) -> None:
+    state = two_saves(tmp_path)
+    del state[missing]
+    with pytest.raises(CheckpointError, match="replay record is damaged"):
+        replay(tmp_path).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"policy": torch.zeros(20, 8, dtype=torch.float16)},
+        {"policy": torch.zeros(20, 9, dtype=torch.float32)},
+        {"planes": torch.zeros(19, 3, dtype=torch.uint8)},
+        {"outcome": torch.zeros(20, 1, dtype=torch.int8)},
+        {"version": torch.zeros((), dtype=torch.int32)},
+        {"more": torch.zeros(20)},
+    ],
+    ids=str,
+)
+def test_a_segment_of_other_shapes_is_a_damaged_checkpoint(tmp_path: Path, fields: dict[str, Any]) -> None:
+    state = two_saves(tmp_path)
+    first = state["segments"][0]
+    data = safetensors.torch.save({**positions(0, 20)._asdict(), **fields})
+    (tmp_path / "replay" / first["name"]).write_bytes(data)
+    first["sha256"] = hashlib.sha256(data).hexdigest()
+    with pytest.raises(CheckpointError, match="does not hold 20 positions"):
+        replay(tmp_path, window_scale=1.0).load_state_dict(state)
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def make_sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**40)
+
+
+@pytest.mark.parametrize("replace", [make_fifo, make_device, make_loop, make_sparse, Path.mkdir])
+def test_a_segment_that_is_no_regular_file_of_its_size_is_never_read(tmp_path: Path, replace: Any) -> None:
+    state = two_saves(tmp_path)
+    victim = tmp_path / "replay" / state["segments"][0]["name"]
+    victim.unlink()
+    replace(victim)
+    with pytest.raises(CheckpointError, match=victim.name):
+        replay(tmp_path, window_scale=1.0).load_state_dict(state)
+
+
+def test_other_files_and_folders_beside_the_segments_stay(tmp_path: Path) -> None:
+    memory = replay(tmp_path)
+    memory.directory.mkdir()
+    strangers = ["segment-x.safetensors", "segment-9-x.safetensors", "segment-٣-٤.safetensors", "notes.txt"]
+    for name in strangers:
+        (memory.directory / name).touch()
+    (memory.directory / "segment-0000000050-0000000060.safetensors").mkdir()
+    fill(memory, 20)
+    memory.state_dict()
+    assert {path.name for path in memory.directory.iterdir()} >= {*strangers}
