@@ -1,11 +1,11 @@
 """Decoding one image: from the bytes of a file to a square of the given size."""
 
-import io
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from lab.data.image_files import Opened, open_image_file
 from lab.errors import UserError
 
 Fit = Literal["crop", "pad", "stretch"]
@@ -13,34 +13,42 @@ Read = Callable[[str], bytes | np.ndarray]
 
 
 class ImageInfo(NamedTuple):
-    """Size and colour of an image; `has_colour` is true if its format has colour, even if all pixels are grey."""
+    """Size and colour of an image; `has_colour` is true if its format has colour, even if all pixels are grey.
+
+    remarks: see `lab.data.image_files.Opened`.
+    """
 
     width: int
     height: int
     has_colour: bool
+    remarks: tuple[str, ...] = ()
 
 
 def inspect_image(read: Read, name: str) -> ImageInfo | str:
     """Size and colour of an image, or the reason why it cannot be decoded."""
-    image = _decode(read, name)
-    return image if isinstance(image, str) else ImageInfo(image.width, image.height, image.mode == "RGB")
+    found = _decode(read, name)
+    if isinstance(found, str):
+        return found
+    image, remarks = found
+    return ImageInfo(image.width, image.height, image.mode == "RGB", remarks)
 
 
 def square_pixels(read: Read, name: str, side: int, channels: int, fit: Fit) -> np.ndarray:
     """uint8 [channels, side, side]. Raises UserError when the image can no longer be read."""
-    image = _decode(read, name)
-    if isinstance(image, str):
-        raise UserError(f"{name} changed while it was packed ({image}); pack again")
-    pixels = np.asarray(_square(image.convert("L" if channels == 1 else "RGB"), side, fit))
+    found = _decode(read, name)
+    if isinstance(found, str):
+        raise UserError(f"{name} changed while it was packed ({found}); pack again")
+    pixels = np.asarray(_square(found.image.convert("L" if channels == 1 else "RGB"), side, fit))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
-def _decode(read: Read, name: str) -> Any:
-    """A PIL image of mode L or RGB, upright, on white; or the reason why it cannot be decoded."""
+def _decode(read: Read, name: str) -> Opened | str:
+    """An image, or the reason why it cannot be decoded."""
     from PIL import UnidentifiedImageError
 
     try:
-        return _opened(read(name))
+        content = read(name)
+        return _of_array(content) if isinstance(content, np.ndarray) else open_image_file(content, name)
     except UnidentifiedImageError:
         return "unknown image format"
     except MemoryError:  # not a fault of the image
@@ -49,25 +57,14 @@ def _decode(read: Read, name: str) -> Any:
         return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def _opened(content: bytes | np.ndarray) -> Any:
-    from PIL import Image, ImageOps
+def _of_array(pixels: np.ndarray) -> Opened:
+    """[H, W], or [H, W, C] with 1, 3 or 4 channels, the fourth of which is opacity."""
+    from PIL import Image
 
-    if isinstance(content, np.ndarray):
-        image = Image.fromarray(content[:, :, 0] if content.ndim == 3 and content.shape[2] == 1 else content)
-    else:
-        image = Image.open(io.BytesIO(content))
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I;16"):
-        # PIL's own conversion clips values above 255.
-        image = Image.fromarray(np.rint(np.asarray(image) / 257.0).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits per pixel are not supported")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        grey = image.mode in ("L", "LA", "La")
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L" if grey else "RGB")
-    return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
+    image = Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return Opened(image)
 
 
 def _square(image: Any, side: int, fit: Fit) -> Any:

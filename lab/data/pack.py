@@ -1,6 +1,7 @@
 """Packing: images of a source are inspected, cropped, resized and written in order to one file."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -132,7 +133,7 @@ def _survey(
 def _largest_power(source: Path, infos: dict[str, ImageInfo]) -> tuple[int, str]:
     """The largest resolution that needs no enlargement, and the reason."""
     smallest = min(infos, key=lambda name: min(infos[name][:2]))
-    width, height, _ = infos[smallest]
+    width, height = infos[smallest][:2]
     which = f"the smallest image, {_printable(smallest)} of {width} x {height}"
     if min(width, height) < 4:
         raise UserError(f"{source}: {which}, has a side below 4; remove it or give --resolution")
@@ -159,6 +160,8 @@ def _notes(infos: list[ImageInfo], side: int, channels: int, fit: Fit) -> list[s
         notes.append(f"{colour:,} of {len(infos):,} images have colour and were stored in grey")
     if small and fit != "pad":
         notes.append(f"{small:,} of {len(infos):,} images have a side below {side} and were enlarged")
+    remarks = Counter(remark for info in infos for remark in info.remarks)
+    notes += [f"{count:,} of {len(infos):,} images {remark}" for remark, count in sorted(remarks.items())]
     if len(infos) == 1:
         notes.append("the set has one image; training needs two or more")
     return notes
