@@ -58,7 +58,7 @@ def evaluate(
             record["entropy"] = round(sums_entropy(), 4)
         tables: list[Table] = []
     else:
-        found = evaluate_set(model.network, data.test, model.device, model.decoding(beam))
+        found = evaluate_set(model.network, data.test, model.device, model.decoding(beam), data.scale)
         values, record["test_examples"] = found.metrics, len(found.right)
         tables = [lengths_table(found, data.test), examples_table(found, data.test, data.inputs, data.targets)]
     if as_json:
@@ -204,7 +204,7 @@ def _answers(model: Model, rows: list[list[int]], decoding: Decoding) -> list[li
     for answers in model.answer(rows, decoding):
         if model.shape.writes:
             unfinished += int((answers.values[:, 0] != END).all(-1).sum())
-        found += ranked_answers(answers, model.targets)
+        found += ranked_answers(answers, model.targets, model.scale)
     if unfinished:
         _log.warning(
             f"{unfinished} of {len(rows)} answers had no end after {decoding.steps} tokens: --steps allows more"

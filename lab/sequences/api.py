@@ -52,7 +52,7 @@ def predict(
     texts = [inputs] if isinstance(inputs, str) else list(inputs)
     rows = [model.tokens(text, f"input {number}") for number, text in enumerate(texts)]
     decoding = model.decoding(beam, steps)
-    found = [best for part in model.answer(rows, decoding) for best in ranked_answers(part, model.targets)]
+    found = [best for part in model.answer(rows, decoding) for best in ranked_answers(part, model.targets, model.scale)]
     with_alternatives = model.shape.writes and decoding.beam > 1
     return [
         {"input": text, "answer": best[0]["answer"]} | ({"alternatives": best} if with_alternatives else {})

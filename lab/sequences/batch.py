@@ -5,13 +5,15 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from lab.sequences.number_scale import NumberScale
 from lab.sequences.vocabulary import PAD, Vocabulary
 
 
 class SequenceBatch(NamedTuple):
     """N examples: inputs int64 [N, S], padded after `lengths` int64 [N].
 
-    targets: ids int64 [N, T], padded, with an end if the target is a sequence; or numbers float32 [N].
+    targets: ids int64 [N, T], padded, with an end if the target is a sequence; or numbers [N]: of training
+    examples standardized and float32, of test examples those of the file.
     """
 
     inputs: Tensor
@@ -43,6 +45,11 @@ class SequenceData(Protocol):
     @property
     def targets(self) -> Vocabulary | None:
         """Vocabulary of the targets; None for numbers."""
+        ...
+
+    @property
+    def scale(self) -> NumberScale:
+        """Scale of the targets if they are numbers."""
         ...
 
     @property

@@ -1,5 +1,6 @@
 """Configuration of a sequences experiment."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
@@ -155,10 +156,49 @@ class SequencesConfig(ExperimentConfig):
     training: TrainingConfig = Field(default=TrainingConfig(), description="Gradient descent.")
     evaluate: EvaluateConfig = Field(default=EvaluateConfig(), description="When and how the network is evaluated.")
 
+    @property
+    def predicts_numbers(self) -> bool:
+        """Whether answers are numbers rather than tokens."""
+        task = self.data.task
+        return self.data.numbers if task is None else TASKS[task].make(TASKS[task].sizes[0]).answer == "number"
+
+    @property
+    def _metrics(self) -> tuple[str, ...]:
+        """The metrics of an evaluation, the first the most telling."""
+        if self.predicts_numbers:
+            return ("eval/rmse", "eval/rounded_accuracy")
+        if self.network.kind.is_language_model:
+            return ("eval/perplexity", "eval/loss", "eval/bits_per_token", "eval/token_accuracy")
+        return ("eval/exact_match", "eval/token_accuracy", "eval/loss", "eval/perplexity")
+
     @model_validator(mode="before")
     @classmethod
     def _decay_over_the_first_budget(cls, settings: Any) -> Any:
         return from_first_budget(settings, "training", "decay_examples")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _perplexity_decides(cls, settings: Any) -> Any:
+        """The best checkpoint of a language model is that of the lowest perplexity, unless another metric is given.
+
+        Its accuracy peaks long before the probabilities that text is sampled from are at their best.
+        """
+        if not isinstance(settings, Mapping):
+            return settings
+        network, evaluate = settings.get("network"), settings.get("evaluate", {})
+        if not isinstance(network, Mapping) or network.get("shape") != "language_model":
+            return settings
+        if not isinstance(evaluate, Mapping) or "best" in evaluate:
+            return settings
+        return {**settings, "evaluate": {**evaluate, "best": "eval/perplexity"}}
+
+    @model_validator(mode="after")
+    def _best_is_a_metric_of_the_shape(self) -> Self:
+        best, known = self.evaluate.best, self._metrics
+        if best is not None and best not in known:
+            answers = "numbers" if self.predicts_numbers else self.network.shape
+            raise ValueError(f"evaluate.best: {answers} has no metric {best!r}; use {' or '.join(known)}")
+        return self
 
     @model_validator(mode="after")
     def _the_shape_answers_the_task(self) -> Self:

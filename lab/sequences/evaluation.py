@@ -11,6 +11,7 @@ from torch import Tensor
 from lab.plots.media import Cell, Table
 from lab.sequences.batch import SequenceBatch
 from lab.sequences.network import Answers, Decoding, Network, TokenClassifier, loss_sum
+from lab.sequences.number_scale import UNSCALED, NumberScale
 from lab.sequences.vocabulary import PAD, Vocabulary
 
 _BATCH = 256
@@ -20,31 +21,43 @@ _TOLERANCE = 0.5  # error below which a number is right
 
 
 class SetEvaluation(NamedTuple):
-    """Metrics by name; answers, ids [N, T] or numbers [N]; right, bool [N]."""
+    """Metrics by name; answers, ids [N, T] or numbers float64 [N]; right, bool [N]; the scale of numbers."""
 
     metrics: dict[str, float]
     answers: Tensor
     right: Tensor
+    scale: NumberScale
 
 
 @torch.no_grad()
-def evaluate_set(network: Network, test: SequenceBatch, device: torch.device, decoding: Decoding) -> SetEvaluation:
-    """Put a network in evaluation mode and evaluate it on all test examples."""
+def evaluate_set(
+    network: Network,
+    test: SequenceBatch,
+    device: torch.device,
+    decoding: Decoding,
+    scale: NumberScale = UNSCALED,
+) -> SetEvaluation:
+    """Put a network in evaluation mode and evaluate it on all test examples; `scale`: of the targets."""
     network.eval()
+    numbers = test.targets.is_floating_point()
     totals, weights, tokens_right, answers, right = [], [], [], [], []
-    for batch in _batches(test, device):
+    for example in _batches(test):
+        targets = scale.standardize(example.targets) if numbers else example.targets
+        batch = example._replace(targets=targets).to(device)
         outputs = network(batch.inputs, batch.lengths, batch.targets)
         loss = loss_sum(outputs, batch.targets)
         totals.append(loss.total)
         weights.append(torch.as_tensor(loss.weight))
-        if not batch.targets.is_floating_point():
+        if not numbers:
             tokens_right.append(((outputs.argmax(-1) == batch.targets) & (batch.targets != PAD)).sum())
         found = network.answer(batch.inputs, batch.lengths, decoding).values[:, 0]
-        answers.append(found.cpu())
-        right.append(_is_right(found, batch.targets).cpu())
+        found = scale.restore(found) if numbers else found.cpu()
+        answers.append(found)
+        right.append(_is_right(found, example.targets))
     total, weight = float(torch.stack(totals).sum()), float(torch.stack(weights).sum())
     all_right = torch.cat(right)
-    return SetEvaluation(_metrics(total / weight, tokens_right, weight, all_right), _joined(answers), all_right)
+    mean = total / weight * scale.deviation**2  # in the units of the file
+    return SetEvaluation(_metrics(mean, tokens_right, weight, all_right), _joined(answers), all_right, scale)
 
 
 @torch.no_grad()
@@ -66,7 +79,7 @@ def examples_table(found: SetEvaluation, test: SequenceBatch, inputs: Vocabulary
     rows: list[list[Cell]] = []
     for number in [*wrong[:_SHOWN], *right[:_SHOWN]]:
         given = inputs.decode(test.inputs[number].tolist())
-        true, answered = (answer_text(values[number], targets) for values in (test.targets, found.answers))
+        true, answered = (answer_text(values[number], targets, found.scale) for values in (test.targets, found.answers))
         rows.append([given, true, answered, bool(found.right[number])])
     return Table("examples", ["input", "target", "answer", "right"], rows)
 
@@ -80,17 +93,17 @@ def lengths_table(found: SetEvaluation, test: SequenceBatch) -> Table:
     return Table("by_length", ["tokens", "examples", "right"], [list(row) for row in rows])
 
 
-def answer_text(answer: Tensor, targets: Vocabulary | None) -> str:
+def answer_text(answer: Tensor, targets: Vocabulary | None, scale: NumberScale) -> str:
     """One answer, ids [T] or a number [], as text."""
-    return f"{float(answer):.4g}" if targets is None else targets.decode(answer.tolist())
+    return scale.text(float(answer)) if targets is None else targets.decode(answer.tolist())
 
 
-def ranked_answers(answers: Answers, targets: Vocabulary | None) -> list[list[dict[str, Any]]]:
+def ranked_answers(answers: Answers, targets: Vocabulary | None, scale: NumberScale) -> list[list[dict[str, Any]]]:
     """For each input its answers as text, best first, and their log-probabilities (None without scores)."""
     scores = [[None]] * len(answers.values) if answers.scores is None else answers.scores.tolist()
     return [
         [
-            {"answer": answer_text(value, targets), "log_probability": score}
+            {"answer": answer_text(value, targets, scale), "log_probability": score}
             for value, score in zip(values, row, strict=True)
             if score != float("-inf")
         ]
@@ -98,9 +111,9 @@ def ranked_answers(answers: Answers, targets: Vocabulary | None) -> list[list[di
     ]
 
 
-def _batches(test: SequenceBatch, device: torch.device) -> Iterator[SequenceBatch]:
+def _batches(test: SequenceBatch) -> Iterator[SequenceBatch]:
     for start in range(0, len(test.inputs), _BATCH):
-        yield test.part(slice(start, start + _BATCH)).trimmed().to(device)
+        yield test.part(slice(start, start + _BATCH)).trimmed()
 
 
 def _is_right(answers: Tensor, targets: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ class Sequences(Experiment):
         means = (torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True))
         loss, norm, own_tokens = torch.stack([*means, tokens]).tolist()  # the only host sync
         values = {
-            "loss/squared_error" if numbers else "loss/cross_entropy": loss,
+            "loss/squared_error" if numbers else "loss/cross_entropy": loss * self.data.scale.deviation**2,
             "train/gradient_norm": norm,
             "train/learning_rate": rate,
             "train/samples_per_s": (self._examples - first) / seconds,
@@ -96,7 +96,7 @@ class Sequences(Experiment):
     def _evaluate_examples(self) -> Evaluation:
         data, settings = self.data, self.config.evaluate
         decoding = Decoding(data.longest[1], settings.beam, settings.length_penalty)
-        found = evaluate_set(self.network, data.test, self._device.device, decoding)
+        found = evaluate_set(self.network, data.test, self._device.device, decoding, data.scale)
         media: list[Media] = [
             examples_table(found, data.test, data.inputs, data.targets),
             lengths_table(found, data.test),
@@ -113,6 +113,7 @@ class Sequences(Experiment):
             "inputs": list(self.data.inputs.tokens),
             "targets": None if self.data.targets is None else list(self.data.targets.tokens),
             "longest": list(self.data.longest),
+            "scale": list(self.data.scale),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

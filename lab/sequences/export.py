@@ -13,6 +13,7 @@ from lab.nets.rnn import length_mask, with_masked_padding
 from lab.nets.seq2seq import generate
 from lab.sequences.model import Model
 from lab.sequences.network import EncoderDecoder, Network, OneToManyNetwork
+from lab.sequences.number_scale import UNSCALED, NumberScale
 from lab.sequences.vocabulary import END, FIRST, PAD
 
 
@@ -32,9 +33,22 @@ class _GreedyDecoding(nn.Module):
         return generate(network.body.decoder, PAD, self.steps, state, memory, forbidden=(PAD,))
 
 
-def exportable(network: Network, steps: int) -> nn.Module:
+class _Restored(nn.Module):
+    """A network of standardized numbers that answers numbers of the file, float64 [B]."""
+
+    def __init__(self, network: nn.Module, scale: NumberScale) -> None:
+        super().__init__()
+        self.network, self.scale = network, scale
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        return self.network(inputs, lengths).double() * self.scale.deviation + self.scale.mean
+
+
+def exportable(network: Network, steps: int, scale: NumberScale = UNSCALED) -> nn.Module:
     """The module to export: padding is masked, as graphs have no packed sequences; answers have `steps` tokens."""
     network = copy.deepcopy(network).cpu().eval()
+    if scale != UNSCALED:
+        return with_masked_padding(_Restored(network, scale)).eval()
     if isinstance(network, OneToManyNetwork | EncoderDecoder):
         return with_masked_padding(_GreedyDecoding(network, steps)).eval()
     return with_masked_padding(network)
@@ -51,7 +65,7 @@ def export(model: Model, path: Path) -> float:
         description.write_text(json.dumps(_description(model), indent=1))
         # Inside `replacing`, so that a new network is never left with an old vocabulary.
         return exporting.export_traced(
-            exportable(model.network, model.longest[1]),
+            exportable(model.network, model.longest[1], model.scale),
             _random_inputs(model, 2, 0),
             _random_inputs(model, 5, 1),
             path,

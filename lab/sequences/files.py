@@ -12,8 +12,10 @@ import torch
 
 from lab.data.order import indices
 from lab.errors import UserError
+from lab.files.plain import parse_json, read_regular
 from lab.sequences.batch import SequenceBatch
 from lab.sequences.config import DataConfig
+from lab.sequences.number_scale import UNSCALED, NumberScale
 from lab.sequences.shapes import SHAPES, ShapeName
 from lab.sequences.vocabulary import END, FIRST, Vocabulary, pad_rows
 
@@ -48,6 +50,10 @@ class FileData:
         else:
             test = read_pairs(Path(config.test_source))
         self._train, self.test = self._examples(pairs), self._examples(test)
+        self.scale = UNSCALED
+        if config.numbers:
+            self.scale = NumberScale.fitted(self._train.targets.tolist(), config.source)
+            self._train = self._train._replace(targets=self.scale.standardize(self._train.targets))
         if self._kind.fixed_length:
             self._check_one_length(pairs, test)
         width = 0 if config.numbers else max(self._train.targets.shape[1], self.test.targets.shape[1])
@@ -76,7 +82,8 @@ class FileData:
                 )
         lengths = torch.tensor([len(tokens) for tokens in inputs])
         if self.targets is None:
-            return SequenceBatch(pad_rows(inputs), lengths, torch.tensor([_number(pair) for pair in pairs]))
+            numbers = torch.tensor([_number(pair) for pair in pairs], dtype=torch.float64)
+            return SequenceBatch(pad_rows(inputs), lengths, numbers)
         return SequenceBatch(
             pad_rows(inputs), lengths, pad_rows([self._target(*both) for both in zip(pairs, inputs, strict=True)])
         )
@@ -129,13 +136,12 @@ def read_inputs(path: Path | None) -> list[tuple[str, str]]:
 
 
 def read_text(path: Path) -> str:
-    """The content of a text file. Raises UserError if it cannot be read or is not text."""
+    """The content of a text file, lines separated by "\\n". Raises UserError if it cannot be read or is not text."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: byte {error.start} is invalid") from None
+        return _decoded(read_regular(path), str(path))
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+        hint = "; data.source names the file" if isinstance(error, FileNotFoundError) else ""
+        raise UserError(f"cannot read {path}: {error.strerror or error}{hint}") from None
 
 
 def encode_input(text: str, vocabulary: Vocabulary, length: int | None = None, what: str = "the input") -> list[int]:
@@ -151,10 +157,18 @@ def encode_input(text: str, vocabulary: Vocabulary, length: int | None = None, w
 def _standard_input() -> str:
     if sys.stdin is None:
         raise UserError("standard input is closed; give a file or an input")
+    stream = getattr(sys.stdin, "buffer", None)  # bytes: the text layer decodes by the locale and keeps "\\r\\n"
+    given = sys.stdin.read() if stream is None else stream.read()
+    return _decoded(given.encode() if isinstance(given, str) else given, "standard input")
+
+
+def _decoded(content: bytes, name: str) -> str:
+    """UTF-8 text without a byte order mark, every line ending as "\\n"."""
     try:
-        return sys.stdin.read().removeprefix("\ufeff")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"standard input is not UTF-8 text: byte {error.start} is invalid") from None
+        raise UserError(f"{name} is not UTF-8 text: byte {error.start} is invalid") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _lines(text: str, name: str) -> list[tuple[str, str]]:
@@ -179,10 +193,11 @@ def _from_json(line: str, where: str) -> Pair:
 
 def _record(line: str, where: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = parse_json(line)
         json.dumps(record, ensure_ascii=False).encode()  # raises for half of a surrogate pair
-    except ValueError:
-        raise UserError(f"{where} is not JSON") from None
+    except ValueError as error:
+        reason = "" if isinstance(error, json.JSONDecodeError | UnicodeError) else f": {error}"
+        raise UserError(f"{where} is not JSON{reason}") from None
     if not isinstance(record, dict):
         raise UserError(f'{where}: an example is an object with "input" and "target"')
     return record
@@ -213,7 +228,7 @@ def _number(pair: Pair) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{pair.where}: the answer {pair.target!r} is not a number") from None
+        raise UserError(f"{pair.where}: the answer {pair.target!r:.80} is not a number") from None
     return number
 
 

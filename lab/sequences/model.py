@@ -13,6 +13,7 @@ from lab.sequences.config import SequencesConfig
 from lab.sequences.data import sizes_of
 from lab.sequences.files import encode_input
 from lab.sequences.network import Answers, Decoding, Network, TokenClassifier
+from lab.sequences.number_scale import UNSCALED, NumberScale
 from lab.sequences.shapes import SequenceShape, build_network
 from lab.sequences.vocabulary import Vocabulary, pad_rows
 from lab.train.device import Device
@@ -24,7 +25,8 @@ _BATCH = 256
 class Model:
     """A network in evaluation mode.
 
-    longest: tokens of the longest input and target. examples: trained examples. fingerprint: of the data.
+    longest: tokens of the longest input and target. examples: trained examples. fingerprint: of the data. scale: of
+    targets that are numbers.
     """
 
     config: SequencesConfig
@@ -35,6 +37,7 @@ class Model:
     examples: int
     fingerprint: str
     device: torch.device
+    scale: NumberScale = UNSCALED
 
     @property
     def shape(self) -> SequenceShape:
@@ -57,7 +60,8 @@ class Model:
             part = rows[start : start + _BATCH]
             lengths = torch.tensor([len(row) for row in part])
             answers = self.network.answer(pad_rows(part).to(self.device), lengths.to(self.device), decoding)
-            found.append(Answers(*(None if value is None else value.cpu() for value in answers)))  # type: ignore[arg-type]
+            values = self.scale.restore(answers.values) if self.targets is None else answers.values.cpu()
+            found.append(Answers(values, None if answers.scores is None else answers.scores.cpu()))
         return found
 
 
@@ -72,10 +76,11 @@ def load_model(run: Path, device: Device, checkpoint: str = checkpoints.BEST) ->
         longest = (int(state["longest"][0]), int(state["longest"][1]))
         network = build_network(config.network, sizes_of(inputs, targets, longest))
         network.load_state_dict(state["network"])
+        scale = NumberScale(*(float(value) for value in state["scale"]))
         examples, fingerprint = int(state["examples"]), str(state["data"])
     set_padding_masked(network, device.device.type != "cpu")
     network.to(device.device).eval()
-    return Model(config, network, inputs, targets, longest, examples, fingerprint, device.device)
+    return Model(config, network, inputs, targets, longest, examples, fingerprint, device.device, scale)
 
 
 def language_model(model: Model, run: str) -> TokenClassifier:

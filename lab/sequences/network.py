@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Answers(NamedTuple):
-    """Answers of a network, best first: ids int64 [B, K, T] with `PAD` after the end, or numbers float32 [B, K].
+    """Answers of a network, best first: ids int64 [B, K, T] with `PAD` after the end, or numbers [B, K].
 
     scores [B, K]: log-probabilities, None for greedy sequences and numbers. K is the width of the beam, else 1.
     """

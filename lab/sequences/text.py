@@ -11,6 +11,7 @@ from lab.errors import UserError
 from lab.sequences.batch import SequenceBatch
 from lab.sequences.config import DataConfig
 from lab.sequences.files import read_text
+from lab.sequences.number_scale import UNSCALED
 from lab.sequences.number_words import number_words
 from lab.sequences.vocabulary import Vocabulary
 
@@ -22,6 +23,8 @@ _TESTED = 200_000  # largest number of characters of a test text
 
 class TextData:
     """Windows of a text at random positions; targets are the next characters. The end of the text is the test set."""
+
+    scale = UNSCALED  # no numbers
 
     def __init__(self, config: DataConfig, seed: int, device: torch.device) -> None:
         self._seed, self._window = seed, config.window

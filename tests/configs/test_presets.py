@@ -38,7 +38,7 @@ def test_it_has_one_line_of_description(name: str) -> None:
 def test_the_best_is_chosen_by_a_catalogued_metric(name: str) -> None:
     config = load_preset(name)
     if config.evaluate.best is not None:
-        assert load(KINDS[config.kind].catalogue)[config.evaluate.best].higher_is_better
+        assert load(KINDS[config.kind].catalogue)[config.evaluate.best].higher_is_better is not None
 
 
 def test_a_list_of_presets_names_every_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
 """Examples from files, and one clear line for every mistake in them."""
 
+import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,13 @@ import pytest
 import torch
 
 from lab.cli.main import main
+from lab.config.loading import load_preset
 from lab.errors import UserError
 from lab.sequences.config import DataConfig
-from lab.sequences.files import FileData
+from lab.sequences.files import FileData, read_inputs
+from lab.sequences.number_scale import NumberScale
 from lab.sequences.shapes import ShapeName
-from tests.lab.small_sequences import preset
+from tests.lab.small_sequences import config, preset
 
 WORDS = ["red", "green", "blue", "black", "white", "grey", "pink", "brown"]
 
@@ -90,7 +94,8 @@ def test_labels_numbers_tags_and_words(tmp_path: Path) -> None:
         numbers=True,
     )
     found = numbers.at(0, 8)
-    assert torch.equal(found.targets, found.lengths / 2) and numbers.targets is None
+    assert torch.allclose(numbers.scale.restore(found.targets), found.lengths.double() / 2)
+    assert numbers.targets is None
     tags = opened(
         write(tmp_path / "c.tsv", [(f"the {word} car", "D A N") for word in WORDS]),
         "many_to_many",
@@ -227,3 +232,86 @@ def test_wrong_settings_and_files_are_one_line_and_leave_no_run(
         error = capsys.readouterr().err
         assert expected in error and error.startswith("lab: ") and error.count("\n") == 1, (settings, error)
         assert not any((tmp_path / "runs").glob("*"))
+
+
+@pytest.mark.parametrize(("offset", "factor"), [(0.0, 1.0), (2000.0, 1.0), (1.7e9, 40.0), (-1e9, 1.0), (0.0, 1e300)])
+def test_numbers_are_learned_on_one_scale_and_read_on_that_of_the_file(
+    tmp_path: Path, offset: float, factor: float
+) -> None:
+    lines = [("x" * (k + 1), offset + factor * k) for k in range(60)]
+    data = opened(write(tmp_path / "a.jsonl", lines), "many_to_one", held_out=0.3, numbers=True)
+    trained, tested = data.at(0, len(lines) - len(data.test.inputs)), data.test
+    assert abs(float(trained.targets.mean())) < 1e-5 and abs(float(trained.targets.std(correction=0)) - 1) < 1e-5
+    assert tested.targets.tolist() == [offset + factor * (k - 1) for k in tested.lengths.tolist()]
+    restored = data.scale.restore(data.scale.standardize(tested.targets))
+    assert float((restored - tested.targets).abs().max()) < 1e-4 * factor
+
+
+def test_numbers_are_written_with_the_digits_that_differ(tmp_path: Path) -> None:
+    lines = [("x" * (k + 1), 1_700_000_000 + 40 * k) for k in range(60)]
+    scale = opened(write(tmp_path / "a.jsonl", lines), "many_to_one", held_out=0.3, numbers=True).scale
+    assert scale.text(1_700_000_123.4) == "1700000123"
+    assert NumberScale().text(12.0372) == "12.04" and NumberScale().text(0.0) == "0"
+    assert NumberScale(2000.0, 5.0).text(2011.97) == "2012"
+
+
+def test_equal_answers_and_answers_too_far_apart(tmp_path: Path) -> None:
+    same = [("x" * (k + 1), 5.0) for k in range(60)]
+    assert opened(write(tmp_path / "a.jsonl", same), "many_to_one", numbers=True, held_out=0.3).scale == (5.0, 1.0)
+    far = [("x" * (k + 1), (-1.0) ** k * 1.7e308) for k in range(60)]
+    with pytest.raises(UserError, match="further apart than a float can hold"):
+        opened(write(tmp_path / "b.jsonl", far), "many_to_one", numbers=True, held_out=0.3)
+
+
+@pytest.mark.parametrize("ending", [b"\r\n", b"\r"])
+def test_the_ends_of_lines_are_no_part_of_standard_input(ending: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfr\xc3\xa9d" + ending + b"green" + ending), encoding="latin-1")
+    monkeypatch.setattr("sys.stdin", given)
+    assert [text for text, _ in read_inputs(None)] == ["réd", "green"]
+
+
+def test_standard_input_that_is_not_utf8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"r\xe9d\n"), encoding="latin-1"))
+    with pytest.raises(UserError, match="standard input is not UTF-8 text: byte 1 is invalid"):
+        read_inputs(None)
+
+
+@pytest.mark.parametrize("line", ['{"input": ' + "[" * 100_000, '{"input": "a", "target": 1e999}', '{"a": NaN}'])
+def test_json_lines_beyond_all_measure_are_one_line(line: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(line + "\n")
+    with pytest.raises(UserError, match="line 1 is not JSON"):
+        opened(tmp_path / "a.jsonl")
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.tsv")
+    with pytest.raises(UserError, match="is not a regular file"):
+        opened(tmp_path / "a.tsv")
+
+
+def test_perplexity_decides_which_language_model_is_the_best() -> None:
+    assert load_preset("sequences/text").evaluate.best == load_preset("sequences/sums").evaluate.best
+    assert load_preset("sequences/text").evaluate.best == "eval/perplexity"
+    assert config(network={"shape": "language_model"}).evaluate.best == "eval/perplexity"
+    chosen = config(network={"shape": "language_model"}, evaluate={"best": "eval/token_accuracy"})
+    assert chosen.evaluate.best == "eval/token_accuracy"
+    assert config(network={"shape": "language_model"}, evaluate={"best": None}).evaluate.best is None
+
+
+@pytest.mark.parametrize(
+    ("preset_name", "best", "hint"),
+    [
+        ("sums", "eval/exact_match", "language_model has no metric 'eval/exact_match'; use eval/perplexity"),
+        ("adding", "eval/perplexity", "numbers has no metric 'eval/perplexity'; use eval/rmse"),
+        ("reverse", "eval/rmse", "encoder_decoder has no metric 'eval/rmse'; use eval/exact_match"),
+    ],
+)
+def test_the_best_is_chosen_by_a_metric_that_the_network_has(preset_name: str, best: str, hint: str) -> None:
+    with pytest.raises(UserError, match=hint):
+        load_preset(f"sequences/{preset_name}", [f"evaluate.best={best}"])
+
+
+def test_the_preset_for_ones_own_text_asks_for_the_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "none.txt"
+    assert main(["train", "sequences/text", f"data.source={missing}", "--runs-dir", str(tmp_path)]) == 2
+    assert "No such file or directory; data.source names the file" in capsys.readouterr().err

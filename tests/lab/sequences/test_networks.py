@@ -15,6 +15,7 @@ from lab.sequences.batch import SequenceBatch, SequenceData
 from lab.sequences.config import SequencesConfig
 from lab.sequences.data import open_data, sizes_of
 from lab.sequences.evaluation import evaluate_set
+from lab.sequences.experiment import Sequences
 from lab.sequences.export import export, exportable
 from lab.sequences.model import Model
 from lab.sequences.network import Decoding, EncoderDecoder, Network, loss_sum
@@ -164,3 +165,37 @@ def _log_probability(network: Network, examples: SequenceBatch, answers: torch.T
     """Of answers [B, T], by one teacher-forced call."""
     chances = mask_logits(network(examples.inputs, examples.lengths, answers), (PAD,)).log_softmax(-1)
     return torch.where(answers != PAD, chances.gather(2, answers[:, :, None])[:, :, 0], 0.0).sum(1)
+
+
+def test_a_constant_added_to_the_answers_changes_no_error(tmp_path: Path) -> None:
+    errors = []
+    for offset in (0, 2000):
+        path = tmp_path / f"{offset}.tsv"
+        path.write_text("\n".join(f"{k:07b}\t{offset + k.bit_count()}" for k in range(128)))
+        settings = config(
+            data={"source": str(path), "numbers": True, "held_out": 0.3},
+            network={"shape": "many_to_one", "hidden": 16},
+            training={"batch_size": 16, "examples_per_iteration": 3000, "learning_rate": 1e-2, "schedule": "constant"},
+        )
+        torch.manual_seed(0)
+        experiment = Sequences(settings, tmp_path, Device(CPU, "fp32", 1))
+        experiment.iterate()
+        errors.append(experiment.evaluate().metrics["eval/rmse"])
+    assert errors[1] < 0.5 and errors[1] == pytest.approx(errors[0], rel=0.05)
+
+
+def test_an_exported_network_answers_numbers_of_the_file(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    (tmp_path / "a.tsv").write_text("\n".join(f"{k:07b}\t{1_700_000_000 + 40 * k}" for k in range(128)))
+    settings = config(
+        data={"source": str(tmp_path / "a.tsv"), "numbers": True}, network={"shape": "many_to_one", "hidden": 8}
+    )
+    data = open_data(settings, CPU)
+    network = build_network(settings.network, sizes_of(data.inputs, None, data.longest))
+    model = Model(settings, network.eval(), data.inputs, None, data.longest, 0, "", CPU, data.scale)
+    export(model, tmp_path / "a.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "a.onnx"), providers=["CPUExecutionProvider"])
+    tokens = model.tokens("0101010")
+    (answer,) = session.run(None, {"inputs": np.array([tokens]), "lengths": np.array([len(tokens)])})[:1]
+    expected = model.answer([tokens], Decoding(1))[0].values[0, 0]
+    assert abs(float(answer[0]) - float(expected)) < 0.1
