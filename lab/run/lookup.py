@@ -12,6 +12,8 @@ from lab.errors import UserError
 RUNS_DIR = Path("runs")
 RUNS_DIR_VARIABLE = "LAB_RUNS"
 _CONFIG = "config.yaml"
+REPLACED = ".replaced"
+"""Folder in a run that holds the run that --overwrite replaces, until the new one has started."""
 
 
 def default_runs_dir() -> Path:
@@ -40,6 +42,7 @@ def locate_run(run: str, runs_dir: Path) -> Path | None:
     if not run:
         return None
     for path in (runs_dir / run, Path(run).expanduser()):
+        _restore_replaced(path)
         if (path / _CONFIG).is_file():
             return path
     return None
@@ -59,9 +62,21 @@ def run_names(runs_dir: Path) -> list[str]:
     """Names of the runs in a directory, sorted; none when it does not exist."""
     if not runs_dir.is_dir():
         return []
-    return sorted(path.name for path in runs_dir.iterdir() if (path / _CONFIG).is_file())
+    folders = list(runs_dir.iterdir())
+    for path in folders:
+        _restore_replaced(path)
+    return sorted(path.name for path in folders if (path / _CONFIG).is_file())
 
 
 def run_stem(preset: str) -> str:
     """The start of the names of a preset's runs: "alphazero/connect_four" gives "alphazero-connect_four"."""
     return Path(preset).stem if preset.endswith(".yaml") else preset.replace("/", "-")
+
+
+def _restore_replaced(path: Path) -> None:
+    """Restore a run whose replacement was killed."""
+    if not (path / REPLACED).is_dir():
+        return
+    from lab.run.run_dir import restore_replaced  # it imports torch, which completion of names does without
+
+    restore_replaced(path)

@@ -18,9 +18,10 @@ from lab.files import durable
 from lab.run import checkpoint
 from lab.run.best_value import stop_reason
 from lab.run.lock import LOCK_FILE, FolderLock, Held
+from lab.run.lookup import REPLACED
 
 CONFIG = "config.yaml"
-_REPLACED = ".replaced"  # the run that --overwrite replaces, kept until the new one has started
+_DISCARDED = ".discarded"  # what was in it afterwards, until it is deleted
 _FOLDERS = ("checkpoints", "samples", "games", "wandb")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
 
@@ -45,33 +46,40 @@ class RunDir:
         """Create `root/name` and lock it; raises UserError when the name is taken.
 
         With `overwrite` the old run is moved to a folder inside the directory and removed by `started()`. If the new
-        run fails before it starts, the old run is restored.
+        run fails before it starts, the old run is restored; after a kill the next use of the directory restores it.
         """
         path = Path(root) / check_name(name)
+        restore_replaced(path)
         taken = os.path.lexists(path) and not _is_empty(path)
         if taken and not overwrite:
             raise UserError(f"run '{name}' exists in {root}: --resume continues it, --overwrite replaces it")
-        if taken and (path.is_symlink() or not any((path / mark).exists() for mark in (CONFIG, _REPLACED))):
+        if taken and (path.is_symlink() or not (path / CONFIG).exists()):
             raise UserError(f"{path} is not a run (it has no {CONFIG}): --overwrite will not remove it")
+        run, is_new = cls(path), not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            run = cls(path, _created=True)
             run.lock()
             if taken:
                 run._move_old_run()
+            run._created = True  # from here on `close` removes it
             for folder in _FOLDERS:
                 (path / folder).mkdir(exist_ok=True)
             run.write_config(config_yaml_text)
-        except OSError as error:
-            raise UserError(durable.explain(error, path)) from error
+        except BaseException as error:
+            run.close()
+            if is_new:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            if isinstance(error, OSError):
+                raise UserError(durable.explain(error, path, "try again")) from error
+            raise
         return run
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """An existing run, not locked. Raises UserError that names the nearest run."""
         path = Path(path)
-        if (path / _REPLACED).is_dir() and not (path / CONFIG).is_file():
-            raise UserError(f"{path} was being replaced when its process died: its files are in {_REPLACED}")
+        restore_replaced(path)
         if not (path / CONFIG).is_file():
             raise UserError(f"no run at {path}: {_known(path)}")
         return cls(path)
@@ -87,6 +95,7 @@ class RunDir:
         """The run of the highest number named after `stem`, if it has not reached its budget."""
         for number in sorted(_numbers(root, stem), reverse=True):
             path = Path(root) / f"{stem}-{number:03d}"
+            restore_replaced(path)
             if (path / CONFIG).is_file():
                 run = cls(path)
                 return None if run.finished else run
@@ -191,7 +200,12 @@ class RunDir:
     def started(self) -> None:
         """Mark the run as started: `close` no longer removes it, and the run that it replaces is deleted."""
         self._created = False
-        shutil.rmtree(self.path / _REPLACED, ignore_errors=True)
+        # Renamed first: while there is a `.replaced`, the run that it holds is restored.
+        replaced, discarded = self.path / REPLACED, self.path / _DISCARDED
+        if replaced.is_dir():
+            shutil.rmtree(discarded, ignore_errors=True)
+            replaced.rename(discarded)
+        shutil.rmtree(discarded, ignore_errors=True)
 
     def close(self) -> None:
         """Release the lock; a run that was created and never started is removed first."""
@@ -208,37 +222,72 @@ class RunDir:
         self.close()
 
     def _move_old_run(self) -> None:
-        replaced = self.path / _REPLACED
-        if replaced.is_dir():  # an earlier replacement was killed before it started: remove it
-            self._restore_old_run()
+        replaced = self.path / REPLACED
+        entries = [entry for entry in self.path.iterdir() if entry.name != LOCK_FILE]
         replaced.mkdir()
-        for entry in list(self.path.iterdir()):
-            if entry.name not in (LOCK_FILE, _REPLACED):
+        try:
+            # config.yaml last: once it is there, all of the old run is, and what is outside is the new run.
+            for entry in sorted(entries, key=lambda entry: entry.name == CONFIG):
                 entry.rename(replaced / entry.name)
+        except OSError:
+            _restore_old_run(self.path)
+            raise
 
     def _undo(self) -> None:
         self._created = False
-        self._restore_old_run()
-        if not (self.path / CONFIG).exists():
+        if (self.path / REPLACED).is_dir():
+            _restore_old_run(self.path)
+            return
+        _remove_contents(self.path)
+        with contextlib.suppress(OSError):
             if self._lock is not None:
                 self._lock.release(remove=True)
                 self._lock = None
             self.path.rmdir()
 
-    def _restore_old_run(self) -> None:
-        """Remove the files of this run, and restore the run that it replaces, if any."""
-        replaced = self.path / _REPLACED
-        for entry in list(self.path.iterdir()):
-            if entry.name not in (LOCK_FILE, _REPLACED):
-                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
-        if replaced.is_dir():
-            for entry in list(replaced.iterdir()):
-                entry.rename(self.path / entry.name)
-            replaced.rmdir()
+
+def restore_replaced(path: Path) -> None:
+    """Restore the run in `path` whose replacement by --overwrite was killed before the new run had started.
+
+    Nothing happens while a process holds the run, such as the one that replaces it.
+    """
+    if not (path / REPLACED).is_dir():
+        return
+    run = RunDir(path)
+    with contextlib.suppress(UserError, OSError), run:
+        run.lock()
+        if (path / REPLACED).is_dir():
+            _restore_old_run(path)
+
+
+def _restore_old_run(path: Path) -> None:
+    """Replace the run at `path` by the one that it was to replace, wherever moving that one was interrupted."""
+    replaced = path / REPLACED
+    entries = list(replaced.iterdir())
+    if any(entry.name == CONFIG for entry in entries):
+        _remove_contents(path)
+    for entry in sorted(entries, key=lambda entry: entry.name != CONFIG):
+        entry.rename(path / entry.name)
+    replaced.rmdir()
+
+
+def _remove_contents(path: Path) -> None:
+    """Remove all files of a run but its lock and the run that it replaces."""
+    for entry in list(path.iterdir()):
+        if entry.name not in (LOCK_FILE, REPLACED):
+            is_folder = entry.is_dir() and not entry.is_symlink()
+            shutil.rmtree(entry, ignore_errors=True) if is_folder else entry.unlink(missing_ok=True)
 
 
 def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and all(entry.name == LOCK_FILE for entry in path.iterdir())
+    """Whether `path` is a directory that holds nothing of a run: at most what its creation makes before config.yaml."""
+    return path.is_dir() and not path.is_symlink() and all(_is_left_over(entry) for entry in path.iterdir())
+
+
+def _is_left_over(entry: Path) -> bool:
+    if entry.name in _FOLDERS and not entry.is_symlink():
+        return entry.is_dir() and not any(entry.iterdir())
+    return entry.name in (LOCK_FILE, f"{CONFIG}.tmp")
 
 
 def _numbers(root: Path, stem: str) -> list[int]:

@@ -1,13 +1,18 @@
 """A run's directory is never taken by two runs, and never lost by a mistake."""
 
+import errno
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.errors import UserError
 from lab.run import checkpoint
+from lab.run.lookup import find_run, locate_run, run_names
 from lab.run.run_dir import RunDir
 
 ROOT = Path(__file__).parents[3]
@@ -65,6 +70,127 @@ def test_a_replacement_killed_before_it_starts_still_holds_the_old_run(tmp_path:
     with pytest.raises(RuntimeError), RunDir.create(tmp_path, "run", "kind: other\n", overwrite=True):
         raise RuntimeError
     assert files(old.path) == before and old.read_config()["kind"] == "toy"
+
+
+def _full(*arguments: Any, **more: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+STEPS = ["mkdir", "write_bytes", "open", "replace"]  # of Path, each of which a creation uses
+
+
+@pytest.mark.parametrize("allowed", range(12))
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_full_disk_at_any_step_of_a_creation_leaves_the_old_run_or_a_free_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool, allowed: int
+) -> None:
+    old = make(tmp_path, "run", progress=100) if taken else None
+    before = files(tmp_path) - {"run/.lock"}
+    calls = 0
+
+    def limited(real: Any) -> Any:
+        def call(*arguments: Any, **more: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return real(*arguments, **more) if calls <= allowed else _full()
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in STEPS:
+            patch.setattr(Path, name, limited(getattr(Path, name)))
+        try:
+            with RunDir.create(tmp_path, "run", "kind: other\n", overwrite=taken):
+                raise UserError("the disk was large enough for a creation")
+        except UserError as error:
+            assert "No space left" in str(error) or "large enough" in str(error)
+    assert files(tmp_path) - {"run/.lock"} == before
+    if old is not None:
+        assert RunDir.open(old.path).read_config()["kind"] == "toy"
+        assert locate_run("run", tmp_path) == old.path
+    else:
+        RunDir.create(tmp_path, "run", CONFIG).close()
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("allowed", range(20))
+def test_a_kill_between_any_two_renames_of_a_replacement_keeps_one_whole_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    old = make(tmp_path, "run", progress=100)
+    (old.path / "metrics.jsonl").write_text("{}\n")
+    before = files(old.path)
+    calls, dead, rename = 0, False, Path.rename
+
+    def dying(source: Path, target: Path) -> Path:
+        nonlocal calls, dead
+        calls += 1
+        if dead or calls > allowed:
+            dead = True  # a dead process renames nothing any more
+            raise _Killed
+        return rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", dying)
+        patch.setattr(RunDir, "_undo", lambda self: None)
+        patch.setattr(shutil, "rmtree", lambda path, **more: _Killed if dead else None)
+        started = False
+        try:
+            with RunDir.create(tmp_path, "run", "kind: new\n", overwrite=True) as run:
+                run.started()
+                started = True
+        except _Killed:
+            pass
+    assert find_run("run", tmp_path) == old.path and run_names(tmp_path) == ["run"]
+    opened = RunDir.open(old.path)
+    found = {name for name in files(old.path) if not name.startswith(".discarded")}
+    if started:
+        assert opened.read_config()["kind"] == "new" and found == {"config.yaml"}
+    else:
+        assert opened.read_config()["kind"] == "toy" and found == before
+
+
+def test_a_kill_while_the_replaced_run_comes_back_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = make(tmp_path, "run", progress=100)
+    before = files(old.path)
+    for allowed in range(5):
+        RunDir.create(tmp_path, "run", "kind: killed\n", overwrite=True)._lock.release()  # type: ignore[union-attr]
+        calls, rename = 0, Path.rename
+
+        def dying(source: Path, target: Path, rename: Any = rename, allowed: int = allowed) -> Path:
+            nonlocal calls
+            calls += 1
+            if calls > allowed:
+                raise _Killed
+            return rename(source, target)  # type: ignore[no-any-return]
+
+        with monkeypatch.context() as patch, pytest.raises(_Killed):
+            patch.setattr(Path, "rename", dying)
+            RunDir.open(old.path)
+        assert RunDir.open(old.path).read_config()["kind"] == "toy" and files(old.path) == before
+
+
+def test_a_replacement_in_progress_is_left_to_the_process_that_does_it(tmp_path: Path) -> None:
+    old = make(tmp_path, "run", progress=100)
+    before = files(old.path)
+    with RunDir.create(tmp_path, "run", "kind: new\n", overwrite=True):
+        assert find_run("run", tmp_path) == old.path
+        assert (old.path / ".replaced" / "config.yaml").exists()
+    assert files(old.path) == before
+
+
+@pytest.mark.parametrize("made", [(), (".lock",), (".lock", "checkpoints", "games"), ("config.yaml.tmp",)])
+def test_a_name_whose_creation_was_killed_is_free(tmp_path: Path, made: tuple[str, ...]) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in made:
+        (folder / name).touch() if "." in name else (folder / name).mkdir()
+    with RunDir.create(tmp_path, "run", CONFIG) as run:
+        run.started()
+    assert run.read_config()["kind"] == "toy"
 
 
 def test_overwrite_keeps_its_hands_off_what_is_not_a_run(tmp_path: Path) -> None:
