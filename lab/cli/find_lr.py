@@ -13,7 +13,7 @@ from lab.plots.images import save_png
 from lab.run.lookup import RUNS_DIR
 from lab.run.named_runs import load_by_path
 from lab.run.scratch import scratch_experiment
-from lab.train.range_test import LEAST_STEPS, range_test
+from lab.train.range_test import LEAST_STEPS, RangeTest, range_test
 
 
 def find_lr(
@@ -31,7 +31,7 @@ def find_lr(
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
-    """Raise the learning rate step by step and suggest the one at which the loss falls fastest.
+    """Raise the learning rate step by step and suggest the one at which the loss has done most of its fall.
 
     No run is kept. The suggestion suits a constant rate or the peak of a cosine schedule; a one-cycle peak may be
     several times higher.
@@ -44,15 +44,33 @@ def find_lr(
         if not hasattr(experiment, "step"):
             raise UserError(f"experiments of kind {config.kind!r} have no step whose learning rate can be set")
         found = range_test(lambda rate: experiment.step(rate).loss, first, last, steps)
-    curve = Curve("loss, smoothed", found.rates, found.losses)
-    marks = {f"suggested: {found.suggestion:.2g}": found.suggestion} if found.suggestion else {}
-    save_png(out, plot(Plot([curve], f"{preset}: range test", "learning rate", "loss", log_x=True, marks=marks)))
+    save_png(out, plot(_figure(found, preset)))
     if as_json:
-        print_json({"suggestion": found.suggestion, "rates": found.rates, "losses": found.losses, "figure": str(out)})
+        print_json(found._asdict() | {"figure": str(out)})
         return
-    suggested = (
-        f"training.learning_rate={found.suggestion:.2g}"
-        if found.suggestion
-        else "no learning rate in this range lowers the loss"
-    )
-    say(f"{suggested} ({len(found.rates)} steps, curve in {out})")
+    say(f"{_verdict(found)} ({len(found.rates)} steps, curve in {out})")
+
+
+def _verdict(found: RangeTest) -> str:
+    if not found.rates:
+        return "the loss of the first step is not finite; start at a lower rate with --from"
+    if found.suggestion is None:
+        seen = f"{found.start:.4g} at the start, {found.lowest:.4g} at best"
+        return f"no fall of the loss was seen ({seen}): try another range with --from and --to, or more --steps"
+    verdict = f"training.learning_rate={found.suggestion:.2g}"
+    return f"{verdict}; the loss still falls at the last rate, so try a higher --to" if found.still_falling else verdict
+
+
+def _figure(found: RangeTest, preset: str) -> Plot:
+    """Losses and the smoothed curve, on which the suggestion is marked."""
+    curves = [Curve("loss", found.rates, found.raw, dots=True, colour=5), Curve("smoothed", found.rates, found.losses)]
+    marks: dict[str, float] = {}
+    if found.suggestion is not None and found.suggested_loss is not None:
+        name = f"suggested: {found.suggestion:.2g}"
+        curves.append(Curve("", [found.suggestion], [found.suggested_loss], dots=True, colour=1))
+        marks[name] = found.suggestion
+    shown = sorted(found.raw)[: max(1, int(0.95 * len(found.raw)))]  # the divergence would flatten the rest
+    top = max([*shown[:1], *(loss for loss in shown if loss <= 2.0 * abs(found.start) + found.start)])
+    bounds = (min(shown), top) if shown else None
+    title = f"{preset}: range test" + ("" if found.suggestion else ", no fall seen")
+    return Plot(curves, title, "learning rate", "loss", log_x=True, marks=marks, y_range=bounds)

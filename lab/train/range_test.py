@@ -1,49 +1,89 @@
 """The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks", section 3.3)."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 LEAST_STEPS = 20
-_SMOOTHING = 0.9
-_DIVERGED = 4.0  # times the lowest loss
+_SKIPPED = 1 / 15  # of the steps at the start: they show how noisy batches are, not what a rate does
+_START = 1 / 5  # of the steps after those: their median is the loss before any fall
+_BANDWIDTH = 1 / 19  # of the steps: standard deviation of the smoothing kernel, a third of a decade by default
+_MEDIAN = 5  # losses per running median, which takes out single batches
+_FALLEN = 0.6  # of the whole fall, at the suggested rate
+_LEAST_FALL = 0.05  # of the loss at the start
+_SIGNIFICANT = 7.0  # standard errors of a smoothed loss: noise alone passes in about 1% of the tests
+_DIVERGED = 2.0  # times the loss at the start
 
 
 class RangeTest(NamedTuple):
-    """Learning rates and smoothed losses until divergence; `suggestion` is None if the loss never fell."""
+    """Learning rates until the loss diverged, the loss of each step, and the smoothed losses.
+
+    start, lowest: smoothed loss before any fall and at its minimum. suggestion: None where no fall was seen.
+    still_falling: the minimum is at the last rate, so that a higher one may be better.
+    """
 
     rates: list[float]
+    raw: list[float]
     losses: list[float]
+    start: float
+    lowest: float
     suggestion: float | None
+    still_falling: bool
+
+    @property
+    def suggested_loss(self) -> float | None:
+        """The smoothed loss at the suggestion."""
+        return None if self.suggestion is None else self.losses[self.rates.index(self.suggestion)]
 
 
 def range_test(step: Callable[[float], Tensor], first: float, last: float, steps: int) -> RangeTest:
     """Call `step(learning rate) -> loss` at rates that rise from `first` to `last` by a constant factor.
 
-    It stops when the smoothed loss exceeds four times its minimum. The suggestion is the rate of the fastest fall.
+    It stops when the loss exceeds twice that of the start. The suggestion is the rate at which 60% of the fall has
+    happened, which lies in its steep part. The steepest point itself depends on the noise of a few batches.
     """
     rates: list[float] = []
-    losses: list[float] = []
-    mean = 0.0
+    raw: list[float] = []
+    skipped = max(1, round(_SKIPPED * steps))
+    early = slice(skipped, skipped + max(3, round(_START * steps)))
     for index in range(steps):
         rate = first * (last / first) ** (index / (steps - 1))
-        mean = _SMOOTHING * mean + (1.0 - _SMOOTHING) * float(step(rate))
-        smooth = mean / (1.0 - _SMOOTHING ** (index + 1))
-        if not math.isfinite(smooth) or (index >= LEAST_STEPS and smooth > _DIVERGED * min(losses)):
+        loss = float(step(rate))
+        if not math.isfinite(loss):
             break
         rates.append(rate)
-        losses.append(smooth)
-    return RangeTest(rates, losses, _steepest(rates, losses))
+        raw.append(loss)
+        if index >= early.stop:
+            start = float(np.median(raw[early]))
+            if np.median(raw[-_MEDIAN:]) > start + (_DIVERGED - 1.0) * abs(start):
+                break
+    if len(raw) < early.stop:
+        lowest = min(raw, default=math.nan)
+        return RangeTest(rates, raw, list(raw), raw[0] if raw else math.nan, lowest, None, False)
+    start = float(np.median(raw[early]))
+    smooth = _smoothed(np.array(raw), start, max(1.0, _BANDWIDTH * steps))
+    low = skipped + int(np.argmin(smooth[skipped:]))
+    lowest, fall = float(smooth[low]), start - float(smooth[low])
+    # From differences of neighbours, which unlike the deviation do not see a fall; single outliers do not count.
+    noise = 1.05 * float(np.median(np.abs(np.diff(raw[: early.stop]))))
+    error = noise / math.sqrt(2.0 * math.sqrt(math.pi) * max(1.0, _BANDWIDTH * steps))
+    suggestion = None
+    if low > skipped and fall > max(_LEAST_FALL * abs(start), _SIGNIFICANT * error):
+        above = np.flatnonzero(smooth[:low] > start - _FALLEN * fall)
+        suggestion = rates[int(above[-1]) + 1 if len(above) else skipped]
+    return RangeTest(rates, raw, smooth.tolist(), start, lowest, suggestion, low == len(raw) - 1)
 
 
-def _steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """The rate of the fastest fall of the loss, before its minimum."""
-    if len(losses) < 3:
-        return None
-    low = losses.index(min(losses))
-    slopes = [losses[i + 1] - losses[i - 1] for i in range(1, low)]
-    if not slopes or min(slopes) >= 0:
-        return None
-    return rates[1 + slopes.index(min(slopes))]
+def _smoothed(losses: np.ndarray, start: float, bandwidth: float) -> np.ndarray:
+    """Losses [N], smoothed: running medians, then a local linear fit, which does not flatten the ends."""
+    reach = _MEDIAN // 2 if bandwidth > 2.0 else 1
+    medians = np.array([np.median(losses[max(0, i - reach) : i + reach + 1]) for i in range(len(losses))])
+    medians = np.minimum(medians, start + _DIVERGED * abs(start))  # divergence must not bend the curve before it
+    distance = np.arange(len(losses))[None] - np.arange(len(losses))[:, None]
+    kernel = np.exp(-0.5 * (distance / bandwidth) ** 2)
+    s0, s1, s2 = (np.sum(kernel * distance**power, 1) for power in range(3))
+    t0, t1 = kernel @ medians, (kernel * distance) @ medians
+    return (s2 * t0 - s1 * t1) / (s0 * s2 - s1**2)

@@ -164,6 +164,25 @@ def test_the_sweep_finds_where_a_bowl_is_descended_fastest_and_stops_where_it_is
     assert seen[0] == pytest.approx(3e-4)
 
 
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_the_noise_of_the_first_batches_suggests_nothing(
+    seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cpu = ("device=cpu", "threads=1")
+    run("find-lr", "supervised/diabetes", f"seed={seed}", *cpu, "--out", tmp_path / "rate.png", "--json")
+    record = json.loads(capsys.readouterr().out)
+    assert 2e-3 < record["suggestion"] < 1.2e-2  # training at 5e-3 reaches the best r2 soonest
+
+
+def test_a_loss_that_never_falls_has_no_suggestion() -> None:
+    drawn = np.random.default_rng(0)
+    tests = [
+        range_test(lambda rate: torch.tensor(1.0 + 0.2 * drawn.standard_normal()), 1e-6, 10.0, 150) for _ in range(50)
+    ]
+    assert sum(found.suggestion is not None for found in tests) <= 1
+    assert all(found.start == pytest.approx(1.0, abs=0.15) for found in tests)
+
+
 def test_a_learning_rate_is_suggested_and_no_run_left(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
