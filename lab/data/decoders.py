@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from lab.errors import UserError
+from lab.signals import ctrl_c_blocked, leave_ctrl_c_to_the_parent
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Decoders:
         if self._workers > 1:
             # spawn: a fork of a process with threads can hang.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, context, _end_with_parent)
+            self._pool = ProcessPoolExecutor(self._workers, context, _prepare)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -55,16 +55,17 @@ class Decoders:
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[str], T], names: Sequence[str]) -> Future[list[T]]:
-    # New processes inherit the mask: Ctrl-C reaches the whole group, and only the parent handles it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
+    with ctrl_c_blocked():  # the pool starts its processes as work arrives
         return pool.submit(_each, function, names)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _each(function: Callable[[str], T], names: Sequence[str]) -> list[T]:
     return [function(name) for name in names]
+
+
+def _prepare() -> None:
+    leave_ctrl_c_to_the_parent()
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

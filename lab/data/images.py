@@ -124,7 +124,7 @@ def write_images(
             fingerprint = _write(file, stream, tuple(shape), labels, classes, rule)
             file.flush()
             os.fsync(file.fileno())
-        temporary.rename(path)
+        temporary.replace(path)
         durable.sync_directory(path.parent)
         return fingerprint
     except OSError as error:

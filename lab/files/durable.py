@@ -60,7 +60,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def sync_directory(path: Path) -> None:
     """Flush a directory to the disk: before that a crash can undo a rename."""
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # Windows does not open directories
+        return
     try:
         os.fsync(descriptor)
     finally:

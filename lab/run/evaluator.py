@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
@@ -16,6 +15,7 @@ from lab.config.registry import load
 from lab.config.sections import ExperimentConfig
 from lab.run import checkpoint as checkpoints
 from lab.run.experiment import Evaluation
+from lab.signals import ctrl_c_blocked, leave_ctrl_c_to_the_parent
 from lab.train import device as devices
 from lab.train import random_state
 from lab.train.device import Device
@@ -117,18 +117,15 @@ def _start(arguments: tuple[Any, ...]) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, *arguments), name="evaluator", daemon=True)
-    # Ctrl-C reaches the whole process group; blocked signals stay blocked in the new process.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with ctrl_c_blocked():
         process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     there.close()
     return process, here
 
 
 def _serve(connection: Connection, target: str, config: ExperimentConfig, directory: Path, device: Device) -> None:
     """The main function of the process. It ends with its parent process, even during an evaluation."""
+    leave_ctrl_c_to_the_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     devices.apply(device)
     evaluate: CheckpointEvaluator | None = None
