@@ -17,6 +17,7 @@ from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import PolicyValueNet
 from cluster.pool.connection import connect
 from cluster.workers.actors import RayActors, start
+from lab.terminal.streams import say
 from lab.train import device as devices
 from lab.train.device import Device
 
@@ -118,9 +119,9 @@ def run_plain_process(settings: str, first_game_id: str) -> None:
     devices.apply(device)
     actors = LocalActors(config.game.make(), config, _network(config), device, int(first_game_id))
     actors.poll()
-    print("ready", flush=True)
+    say("ready")
     rate = _measure_actors(actors, config, float(sys.stdin.readline()))
-    print(json.dumps(asdict(rate)), flush=True)
+    say(json.dumps(asdict(rate)))
 
 
 def _network(config: AlphaZeroConfig) -> PolicyValueNet:

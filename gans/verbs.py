@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from lab.cli.arguments import print_json, say
+from lab.cli.arguments import print_json
 from lab.cli.options import check_absent, check_suffix_of
+from lab.terminal.consoles import Console
+from lab.terminal.streams import say
 
 
 def check_output(option: str, path: Path, suffixes: tuple[str, ...], overwrite: bool) -> None:
@@ -32,4 +33,4 @@ def print_evaluation(heading: str, found: Mapping[str, float], *, record: Mappin
     for name, value in found.items():
         if not name.endswith("_floor"):
             table.add_row(name.removeprefix("eval/"), f"{value:.4g}", f"{found[name + '_floor']:.4g}")
-    Console(highlight=False).print(table)
+    Console().print(table)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,20 +14,23 @@ from agents.arena.positions import CPU
 from agents.games.board import STYLES, board_of, stone, terminal_text
 from agents.games.game import Game
 from agents.games.line_game import LineGame
+from lab.terminal.consoles import Console
+from lab.terminal.text import printable
 
 STRENGTHS = {"easy": 0, "medium": 32, "hard": 400}
 _HINT_SIMULATIONS = 64  # least simulations of a hint at every level
 _LINE_PLIES = 8
 _MAX_SIMULATIONS = 100_000
 
-HELP = """[bold]{move:<12}[/] play there
-[bold]undo[/]         take your last move back
-[bold]hint[/]         what the agent thinks of each move (also: eval)
-[bold]line[/]         the moves that the agent expects next
-[bold]side[/]         change sides (also: side first, side second)
-[bold]level N[/]      set the agent's simulations per move (0: no search; now {level})
-[bold]new[/]          start again
-[bold]quit[/]         leave (also: Ctrl-D)"""
+_COMMANDS = {
+    "undo": "take your last move back",
+    "hint": "what the agent thinks of each move (also: eval)",
+    "line": "the moves that the agent expects next",
+    "side": "change sides (also: side first, side second)",
+    "level N": "set the agent's simulations per move (0: no search; now {level})",
+    "new": "start again",
+    "quit": "leave (also: Ctrl-D)",
+}
 
 
 @dataclass
@@ -135,9 +137,8 @@ def play(session: GameSession, console: Console, ask: Ask) -> None:
 
 def _run(session: GameSession, console: Console, ask: Ask) -> None:
     unicode = console.encoding.lower().startswith("utf")
-    console.print(
-        f"[bold]{session.agent.name}[/] plays {session.game.name.replace('_', ' ')} against you; type help for help"
-    )
+    name = (printable(session.agent.name), "bold")
+    console.print(Text.assemble(name, f" plays {session.game.name.replace('_', ' ')} against you; type help for help"))
     show = True
     while True:
         if not session.over and not session.persons_turn:
@@ -175,6 +176,12 @@ def _board(game: Game, state: Any, previous: Any, unicode: bool) -> Text:
     return terminal_text(board_of(game, state, previous=previous), unicode=unicode)
 
 
+def _help(moves: str, level: int) -> Text:
+    commands = {moves: "play there", **_COMMANDS}
+    lines = [((f"{name:<12}", "bold"), f" {meaning.format(level=level)}\n") for name, meaning in commands.items()]
+    return Text.assemble(*(part for line in lines for part in line), end="")
+
+
 def _prompt(session: GameSession) -> str:
     if session.over:
         return "play again? [Y/n/undo] "
@@ -187,7 +194,7 @@ def _execute(session: GameSession, words: list[str], console: Console, unicode: 
     match words:
         case ["help" | "?" | "h"]:
             names = session.game.action_names
-            console.print(HELP.format(move=f"{names[0]} ... {names[-1]}", level=session.simulations), highlight=False)
+            console.print(_help(f"{names[0]} ... {names[-1]}", session.simulations))
         case ["undo" | "u"]:
             if session.undo():
                 return True
@@ -222,7 +229,7 @@ def _execute(session: GameSession, words: list[str], console: Console, unicode: 
 def _move(session: GameSession, text: str, console: Console) -> bool:
     move = session.parse_move(text)
     if isinstance(move, str):
-        console.print(move, markup=False)
+        console.print(move)
         return False
     session.move(move)
     return session.over  # otherwise the board is shown after the reply

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from agents.alphazero.agent import Agent, load_agent
 from agents.arena.elo import Rating
@@ -19,6 +18,7 @@ from lab.cli.arguments import Json, RunsDir, print_json
 from lab.cli.options import DeviceName, device_of
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR, find_run, locate_run
+from lab.terminal.consoles import Console
 from lab.train import device as devices
 
 _MAX_ROLLOUTS = 100_000
@@ -65,7 +65,7 @@ def arena(
     if as_json:
         print_json(_result_json(result) | {"game": game.name, "simulations": simulations, "seed": seed})
         return
-    console = Console(highlight=False)
+    console = Console()
     console.print(result_tables(result))
     if result.distinct_openings < (games + 1) // 2:
         console.print(

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import torch
 import torch.nn.functional as F
 import typer
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from agents.search.dynamics import GameDynamics
 from lab.cli.arguments import Json, print_json
 from lab.config.loading import validate
 from lab.run import bench
+from lab.terminal.consoles import Console
 from lab.train import device as devices
 from lab.train.device import Device
 
@@ -237,8 +237,8 @@ def _components(selfplay: SelfPlay, device: Device, moves: int = 3) -> dict[str,
 
 def _print(record: dict[str, Any]) -> None:
     speed = SimpleNamespace(**record)
-    console = Console(highlight=False)
-    console.print(
+    console = Console()
+    console.say(
         f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks ({speed.form}), {speed.batch} games, "
         f"{speed.simulations} simulations, {speed.device}, {speed.threads} threads"
     )

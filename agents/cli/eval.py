@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from agents.alphazero.agent import Agent, load_agent
 from agents.arena.minimax import LineCounts, Solution, play_every_line, solve
@@ -17,6 +16,7 @@ from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR, find_run
+from lab.terminal.consoles import Console
 
 
 def evaluate(
@@ -50,8 +50,8 @@ def evaluate(
         record = report.as_json() | {"run": run, "checkpoint": agent.name.partition(":")[2] or "best"}
         print_json(record if lines is None else record | {"every_line": _lines_json(lines)})
         return
-    console = Console(highlight=False)
-    console.print(f"{agent.name}: {report.positions:,} positions, {simulations} simulations")
+    console = Console()
+    console.say(f"{agent.name}: {report.positions:,} positions, {simulations} simulations")
     console.print(report_tables(report))
     if lines is not None:
         console.print(lines_table(lines))

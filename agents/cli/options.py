@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+
+from lab.terminal import consoles
 
 MAX_SIMULATIONS = 100_000
 
@@ -18,6 +18,6 @@ Simulations = Annotated[
 @contextmanager
 def progress_bar(what: str, total: int, hidden: bool) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error that disappears at the end; yields the function that advances it."""
-    with Progress(console=Console(stderr=True), transient=True, disable=hidden) as bar:
+    with consoles.progress_bar(hidden=hidden) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)

@@ -5,7 +5,6 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from agents.alphazero.agent import load_agent
 from agents.arena import play as terminal
@@ -13,6 +12,7 @@ from agents.cli.options import MAX_SIMULATIONS
 from lab.cli.arguments import Run, RunsDir
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.run.lookup import RUNS_DIR, find_run
+from lab.terminal.consoles import Console
 
 
 class Side(StrEnum):
@@ -44,4 +44,4 @@ def play(
         import readline  # noqa: F401  line editing for `input`
     level = terminal.STRENGTHS[strength.value] if simulations is None else simulations
     session = terminal.GameSession(agent, level, int(side is Side.second), place.device)
-    terminal.play(session, Console(highlight=False), input)
+    terminal.play(session, Console(), input)

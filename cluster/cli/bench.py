@@ -4,13 +4,13 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from agents.alphazero.config import AlphaZeroConfig
 from cluster.bench import ClusterSpeed, measure
 from cluster.cli.tables import print_table
 from lab.cli.arguments import Json, print_json
 from lab.config.loading import validate
+from lab.terminal.consoles import Console
 from lab.train import device as devices
 
 
@@ -51,8 +51,8 @@ def _opening_plies(game: str) -> int:
 
 
 def _print(speed: ClusterSpeed) -> None:
-    console = Console(highlight=False)
-    console.print(
+    console = Console()
+    console.say(
         f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks, {speed.boards} games per worker, "
         f"{speed.simulations} simulations, {speed.threads} threads per worker"
     )
@@ -68,8 +68,8 @@ def _print(speed: ClusterSpeed) -> None:
         for row in speed.rows
     ]
     print_table(["workers", "games/s", "moves/s", "plain processes, moves/s", "efficiency", "speedup"], rows)
-    console.print(
+    console.say(
         f"one process without Ray: {speed.in_process_moves_per_s:,.0f} moves/s; "
         f"one worker reaches {speed.in_process_ratio:.2f} of it"
     )
-    console.print(f"{speed.bytes_per_game:,.0f} bytes per game, {speed.bytes_per_version:,} bytes per weights version")
+    console.say(f"{speed.bytes_per_game:,.0f} bytes per game, {speed.bytes_per_version:,} bytes per weights version")

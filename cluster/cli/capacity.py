@@ -8,6 +8,7 @@ import typer
 from cluster.capacity import GPUS, from_preset, needs, sources, table
 from lab.cli.arguments import Json, Overrides, print_json
 from lab.config.presets import parse_overrides
+from lab.terminal.streams import say
 
 _PRESET = "alphazero/connect_four"
 
@@ -32,6 +33,6 @@ def capacity(
     if as_json:
         print_json({"figures": known.model_dump(), "needs": [asdict(result) for result in results]})
         return
-    print(sources(known, changes))
-    print()
-    print(table(results))
+    say(sources(known, changes))
+    say()
+    say(table(results))

@@ -15,6 +15,7 @@ from lab.cli.arguments import Json, RunsDir, print_json
 from lab.config.sections import ClusterConfig
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR
+from lab.terminal.streams import say
 
 
 def drill(
@@ -46,7 +47,7 @@ def drill(
             result = run_drill(each, config, spare_node)
             results.append(result)
             if not as_json:
-                print(f"{result.drill}: {result.result}" + (f" ({result.detail})" if result.detail else ""), flush=True)
+                say(f"{result.drill}: {result.result}" + (f" ({result.detail})" if result.detail else ""))
     failed = any(result.result == "failed" for result in results)
     if as_json:
         print_json({"ok": not failed, "drills": [asdict(result) for result in results]})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +15,8 @@ from cluster.jobs.submission import CONSTRAINTS, DEFAULT_RUNS_DIR, STOP_WAIT_S, 
 from lab.cli.arguments import Overrides
 from lab.errors import UserError
 from lab.run.lookup import run_stem
+from lab.terminal.streams import say, warn
+from lab.terminal.text import without_colours
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -83,17 +84,17 @@ def submit(
             requirements=requirements,
         )
         if dry_run:
-            print("\n".join(sorted(submission.upload.files)))
+            say("\n".join(sorted(submission.upload.files)))
         for note in notes:
-            print(note)
+            say(note)
         if dry_run:
             return
         client = job_server.connect(address)
         job = send(client, submission, address)
-        print(f"job {job}: run {submission.run} in {submission.runs_dir} on the cluster")
+        say(f"job {job}: run {submission.run} in {submission.runs_dir} on the cluster")
         if follow:
             raise typer.Exit(_follow(client, job, address))
-        print("next: " + " | ".join(_command(option, job, address) for option in ("--logs", "--status", "--stop")))
+        say("next: " + " | ".join(_command(option, job, address) for option in ("--logs", "--status", "--stop")))
         return
     client = job_server.connect(address)
     with job_server.user_errors(address, status or logs or stop):
@@ -101,13 +102,13 @@ def submit(
             _print_list(client)
         elif status:
             described = job_server.describe(client.get_job_info(status))
-            print("\n".join(f"{key.replace('_', ' ')}: {value}" for key, value in described.items() if value))
+            say("\n".join(f"{key.replace('_', ' ')}: {value}" for key, value in described.items() if value))
         elif stop:
             _stop(client, stop)
         elif follow and not client.get_job_status(logs).is_terminal():
             raise typer.Exit(_follow(client, logs, address))
         else:
-            sys.stdout.write(client.get_job_logs(logs))
+            say(without_colours(client.get_job_logs(logs)), end="")
 
 
 def _follow(client: JobSubmissionClient, job: str, address: str) -> int:
@@ -115,41 +116,40 @@ def _follow(client: JobSubmissionClient, job: str, address: str) -> int:
 
     async def tail() -> None:
         async for text in client.tail_job_logs(job):
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            say(without_colours(text), end="")
 
     try:
         with job_server.user_errors(address, job):
             asyncio.run(tail())
             info = client.get_job_info(job)
     except KeyboardInterrupt:
-        print(f"\nno longer following job {job}, which continues. Follow it with `{_command('--logs', job, address)}`,")
-        print(f"stop it with `{_command('--stop', job, address)}`")
+        say(f"\nno longer following job {job}, which continues. Follow it with `{_command('--logs', job, address)}`,")
+        say(f"stop it with `{_command('--stop', job, address)}`")
         return 130
     described = job_server.describe(info)
     if described["status"] == "SUCCEEDED":
         return 0
     if not info.status.is_terminal():
         raise UserError(f"the connection was lost, job {job} continues: `{_command('--logs', job, address)}`")
-    print(f"job {job} {described['status'].lower()}: {described['message']}", file=sys.stderr)
+    warn(f"job {job} {described['status'].lower()}: {described['message']}")
     code = info.driver_exit_code or 1
     if code != 2:  # with 2, `lab train` has printed what to correct
-        print("submit it again with the same --name to continue from its last checkpoint", file=sys.stderr)
+        warn("submit it again with the same --name to continue from its last checkpoint")
     return code
 
 
 def _stop(client: JobSubmissionClient, job: str) -> None:
     if client.stop_job(job):
-        print(f"job {job} is stopping: it finishes its iteration and writes a checkpoint (at most {STOP_WAIT_S} s)")
+        say(f"job {job} is stopping: it finishes its iteration and writes a checkpoint (at most {STOP_WAIT_S} s)")
     else:
-        print(f"job {job} has already ended: {client.get_job_status(job)}")
+        say(f"job {job} has already ended: {client.get_job_status(job)}")
 
 
 def _print_list(client: JobSubmissionClient) -> None:
     # Without a submission id a job is a process that joined the cluster by itself, unknown to the job server.
     jobs = [job_server.describe(job) for job in client.list_jobs() if job.submission_id]
     if not jobs:
-        print("no jobs; `lab submit PRESET` submits one")
+        say("no jobs; `lab submit PRESET` submits one")
         return
     columns = ("job", "status", "started")  # a job has the name of its run
     rows = [[job[column] for column in columns] for job in sorted(jobs, key=lambda job: job["started"])]

@@ -15,6 +15,8 @@ from lab.config.loading import load_preset
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR, run_stem
 from lab.run.run_dir import RunDir, check_name
+from lab.terminal import streams
+from lab.terminal.streams import say
 
 
 def sweep(
@@ -71,16 +73,17 @@ def sweep(
         seed=seed,
     )
     folder = (runs_dir / name).resolve()
-    result = run_sweep(
-        preset, fixed, space, options, folder=runs_dir / name, config=config, catalogue=catalogue_of(config.kind)
-    )
+    with streams.guarded(outlive=True):
+        result = run_sweep(
+            preset, fixed, space, options, folder=runs_dir / name, config=config, catalogue=catalogue_of(config.kind)
+        )
     if result.signal:
         # A trial of PBT has the budget of its interval.
         rest = f" budget={config.budget}" if scheduler == "pbt" else ""
-        print(f"{result.signal.name}: stopped; continue a trial with `lab resume {folder}/TRIAL{rest}`")
+        say(f"{result.signal.name}: stopped; continue a trial with `lab resume {folder}/TRIAL{rest}`")
         raise typer.Exit(128 + result.signal)
     _print(result.trials, result.metric)
-    print(f"results are in {folder / RESULTS}; see the best trial with `lab show {folder / result.trials[0].name}`")
+    say(f"results are in {folder / RESULTS}; see the best trial with `lab show {folder / result.trials[0].name}`")
     if any(trial.state == "failed" for trial in result.trials):
         raise typer.Exit(1)
 
@@ -93,10 +96,10 @@ def _print(trials: Sequence[Trial], metric: str) -> None:
     print_table(["trial", *trials[0].settings, metric, "iteration", "state"], rows)
     best = trials[0]
     if len(best.segments) > 1:
-        print(f"settings of {best.name} during training:")
+        say(f"settings of {best.name} during training:")
         for segment in best.segments:
             given = ", ".join(f"{key}={_text(value)}" for key, value in segment.settings.items())
-            print(f"  {given} from iteration {segment.iteration}, as trial {segment.trial}")
+            say(f"  {given} from iteration {segment.iteration}, as trial {segment.trial}")
 
 
 def _text(value: Any) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
+
+from lab.terminal.consoles import Console
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, wrap: bool = True) -> None:
@@ -11,5 +13,4 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*row)
-    # Without markup: a cell may hold brackets, as in ray[default].
-    Console(highlight=False, markup=False).print(table, soft_wrap=not wrap)
+    Console().print(table, soft_wrap=not wrap)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.pool.connection import Connection, connect, error_summary, import_ray
 from lab.errors import UserError
+from lab.terminal.streams import say
 
 if TYPE_CHECKING:
     from lab.config.sections import ExperimentConfig
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     config = load_preset(arguments[0], arguments[1:]) if arguments else None
     with connect(ClusterConfig()) as connection:  # RAY_ADDRESS is the job's own cluster
         report = {"head": _head(connection), "nodes": _nodes(), "placement": _place(config)}
-    print(MARK, json.dumps(report))
+    say(f"{MARK} {json.dumps(report)}")
 
 
 def read(output: str) -> dict[str, Any] | None:

@@ -18,8 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from cluster.pool.connection import import_ray
 from cluster.pool.placement import PlacementGroup, Resources, learner_resources, placement_timeout_s, worker_resources
 from cluster.ray_metrics import RayMetricsSink
@@ -31,6 +29,8 @@ from lab.run.evaluator import Evaluator
 from lab.run.experiment import Experiment, Follower
 from lab.run.interrupt import Interrupt
 from lab.run.run_dir import RunDir
+from lab.terminal.consoles import Console
+from lab.terminal.streams import say
 from lab.train import device as devices
 from lab.train import random_state
 from lab.train.device import Device
@@ -92,12 +92,12 @@ def train(config: ExperimentConfig, run_dir: RunDir, device: Device) -> int:
         signal_sent = False
         while fitting.is_alive():
             fitting.join(_POLL_S)
-            print(ray.get(mailbox.take.remote())[0], end="", flush=True)
+            say(ray.get(mailbox.take.remote())[0], end="")
             if interrupt.signal and not signal_sent:
                 ray.get(mailbox.put_signal.remote(interrupt.signal))
                 signal_sent = True
         output, result = ray.get(mailbox.take.remote())
-        print(output, end="", flush=True)
+        say(output, end="")
     ray.kill(mailbox)
     if result is None:
         raise UserError(_why(failures, run_dir))
@@ -199,7 +199,7 @@ def _run_rank_zero(
     ray, interrupt, done = import_ray(), Interrupt(), threading.Event()
     listening = threading.Thread(target=_listen, args=(ray, mailbox, interrupt, done), daemon=True)
     listening.start()
-    console = Console(file=_Output(mailbox), width=200, highlight=False, force_terminal=False)  # type: ignore[arg-type]
+    console = Console(file=_Output(mailbox), width=200, force_terminal=False)  # type: ignore[arg-type]
     exit_code, error = 2, ""
     try:
         # `experiment` ends the other ranks, also when the run directory cannot be opened.

@@ -36,6 +36,7 @@ from lab.errors import UserError
 from lab.run.interrupt import Interrupt
 from lab.run.metrics import Catalogue, read
 from lab.run.run_dir import CONFIG
+from lab.terminal.streams import say
 
 _QUANTILE = 0.2
 _STOP_CALL_TIMEOUT_S = 10.0  # a trainer without an answer after this time still waits for resources
@@ -144,7 +145,7 @@ class PopulationBasedTraining:
                 self._copy(name, better, source)
                 copies[name] = better
             except UserError as error:
-                print(f"trial {name} is unchanged, it could not be replaced by {better}: {error}", flush=True)
+                say(f"trial {name} is unchanged, it could not be replaced by {better}: {error}")
         return copies
 
     def _copy(self, name: str, better: str, source: random.Random) -> None:
@@ -163,7 +164,7 @@ class PopulationBasedTraining:
         known = {name: value for name, value in values.items() if value is not None}
         best = (max if self.mode == "max" else min)(known, key=lambda name: known[name])
         copied = "".join(f"; {name} is now a copy of {better}" for name, better in copies.items())
-        print(f"interval {interval}/{self.intervals}: best {known[best]:.5g} ({best}){copied}", flush=True)
+        say(f"interval {interval}/{self.intervals}: best {known[best]:.5g} ({best}){copied}")
 
 
 def select(values: Mapping[str, float | None], mode: str, source: random.Random) -> dict[str, str]:

@@ -15,6 +15,7 @@ from cluster.pool.placement import Resources
 from cluster.sweeps.trial import MAX_FAILURES, POLL_INTERVAL_S, USER_ERROR, TrialProcess
 from lab.run.interrupt import Interrupt
 from lab.run.metrics import Catalogue
+from lab.terminal.streams import say
 
 _REDUCTION_FACTOR = 3
 _MAX_VALUES = 3**9
@@ -162,6 +163,6 @@ def _reporter() -> Any:
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             last = {"value": math.nan, "iteration": 0} | (trial.last_result or {})
-            print(f"trial {trial.config['trial']}: {last['value']:.5g} at iteration {last['iteration']}", flush=True)
+            say(f"trial {trial.config['trial']}: {last['value']:.5g} at iteration {last['iteration']}")
 
     return Reporter()

@@ -27,6 +27,7 @@ from lab.files import durable
 from lab.run.interrupt import Interrupt
 from lab.run.metrics import Catalogue
 from lab.run.named_runs import by_path
+from lab.terminal.streams import say
 from lab.train import device as devices
 
 RESULTS = "sweep.json"
@@ -98,7 +99,7 @@ def run_sweep(
     with connect(cluster.model_copy(update={"workers": 0}), device) as connection, Interrupt() as interrupt:
         resources = Resources(cluster.worker_cpus, gpus_per_worker(cluster, device, connection.gpus), threads=1)
         PlacementGroup([resources], placement_timeout_s(cluster, connection.started), ["worker_cpus"]).close()
-        print(f"sweep {folder.name}: {len(trials)} trials on {connection}, ranked by {metric} ({mode})", flush=True)
+        say(f"sweep {folder.name}: {len(trials)} trials on {connection}, ranked by {metric} ({mode})")
         common = [f"tracking.group={folder.name}", *([] if resources.gpus else ["device=cpu"])]
         overrides = {trial: [*given, *common] for trial, given in overrides.items()}
         if options.scheduler == "pbt":

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from lab.config.loading import validate
 from lab.data.batches import Batches
 from lab.data.images import ImageSet
 from lab.run.bench import compare, environment, peak_memory_mb, rate
+from lab.terminal.consoles import Console
 from lab.train import device as devices
 from lab.train.device import Device
 
@@ -232,7 +232,7 @@ def _print(record: dict[str, Any], measured: list[StageSpeed]) -> None:
     for speed in measured:
         row = (f"{speed.alpha:.1f}", f"{speed.images_per_s:,.1f}", f"{speed.bare_images_per_s:,.1f}")
         table.add_row(str(speed.resolution), *row, f"{speed.ratio_to_bare:.2f}")
-    console = Console(highlight=False)
+    console = Console()
     console.print(table)
     peak = record["peak_memory_mb"]
     memory = "" if peak is None else f"; peak memory {peak:,.0f} MB"

@@ -17,6 +17,7 @@ from lab.data.batches import Batches
 from lab.data.images import open_images
 from lab.errors import CheckpointError, UserError
 from lab.run.experiment import Evaluation, Experiment
+from lab.terminal.streams import say
 from lab.train.device import Device
 
 
@@ -87,5 +88,5 @@ def build(config: ProgressiveGANConfig, directory: Path, device: Device) -> Prog
     """The experiment of a run directory; see `lab.config.registry.Kind.build`."""
     experiment = ProgressiveGAN(config, directory, device)
     stages = ", ".join(f"{stage.resolution}: {stage.total_mb:,.0f}" for stage in experiment.memory)
-    print(f"estimated memory at each resolution (MB): {stages}")
+    say(f"estimated memory at each resolution (MB): {stages}")
     return experiment

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from lab.run.lookup import RUNS_DIR_VARIABLE
+from lab.terminal.streams import say as say
 
 Run = Annotated[
     str,
@@ -24,11 +24,6 @@ Overrides = Annotated[
 ]
 
 
-def say(line: str) -> None:
-    """Print a line without wrapping or markup."""
-    Console(highlight=False).print(line, soft_wrap=True, markup=False)
-
-
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object. Raises ValueError for NaN and infinities, which JSON lacks."""
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+    say(json.dumps(value, indent=2, allow_nan=False))

@@ -31,6 +31,7 @@ from lab.config.registry import (
 )
 from lab.errors import UserError
 from lab.run import lookup
+from lab.terminal.streams import say
 
 PACKAGES = ("lab", "agents", "gans", "cluster")
 _BASH = """\
@@ -77,10 +78,10 @@ def completion(
     `lab completion fish > ~/.config/fish/completions/lab.fish`.
     """
     if line is None:
-        typer.echo({Shell.bash: _BASH, Shell.zsh: _ZSH, Shell.fish: _FISH}[shell], nl=False)
+        say({Shell.bash: _BASH, Shell.zsh: _ZSH, Shell.fish: _FISH}[shell], end="")
         return
     for candidate in candidates(line, split_at_equals=shell is Shell.bash):
-        typer.echo(candidate)
+        say(candidate)
 
 
 def candidates(line: str, *, split_at_equals: bool = False) -> list[str]:

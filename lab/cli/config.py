@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from lab.cli.arguments import Json, Overrides, RunsDir, print_json
@@ -17,6 +16,8 @@ from lab.config.sections import ExperimentConfig
 from lab.config.suggestions import nearest
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR, locate_run
+from lab.terminal.consoles import Console
+from lab.terminal.streams import say
 
 _COMMENT_COLUMN = 44
 
@@ -60,7 +61,7 @@ def config(
         print_json(values)
         return
     for line in described_yaml(values, keys):
-        _print_line(line)
+        say(line)
 
 
 def described_yaml(values: Mapping[str, Any], keys: Mapping[str, Key], prefix: str = "", indent: int = 0) -> list[str]:
@@ -110,7 +111,7 @@ def _record(key: Key, values: Mapping[str, Any], preset: str, overrides: Sequenc
 
 
 def _print_records(records: Sequence[Mapping[str, Any]]) -> None:
-    console = Console(highlight=False)
+    console = Console()
     for number, record in enumerate(records):
         if number:
             console.print()
@@ -136,10 +137,6 @@ def _nearest(key: str, keys: Mapping[str, Key]) -> str:
 
 def _commented(text: str, comment: str) -> str:
     return f"{text:<{_COMMENT_COLUMN}} # {comment}" if comment else text
-
-
-def _print_line(line: str) -> None:
-    Console(highlight=False).print(Text(line), soft_wrap=True)
 
 
 def _value(values: Any, key: str) -> Any:

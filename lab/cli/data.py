@@ -6,13 +6,12 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from lab.cli.arguments import Json, print_json, say
+from lab.terminal.consoles import progress_bar
 
 
 class Broken(StrEnum):
@@ -127,12 +126,11 @@ def fetch(
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress() -> Iterator[Any]:
     """A progress bar on a terminal. SIGTERM unwinds like Ctrl-C, so that no incomplete file is left."""
-    console = Console()
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        with progress_bar() as bar:
             yield bar
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from lab import __version__
@@ -23,6 +21,8 @@ from lab.cli.arguments import Json, Overrides, RunsDir, print_json
 from lab.config.registry import CLUSTER_DOCTOR, load
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR
+from lab.terminal.consoles import Console
+from lab.terminal.streams import say, warn
 
 REQUIRED = ("torch", "numpy", "pydantic", "safetensors", "gymnasium", "pettingzoo", "wandb")
 OPTIONAL = ("ray",)
@@ -167,8 +167,8 @@ def _print(sections: dict[str, dict[str, Any]], problems: list[str]) -> None:
     table.add_row("disk", f"{sections['disk']['free_gb']} GB free")
     states = sections["presets"].values()
     table.add_row("presets", f"{sum(state == 'ok' for state in states)} of {len(states)} valid")
-    Console(highlight=False).print(table)
+    Console().print(table)
     for problem in problems:
-        print(f"broken: {problem}", file=sys.stderr)
+        warn(f"broken: {problem}")
     if not problems:
-        print("no problems found")
+        say("no problems found")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from lab.cli.arguments import Json, print_json
 from lab.config import presets
+from lab.terminal.consoles import Console
+from lab.terminal.streams import say
 
 
 def list_presets(as_json: Json = False) -> None:
@@ -19,9 +20,9 @@ def list_presets(as_json: Json = False) -> None:
         print_json({"presets": rows})
         return
     if not rows:
-        print("no presets are installed; `lab train` also takes the path of a YAML file")
+        say("no presets are installed; `lab train` also takes the path of a YAML file")
         return
     table = Table("preset", "kind", "description", box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(row["name"], row["kind"], row["description"])
-    Console(highlight=False).print(table)
+    Console().print(table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -15,8 +14,13 @@ from lab import __version__
 from lab.cli.lazy import HELP_OPTIONS, commands
 from lab.config.registry import VERBS, installed_verbs
 from lab.errors import UserError
+from lab.terminal import streams
+from lab.terminal.streams import say, warn
 
-_STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_STORAGE_ERRORS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ESTALE),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,22 +31,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(command: Callable[..., object], arguments: Sequence[str]) -> int:
     """Run a Typer command and return its exit code. A user error is one line on standard error and exit code 2."""
+    streams.prepare()
+    with streams.guarded(outlive=False):
+        return _guarded(command, arguments)
+
+
+def _guarded(command: Callable[..., object], arguments: Sequence[str]) -> int:
     try:
         code = _exit_code(command, arguments)
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"lab: {error}", file=sys.stderr)
+        warn(f"lab: {error}")
         return 2
     except BrokenPipeError:
-        # The reader has closed the pipe (`lab list | head -1`); the interpreter must not flush into the pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 1  # the reader has closed the pipe (`lab list | head -1`), or the terminal is gone
     except OSError as error:
         if error.errno not in _STORAGE_ERRORS:
             raise
         where = f" {error.filename!r}" if error.filename else ""
-        print(f"lab: cannot use the file or disk{where}: {error.strerror}", file=sys.stderr)
+        warn(f"lab: cannot use the file or disk{where}: {error.strerror}")
         return 2
 
 
@@ -84,7 +92,7 @@ def _exit_code(command: Callable[..., object], arguments: Sequence[str]) -> int:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"lab {__version__}")
+        say(f"lab {__version__}")
         raise typer.Exit()
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -27,6 +26,8 @@ from lab.sequences.model import Model, load_model
 from lab.sequences.network import Decoding, TokenClassifier
 from lab.sequences.text import sums_entropy
 from lab.sequences.vocabulary import END, PAD
+from lab.terminal.consoles import Console
+from lab.terminal.streams import say
 
 _log = logging.getLogger(__name__)
 _GIVEN = "the input"
@@ -65,11 +66,11 @@ def evaluate(
         by_length = {"by_length": [list(row) for row in tables[0].rows]} if tables else {}
         print_json(record | {name.removeprefix("eval/"): value for name, value in values.items()} | by_length)
         return
-    console = Console(highlight=False, markup=False)
-    console.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record.items()), soft_wrap=True)
+    console = Console()
+    console.say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record.items()))
     for name, value in values.items():
         metric = CATALOGUE[name]
-        console.print(f"{name.removeprefix('eval/'):16} {value:9.4f} {metric.unit:6} {metric.meaning}", soft_wrap=True)
+        console.say(f"{name.removeprefix('eval/'):16} {value:9.4f} {metric.unit:6} {metric.meaning}")
     for table in tables:
         console.print(_rich_table(table))
 
@@ -116,12 +117,12 @@ def predict(
         return
     for record in found:
         if from_file:
-            print(f"{record['input']}\t{record['answer']}")
+            say(f"{record['input']}\t{record['answer']}")
         elif len(record["alternatives"]) > 1:
             for other in record["alternatives"]:
-                print(f"{other['log_probability']:9.4f}  {other['answer']}")
+                say(f"{other['log_probability']:9.4f}  {other['answer']}")
         else:
-            print(record["answer"])
+            say(record["answer"])
 
 
 def sample(
@@ -154,7 +155,7 @@ def sample(
     if as_json:
         print_json({"run": run, "texts": texts})
         return
-    print(("\n" + "-" * 40 + "\n").join(texts))
+    say(("\n" + "-" * 40 + "\n").join(texts))
 
 
 @export_verb(suffixes=TRACED_SUFFIXES, companion=".json")

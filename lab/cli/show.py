@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.config.registry import find_kind, load
@@ -21,6 +21,7 @@ from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR, find_run, stored_kind
 from lab.run.metrics import LOOP_METRICS, Catalogue, Entry, Metric, read
+from lab.terminal.consoles import Console
 
 CURVES = 4
 CURVE_ROWS = 12
@@ -62,14 +63,14 @@ def show(
     if as_json:
         print_json(_as_json(path, kind, entries, series, with_curves=bool(metric)))
         return
-    console = Console(highlight=False)
+    console = Console()
     if not entries:
-        console.print(f"run {path.name} has no metrics yet: its first iteration has not ended")
+        console.say(f"run {path.name} has no metrics yet: its first iteration has not ended")
         return
-    console.print(_summary(path, kind, entries))
+    console.say(_summary(path, kind, entries))
     console.print(_table(series))
     for one in series if metric else _default_curves(series):
-        print(_curve(one, colour=console.is_terminal))
+        console.print(Text.from_ansi(_curve(one)), soft_wrap=True)
 
 
 def catalogue_of(kind: str) -> Catalogue:
@@ -138,7 +139,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _curve(series: Series, *, colour: bool) -> str:
+def _curve(series: Series) -> str:
     import plotext
 
     figure = plotext.figure
@@ -147,7 +148,7 @@ def _curve(series: Series, *, colour: bool) -> str:
     figure.draw(figure.signal(series.iterations, series.values, marker="braille").lines())
     unit = f" [{series.metric.unit}]" if series.metric.unit else ""
     figure.title(f"{series.metric.name}{unit} by iteration")
-    return str(figure.build().string(colorless=not colour))
+    return str(figure.build().string())
 
 
 def _as_json(

@@ -16,6 +16,8 @@ from lab.run.evaluator import Evaluator, EvaluatorProcess
 from lab.run.experiment import Experiment, Follower
 from lab.run.loop import run
 from lab.run.run_dir import RunDir
+from lab.terminal import streams
+from lab.terminal.streams import say
 from lab.train import device, random_state
 from lab.train.device import Device
 
@@ -31,32 +33,36 @@ def start_run(
     """Create a run and train it; return the exit code. `actors` replaces what the registry has for the kind."""
     resolved = _resolve(config)
     # The cluster first: without it no run is created.
-    with _cluster(config, resolved), RunDir.create(runs_dir, name, dump(config), overwrite) as run_dir:
-        print(f"run {run_dir.name} in {run_dir.path}")
+    with (
+        streams.guarded(outlive=True),
+        _cluster(config, resolved),
+        RunDir.create(runs_dir, name, dump(config), overwrite) as run_dir,
+    ):
+        say(f"run {run_dir.name} in {run_dir.path}")
         return _train(config, run_dir, resolved, actors)
 
 
 def continue_run(path: Path, overrides: Sequence[str], *, actors: StartActors | None = None) -> int:
     """Resume a stopped run under overrides of resumable keys; return the exit code."""
-    with RunDir.open(path) as run_dir:
+    with streams.guarded(outlive=True), RunDir.open(path) as run_dir:
         config = load_run_config(run_dir.config_path, overrides)
         resolved = _resolve(config)
         run_dir.lock()
         if overrides:
             run_dir.write_config(dump(config))
         if run_dir.finished:
-            newest = next(checkpoint.newest_first(run_dir.checkpoints, print))
+            newest = next(checkpoint.newest_first(run_dir.checkpoints, say))
             best_at = newest.manifest.meta.get("best_at")
-            checkpoint.settle(newest.path, best_at=best_at, pending=None, report=print)
+            checkpoint.settle(newest.path, best_at=best_at, pending=None, report=say)
             if run_dir.stopped_early:
-                print(f"run {run_dir.name} stopped early: {run_dir.stopped_early}")
-                print(f"train it further with `lab resume {run_dir.path} evaluate.patience=N` (null: to its budget)")
+                say(f"run {run_dir.name} stopped early: {run_dir.stopped_early}")
+                say(f"train it further with `lab resume {run_dir.path} evaluate.patience=N` (null: to its budget)")
             else:
-                print(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")
-                print(f"train it further with `lab resume {run_dir.path} budget=N`")
+                say(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")
+                say(f"train it further with `lab resume {run_dir.path} budget=N`")
             _print_next(config, run_dir)
             return 0
-        print(f"continuing run {run_dir.name} in {run_dir.path}")
+        say(f"continuing run {run_dir.name} in {run_dir.path}")
         with _cluster(config, resolved):
             return _train(config, run_dir, resolved, actors)
 
@@ -113,11 +119,11 @@ def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
         return
     with load(CONNECT)(config.cluster, resolved) as connection:
         if workers:
-            print(f"{workers} workers on {connection}; runs with workers are not reproducible bit for bit")
+            say(f"{workers} workers on {connection}; runs with workers are not reproducible bit for bit")
         elif learners > 1:
-            print(f"{learners} learners on {connection}; the results equal those of one learner, except for rounding")
+            say(f"{learners} learners on {connection}; the results equal those of one learner, except for rounding")
         else:
-            print(f"an evaluator on {connection}")
+            say(f"an evaluator on {connection}")
         yield
 
 
@@ -142,4 +148,4 @@ def _print_next(config: ExperimentConfig, run_dir: RunDir) -> None:
     kind = find_kind(config.kind)
     verbs = load(kind.verbs_of)(config) if kind.verbs_of else kind.verbs
     shown = [*sorted(verbs, reverse=True), "show"]
-    print("next: " + " | ".join(f"lab {verb} {run_dir.path}{_MORE_ARGUMENTS.get(verb, '')}" for verb in shown))
+    say("next: " + " | ".join(f"lab {verb} {run_dir.path}{_MORE_ARGUMENTS.get(verb, '')}" for verb in shown))

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from lab.config.sections import ExperimentConfig
 from lab.errors import ExperimentStopped, UserError
 from lab.files import durable
@@ -16,6 +14,7 @@ from lab.run.metrics import Sink
 from lab.run.progress import Progress
 from lab.run.run_dir import RunDir
 from lab.run.session import Session
+from lab.terminal.consoles import Console
 
 _WAIT_S = 0.5  # for an evaluation, before signals are checked again
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from lab.run.memory import memory_mb
 from lab.run.metrics import Catalogue
+from lab.terminal import streams
+from lab.terminal.consoles import Console
+from lab.terminal.text import printable
 
 PLAIN_INTERVAL_S = 10.0
 _SPEED_WINDOW = 50  # iterations: steady, but follows a change of batch size
@@ -29,7 +31,7 @@ class Progress:
     """
 
     def __init__(self, log_path: Path, counter: str, budget: int, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or Console()
         self._counter, self._budget = counter, budget
         self._log = log_path.open("a", encoding="utf-8", buffering=1)
         self._live: Live | None = None
@@ -37,6 +39,7 @@ class Progress:
         self._latest: dict[str, float] = {}
         self._plain_at = -PLAIN_INTERVAL_S  # the first iteration is always shown
         self._handler = _Forward(self)
+        self._output_lost = False
 
     def __enter__(self) -> Self:
         logging.getLogger("lab").addHandler(self._handler)
@@ -58,8 +61,9 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print one line, and log it with the time."""
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.say(line)
         self._write_log(line)
+        self._note_lost_output()
 
     def iteration(self, number: int, count: int, metrics: Mapping[str, float], headline: list[str]) -> None:
         """Show the status after iteration `number`, at `count` of the budget."""
@@ -68,10 +72,11 @@ class Progress:
         self._latest.update(metrics)
         line = self._status(number, count, headline)
         if self._live is not None:
-            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+            self._live.update(Text(printable(line), no_wrap=True, overflow="ellipsis"), refresh=True)
         if now - self._plain_at >= PLAIN_INTERVAL_S:
             self._plain_at = now
             self._write_log(line) if self._live is not None else self.say(line)
+            self._note_lost_output()
 
     def _status(self, number: int, count: int, headline: list[str]) -> str:
         parts = [f"iteration {number}", f"{count:,}/{self._budget:,} {self._counter}"]
@@ -87,8 +92,16 @@ class Progress:
         parts += [f"{name} {self._latest[name]:.4g}" for name in headline if name in self._latest]
         return " | ".join(parts)
 
+    def _note_lost_output(self) -> None:
+        if self._output_lost or not streams.lost():
+            return
+        self._output_lost = True
+        note = f"standard output is gone ({streams.lost()}): training goes on, its lines are in"
+        streams.warn(f"lab: {note} {self._log.name}")
+        self._write_log(f"{note} this file alone")
+
     def _write_log(self, line: str) -> None:
-        self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {printable(line)}\n")
 
 
 def headline(catalogue: Catalogue, best: str | None) -> list[str]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from agents.arena.play import GameSession, play
 from agents.games import make
 from agents.search.root import SearchResult
+from lab.terminal.consoles import Console
 
 CPU = torch.device("cpu")
 FOUR = make("connect_four")

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 
 from lab.config.loading import dump
 from lab.errors import CheckpointError, UserError
@@ -18,6 +17,7 @@ from lab.run.checkpoint import read_manifest
 from lab.run.evaluator import EvaluationFailed, Evaluator
 from lab.run.experiment import Evaluation
 from lab.run.run_dir import RunDir
+from lab.terminal.consoles import Console
 from lab.train import random_state
 from tests.command_line import wait_until
 from tests.lab.toy import Toy, ToyConfig, config, lab, launch, preset

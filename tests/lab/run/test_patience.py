@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from lab.cli.main import main
 from lab.config.loading import dump, from_settings
@@ -13,6 +12,7 @@ from lab.errors import ExperimentStopped, UserError
 from lab.run import loop
 from lab.run.experiment import Evaluation
 from lab.run.run_dir import RunDir
+from lab.terminal.consoles import Console
 from lab.train import random_state
 from tests.lab.toy import Toy, ToyConfig, config
 from tests.same_run import assert_same_bits, final_state
