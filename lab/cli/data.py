@@ -19,6 +19,12 @@ class Broken(StrEnum):
     skip = "skip"
 
 
+class Labels(StrEnum):
+    auto = "auto"
+    folders = "folders"
+    none = "none"
+
+
 class Fit(StrEnum):
     crop = "crop"
     pad = "pad"
@@ -35,15 +41,19 @@ def pack(
         int | None, typer.Option(min=1, max=3, help="1 or 3; by default 3 if any image has colour.")
     ] = None,
     fit: Annotated[Fit, typer.Option(help="How an image becomes square.")] = Fit.crop,
+    labels: Annotated[
+        Labels, typer.Option(help="Labels from dataset.json, else folders (auto); from folders; or none.")
+    ] = Labels.auto,
     broken: Annotated[
         Broken, typer.Option(help="Refuse the source or skip images that cannot be read.")
     ] = Broken.refuse,
-    workers: Annotated[int, typer.Option(min=1, help="Decoding processes.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Decoding processes.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
 ) -> None:
     """Pack images into one file, which training maps into memory.
 
-    Labels come from dataset.json, or from subfolders when every image is in one.
+    Images are found by their content. Labels come from dataset.json, or from the folders if there are several. Hidden
+    and system files are left out; whatever is left out is printed.
     """
     from lab.data import pack as packing
 
@@ -55,6 +65,7 @@ def pack(
             resolution=resolution,
             channels=channels,
             fit=fit.value,
+            label_source=labels.value,
             skip_broken=broken is Broken.skip,
             workers=workers,
             overwrite=overwrite,
@@ -62,9 +73,12 @@ def pack(
         )
     for line in packed.broken:
         say(f"skipped {line}")
+    for line in packed.left_out:
+        say(f"left out {line}")
     for line in packed.notes:
         say(f"note: {line}")
     say(f"rule: {packed.rule}")
+    say(f"labels: {packed.labels}")
     classes = f"{len(packed.classes)} classes" if packed.classes else "no labels"
     size = f"{packed.count:,} x {packed.channels} x {packed.resolution} x {packed.resolution}"
     say(f"{out}: {size}, {classes}")

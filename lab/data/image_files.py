@@ -55,7 +55,7 @@ def _decoded(content: bytes, found: str) -> Any:
     from PIL import Image
 
     try:
-        image = Image.open(io.BytesIO(content), formats=[found])
+        image: Any = Image.open(io.BytesIO(content), formats=[found])
     except Image.DecompressionBombError:
         raise ValueError(f"it has more than {MOST_PIXELS:,} pixels") from None
     if image.width * image.height > MOST_PIXELS:

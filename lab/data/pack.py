@@ -11,8 +11,11 @@ import numpy as np
 
 from lab.data.decoders import Decoders
 from lab.data.decoding import Fit, ImageInfo, inspect_image, square_pixels
+from lab.data.image_formats import SUFFIXES
 from lab.data.images import RESOLUTIONS, write_images
-from lab.data.sources import SUFFIXES, Source, close_sources, open_source
+from lab.data.labels import LabelSource
+from lab.data.left_out import printable
+from lab.data.sources import Source, close_sources, open_source
 from lab.errors import UserError
 
 _SHOWN = 10  # broken images in an error
@@ -25,7 +28,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Packed:
-    """Result of packing: the written set, its rule, notes for the user, and skipped images with the reason."""
+    """Result of packing: the written set, its rule, and lines for the user.
+
+    labels: where the labels come from. notes: unexpected properties of the set. broken: images that cannot be read,
+    with the reason. left_out: what else the source holds, by reason.
+    """
 
     count: int
     resolution: int
@@ -33,8 +40,10 @@ class Packed:
     classes: tuple[str, ...]
     fingerprint: str
     rule: str
+    labels: str
     notes: list[str]
     broken: list[str]
+    left_out: list[str]
 
 
 def pack(
@@ -44,6 +53,7 @@ def pack(
     resolution: int | None = None,
     channels: int | None = None,
     fit: Fit = "crop",
+    label_source: LabelSource = "auto",
     skip_broken: bool = False,
     workers: int = 1,
     overwrite: bool = False,
@@ -54,21 +64,24 @@ def pack(
     fit: an image becomes square by cropping its centre (`crop`), by stretching (`stretch`), or centred on black and
     shrunk if it is larger (`pad`). resolution: by default the largest power of two that needs no enlargement.
     Images are resized by box averaging if both sides shrink by whole factors, else by Lanczos. channels: 1 or 3, by
-    default 3 if any image's format has colour. Transparent images are put on white. skip_broken: leave out images that
-    cannot be read, instead of raising. progress: called with finished and total steps, two per image.
+    default 3 if any image's format has colour. Transparent images are put on white. label_source: dataset.json, else
+    the folders ("auto"), the folders, or none. skip_broken: leave out images that cannot be read, instead of raising.
+    progress: called with finished and total steps, two per image.
     """
     _check(source, out, resolution, channels, overwrite)
     scratch = out.with_name(f".{out.name}-{secrets.token_hex(4)}.npy")
     try:
-        found = open_source(source, scratch)
+        found = open_source(source, scratch, label_source)
         if not found.names:
-            raise UserError(f"{source} holds no images ({', '.join(SUFFIXES[:4])} ...)")
+            beside = "".join(f"; left out {line}" for line in found.left_out)
+            raise UserError(f"{source} holds no images ({', '.join(SUFFIXES[:4])} ...){beside}")
         total = 2 * len(found.names)
         with Decoders(workers if len(found.names) >= _FEW else 1) as decoders:
             infos, broken = _survey(source, found, decoders, skip_broken, lambda done: progress(done, total))
             side, why = (resolution, "as asked") if resolution else _largest_power(source, infos)
             depth = channels or (3 if any(info.has_colour for info in infos.values()) else 1)
             rule, names = _rule(fit, side, why), list(infos)
+            labels, classes, emptied = _of_the_readable(found, names)
             decode = partial(square_pixels, found.read, side=side, channels=depth, fit=fit)
 
             def packed() -> Iterator[np.ndarray]:
@@ -81,8 +94,8 @@ def pack(
                 out,
                 packed(),
                 shape=(len(names), depth, side, side),
-                labels=None if found.labels is None else np.array([found.labels[name] for name in names], np.int64),
-                classes=found.classes,
+                labels=labels,
+                classes=classes,
                 rule=rule,
                 overwrite=overwrite,
             )
@@ -90,8 +103,9 @@ def pack(
         close_sources()
         if scratch.exists():
             scratch.unlink()
-    notes = _notes(list(infos.values()), side, depth, fit)
-    return Packed(len(names), side, depth, found.classes, fingerprint, rule, notes, broken)
+    notes = [*found.notes, *emptied, *_notes(list(infos.values()), side, depth, fit)]
+    left_out = list(found.left_out)
+    return Packed(len(names), side, depth, classes, fingerprint, rule, found.origin, notes, broken, left_out)
 
 
 def _check(source: Path, out: Path, resolution: int | None, channels: int | None, overwrite: bool) -> None:
@@ -117,7 +131,7 @@ def _survey(
         found.names, decoders.map(partial(inspect_image, found.read), found.names, _CHUNK), strict=True
     ):
         if isinstance(info, str):
-            broken.append(f"{_printable(name)}: {info}")
+            broken.append(f"{printable(name)}: {info}")
         else:
             infos[name] = info
         progress(len(infos) + len(broken))
@@ -130,11 +144,23 @@ def _survey(
     return infos, broken
 
 
+def _of_the_readable(found: Source, names: list[str]) -> tuple[np.ndarray | None, tuple[str, ...], list[str]]:
+    """Labels and classes of the images that can be read, and a note on classes that have none left."""
+    if found.labels is None:
+        return None, (), []
+    labels = np.array([found.labels[name] for name in names], np.int64)
+    present, labels = np.unique(labels, return_inverse=True)
+    classes = tuple(found.classes[number] for number in present)
+    gone = [printable(name) for name in found.classes if name not in classes]
+    notes = [f"{len(gone):,} classes have no image that can be read: {', '.join(gone[:_SHOWN])}"] if gone else []
+    return labels.astype(np.int64), classes, notes
+
+
 def _largest_power(source: Path, infos: dict[str, ImageInfo]) -> tuple[int, str]:
     """The largest resolution that needs no enlargement, and the reason."""
     smallest = min(infos, key=lambda name: min(infos[name][:2]))
     width, height = infos[smallest][:2]
-    which = f"the smallest image, {_printable(smallest)} of {width} x {height}"
+    which = f"the smallest image, {printable(smallest)} of {width} x {height}"
     if min(width, height) < 4:
         raise UserError(f"{source}: {which}, has a side below 4; remove it or give --resolution")
     return min(2 ** (min(width, height).bit_length() - 1), RESOLUTIONS[-1]), f"the largest power of two in {which}"
@@ -165,8 +191,3 @@ def _notes(infos: list[ImageInfo], side: int, channels: int, fit: Fit) -> list[s
     if len(infos) == 1:
         notes.append("the set has one image; training needs two or more")
     return notes
-
-
-def _printable(name: str) -> str:
-    """A file name without characters that cannot be printed."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in name)

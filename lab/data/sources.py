@@ -1,131 +1,155 @@
-"""Image sources: a folder, a StyleGAN zip or arrays, as names with a reader and labels."""
+"""Image sources: a folder, a zip or arrays, as names with a reader and labels."""
 
-import json
 import os
 import zipfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from lab.data import arrays
+from lab.data import arrays, labels
+from lab.data.file_tree import FileTree, Parts, walk_folder, walk_zip
+from lab.data.image_files import MOST_BYTES
+from lab.data.image_formats import HEAD, SUFFIXES, UNREAD_SUFFIXES, is_image
+from lab.data.labels import LISTING, Labelled, LabelSource
+from lab.data.left_out import NO_IMAGE, OTHER_LISTING, UNREAD_FORMAT, LeftOut
 from lab.errors import UserError
+from lab.files.plain import open_regular, read_regular
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-_LISTING = "dataset.json"
+_LARGEST_LISTING = 2**30  # bytes
+_ZIP_ERRORS = (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError, zlib.error)
 
 
 @dataclass(frozen=True)
 class Source:
     """Names of images, a reader and labels.
 
-    read: name -> bytes or array, in any process. labels: by name, None unless every image has one.
+    read: name -> bytes or array, in any process. labels: by name, None unless every image has one. origin: where the
+    labels come from, in words. left_out, notes: lines for the user.
     """
 
     names: list[str]
     read: Callable[[str], Any]
     labels: dict[str, int] | None
     classes: tuple[str, ...]
+    origin: str = "none"
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def open_source(path: Path, scratch: Path) -> Source:
+def open_source(path: Path, scratch: Path, label_source: LabelSource = "auto") -> Source:
     """A folder, zip or array file as a `Source`. Raises UserError.
 
-    A compressed .npz is unpacked to `scratch`, which the caller removes when done.
+    A compressed .npz is unpacked to `scratch`, which the caller removes when done. label_source: dataset.json or else
+    folders ("auto"), the folders alone, or none.
     """
-    if path.is_dir():
-        return _folder(path)
-    if not path.exists():
-        raise UserError(f"{path} does not exist; give a folder, .zip, .npy or .npz")
+    # Not by Path: it raises for names that are too long.
+    if not os.path.exists(path):
+        raise UserError(f"{path!s:.300} does not exist; give a folder, .zip, .npy or .npz")
+    if os.path.isdir(path):
+        return _folder(path, label_source)
     suffix = path.suffix.lower()
-    if suffix == ".zip":
-        return _zip(path)
-    if suffix in (".npy", ".npz"):
-        return _arrays(path, scratch)
-    raise UserError(f"{path} is not a folder, .zip, .npy or .npz")
+    if suffix not in (".zip", ".npy", ".npz") or not os.path.isfile(path):
+        raise UserError(f"{path} is not a folder, .zip, .npy or .npz")
+    return _zip(path, label_source) if suffix == ".zip" else _arrays(path, scratch, label_source)
 
 
-def _folder(path: Path) -> Source:
-    inside = (Path(top) / file for top, _, files in os.walk(path) for file in files)
-    names = sorted(name for file in inside if _is_image(name := file.relative_to(path).as_posix()))
-    listing = path / _LISTING
-    listed = _listed(listing.read_bytes(), path) if listing.is_file() else None
-    labels, classes = _labels(names, listed, listing.is_file(), path)
-    return Source(names, partial(_read_file, path), labels, classes)
+def _folder(path: Path, label_source: LabelSource) -> Source:
+    left_out = LeftOut()
+    tree = walk_folder(path, left_out)
+
+    def head(name: str) -> bytes:
+        try:
+            with open_regular(path / name) as file:
+                return file.read(HEAD)
+        except OSError:
+            return b""
+
+    def listing(name: str) -> bytes:
+        return read_regular(path / name, _LARGEST_LISTING)
+
+    found = _labelled(path, tree, head, listing, left_out, label_source)
+    return _source(found, partial(_read_file, path), left_out)
 
 
-def _zip(path: Path) -> Source:
+def _zip(path: Path, label_source: LabelSource) -> Source:
+    left_out = LeftOut()
     try:
         with zipfile.ZipFile(path) as file:
-            inside = file.namelist()
-            listing = file.read(_LISTING) if _LISTING in inside else None
-    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+            tree = walk_zip(file, left_out)
+
+            def head(name: str) -> bytes:
+                try:
+                    with file.open(name) as member:
+                        return member.read(HEAD)
+                except _ZIP_ERRORS:
+                    return b""
+
+            def listing(name: str) -> bytes:
+                if file.getinfo(name).file_size > _LARGEST_LISTING:
+                    raise UserError(f"{path}: {name} has more than {_LARGEST_LISTING:,} bytes")
+                return file.read(name)
+
+            found = _labelled(path, tree, head, listing, left_out, label_source)
+    except _ZIP_ERRORS as error:
         raise UserError(f"{path} cannot be read as a zip ({error}): copy or download it again") from None
-    names = sorted({name for name in inside if _is_image(name)})
-    listed = None if listing is None else _listed(listing, path)
-    labels, classes = _labels(names, listed, listing is not None, path)
-    return Source(names, partial(_read_zip, path), labels, classes)
+    return _source(found, partial(_read_zip, path), left_out)
 
 
-def _arrays(path: Path, scratch: Path) -> Source:
-    pixels, labels = arrays.open_arrays(path, scratch)
-    names = [str(index) for index in range(len(pixels))]
-    found = None if labels is None else dict(zip(names, labels.tolist(), strict=True))
-    classes = tuple(str(k) for k in range(max(found.values()) + 1)) if found else ()
-    return Source(names, partial(arrays.read_image, pixels), found, classes)
+def _arrays(path: Path, scratch: Path, label_source: LabelSource) -> Source:
+    pixels, given = arrays.open_arrays(path, scratch)
+    names, read = [str(index) for index in range(len(pixels))], partial(arrays.read_image, pixels)
+    if given is None or label_source != "auto":
+        if label_source == "folders":
+            raise UserError(f"--labels folders: {path} has no folders")
+        return Source(names, read, None, ())
+    found, classes = labels.numbered(dict(zip(names, given.tolist(), strict=True)))
+    return Source(names, read, found, classes, f"from the member labels of {path.name}")
 
 
-def _is_image(name: str) -> bool:
-    """Whether a name has the suffix of an image and is not a hidden file of macOS."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith("._") and "__MACOSX" not in path.parts
+def _source(found: Labelled, read: Callable[[str], Any], left_out: LeftOut) -> Source:
+    return Source(found.names, read, found.labels, found.classes, found.origin, tuple(left_out.lines()), found.notes)
 
 
-def _listed(text: bytes, path: Path) -> dict[str, int] | None:
-    """Labels by name of a dataset.json, None if it holds null. Raises UserError."""
+def _labelled(
+    path: Path,
+    tree: FileTree,
+    head: Callable[[str], bytes],
+    read_listing: Callable[[str], bytes],
+    left_out: LeftOut,
+    label_source: LabelSource,
+) -> Labelled:
+    """The images among the files, with their labels."""
+    images: dict[str, Parts] = {}
+    listings: dict[Parts, str] = {}
+    for name, parts in tree.files.items():
+        suffix = os.path.splitext(parts[-1])[1].lower()
+        if parts[-1] == LISTING:
+            listings[parts[:-1]] = name
+        elif suffix in SUFFIXES or is_image(parts[-1], head(name)):
+            images[name] = parts
+        else:
+            left_out.add(UNREAD_FORMAT if suffix in UNREAD_SUFFIXES else NO_IMAGE, name)
+    outer = labels.outer_folder(list(images.values()))
+    place = min((folder for folder in listings if outer[: len(folder)] == folder), key=len, default=None)
+    for folder in sorted(listings.keys() - {place}):
+        left_out.add(OTHER_LISTING, listings[folder])
     try:
-        listed = json.loads(text)["labels"]
-        if listed is None:
-            return None
-        labels = {str(name): label for name, label in listed}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{path}: {_LISTING} is not {{"labels": [[name, label], ...]}} ({error})') from None
-    for name, label in labels.items():
-        if type(label) is not int or label < 0:
-            raise UserError(f"{path}: {_LISTING} labels {name} with {label!r}, not with an integer from 0")
-    return labels
-
-
-def _labels(
-    names: Sequence[str], listed: dict[str, int] | None, has_listing: bool, path: Path
-) -> tuple[dict[str, int] | None, tuple[str, ...]]:
-    """Labels by name, and classes: from dataset.json, else the top folders if every image is in one of several."""
-    tops = [name.split("/")[0] if "/" in name else None for name in names]
-    folders = tuple(sorted({top for top in tops if top is not None}))
-    split = len(folders) > 1 and None not in tops  # a single folder, or images outside folders: no classes
-    if not has_listing:
-        return (
-            ({n: folders.index(top) for n, top in zip(names, tops, strict=True) if top}, folders)
-            if split
-            else (None, ())
-        )
-    if listed is None:
-        return None, ()
-    missing = next((name for name in names if name not in listed), None)
-    if missing is not None:
-        raise UserError(f"{path}: {_LISTING} has no label for {missing}")
-    labels = {name: listed[name] for name in names}
-    numbers = range(max(labels.values(), default=-1) + 1)
-    # Folders name the classes if each holds exactly one label.
-    pairs = {(labels[name], top) for name, top in zip(names, tops, strict=True)}
-    if split and len(pairs) == len(folders) == len(numbers) and {label for label, _ in pairs} == set(numbers):
-        return labels, tuple(str(top) for _, top in sorted(pairs, key=lambda pair: pair[0]))
-    return labels, tuple(str(number) for number in numbers)
+        if label_source == "none":
+            return labels.unlabelled(images, "none, as asked")
+        if place is not None and label_source == "auto":
+            return labels.from_listing(images, read_listing(listings[place]), place)
+        return labels.from_folders(images, tree.folders, left_out, forced=label_source == "folders")
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: {LISTING} cannot be read ({error.strerror or error})") from None
 
 
 def _read_file(folder: Path, name: str) -> bytes:
-    return (folder / name).read_bytes()
+    return read_regular(folder / name, MOST_BYTES)
 
 
 @cache  # per process: opening a zip of a million members takes seconds
@@ -134,7 +158,11 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 def _read_zip(path: Path, name: str) -> bytes:
-    return _opened(path).read(name)
+    file = _opened(path)
+    size = file.getinfo(name).file_size
+    if size > MOST_BYTES:
+        raise ValueError(f"it has {size:,} bytes; at most {MOST_BYTES:,} are read")
+    return file.read(name)
 
 
 def close_sources() -> None:

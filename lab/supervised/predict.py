@@ -1,5 +1,7 @@
 """Predictions of a run's network for image files or table rows."""
 
+import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,11 +12,16 @@ import torch
 from torch import Tensor
 
 from lab.data import decoding
-from lab.data.sources import SUFFIXES, Source, close_sources, open_source
+from lab.data.image_files import MOST_BYTES
+from lab.data.image_formats import HEAD, SUFFIXES, is_image
+from lab.data.sources import Source, close_sources, open_source
 from lab.data.tables import SUFFIX, numbers, read_csv
 from lab.errors import UserError
+from lab.files.plain import open_regular, read_regular
 from lab.supervised.inference import BATCH, as_inputs, predict_batch
 from lab.supervised.transfer import Trained
+
+_log = logging.getLogger(__name__)
 
 
 def predictions(trained: Trained, source: Path) -> Iterator[tuple[list[str], Tensor, Tensor]]:
@@ -56,11 +63,21 @@ def _fit(rule: str) -> decoding.Fit:
 
 
 def _open(source: Path, scratch: Path) -> Source:
-    if source.suffix.lower() in SUFFIXES and source.is_file():
-        return Source([source.name], lambda name: source.read_bytes(), None, ())
-    found = open_source(source, scratch)
+    # Not by Path: it raises for names that are too long.
+    if os.path.isfile(source) and source.suffix.lower() not in (".zip", ".npy", ".npz"):
+        try:
+            with open_regular(source) as file:
+                single = is_image(source.name, file.read(HEAD))
+        except OSError as error:
+            raise UserError(f"cannot read {source}: {error.strerror or error}") from None
+        if single:
+            return Source([source.name], lambda name: read_regular(source, MOST_BYTES), None, ())
+    found = open_source(source, scratch, "none")
+    left_out = "; ".join(f"left out {line}" for line in found.left_out)
     if not found.names:
-        raise UserError(f"{source} holds no images ({', '.join(SUFFIXES[:4])} ...)")
+        raise UserError(f"{source} holds no images ({', '.join(SUFFIXES[:4])} ...)" + (left_out and f"; {left_out}"))
+    if left_out:
+        _log.warning("%s: %s", source, left_out)
     return found
 
 

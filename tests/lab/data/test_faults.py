@@ -1,6 +1,5 @@
 """Whatever goes wrong while packing: one clear error, no partial file, nothing left beside it, no process behind."""
 
-import errno
 import multiprocessing
 import os
 import resource
@@ -91,8 +90,11 @@ def test_a_killed_process_is_one_clear_error(tmp_path: Path) -> None:
 )
 def test_a_signal_leaves_no_process_and_no_partial_file(tmp_path: Path, number: signal.Signals, code: int) -> None:
     source = write_folder(tmp_path / "in", {f"{index:04d}.png": grey(1) for index in range(1000)})
-    pipe = source / "last.png"  # blocks the process that decodes it for as long as this test likes
-    os.mkfifo(pipe)
+    # Noise decodes slowly: these images keep the processes busy for about a second, twice.
+    slow = source / "z00.png"
+    slow.write_bytes(encoded(np.random.default_rng(0).integers(0, 256, (2000, 2000), dtype=np.uint8)))
+    for index in range(1, 25):
+        os.link(slow, source / f"z{index:02d}.png")
     process = subprocess.Popen(
         [sys.executable, "-m", "lab", "data", "pack", source, tmp_path / "out.safetensors", "--workers", "2"],
         cwd=ROOT,
@@ -101,43 +103,14 @@ def test_a_signal_leaves_no_process_and_no_partial_file(tmp_path: Path, number: 
         text=True,
         start_new_session=True,
     )
-    feed(pipe, process, grey(1))
     wait_until(lambda: any(name.startswith(".out.safetensors") for name in left_in(tmp_path)), process)
-    with reader_of(pipe, process):
-        # A terminal sends Ctrl-C to the whole group; the worst that SIGKILL can do is to end the parent alone.
-        process.kill() if number == signal.SIGKILL else os.killpg(process.pid, number)
-        if number == signal.SIGKILL:
-            process.wait(timeout=30)
-            assert_no_process(process.pid)  # although nobody has closed the pipe
+    # A terminal sends Ctrl-C to the whole group; the worst that SIGKILL can do is to end the parent alone.
+    process.kill() if number == signal.SIGKILL else os.killpg(process.pid, number)
     output = "".join(process.communicate(timeout=30))
     assert process.returncode == code and "Traceback" not in output, output
     assert_no_process(process.pid)
     if number != signal.SIGKILL:
         assert left_in(tmp_path) == ["in"]
-
-
-@contextmanager
-def reader_of(pipe: Path, process: "subprocess.Popen[str]") -> Iterator[int]:
-    """Once somebody reads the pipe, its other end; the reader waits until this is left."""
-    ends: list[int] = []
-
-    def is_read() -> bool:
-        try:
-            ends.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
-        except OSError as error:
-            assert error.errno == errno.ENXIO  # nobody reads it yet
-        return bool(ends)
-
-    wait_until(is_read, process)
-    try:
-        yield ends[0]
-    finally:
-        os.close(ends[0])
-
-
-def feed(pipe: Path, process: "subprocess.Popen[str]", content: bytes) -> None:
-    with reader_of(pipe, process) as end:
-        os.write(end, content)
 
 
 def assert_no_process(group: int) -> None:

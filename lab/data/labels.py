@@ -1,0 +1,151 @@
+"""Labels of images: from a dataset.json in StyleGAN's format, or from the folders that the images lie in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lab.data.file_tree import Parts, normal, parts_of
+from lab.data.left_out import EMPTY_FOLDER, LOOSE, LeftOut, printable
+from lab.errors import UserError
+from lab.files.plain import parse_json
+
+LISTING = "dataset.json"
+LabelSource = Literal["auto", "folders", "none"]
+_SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"))
+_LARGEST = 2**63 - 1
+_SHOWN = 6  # classes or names in a message
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The images that are packed, by name; labels: by name, None unless every image has one; a description of both."""
+
+    names: list[str]
+    labels: dict[str, int] | None
+    classes: tuple[str, ...]
+    origin: str
+    notes: tuple[str, ...] = ()
+
+
+def numbered(found: Mapping[str, int]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Labels from 0 without gaps, and classes named by the numbers that occur."""
+    numbers = sorted(set(found.values()))
+    index = {number: place for place, number in enumerate(numbers)}
+    return {name: index[label] for name, label in found.items()}, tuple(str(number) for number in numbers)
+
+
+def outer_folder(paths: Sequence[Parts]) -> Parts:
+    """The folder that holds all paths, as deep as possible: an archive often has one folder around its content."""
+    if not paths:
+        return ()
+    first, last = min(paths)[:-1], max(paths)[:-1]
+    depth = 0
+    while depth < min(len(first), len(last)) and first[depth] == last[depth]:
+        depth += 1
+    # Paths sort by parts: what the first and the last share, all share, except a file among folders.
+    return first[: min(depth, min(len(path) for path in paths) - 1)]
+
+
+def unlabelled(images: Mapping[str, Parts], origin: str = "none") -> Labelled:
+    return Labelled(sorted(images), None, (), origin)
+
+
+def from_folders(images: Mapping[str, Parts], folders: set[Parts], left_out: LeftOut, *, forced: bool) -> Labelled:
+    """Classes are the folders below the outermost one, if there are several.
+
+    Images beside them are left out if they are fewer than those inside. Raises UserError where it is not clear whether
+    the folders are classes, unless that is `forced`.
+    """
+    outer = outer_folder(list(images.values()))
+    depth, where = len(outer), f" in {'/'.join(outer)}/" if outer else ""
+    top = {name: parts[depth] if len(parts) > depth + 1 else None for name, parts in images.items()}
+    classes = tuple(sorted({folder for folder in top.values() if folder is not None}))
+    loose = sorted(name for name, folder in top.items() if folder is None)
+    if len(classes) < 2:
+        if forced and not classes:
+            raise UserError(f"--labels folders: the images{where} are not in several folders")
+        if not forced:
+            return unlabelled(images, "none (no class folders, no dataset.json)")
+    if not forced and {folder.casefold() for folder in classes} <= _SPLITS:
+        raise UserError(
+            f"the folders {_listed(classes)}{where} look like parts of a set, not classes: pack each by itself, or "
+            "give --labels folders or --labels none"
+        )
+    if not forced and len(loose) * 2 >= len(images):
+        raise UserError(
+            f"{len(loose):,} images lie beside the folders {_listed(classes)}{where} ({_listed(loose)}): give "
+            "--labels folders to leave them out, or --labels none to pack all without labels"
+        )
+    for name in loose:
+        left_out.add(LOOSE, name)
+    for folder in sorted(folders):
+        if len(folder) == depth + 1 and folder[:depth] == outer and folder[depth] not in classes:
+            left_out.add(EMPTY_FOLDER, "/".join(folder) + "/")
+    index = {folder: place for place, folder in enumerate(classes)}
+    names = sorted(name for name in images if top[name] is not None)
+    labels = {name: index[str(top[name])] for name in names}
+    return Labelled(names, labels, classes, f"from the folders {_listed(classes)}{where}", _merged(images, depth))
+
+
+def from_listing(images: Mapping[str, Parts], content: bytes, place: Parts) -> Labelled:
+    """Classes of a dataset.json in the folder `place`, named by its numbers, or by folders that hold one number each.
+
+    Raises UserError if it is not of that form, contradicts itself or lacks an image.
+    """
+    listed = _parse(content)
+    if listed is None:
+        return unlabelled(images, f"none ({LISTING} has none)")
+    given: dict[str, int] = {}
+    depth = len(place)
+    names = sorted(images)
+    for name in names:
+        parts = images[name][depth:]
+        if parts not in listed:
+            raise UserError(f"{LISTING} has no label for {printable(name)}")
+        given[name] = listed[parts]
+    labels, classes = numbered(given)
+    outer = outer_folder(list(images.values()))
+    pairs = {(labels[name], images[name][len(outer)]) for name in names if len(images[name]) > len(outer) + 1}
+    is_one_to_one = len(pairs) == len({folder for _, folder in pairs}) == len(classes) > 1
+    if is_one_to_one and all(len(images[name]) > len(outer) + 1 for name in names):
+        classes = tuple(folder for _, folder in sorted(pairs))
+    missing = listed.keys() - {parts[depth:] for parts in images.values()}
+    notes: tuple[str, ...] = ()
+    if missing:
+        shown = _listed(sorted("/".join(parts) for parts in missing))
+        notes = (f"{LISTING} lists {len(missing):,} images that are not there: {shown}",)
+    return Labelled(names, labels, classes, f"from {LISTING}, classes {_listed(classes)}", notes)
+
+
+def _parse(content: bytes) -> dict[Parts, int] | None:
+    """Labels by path, None if the listing holds null."""
+    try:
+        listed = parse_json(content)["labels"]
+        if listed is None:
+            return None
+        pairs = [(parts_of(name), name, label) for name, label in listed]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f'{LISTING} is not {{"labels": [[name, label], ...]}} ({error})') from None
+    labels: dict[Parts, int] = {}
+    for parts, name, label in pairs:
+        if type(label) is not int or not 0 <= label <= _LARGEST:
+            raise UserError(f"{LISTING} labels {printable(name)} with {label!r:.60}, not with an integer from 0")
+        if labels.setdefault(parts, label) != label:
+            raise UserError(f"{LISTING} labels {printable(name)} with {labels[parts]} and with {label}: correct it")
+    return labels
+
+
+def _merged(images: Mapping[str, Parts], depth: int) -> tuple[str, ...]:
+    """A note on folders whose names differ only in how accents are stored."""
+    stored: dict[str, set[str]] = {}
+    for name, parts in images.items():
+        folders = name.replace("\\", "/").split("/")
+        if len(parts) > depth + 1 and len(folders) == len(parts):
+            stored.setdefault(parts[depth], set()).add(folders[depth])
+    twice = sorted(folder for folder, names in stored.items() if len(names) > 1)
+    return (f"folders of the same name in different Unicode forms are one class: {_listed(twice)}",) if twice else ()
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(normal(name)) for name in names[:_SHOWN])
+    return f"{shown}, ... ({len(names):,})" if len(names) > _SHOWN else shown
