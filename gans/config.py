@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
+from lab.config.limits import BatchSize, Count, Few
 from lab.config.sections import Config
 from lab.train.config import OptimizerConfig
 from lab.train.schedules import Hyperparameter, within
@@ -34,7 +35,7 @@ class LossConfig(Config):
     gamma: Annotated[Hyperparameter, within(ge=0.0)] = Field(
         default=1.0, description="Weight of the R1 and R2 penalties, a number or a schedule."
     )
-    lazy: PositiveInt = Field(
+    lazy: Count = Field(
         default=16, description="non-saturating: interval of the R1 penalty in steps; it multiplies the penalty."
     )
 
@@ -42,8 +43,8 @@ class LossConfig(Config):
 class GANTrainingConfig(OptimizerConfig):
     """Gradient steps of both networks."""
 
-    batch_size: PositiveInt = Field(default=16, description="Real samples per step, over all ranks.")
-    micro_batch: PositiveInt | None = Field(
+    batch_size: BatchSize = Field(default=16, description="Real samples per step, over all ranks.")
+    micro_batch: BatchSize | None = Field(
         default=None, description="Samples per forward pass; gradients accumulate over a batch. Whole batch by default."
     )
     optimizer: Literal["adamw", "adam", "sgd", "muon"] = Field(
@@ -55,7 +56,7 @@ class GANTrainingConfig(OptimizerConfig):
     discriminator_learning_rate: Annotated[Hyperparameter, within(gt=0.0)] | None = Field(
         default=None, description="Learning rate of the discriminator; learning_rate by default."
     )
-    discriminator_steps: PositiveInt = Field(default=1, description="Discriminator steps per generator step.")
+    discriminator_steps: Few = Field(default=1, description="Discriminator steps per generator step.")
     beta1: float = Field(default=0.0, ge=0.0, lt=1.0, description="Decay of Adam's first moment.")
     beta2: float = Field(default=0.99, ge=0.0, lt=1.0, description="Decay of Adam's second moment.")
     weight_decay: NonNegativeFloat = Field(default=0.0, description="Weight decay; biases and norms have none.")

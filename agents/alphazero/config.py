@@ -2,12 +2,24 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from agents import games
 from agents.games import Game
 from lab.config import sections
 from lab.config.budget_defaults import from_first_budget
+from lab.config.limits import (
+    BatchSize,
+    Count,
+    CountOrZero,
+    Depth,
+    Simulations,
+    Slots,
+    Trials,
+    TrialsOrZero,
+    Width,
+    WidthOrZero,
+)
 from lab.config.sections import Config, ExperimentConfig
 from lab.errors import UserError
 from lab.train.config import ScheduledOptimizerConfig
@@ -33,18 +45,18 @@ class NetworkConfig(Config):
         default="residual",
         description="Residual tower of AlphaGo Zero, or recurrent sweeps along the board's rows and columns.",
     )
-    channels: PositiveInt = Field(default=64, description="Channels of the trunk.")
-    blocks: PositiveInt = Field(default=5, description="Residual blocks, or pairs of sweeps of a recurrent trunk.")
+    channels: Width = Field(default=64, description="Channels of the trunk.")
+    blocks: Depth = Field(default=5, description="Residual blocks, or pairs of sweeps of a recurrent trunk.")
     cell: Literal["lstm", "gru"] = Field(default="gru", description="Cell of a recurrent trunk.")
     norm: Literal["batch", "group", "layer", "none"] = Field(
         default="batch", description="Normalisation of the tower and the heads; of a recurrent trunk's heads only."
     )
-    squeeze_excitation: NonNegativeInt = Field(
+    squeeze_excitation: WidthOrZero = Field(
         default=0, description="Hidden features of squeeze-and-excitation in residual blocks; 0 leaves it out."
     )
-    policy_planes: PositiveInt = Field(default=2, description="Channels of the policy head's 1x1 convolution.")
-    value_planes: PositiveInt = Field(default=1, description="Channels of the value head's 1x1 convolution.")
-    value_hidden: PositiveInt = Field(default=64, description="Hidden features of the value head.")
+    policy_planes: Width = Field(default=2, description="Channels of the policy head's 1x1 convolution.")
+    value_planes: Width = Field(default=1, description="Channels of the value head's 1x1 convolution.")
+    value_hidden: Width = Field(default=64, description="Hidden features of the value head.")
 
     @model_validator(mode="after")
     def _sweeps_in_both_directions(self) -> Self:
@@ -62,12 +74,12 @@ class SearchConfig(Config):
     """MCTS: Gumbel AlphaZero or PUCT. Settings of the other algorithm have no effect."""
 
     algorithm: Literal["gumbel", "puct"] = Field(default="gumbel", description="Gumbel AlphaZero or PUCT.")
-    simulations: PositiveInt = Field(default=32, description="Simulations per move of self-play.")
+    simulations: Simulations = Field(default=32, description="Simulations per move of self-play.")
     average_symmetries: bool = Field(
         default=True,
         description="Evaluation and play average the network over the board's symmetries; self-play does not.",
     )
-    max_considered_actions: PositiveInt = Field(
+    max_considered_actions: Width = Field(
         default=16, description="Gumbel: actions that the root samples without replacement."
     )
     value_scale: PositiveFloat = Field(default=0.1, description="Gumbel: c_scale of the Q transform.")
@@ -89,7 +101,7 @@ class TemperatureConfig(Config):
 
     start: NonNegativeFloat = Field(default=1.0, description="Temperature of the first ply.")
     end: NonNegativeFloat = Field(default=1.0, description="Temperature from ply decay_plies on.")
-    decay_plies: NonNegativeInt = Field(
+    decay_plies: CountOrZero = Field(
         default=0, description="Plies over which the temperature changes linearly from start to end."
     )
 
@@ -97,9 +109,9 @@ class TemperatureConfig(Config):
 class SelfPlayConfig(Config):
     """Batched self-play."""
 
-    boards: PositiveInt = Field(default=256, description="Games played at once by one actor.")
-    moves_per_iteration: PositiveInt = Field(default=16, description="Moves on every board per iteration.")
-    opening_plies: NonNegativeInt = Field(
+    boards: Trials = Field(default=256, description="Games played at once by one actor.")
+    moves_per_iteration: Trials = Field(default=16, description="Moves on every board per iteration.")
+    opening_plies: CountOrZero = Field(
         default=0, description="Largest number of random plies before the first searched move; uniform per game."
     )
     temperature: TemperatureConfig = Field(default=TemperatureConfig(), description="Root temperature by ply.")
@@ -112,7 +124,7 @@ class SelfPlayConfig(Config):
     resign_audit: float = Field(
         default=0.1, ge=0.0, le=1.0, description="Fraction of games without resignation, to measure wrong resignations."
     )
-    cache_slots: NonNegativeInt = Field(
+    cache_slots: Slots = Field(
         default=2**18, description="Entries of the evaluation cache, a power of two; 0 for none. CPU only."
     )
 
@@ -131,11 +143,11 @@ class ReplayConfig(Config):
     window_exponent).
     """
 
-    capacity: PositiveInt = Field(default=2_000_000, description="Largest number of positions that are kept.")
-    window_start: PositiveInt = Field(default=50_000, description="Positions at which the window starts to move.")
+    capacity: Count = Field(default=2_000_000, description="Largest number of positions that are kept.")
+    window_start: Count = Field(default=50_000, description="Positions at which the window starts to move.")
     window_exponent: float = Field(default=0.75, gt=0.0, le=1.0, description="Exponent of the window's growth.")
     window_scale: float = Field(default=0.4, gt=0.0, le=1.0, description="Slope of the window's growth at its start.")
-    min_positions: PositiveInt = Field(default=4_000, description="Positions received before training starts.")
+    min_positions: Count = Field(default=4_000, description="Positions received before training starts.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -154,8 +166,8 @@ class ReplayConfig(Config):
 class LearnerConfig(ScheduledOptimizerConfig):
     """Gradient descent on replayed positions."""
 
-    batch_size: PositiveInt = Field(default=256, description="Positions per optimizer step, over all ranks.")
-    micro_batch: PositiveInt | None = Field(
+    batch_size: BatchSize = Field(default=256, description="Positions per optimizer step, over all ranks.")
+    micro_batch: BatchSize | None = Field(
         default=None, description="Gradient accumulation: positions per forward pass."
     )
     replay_ratio: PositiveFloat = Field(default=4.0, description="Mean number of times that a position is trained on.")
@@ -169,11 +181,11 @@ class LearnerConfig(ScheduledOptimizerConfig):
     final_fraction: float = Field(
         default=0.1, ge=0.0, le=1.0, description="Learning rate at the end of the schedule, as a fraction of its peak."
     )
-    decay_positions: PositiveInt | None = Field(
+    decay_positions: Count | None = Field(
         default=None,
         description="Self-play positions at which the schedule ends; by default the budget at the run's creation.",
     )
-    warmup_steps: NonNegativeInt = Field(
+    warmup_steps: CountOrZero = Field(
         default=100,
         description="Optimizer steps during which the learning rate rises linearly to that of the schedule.",
     )
@@ -196,9 +208,9 @@ class LearnerConfig(ScheduledOptimizerConfig):
 class EvaluateConfig(sections.EvaluateConfig):
     """Evaluations of the EMA network: solved positions, games against fixed opponents, and a sample game."""
 
-    simulations: PositiveInt = Field(default=64, description="Simulations per decision.")
-    games: NonNegativeInt = Field(default=0, description="Games against each fixed opponent; 0 plays none.")
-    rollouts: PositiveInt = Field(default=100, description="Simulations per move of the rollout opponent.")
+    simulations: Simulations = Field(default=64, description="Simulations per decision.")
+    games: TrialsOrZero = Field(default=0, description="Games against each fixed opponent; 0 plays none.")
+    rollouts: Simulations = Field(default=100, description="Simulations per move of the rollout opponent.")
 
 
 class AlphaZeroConfig(ExperimentConfig):

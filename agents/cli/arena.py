@@ -16,6 +16,7 @@ from agents.cli.options import Simulations, progress_bar
 from agents.games import Game
 from lab.cli.arguments import Json, RunsDir, print_json
 from lab.cli.options import DeviceName, device_of
+from lab.config.limits import LARGEST_SEED
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR, find_run, locate_run
 from lab.terminal.consoles import Console
@@ -35,7 +36,7 @@ def arena(
     against: Annotated[
         str, typer.Option(help="More players: random, rollout:N (N simulations), separated by commas; or none.")
     ] = "random",
-    seed: Annotated[int, typer.Option(help="Seed of openings and random players.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of openings and random players.")] = 0,
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,

@@ -15,6 +15,7 @@ from lab.errors import UserError
 
 _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 RUNNING, LAST_MOVER_WON, DRAWN = 0, 1, 2
+_LARGEST = 64  # rows and columns
 
 
 class LineState(NamedTuple):
@@ -45,6 +46,8 @@ class LineGame:
     def __init__(self, name: str, rows: int, columns: int, length: int, gravity: bool) -> None:
         if min(rows, columns) < 1 or length < 2:
             raise UserError(f"{name}: rows and columns must be at least 1 and length at least 2")
+        if max(rows, columns) > _LARGEST:
+            raise UserError(f"{name}: rows and columns must be at most {_LARGEST}")
         if length > max(rows, columns):
             raise UserError(f"{name}: length {length} fits neither {rows} rows nor {columns} columns")
         self.name = name

@@ -11,6 +11,7 @@ from cluster.sweeps.sweep import RESULTS, SweepOptions, run_sweep
 from cluster.sweeps.trial import Trial
 from lab.cli.arguments import RunsDir
 from lab.cli.show import catalogue_of
+from lab.config.limits import LARGEST_SEED
 from lab.config.loading import load_preset
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR, run_stem
@@ -52,7 +53,7 @@ def sweep(
     address: Annotated[
         str, typer.Option(help="A running cluster, HOST:PORT.", show_default="a local cluster is started")
     ] = "",
-    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the samples.")] = 0,
     name: Annotated[str, typer.Option(help="Name of the sweep.", show_default="PRESET-sweep-001, -002 ...")] = "",
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:

@@ -2,9 +2,23 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from gans.config import PERTURBABLE, GANTrainingConfig, LossConfig
+from lab.config.limits import (
+    BatchSize,
+    Channels,
+    Count,
+    CountOrZero,
+    DepthOrZero,
+    Few,
+    Shown,
+    Side,
+    Trials,
+    TrialsOrZero,
+    Width,
+    WidthOrZero,
+)
 from lab.config.sections import Config, EvaluateConfig, ExperimentConfig
 from lab.train.schedules import value_at
 
@@ -27,19 +41,19 @@ class DataConfig(Config):
 class NetworkConfig(Config):
     """Generator and discriminator."""
 
-    resolution: PositiveInt = Field(default=32, description="Final resolution in pixels, a power of two up to 1024.")
-    channels: PositiveInt = Field(default=3, description="Channels of an image: 1 grey, 3 colour.")
-    fmap_base: PositiveInt = Field(
+    resolution: Side = Field(default=32, description="Final resolution in pixels, a power of two up to 1024.")
+    channels: Channels = Field(default=3, description="Channels of an image: 1 grey, 3 colour.")
+    fmap_base: Trials = Field(
         default=8192,
         description="Feature maps at a resolution are min(2 * fmap_base / resolution, fmap_max) (paper, appendix A).",
     )
-    fmap_max: PositiveInt = Field(default=512, description="Most feature maps at any resolution.")
-    latent: PositiveInt = Field(default=512, description="Size of the latent vector.")
-    classes: NonNegativeInt = Field(default=0, description="Classes of a conditional GAN; 0 is unconditional.")
-    mapping_layers: NonNegativeInt = Field(
+    fmap_max: Width = Field(default=512, description="Most feature maps at any resolution.")
+    latent: Width = Field(default=512, description="Size of the latent vector.")
+    classes: WidthOrZero = Field(default=0, description="Classes of a conditional GAN; 0 is unconditional.")
+    mapping_layers: DepthOrZero = Field(
         default=0, description="Layers of the mapping network before the generator; 0 for none."
     )
-    minibatch_group: PositiveInt = Field(
+    minibatch_group: Few = Field(
         default=4, description="Images per group of the minibatch standard deviation; 1 switches it off."
     )
 
@@ -55,9 +69,9 @@ class NetworkConfig(Config):
 class GrowthConfig(Config):
     """When the networks grow, in real images shown."""
 
-    start: PositiveInt = Field(default=4, description="First resolution in pixels.")
-    fade_images: NonNegativeInt = Field(default=600_000, description="Images shown while a resolution fades in.")
-    stable_images: NonNegativeInt = Field(
+    start: Side = Field(default=4, description="First resolution in pixels.")
+    fade_images: CountOrZero = Field(default=600_000, description="Images shown while a resolution fades in.")
+    stable_images: CountOrZero = Field(
         default=600_000,
         description="Images shown at a resolution after its fade; training ends at the last one.",
     )
@@ -66,10 +80,10 @@ class GrowthConfig(Config):
 class TrainingConfig(GANTrainingConfig):
     """Gradient steps of both networks; settings may differ by resolution."""
 
-    batch_sizes: dict[PositiveInt, PositiveInt] = Field(
+    batch_sizes: dict[Side, BatchSize] = Field(
         default_factory=dict, description="Batch size by resolution; batch_size elsewhere."
     )
-    learning_rates: dict[PositiveInt, PositiveFloat] = Field(
+    learning_rates: dict[Side, PositiveFloat] = Field(
         default_factory=dict, description="Learning rate by resolution; learning_rate elsewhere."
     )
     reset_optimizer: bool = Field(
@@ -79,7 +93,7 @@ class TrainingConfig(GANTrainingConfig):
         default=False,
         description="torch.compile for passes that are differentiated once; compiles in the first steps of each stage.",
     )
-    images_per_iteration: PositiveInt = Field(default=1000, description="Real images shown per iteration.")
+    images_per_iteration: Count = Field(default=1000, description="Real images shown per iteration.")
 
     def batch_size_at(self, resolution: int) -> int:
         return self.batch_sizes.get(resolution, self.batch_size)
@@ -107,7 +121,7 @@ class AugmentConfig(Config):
     )
     policy: tuple[str, ...] = Field(default=(), description="Operations in order; all those of the mode when empty.")
     target: float = Field(default=0.6, ge=-1.0, le=1.0, description="ada: target of the mean sign of real scores.")
-    speed_images: PositiveInt = Field(
+    speed_images: Count = Field(
         default=500_000, description="ada: images in which the probability can rise from 0 to 1."
     )
     initial: float = Field(default=0.0, ge=0.0, le=1.0, description="ada: probability at the start.")
@@ -124,8 +138,8 @@ class AugmentConfig(Config):
 class ImageEvaluateConfig(EvaluateConfig):
     """When and how generated images are evaluated."""
 
-    grid: PositiveInt = Field(default=8, description="Rows and columns of the grid of samples.")
-    samples: NonNegativeInt = Field(
+    grid: Shown = Field(default=8, description="Rows and columns of the grid of samples.")
+    samples: TrialsOrZero = Field(
         default=0, description="Generated and real images that metrics compare; 0 for no metrics."
     )
     extractor: str = Field(

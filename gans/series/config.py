@@ -2,18 +2,19 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from gans.config import PERTURBABLE, GANTrainingConfig, LossConfig
+from lab.config.limits import BatchSize, Channels, Count, Depth, Length, Shown, Trials, TrialsOrZero, Width, WidthOrZero
 from lab.config.sections import Config, EvaluateConfig, ExperimentConfig
 
 
 class SyntheticConfig(Config):
     """Synthetic series; see `gans.series.synthetic`."""
 
-    series: PositiveInt = Field(default=10_000, description="Number of series, held-out series included.")
-    channels: PositiveInt = Field(default=5, description="Channels of a series.")
-    classes: NonNegativeInt = Field(
+    series: BatchSize = Field(default=10_000, description="Number of series, held-out series included.")
+    channels: Channels = Field(default=5, description="Channels of a series.")
+    classes: WidthOrZero = Field(
         default=0, description="Classes, each with its own frequencies or autocorrelation; 0 for none."
     )
     frequency: tuple[PositiveFloat, PositiveFloat] = Field(
@@ -39,8 +40,8 @@ class DataConfig(Config):
     """Real series: synthetic ones, or windows of a CSV file whose columns are channels and whose rows are steps."""
 
     source: str = Field(default="sines", description="sines, autoregressive or a .csv file.")
-    length: int = Field(default=24, ge=4, description="Steps of a window.")
-    stride: PositiveInt = Field(default=1, description="File: steps from the start of one window to the next.")
+    length: int = Field(default=24, ge=4, le=2**20, description="Steps of a window.")
+    stride: Length = Field(default=1, description="File: steps from the start of one window to the next.")
     columns: tuple[str, ...] = Field(
         default=(), description="File: columns that are channels; all but `series` and `label` when empty."
     )
@@ -83,39 +84,39 @@ class NetworkConfig(Config):
     """The recurrent generator, and the discriminator, recurrent or convolutional."""
 
     cell: Literal["gru", "lstm"] = Field(default="gru", description="Recurrent cell of both networks.")
-    hidden: PositiveInt = Field(default=64, description="Hidden units of the generator.")
-    layers: PositiveInt = Field(default=1, description="Recurrent layers of the generator.")
-    latent: PositiveInt = Field(default=4, description="Size of the noise of each step.")
-    series_latent: PositiveInt = Field(default=16, description="Size of the noise of the whole series.")
+    hidden: Width = Field(default=64, description="Hidden units of the generator.")
+    layers: Depth = Field(default=1, description="Recurrent layers of the generator.")
+    latent: Width = Field(default=4, description="Size of the noise of each step.")
+    series_latent: Width = Field(default=16, description="Size of the noise of the whole series.")
     discriminator: Literal["rnn", "cnn"] = Field(
         default="rnn",
         description="rnn (scores of all steps averaged) or cnn (kernels of 3, stride 2 in all layers but the first).",
     )
-    discriminator_hidden: PositiveInt = Field(default=64, description="Features of the discriminator's layers.")
-    discriminator_layers: PositiveInt = Field(default=1, description="Layers of the discriminator.")
+    discriminator_hidden: Width = Field(default=64, description="Features of the discriminator's layers.")
+    discriminator_layers: Depth = Field(default=1, description="Layers of the discriminator.")
     bidirectional: bool = Field(default=True, description="rnn: read the series in both directions.")
 
 
 class TrainingConfig(GANTrainingConfig):
     """Gradient steps of both networks."""
 
-    batch_size: PositiveInt = Field(default=128, description="Real series per step.")
-    series_per_iteration: PositiveInt = Field(default=12_800, description="Real series shown per iteration.")
+    batch_size: BatchSize = Field(default=128, description="Real series per step.")
+    series_per_iteration: Count = Field(default=12_800, description="Real series shown per iteration.")
 
 
 class SeriesEvaluateConfig(EvaluateConfig):
     """When and how generated series are evaluated."""
 
-    samples: NonNegativeInt = Field(
+    samples: TrialsOrZero = Field(
         default=1000, description="Generated and held-out series that scores compare, at most; 0 for no scores."
     )
-    score_steps: PositiveInt = Field(
+    score_steps: Trials = Field(
         default=300, description="Training steps of the networks behind the discriminative and the predictive score."
     )
-    score_batch_size: PositiveInt = Field(default=64, description="Batch size of those networks.")
-    score_hidden: PositiveInt = Field(default=24, description="Hidden units of those networks.")
+    score_batch_size: BatchSize = Field(default=64, description="Batch size of those networks.")
+    score_hidden: Width = Field(default=24, description="Hidden units of those networks.")
     score_learning_rate: PositiveFloat = Field(default=5e-3, description="Learning rate of those networks.")
-    plot: PositiveInt = Field(default=5, description="Number of real and of generated series in the figure.")
+    plot: Shown = Field(default=5, description="Number of real and of generated series in the figure.")
 
 
 class SeriesGANConfig(ExperimentConfig):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lab.config.limits import LARGEST_SEED
 from lab.errors import UserError
 from lab.train import device as devices
 from lab.train.device import Device
@@ -12,8 +13,10 @@ from lab.train.device import Device
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-SampleSeed = Annotated[int, typer.Option("--seed", help="Seed; sample i depends only on it and on i.")]
-EvalSeed = Annotated[int, typer.Option("--seed", help="Seed of the samples.")]
+SampleSeed = Annotated[
+    int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed; sample i depends only on it and on i.")
+]
+EvalSeed = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the samples.")]
 
 
 def device_of(name: str) -> Device:

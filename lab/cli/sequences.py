@@ -12,6 +12,7 @@ from rich.text import Text
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, device_of
+from lab.config.limits import LARGEST_SEED
 from lab.errors import UserError
 from lab.nets.export import TRACED_SUFFIXES
 from lab.plots.media import Table
@@ -34,7 +35,9 @@ _GIVEN = "the input"
 
 Beam = Annotated[
     int | None,
-    typer.Option(min=1, help="Width of the beam, 1 is greedy; by default that of the run.", show_default=False),
+    typer.Option(
+        min=1, max=1024, help="Width of the beam, 1 is greedy; by default that of the run.", show_default=False
+    ),
 ]
 
 
@@ -88,7 +91,7 @@ def predict(
     beam: Beam = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Most tokens of an answer; by default as in the data.", show_default=False),
+        typer.Option(min=1, max=2**20, help="Most tokens of an answer; by default as in the data.", show_default=False),
     ] = None,
     checkpoint: Checkpoint = "best",
     device: DeviceName = "auto",
@@ -127,14 +130,14 @@ def predict(
 
 def sample(
     run: Run,
-    chars: Annotated[int, typer.Option(min=1, help="Characters to write.")] = 400,
+    chars: Annotated[int, typer.Option(min=1, max=10**7, help="Characters to write.")] = 400,
     prompt: Annotated[str, typer.Option(help="Start of the text; by default a new line.")] = "",
     temperature: Annotated[float, typer.Option(min=0.0, help="0 for the most probable character.")] = 1.0,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Sample from the K most probable characters.", show_default=False)
     ] = None,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of texts.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed; text i depends only on it and on i.")] = 0,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=10**5, help="Number of texts.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed; text i depends only on it and on i.")] = 0,
     checkpoint: Checkpoint = "best",
     device: DeviceName = "auto",
     as_json: Json = False,

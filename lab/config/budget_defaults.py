@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import PositiveInt, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-_BUDGET = TypeAdapter(PositiveInt)
+from lab.config.limits import Count
+
+_BUDGET = TypeAdapter(Count)
 
 
 def from_first_budget(settings: Any, section: str, key: str) -> Any:

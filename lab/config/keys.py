@@ -65,7 +65,10 @@ def type_text(annotation: Any, metadata: typing.Sequence[Any] = ()) -> str:
     else:
         text = _NAMES.get(annotation, getattr(annotation, "__name__", str(annotation)))
     bounds = [
-        f"{sign} {limit:g}" for item in metadata for name, sign in _BOUNDS if (limit := _bound(item, name)) is not None
+        f"{sign} {limit:,}" if isinstance(limit, int) else f"{sign} {limit:g}"
+        for item in metadata
+        for name, sign in _BOUNDS
+        if (limit := _bound(item, name)) is not None
     ]
     return f"{text} {' and '.join(bounds)}" if bounds else text
 

@@ -13,10 +13,13 @@ from lab.config import presets, yaml_values
 from lab.config.messages import explain
 from lab.config.registry import find_kind, load
 from lab.config.sections import SCHEMA_VERSION, ExperimentConfig
+from lab.config.suggestions import shortened
 from lab.errors import UserError
 
 RESUMABLE = ("budget", "evaluate.patience", "evaluate.device", "device", "threads", "cluster.*", "tracking.*")
 """Keys that a stopped run may change: they set how long and where it trains, and do not change the numbers."""
+
+_SHOWN = 20  # problems of one configuration
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -26,7 +29,7 @@ def load_preset(preset: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
 
     Raises UserError with one line per problem.
     """
-    return from_settings(presets.resolve(preset, overrides), f"preset {preset!r}")
+    return from_settings(presets.resolve(preset, overrides), f"preset {shortened(preset)}")
 
 
 def load_run_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -35,19 +38,16 @@ def load_run_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
     An override that repeats the stored value is accepted for any key. Raises UserError for other keys, for a
     schema that this version does not read, and for a damaged file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the configuration {str(path)!r}: {error}") from None
-    stored = from_settings(presets.read_settings(text, str(path)), str(path))
+    stored = from_settings(presets.read_settings(presets.read_file(path), str(path)), str(path))
     if not overrides:
         return stored
     merged = presets.merge(stored.model_dump(mode="json"), presets.parse_overrides(overrides))
     changed = from_settings(merged, "the overrides")
     frozen = [key for key in differences(stored, changed) if not is_resumable(key)]
     if frozen:
+        named = ", ".join(frozen[:8]) + (", ..." if len(frozen) > 8 else "")
         raise UserError(
-            f"a run cannot change {', '.join(frozen)}: it would no longer be the same experiment. "
+            f"a run cannot change {named}: it would no longer be the same experiment. "
             f"`lab resume` accepts {', '.join(RESUMABLE)}; start a new run for anything else"
         )
     return changed
@@ -71,7 +71,10 @@ def validate(config_class: type[C], settings: Mapping[str, Any], where: str) -> 
         problems = explain(error, config_class, settings)
         if len(problems) == 1:
             raise UserError(f"{where}: {problems[0]}") from None
-        raise UserError("\n  ".join([f"{where} has {len(problems)} problems:", *problems])) from None
+        shown = problems[:_SHOWN]
+        if len(problems) > _SHOWN:
+            shown.append(f"and {len(problems) - _SHOWN} more")
+        raise UserError("\n  ".join([f"{where} has {len(problems)} problems:", *shown])) from None
 
 
 def dump(config: ExperimentConfig) -> str:
@@ -108,11 +111,11 @@ def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _check_schema_version(version: object, where: str) -> None:
-    if version == SCHEMA_VERSION:
+    if type(version) is int and version == SCHEMA_VERSION:
         return
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if type(version) is int and SCHEMA_VERSION < version < 1_000_000:
         raise UserError(
             f"{where} has schema version {version}, from a newer rivals-lab than this {__version__}, "
             f"which reads version {SCHEMA_VERSION}: upgrade rivals-lab to read it"
         )
-    raise UserError(f"{where}: schema_version {version!r} is unknown; this rivals-lab reads {SCHEMA_VERSION}")
+    raise UserError(f"{where}: schema_version {shortened(version)} is unknown; this rivals-lab reads {SCHEMA_VERSION}")

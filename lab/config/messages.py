@@ -9,29 +9,35 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from lab.config.keys import sections_in
-from lab.config.suggestions import did_you_mean, nearest
+from lab.config.suggestions import did_you_mean, nearest, shortened
 
 Path = tuple[str | int, ...]
+_LONGEST = 600  # characters of a line
 _DETAIL = re.compile(r", (?:unable to|got) .*")  # how pydantic tried to convert the value
 
 
 def explain(error: ValidationError, config_class: type[BaseModel], settings: Mapping[str, Any]) -> list[str]:
     """One line per problem, in the order of the settings' fields, without repetition."""
-    lines = [_line(problem, config_class, settings) for problem in error.errors(include_url=False)]
-    return list(dict.fromkeys(lines))
+    problems = error.errors(include_url=False)
+    # pydantic also counts the elements of a list without the invalid ones.
+    inside = {problem["loc"][:-1] for problem in problems}
+    problems = [one for one in problems if one["type"] != "too_short" or one["loc"] not in inside]
+    lines = [_line(problem, config_class, settings) for problem in problems]
+    return [line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..." for line in dict.fromkeys(lines)]
 
 
 def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, Any]) -> str:
     kind, message = problem["type"], problem["msg"]
     path = _in_settings(problem["loc"], settings)
-    key = ".".join(map(str, path))
+    dotted = ".".join(map(str, path))
+    key = shortened(dotted)[1:-1]
     if kind == "extra_forbidden":
-        return f"unknown key {key!r}; {_nearest_key(path, config_class)}"
+        return f"unknown key {shortened(dotted)}; {_nearest_key(path, config_class)}"
     if kind == "missing":
         return f"{'.'.join(map(str, (*path, problem['loc'][-1])))} is missing: give it a value"
     if kind == "union_tag_invalid":  # sections that are distinguished by their name
         known = re.findall(r"'(\w[\w-]*)'", problem["ctx"]["expected_tags"])
-        return f"{key}.name: no {problem['ctx']['tag']!r}; {did_you_mean(problem['ctx']['tag'], known)}"
+        return f"{key}.name: no {shortened(problem['ctx']['tag'])}; {did_you_mean(problem['ctx']['tag'], known)}"
     if kind == "union_tag_not_found":
         return f"{key} is a section with a name: set {key}.name"
     if kind == "value_error":
@@ -40,12 +46,12 @@ def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, An
             return f"{key}: {message}"
         return f"{key} {message}" if key else message
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{key} is a section: set its keys, as in {key}.name=value, not {key}={problem['input']!r}"
+        return f"{key} is a section: set its keys, as in {key}.name=value, not {key}={shortened(problem['input'])}"
     if message.startswith("Input "):
         message = _DETAIL.sub("", message.removeprefix("Input "))
     else:
         message = message[0].lower() + message[1:]
-    return f"{key} {message}, not {problem['input']!r}"
+    return f"{key} {message}, not {shortened(problem['input'])}"
 
 
 def _in_settings(location: Sequence[str | int], settings: Any) -> Path:

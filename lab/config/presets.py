@@ -9,18 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import yaml_values
-from lab.config.suggestions import did_you_mean
+from lab.config.suggestions import nearest, shortened
 from lab.errors import UserError
+from lab.files.plain import read_regular
 
 PACKAGE = "configs"
 SUFFIX = ".yaml"
+_MOST_BASES = 16
+_DEEPEST_KEY = 16  # sections of a key
 
 Settings = dict[str, Any]
 
 
 def preset_names() -> list[str]:
-    """Names of the shipped presets, e.g. "alphazero/connect_four", without bases (a leading underscore)."""
-    return sorted(name for name in _shipped() if not name.rpartition("/")[2].startswith("_"))
+    """Names of the shipped presets, e.g. "alphazero/connect_four".
+
+    Bases, which start with an underscore, are left out, and so is what lies in a folder of that sort.
+    """
+    return sorted(name for name in _shipped() if not any(part.startswith("_") for part in name.split("/")))
 
 
 def resolve(preset: str, overrides: Sequence[str] = ()) -> Settings:
@@ -37,7 +43,25 @@ def resolve(preset: str, overrides: Sequence[str] = ()) -> Settings:
 
 def layers(preset: str) -> list[tuple[str, Settings]]:
     """The name and the own settings of a preset and of its bases, the lowest base first. Raises UserError."""
-    return _layers(preset, Path(), ())
+    found: list[tuple[str, Settings]] = []
+    above: list[str] = []
+    name: Any = preset
+    directory = Path()
+    while name is not None:
+        path, text = _text(name, directory)
+        identity = str(path.resolve()) if path else name
+        if identity in above:
+            raise UserError(f"the bases of presets form a cycle: {' -> '.join([*above, identity])}")
+        if len(above) > _MOST_BASES:
+            raise UserError(f"preset {shortened(preset)} has more than {_MOST_BASES} bases, one below the other")
+        above.append(identity)
+        settings = read_settings(text, f"preset {shortened(name)}")
+        base = settings.pop("base", None)
+        found.insert(0, (name, settings))
+        if not isinstance(base, str | None):
+            raise UserError(f"preset {shortened(name)}: base must be the name of one preset, not {shortened(base)}")
+        name, directory = base, path.parent if path else Path()
+    return found
 
 
 def parse_overrides(overrides: Sequence[str]) -> Settings:
@@ -46,12 +70,12 @@ def parse_overrides(overrides: Sequence[str]) -> Settings:
     for text in overrides:
         path, equals, value_text = text.partition("=")
         parts = path.split(".")
-        if not equals or not all(part.strip() == part != "" for part in parts):
-            raise UserError(f"cannot read {text!r}: an override is key=value, as in search.simulations=64")
+        if not equals or not all(part.strip() == part != "" for part in parts) or len(parts) > _DEEPEST_KEY:
+            raise UserError(f"cannot read {shortened(text)}: an override is key=value, as in search.simulations=64")
         try:
             value = yaml_values.parse(value_text)
         except ValueError as error:
-            raise UserError(f"cannot read the value of {path!r}: {error}; quote it if it is text") from None
+            raise UserError(f"cannot read the value of {shortened(path)}: {error}; quote it if it is text") from None
         for part in reversed(parts):
             value = {part: value}
         settings = merge(settings, value)
@@ -68,6 +92,17 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Settings:
     return merged
 
 
+def read_file(path: Path) -> str:
+    """The text of a YAML file. Raises UserError for anything but a regular file of UTF-8 of reasonable length."""
+    try:
+        return read_regular(path, largest=4 * yaml_values.LARGEST_TEXT).decode("utf-8")
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        reason = (
+            "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or error
+        )
+        raise UserError(f"cannot read the configuration {shortened(str(path))}: {reason}") from None
+
+
 def read_settings(text: str, where: str) -> Settings:
     """A mapping from YAML text; `where` names it in messages. Raises UserError."""
     try:
@@ -81,32 +116,21 @@ def read_settings(text: str, where: str) -> Settings:
     return settings
 
 
-def _layers(name: str, directory: Path, above: tuple[str, ...]) -> list[tuple[str, Settings]]:
-    path, text = _text(name, directory)
-    identity = str(path.resolve()) if path else name
-    if identity in above:
-        raise UserError(f"the bases of presets form a cycle: {' -> '.join([*above, identity])}")
-    settings = read_settings(text, f"preset {name!r}")
-    base = settings.pop("base", None)
-    if base is None:
-        return [(name, settings)]
-    if not isinstance(base, str):
-        raise UserError(f"preset {name!r}: base must be the name of one preset, not {base!r}")
-    return [*_layers(base, path.parent if path else Path(), (*above, identity)), (name, settings)]
-
-
 def _text(name: str, directory: Path) -> tuple[Path | None, str]:
     """The path and the text of a preset; the path is None for a shipped preset."""
     if name.endswith(SUFFIX):
-        path = directory / Path(name).expanduser()
         try:
-            return path, path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise UserError(f"cannot read the preset file {str(path)!r}: {reason}") from None
+            path = directory / Path(name).expanduser()
+        except RuntimeError:  # no home directory, or no such user
+            path = directory / name
+        return path, read_file(path)
     shipped = _shipped()
     if name not in shipped:
-        raise UserError(f"unknown preset {name!r}; {did_you_mean(name, preset_names())} (`lab list` shows all)")
+        names = {preset.rpartition("/")[2]: preset for preset in preset_names()}
+        last = nearest(name.rpartition("/")[2], names)
+        match = nearest(name, names.values()) or (names[last] if last is not None else None)
+        hint = "" if match is None else f" did you mean {match!r}?"
+        raise UserError(f"unknown preset {shortened(name)};{hint} `lab list` shows all presets")
     return None, shipped[name].read_text(encoding="utf-8")
 
 
@@ -116,6 +140,8 @@ def _shipped() -> dict[str, Traversable]:
 
 def _walk(directory: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
     for entry in directory.iterdir():
+        if entry.name.startswith("."):  # of an editor or a file system
+            continue
         if entry.is_dir():
             yield from _walk(entry, f"{prefix}{entry.name}/")
         elif entry.name.endswith(SUFFIX):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
-from lab.config.suggestions import did_you_mean
+from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import UserError
 
 ENTRY_POINTS = "rivals.kinds"
@@ -216,7 +216,7 @@ def find_kind(name: str) -> Kind:
     if name in installed.names:
         kind: Kind = _from_entry_point(installed[name], Kind)
         return kind
-    raise UserError(f"unknown kind {name!r}; {did_you_mean(name, [*KINDS, *installed.names])}")
+    raise UserError(f"unknown kind {shortened(name)}; {did_you_mean(name, [*KINDS, *installed.names])}")
 
 
 def kind_names() -> list[str]:

@@ -6,6 +6,7 @@ changes that leave its numbers the same.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,13 +14,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     field_validator,
     model_validator,
 )
+
+from lab.config.limits import Count, CountOrZero, Processes, ProcessesOrZero, Resources, Seconds, Seed, Threads
 
 SCHEMA_VERSION = 1
 
@@ -34,12 +33,27 @@ def not_boolean(value: Any) -> Any:
 class Config(BaseModel):
     """A section of the configuration. Validators raise ValueError with one line: cause and fix."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    # 4,096 is the longest path of Linux.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, str_max_length=4096, allow_inf_nan=False
+    )
 
     @field_validator("*", mode="before")
     @classmethod
     def _numbers_are_not_booleans(cls, value: Any, info: Any) -> Any:
-        return not_boolean(value) if cls.model_fields[info.field_name].annotation in (int, float) else value
+        if value is None or (isinstance(value, int | float | str) and not isinstance(value, bool)):
+            return value  # nearly every value
+        types = _types_in(cls.model_fields[info.field_name].annotation)
+        if bool not in types and types & {int, float}:
+            inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+            for one in (value, *inside):
+                not_boolean(one)
+        return value
+
+
+def _types_in(annotation: Any) -> set[Any]:
+    """The plain types of an annotation such as `tuple[int, ...] | None`."""
+    return {annotation}.union(*map(_types_in, typing.get_args(annotation))) if annotation.__hash__ else set()
 
 
 def name_of(section: Any) -> Any:
@@ -50,16 +64,16 @@ def name_of(section: Any) -> Any:
 class CheckpointConfig(Config):
     """When checkpoints are written and how many are kept."""
 
-    every: PositiveInt = Field(default=10, description="Iterations between checkpoints.")
-    keep: PositiveInt = Field(default=2, description="Newest checkpoints that are kept, besides the best.")
+    every: Count = Field(default=10, description="Iterations between checkpoints.")
+    keep: Count = Field(default=2, description="Newest checkpoints that are kept, besides the best.")
 
 
 class EvaluateConfig(Config):
     """When the experiment is evaluated, and the metric whose best value is kept."""
 
-    every: NonNegativeInt = Field(default=20, description="Iterations between evaluations; 0 for none.")
+    every: CountOrZero = Field(default=20, description="Iterations between evaluations; 0 for none.")
     best: str | None = Field(default=None, description="Metric that chooses the best checkpoint, which is kept.")
-    patience: PositiveInt | None = Field(
+    patience: Count | None = Field(
         default=None, description="Evaluations without a better value of evaluate.best after which the run stops early."
     )
     device: str | None = Field(
@@ -87,41 +101,37 @@ class TrackingConfig(Config):
 class ClusterConfig(Config):
     """Workers, data-parallel learners and an evaluator on Ray."""
 
-    workers: NonNegativeInt = Field(
+    workers: ProcessesOrZero = Field(
         default=0, description="Self-play worker processes; with 0 the learner process plays the games."
     )
-    learners: PositiveInt = Field(
-        default=1, description="Data-parallel learner processes (ranks) that share each batch."
-    )
+    learners: Processes = Field(default=1, description="Data-parallel learner processes (ranks) that share each batch.")
     address: str | None = Field(
         default=None,
         description="host:port of a running cluster, or auto for the one on this machine; "
         "by default $RAY_ADDRESS, else a cluster is started here.",
     )
-    worker_cpus: NonNegativeFloat = Field(default=1.0, description="CPUs that each worker and learner reserves.")
-    worker_gpus: NonNegativeFloat | None = Field(
+    worker_cpus: Resources = Field(default=1.0, description="CPUs that each worker and learner reserves.")
+    worker_gpus: Resources | None = Field(
         default=None,
         description="GPUs that each worker reserves, such as 0.25; 0 for the CPU. "
         "By default the GPUs are divided evenly if the learner uses one.",
     )
-    worker_threads: PositiveInt | None = Field(
+    worker_threads: Threads | None = Field(
         default=None, description="Threads of each worker and learner; by default the number of its CPUs."
     )
-    learner_cpus: NonNegativeFloat = Field(
+    learner_cpus: Resources = Field(
         default=0.0,
         description="CPUs that the single learner of `lab submit` reserves on any node; 0 for the head node.",
     )
-    learner_gpus: NonNegativeFloat = Field(
+    learner_gpus: Resources = Field(
         default=0.0, description="GPUs that the single learner of `lab submit` reserves on any node."
     )
-    results_ahead: PositiveInt = Field(default=2, description="Calls of each worker that may wait to be collected.")
-    max_lag: NonNegativeInt = Field(
+    results_ahead: Processes = Field(default=2, description="Calls of each worker that may wait to be collected.")
+    max_lag: CountOrZero = Field(
         default=4, description="Largest policy lag of a pending call, in versions of the weights; 0 for none."
     )
-    place_timeout_s: PositiveFloat = Field(
-        default=120.0, description="Seconds to wait for the resources of the workers."
-    )
-    hang_timeout_s: PositiveFloat = Field(
+    place_timeout_s: Seconds = Field(default=120.0, description="Seconds to wait for the resources of the workers.")
+    hang_timeout_s: Seconds = Field(
         default=600.0, description="Seconds after which a worker without answer is replaced."
     )
     evaluator: bool = Field(
@@ -164,18 +174,18 @@ class ExperimentConfig(Config):
     supports_learners: ClassVar[bool] = False
     """Whether `cluster.learners` may be larger than 1: ranks compute parts of each batch."""
 
-    schema_version: int = Field(default=SCHEMA_VERSION, description="Version of the configuration format.")
+    schema_version: int = Field(
+        default=SCHEMA_VERSION, gt=0, le=SCHEMA_VERSION, description="Version of the configuration format."
+    )
     kind: str = Field(description="Kind of experiment.")
     description: str = Field(default="", description="One line on the preset, shown by `lab list`.")
-    seed: NonNegativeInt = Field(default=0, description="Seed of all random numbers.")
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")
     device: str = Field(default="auto", description="Device of training: auto, cpu, cuda or cuda:N.")
-    threads: PositiveInt | None = Field(
-        default=None, description="Threads of operations on the CPU; by default PyTorch's."
-    )
+    threads: Threads | None = Field(default=None, description="Threads of operations on the CPU; by default PyTorch's.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="Floating-point precision of networks; auto is bf16 on GPUs that have it."
     )
-    budget: PositiveInt = Field(description="Value of the progress counter at which the run is complete.")
+    budget: Count = Field(description="Value of the progress counter at which the run is complete.")
     checkpoint: CheckpointConfig = CheckpointConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -5,12 +5,26 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 200  # characters of a name; a comparison costs their square
+_SHOWN = 16
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None without a close match."""
+    if len(name) > _LONGEST:
+        return None
     by_lower = {other.lower(): other for other in known}
     matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[matches[0]] if matches else None
+
+
+def shortened(value: object, most: int = 100) -> str:
+    """A value as a message shows it: its repr, which escapes control characters, cut in the middle of a long one."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # integers of thousands of digits have no decimal text
+        return f"a {type(value).__name__} too large to be shown"
+    return text if len(text) <= most else f"{text[: most - 20]} ... {text[-12:]}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -19,4 +33,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     match = nearest(name, known)
     if match is not None:
         return f"did you mean {match!r}?"
-    return f"known: {', '.join(known)}" if known else "there are none"
+    more = f", ... ({len(known)} in all)" if len(known) > _SHOWN else ""
+    return f"known: {', '.join(known[:_SHOWN])}{more}" if known else "there are none"

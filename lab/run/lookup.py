@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab.config.presets import read_settings
-from lab.config.suggestions import nearest
+from lab.config.presets import read_file, read_settings
+from lab.config.suggestions import nearest, shortened
 from lab.errors import UserError
 
 RUNS_DIR = Path("runs")
@@ -34,7 +34,7 @@ def find_run(run: str, runs_dir: Path) -> Path:
         hint = f"the runs in {runs_dir} are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
     else:
         hint = f"there are no runs in {runs_dir} (see --runs-dir); `lab train PRESET` starts one"
-    raise UserError(f"no run {run!r}; {hint}")
+    raise UserError(f"no run {shortened(run)}; {hint}")
 
 
 def locate_run(run: str, runs_dir: Path) -> Path | None:
@@ -52,7 +52,7 @@ def stored_kind(run: Path) -> str:
     """The kind of experiment of a run directory. Raises UserError if its configuration has none."""
     # Not validated: that imports the module of the kind.
     path = run / _CONFIG
-    kind = read_settings(path.read_text(encoding="utf-8", errors="replace"), str(path)).get("kind")
+    kind = read_settings(read_file(path), str(path)).get("kind")
     if not isinstance(kind, str):
         raise UserError(f"{path} does not say the kind of its run: the file is damaged")
     return kind

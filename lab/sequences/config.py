@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from lab.config import sections
 from lab.config.budget_defaults import from_first_budget
+from lab.config.limits import Count, Depth, Few, Length, Width
 from lab.config.sections import Config, ExperimentConfig
 from lab.config.suggestions import did_you_mean
 from lab.sequences.shapes import SHAPES, SequenceShape, ShapeName
@@ -18,9 +19,7 @@ class DataConfig(Config):
     """Examples of a generated task or of a file."""
 
     task: str | None = Field(default=None, description="Generated task; see `lab.sequences.tasks`.")
-    size: PositiveInt | None = Field(
-        default=None, description="Size of the task, such as its largest number of digits."
-    )
+    size: Width | None = Field(default=None, description="Size of the task, such as its largest number of digits.")
     source: str | None = Field(
         default=None,
         description='File with a tab between input and target, .jsonl with "input" and "target", or text for a '
@@ -38,8 +37,8 @@ class DataConfig(Config):
     input_words: bool = Field(default=False, description="Tokens of inputs are words instead of characters.")
     target_words: bool = Field(default=False, description="Tokens of targets are words instead of characters.")
     numbers: bool = Field(default=False, description="Targets are numbers.")
-    max_length: PositiveInt = Field(default=256, description="Largest number of tokens of a sequence in a file.")
-    window: PositiveInt = Field(default=64, description="Characters of a training example of a language model.")
+    max_length: Length = Field(default=256, description="Largest number of tokens of a sequence in a file.")
+    window: Length = Field(default=64, description="Characters of a training example of a language model.")
 
     @field_validator("task")
     @classmethod
@@ -81,16 +80,16 @@ class NetworkConfig(Config):
         "language_model continues a text.",
     )
     cell: Literal["lstm", "gru"] = Field(default="lstm", description="Recurrent cell.")
-    hidden: PositiveInt = Field(default=128, description="Units of each layer.")
-    layers: PositiveInt = Field(default=1, description="Recurrent layers; of an encoder_decoder in the decoder.")
-    encoder_layers: PositiveInt | None = Field(
+    hidden: Width = Field(default=128, description="Units of each layer.")
+    layers: Depth = Field(default=1, description="Recurrent layers; of an encoder_decoder in the decoder.")
+    encoder_layers: Depth | None = Field(
         default=None, description="Layers of an encoder_decoder's encoder; by default `layers`."
     )
     bidirectional: bool = Field(default=False, description="Read inputs in both directions.")
     attention: Literal["top", "bottom"] = Field(
         default="top", description="Decoder layer that attention follows: the last, or the first of several."
     )
-    heads: PositiveInt = Field(default=1, description="Attention heads.")
+    heads: Width = Field(default=1, description="Attention heads.")
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="Dropout probability between layers.")
 
     @property
@@ -129,17 +128,17 @@ class TrainingConfig(CommonTrainingConfig):
         le=1.0,
         description="Fraction of steps at which the decoder reads the target token, not its own (scheduled sampling).",
     )
-    decay_examples: PositiveInt | None = Field(
+    decay_examples: Count | None = Field(
         default=None,
         description="Examples after which the learning-rate schedule ends; by default the first budget.",
     )
-    examples_per_iteration: PositiveInt = Field(default=10_000, description="Examples per iteration.")
+    examples_per_iteration: Count = Field(default=10_000, description="Examples per iteration.")
 
 
 class EvaluateConfig(sections.EvaluateConfig):
     """When and how the network is evaluated."""
 
-    beam: PositiveInt = Field(default=1, description="Width of the beam search for sequences; 1 is greedy decoding.")
+    beam: Few = Field(default=1, description="Width of the beam search for sequences; 1 is greedy decoding.")
     length_penalty: NonNegativeFloat = Field(
         default=0.0, description="Exponent of the length by which scores of a beam are divided."
     )

@@ -5,9 +5,10 @@ from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
-from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
+from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 from torch import nn
 
+from lab.config.limits import DepthOrZero, Width, WidthOrZero
 from lab.config.sections import Config, name_of
 from lab.errors import UserError
 from lab.nets.alexnet import AlexNet, scaled_width
@@ -17,7 +18,7 @@ from lab.nets.mlp import MLP, LinearBlock
 from lab.supervised.network import Backbone, Standardize
 
 Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
-Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=64)]
 _POOLED = 4  # resolution before the CNN's hidden layer: more than 1 keeps the positions of strokes
 
 
@@ -39,7 +40,7 @@ class CNNConfig(BackboneConfig):
     channels: Widths = Field(
         default=(16, 32, 64), description="Channels of each block; every block halves the resolution."
     )
-    features: PositiveInt = Field(default=64, description="Units of the hidden layer, the features of the network.")
+    features: Width = Field(default=64, description="Units of the hidden layer, the features of the network.")
     norm: Literal["batch", "none"] = Field(default="batch", description="Normalization after every layer.")
     activation: Activation = Field(default="relu", description="Activation function.")
 
@@ -58,7 +59,7 @@ class ResNetConfig(BackboneConfig):
 
     name: Literal["resnet"] = Field(default="resnet", description="Type of network.")
     channels: Widths = Field(default=(32, 64, 128, 256), description="Channels of each stage.")
-    blocks: tuple[NonNegativeInt, ...] = Field(default=(0, 1, 0, 1), description="Residual blocks of each stage.")
+    blocks: tuple[DepthOrZero, ...] = Field(default=(0, 1, 0, 1), description="Residual blocks of each stage.")
     logit_scale: PositiveFloat = Field(
         default=0.125, description="Factor of the logits; a small one keeps high learning rates stable (Page 2018)."
     )
@@ -82,12 +83,12 @@ class TowerConfig(BackboneConfig):
     """AlphaZero's residual tower; it keeps the resolution of the image."""
 
     name: Literal["tower"] = Field(default="tower", description="Type of network.")
-    channels: PositiveInt = Field(default=32, description="Channels of every layer.")
-    blocks: NonNegativeInt = Field(default=3, description="Residual blocks.")
+    channels: Width = Field(default=32, description="Channels of every layer.")
+    blocks: DepthOrZero = Field(default=3, description="Residual blocks.")
     norm: Literal["batch", "group", "layer", "none"] = Field(
         default="batch", description="Normalization after every layer."
     )
-    squeeze_excitation: NonNegativeInt = Field(
+    squeeze_excitation: WidthOrZero = Field(
         default=0, description="Units of the squeeze-and-excitation bottleneck; 0 for none."
     )
 
@@ -103,7 +104,9 @@ class AlexNetConfig(BackboneConfig):
     """AlexNet (Krizhevsky et al. 2012) for images of 16 pixels or more."""
 
     name: Literal["alexnet"] = Field(default="alexnet", description="Type of network.")
-    width: PositiveFloat = Field(default=0.25, description="Factor on the published number of channels and units.")
+    width: float = Field(
+        default=0.25, gt=0.0, le=64.0, description="Factor on the published number of channels and units."
+    )
     dropout: float = Field(default=0.5, ge=0.0, le=1.0, description="Dropout probability in the hidden layers.")
 
     def build(self, shape: tuple[int, ...]) -> Backbone:

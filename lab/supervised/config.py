@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from lab.config.budget_defaults import from_first_budget
+from lab.config.limits import Count, SideOrZero
 from lab.config.sections import Config, ExperimentConfig
 from lab.supervised.backbones import CNNConfig, NetworkConfig
 from lab.supervised.tasks.classification import Classification
@@ -36,7 +37,7 @@ class AugmentConfig(Config):
     """Data augmentation of training images, applied in this order; 0 or false disables an operation."""
 
     mirror: bool = Field(default=False, description="Flip half of the images left to right.")
-    crop: NonNegativeInt = Field(default=2, description="Largest shift of an image in pixels.")
+    crop: SideOrZero = Field(default=2, description="Largest shift of an image in pixels.")
     border: Literal["edge", "reflect", "black"] = Field(
         default="edge", description="Pixels outside the image after a shift."
     )
@@ -49,17 +50,17 @@ class AugmentConfig(Config):
     noise: float = Field(
         default=0.0, ge=0.0, le=1.0, description="Standard deviation of added noise as a fraction of the pixel range."
     )
-    cutout: NonNegativeInt = Field(default=0, description="Side in pixels of a square that is set to grey.")
+    cutout: SideOrZero = Field(default=0, description="Side in pixels of a square that is set to grey.")
 
 
 class TrainingConfig(CommonTrainingConfig):
     """Gradient descent. Rows of a table count as images."""
 
-    decay_images: PositiveInt | None = Field(
+    decay_images: Count | None = Field(
         default=None,
         description="Images after which the learning-rate schedule ends; by default the first budget.",
     )
-    images_per_iteration: PositiveInt = Field(default=3000, description="Images per iteration.")
+    images_per_iteration: Count = Field(default=3000, description="Images per iteration.")
 
     @property
     def period(self) -> int:

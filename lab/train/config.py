@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
+from lab.config.limits import BatchSize
 from lab.config.sections import Config
 from lab.train.schedules import Hyperparameter, Shape, check_cycle, within
 
@@ -60,8 +61,8 @@ class ScheduledOptimizerConfig(OptimizerConfig):
 class TrainingConfig(ScheduledOptimizerConfig):
     """Gradient descent on batches of a data set."""
 
-    batch_size: PositiveInt = Field(default=64, description="Samples per optimizer step, over all ranks.")
-    micro_batch: PositiveInt | None = Field(
+    batch_size: BatchSize = Field(default=64, description="Samples per optimizer step, over all ranks.")
+    micro_batch: BatchSize | None = Field(
         default=None,
         description="Gradient accumulation: samples per forward pass. Batch norm uses the statistics of a micro-batch.",
     )

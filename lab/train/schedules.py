@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from lab.config.limits import Count
 from lab.config.sections import Config, not_boolean
 
 Shape = Literal["constant", "linear", "cosine", "one-cycle"]
@@ -43,7 +44,7 @@ class Schedule(Config):
     schedule: Shape = Field(default="linear", description="Shape: constant, linear, cosine or one-cycle.")
     start: float = Field(description="Value at the start of the schedule, after the warm-up if there is one.")
     end: float = Field(default=0.0, description="Value at `until` and later.")
-    until: PositiveInt = Field(description="Value of the run's progress counter at which the schedule ends.")
+    until: Count = Field(description="Value of the run's progress counter at which the schedule ends.")
     warmup: float = Field(
         default=0.0, ge=0.0, lt=1.0, description="Fraction of `until` in which the value rises to `start`."
     )

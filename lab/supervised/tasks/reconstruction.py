@@ -5,9 +5,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
+from lab.config.limits import Width
 from lab.data.batches import normalise
 from lab.errors import UserError
 from lab.nets.cnn import ImageDecoder
@@ -49,7 +50,7 @@ class Reconstruction(Task):
     writes_images: ClassVar[bool] = True
 
     name: Literal["reconstruction"] = Field(default="reconstruction", description="Type of task.")
-    code: PositiveInt = Field(default=16, description="Units of the bottleneck.")
+    code: Width = Field(default=16, description="Units of the bottleneck.")
     normal: Names = Field(default=(), description="Classes to train on; all others are anomalies to detect.")
 
     @property

@@ -32,7 +32,7 @@ def test_the_printed_configuration_is_the_preset_again(
 def test_a_key_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("alphazero/connect_four", "search.simulations=9", "--explain", "search.simulations", "--json")
     record = json.loads(printed(capsys, *arguments))
-    assert (record["value"], record["default"], record["type"]) == (9, 32, "int > 0")
+    assert (record["value"], record["default"], record["type"]) == (9, 32, "int > 0 and <= 65,536")
     assert (record["from"], record["resumable"]) == ("command line", False)
 
 
