@@ -1,6 +1,7 @@
 """A trained network with its search, used by evaluations, the arena, `lab play` and PettingZoo policies."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -88,8 +89,17 @@ def make_network(config: AlphaZeroConfig, game: Game) -> PolicyValueNet:
     return PolicyValueNet(game.observation_shape, game.num_actions, **config.network.model_dump())
 
 
-def load_agent(path: str | Path, device: Device, which: str = checkpoint.BEST) -> Agent:
-    """The agent of a run directory, or of one of its checkpoint directories.
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """The network (EMA weights) of a checkpoint on the CPU; name: of the run, with the iteration unless it is best."""
+
+    name: str
+    config: AlphaZeroConfig
+    net: PolicyValueNet
+
+
+def load_network(path: str | Path, which: str = checkpoint.BEST) -> TrainedNetwork:
+    """The network of a run directory, or of one of its checkpoint directories.
 
     which: "best", "latest" or an iteration, for a run; "best" falls back to the latest where none is marked.
     Raises UserError when there is no such checkpoint or it is not one of an AlphaZero run.
@@ -108,6 +118,29 @@ def load_agent(path: str | Path, device: Device, which: str = checkpoint.BEST) -
     except CheckpointError as error:
         raise CheckpointError(f"{chosen}: {error}") from None
     name = run.name if chosen.name == checkpoint.BEST else f"{run.name}:{manifest.iteration}"
+    return TrainedNetwork(name, config, net)
+
+
+def load_agent(path: str | Path, device: Device, which: str = checkpoint.BEST) -> Agent:
+    """The agent of a run directory, or of one of its checkpoint directories; arguments and errors of `load_network`."""
+    trained = load_network(path, which)
     # A run in fp32 plays in fp32; bf16 is for devices that have it.
-    precision = "fp32" if config.precision == "fp32" else device.precision
-    return make_agent(name, config, net.to(device.device), replace(device, precision=precision))
+    precision = "fp32" if trained.config.precision == "fp32" else device.precision
+    place = replace(device, precision=precision)
+    return make_agent(trained.name, trained.config, trained.net.to(device.device), place)
+
+
+def predict(
+    run: Path,
+    device: Device,
+    positions: str | Sequence[Moves],
+    *,
+    checkpoint: str = "best",
+    simulations: int | None = None,
+) -> list[Analysis]:
+    """`Agent.think` of one position, such as "443", or of each of a list of positions."""
+    agent = load_agent(run, device, checkpoint)
+    return [
+        agent.think(moves, simulations=simulations)
+        for moves in ([positions] if isinstance(positions, str) else positions)
+    ]

@@ -159,7 +159,7 @@ def _run(session: GameSession, console: Console, ask: Ask) -> None:
 def show_board(session: GameSession, console: Console, unicode: bool) -> None:
     """Print the board, and whose turn it is or the result."""
     previous = session.states[-2] if len(session.states) > 1 else None
-    console.print(_board(session.game, session.state, previous, unicode))
+    console.print(board_text(session.game, session.state, previous=previous, unicode=unicode))
     own = Text(stone(session.side, unicode), STYLES[session.side])
     if session.over:
         result = {1.0: ("you win", "bold green"), -1.0: ("the agent wins", "bold red"), 0.0: ("a draw", "bold")}
@@ -170,7 +170,8 @@ def show_board(session: GameSession, console: Console, unicode: bool) -> None:
         )
 
 
-def _board(game: Game, state: Any, previous: Any, unicode: bool) -> Text:
+def board_text(game: Game, state: Any, *, previous: Any = None, unicode: bool) -> Text:
+    """The one board of a state for a terminal. previous: the state one move earlier, to mark the last move."""
     if not isinstance(game, LineGame):
         return Text(game.render(state, 0))
     return terminal_text(board_of(game, state, previous=previous), unicode=unicode)

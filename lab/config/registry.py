@@ -85,12 +85,17 @@ KINDS: dict[str, Kind] = {
     "alphazero": Kind(
         config="agents.alphazero.config:AlphaZeroConfig",
         build="agents.alphazero.experiment:build",
-        verbs={"eval": "agents.cli.eval:evaluate", "play": "agents.cli.play:play"},
+        verbs={
+            "eval": "agents.cli.eval:evaluate",
+            "predict": "agents.cli.predict:predict",
+            "play": "agents.cli.play:play",
+            "export": "agents.cli.export:export",
+        },
         catalogue="agents.alphazero.metrics:CATALOGUE",
         actors="cluster.workers.actors:start",
         evaluator="agents.alphazero.evaluation:state_evaluator",
         follower="agents.alphazero.learner_rank:build_follower",
-        functions={"agent": "agents.alphazero.agent:load_agent"},
+        functions={"agent": "agents.alphazero.agent:load_agent", "predict": "agents.alphazero.agent:predict"},
     ),
     "progressive_gan": Kind(
         config="gans.progressive.config:ProgressiveGANConfig",

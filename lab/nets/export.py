@@ -52,7 +52,9 @@ def export(
     shapes = tuple({0: batch} for _ in inputs) if dynamic_shapes is None else dynamic_shapes
     if path.suffix == ".onnx":
         _need("onnxruntime", "onnxscript")
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # Of recurrent layers, whose list of weights is rebuilt while they are traced.
+        warnings.filterwarnings("ignore", message=".*assigned during export", category=UserWarning)
         program = torch.export.export(module, _tensors(inputs), dynamic_shapes=shapes)
     _forget_source(program.graph_module)
     described = _described(metadata)
