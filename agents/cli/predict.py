@@ -4,7 +4,6 @@ import math
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from agents.alphazero.agent import load_agent
@@ -15,6 +14,7 @@ from agents.games.moves import parse_moves, state_after
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.run.lookup import RUNS_DIR, find_run
+from lab.terminal.consoles import Console
 
 _SHOWN = 20  # moves printed on a terminal
 
@@ -55,15 +55,13 @@ def predict(
         about = {"run": run, "checkpoint": agent.name.partition(":")[2] or "best", "game": game.name}
         print_json(about | {"moves": names, "player": mover, "simulations": count} | _record(found))
         return
-    console = Console(highlight=False)
+    console = Console()
     console.print(board_text(game, state, unicode=console.encoding.lower().startswith("utf")))
-    console.print(
+    console.say(
         f"{('first', 'second')[mover]} player to move, {count} simulations: value {found.value:+.3f} "
-        f"({(found.value + 1) / 2:.0%} of the points), best move {found.best_move}",
-        markup=False,
-        soft_wrap=True,
+        f"({(found.value + 1) / 2:.0%} of the points), best move {found.best_move}"
     )
-    console.print("expected line: " + " ".join(found.principal_variation), markup=False, soft_wrap=True)
+    console.say("expected line: " + " ".join(found.principal_variation))
     console.print(_table(found))
 
 
