@@ -5,13 +5,13 @@ import json
 import os
 import platform
 import secrets
-import signal
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any, Literal
 
+from cluster.pool.local_cluster import on_loopback, own_signal_handlers, private_folder
 from lab.config.sections import ClusterConfig
 from lab.errors import UserError
 from lab.train.device import Device
@@ -60,18 +60,19 @@ def connect(cluster: ClusterConfig, device: Device | None = None) -> Iterator[Co
         yield _connection(ray, started=False)
         return
     address = cluster.address or os.environ.get("RAY_ADDRESS")
-    try:
-        with _preserved_sigterm_handler():
-            if address is None:
-                _start(ray, cluster)
-            else:
-                _join(ray, address, cluster)
-        connection = _connection(ray, started=address is None)
-        if connection.started:
-            _check_capacity(connection, cluster, device)
-        yield connection
-    finally:
-        ray.shutdown()
+    with private_folder() if address is None else contextlib.nullcontext() as folder:
+        try:
+            with own_signal_handlers():
+                if folder is not None:
+                    _start(ray, cluster, folder)
+                elif address is not None:
+                    _join(ray, address, cluster)
+            connection = _connection(ray, started=address is None)
+            if connection.started:
+                _check_capacity(connection, cluster, device)
+            yield connection
+        finally:
+            ray.shutdown()
 
 
 def import_ray() -> Any:
@@ -154,14 +155,16 @@ def _connection_error(address: str, token: str | None, code: str) -> str:
     )
 
 
-def _start(ray: Any, cluster: ClusterConfig) -> None:
+def _start(ray: Any, cluster: ClusterConfig, folder: Path) -> None:
     """Start a local cluster. A token known only to its processes excludes other users of the machine."""
     if os.environ.get("RAY_AUTH_MODE", "token") == "token":
         if find_token() is None:
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         use_tokens()
     # "local" starts a cluster even if another one runs here; a cluster is only joined by address.
-    _init(ray, "local", cluster, include_dashboard=cluster.dashboard, dashboard_host="127.0.0.1")
+    with on_loopback():
+        options = {"include_dashboard": cluster.dashboard, "dashboard_host": "127.0.0.1", "_temp_dir": str(folder)}
+        _init(ray, "local", cluster, **options)
 
 
 def _join(ray: Any, address: str, cluster: ClusterConfig) -> None:
@@ -269,16 +272,3 @@ def error_summary(error: BaseException) -> str:
     """The last line of a Ray error, without the advice that Ray appends."""
     lines = [line.strip() for line in str(error).partition(" Some common causes")[0].splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
-
-
-@contextlib.contextmanager
-def _preserved_sigterm_handler() -> Iterator[None]:
-    """Keep the handler of SIGTERM: Ray installs one that exits at once, but a run must save a checkpoint first."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, handler)
