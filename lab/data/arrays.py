@@ -1,18 +1,20 @@
 """Images in a .npy or .npz file, mapped into memory: the arrays may be larger than memory."""
 
+import math
 import shutil
 import zipfile
 import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
 from lab.errors import UserError
 from lab.files import durable
 
+_DAMAGES = (OSError, ValueError, KeyError, EOFError, OverflowError, zipfile.BadZipFile, zlib.error)
 _EXPECTED = "uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], C = 1 or 3"
 
 
@@ -42,14 +44,28 @@ def open_arrays(path: Path, scratch: Path) -> tuple[Pixels, np.ndarray | None]:
             labels = None
             if "labels.npy" in file.namelist():
                 with file.open("labels.npy") as stream:
-                    labels = np.lib.format.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+                    labels = _labels(stream, path, len(pixels))
+    except UserError:
+        raise
+    except (*_DAMAGES, RuntimeError) as error:  # RuntimeError: an encrypted member; deep nesting in a header
         raise UserError(f"{path}: cannot be read as images {_EXPECTED} and labels [N] ({error})") from None
-    count = len(pixels)
-    if labels is not None and (labels.shape != (count,) or labels.dtype.kind not in "iu" or (labels < 0).any()):
-        wrong = f"{labels.dtype} {list(labels.shape)}"
-        raise UserError(f"{path}: labels are {wrong}, not integers from 0, one for each of {count} images")
     return pixels, labels
+
+
+def _labels(stream: IO[bytes], path: Path, count: int) -> np.ndarray:
+    """The labels of `count` images. Their header is read first: it can declare more than fits into memory."""
+    shape, _, dtype = _header(stream)
+    fault = UserError(f"{path}: labels are {dtype} {list(shape)}, not integers from 0, one for each of {count} images")
+    if shape != (count,) or dtype.kind not in "iu":
+        raise fault
+    size = count * dtype.itemsize
+    content = stream.read(size)
+    if len(content) < size:
+        raise ValueError("the labels are cut short")
+    labels = np.frombuffer(content, dtype)
+    if (labels < 0).any():
+        raise fault
+    return labels
 
 
 def read_image(pixels: Pixels, name: str) -> np.ndarray:
@@ -68,6 +84,7 @@ def _member(file: zipfile.ZipFile, path: Path, scratch: Path) -> Pixels:
     """The member "images", at its place in the zip file if it is not compressed."""
     member = file.getinfo("images.npy")
     if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:  # bit 0: encrypted, which `open` refuses
+        _check_room(member.file_size, scratch)
         with file.open(member) as packed:
             _unpack(packed, scratch)
         return _pixels(scratch, name=path)
@@ -78,6 +95,17 @@ def _member(file: zipfile.ZipFile, path: Path, scratch: Path) -> Pixels:
     lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
     begin = member.header_offset + 30 + lengths
     return _pixels(path, begin, begin + member.file_size)
+
+
+def _check_room(needed: int, scratch: Path) -> None:
+    """Raise UserError where an unpacked member would fill the disk: a small file can hold a huge one."""
+    existing = next(folder for folder in scratch.absolute().parents if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise UserError(
+            f"its images need {needed / 2**20:,.0f} MiB unpacked and {free / 2**20:,.0f} MiB are free in {existing}: "
+            "make room"
+        )
 
 
 def _unpack(packed: IO[bytes], scratch: Path) -> None:
@@ -93,17 +121,27 @@ def _pixels(path: Path, begin: int = 0, end: int | None = None, name: Path | Non
     """The array whose .npy header is at `begin` and which ends before `end`; `name`: of the file in errors."""
     with path.open("rb") as file:
         file.seek(begin)
-        version = np.lib.format.read_magic(file)
-        first = version == (1, 0)
-        read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-        shape, is_fortran, dtype = read(file)
+        shape, is_fortran, dtype = _header(file)
         offset = file.tell()
     is_image = dtype == np.uint8 and len(shape) in (3, 4)
     if not is_image or (len(shape) == 4 and not _channels_first(shape) and shape[3] not in (1, 3, 4)):
         raise UserError(f"{name or path}: images are {dtype} {list(shape)}, not {_EXPECTED}")
-    if offset + int(np.prod(shape, dtype=np.int64)) > (path.stat().st_size if end is None else end):
+    if offset + math.prod(shape) > (path.stat().st_size if end is None else end):
         raise ValueError("it is cut short")
     return Pixels(path, offset, shape, "F" if is_fortran else "C")
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether the order is Fortran's, and type of an array. Raises ValueError for anything but sizes from 0."""
+    first = np.lib.format.read_magic(file) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    try:
+        shape, is_fortran, dtype = read(file)
+    except (RecursionError, MemoryError, TypeError, SyntaxError):  # of the parser of Python literals
+        raise ValueError("its header is no array header") from None
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError("its header has sizes below 0")
+    return shape, is_fortran, dtype
 
 
 def _channels_first(shape: tuple[int, ...]) -> bool:

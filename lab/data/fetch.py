@@ -13,6 +13,7 @@ import numpy as np
 from lab.config.suggestions import did_you_mean
 from lab.data.images import cache_directory, write_images
 from lab.errors import UserError
+from lab.files import durable
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Progress = Callable[[str, int, int], None]
@@ -97,6 +98,10 @@ def _download(url: str, path: Path, md5: str, progress: Progress) -> None:
     """Download `path` unless it has that MD5 already."""
     import pooch
 
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{durable.explain(error, path.parent)}; LAB_DATA names another folder") from None
     pooch.get_logger().setLevel(logging.WARNING)
     get = pooch.HTTPDownloader(progressbar=_Bar(path.name, progress), chunk_size=2**20)
     try:

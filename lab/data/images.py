@@ -6,23 +6,27 @@ has the format, the names of the classes, the rule of cropping and resizing, and
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 from lab.files import durable
+from lab.files.plain import parse_json
 from lab.files.safetensors_header import header_bytes, read_header
 
 FORMAT, SCHEMA_VERSION = "lab-images", "1"
 FETCHED = ("mnist", "fashion_mnist", "cifar10")
+_PIECE = 2**24  # bytes that are hashed at once
 RESOLUTIONS = tuple(2**power for power in range(2, 11))
 
 
@@ -31,7 +35,7 @@ class ImageSet:
     """images: uint8 [N, C, H, H], in memory or mapped read-only; labels: int64 [N] into `classes`, or None.
 
     fingerprint: SHA-256 over shape, pixels and labels, as stored when the file was packed. rule: how the images
-    were cropped and resized, "" if unknown.
+    were cropped and resized, "" if unknown. path: of the packed file, None for images in memory.
     """
 
     name: str
@@ -40,6 +44,7 @@ class ImageSet:
     classes: tuple[str, ...]
     fingerprint: str
     rule: str = ""
+    path: Path | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,8 +71,13 @@ class ImageSet:
 
 
 def cache_directory() -> Path:
-    """Directory of downloaded sets: $LAB_DATA, or the user's cache."""
-    return Path(os.environ.get("LAB_DATA") or Path.home() / ".cache" / "rivals-lab")
+    """Directory of downloaded sets: $LAB_DATA, or the user's cache. Raises UserError without either."""
+    if named := os.environ.get("LAB_DATA"):
+        return Path(named)
+    try:
+        return Path.home() / ".cache" / "rivals-lab"
+    except RuntimeError:
+        raise UserError("no home directory for downloaded data sets: set LAB_DATA to a folder, or HOME") from None
 
 
 def open_images(source: str) -> ImageSet:
@@ -82,14 +92,35 @@ def open_images(source: str) -> ImageSet:
         if not path.is_file():
             raise UserError(f"data set {source!r} is not downloaded; {fetch}` downloads it")
         return _mapped(path, f"{fetch} --overwrite` packs it again")
-    path = Path(source).expanduser()
-    if path.is_dir() or path.suffix in (".zip", ".npy", ".npz"):
+    path = Path(os.path.expanduser(source))
+    # Not by Path: it raises for names that are too long.
+    if os.path.isdir(path) or path.suffix.lower() in (".zip", ".npy", ".npz"):
         raise UserError(f"{source} is not packed; pack it with `lab data pack {source} FILE.safetensors`")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(
-            f"no data set {source!r}; give a packed file's path, or {did_you_mean(source, ['digits', *FETCHED])}"
+            f"no data set {source!r:.300}; give a packed file's path, or {did_you_mean(source, ['digits', *FETCHED])}"
         )
     return _mapped(path, "`lab data pack` writes one")
+
+
+def verify_images(data: ImageSet) -> None:
+    """Compute the fingerprint of a packed set anew. Raises UserError if its pixels or labels have changed.
+
+    Reads the whole file: about a second per GB.
+    """
+    if data.path is None:
+        return
+    digest = hashlib.sha256(repr(data.images.shape).encode())
+    step = max(1, _PIECE // math.prod(data.images.shape[1:]))
+    for start in range(0, len(data), step):
+        digest.update(np.ascontiguousarray(data.images[start : start + step]).data)
+    if data.labels is not None:
+        digest.update(np.ascontiguousarray(data.labels, "<i8").data)
+    if digest.hexdigest() != data.fingerprint:
+        raise UserError(
+            f"{data.path} has changed since it was packed: its pixels or labels do not have the fingerprint that it "
+            "states; restore it from a copy, or pack it again and start a new run"
+        )
 
 
 def write_images(
@@ -112,16 +143,17 @@ def write_images(
     else:
         stream = iter(images)
     assert shape is not None, "an iterable of images needs a shape"
-    if path.exists() and not overwrite:
+    shape = tuple(int(size) for size in shape)
+    if os.path.exists(path) and not overwrite:
         raise UserError(f"{path} exists; --overwrite replaces it")
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(path.parent).free
+        needed, free = math.prod(shape), shutil.disk_usage(path.parent).free
         if needed > free:
             raise UserError(f"{path} needs {needed / 2**20:,.0f} MiB and {free / 2**20:,.0f} MiB are free: make room")
         with temporary.open("wb") as file:
-            fingerprint = _write(file, stream, tuple(shape), labels, classes, rule)
+            fingerprint = _write(file, stream, shape, labels, classes, rule)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -130,7 +162,7 @@ def write_images(
     except OSError as error:
         raise UserError(durable.explain(error, path, "try again")) from error
     finally:
-        if temporary.exists():
+        with suppress(OSError):  # it was never made, or its name is too long
             temporary.unlink()
 
 
@@ -142,7 +174,7 @@ def _write(
     classes: Sequence[str],
     rule: str,
 ) -> str:
-    size = int(np.prod(shape, dtype=np.int64))
+    size = math.prod(shape)
     stored = None if labels is None else np.ascontiguousarray(labels, dtype="<i8").tobytes()
     # Labels first: the header is padded to 8 bytes, so that int64 labels are aligned.
     layout: dict[str, object] = {}
@@ -173,36 +205,51 @@ def _write(
 
 
 def _mapped(path: Path, remedy: str) -> ImageSet:
-    damaged = f"{path} is not a packed image set or is damaged; {remedy}"
+    damaged = UserError(f"{path} is not a packed image set or is damaged; {remedy}")
     try:
         start, header = read_header(path)
         metadata, layout, labelled = header["__metadata__"], header["images"], header.get("labels")
         if (metadata["format"], metadata["schema_version"], layout["dtype"]) != (FORMAT, SCHEMA_VERSION, "U8"):
-            raise UserError(damaged)
-        shape, (begin, end) = tuple(int(n) for n in layout["shape"]), layout["data_offsets"]
-        if len(shape) != 4 or end - begin != int(np.prod(shape, dtype=np.int64)):
-            raise UserError(damaged)
-        if labelled is not None and (labelled["dtype"], labelled["shape"]) != ("I64", [shape[0]]):
-            raise UserError(damaged)
-        if path.stat().st_size != start + max(end, labelled["data_offsets"][1] if labelled else 0):
+            raise damaged
+        shape, classes, rule = layout["shape"], parse_json(metadata["classes"]), metadata.get("rule", "")
+        begin, end = _place(layout)
+        if len(shape) != 4 or end - begin != math.prod(shape):
+            raise damaged
+        if not all(isinstance(text, str) for text in (*classes, rule, metadata["fingerprint"])):
+            raise damaged
+        first, last = 0, 0
+        if labelled is not None:
+            first, last = _place(labelled)
+            if (labelled["dtype"], labelled["shape"], last - first) != ("I64", [shape[0]], 8 * shape[0]):
+                raise damaged
+        # Labels and images, in either order, fill the file without a gap: neither lies in the other.
+        if max(end, last) != (end - begin) + (last - first) or (labelled and first != end and begin != last):
+            raise damaged
+        if path.stat().st_size != start + max(end, last):
             raise UserError(f"{path} is truncated or damaged; {remedy}")
         _check_shape(path, shape)
-        images, labels = np.memmap(path, np.uint8, "r", start + begin, shape), None
+        images, labels = np.memmap(path, np.uint8, "r", start + begin, tuple(shape)), None
         if labelled is not None:
-            labels = np.fromfile(path, "<i8", shape[0], offset=start + labelled["data_offsets"][0]).astype(np.int64)
-        classes = tuple(json.loads(metadata["classes"]))
-        found = ImageSet(path.stem, images, labels, classes, metadata["fingerprint"], metadata.get("rule", ""))
+            labels = np.fromfile(path, "<i8", shape[0], offset=start + first).astype(np.int64)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(damaged) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        raise damaged from None
     if labels is not None and not 0 <= labels.min() <= labels.max() < len(classes):
         span = f"{labels.min()} to {labels.max()}"
         raise UserError(f"{path} has labels from {span} and {len(classes)} classes; pack it again from its source")
-    return found
+    return ImageSet(path.stem, images, labels, tuple(classes), metadata["fingerprint"], rule, path)
 
 
-def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
+def _place(layout: Mapping[str, Any]) -> tuple[int, int]:
+    """First byte and end of a tensor. Raises ValueError unless its numbers are integers from 0."""
+    begin, end = layout["data_offsets"]
+    if not all(type(number) is int and number >= 0 for number in (begin, end, *layout["shape"])):
+        raise ValueError("a size or place is not an integer from 0")
+    return begin, end
+
+
+def _check_shape(path: Path, shape: Sequence[int]) -> None:
     count, channels, height, width = shape
     if count == 0:
         raise UserError(f"{path} holds no images; pack it again")

@@ -1,8 +1,10 @@
 """Packing: images of a source are inspected, cropped, resized and written in order to one file."""
 
+import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,7 +103,7 @@ def pack(
             )
     finally:
         close_sources()
-        if scratch.exists():
+        with suppress(OSError):  # it was never made, or its name is too long
             scratch.unlink()
     notes = [*found.notes, *emptied, *_notes(list(infos.values()), side, depth, fit)]
     left_out = list(found.left_out)
@@ -109,11 +111,12 @@ def pack(
 
 
 def _check(source: Path, out: Path, resolution: int | None, channels: int | None, overwrite: bool) -> None:
-    if out.suffix != ".safetensors" or out.is_dir():
+    # Not by Path: it raises for names that are too long.
+    if out.suffix != ".safetensors" or os.path.isdir(out):
         raise UserError(f"{out} cannot name a packed set; write to FILE.safetensors")
-    if out.exists() and source.exists() and out.samefile(source):
+    if os.path.exists(out) and os.path.exists(source) and out.samefile(source):
         raise UserError(f"{out} is the source itself; name another file to write")
-    if out.exists() and not overwrite:
+    if os.path.exists(out) and not overwrite:
         raise UserError(f"{out} exists; --overwrite replaces it")
     if resolution is not None and resolution not in RESOLUTIONS:
         raise UserError(f"--resolution {resolution} is not a power of two from 4 to 1024")
