@@ -14,7 +14,7 @@ from gans.progressive.sampler import Sampler
 from gans.progressive.trainer import GrowingTrainer
 from gans.trainer import MeanStatistics
 from lab.data.batches import Batches
-from lab.data.images import open_images
+from lab.data.images import open_images, verify_images
 from lab.errors import CheckpointError, UserError
 from lab.run.experiment import Evaluation, Experiment
 from lab.terminal.streams import say
@@ -72,6 +72,9 @@ class ProgressiveGAN(Experiment):
 
     def state_dict(self) -> dict[str, Any]:
         return {"trainer": self.trainer.state_dict(), "images": self.trainer.images, "data": self._data.fingerprint}
+
+    def verify_data(self) -> None:
+        verify_images(self._data)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if "data" not in state or "trainer" not in state:

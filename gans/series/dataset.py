@@ -70,6 +70,8 @@ class SeriesSet:
     def fingerprint(self) -> str:
         """Hash of all data that training reads."""
         digest = hashlib.sha256(repr((self.length, self.scale.columns, self.classes)).encode())
+        # The rows are standardised: those of a file in other units are the same without these.
+        digest.update(self.scale.mean.tobytes() + self.scale.deviation.tobytes())
         for tensor in (self.rows, self.training, self.held_out, self.labels):
             if tensor is not None:
                 digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)

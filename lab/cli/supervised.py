@@ -15,7 +15,7 @@ from lab.nets import export as exporting
 from lab.plots.images import save_png, to_uint8
 from lab.plots.media import Image, Table
 from lab.run.lookup import RUNS_DIR, find_run
-from lab.supervised.data import training_and_test
+from lab.supervised.data import training_and_test, verify_data
 from lab.supervised.predict import predictions
 from lab.supervised.transfer import Trained, load_trained
 
@@ -43,6 +43,7 @@ def evaluate(
             f"{test.name} is not the data this run was tested on: its metrics could not be compared; put the old data "
             "back"
         )
+    verify_data(trained.config.data)
     config = trained.config
     found = config.task.evaluate(trained.network, test, trained.device, config.seed)
     values = {name.removeprefix("eval/"): value for name, value in found.metrics.items()}

@@ -48,7 +48,8 @@ def open_arrays(path: Path, scratch: Path) -> tuple[Pixels, np.ndarray | None]:
     except UserError:
         raise
     except (*_DAMAGES, RuntimeError) as error:  # RuntimeError: an encrypted member; deep nesting in a header
-        raise UserError(f"{path}: cannot be read as images {_EXPECTED} and labels [N] ({error})") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]  # numpy's errors have several lines
+        raise UserError(f"{path}: cannot be read as images {_EXPECTED} and labels [N] ({reason:.200})") from None
     return pixels, labels
 
 
@@ -133,11 +134,15 @@ def _pixels(path: Path, begin: int = 0, end: int | None = None, name: Path | Non
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether the order is Fortran's, and type of an array. Raises ValueError for anything but sizes from 0."""
-    first = np.lib.format.read_magic(file) == (1, 0)
-    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"its format has version {version}")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         shape, is_fortran, dtype = read(file)
-    except (RecursionError, MemoryError, TypeError, SyntaxError):  # of the parser of Python literals
+    except (OSError, ValueError):
+        raise
+    except Exception:  # the parser of Python literals raises many types of errors, also for deep nesting
         raise ValueError("its header is no array header") from None
     if not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError("its header has sizes below 0")

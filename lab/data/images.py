@@ -118,8 +118,8 @@ def verify_images(data: ImageSet) -> None:
         digest.update(np.ascontiguousarray(data.labels, "<i8").data)
     if digest.hexdigest() != data.fingerprint:
         raise UserError(
-            f"{data.path} has changed since it was packed: its pixels or labels do not have the fingerprint that it "
-            "states; restore it from a copy, or pack it again and start a new run"
+            f"{data.path} has changed since it was packed (its pixels or labels do not have the fingerprint that it "
+            "states): put the old data back, or pack it again for a new run"
         )
 
 
@@ -214,6 +214,8 @@ def _mapped(path: Path, remedy: str) -> ImageSet:
         shape, classes, rule = layout["shape"], parse_json(metadata["classes"]), metadata.get("rule", "")
         begin, end = _place(layout)
         if len(shape) != 4 or end - begin != math.prod(shape):
+            raise damaged
+        if len(set(classes)) < len(classes):
             raise damaged
         if not all(isinstance(text, str) for text in (*classes, rule, metadata["fingerprint"])):
             raise damaged

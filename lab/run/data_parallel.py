@@ -45,6 +45,9 @@ class RankZero(Experiment):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._experiment.load_state_dict(state)
 
+    def verify_data(self) -> None:
+        self._experiment.verify_data()
+
     def __enter__(self) -> Self:
         return self
 

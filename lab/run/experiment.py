@@ -76,6 +76,13 @@ class Experiment(ABC):
         Raises CheckpointError for a state of another experiment, UserError where the data has changed.
         """
 
+    def verify_data(self) -> None:  # noqa: B027
+        """Compute the fingerprints of data files that are not read whole at the start, and compare.
+
+        Called once before the first iteration of a start or a resume, on rank 0. Raises UserError where a file has
+        changed.
+        """
+
     def follower_state(self) -> dict[str, Any]:
         """The part of the state that other ranks load before their first iteration; by default all of it."""
         return self.state_dict()

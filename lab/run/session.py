@@ -90,6 +90,8 @@ class Session:
         random_states = self._load_newest(folder)
         if self.saved is None:
             checkpoint.drop_pending(folder)
+        if not self.complete() or self.evaluation_due() or self.waiting():
+            self._experiment.verify_data()
         metrics.cut_back(self._run_dir.metrics_path, self.state.iteration)
         self._log = metrics.MetricsLog(self._run_dir.metrics_path)
         self._run_dir.started()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lab.data.images import open_images
+from lab.data.images import open_images, verify_images
 from lab.data.tables import is_table, matching, open_table
 from lab.errors import UserError
 from lab.supervised.config import AugmentConfig, DataConfig, SupervisedConfig
@@ -55,14 +55,23 @@ def training_and_test(config: SupervisedConfig) -> tuple[LabelledSet, LabelledSe
     return train, test
 
 
+def verify_data(config: DataConfig) -> None:
+    """Raise UserError where a packed set has changed since it was packed; tables are read whole anyway."""
+    for source in (config.source, config.test_source):
+        if source is not None and not is_table(source):
+            verify_images(open_images(source))
+
+
 def _image_sets(config: DataConfig) -> tuple[LabelledSet, LabelledSet | None]:
     train = _labelled(config.source)
     if config.test_source is None:
         return train, None
     test = _labelled(config.test_source) if not is_table(config.test_source) else None
-    if test is None or (test.shape, test.classes) != (train.shape, train.classes):
+    if test is None or test.shape != train.shape or not set(test.classes) <= set(train.classes):
         raise UserError(f"{config.test_source} does not match {config.source} in size, channels or classes")
-    return train, test
+    # By name: a test set may lack images of a class, and its classes are then numbered differently.
+    numbers = np.array([train.classes.index(name) for name in test.classes], np.int64)
+    return train, replace(test, targets=numbers[test.targets], classes=train.classes)
 
 
 def _labelled(source: str) -> LabelledSet:

@@ -20,7 +20,7 @@ from lab.run.metrics import Entry
 from lab.supervised import figures
 from lab.supervised.batches import TrainingBatches, part
 from lab.supervised.config import SupervisedConfig
-from lab.supervised.data import training_and_test
+from lab.supervised.data import training_and_test, verify_data
 from lab.supervised.inference import as_inputs
 from lab.supervised.metrics import CATALOGUE
 from lab.supervised.network import fit_statistics
@@ -123,11 +123,16 @@ class Supervised(Experiment):
             },
         }
 
+    def verify_data(self) -> None:
+        verify_data(self.config.data)
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state.get("data") != self.train.fingerprint:
             raise UserError(f"{self.train.name} is not the data this run was trained on: put the old data back")
         if state.get("test_data") != self.test.fingerprint:
             raise UserError(f"{self.test.name} is not the data this run was tested on: put the old data back")
+        if tuple(state["samples"]["classes"]) != self.train.classes:
+            raise UserError(f"{self.train.name} names its classes differently than before: put the old data back")
         try:
             self.network.load_state_dict(state["network"])
         except RuntimeError:
