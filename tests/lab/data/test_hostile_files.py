@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -228,8 +229,8 @@ def test_a_compressed_array_larger_than_the_disk_is_refused_before_it_is_unpacke
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez_compressed(tmp_path / "in.npz", images=np.zeros((100, 64, 64), np.uint8))
-    usage = image_sets.shutil.disk_usage(tmp_path)._replace(free=100_000)
-    monkeypatch.setattr(image_sets.shutil, "disk_usage", lambda path: usage)
+    usage = shutil.disk_usage(tmp_path)._replace(free=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(UserError, match="need 0 MiB unpacked"):
         pack(tmp_path / "in.npz", tmp_path / "out.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["in.npz"]
