@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lab.cli.arguments import Json, print_json, say
+from lab.errors import UserError
 from lab.terminal.consoles import progress_bar
 
 
@@ -87,15 +88,22 @@ def pack(
 def inspect(
     file: Annotated[str, typer.Argument(help="A packed file, or a set's name (digits).")],
     sheet: Annotated[Path | None, typer.Option(help="Write a PNG: a row of images per class, or 64 images.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read the whole file and compare it with its fingerprint.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print size, labels and preprocessing of an image set."""
     import numpy as np
 
-    from lab.data.images import open_images
+    from lab.data.images import open_images, verify_images
     from lab.data.sheet import save_sheet
 
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise UserError(f"--sheet {sheet}: give a file that ends in .png")
     data = open_images(file)
+    if verify:
+        verify_images(data)
     counts = None
     if data.labels is not None:
         found = np.bincount(data.labels, minlength=data.num_classes).tolist()

@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.data.left_out import HIDDEN, LINKED_TWICE, NOT_REGULAR, STORED_TWICE, LeftOut
+from lab.data.left_out import HIDDEN, LINKED_TWICE, NO_IMAGE, NOT_REGULAR, STORED_TWICE, LeftOut
 from lab.errors import UserError
 
 Parts = tuple[str, ...]
@@ -94,6 +94,9 @@ def walk_zip(file: zipfile.ZipFile, left_out: LeftOut) -> FileTree:
     found, contents = FileTree(), dict[str, tuple[int, int]]()
     for info in file.infolist():
         name, parts = info.filename, parts_of(_member_name(info))
+        if not parts:
+            left_out.add(NO_IMAGE, repr(name))
+            continue
         if any(is_hidden(part) for part in parts):
             left_out.add(HIDDEN, name)
             continue

@@ -107,7 +107,7 @@ def _of_classes(whole: LabelledSet, config: DataConfig) -> LabelledSet:
     kept = whole.subset(np.flatnonzero(np.isin(whole.targets, wanted)))
     numbers = np.full(len(whole.classes), -1, np.int64)
     numbers[wanted] = np.arange(len(wanted))
-    return replace(kept, targets=numbers[kept.targets], classes=config.classes)
+    return replace(kept, targets=numbers[kept.targets], classes=tuple(whole.classes[index] for index in wanted))
 
 
 def _fraction(whole: LabelledSet, config: DataConfig, seed: int) -> LabelledSet:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lab.config.suggestions import did_you_mean
+from lab.data.file_tree import normal
 from lab.errors import UserError
 
 
@@ -44,6 +45,11 @@ class LabelledSet:
 
 def class_index(name: str, classes: tuple[str, ...], key: str) -> int:
     """Index of a class. Raises UserError that names the nearest class and the setting `key`."""
-    if name not in classes:
+    if name in classes:
+        return classes.index(name)
+    # macOS and others store accents differently, in the labels as in what a user types.
+    wanted = normal(name)
+    same = [index for index, known in enumerate(classes) if normal(known) == wanted]
+    if len(same) != 1:
         raise UserError(f"{key}: no class {name!r}; {did_you_mean(name, list(classes))}")
-    return classes.index(name)
+    return same[0]

@@ -64,6 +64,23 @@ def test_the_fingerprint_is_computed_from_pixels_and_labels(
             verify_images(open_images(str(path)))
 
 
+def test_inspect_verifies_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "set.safetensors"
+    write_images(path, numbered(2), shape=(2, 1, 4, 4))
+    assert main(["data", "inspect", str(path), "--verify"]) == 0
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert main(["data", "inspect", str(path)]) == 0
+    capsys.readouterr()
+    assert main(["data", "inspect", str(path), "--verify"]) == 2
+    assert "has changed since it was packed" in capsys.readouterr().err
+
+
+def test_a_sheet_is_a_png_and_replaces_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "device").write_bytes(b"as /dev/null")
+    assert main(["data", "inspect", "digits", "--sheet", str(tmp_path / "device")]) == 2
+    assert "ends in .png" in capsys.readouterr().err and (tmp_path / "device").read_bytes() == b"as /dev/null"
+
+
 def test_a_set_in_memory_has_nothing_to_compare() -> None:
     verify_images(open_images("digits"))
 
@@ -322,6 +339,19 @@ def test_a_member_that_declares_more_than_is_read_is_named(tmp_path: Path) -> No
     source.write_bytes(content)
     with pytest.raises(UserError, match=r"a\.png: it has 2,147,483,648 bytes"):
         pack(source, tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize("name", ["", "/", "./.", "//"])
+def test_a_member_without_a_name_is_left_out(tmp_path: Path, name: str) -> None:
+    source = write_zip(tmp_path / "in.zip", {"n" * len(name) or "x": grey(2), "a.png": grey(1)}, {"a.png": 0})
+    content = source.read_bytes()
+    if name:
+        content = content.replace(b"n" * len(name), name.encode())
+    else:  # the length of the name in the central directory; one letter becomes a comment
+        central = content.index(b"PK\1\2")
+        content = content[: central + 28] + b"\0\0\0\0\1\0" + content[central + 34 :]
+    source.write_bytes(content)
+    assert pack(source, tmp_path / "out.safetensors").count == 1
 
 
 def test_a_listing_of_a_damaged_zip_is_one_clear_error(tmp_path: Path) -> None:

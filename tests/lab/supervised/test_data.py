@@ -1,5 +1,6 @@
 """What is learned from: tables, the classes and the share wanted, and one line about everything that is wrong."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,27 @@ def test_classes_are_numbered_as_they_are_named() -> None:
         for picture, target in zip(part.inputs, part.targets, strict=True):
             assert pictures[picture.tobytes()] == (7, 3)[target]
     assert sum(map(len, chosen)) == int(np.isin(whole.labels, [3, 7]).sum())
+
+
+def test_an_accent_in_the_name_of_a_class_may_be_stored_in_either_form(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    images, labels = np.zeros((8, 1, 4, 4), np.uint8), np.arange(8) % 3
+    path = tmp_path / "set.safetensors"
+    write_images(path, images, shape=images.shape, labels=labels, classes=(composed, "bar", "inn"))
+    train, _ = split(data(source=str(path), classes=[decomposed, "bar"]), 0)
+    assert train.classes == (composed, "bar")
+
+
+def test_a_test_set_of_images_may_lack_a_class(tmp_path: Path) -> None:
+    images = np.arange(6, dtype=np.uint8).repeat(16).reshape(6, 1, 4, 4)
+    train, test, odd = (tmp_path / f"{name}.safetensors" for name in ("train", "test", "odd"))
+    write_images(train, images, shape=images.shape, labels=np.arange(6) // 2, classes=("ant", "bee", "cat"))
+    write_images(test, images[2:], shape=(4, 1, 4, 4), labels=np.array([0, 0, 1, 1]), classes=("bee", "cat"))
+    write_images(odd, images[:2], shape=(2, 1, 4, 4), labels=np.array([0, 1]), classes=("bee", "dog"))
+    found = split(data(source=str(train), test_source=str(test)), 0)[1]
+    assert found.classes == ("ant", "bee", "cat") and found.targets.tolist() == [1, 1, 2, 2]
+    with pytest.raises(UserError, match="does not match"):
+        split(data(source=str(train), test_source=str(odd)), 0)
 
 
 def test_a_fraction_is_the_same_share_of_every_class_and_leaves_the_test_whole() -> None:
