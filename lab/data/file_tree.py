@@ -21,10 +21,14 @@ _SYSTEM = frozenset(
 
 @dataclass
 class FileTree:
-    """files: name to read -> the parts of its path, in Unicode normal form C. folders: all that were entered."""
+    """files: name to read -> the parts of its path, in Unicode normal form C. folders: all that were entered.
+
+    identities: of the files of a folder; two names of one file (links) have the same.
+    """
 
     files: dict[str, Parts] = field(default_factory=dict)
     folders: set[Parts] = field(default_factory=set)
+    identities: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def normal(text: str) -> str:
@@ -83,6 +87,7 @@ def walk_folder(root: Path, left_out: LeftOut) -> FileTree:
                 inside.append((name, parts))
             elif stat.S_ISREG(state.st_mode):
                 found.files[name] = parts
+                found.identities[name] = _identity(state)
             else:
                 left_out.add(NOT_REGULAR, name)
         waiting.extend(reversed(inside))

@@ -117,6 +117,18 @@ def from_listing(images: Mapping[str, Parts], content: bytes, place: Parts) -> L
     return Labelled(names, labels, classes, f"from {LISTING}, classes {_listed(classes)}", notes)
 
 
+def check_links(labels: Mapping[str, int], classes: Sequence[str], identities: Mapping[str, tuple[int, int]]) -> None:
+    """Raise UserError where two names of one file, linked to each other, have different labels."""
+    first: dict[tuple[int, int], str] = {}
+    for name, label in labels.items():
+        if name not in identities:
+            continue
+        other = first.setdefault(identities[name], name)
+        if labels[other] != label:
+            both = f"{printable(other)} ({classes[labels[other]]}) and {printable(name)} ({classes[label]})"
+            raise UserError(f"{both} are the same file with different labels: remove one of the links")
+
+
 def _parse(content: bytes) -> dict[Parts, int] | None:
     """Labels by path, None if the listing holds null."""
     try:

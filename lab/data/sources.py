@@ -140,8 +140,11 @@ def _labelled(
         if label_source == "none":
             return labels.unlabelled(images, "none, as asked")
         if place is not None and label_source == "auto":
-            return labels.from_listing(images, read_listing(listings[place]), place)
-        return labels.from_folders(images, tree.folders, left_out, forced=label_source == "folders")
+            found = labels.from_listing(images, read_listing(listings[place]), place)
+        else:
+            found = labels.from_folders(images, tree.folders, left_out, forced=label_source == "folders")
+        labels.check_links(found.labels or {}, found.classes, tree.identities)
+        return found
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except OSError as error:

@@ -131,6 +131,17 @@ def test_two_links_to_one_folder_are_one_class(tmp_path: Path) -> None:
     assert found == LABELS | {5: "emu"} and result.left_out == ["links to folders that are packed already: gnu"]
 
 
+@pytest.mark.parametrize("kind", ["symbolic", "hard"])
+def test_one_file_in_two_classes_is_a_contradiction(tmp_path: Path, kind: str) -> None:
+    source = write_folder(tmp_path / "in", PETS)
+    make = os.symlink if kind == "symbolic" else os.link
+    make(source / "cat" / "a.png", source / "cat" / "z.png")
+    assert packed(source)[0].count == 4  # twice in one class contradicts nothing
+    make(source / "cat" / "a.png", source / "dog" / "z.png")
+    with pytest.raises(UserError, match=r"cat/a\.png \(cat\) and dog/z\.png \(dog\) are the same file"):
+        packed(source)
+
+
 def test_devices_pipes_and_broken_links_are_left_out_without_waiting(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "in", PETS)
     os.mkfifo(source / "cat" / "pipe.png")
