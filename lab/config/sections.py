@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -94,8 +94,29 @@ class TrackingConfig(Config):
     wandb: Literal["auto", "online", "offline", "off"] = Field(
         default="auto", description="W&B mode; auto is online where an API key is found, else offline."
     )
-    project: str = Field(default="rivals", description="W&B project of the run.")
-    group: str | None = Field(default=None, description="W&B group of the run.")
+    project: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="W&B project of the run; by default one for each kind, as in rivals-supervised.",
+    )
+    group: str | None = Field(
+        default=None, max_length=128, description="W&B group of the run; the trials of a sweep have its name."
+    )
+    job_type: str = Field(default="train", max_length=64, description="W&B job type of the run.")
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        default=(), max_length=100, description="W&B tags of the run."
+    )
+    notes: str = Field(
+        default="", max_length=10_000, description="W&B notes of the run; by default the description of its preset."
+    )
+
+    @field_validator("project")
+    @classmethod
+    def _project_is_a_name(cls, project: str | None) -> str | None:
+        if project is not None and set(project) & set("/\\#?%:\r\n\0"):
+            raise ValueError(f"{project!r} cannot name a W&B project: it must have none of / \\ # ? % :")
+        return project
 
 
 class ClusterConfig(Config):

@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 
 from lab.config.sections import ExperimentConfig
+from lab.config.suggestions import did_you_mean
 from lab.errors import CheckpointError, UserError
 from lab.plots.media import Media
 from lab.run import checkpoint, metrics, nan_guard, tracking
@@ -82,9 +83,7 @@ class Session:
 
         Raises UserError when there are checkpoints and none can be used.
         """
-        best = self._config.evaluate.best
-        if best is not None and best not in self._catalogue:
-            raise UserError(f"evaluate.best={best} is not among this experiment's metrics")
+        self._check_best()
         folder = self._run_dir.checkpoints
         checkpoint.tidy(folder)
         random_states = self._load_newest(folder)
@@ -97,7 +96,12 @@ class Session:
         self._run_dir.started()
         if not self.complete() or self.evaluation_due() or self.waiting():
             self._tracker = tracking.start(
-                self._config, self._run_dir, self.state.iteration, self.state.wandb_id, say=self._progress.say
+                self._config,
+                self._run_dir,
+                self.state.iteration,
+                self.state.wandb_id,
+                say=self._progress.say,
+                catalogue=self._catalogue,
             )
             self.state.wandb_id = self._tracker.run_id or self.state.wandb_id
         # Last: the code above may draw from the global generators.
@@ -106,6 +110,15 @@ class Session:
         else:
             random_state.restore(random_states)
         self._since = time.monotonic()
+
+    def _check_best(self) -> None:
+        best = self._config.evaluate.best
+        if best is None:
+            return
+        graded = [name for name, metric in self._experiment.catalogue.items() if metric.higher_is_better is not None]
+        if best not in graded:
+            what = "has no direction that is better" if best in self._catalogue else "is no metric of this experiment"
+            raise UserError(f"evaluate.best={best} {what}; {did_you_mean(best, graded)}")
 
     def complete(self) -> bool:
         """Whether the progress counter has reached the budget, or early stopping ends the run."""

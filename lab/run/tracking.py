@@ -4,19 +4,24 @@ Offline runs of wandb 0.31 cannot be resumed: a resumed run writes another offli
 the x axis is the metric "iteration" instead of wandb's own step.
 """
 
+import atexit
+import functools
 import html
 import netrc
 import os
 import re
 import secrets
+import stat
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlparse
 
 from lab.config.sections import ExperimentConfig
 from lab.plots.media import Image, Media, Table
+from lab.run.metrics import Catalogue, Metric
 from lab.run.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -27,6 +32,9 @@ STEP = "iteration"
 _INIT_TIMEOUT_S = 20
 _FINISH_TIMEOUT_S = 20  # short of the 30 s a job manager commonly grants between SIGTERM and SIGKILL
 _ARTIFACT_TIMEOUT_S = 300
+_LARGEST_NETRC = 1 << 20  # bytes
+COUNTERS = "counters/"
+"""Prefix of the counters in W&B, which makes a section of them."""
 Say = Callable[[str], None]
 _DATA_DIR = "WANDB_DATA_DIR"
 _MODE_OF_ENVIRONMENT = {"online": "online", "offline": "offline", "dryrun": "offline", "disabled": "off"}
@@ -69,7 +77,8 @@ class Tracker:
             return
         try:
             with _staging_in(self._folder):
-                self._run.log({STEP: iteration, **counters, **metrics, **self._shown(media)})
+                counted = {COUNTERS + name: value for name, value in counters.items()}
+                self._run.log({STEP: iteration, **counted, **metrics, **self._shown(media)})
         except Exception as error:  # tracking must never end a run
             self._give_up(error)
 
@@ -116,11 +125,16 @@ def start(
     resumed_at: int,
     run_id: str | None,
     say: Say,
+    catalogue: Catalogue = Catalogue(),  # noqa: B008  immutable
 ) -> Tracker:
-    """Start (None) or resume the W&B run `run_id`; a failure prints one line and gives a Tracker without a run."""
+    """Start (None) or resume the W&B run `run_id`; a failure prints one line and gives a Tracker without a run.
+
+    The run's summary holds the best value of every metric of the catalogue that has a direction, besides the last.
+    """
     mode = choose_mode(config.tracking.wandb, say)
     if mode == "off":
         return Tracker(None)
+    tracking, folder = config.tracking, run_dir.path.resolve() / "wandb"
     # Read on import and at login, which ignores `Settings.silent`.
     os.environ.setdefault("WANDB_SILENT", "true")
     try:
@@ -135,26 +149,45 @@ def start(
             disable_code=True,
             disable_job_creation=True,
         )
-        run = wandb.init(
-            id=run_id or secrets.token_hex(4),
-            name=run_dir.name,
-            project=config.tracking.project,
-            group=config.tracking.group,
-            dir=str(run_dir.path.resolve()),  # wandb makes the folder wandb/ in it
-            mode=mode,
-            resume="allow" if mode == "online" else None,
-            config=without_secrets(config.model_dump(mode="json")),
-            allow_val_change=True,  # a resumed run may have another budget
-            reinit="create_new",
-            settings=settings,
-        )
+        _check_address()
+        with _cache_in(folder):
+            run = wandb.init(
+                id=run_id or secrets.token_hex(4),
+                name=run_dir.name,
+                project=project_of(config),
+                group=tracking.group,
+                job_type=tracking.job_type,
+                tags=tracking.tags or None,
+                notes=tracking.notes or config.description or None,
+                dir=str(run_dir.path.resolve()),  # wandb makes the folder wandb/ in it
+                mode=mode,
+                resume="allow" if mode == "online" else None,
+                config=without_secrets(config.model_dump(mode="json")),
+                allow_val_change=True,  # a resumed run may have another budget
+                reinit="create_new",
+                settings=settings,
+            )
+        _end_quietly_at_exit()
         run.define_metric(STEP)
-        run.define_metric("*", step_metric=STEP)  # counters too, which have no group
+        run.define_metric("*", step_metric=STEP)
+        for metric in catalogue.values():
+            run.define_metric(metric.name, step_metric=STEP, summary=_summary_of(metric))
         sent_until = int(run.summary.get(STEP) or 0) if mode == "online" and run.resumed else 0
-        return Tracker(run, run_dir.path.resolve() / "wandb", resumed_at, sent_until, say)
+        return Tracker(run, folder, resumed_at, sent_until, say)
     except Exception as error:
         say(f"W&B is off, training goes on ({_one_line(error)})")
         return Tracker(None)
+
+
+def project_of(config: ExperimentConfig) -> str:
+    """The W&B project: as configured, else one for each kind."""
+    return config.tracking.project or f"rivals-{config.kind}"
+
+
+def _summary_of(metric: Metric) -> str:
+    if metric.higher_is_better is None:
+        return "last"
+    return "max,last" if metric.higher_is_better else "min,last"
 
 
 def choose_mode(wanted: str, say: Say = _silent) -> Mode:
@@ -176,15 +209,37 @@ def has_login() -> bool:
     """Whether there is a key for W&B in the environment or the netrc file; asks no server."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        host = _check_address()
+    except ValueError:
+        return False
     files = [os.environ["NETRC"]] if "NETRC" in os.environ else ["~/.netrc", "~/_netrc"]
     for file in files:
         try:
-            if host in netrc.netrc(Path(file).expanduser()).hosts:
+            path = Path(file).expanduser()
+            found = path.stat()
+            # A device or FIFO would block or fill the memory.
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_NETRC:
+                continue
+            entry = netrc.netrc(path).hosts.get(host)
+            if entry is not None and entry[2]:  # the password
                 return True
-        except (OSError, netrc.NetrcParseError, RuntimeError):
+        except (OSError, netrc.NetrcParseError, RuntimeError, ValueError):  # ValueError: not UTF-8
             continue
     return False
+
+
+def _check_address() -> str:
+    """The host of W&B's server. Raises ValueError for a WANDB_BASE_URL that is no address."""
+    address = os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
+    try:
+        parsed = urlparse(address)
+        host, _ = parsed.hostname, parsed.port
+    except ValueError as error:
+        raise ValueError(f"WANDB_BASE_URL={address!r:.200} is no address: {error}") from None
+    if parsed.scheme not in ("http", "https") or not host:
+        raise ValueError(f"WANDB_BASE_URL={address!r:.200} is no address: give it as in https://wandb.example.com")
+    return host
 
 
 def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,6 +249,44 @@ def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in settings.items()
         if not _SECRET.search(key)
     }
+
+
+@contextmanager
+def _cache_in(folder: Path) -> Iterator[None]:
+    """Start wandb-core with a cache in `folder` if the user has none: without one it logs to standard error."""
+    cache = os.environ.get("XDG_CACHE_HOME") or (os.environ["HOME"] + "/.cache" if os.environ.get("HOME") else "")
+    try:
+        logs = Path(cache, "wandb", "logs")
+        if not logs.is_absolute():
+            raise OSError(f"{logs} is not absolute")
+        logs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=logs):
+            pass
+    except OSError:
+        before = os.environ.get("XDG_CACHE_HOME")
+        os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["XDG_CACHE_HOME"]
+            else:
+                os.environ["XDG_CACHE_HOME"] = before
+    else:
+        yield
+
+
+@functools.cache
+def _end_quietly_at_exit() -> None:
+    """Before wandb's own hook, which shows a traceback when wandb-core has been killed."""
+    atexit.register(_end_quietly)
+
+
+def _end_quietly() -> None:
+    import wandb
+
+    with suppress(Exception, SystemExit):
+        wandb.teardown()
 
 
 @contextmanager

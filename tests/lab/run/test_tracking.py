@@ -1,6 +1,7 @@
 """W&B gets what metrics.jsonl has, offline too, and whatever happens to it training goes on."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from lab.cli.show import catalogue_of
+from lab.config.registry import KINDS
 from lab.run import checkpoint, metrics, tracking
 from lab.run.run_dir import RunDir
 from tests.lab.run.test_loop import train
@@ -28,6 +31,12 @@ def inspect(segment: Path, *options: str) -> str:
 def history(segment: Path) -> list[dict[str, Any]]:
     records = [json.loads(line) for line in inspect(segment).splitlines()]
     return [record["history"]["item"] for record in records if record["type"] == "history"]
+
+
+def described(run: Path) -> dict[str, Any]:
+    """What wandb has of the first segment of a run, besides its history."""
+    records = [json.loads(line) for line in inspect(segments(run)[0]).splitlines()]
+    return next(dict(record["run"]) for record in records if record["type"] == "run")
 
 
 def segments(run: Path) -> list[Path]:
@@ -52,9 +61,9 @@ def test_an_offline_run_lies_in_the_run_directory_with_its_configuration(tracked
 
 def test_wandb_gets_exactly_the_records_of_metrics_jsonl(tracked: Path) -> None:
     sent = [item for segment in segments(tracked) for item in history(segment)]
-    names = {name for entry in metrics.read(tracked / "metrics.jsonl") for name in entry.metrics} | {"samples"}
+    names = {name for entry in metrics.read(tracked / "metrics.jsonl") for name in entry.metrics} | {"counters/samples"}
     written = [
-        {"iteration": entry.iteration, **entry.counters, **entry.metrics}
+        {"iteration": entry.iteration, "counters/samples": entry.counters["samples"], **entry.metrics}
         for entry in metrics.read(tracked / "metrics.jsonl")
     ]
     assert [{k: v for k, v in item.items() if k in names | {"iteration"}} for item in sent] == written
@@ -68,6 +77,43 @@ def test_a_continuation_is_a_segment_under_the_same_id_that_repeats_nothing(trac
     assert first.name.endswith(run_id) and second.name.endswith(run_id)
     assert max(item["iteration"] for item in history(first)) == 10
     assert [item["iteration"] for item in history(second) if "toy/loss" in item] == list(range(11, 21))
+
+
+def test_the_summary_has_the_best_value_of_a_metric_with_a_direction(tracked: Path) -> None:
+    entries = [entry.metrics for entry in metrics.read(tracked / "metrics.jsonl")]
+    scores = [values["toy/score"] for values in entries if "toy/score" in values][2:]  # of the second segment
+    summary = json.loads(inspect(segments(tracked)[-1], "--summary"))["summary"]
+    assert summary["toy/score"] == {"max": max(scores), "last": scores[-1]}
+    assert summary["toy/loss"]["min"] <= summary["toy/loss"]["last"]
+
+
+def test_group_job_type_tags_and_notes_come_from_the_configuration(tmp_path: Path) -> None:
+    settings = {"wandb": "offline", "group": "g", "job_type": "j", "tags": ["a", "[b] :ok:"], "notes": "why"}
+    train(tmp_path / "run", config(tracking=settings, budget=8, description="ignored"))
+    header = next(json.loads(r) for r in inspect(segments(tmp_path / "run")[0]).splitlines() if '"type":"run"' in r)[
+        "run"
+    ]
+    assert (header["run_group"], header["job_type"], header["tags"]) == ("g", "j", ["a", "[b] :ok:"])
+    assert (header["notes"], header["project"]) == ("why", "rivals-toy")
+
+
+def test_a_run_without_notes_has_the_description_of_its_preset(tmp_path: Path) -> None:
+    train(tmp_path / "run", config(tracking={"wandb": "offline", "project": "own"}, budget=8, description="what it is"))
+    header = next(json.loads(r) for r in inspect(segments(tmp_path / "run")[0]).splitlines() if '"type":"run"' in r)[
+        "run"
+    ]
+    assert (header["notes"], header["project"], header["job_type"]) == ("what it is", "own", "train")
+
+
+@pytest.mark.parametrize("project", ["", "a/b", "a\\b", "what?", "50%", "a:b", "#1", "a\nb", 129 * "x"])
+def test_a_project_that_wandb_would_refuse_is_refused_at_once(project: str) -> None:
+    with pytest.raises(ValueError, match="project"):
+        config(tracking={"project": project})
+
+
+def test_every_metric_has_a_section() -> None:
+    for kind in KINDS:
+        assert all("/" in name.strip("/") for name in catalogue_of(kind))
 
 
 def test_points_are_placed_by_iteration(tracked: Path) -> None:
@@ -163,6 +209,103 @@ def test_a_netrc_entry_is_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not tracking.has_login()
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password x\n")
     assert tracking.has_login()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00", b"machine api.wandb.ai login", b"machine", b"{}", b'machine "api.wandb.ai', 2_000_000 * b"x "],
+)
+def test_a_broken_netrc_is_no_login(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "netrc").write_bytes(content)
+    assert not tracking.has_login()
+    assert tracking.choose_mode("auto") == "offline"
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "device", "loop", "long"])
+def test_a_netrc_that_is_no_file_is_no_login(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "netrc"
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case "device":
+            path = Path("/dev/zero")
+        case "loop":
+            path.symlink_to(path)
+        case "long":
+            path = tmp_path / (5000 * "n")
+    monkeypatch.setenv("NETRC", str(path))
+    assert not tracking.has_login()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1", "not a url", "ftp://wandb.example.com", "https://", "http://a:port", "https://a:99999"]
+)
+def test_a_malformed_address_of_the_server_costs_one_line(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("WANDB_BASE_URL", address)
+    assert tracking.choose_mode("auto") == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    outcome, output = train(tmp_path / "run", config(tracking={"wandb": "auto"}, budget=8))
+    assert outcome.exit_code == 0
+    assert [line for line in output.splitlines() if "WANDB_BASE_URL" in line and "W&B is off" in line]
+    assert output.count("W&B") == 1
+
+
+_IN_A_PROCESS = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from lab.run import tracking
+from tests.lab.run.test_loop import train
+from tests.lab.toy import config
+
+log = tracking.Tracker.log
+def kill_first(self, iteration, *rest):
+    if iteration == 2 and "kill" in sys.argv:
+        children = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "wandb-core"], capture_output=True, text=True)
+        os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
+    log(self, iteration, *rest)
+tracking.Tracker.log = kill_first
+outcome, output = train(Path(sys.argv[1]) / "run", config(tracking={"wandb": "offline"}, budget=80))
+assert outcome.exit_code == 0 and outcome.iteration == 10
+print(output.count("W&B is off"))
+"""
+
+
+def in_a_process(tmp_path: Path, *arguments: str, without: str = "", **environment: str) -> tuple[str, str]:
+    """Both outputs of a tracked run in a process of its own."""
+    dropped = ("XDG_CACHE_HOME", "WANDB_SERVICE", "WANDB_MODE", without)
+    values = {name: value for name, value in os.environ.items() if name not in dropped}
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_A_PROCESS, str(tmp_path), *arguments],
+        cwd=ROOT,
+        env=values | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_a_wandb_core_killed_in_mid_run_costs_one_line(tmp_path: Path) -> None:
+    assert in_a_process(tmp_path, "kill") == ("1\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("home", ["", "/proc", "/dev/null"])
+def test_wandb_core_writes_nothing_to_the_terminal_without_a_home(home: str, tmp_path: Path) -> None:
+    assert in_a_process(tmp_path, **{"HOME": home} if home else {}, without="" if home else "HOME") == ("0\n", "")
+    assert segments(tmp_path / "run")
+    assert not (ROOT / ".wandb_cache").exists()
 
 
 def test_an_unreachable_server_delays_the_start_by_a_bounded_time(
