@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+import torch.compiler.config
 from torch import Tensor, nn
 
 from lab.errors import UserError
@@ -12,7 +13,7 @@ _GRAPHS = 64  # nine resolutions, fading or not, with and without gradients; the
 
 def compiled(network: nn.Module) -> Callable[..., Tensor]:
     """The network's forward, compiled on its first call at each stage. Raises UserError."""
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _GRAPHS)
+    torch.compiler.config.recompile_limit = max(torch.compiler.config.recompile_limit, _GRAPHS)
     forward = torch.compile(network, dynamic=False)
 
     def call(*inputs: object) -> Tensor:

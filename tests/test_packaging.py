@@ -185,3 +185,59 @@ def test_every_direct_dependency_is_pinned() -> None:
     for requirement in [*project["dependencies"], *extras["dev"], *extras["cluster"], *extras["peers"]]:
         name = re.split(r"[\[<>=!~ ]", requirement)[0].lower().replace("_", "-")
         assert name in pinned, f"{name} is not pinned: run make lock"
+
+
+# The name under which a distribution is imported, where it is not the distribution's own.
+IMPORT_NAMES = {
+    "grpcio": "grpc",
+    "pillow": "PIL",
+    "pygame-ce": "pygame",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+}
+# Imported by others: torch.onnx's exporter and imageio's writer of videos.
+ONLY_BY_OTHERS = {"onnxscript", "imageio_ffmpeg"}
+
+
+def import_names(requirements: list[str]) -> set[str]:
+    """Top-level names that the distributions of some requirements are imported by."""
+    names = (re.split(r"[\[<>=!~; ]", requirement)[0].lower() for requirement in requirements)
+    return {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in names}
+
+
+def third_party(names: set[str]) -> set[str]:
+    own = {*PACKAGES, *sys.stdlib_module_names, ""}
+    return {name.partition(".")[0] for name in names} - own
+
+
+def declared() -> tuple[set[str], set[str]]:
+    """Import names of the core dependencies, and of all extras for users."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    optional = [line for name, lines in extras.items() if name not in {"dev", "docs", "peers"} for line in lines]
+    return import_names(project["dependencies"]), import_names(optional)
+
+
+def test_every_import_is_declared_and_what_every_start_needs_is_a_core_dependency() -> None:
+    core, optional = declared()
+    undeclared = {str(path): third_party(imported(path)) - core - optional for _, path in modules()}
+    assert {path: names for path, names in undeclared.items() if names} == {}
+    late = {str(path): third_party(imported(path, top_level_only=True)) - core for _, path in modules()}
+    assert {path: names for path, names in late.items() if names} == {}
+
+
+def test_every_dependency_is_imported() -> None:
+    core, optional = declared()
+    used = set().union(*(third_party(imported(path)) for _, path in modules()))
+    assert (core | optional) - used - ONLY_BY_OTHERS == set()
+
+
+def test_torch_has_an_upper_bound_because_private_operations_are_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (torch,) = (line for line in project["dependencies"] if re.match(r"torch\b", line))
+    assert re.search(r"<\d+\.\d+", torch)
+
+
+def test_the_core_brings_no_ffmpeg() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not [line for line in project["dependencies"] if "ffmpeg" in line]

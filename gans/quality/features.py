@@ -46,7 +46,7 @@ def _inception(device: torch.device) -> Extractor:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
-        raise UserError(f"inception needs {error.name}: install torch-fidelity and torchvision, {instead}") from None
+        raise UserError(f"inception needs {error.name}: pip install 'rivals-lab[inception]', {instead}") from None
     try:
         network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"]).to(device).eval()
     except (OSError, RuntimeError) as error:

@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lab.train import foreach
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -37,9 +39,9 @@ class EMA(Generic[M]):
         floating = [i for i, tensor in enumerate(averages) if tensor.is_floating_point()]
         others = [i for i, tensor in enumerate(averages) if not tensor.is_floating_point()]
         if floating:
-            torch._foreach_lerp_([averages[i] for i in floating], [sources[i] for i in floating], step)
+            foreach.lerp_([averages[i] for i in floating], [sources[i] for i in floating], step)
         if others:
-            torch._foreach_copy_([averages[i] for i in others], [sources[i] for i in others])
+            foreach.copy_([averages[i] for i in others], [sources[i] for i in others])
         self.updates += 1
 
     def state_dict(self) -> dict[str, Any]:

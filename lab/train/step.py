@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.errors import CheckpointError
+from lab.train import foreach
 from lab.train.collectives import gradients, ranks
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device, autocast
@@ -94,9 +95,9 @@ class GradientStep:
             parts.append(_detached(found))
         grads = gradients(self.network)
         loss, statistics = self._all_reduce_(grads, parts)
-        norm = torch.stack(torch._foreach_norm(grads)).norm()
+        norm = torch.stack(foreach.norms(grads)).norm()
         if self._config.gradient_clip is not None:
-            torch._foreach_mul_(grads, (self._config.gradient_clip / (norm + 1e-6)).clamp(max=1.0))
+            foreach.multiply_(grads, (self._config.gradient_clip / (norm + 1e-6)).clamp(max=1.0))
         self._optimizer.step()
         return StepResult(loss, norm, statistics)
 
@@ -127,7 +128,7 @@ class GradientStep:
         for part in sums:
             weight += part.weight
         self._ranks.all_reduce_([*grads, loss, weight])
-        torch._foreach_mul_(grads, 1.0 / weight)
+        foreach.multiply_(grads, 1.0 / weight)
         return loss / weight, {}
 
 
