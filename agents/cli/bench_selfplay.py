@@ -40,7 +40,7 @@ def bench_selfplay(
     simulations: Annotated[int, typer.Option(min=1, help="Simulations per move.")] = 32,
     search: Annotated[str, typer.Option(help="gumbel or puct.")] = "gumbel",
     table: Annotated[bool, typer.Option(help="Use the evaluation cache (CPU).")] = True,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Duration of the measured self-play.")] = 20.0,

@@ -57,7 +57,7 @@ def bench_gan(
     loss: Annotated[str, typer.Option(help="wgan-gp, non-saturating or relativistic.")] = "wgan-gp",
     channels: Annotated[int, typer.Option(min=1, help="Channels of an image.")] = 3,
     only_last: Annotated[bool, typer.Option("--only-last", help="Only the highest resolution.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     seconds: Annotated[float, typer.Option(min=0.05, help="Per stage and round.")] = 4.0,

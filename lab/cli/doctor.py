@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import tempfile
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,14 +19,17 @@ from rich.table import Table
 
 from lab import __version__
 from lab.cli.arguments import Json, Overrides, RunsDir, print_json
-from lab.config.registry import CLUSTER_DOCTOR, load
+from lab.config.registry import CLUSTER_DOCTOR, find_kind, kind_names, load
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR
 from lab.terminal.consoles import Console
 from lab.terminal.streams import say, warn
 
-REQUIRED = ("torch", "numpy", "pydantic", "safetensors", "gymnasium", "pettingzoo", "wandb")
-OPTIONAL = ("ray",)
+REQUIRED = (
+    *("torch", "numpy", "pydantic", "safetensors", "gymnasium", "pettingzoo", "wandb", "PyYAML", "typer", "rich"),
+    *("plotext", "matplotlib", "pillow", "scikit-learn", "pooch", "imageio", "filelock"),
+)
+OPTIONAL = ("ray", "onnx", "onnxscript", "onnxruntime", "imageio-ffmpeg")
 LITTLE_DISK_GB = 1.0  # a run of the longer presets, its replay included, needs less
 
 
@@ -54,6 +58,7 @@ def doctor(
         "wandb": wandb_state(),
         "disk": disk(runs_dir),
         "presets": check_presets(),
+        "kinds": check_kinds(),
     }
     problems = find_problems(sections)
     if as_json:
@@ -65,8 +70,9 @@ def doctor(
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of Python, the lab and its dependencies; None for packages that are not installed."""
-    found: dict[str, str | None] = {"lab": __version__, "python": platform.python_version()}
+    """Versions of Python, the system, the lab and its dependencies; None for packages that are not installed."""
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    found: dict[str, str | None] = {"lab": __version__, "python": platform.python_version(), "system": system}
     for name in (*REQUIRED, *OPTIONAL):
         try:
             found[name] = metadata.version(name)
@@ -76,18 +82,19 @@ def versions() -> dict[str, str | None]:
 
 
 def devices() -> dict[str, Any]:
-    """Processor cores (of the machine, and those this process may use), torch's threads, CUDA GPUs."""
+    """Processor cores (of the machine, and those this process may use), torch's threads, CUDA GPUs, and a Mac's GPU."""
     report: dict[str, Any] = {
         "cores": os.cpu_count(),
         "cores_usable": _usable_cores(),
         "threads": None,
         "gpus": [],
+        "mps": False,
     }
     try:
         import torch
     except (ImportError, OSError):  # OSError: a shared library of the driver is missing
         return report
-    report["threads"] = torch.get_num_threads()
+    report["threads"], report["mps"] = torch.get_num_threads(), torch.backends.mps.is_available()
     for index in range(torch.cuda.device_count()):
         gpu = torch.cuda.get_device_properties(index)
         report["gpus"].append({"name": gpu.name, "memory_gb": round(gpu.total_memory / 1e9, 1)})
@@ -105,15 +112,28 @@ def wandb_state() -> dict[str, Any]:
 
 
 def disk(runs_dir: Path) -> dict[str, Any]:
-    """Free space of the runs directory and whether it can be written; if it is missing, of its nearest parent."""
+    """Free space of the runs directory, whether it can be written and has locks; if it is missing, of its parent."""
     existing = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
+    locks = False
     try:
-        with tempfile.TemporaryFile(dir=existing):
+        with tempfile.TemporaryDirectory(dir=existing) as folder:
             writable = True
+            with suppress(ImportError, UserError):  # what lacks is a problem of its own
+                locks = _has_locks(Path(folder))
     except OSError:
         writable = False
     free_gb = round(shutil.disk_usage(existing).free / 1e9, 1)
-    return {"runs_dir": str(runs_dir.absolute()), "free_gb": free_gb, "writable": writable}
+    return {"runs_dir": str(runs_dir.absolute()), "free_gb": free_gb, "writable": writable, "locks": locks}
+
+
+def _has_locks(folder: Path) -> bool:
+    from lab.run.lock import FolderLock
+
+    lock = FolderLock(folder)
+    lock.acquire()
+    enforced = lock.enforced
+    lock.release(remove=True)
+    return enforced
 
 
 def check_presets() -> dict[str, str]:
@@ -131,6 +151,18 @@ def check_presets() -> dict[str, str]:
     return checked
 
 
+def check_kinds() -> dict[str, str]:
+    """Each kind with "ok", or why the modules that train it do not import here."""
+    checked = {}
+    for name in ("the run loop", *kind_names()):
+        try:
+            load("lab.run.launch:start_run" if name == "the run loop" else find_kind(name).build)
+            checked[name] = "ok"
+        except (UserError, ImportError, AttributeError, OSError) as error:
+            checked[name] = f"{type(error).__name__}: {error}"
+    return checked
+
+
 def find_problems(sections: dict[str, dict[str, Any]]) -> list[str]:
     """One line for each missing requirement of a run."""
     problems = [
@@ -144,6 +176,7 @@ def find_problems(sections: dict[str, dict[str, Any]]) -> list[str]:
     elif free_gb < LITTLE_DISK_GB:
         problems.append(f"{where} has {free_gb} GB free: make room or choose another with --runs-dir")
     problems += [f"preset {name}: {state}" for name, state in sections["presets"].items() if state != "ok"]
+    problems += [f"{name} does not load: {state}" for name, state in sections["kinds"].items() if state != "ok"]
     return problems
 
 
@@ -160,12 +193,16 @@ def _print(sections: dict[str, dict[str, Any]], problems: list[str]) -> None:
     report = sections["devices"]
     table.add_row("cores", f"{report['cores_usable']} of {report['cores']} usable, {report['threads']} torch threads")
     gpus = [f"{gpu['name']} ({gpu['memory_gb']} GB)" for gpu in report["gpus"]]
+    gpus += ["mps, taken by device=mps alone"] if report["mps"] else []
     table.add_row("GPUs", ", ".join(gpus) or "none: runs use the CPU")
     key = "key present" if sections["wandb"]["key_present"] else "no key"
     table.add_row("W&B", f"{key}: tracking.wandb=auto is {sections['wandb']['mode']}")
     table.add_row("runs", sections["disk"]["runs_dir"])
     table.add_row("disk", f"{sections['disk']['free_gb']} GB free")
+    table.add_row("locks", "yes" if sections["disk"]["locks"] else "none: nothing keeps two processes from one run")
     states = sections["presets"].values()
+    kinds = sections["kinds"].values()
+    table.add_row("kinds", f"{sum(state == 'ok' for state in kinds) - 1} of {len(kinds) - 1} load")
     table.add_row("presets", f"{sum(state == 'ok' for state in states)} of {len(states)} valid")
     Console().print(table)
     for problem in problems:

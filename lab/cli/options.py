@@ -11,7 +11,7 @@ from lab.train import device as devices
 from lab.train.device import Device
 
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, latest or an iteration.")]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 SampleSeed = Annotated[
     int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed; sample i depends only on it and on i.")

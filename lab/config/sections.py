@@ -201,7 +201,7 @@ class ExperimentConfig(Config):
     kind: str = Field(description="Kind of experiment.")
     description: str = Field(default="", description="One line on the preset, shown by `lab list`.")
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
-    device: str = Field(default="auto", description="Device of training: auto, cpu, cuda or cuda:N.")
+    device: str = Field(default="auto", description="Device of training: auto, cpu, cuda, cuda:N or mps (a Mac).")
     threads: Threads | None = Field(default=None, description="Threads of operations on the CPU; by default PyTorch's.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="Floating-point precision of networks; auto is bf16 on GPUs that have it."

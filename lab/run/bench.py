@@ -27,6 +27,8 @@ def synchronize(device: Device) -> None:
     """Wait until the device has finished all queued operations."""
     if device.device.type == "cuda":
         torch.cuda.synchronize(device.device)
+    elif device.device.type == "mps":
+        torch.mps.synchronize()
 
 
 def rate(work: Callable[[], object], seconds: float, device: Device) -> float:

@@ -39,6 +39,11 @@ class FolderLock:
         """Whether this object has the lock."""
         return self._lock is not None
 
+    @property
+    def enforced(self) -> bool:
+        """Whether the file system keeps others from this lock: False also where it has no locks."""
+        return self._lock is not None and self._lock.is_locked
+
     def acquire(self) -> None:
         """Take the lock, without waiting; again has no effect.
 

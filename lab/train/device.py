@@ -12,6 +12,7 @@ import torch
 from lab.errors import UserError
 
 Precision = Literal["fp32", "bf16"]
+CHOICES = "auto, cpu, cuda, cuda:N or mps"
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,19 @@ class Device:
 def resolve(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Device:
     """Resolve the settings of a configuration; `apply` then sets up the process.
 
-    `device`: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda" or "cuda:N". `precision`: "auto"
-    (bf16 on CUDA GPUs that have it, else fp32), "fp32" or "bf16". `threads`: None keeps torch's choice.
-    Raises UserError for an unknown or absent device, and for bf16 on a CPU or on a GPU without it.
+    `device`: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:N" or "mps" (the GPU of a Mac).
+    `precision`: "auto" (bf16 on CUDA GPUs that have it, else fp32), "fp32" or "bf16". `threads`: None keeps torch's
+    choice. Raises UserError for an unknown or absent device, and for bf16 on a CPU or on a GPU without it.
     """
     target = _resolve_device(device)
     if threads is not None and threads < 1:
         raise UserError(f"threads={threads} is not positive; give a number of CPU threads or leave it out")
     return Device(target, _resolve_precision(precision, target), threads or torch.get_num_threads())
+
+
+def has_mps() -> bool:
+    """Whether this torch can use the GPU of a Mac."""
+    return torch.backends.mps.is_available()
 
 
 def apply(device: Device) -> Device:
@@ -75,8 +81,16 @@ def _resolve_device(name: str) -> torch.device:
     target: torch.device | None = None
     with contextlib.suppress(RuntimeError):  # torch's message lists dozens of backends
         target = torch.device(name)
-    if target is None or target.type not in ("cpu", "cuda"):
-        raise UserError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N")
+    if target is None or target.type not in ("cpu", "cuda", "mps"):
+        raise UserError(f"device {name!r} is unknown; use {CHOICES}")
+    if target.type == "mps":
+        if not has_mps():
+            raise UserError(
+                f"device {name!r} is absent: it needs a Mac with Apple silicon and its torch; use cpu or auto"
+            )
+        if target.index:
+            raise UserError(f"device {name!r} is absent: a Mac has one GPU; use mps")
+        return torch.device("mps")
     if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UserError(f"device {name!r} is absent ({count} CUDA devices found); use cpu or auto")
@@ -90,6 +104,10 @@ def _resolve_precision(name: str, device: torch.device) -> Precision:
         if name == "bf16":
             # oneDNN runs bf16 convolutions of this size 4-9x slower than fp32 on CPUs without AMX.
             raise UserError("precision=bf16 is 4-9x slower than fp32 on a CPU; use fp32 or a GPU")
+        return "fp32"
+    if device.type == "mps":
+        if name == "bf16":
+            raise UserError("precision=bf16 is for CUDA GPUs; use fp32 with device=mps")
         return "fp32"
     has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)
     if name == "bf16" and not has_bf16:

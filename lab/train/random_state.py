@@ -10,7 +10,7 @@ import torch
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, numpy's legacy global generator, and torch on the CPU and on every CUDA device."""
+    """Seed Python, numpy's legacy global generator, and torch on the CPU and on every GPU."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
     torch.manual_seed(seed)
@@ -28,6 +28,8 @@ def capture() -> dict[str, Any]:
     # Reading the CUDA states would create contexts on devices that this process does not use.
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         state["cuda"] = [tensor.cpu() for tensor in torch.cuda.get_rng_state_all()]
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
     return state
 
 
@@ -40,7 +42,7 @@ def preserved() -> Iterator[None]:
 
 
 def restore(state: dict[str, Any]) -> None:
-    """Restore what `capture` returned; CUDA states only if the number of devices is the same."""
+    """Restore what `capture` returned; states of GPUs only if as many are here."""
     python = state["python"]
     random.setstate((python["version"], tuple(int(word) for word in python["words"]), python["gauss"]))
     np.random.set_state(state["numpy"])  # noqa: NPY002
@@ -48,3 +50,5 @@ def restore(state: dict[str, Any]) -> None:
     cuda = state["cuda"]
     if cuda and torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(cuda)
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])

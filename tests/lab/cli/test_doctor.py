@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,40 @@ def test_the_key_is_noticed_and_never_shown(
 def test_it_creates_no_runs_directory(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     report(capsys, "--runs-dir", str(tmp_path / "new" / "runs"))
     assert os.listdir(tmp_path) == []
+
+
+def test_a_module_that_does_not_import_here_is_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(target: str) -> Any:
+        if "launch" in target or "gans.series" in target:
+            raise ModuleNotFoundError("No module named 'fcntl'")
+        return target
+
+    monkeypatch.setattr(doctor, "load", absent)
+    found = report(capsys, code=1)
+    problems = [problem for problem in found["problems"] if "fcntl" in problem]
+    assert len(problems) == 2 and "the run loop does not load" in problems[0] and "series_gan" in problems[1]
+
+
+def test_every_core_dependency_is_checked() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.split(r"[<>=~; ]", line)[0] for line in project["dependencies"]}
+    assert names == set(doctor.REQUIRED)
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_file_system_without_locks_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, locks: bool
+) -> None:
+    monkeypatch.setattr("lab.run.lock.FolderLock.enforced", locks)
+    assert report(capsys)["disk"]["locks"] is locks
+    assert main(["doctor"]) == 0
+    assert ("nothing keeps two processes" in capsys.readouterr().out) is not locks
+
+
+def test_a_mac_s_gpu_is_reported(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert report(capsys)["devices"]["mps"] is torch.backends.mps.is_available()
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert main(["doctor"]) == 0
+    assert "device=mps" in capsys.readouterr().out

@@ -46,7 +46,7 @@ def test_old_gpu_gets_fp32_unless_asked_for_bf16(monkeypatch: pytest.MonkeyPatch
         devices.resolve("cuda", "bf16")
 
 
-@pytest.mark.parametrize("name", ["gpu", "mps", "cuda:x", ""])
+@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:x", ""])
 def test_unknown_device_names_the_choices(name: str) -> None:
     with pytest.raises(UserError, match="cuda:N"):
         devices.resolve(name)
@@ -57,6 +57,24 @@ def test_absent_device_says_how_many_there_are(monkeypatch: pytest.MonkeyPatch, 
     pretend_gpus(monkeypatch, count)
     with pytest.raises(UserError, match=f"{count} CUDA devices"):
         devices.resolve(name)
+
+
+def test_mps_is_a_device_in_fp32_where_torch_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert devices.resolve("mps", threads=2) == devices.Device(torch.device("mps"), "fp32", 2)
+    assert devices.resolve("mps:0").device == torch.device("mps")
+    with pytest.raises(UserError, match="bf16 is for CUDA"):
+        devices.resolve("mps", "bf16")
+    with pytest.raises(UserError, match="one GPU"):
+        devices.resolve("mps:1")
+    pretend_gpus(monkeypatch, 0)
+    assert devices.resolve().device == torch.device("cpu")  # never chosen by itself
+
+
+def test_mps_elsewhere_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match="Apple silicon"):
+        devices.resolve("mps")
 
 
 def test_bf16_on_a_cpu_and_unknown_precision_are_refused() -> None:
