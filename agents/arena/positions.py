@@ -5,7 +5,6 @@ from the empty board; the scores are exact for the side to move: positive wins, 
 sooner; `x` is a full column.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 from agents.games.game import Game, select, where
 from agents.games.line_game import LineGame, LineState
 from lab import rng
+from lab.data.csv_file import read_lines
 from lab.errors import UserError
 
 CPU = torch.device("cpu")
@@ -102,13 +102,10 @@ class _Row:
 
 def _rows(path: Path, game: LineGame) -> tuple[list[_Row], bool]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+        found, _ = read_lines(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give a CSV of positions to --positions") from None
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a CSV of positions: {error}") from error
+    lines = [(line, [cell.strip() for cell in row]) for line, row in found if any(row)]
     wanted = ["moves", *(f"c{c + 1}" for c in range(game.columns))]
     if not lines:
         raise UserError(f"{path} is empty; its first line must be {','.join(wanted)}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from gans.series.config import DataConfig
 from lab.config.suggestions import did_you_mean
-from lab.data.tables import numbers, read_csv, texts
+from lab.data.csv_file import check_named, numbers, read_csv, texts
 from lab.errors import UserError
 
 
@@ -30,15 +30,15 @@ class Rows(NamedTuple):
 def read_rows(config: DataConfig) -> Rows:
     """The rows of `config.source`. Raises UserError, with line and column, for cells that are not numbers."""
     path = Path(config.source).expanduser()
-    names, lines = read_csv(path)
-    columns = _channels(config, path, names)
+    file = read_csv(path)
+    columns = _channels(config, path, file.columns)
+    check_named(file, columns, fix=", or choose the columns that are channels with data.columns")
 
     def cells(name: str) -> list[str]:
-        return texts(str(path), lines, names, names.index(name)) if name else [""] * len(lines)
+        return texts(file, name) if name else [""] * len(file.rows)
 
     def channel(name: str) -> np.ndarray:
-        otherwise = "choose the columns that are channels with data.columns"
-        return numbers(str(path), lines, names, names.index(name), dtype=np.float64, otherwise=otherwise)
+        return numbers(file, name, otherwise="choose the columns that are channels with data.columns")
 
     number_of: dict[str, int] = {}
     series = [number_of.setdefault(name, len(number_of)) for name in cells(config.series)]

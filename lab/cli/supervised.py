@@ -3,19 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 
 from lab.cli.arguments import Json, Run, RunsDir, print_json, say
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, device_of
-from lab.data.augment import Draws
 from lab.errors import UserError
-from lab.nets import export as exporting
 from lab.plots.images import save_png, to_uint8
 from lab.plots.media import Image, Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.supervised.data import training_and_test, verify_data
+from lab.supervised.export import export_network
 from lab.supervised.predict import predictions
 from lab.supervised.transfer import Trained, load_trained
 
@@ -32,7 +30,7 @@ def evaluate(
 ) -> None:
     """Evaluate a run on its test set; classifications also by class."""
     trained = _trained(run, runs_dir, device, checkpoint)
-    train, test = training_and_test(trained.config)
+    train, test = training_and_test(trained.config, trained.treatment)
     if train.fingerprint != trained.fingerprint:
         raise UserError(
             f"{train.name} is not the data this run was trained on: its test set may contain training samples; put the "
@@ -110,12 +108,11 @@ def _image_file(out: Path, name: str, taken: set[Path]) -> Path:
 def export(run: Path, checkpoint: str, out: Path) -> float:
     """Export the network and check the result.
 
-    Inputs are images [N, C, R, R] in [-1, 1] or raw rows of a table [N, F]. Outputs are logits, numbers
-    in the target's unit, or images.
+    Inputs are images [N, C, R, R] in [-1, 1], or rows of a table float64 [N, R] as they are: numbers (NaN for a
+    blank), truth values as 0 or 1, dates in days since 1970, and one input for each category (one-hot).
+    Outputs are logits, numbers in the target's unit, or images. The metadata names inputs, columns and classes.
     """
-    trained = load_trained(run, device_of("cpu"), checkpoint)
-    inputs, others = (Draws(0, torch.arange(*span), 0).noise(torch.Size(trained.shape)) for span in ((2,), (2, 7)))
-    return exporting.export(trained.network, (inputs,), (others,), out)
+    return export_network(load_trained(run, device_of("cpu"), checkpoint), out)
 
 
 def _trained(run: str, runs_dir: Path, device: str, checkpoint: str) -> Trained:

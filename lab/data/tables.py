@@ -1,7 +1,7 @@
-"""Tables of numbers: a CSV file with a header, a data set of scikit-learn, or a function of one variable."""
+"""Tables: a CSV file with a header, a data set of scikit-learn, or a function of one variable."""
 
-import csv
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,27 +9,38 @@ from typing import Any
 
 import numpy as np
 
+from lab.config.suggestions import did_you_mean
+from lab.data.columns import Column, Reading, column_of, read_column
+from lab.data.csv_file import CsvFile, check_named, numbers, read_csv, texts
 from lab.errors import UserError
 
 SUFFIX = ".csv"
 _TARGETS = ("target", "label")
-_LARGEST = float(np.finfo(np.float32).max)
+_MANY = 10  # distinct fractions that are read as classes; more are a quantity
+_MOST = 100  # distinct whole numbers that are read as classes
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """inputs: float32 [N, F], one of `columns` each. targets: int64 [N] into `classes`, or float32 [N] without classes.
+    """Rows of a table.
 
-    fingerprint: SHA-256 over inputs, targets and names.
+    inputs: float64 [N, C], one of `schema` each: a number, a truth value as 0 or 1, days since 1970, or an index into
+    the texts of a category; NaN where a cell is blank. targets: int64 [N] into `classes`, or float64 [N] without
+    classes. fingerprint: SHA-256 over inputs, targets and names.
     """
 
     name: str
     inputs: np.ndarray
     targets: np.ndarray
-    columns: tuple[str, ...]
+    schema: tuple[Column, ...]
     target: str
     classes: tuple[str, ...]
     fingerprint: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the input columns."""
+        return tuple(column.name for column in self.schema)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -39,128 +50,111 @@ def is_table(source: str) -> bool:
     return source in SETS or source in FUNCTIONS or source.lower().endswith(SUFFIX)
 
 
-def open_table(source: str, target: str, *, classified: bool) -> Table:
-    """A table by path or name. Raises UserError with the line and column of a cell that is missing or not a number.
+def open_table(
+    source: str, target: str, *, classified: bool, reading: Reading | None = None, like: Table | None = None
+) -> Table:
+    """A table by path or name. Raises UserError with the line and column of a cell that does not fit.
 
-    classified: the targets are class names, numbered in their order (numbers by value).
+    classified: the targets are class names, numbered in their order (numbers by value). reading: by default blank cells
+    are refused. like: a table whose columns and classes this one has.
     """
-    if source in FUNCTIONS:
-        return _function(source, classified)
-    if source in SETS:
-        return _embedded(source, classified)
-    columns, rows = read_csv(Path(source).expanduser())
-    target = target or next((name for name in _TARGETS if name in columns), "")
-    if target not in columns:
-        asked = f"no column {target!r}" if target else "no column target or label"
-        raise UserError(f"{source} has {asked}: name one of its columns in data.target ({', '.join(columns)})")
-    if len(columns) < 2:
+    reading = Reading() if reading is None else reading
+    if source in FUNCTIONS or source in SETS:
+        table = _function(source, classified) if source in FUNCTIONS else _embedded(source, classified)
+        if like is not None and (table.schema, table.classes) != (like.schema, like.classes):
+            raise UserError(f"{source} does not match {like.name} in columns or classes")
+        return table
+    file = read_csv(Path(source).expanduser())
+    target = _target(source, file, target)
+    for setting, names in (("data.ignore", reading.ignore), ("data.categories", reading.categories)):
+        for name in names:
+            if name not in file.columns:
+                raise UserError(f"{setting}: {source} has no column {name!r}; {did_you_mean(name, file.columns)}")
+    if target in reading.ignore:
+        raise UserError(f"data.ignore names {target!r}, the target of {source}")
+    used = [name for name in file.columns if name != target and name not in reading.ignore]
+    if not used:
         raise UserError(f"{source} has no column besides the target {target!r}")
-    at = columns.index(target)
-    inputs = np.stack([numbers(source, rows, columns, i) for i in range(len(columns)) if i != at], 1)
-    others = tuple(name for name in columns if name != target)
+    check_named(file, used, fix=", or leave it out by data.ignore=['{}']")
+    if like is not None and set(used) != set(like.columns):
+        odd = sorted(set(used) ^ set(like.columns))
+        raise UserError(f"{source} does not match {like.name}: only one of them has the column {odd[0]!r}")
+    schema = like.schema if like is not None else tuple(column_of(file, name, reading) for name in used)
+    inputs, schema = read_rows(file, schema, reading)
     if not classified:
-        return _table(source, inputs, numbers(source, rows, columns, at), others, target, ())
-    labels = texts(source, rows, columns, at)
-    classes = tuple(sorted(set(labels), key=_by_value))
-    return _table(source, inputs, np.array([classes.index(k) for k in labels], np.int64), others, target, classes)
-
-
-def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows, which have the length of the header. Raises UserError."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file, strict=True))
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a CSV file ({error})") from None
-    while lines and not any(cell.strip() for cell in lines[-1]):  # spreadsheets write empty last lines
-        lines.pop()
-    if len(lines) < 2:
-        raise UserError(f"{path} has no rows: a table is a line of column names, then one line per row")
-    columns = [name.strip() for name in lines[0]]
-    numbered = len(columns) > 1 and columns == [str(index) for index in range(len(columns))]
-    if all(_is_number(name) for name in columns) and not numbered:
-        raise UserError(f"{path}: its first line is numbers; put a line with the names of the columns above it")
-    if len(set(columns)) < len(columns) or "" in columns:
-        raise UserError(f"{path}: column names of the header are repeated or empty; give each column a name")
-    for number, row in enumerate(lines[1:], start=2):
-        if len(row) != len(columns):
-            raise UserError(
-                f"{path}, line {number} has {len(row)} cells and the header {len(columns)}: correct the line"
-            )
-    return columns, lines[1:]
-
-
-def numbers(
-    source: str,
-    rows: Sequence[Sequence[str]],
-    columns: Sequence[str],
-    at: int,
-    *,
-    dtype: type[np.floating[Any]] = np.float32,
-    otherwise: str = "leave the row out",
-) -> np.ndarray:
-    """A column [N] of finite numbers in the range of float32.
-
-    Raises UserError that names the first other cell and the alternative to correcting it, `otherwise`.
-    """
-    values = np.empty(len(rows), dtype)
-    for index, row in enumerate(rows):
-        if flaw := _flaw(row[at]):
-            where = f"{source}, line {index + 2}: column {columns[at]!r} {flaw}"
-            raise UserError(f"{where}; write a number there or {otherwise}")
-        values[index] = float(row[at])
-    return values
-
-
-def texts(source: str, rows: Sequence[Sequence[str]], columns: Sequence[str], at: int) -> list[str]:
-    """The cells of a column, stripped. Raises UserError that names the first empty one."""
-    cells = [row[at].strip() for row in rows]
-    if "" in cells:
-        line = cells.index("") + 2
-        raise UserError(f"{source}, line {line}: column {columns[at]!r} is empty; fill it or leave the row out")
-    return cells
-
-
-def _flaw(cell: str) -> str:
-    """The reason why a cell is not a finite number, "" for a number."""
-    if not cell.strip():
-        return "is empty"
-    try:
-        number = float(cell)
-    except ValueError:
-        return f"is {cell!r}, not a number"
-    return "" if abs(number) <= _LARGEST else f"is {cell.strip()}, not a finite number up to {_LARGEST:.1e}"
-
-
-def matching(table: Table, other: Table, source: str) -> Table:
-    """`other` with the columns and classes of `table`. Raises UserError if columns differ or a label is unknown."""
-    if set(other.columns) != set(table.columns):
-        odd = sorted(set(other.columns) ^ set(table.columns))
-        raise UserError(f"{source} does not match {table.name}: only one of them has the column {odd[0]!r}")
-    inputs = other.inputs[:, [other.columns.index(name) for name in table.columns]]
-    if not table.classes:
-        return _table(source, inputs, other.targets, table.columns, table.target, ())
-    unknown = sorted(set(other.classes) - set(table.classes))
-    if unknown:
+        try:
+            targets = numbers(file, target)
+        except UserError as error:
+            raise UserError(f"{error} (for classes set task.name=classification)") from None
+        return _table(source, inputs, targets, schema, target, ())
+    labels = texts(file, target)
+    value_of = {label: _finite(file.number(label)) for label in set(labels)}
+    found = sorted(value_of, key=lambda label: (value_of[label] is None, value_of[label] or 0.0, label))
+    if target not in reading.categories and like is None:
+        _check_classes(source, target, len(labels), list(value_of.values()))
+    classes = tuple(found) if like is None else like.classes
+    unknown = [name for name in found if name not in classes]
+    if unknown and like is not None:
         raise UserError(
-            f"{source} has the label {unknown[0]!r}, which {table.name} does not have: {', '.join(table.classes)}"
+            f"{source} has the label {unknown[0]!r}, which {like.name} does not have: {', '.join(like.classes)}"
         )
-    renumbered = np.array([table.classes.index(name) for name in other.classes], np.int64)
-    return _table(source, inputs, renumbered[other.targets], table.columns, table.target, table.classes)
+    number_of = {name: index for index, name in enumerate(classes)}
+    return _table(source, inputs, np.array([number_of[k] for k in labels], np.int64), schema, target, classes)
+
+
+def read_rows(file: CsvFile, schema: Sequence[Column], reading: Reading) -> tuple[np.ndarray, tuple[Column, ...]]:
+    """The columns of a schema as float64 [N, C], and the schema with the texts that it did not have.
+
+    Raises UserError for a missing column and for a cell that does not fit.
+    """
+    missing = [column.name for column in schema if column.name not in file.columns]
+    if missing:
+        needed = ", ".join(column.name for column in schema)
+        raise UserError(f"{file.source} has no column {missing[0]!r}; this run needs {needed}")
+    found = [read_column(file, column, reading.blanks) for column in schema]
+    inputs = np.stack([values for values, _ in found], 1)
+    return inputs, tuple(
+        Column(column.name, column.kind, known, column.format) for column, (_, known) in zip(schema, found, strict=True)
+    )
+
+
+def _target(source: str, file: CsvFile, target: str) -> str:
+    target = target or next((name for name in _TARGETS if name in file.columns), "")
+    if target not in file.columns:
+        asked = f"no column {target!r}" if target else "no column target or label"
+        names = ", ".join(file.columns[:20]) + (", ..." if len(file.columns) > 20 else "")
+        raise UserError(f"{source} has {asked}: name one of its columns in data.target ({names})")
+    return target
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not math.isfinite(number) else number
+
+
+def _check_classes(source: str, target: str, rows: int, values: Sequence[float | None]) -> None:
+    """Raise UserError for a target that is a quantity: its distinct values would become classes without order."""
+    distinct = [value for value in values if value is not None]
+    if len(distinct) < len(values):
+        return
+    most = _MOST if all(value.is_integer() for value in distinct) else _MANY
+    if len(distinct) > most or (len(distinct) > 2 and 2 * len(distinct) > rows):
+        raise UserError(
+            f"{source}: the target {target!r} is a number with {len(distinct):,} values in {rows:,} rows: set "
+            f"task.name=regression to predict it, or data.categories=[{target}] if they are classes"
+        )
 
 
 def _table(
-    name: str, inputs: np.ndarray, targets: np.ndarray, columns: tuple[str, ...], target: str, classes: tuple[str, ...]
+    name: str,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    schema: tuple[Column, ...],
+    target: str,
+    classes: tuple[str, ...],
 ) -> Table:
-    inputs = np.ascontiguousarray(inputs, np.float32)
-    digest = hashlib.sha256(repr((inputs.shape, columns, classes)).encode() + inputs.tobytes() + targets.tobytes())
-    return Table(name, inputs, targets, columns, target, classes, digest.hexdigest())
-
-
-def _by_value(label: str) -> tuple[int, float, str]:
-    return (1, 0.0, label) if _flaw(label) else (0, float(label), label)
+    inputs = np.ascontiguousarray(inputs, np.float64)
+    digest = hashlib.sha256(repr((inputs.shape, schema, classes)).encode() + inputs.tobytes() + targets.tobytes())
+    return Table(name, inputs, targets, schema, target, classes, digest.hexdigest())
 
 
 def _embedded(source: str, classified: bool) -> Table:
@@ -168,9 +162,9 @@ def _embedded(source: str, classified: bool) -> Table:
     names = tuple(str(name) for name in getattr(found, "target_names", ()))
     if classified and not names:
         raise UserError(f"{source} has a number as its target, not classes: set task.name=regression")
-    columns = tuple(str(name) for name in found.feature_names)
-    targets = found.target.astype(np.int64 if classified else np.float32)
-    return _table(source, found.data, targets, columns, "target", names if classified else ())
+    schema = tuple(Column(str(name), "number") for name in found.feature_names)
+    targets = found.target.astype(np.int64 if classified else np.float64)
+    return _table(source, found.data, targets, schema, "target", names if classified else ())
 
 
 def _loader(name: str) -> Callable[[], Any]:
@@ -202,12 +196,4 @@ def _function(source: str, classified: bool) -> Table:
     if classified:
         raise UserError(f"{source} is a function, not classes: set task.name=regression")
     x = np.linspace(-1.0, 1.0, _POINTS)
-    return _table(source, x[:, None], FUNCTIONS[source](x).astype(np.float32), ("x",), "y", ())
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return _table(source, x[:, None], FUNCTIONS[source](x), (Column("x", "number"),), "y", ())

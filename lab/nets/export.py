@@ -36,6 +36,7 @@ def export(
     *,
     outputs: Sequence[str] = ("output",),
     metadata: Mapping[str, Any] | None = None,
+    tolerance: float | None = None,
     dynamic_shapes: tuple[Any, ...] | None = None,
 ) -> float:
     """Write the forward pass of a module as .onnx or .pt2; return its largest difference on `others`.
@@ -45,7 +46,8 @@ def export(
     order. metadata: what a user of the file must know (units, classes, columns): `metadata_props` of an ONNX file, a
     value that is no string as JSON, or `METADATA_FILE` in a .pt2 file. dynamic_shapes: as in torch.export, in the order
     of the inputs; by default the first dimension of every input, the batch. Raises UserError for another suffix, a
-    missing library or an output that differs by more than `TOLERANCE` of its largest value; an old file is kept.
+    missing library or an output that differs by more than `tolerance`, by default `TOLERANCE` of its largest value; an
+    old file is kept.
     """
     check_suffix(path)
     batch = torch.export.Dim("batch", min=1)
@@ -61,9 +63,9 @@ def export(
     if path.suffix == ".onnx":
         names = list(inputs) if isinstance(inputs, Mapping) else None
         write: Callable[[Path], None] = partial(_write_onnx, program, shapes, names, outputs, described)
-        return _checked(module, others, outputs, path, write, partial(_answers_of_onnx, others))
+        return _checked(module, others, outputs, path, write, partial(_answers_of_onnx, others), tolerance)
     write = partial(_write_torch, program, described)
-    return _checked(module, others, outputs, path, write, partial(_answers_of_torch, others))
+    return _checked(module, others, outputs, path, write, partial(_answers_of_torch, others), tolerance)
 
 
 def export_traced(
@@ -120,6 +122,7 @@ def _checked(
     path: Path,
     write: Callable[[Path], None],
     answers: Callable[[Path], Iterable[np.ndarray]],
+    tolerance: float | None = None,
 ) -> float:
     with torch.no_grad():
         expected = [value.numpy() for value in _several(module(*_tensors(others)))]
@@ -128,7 +131,8 @@ def _checked(
         write(temporary)
         for name, found, right in zip(outputs, answers(temporary), expected, strict=True):
             difference = float(np.abs(found - right).max())
-            if not difference <= TOLERANCE * max(1.0, float(np.abs(right).max())):
+            allowed = TOLERANCE * max(1.0, float(np.abs(right).max())) if tolerance is None else tolerance
+            if not difference <= allowed:
                 which = "" if len(outputs) == 1 else f"'s output {name!r}"
                 raise UserError(
                     f"the exported network{which} differs by {difference:.1e} from the run's: no file was written"

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from lab.data.csv_file import CsvFile
 from lab.errors import UserError
-from lab.supervised.inference import BATCH, as_inputs, predict_batch
-from lab.supervised.predict import predictions
+from lab.supervised.inference import BATCH
+from lab.supervised.predict import network_outputs, predictions, table_rows
 from lab.supervised.transfer import Trained, load_trained
 from lab.train.device import Device
 
@@ -44,14 +44,23 @@ def _array_predictions(trained: Trained, array: np.ndarray) -> Iterator[tuple[li
         if array.dtype != np.uint8 or array.ndim != 4:
             raise UserError(f"images are uint8 [N, H, W] or [N, H, W, C], not {array.dtype} {list(array.shape)}")
         array = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
+        if array.shape[1:] != trained.shape:
+            raise UserError(f"this run takes inputs of shape {list(trained.shape)}, not {list(array.shape[1:])}")
+        batches: Iterator[tuple[list[str], np.ndarray]] = (
+            ([str(i) for i in range(start, min(start + BATCH, len(array)))], array[start : start + BATCH])
+            for start in range(0, len(array), BATCH)
+        )
     else:
-        array = array.astype(np.float32)
-    if array.shape[1:] != trained.shape:
-        raise UserError(f"this run takes inputs of shape {list(trained.shape)}, not {list(array.shape[1:])}")
-    mirror = trained.config.task.averages_mirror_images
-    for start in range(0, len(array), BATCH):
-        part = array[start : start + BATCH]
-        rows = as_inputs(torch.from_numpy(part).to(trained.device.device))
-        with torch.no_grad():
-            found = predict_batch(trained.network, rows, mirror=mirror).cpu()
-        yield [str(start + i) for i in range(len(part))], rows.cpu(), found
+        batches = table_rows(trained, _as_file(trained, array))
+    for names, rows in batches:
+        yield names, *network_outputs(trained, rows)
+
+
+def _as_file(trained: Trained, array: np.ndarray) -> CsvFile:
+    """An array [N, C] of numbers or objects, in the order of the run's columns, as a file; None and NaN are blank."""
+    assert trained.treatment is not None
+    columns = [column.name for column in trained.treatment.schema]
+    if array.ndim != 2 or array.shape[1] != len(columns):
+        raise UserError(f"this run takes rows [N, {len(columns)}] ({', '.join(columns)}), not {list(array.shape)}")
+    rows = [["" if cell is None or cell != cell else str(cell) for cell in row] for row in array.tolist()]
+    return CsvFile("the array", columns, rows, list(range(len(rows))))

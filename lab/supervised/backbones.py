@@ -15,7 +15,7 @@ from lab.nets.alexnet import AlexNet, scaled_width
 from lab.nets.cnn import CNN, ResidualTower, ResNet
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP, LinearBlock
-from lab.supervised.network import Backbone, Standardize
+from lab.supervised.network import Backbone
 
 Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=64)]
@@ -136,7 +136,7 @@ class MLPConfig(BackboneConfig):
 
     def build(self, shape: tuple[int, ...]) -> Backbone:
         inputs, is_table = int(torch.Size(shape).numel()), len(shape) == 1
-        stem: nn.Module = Standardize(inputs) if is_table else nn.Flatten()
+        stem: nn.Module = nn.Identity() if is_table else nn.Flatten()
         trunk = MLP(inputs, self.hidden, None, activation=self.activation, norm=self.norm, dropout=self.dropout)
         if is_table:
             _scale_initialisation(

@@ -27,6 +27,24 @@ class DataConfig(Config):
         default=0.2, gt=0.0, lt=1.0, description="Fraction of the source that is held out for testing."
     )
     target: str = Field(default="", description='Target column of a table; by default "target" or "label".')
+    ignore: Names = Field(default=(), description="Columns of a table that are left out.")
+    categories: Names = Field(
+        default=(), description="Columns of a table that are read as text, such as numbers that are names of groups."
+    )
+    max_categories: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="Largest number of different texts in a column: each becomes an input of the network (one-hot).",
+    )
+    blanks: Literal["impute", "refuse"] = Field(
+        default="impute",
+        description="Blank cells of a table (empty, NA, NaN, null): imputed by the mean with an input that indicates "
+        "them, or refused.",
+    )
+    date_format: str = Field(
+        default="", description="Pattern of dates in a table, such as %d/%m/%Y; by default ISO 8601 and common ones."
+    )
     classes: Names = Field(default=(), description="Names of the classes to keep, in their new order; by default all.")
     fraction: float = Field(
         default=1.0, gt=0.0, le=1.0, description="Fraction of the training samples to keep, the same in every class."

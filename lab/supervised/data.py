@@ -4,15 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from lab.data.columns import Reading
 from lab.data.images import open_images, verify_images
-from lab.data.tables import is_table, matching, open_table
+from lab.data.tables import Table, is_table, open_table
 from lab.errors import UserError
 from lab.supervised.config import AugmentConfig, DataConfig, SupervisedConfig
-from lab.supervised.labelled_set import LabelledSet, class_index
+from lab.supervised.labelled_set import LabelledSet, TableRows, class_index
+from lab.supervised.treatment import Treatment, fit
 
 
 def split(config: DataConfig, seed: int, *, classified: bool = True) -> tuple[LabelledSet, LabelledSet]:
-    """Training and test set. Raises UserError when they have no labels or do not match."""
+    """Training and test set. Raises UserError when they have no labels or do not match.
+
+    Rows of a table are not treated yet: inputs float64 [N, C], and numbers in the unit of the file.
+    """
     tables = is_table(config.source)
     if tables:
         whole, test = _table_sets(config, classified)
@@ -30,8 +35,11 @@ def split(config: DataConfig, seed: int, *, classified: bool = True) -> tuple[La
     return _fraction(whole.subset(np.sort(order[held:])), config, seed), whole.subset(np.sort(order[:held]))
 
 
-def training_and_test(config: SupervisedConfig) -> tuple[LabelledSet, LabelledSet]:
-    """Training and test set of a configuration. Raises UserError if data, task and network do not fit."""
+def training_and_test(config: SupervisedConfig, treatment: Treatment | None = None) -> tuple[LabelledSet, LabelledSet]:
+    """Training and test set of a configuration. Raises UserError if data, task and network do not fit.
+
+    treatment: of a table's columns; by default it is fitted to the training set.
+    """
     task, source = config.task, config.data.source
     train, test = split(config.data, config.seed, classified=task.targets == "classes")
     if not train.has_images:
@@ -52,7 +60,12 @@ def training_and_test(config: SupervisedConfig) -> tuple[LabelledSet, LabelledSe
                 f"{source} has no sample of class {empty[0]!r} to train on: add some, or exclude the class by "
                 "data.classes"
             )
-    return train, test
+    if train.has_images:
+        return train, test
+    if treatment is None:
+        rows = train.table
+        treatment = fit(rows.inputs, rows.schema, rows.target, rows.numbers, config.data.max_categories)
+    return _treated(train, treatment), _treated(test, treatment)
 
 
 def verify_data(config: DataConfig) -> None:
@@ -82,15 +95,36 @@ def _labelled(source: str) -> LabelledSet:
 
 
 def _table_sets(config: DataConfig, classified: bool) -> tuple[LabelledSet, LabelledSet | None]:
-    train = open_table(config.source, config.target, classified=classified)
+    reading = reading_of(config)
+    train = open_table(config.source, config.target, classified=classified, reading=reading)
     found = [train]
     if config.test_source is not None:
         if not is_table(config.test_source):
             raise UserError(f"{config.source} is a table and {config.test_source} is not: name a .csv file")
-        other = open_table(config.test_source, config.target or train.target, classified=classified)
-        found.append(matching(train, other, config.test_source))
-    parts = [LabelledSet(t.name, t.inputs, t.targets, t.classes, t.columns, t.fingerprint) for t in found]
+        target = config.target or train.target
+        other = open_table(config.test_source, target, classified=classified, reading=reading, like=train)
+        found.append(other)
+    parts = [_rows_of(table) for table in found]
     return parts[0], parts[1] if len(parts) > 1 else None
+
+
+def reading_of(config: DataConfig) -> Reading:
+    """How the columns of a configuration's tables are read."""
+    return Reading(config.blanks, config.ignore, config.categories, config.date_format)
+
+
+def _rows_of(table: Table) -> LabelledSet:
+    numbers = None if table.classes else table.targets
+    rows = TableRows(table.inputs, table.schema, table.target, numbers)
+    return LabelledSet(
+        table.name, table.inputs, table.targets, table.classes, table.columns, table.fingerprint, rows=rows
+    )
+
+
+def _treated(data: LabelledSet, treatment: Treatment) -> LabelledSet:
+    rows = replace(data.table, treatment=treatment)
+    targets = data.targets if rows.numbers is None else treatment.standardized(rows.numbers)
+    return replace(data, inputs=treatment.encode(rows.inputs, rows.schema), targets=targets, rows=rows)
 
 
 def _of_classes(whole: LabelledSet, config: DataConfig) -> LabelledSet:

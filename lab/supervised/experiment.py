@@ -1,5 +1,6 @@
 """The supervised experiment: a network that is trained on labelled samples and evaluated on a test set."""
 
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,14 +23,17 @@ from lab.supervised.batches import TrainingBatches, part
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.data import training_and_test, verify_data
 from lab.supervised.inference import as_inputs
+from lab.supervised.labelled_set import LabelledSet
 from lab.supervised.metrics import CATALOGUE
-from lab.supervised.network import fit_statistics
 from lab.supervised.transfer import build_network, start_from
+from lab.supervised.treatment import Treatment
 from lab.train.collectives import ranks
 from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
 from lab.train.modes import evaluating
 from lab.train.step import GradientStep, StepResult
+
+_log = logging.getLogger(__name__)
 
 
 class Supervised(Experiment):
@@ -44,9 +48,11 @@ class Supervised(Experiment):
     def __init__(self, config: SupervisedConfig, directory: Path, device: Device) -> None:
         self.config, self.device, self._directory = config, device, directory
         self.train, self.test = training_and_test(config)
+        self._treatment = None if self.train.rows is None else self.train.rows.treatment
+        if self._treatment is not None and ranks().is_rank_zero:
+            _say_how_columns_are_read(self._treatment, self.train, self.test)
         self.loss = config.task.loss(self.train, device, config.seed)
         self.network = build_network(config, self.train.shape, len(self.train.classes))
-        fit_statistics(self.network, self.train)
         # A resumed run loads its trunk from the checkpoint, and other ranks receive that of rank 0.
         if config.trunk.run and ranks().is_rank_zero and not checkpoints.numbered(directory / "checkpoints"):
             start_from(self.network, config.trunk, directory.parent)
@@ -120,6 +126,7 @@ class Supervised(Experiment):
                 "classes": train.classes,
                 "columns": train.columns,
                 "rule": train.rule,
+                "treatment": None if self._treatment is None else self._treatment.to_json(),
             },
         }
 
@@ -161,6 +168,20 @@ class Supervised(Experiment):
             maps = figures.feature_maps(self.network, as_inputs(shown)[0])
             media += [item for item in (figures.filters(self.network, self.test.shape), maps) if item is not None]
         return media
+
+
+def _say_how_columns_are_read(treatment: Treatment, train: LabelledSet, test: LabelledSet) -> None:
+    """Log kinds other than numbers, blanks, and texts of the test set that no training row has."""
+    names: dict[str, list[str]] = {}
+    for column in treatment.schema:
+        shown = f"{column.name} ({len(column.texts)})" if column.kind == "category" else column.name
+        names.setdefault(column.kind, []).append(shown)
+    if names.keys() - {"number"}:
+        kinds = "; ".join(f"{kind}: {', '.join(columns)}" for kind, columns in names.items())
+        _log.warning(f"{train.name}, columns by kind: {kinds}")
+    for data in (train, test):
+        for note in treatment.notes(data.table.inputs, data.table.schema):
+            _log.warning(f"{'training' if data is train else 'test'} rows: {note}")
 
 
 def _check_norms(network: nn.Module, config: SupervisedConfig) -> None:

@@ -5,17 +5,38 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lab.config.suggestions import did_you_mean
+from lab.data.columns import Column
 from lab.data.file_tree import normal
 from lab.errors import UserError
+from lab.supervised.treatment import Treatment
+
+
+@dataclass(frozen=True, eq=False)
+class TableRows:
+    """Rows of a table as its file has them.
+
+    inputs: float64 [N, C], as in `lab.data.tables.Table`. numbers: targets float64 [N] in their own unit, if they are
+    numbers. treatment: None until it is fitted.
+    """
+
+    inputs: np.ndarray
+    schema: tuple[Column, ...]
+    target: str
+    numbers: np.ndarray | None
+    treatment: Treatment | None = None
+
+    def subset(self, rows: np.ndarray) -> "TableRows":
+        numbers = None if self.numbers is None else self.numbers[rows]
+        return replace(self, inputs=self.inputs[rows], numbers=numbers)
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledSet:
     """Samples with targets.
 
-    inputs: images uint8 [N, C, R, R], or table rows float32 [N, F] with names in `columns`. targets: int64 [N] into
-    `classes`, or float32 [N] without classes. fingerprint: hash of the whole set that these samples are part of. rule:
-    how images were cropped and resized, "" if unknown.
+    inputs: images uint8 [N, C, R, R], or treated table rows float32 [N, F], which `rows` made of `columns`. targets:
+    int64 [N] into `classes`, or standardized numbers float32 [N] without classes. fingerprint: hash of the whole set
+    that these samples are part of. rule: how images were cropped and resized, "" if unknown.
     """
 
     name: str
@@ -25,6 +46,7 @@ class LabelledSet:
     columns: tuple[str, ...]
     fingerprint: str
     rule: str = ""
+    rows: "TableRows | None" = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -40,7 +62,14 @@ class LabelledSet:
 
     def subset(self, rows: np.ndarray) -> "LabelledSet":
         """The samples at these row numbers."""
-        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows])
+        table = None if self.rows is None else self.rows.subset(rows)
+        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows], rows=table)
+
+    @property
+    def table(self) -> "TableRows":
+        """The rows of a table, which this set must be."""
+        assert self.rows is not None
+        return self.rows
 
 
 def class_index(name: str, classes: tuple[str, ...], key: str) -> int:

@@ -2,10 +2,7 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
-
-from lab.supervised.labelled_set import LabelledSet
 
 
 class Network(nn.Module):
@@ -60,56 +57,3 @@ class Scale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.factor
-
-
-class Standardize(nn.Module):
-    """Columns [B, F] minus their means, divided by their standard deviations over the training set."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("deviation", torch.ones(features))
-
-    def fit(self, values: Tensor) -> None:
-        """Set the statistics from values [N, F]; the scale of a constant column is kept."""
-        deviation = values.double().std(0, correction=0)
-        self.mean.copy_(values.double().mean(0))
-        self.deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.deviation
-
-
-class Unstandardize(nn.Module):
-    """Standardized outputs [B, 1] -> targets [B] in their own unit."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("deviation", torch.ones(()))
-
-    def fit(self, values: Tensor) -> None:
-        """Set the statistics from values [N]."""
-        deviation = values.double().std(correction=0)
-        self.mean.copy_(values.double().mean())
-        self.deviation.copy_(deviation if deviation > 0 else torch.ones(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.squeeze(1) * self.deviation + self.mean
-
-
-def fit_statistics(network: Network, train: LabelledSet) -> None:
-    """Set the means and standard deviations of a table's columns and targets."""
-    if train.has_images:
-        return
-    for module in network.modules():
-        if isinstance(module, Standardize):
-            module.fit(torch.from_numpy(train.inputs))
-        elif isinstance(module, Unstandardize):
-            module.fit(torch.from_numpy(train.targets))

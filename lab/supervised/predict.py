@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from lab.data import decoding
+from lab.data.csv_file import CsvFile, read_csv
 from lab.data.image_files import MOST_BYTES
 from lab.data.image_formats import HEAD, SUFFIXES, is_image
 from lab.data.sources import Source, close_sources, open_source
-from lab.data.tables import SUFFIX, numbers, read_csv
+from lab.data.tables import SUFFIX, read_rows
 from lab.errors import UserError
 from lab.files.plain import open_regular, read_regular
+from lab.supervised.data import reading_of
 from lab.supervised.inference import BATCH, as_inputs, predict_batch
 from lab.supervised.transfer import Trained
 
@@ -25,16 +27,41 @@ _log = logging.getLogger(__name__)
 
 
 def predictions(trained: Trained, source: Path) -> Iterator[tuple[list[str], Tensor, Tensor]]:
-    """Names, network inputs and outputs [B, ...] on the CPU, batch by batch.
+    """Names, network inputs and outputs [B, ...] on the CPU, batch by batch; numbers are in the unit of the target.
 
     source: an image, a folder or zip of images, or a table. Raises UserError.
     """
-    batches = _images(trained, source) if len(trained.shape) == 3 else _rows(trained, source)
-    mirror = trained.config.task.averages_mirror_images
+    if len(trained.shape) == 3:
+        batches = _images(trained, source)
+    elif source.suffix.lower() != SUFFIX:
+        raise UserError(f"{source}: this run was trained on a table; give a .csv file with its columns")
+    else:
+        batches = table_rows(trained, read_csv(source))
     for names, rows in batches:
-        inputs = as_inputs(torch.from_numpy(rows).to(trained.device.device))
-        with torch.no_grad():
-            yield names, inputs.cpu(), predict_batch(trained.network, inputs, mirror=mirror).cpu()
+        yield names, *network_outputs(trained, rows)
+
+
+def network_outputs(trained: Trained, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Network inputs and outputs on the CPU for images or treated rows; numbers are in the unit of the target."""
+    inputs = as_inputs(torch.from_numpy(rows).to(trained.device.device))
+    with torch.no_grad():
+        found = predict_batch(trained.network, inputs, mirror=trained.config.task.averages_mirror_images).cpu()
+    treatment = trained.treatment
+    if treatment is not None and treatment.target_statistics is not None:
+        found = torch.from_numpy(treatment.in_units(found.numpy()))
+    return inputs.cpu(), found
+
+
+def table_rows(trained: Trained, file: CsvFile) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Line numbers and treated rows float32 [B, F] of a table, batch by batch. Raises UserError."""
+    treatment = trained.treatment
+    assert treatment is not None, "load_trained() refuses a table's run without one"
+    inputs, schema = read_rows(file, treatment.schema, reading_of(trained.config.data))
+    for note in treatment.notes(inputs, schema):
+        _log.warning(f"{file.source}: {note}")
+    for start in range(0, len(inputs), BATCH):
+        part = slice(start, start + BATCH)
+        yield [str(line) for line in file.lines[part]], treatment.encode(inputs[part], schema)
 
 
 def _images(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:
@@ -79,16 +106,3 @@ def _open(source: Path, scratch: Path) -> Source:
     if left_out:
         _log.warning("%s: %s", source, left_out)
     return found
-
-
-def _rows(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:
-    if source.suffix.lower() != SUFFIX:
-        raise UserError(f"{source}: this run was trained on a table; give a .csv file with its columns")
-    columns, rows = read_csv(source)
-    missing = [name for name in trained.columns if name not in columns]
-    if missing:
-        raise UserError(f"{source} has no column {missing[0]!r}; this run needs {', '.join(trained.columns)}")
-    inputs = np.stack([numbers(str(source), rows, columns, columns.index(name)) for name in trained.columns], 1)
-    for start in range(0, len(inputs), BATCH):
-        part = inputs[start : start + BATCH]
-        yield [str(start + i + 2) for i in range(len(part))], part

@@ -6,12 +6,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint as checkpoints
 from lab.run.load import load_run
 from lab.run.lookup import locate_run
 from lab.supervised.config import SupervisedConfig, TrunkConfig
 from lab.supervised.network import Network
+from lab.supervised.treatment import Treatment, from_json
 from lab.train.device import Device
 
 
@@ -19,15 +20,15 @@ from lab.train.device import Device
 class Trained:
     """A run's network in evaluation mode, and a description of its data.
 
-    shape: of an input, [C, R, R] or [F]; columns: names of a table's inputs. rule: how images were cropped and resized,
-    "" if unknown. fingerprint, test_fingerprint: of the training and the test set.
+    shape: of a network input, [C, R, R] or [F]; treatment: of a table's columns. rule: how images were cropped and
+    resized, "" if unknown. fingerprint, test_fingerprint: of the training and the test set.
     """
 
     network: Network
     config: SupervisedConfig
     shape: tuple[int, ...]
     classes: tuple[str, ...]
-    columns: tuple[str, ...]
+    treatment: Treatment | None
     rule: str
     device: Device
     fingerprint: str
@@ -48,9 +49,12 @@ def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) 
         network = build_network(found.config, shape, len(classes))
         network.load_state_dict(state["network"])
         data, test_data = str(state["data"]), str(state["test_data"])
-        columns, rule = tuple(described["columns"]), str(described["rule"])
+        treatment = None if described.get("treatment") is None else from_json(described["treatment"])
+        if len(shape) == 1 and treatment is None:
+            raise CheckpointError("it was written by a version that did not keep the treatment of a table's columns")
+        rule = str(described["rule"])
     network = network.to(device.device).eval().requires_grad_(False)
-    return Trained(network, found.config, shape, classes, columns, rule, device, data, test_data)
+    return Trained(network, found.config, shape, classes, treatment, rule, device, data, test_data)
 
 
 def load_trunk(run: Path, checkpoint: str = checkpoints.BEST) -> dict[str, Tensor]:

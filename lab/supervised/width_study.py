@@ -31,10 +31,11 @@ def train_at_width(config: SupervisedConfig, width: int) -> WidthResult:
 
 
 def _curves(experiment: Supervised, width: int) -> tuple[Curve | None, Curve | None]:
-    test = experiment.test
-    if test.inputs.shape[1] != 1:
+    test, rows = experiment.test, experiment.test.table
+    if rows.inputs.shape[1] != 1 or rows.schema[0].kind != "number" or np.isnan(rows.inputs).any():
         return None, None
-    order = np.argsort(test.inputs[:, 0])
-    x = test.inputs[order, 0].tolist()
-    found = predict_set(experiment.network, test, experiment.device)
-    return Curve(str(width), x, found[order].tolist()), Curve("target", x, test.targets[order].tolist())
+    order = np.argsort(rows.inputs[:, 0])
+    x = rows.inputs[order, 0].tolist()
+    assert rows.treatment is not None and rows.numbers is not None
+    found = rows.treatment.in_units(predict_set(experiment.network, test, experiment.device).numpy())
+    return Curve(str(width), x, found[order].tolist()), Curve("target", x, rows.numbers[order].tolist())

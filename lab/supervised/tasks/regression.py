@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -16,7 +15,7 @@ from lab.run.experiment import Evaluation
 from lab.run.metrics import Metric
 from lab.supervised.inference import predict_set
 from lab.supervised.labelled_set import LabelledSet
-from lab.supervised.network import Backbone, Network, Unstandardize
+from lab.supervised.network import Backbone, Network
 from lab.supervised.tasks.task import Batch, Loss, Task
 from lab.train.device import Device
 from lab.train.step import LossSum
@@ -36,25 +35,25 @@ class Regression(Task):
     name: Literal["regression"] = Field(default="regression", description="Type of task.")
 
     def build(self, backbone: Backbone, shape: tuple[int, ...], classes: int) -> Network:
-        return backbone.with_output(
-            nn.Sequential(Linear(backbone.features, 1, init=HE.with_gain(1.0)), Unstandardize())
-        )
+        # Standardized numbers [B]; the treatment of the table brings them to their unit in double precision.
+        return backbone.with_output(nn.Sequential(Linear(backbone.features, 1, init=HE.with_gain(1.0)), nn.Flatten(0)))
 
     def loss(self, train: LabelledSet, device: Device, seed: int) -> Loss:
         def squared_error(network: Network, batch: Batch) -> LossSum:
-            errors = (network(batch.inputs).float() - batch.targets) / _deviation(network)
+            errors = network(batch.inputs).float() - batch.targets
             return LossSum(errors.square().sum(), len(errors))
 
         return squared_error
 
     def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
-        # Double precision: the square of a large target may exceed float32.
-        found, targets = predict_set(network, test, device).double(), torch.from_numpy(np.array(test.targets)).double()
-        squared = (found - targets).square()
-        variance = (targets - targets.mean()).square().mean()
+        rows = test.table
+        assert rows.treatment is not None and rows.treatment.target_statistics is not None and rows.numbers is not None
+        found = rows.treatment.in_units(predict_set(network, test, device).numpy())
+        squared = np.square(found - rows.numbers)
+        variance = np.square(rows.numbers - rows.numbers.mean()).mean()
         metrics = {
-            "eval/loss": float((squared / _deviation(network).cpu().double() ** 2).mean()),
-            "eval/rmse": float(squared.mean().sqrt()),
+            "eval/loss": float(squared.mean() / rows.treatment.target_statistics.deviation**2),
+            "eval/rmse": float(np.sqrt(squared.mean())),
             "eval/r2": float(1.0 - squared.mean() / variance) if variance > 0 else 0.0,
         }
         return Evaluation(metrics, [_fit(test, found)])
@@ -63,22 +62,24 @@ class Regression(Task):
         return [{"value": value} for value in outputs.tolist()]
 
 
-def _deviation(network: Network) -> Tensor:
-    """Standard deviation of the training targets."""
-    return next(module for module in network.out.modules() if isinstance(module, Unstandardize)).deviation
-
-
-def _fit(test: LabelledSet, found: Tensor) -> Image:
-    """Target and prediction as functions of the input, if it is one column; else predictions against targets."""
-    targets = np.asarray(test.targets)
-    if test.inputs.shape[1] == 1:
-        order = np.argsort(test.inputs[:, 0])
-        x = test.inputs[order, 0].tolist()
-        curves = [Curve("target", x, targets[order].tolist()), Curve("network", x, found[order].tolist())]
-        return Image("fit", plot(Plot(curves, "target and prediction, test set", test.columns[0], "target")))
-    ends = [float(targets.min()), float(targets.max())]
+def _fit(test: LabelledSet, found: np.ndarray) -> Image:
+    """Target and prediction as functions of the input, if it is one number; else predictions against targets."""
+    rows = test.table
+    assert rows.numbers is not None
+    target = rows.target
+    if rows.inputs.shape[1] == 1 and rows.schema[0].kind == "number":
+        kept = np.flatnonzero(np.isfinite(rows.inputs[:, 0]))
+        order = kept[np.argsort(rows.inputs[kept, 0], kind="stable")]
+        x = rows.inputs[order, 0].tolist()
+        curves = [
+            Curve("measured", x, rows.numbers[order].tolist(), dots=True),
+            Curve("predicted", x, found[order].tolist(), colour=1),
+        ]
+        return Image("fit", plot(Plot(curves, f"{target}: prediction on the test set", test.columns[0], target)))
+    low, high = float(rows.numbers.min()), float(rows.numbers.max())
     curves = [
-        Curve("prediction = target", ends, ends),
-        Curve("test rows", targets.tolist(), found.tolist(), dots=True),
+        Curve("a test row", rows.numbers.tolist(), found.tolist(), dots=True),
+        Curve("perfect prediction", [low, high], [low, high], dashed=True, colour=9),
     ]
-    return Image("fit", plot(Plot(curves, "predictions of the test set", "target", "prediction")))
+    labels = f"{target}, measured", f"{target}, predicted"
+    return Image("fit", plot(Plot(curves, f"{target}: prediction on the test set", *labels)))

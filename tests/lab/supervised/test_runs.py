@@ -13,6 +13,7 @@ from PIL import Image
 from lab.cli.main import main
 from lab.run.metrics import read
 from lab.supervised.config import SupervisedConfig
+from lab.supervised.export import TableNetwork
 from lab.supervised.transfer import load_trained
 from lab.train.device import Device
 from lab.train.range_test import range_test
@@ -81,8 +82,11 @@ def test_an_exported_network_answers_as_the_run_does(trained: Path, suffix: str,
     run("export", trained, "--out", file)
     network = load_trained(trained, DEVICE)
     inputs = torch.rand(3, *network.shape)
+    module: torch.nn.Module = network.network
+    if network.treatment is not None:  # the file takes rows as the table has them
+        inputs, module = torch.rand(3, 10, dtype=torch.float64) * 1e6, TableNetwork(network.network, network.treatment)
     with torch.no_grad():
-        expected = network.network(inputs).numpy()
+        expected = module(inputs).numpy()
     if suffix == ".onnx":
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         found = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})[0]

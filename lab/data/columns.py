@@ -1,0 +1,161 @@
+"""What a column of a table holds - numbers, truth values, dates or categories - and its cells as numbers."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+
+from lab.data.csv_file import CsvFile
+from lab.errors import UserError
+
+Kind = Literal["number", "boolean", "date", "category"]
+Blanks = Literal["impute", "refuse"]
+
+_MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nat", "?"}  # of numbers, truth values and dates
+_TRUTH = ({"false": 0.0, "true": 1.0}, {"no": 0.0, "yes": 1.0}, {"f": 0.0, "t": 1.0}, {"n": 0.0, "y": 1.0})
+_TRUTH_VALUES = {word: value for words in _TRUTH for word, value in words.items()}
+_ISO = "ISO 8601"
+_DATES = ("%d.%m.%Y", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
+_TIMES = ("", " %H:%M", " %H:%M:%S")
+_NUMERIC = re.compile(r"(?=.*\d)[\d\s.,'_%$€£¥+-]+")  # 1,234 or 15% or $3.50: numbers that float() refuses
+_EPOCH = datetime(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Column:
+    """An input column. texts: of a category, in order. format: of a date, ISO 8601 or a pattern of strptime."""
+
+    name: str
+    kind: Kind
+    texts: tuple[str, ...] = ()
+    format: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How columns are read.
+
+    blanks: whether empty cells (and NA, NaN, null, ...) are imputed or refused. ignore: columns that are left out.
+    categories: columns that are read as text, whatever is in them. date_format: a pattern of strptime for all dates,
+    "" for ISO 8601 and the common ones.
+    """
+
+    blanks: Blanks = "refuse"
+    ignore: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    date_format: str = ""
+
+
+def column_of(file: CsvFile, name: str, reading: Reading) -> Column:
+    """The kind of a column, from all its cells. Raises UserError that names a cell which does not fit the others."""
+    cells = file.cells(name)
+    if name in reading.categories:
+        return Column(name, "category", _texts(cells))
+    filled = [cell for cell in cells if not _is_blank(cell)]
+    if not filled:
+        if reading.blanks == "refuse":
+            _refuse(file, 0, name, cells[0])
+        raise UserError(f"{file.source}: column {name!r} is blank in every row; leave it out by data.ignore=[{name}]")
+    numeric = sum(file.number(cell) is not None for cell in filled)
+    if numeric == len(filled):
+        return Column(name, "number")
+    folded = {cell.casefold() for cell in filled}
+    if any(folded <= words.keys() for words in _TRUTH):
+        return Column(name, "boolean")
+    pattern, dated = _date_pattern(file, name, filled, reading.date_format)
+    if dated == len(filled):
+        return Column(name, "date", format=pattern)
+    if 2 * dated > len(filled):
+        row = next(i for i, cell in enumerate(cells) if not _is_blank(cell) and _days(cell, pattern) is None)
+        raise UserError(
+            f"{file.where(row, name)} is {cells[row][:60]!r}, not a date; write one there, {_as_text(name)}"
+        )
+    odd = [i for i, cell in enumerate(cells) if not _is_blank(cell) and file.number(cell) is None]
+    if numeric or all(_NUMERIC.fullmatch(cell) for cell in filled):
+        flaw = file.flaw(cells[odd[0]])
+        raise UserError(f"{file.where(odd[0], name)} {flaw}; write a number there, {_as_text(name)}")
+    return Column(name, "category", _texts(cells))
+
+
+def read_column(file: CsvFile, column: Column, blanks: Blanks) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The cells float64 [N] as numbers, and the texts of a category.
+
+    A truth value is 0 or 1, a date is its days since 1970, a category an index into the texts: those of the column
+    first, then those that it does not have. Blank cells are NaN. Raises UserError, with line and column.
+    """
+    cells = file.cells(column.name)
+    values = np.empty(len(cells))
+    numbers = {text: index for index, text in enumerate(column.texts)}
+    for row, cell in enumerate(cells):
+        if not cell or (column.kind != "category" and _is_blank(cell)):
+            if blanks == "refuse":
+                _refuse(file, row, column.name, cell)
+            values[row] = np.nan
+        elif column.kind == "category":
+            values[row] = numbers.setdefault(cell, len(numbers))
+        elif column.kind == "number":
+            if flaw := file.flaw(cell):
+                raise UserError(f"{file.where(row, column.name)} {flaw}; write a number there, or leave the row out")
+            values[row] = file.number(cell)
+        else:
+            value = _TRUTH_VALUES.get(cell.casefold()) if column.kind == "boolean" else _days(cell, column.format)
+            if value is None:
+                wanted = "a truth value" if column.kind == "boolean" else f"a date ({column.format})"
+                raise UserError(f"{file.where(row, column.name)} is {cell[:60]!r}, not {wanted}; correct it")
+            values[row] = value
+    return values, tuple(numbers)
+
+
+def _is_blank(cell: str) -> bool:
+    return cell.casefold() in _MISSING
+
+
+def _texts(cells: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted({cell for cell in cells if cell}))
+
+
+def _as_text(name: str) -> str:
+    return f"leave the row out, or read the column as text with data.categories=[{name}]"
+
+
+def _refuse(file: CsvFile, row: int, name: str, cell: str) -> None:
+    flaw = f"is {cell}" if cell else "is empty"
+    raise UserError(f"{file.where(row, name)} {flaw}; fill it, leave the row out, or impute it with data.blanks=impute")
+
+
+def _date_pattern(file: CsvFile, name: str, cells: Sequence[str], given: str) -> tuple[str, int]:
+    """The pattern that fits the most cells, and how many. Raises UserError if two fit that differ in meaning."""
+    if given:
+        return given, sum(_days(cell, given) is not None for cell in cells)
+    # Most texts are no dates: a few cells decide which patterns are tried on all.
+    tried = [_ISO, *(date + time for date in _DATES for time in _TIMES)]
+    sample = cells[:20]
+    likely = [pattern for pattern in tried if any(_days(cell, pattern) is not None for cell in sample)]
+    counts = {pattern: sum(_days(cell, pattern) is not None for cell in cells) for pattern in likely}
+    if not counts:
+        return _ISO, 0
+    most = max(counts.values())
+    best = [pattern for pattern, count in counts.items() if count == most]
+    if len(best) > 1 and any(_days(cell, best[0]) != _days(cell, best[1]) for cell in cells):
+        raise UserError(
+            f"{file.source}: column {name!r} has dates such as {cells[0][:60]!r} of which either number may be the "
+            f"day: set data.date_format to {best[0]!r} or {best[1]!r}"
+        )
+    return best[0], most
+
+
+def _days(cell: str, pattern: str) -> float | None:
+    """Days since 1970, in UTC where a cell has a time zone."""
+    try:
+        found = datetime.fromisoformat(cell) if pattern == _ISO else datetime.strptime(cell, pattern)
+    except ValueError:
+        return None
+    if found.tzinfo is not None:
+        try:
+            found = found.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:  # year 1 or 9999
+            return None
+    return (found - _EPOCH).total_seconds() / 86400.0

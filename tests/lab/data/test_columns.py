@@ -1,0 +1,108 @@
+"""Tables as people have them: the kind of a column is found, and what fits none is one line about the cell."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab.data.columns import Column, Reading
+from lab.data.tables import Table, open_table
+from lab.errors import UserError
+
+IMPUTE = Reading("impute")
+
+
+def table(folder: Path, text: str, reading: Reading = IMPUTE, target: str = "y", *, classified: bool = True) -> Table:
+    path = folder / "table.csv"
+    path.write_text(text)
+    return open_table(str(path), target, classified=classified, reading=reading)
+
+
+def column(folder: Path, *cells: str, reading: Reading = IMPUTE) -> tuple[Column, list[float]]:
+    """The kind of a column with these cells, and its values."""
+    found = table(folder, "x,y\n" + "".join(f"{cell},{'ab'[i % 2]}\n" for i, cell in enumerate(cells)), reading)
+    return found.schema[0], found.inputs[:, 0].tolist()
+
+
+def test_numbers_with_blanks_are_numbers(tmp_path: Path) -> None:
+    found, values = column(tmp_path, "1", "", "NA", "nan", "-2e1", "null", "?")
+    assert found.kind == "number"
+    np.testing.assert_array_equal(values, [1.0, np.nan, np.nan, np.nan, -20.0, np.nan, np.nan])
+
+
+@pytest.mark.parametrize("words", [("true", "FALSE"), ("Yes", "no"), ("t", "f"), ("Y", "N")])
+def test_truth_values_are_0_and_1(words: tuple[str, str], tmp_path: Path) -> None:
+    assert column(tmp_path, *words, words[0]) == (Column("x", "boolean"), [1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("1970-01-03", "1970-01-13"),
+        ("1970-01-03T00:00:00Z", "1970-01-13T05:00:00+05:00"),
+        ("03.01.1970", "13.01.1970"),
+        ("1970/01/03", "1970/01/13"),
+        ("3/1/1970", "13/1/1970"),
+        ("1/3/1970", "1/13/1970"),
+        ("03.01.1970 00:00", "13.01.1970 00:00"),
+    ],
+)
+def test_dates_are_days_since_1970(cells: tuple[str, str], tmp_path: Path) -> None:
+    found, values = column(tmp_path, *cells)
+    assert found.kind == "date" and values == [2.0, 12.0]
+
+
+def test_a_date_of_which_either_number_may_be_the_day_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"set data.date_format to '%d/%m/%Y' or '%m/%d/%Y'"):
+        column(tmp_path, "03/04/1970", "05/06/1970")
+    assert column(tmp_path, "02/01/1970", reading=Reading(date_format="%d/%m/%Y"))[1] == [1.0]
+
+
+def test_texts_are_categories_in_one_normal_form(tmp_path: Path) -> None:
+    found, values = column(tmp_path, "red", "caf\u00e9", "cafe\u0301", "Red", "red")
+    assert found == Column("x", "category", ("Red", "caf\u00e9", "red"))
+    assert values == [2.0, 1.0, 1.0, 0.0, 2.0]
+    assert column(tmp_path, "7", "8", "7", reading=Reading(categories=("x",)))[0].texts == ("7", "8")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (
+            ("1", "two", "3"),
+            "line 3: column 'x' is 'two', not a number; write a number there, leave the row out, or re",
+        ),
+        (('"1,234"', '"5,678"'), "is '1,234', not a number"),
+        (("5%", "7%"), "is '5%', not a number"),
+        (("$5", "$7.50"), "not a number"),
+        (("2020-01-01", "2020-01-02", "soon"), "line 4: column 'x' is 'soon', not a date"),
+        (("", "", "NA"), "column 'x' is blank in every row; leave it out by data.ignore=[x]"),
+        (("1", "1e999"), "is 1e999, not a finite number"),
+    ],
+)
+def test_cells_that_fit_no_kind_are_one_line(cells: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        column(tmp_path, *cells)
+    assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_columns_are_left_out_and_nameless_ones_asked_about(tmp_path: Path) -> None:
+    text = ",name,x,y\n0,Ann,1,a\n1,Bob,2,b\n"
+    with pytest.raises(UserError, match=r"column 1 has no name .* leave it out by data.ignore=\['unnamed 1'\]"):
+        table(tmp_path, text)
+    assert table(tmp_path, text, Reading(ignore=("unnamed 1", "name"))).columns == ("x",)
+    with pytest.raises(UserError, match=r"data.ignore: .* has no column 'nam'; did you mean 'name'"):
+        table(tmp_path, text, Reading(ignore=("nam",)))
+    with pytest.raises(UserError, match=r"data.ignore names 'y', the target"):
+        table(tmp_path, text, Reading(ignore=("y",)))
+
+
+def test_a_target_that_is_a_quantity_is_not_read_as_classes(tmp_path: Path) -> None:
+    prices = "x,y\n" + "".join(f"{i},{100 + 0.5 * i}\n" for i in range(20))
+    with pytest.raises(UserError, match=r"set task.name=regression to predict it, or data.categories=\[y\]"):
+        table(tmp_path, prices)
+    assert len(table(tmp_path, prices, Reading(categories=("y",))).classes) == 20
+    counts = "x,y\n" + "".join(f"{i},{i % 12}\n" for i in range(60))
+    assert table(tmp_path, counts).classes == tuple(map(str, range(12)))
+    with pytest.raises(UserError, match=r"for classes set task.name=classification"):
+        table(tmp_path, "x,y\n1,yes\n", classified=False)

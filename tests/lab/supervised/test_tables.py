@@ -1,0 +1,172 @@
+"""Tables from the file to predictions: double precision, one treatment for training, prediction and exported files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+import lab
+from lab.cli.main import main
+from lab.data.columns import Column
+from lab.errors import CheckpointError, UserError
+from lab.supervised.experiment import Supervised
+from lab.supervised.transfer import load_trained
+from lab.supervised.treatment import fit, from_json
+from lab.train.device import Device
+from tests.lab.small_classifier import other, written
+
+DEVICE = Device(torch.device("cpu"), "fp32", 1)
+REGRESSION: dict[str, Any] = {"task": {"name": "regression"}, "network": {"name": "mlp", "hidden": [32]}}
+CELLS = "city,age,member,joined,y\n"
+
+
+def run(*arguments: object, code: int = 0) -> None:
+    assert main([str(argument) for argument in arguments]) == code
+
+
+def grades(folder: Path, text: str, **training: Any) -> dict[str, float]:
+    """Metrics of a regression of a table."""
+    folder.mkdir()
+    (folder / "table.csv").write_text(text)
+    training = {"decay_images": 12_000, "learning_rate": 0.01, "batch_size": 50} | training
+    settings = other(data={"source": str(folder / "table.csv")}, training=training, budget=12_000, **REGRESSION)
+    torch.manual_seed(0)
+    experiment = Supervised(settings, folder / "run", DEVICE)
+    while experiment.counters["images"] < settings.budget:
+        experiment.iterate()
+    return dict(experiment.evaluate().metrics)
+
+
+def test_a_large_constant_in_a_feature_or_the_target_changes_nothing(tmp_path: Path) -> None:
+    def text(feature: int, target: int) -> str:
+        # Integers and quarters, so that the sums are exact.
+        rows = ((feature + i, target + round(4096 * np.sin(i / 60)) / 4) for i in range(400))
+        return "x,target\n" + "".join(f"{x},{y:.2f}\n" for x, y in rows)
+
+    plain = grades(tmp_path / "plain", text(0, 0))
+    shifted = grades(tmp_path / "shifted", text(1_700_000_000, 1_700_000_000))
+    assert plain["eval/r2"] > 0.9
+    assert shifted == pytest.approx(plain, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of a table with every kind of column and with blanks."""
+    folder = tmp_path_factory.mktemp("people")
+    drawn = np.random.default_rng(0)
+    rows = []
+    for _ in range(200):
+        city, age = drawn.choice(["Oslo", "Rome", ""]), drawn.integers(1, 90)
+        member = drawn.choice(["yes", "no"])
+        day = f"2020-{drawn.integers(1, 13):02}-{drawn.integers(1, 29):02}"
+        label = "in" if (city == "Oslo") != (member == "no") else "out"
+        rows.append(f"{city},{age if age > 9 else ''},{member},{day},{label}\n")
+    (folder / "people.csv").write_text(CELLS + "".join(rows))
+    data = {"source": str(folder / "people.csv"), "target": "y"}
+    training = {"decay_images": 6000, "learning_rate": 0.01, "images_per_iteration": 3000}
+    settings = other(data=data, network={"name": "mlp", "hidden": [16]}, training=training, budget=6000)
+    run("train", written(folder, settings), "--runs-dir", folder, "--name", "people")
+    return folder / "people"
+
+
+NEW = (
+    "y,joined,member,age,city\n?,2020-05-01,no,30,Oslo\n?,2020-05-01,no,,\n?,,yes,50,Bergen\n?,2020-05-01,yes,50,Rome\n"
+)
+
+
+def test_rows_are_predicted_as_they_were_treated_in_training(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    capsys.readouterr()
+    run("eval", people, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["accuracy"] > 0.9 and found["rows"] == 40
+    (tmp_path / "new.csv").write_text(NEW)
+    run("predict", people, tmp_path / "new.csv", "--json")
+    output = capsys.readouterr()
+    told = json.loads(output.out)["predictions"]
+    assert [line["class"] for line in told] == ["out", "in", "out", "out"]
+    said = output.err + caplog.text
+    assert "'Bergen' (unknown)" in said and "column 'joined': 1 of 4 cells are blank (imputed, as no" in said
+    rows = np.array([["Oslo", 30, "no", "2020-05-01"], [None, float("nan"), "no", "2020-05-01"]], dtype=object)
+    asked = lab.open_run(people).predict(rows)
+    assert [line["probability"] for line in asked] == pytest.approx([line["probability"] for line in told[:2]])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("city,age\nOslo,3\n", "has no column 'member'; this run needs city, age, member, joined"),
+        ("city,age,member,joined\nOslo,old,no,2020-01-01\n", "line 2: column 'age' is 'old', not a number"),
+        ("city,age,member,joined\nOslo,3,maybe,2020-01-01\n", "is 'maybe', not a truth value"),
+        ("city,age,member,joined\nOslo,3,no,01.02.2020\n", "is '01.02.2020', not a date (ISO 8601)"),
+        ('city,age,member,joined\n"a\nb",3,no,2020-01-01\nOslo,x,no,2020-01-01\n', "line 4: column 'age'"),
+    ],
+)
+def test_new_rows_that_do_not_fit_are_one_line(
+    text: str, expected: str, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "new.csv").write_text(text)
+    capsys.readouterr()
+    run("predict", people, tmp_path / "new.csv", code=2)
+    error = capsys.readouterr().err
+    assert expected in error and len(error.strip().splitlines()) == 1
+
+
+def test_an_onnx_file_takes_the_rows_untreated_and_names_its_inputs(people: Path, tmp_path: Path) -> None:
+    run("export", people, "--out", tmp_path / "people.onnx")
+    found = {item.key: item.value for item in onnx.load(str(tmp_path / "people.onnx")).metadata_props}
+    names = json.loads(found["inputs"])
+    assert names == ["city=Oslo", "city=Rome", "city=", "age", "member", "joined"]
+    assert json.loads(found["classes"]) == ["in", "out"] and found["target"] == "y"
+    days = (np.datetime64("2020-05-01") - np.datetime64("1970-01-01")).astype(int)
+    rows = np.array([[1, 0, 0, 30, 0, days], [0, 0, 1, np.nan, 0, days], [0, 0, 0, 50, 1, np.nan]])
+    session = onnxruntime.InferenceSession(str(tmp_path / "people.onnx"), providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {session.get_inputs()[0].name: rows})
+    (tmp_path / "new.csv").write_text(NEW)
+    expected = [line["probabilities"]["in"] for line in lab.open_run(people).predict(tmp_path / "new.csv")[:3]]
+    np.testing.assert_allclose(torch.from_numpy(logits).softmax(1)[:, 0], expected, atol=1e-5)
+
+
+def test_an_exported_regression_is_in_the_unit_of_a_large_target(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,target\n" + "".join(f"{i},{1_700_000_000 + 40 * i}\n" for i in range(50)))
+    settings = other(data={"source": str(tmp_path / "t.csv")}, training={"batch_size": 10}, budget=500, **REGRESSION)
+    run("train", written(tmp_path, settings), "--runs-dir", tmp_path, "--name", "run")
+    run("export", tmp_path / "run", "--out", tmp_path / "t.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "t.onnx"), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"rows": np.arange(50.0)[:, None]})
+    told = [line["value"] for line in lab.open_run(tmp_path / "run").predict(np.arange(50.0)[:, None])]
+    np.testing.assert_allclose(found - 1.7e9, np.array(told) - 1.7e9, atol=0.1)
+    assert len({round(value) for value in told}) > 20
+
+
+def test_the_treatment_survives_as_plain_values_and_a_damaged_one_is_refused(people: Path) -> None:
+    treatment = load_trained(people, DEVICE).treatment
+    assert treatment is not None
+    plain = json.loads(json.dumps(treatment.to_json(), allow_nan=False))
+    assert from_json(plain) == treatment
+    changes: list[dict[str, Any]] = [
+        {"columns": None},
+        {"columns": [{}]},
+        {"target_statistics": [1.0, 0.0]},
+        {"target_statistics": 3},
+    ]
+    for change in changes:
+        with pytest.raises(CheckpointError, match="is damaged"):
+            from_json(plain | change)
+
+
+def test_only_training_rows_are_fitted_and_crowded_columns_are_named_at_once() -> None:
+    schema = (Column("a", "category", ("x", "y", "z")), Column("b", "number"), Column("c", "category", ("q", "r", "s")))
+    rows = np.array([[0, 10.0, 0], [2, 30.0, 1], [0, np.nan, 2]])
+    treatment = fit(rows, schema, "y", None, 10)
+    assert treatment.raw_names[:3] == ["a=x", "a=z", "b"]
+    new = np.array([[1, np.nan, np.nan], [2, 40.0, 0]])
+    assert treatment.encode(new, schema).tolist() == [[0, 0, 0, 0, 0, 0, 1], [0, 1, 2, 1, 0, 0, 0]]
+    with pytest.raises(UserError, match=r"'a' 2, 'c' 3 in 3 rows; leave them out by data.ignore=\[a, c\]"):
+        fit(rows, schema, "y", None, 1)
