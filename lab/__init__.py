@@ -3,7 +3,11 @@
 The names of `lab.api` are available here: `lab.train_preset`, `lab.open_run`, `lab.list_presets` ...
 """
 
-from typing import Any
+from __future__ import annotations
+
+TYPE_CHECKING = False  # that of `typing`, which is slow to import: `lab` handles signals as early as it can
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.2.0"
 

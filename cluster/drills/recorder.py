@@ -20,7 +20,7 @@ from agents.alphazero.records import FinishedGames
 from agents.search.dynamics import LeafCounts
 from cluster.pool.connection import import_ray
 from cluster.workers.actors import start
-from lab.cli.main import run_command
+from lab.cli.root import run_command
 from lab.config.loading import load_preset
 from lab.run.launch import continue_run, start_run
 from lab.train.device import Device

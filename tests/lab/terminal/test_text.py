@@ -92,7 +92,7 @@ def test_the_output_of_another_process_loses_its_colours() -> None:
 
 
 def test_user_errors_are_text(capsys: pytest.CaptureFixture[str]) -> None:
-    from lab.cli.main import run_command
+    from lab.cli.root import run_command
 
     def refuse(**_: object) -> None:
         raise UserError("no label ':ok:' or '[v2]'")
