@@ -26,6 +26,7 @@ from lab.files.safetensors_header import header_bytes, read_header
 
 FORMAT, SCHEMA_VERSION = "lab-images", "1"
 FETCHED = ("mnist", "fashion_mnist", "cifar10")
+_LONG = 2**31  # bytes that take seconds to hash
 _PIECE = 2**24  # bytes that are hashed at once
 RESOLUTIONS = tuple(2**power for power in range(2, 11))
 
@@ -106,14 +107,19 @@ def open_images(source: str) -> ImageSet:
 def verify_images(data: ImageSet) -> None:
     """Compute the fingerprint of a packed set anew. Raises UserError if its pixels or labels have changed.
 
-    Reads the whole file: about a second per GB.
+    Reads the whole file, about a second per GB; large ones have a progress bar on a terminal.
     """
+    from lab.terminal.consoles import progress_bar
+
     if data.path is None:
         return
     digest = hashlib.sha256(repr(data.images.shape).encode())
     step = max(1, _PIECE // math.prod(data.images.shape[1:]))
-    for start in range(0, len(data), step):
-        digest.update(np.ascontiguousarray(data.images[start : start + step]).data)
+    with progress_bar(hidden=data.images.nbytes < _LONG) as bar:
+        task = bar.add_task(f"checking {data.path.name}", total=len(data))
+        for start in range(0, len(data), step):
+            digest.update(np.ascontiguousarray(data.images[start : start + step]).data)
+            bar.update(task, completed=start)
     if data.labels is not None:
         digest.update(np.ascontiguousarray(data.labels, "<i8").data)
     if digest.hexdigest() != data.fingerprint:

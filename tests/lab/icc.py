@@ -19,6 +19,20 @@ def profile(space: bytes, primaries: tuple[tuple[float, float, float], ...] = ()
     for letter, primary in zip(b"rgb", primaries, strict=False):
         tags[bytes([letter]) + b"XYZ"] = _xyz(primary)
         tags[bytes([letter]) + b"TRC"] = curve
+    return _file(b"mntr", space, b"XYZ ", tags)
+
+
+def ink_profile() -> bytes:
+    """A CMYK profile of a printer whose black ink lowers the lightness of Lab linearly; other inks do nothing."""
+    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    curve = bytes(range(256))
+    nodes = b"".join(bytes([0 if black else 255, 128, 128]) for _ in range(8) for black in (0, 1))
+    lookup = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + 4 * curve + nodes + 3 * curve
+    tags = {b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"test\0" + bytes(78), b"wtpt": _xyz(D50)}
+    return _file(b"prtr", b"CMYK", b"Lab ", tags | {b"A2B0": lookup})
+
+
+def _file(kind: bytes, space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
     place, table, body = 128 + 4 + 12 * len(tags), b"", b""
     for name, content in tags.items():
         table += name + struct.pack(">II", place + len(body), len(content))
@@ -26,7 +40,7 @@ def profile(space: bytes, primaries: tuple[tuple[float, float, float], ...] = ()
     header = bytearray(128)
     header[0:4] = struct.pack(">I", place + len(body))
     header[8:12] = b"\x02\x10\0\0"
-    header[12:24] = b"mntr" + space + b"XYZ "
+    header[12:24] = kind + space + connection
     header[36:40] = b"acsp"
     header[68:80] = b"".join(struct.pack(">i", round(value * 65536)) for value in D50)
     return bytes(header) + struct.pack(">I", len(tags)) + table + body

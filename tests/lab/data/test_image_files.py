@@ -16,7 +16,7 @@ from lab.data.image_files import MOST_PIXELS, open_image_file
 from lab.data.image_formats import FORMATS, HEAD, SUFFIXES, format_of, is_image
 from lab.data.pack import pack
 from tests.command_line import ROOT
-from tests.lab.icc import DISPLAY_P3, SRGB, profile
+from tests.lab.icc import DISPLAY_P3, SRGB, ink_profile, profile
 from tests.lab.pictures import encoded, raw_png, write_folder
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
@@ -85,6 +85,14 @@ def test_linear_grey_becomes_the_grey_of_srgb() -> None:
     image = pixels(encoded(Image.new("L", (4, 4), 100), icc_profile=profile(b"GRAY", gamma=1.0)))
     expected = 255 * (1.055 * (100 / 255) ** (1 / 2.4) - 0.055)
     assert image.shape == (4, 4) and np.abs(image - expected).max() <= 1
+
+
+def test_inks_have_the_colours_of_their_profile() -> None:
+    half_black = Image.new("CMYK", (4, 4), (0, 0, 0, 128))
+    found = open_image_file(encoded(half_black, "TIFF", icc_profile=ink_profile()), "a.tif")
+    # Lightness 49.8 is a grey of 118; without the profile the ink would be taken as 127.
+    assert found.image.mode == "RGB" and np.abs(np.asarray(found.image).astype(int) - 118).max() <= 2
+    assert (pixels(encoded(half_black, "TIFF")) == 127).all()
 
 
 @pytest.mark.parametrize(
