@@ -39,7 +39,10 @@ class Decoders:
         Raises UserError when a process dies.
         """
         if self._pool is None:
-            yield from map(function, names)
+            try:
+                yield from map(function, names)
+            except MemoryError:
+                raise UserError("an image needs more memory to decode than there is: make it smaller") from None
             return
         # The number of decoded images in memory is bounded, even if the disk is slow.
         waiting: deque[Future[list[T]]] = deque()
@@ -52,6 +55,8 @@ class Decoders:
                 yield from waiting.popleft().result()
         except BrokenProcessPool:
             raise UserError("a decoding process was killed, likely for memory: use fewer --workers") from None
+        except MemoryError:
+            raise UserError("images need more memory to decode than there is: use fewer --workers") from None
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[str], T], names: Sequence[str]) -> Future[list[T]]:

@@ -16,6 +16,7 @@ MOST_BYTES = 2**29
 
 SEVERAL_FRAMES = "hold several frames, of which the first was stored"
 UNREADABLE_EXIF = "have EXIF data that cannot be read; they were stored as they lie in the file, not turned"
+DAMAGED_METADATA = "have damaged metadata, which was ignored, and sound pixels"
 
 
 class Opened(NamedTuple):
@@ -34,8 +35,17 @@ def open_image_file(content: bytes, name: str) -> Opened:
         raise ValueError("unknown image format")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about sizes that are checked below, and about metadata
-        image = _decoded(content, found)
-        remarks = [SEVERAL_FRAMES] if _has_frames(image) else []
+        remarks = []
+        try:
+            image = _decoded(content, found)
+        except (OSError, SyntaxError, ValueError):
+            pixels_alone = _without_metadata(content) if found == "PNG" else content
+            if pixels_alone == content:
+                raise
+            image = _decoded(pixels_alone, found)
+            remarks.append(DAMAGED_METADATA)
+        if _has_frames(image):
+            remarks.append(SEVERAL_FRAMES)
         image, exif_is_readable = _upright(image)
         if not exif_is_readable:
             remarks.append(UNREADABLE_EXIF)
@@ -43,7 +53,7 @@ def open_image_file(content: bytes, name: str) -> Opened:
         image = _eight_bits(image)
         if clear is not None:
             image.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
-        elif "transparency" in image.info:
+        elif "transparency" in image.info and image.mode in ("L", "P", "RGB"):
             image = image.convert("LA" if image.mode == "L" else "RGBA")
         elif image.mode in ("P", "PA"):
             image = image.convert("RGBA" if image.mode == "PA" else "RGB")
@@ -71,6 +81,20 @@ def _decoded(content: bytes, found: str) -> Any:
     if found == "PPM" and image.mode == "I":  # PIL scales every maximum above 255 to 16 bits
         image = Image.fromarray(np.asarray(image).astype(np.uint16))
     return image
+
+
+def _without_metadata(content: bytes) -> bytes:
+    """A PNG of its critical chunks alone (size, palette, pixels), which have a capital as their first letter.
+
+    PIL refuses a file for the checksum or the length of any chunk.
+    """
+    kept, place = content[:8], 8
+    while place + 12 <= len(content):
+        end = place + 12 + int.from_bytes(content[place : place + 4], "big")
+        if content[place + 4 : place + 5].isupper():
+            kept += content[place:end]
+        place = end
+    return kept
 
 
 def _has_frames(image: Any) -> bool:

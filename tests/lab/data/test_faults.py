@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from lab.cli.main import main
+from lab.data import decoding
 from lab.data.images import open_images
 from lab.data.pack import pack
 from lab.errors import UserError
@@ -83,6 +84,17 @@ def test_a_killed_process_is_one_clear_error(tmp_path: Path) -> None:
         pack(source, tmp_path / "out.safetensors", workers=2, progress=kill)
     assert left_in(tmp_path) == ["in.zip"]
     assert not multiprocessing.active_children()
+
+
+def test_an_image_that_needs_more_memory_than_there_is_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(content: bytes, name: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(decoding, "open_image_file", exhausted)
+    with pytest.raises(UserError, match="more memory to decode than there is"):
+        pack(write_folder(tmp_path / "in", {"a.png": grey(1)}), tmp_path / "out.safetensors", skip_broken=True)
 
 
 @pytest.mark.parametrize(

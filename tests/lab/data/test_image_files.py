@@ -118,6 +118,24 @@ def test_sound_pixels_with_malformed_exif_are_read(exif: bytes) -> None:
     assert (np.asarray(found.image) == 5).all() and set(found.remarks) <= {image_files.UNREADABLE_EXIF}
 
 
+@pytest.mark.parametrize(
+    "chunks", [{"tRNS": b"\0"}, {"gAMA": b"\0"}, {"pHYs": b""}, {"cHRM": b"12"}, {"sRGB": b""}, {"iCCP": b"x" * 9}]
+)
+def test_sound_pixels_with_other_malformed_metadata_are_read(chunks: dict[str, bytes]) -> None:
+    assert pixels(raw_png(8, 8, 0, b"\x05" * 8, **chunks)).tolist() == [[5] * 8] * 8
+
+
+def test_a_wrong_checksum_of_metadata_is_remarked_and_one_of_pixels_is_damage() -> None:
+    sound = raw_png(8, 8, 0, b"\x05" * 8, tEXt=b"Comment\0x")
+    place = sound.index(b"tEXt") + 12
+    found = open_image_file(sound[:place] + b"\xff" + sound[place + 1 :], "a.png")
+    assert (np.asarray(found.image) == 5).all() and found.remarks == (image_files.DAMAGED_METADATA,)
+    for critical in (b"IHDR", b"IDAT"):
+        place = sound.index(critical) + 6
+        with pytest.raises((OSError, SyntaxError, ValueError)):
+            open_image_file(sound[:place] + b"\xff" + sound[place + 1 :], "a.png")
+
+
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "PNG", "WEBP", "AVIF"])
 def test_the_first_of_several_frames_is_taken_and_said(kind: str) -> None:
     first, second = (Image.new("RGB", (8, 8), colour) for colour in ("black", "white"))
