@@ -1,6 +1,7 @@
 """What a run says of inputs that it has not seen: pictures brought to their size as its own were, and bad ones."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,27 @@ def test_pictures_are_told_wherever_they_are(
     assert [line["input"] for line in told] == sorted(files)
     right = [line["class"] == line["input"][0] for line in told]
     assert sum(right) >= 0.8 * len(right) and all(0.1 < line["probability"] <= 1.0 for line in told)
+
+
+def test_an_image_is_known_by_its_content_and_others_are_named(
+    digits: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = np.asarray(open_images("digits").images[0, 0])
+    files = {
+        "scan": encoded(picture, "JPEG"),
+        "cat/a.jfif": encoded(picture, "JPEG"),
+        "dog/b": encoded(picture, "WEBP"),
+    }
+    source = write_folder(tmp_path / "in", files | {"photo.heic": b"x", ".hidden.png": files["scan"]})
+    os.mkfifo(source / "pipe.png")
+    run("predict", digits, source, "--json")
+    told = json.loads(capsys.readouterr().out)["predictions"]
+    assert [line["input"] for line in told] == ["cat/a.jfif", "dog/b", "scan"]
+    assert all(name in caplog.text for name in ("photo.heic", ".hidden.png", "pipe.png"))
+    run("predict", digits, source / "scan", "--json")
+    assert json.loads(capsys.readouterr().out)["predictions"][0]["input"] == "scan"
+    run("predict", digits, source / "pipe.png", code=2)
+    assert "is not a folder" in capsys.readouterr().err
 
 
 def test_what_cannot_be_predicted_is_one_line(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
