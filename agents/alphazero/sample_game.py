@@ -1,50 +1,111 @@
-"""Sample game of an agent against itself, as text and as a heat map of its policies."""
+"""Sample game of an agent against itself, as text and as heat maps of its policies."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.alphazero.agent import Agent
+from agents.games.game import Game
+from agents.games.line_game import LineGame
+from lab.plots.figures import Matrix, matrices
 from lab.plots.media import Image, Media, Text
 
-_CELL_PX = 16
+_BOARDS_IN_A_ROW = 5  # of a game with an action per cell; two rows at most
+_WIDEST = 1600  # pixels of a row of boards, if more than one fits
+_MOST_WITH_NUMBERS = 6  # rows and columns of boards whose cells hold percentages
+_WHITE = 255
 
 
 class SampleGame(NamedTuple):
     """One game from the empty board, without noise. text: moves, values and the last board.
 
-    policies: float32 [plies, A], the searched policy at each ply.
+    policies: float32 [plies, A], the searched policy at each ply. actions: the moves. players: who made them, 0 or 1.
     """
 
+    game: Game
     text: str
     policies: NDArray[np.float32]
+    actions: Sequence[int]
+    players: Sequence[int]
 
     def media(self) -> list[Media]:
-        """The game as text, and its policies as a heat map with a row per ply and a column per action."""
-        return [Text("eval/game", self.text), Image("eval/policy", heat_map(self.policies), "ply by action")]
+        """The game as text, and its policies as heat maps."""
+        caption = "policy after search (%) at each ply; the title or the row names the player and the move"
+        return [Text("eval/game", self.text), Image("eval/policy", heat_map(self), caption)]
 
 
 def play_sample_game(agent: Agent, simulations: int) -> SampleGame:
     """Plays both sides with `simulations` per move."""
     game = agent.game
     state = game.initial(1, agent.device)
-    lines, policies = [f"{'ply':>3}  {'move':>4}  {'value':>6}  for the side to move"], []
+    lines = [f"{'ply':>3}  {'move':>4}  {'value':>6}  for the side to move"]
+    policies, actions, players = [], [], []
     while not bool(game.done(state)[0]):
         result = agent.decide(state, simulations)
-        move = game.action_names[int(result.action[0])]
-        lines.append(f"{len(lines):>3}  {move:>4}  {float(result.value[0]):>+6.2f}")
+        players.append(int(game.player(state)[0]))
+        actions.append(int(result.action[0]))
+        lines.append(f"{len(lines):>3}  {game.action_names[actions[-1]]:>4}  {float(result.value[0]):>+6.2f}")
         policies.append(result.policy[0].cpu().numpy())
         state = game.step(state, result.action)
     winner = {1.0: "X wins", 0.0: "a draw", -1.0: "O wins"}[float(game.reward(state)[0, 0])]
     text = "\n".join([*lines, "", game.render(state, 0), winner, ""])
-    return SampleGame(text, np.stack(policies))
+    return SampleGame(game, text, np.stack(policies), actions, players)
 
 
-def heat_map(policies: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """float32 [R, C] in [0, 1] -> uint8 [R * 16, C * 16, 1], 1 is white.
+def heat_map(played: SampleGame) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] of the policies, white at 0 and dark blue at 1, with percentages where there is room.
 
-    The square root keeps small probabilities visible.
+    A game with an action per cell has one board per ply, evenly spaced in at most two rows; large boards are coloured
+    by the square root. Any other game has one matrix with a row per ply and a column per action.
     """
-    grey = (np.sqrt(np.clip(policies, 0.0, 1.0)) * 255).astype(np.uint8)
-    return np.kron(grey, np.ones((_CELL_PX, _CELL_PX), dtype=np.uint8))[:, :, None]
+    game, plies = played.game, len(played.policies)
+    if isinstance(game, LineGame) and not game.gravity:
+        in_row = min(_BOARDS_IN_A_ROW, max(1, _WIDEST // (20 * game.columns + 80)))
+        shown = np.unique(np.linspace(0, plies - 1, min(plies, 2 * in_row)).round().astype(int))
+        boards = [_board(played, ply, game.rows, game.columns) for ply in shown]
+        rows = [boards[start : start + in_row] for start in range(0, len(boards), in_row)]
+        return _stacked([matrices(row) for row in rows])
+    return matrices(
+        [
+            Matrix(
+                played.policies,
+                rows=[_move(played, ply) for ply in range(plies)],
+                columns=list(game.action_names),
+                title="policy",
+                row_label="ply: player and move",
+                column_label="column" if isinstance(game, LineGame) else "action",
+                numbers=_percent(played.policies),
+            )
+        ]
+    )
+
+
+def _board(played: SampleGame, ply: int, rows: int, columns: int) -> Matrix:
+    policy = played.policies[ply].reshape(rows, columns)
+    small = max(rows, columns) <= _MOST_WITH_NUMBERS
+    return Matrix(
+        policy if small else np.sqrt(policy),  # the square root keeps small probabilities visible
+        rows=[str(row + 1) for row in range(rows)],
+        columns=[str(column + 1) for column in range(columns)],
+        title=_move(played, ply),
+        row_label="row",
+        column_label="column",
+        numbers=_percent(policy) if small else None,
+    )
+
+
+def _move(played: SampleGame, ply: int) -> str:
+    return f"{ply + 1}: {'XO'[played.players[ply]]} {played.game.action_names[played.actions[ply]]}"
+
+
+def _percent(policy: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.rint(100 * policy).astype(np.int64)
+
+
+def _stacked(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Images below each other, with white on the right of narrow ones."""
+    width = max(image.shape[1] for image in images)
+    padded = [np.pad(image, ((0, 0), (0, width - image.shape[1]), (0, 0)), constant_values=_WHITE) for image in images]
+    return np.concatenate(padded)

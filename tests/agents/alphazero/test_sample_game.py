@@ -1,11 +1,18 @@
 """The game shown during training."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import pytest
 import torch
 
+from agents.alphazero import sample_game
 from agents.alphazero.agent import make_agent, make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.sample_game import heat_map, play_sample_game
+from agents.alphazero.sample_game import SampleGame, heat_map, play_sample_game
+from agents.games import make
+from lab.plots.figures import Matrix, matrices
 from lab.plots.media import Image, Text
 from lab.train.device import resolve
 
@@ -26,9 +33,50 @@ def test_a_shown_game_is_played_to_its_end() -> None:
     assert shown.text.rstrip().splitlines()[-1] in {"X wins", "O wins", "a draw"}
     text, image = shown.media()
     assert isinstance(text, Text) and isinstance(image, Image)
-    assert image.pixels.shape == (plies * 16, 9 * 16, 1)
+    assert image.pixels.shape[2] == 3 and image.pixels.shape[1] > 400
+    assert shown.players == [ply % 2 for ply in range(plies)] and len(set(shown.actions)) == plies
 
 
-def test_heat_map_is_black_at_zero_and_white_at_one() -> None:
-    pixels = heat_map(np.array([[0.0, 1.0, 0.25]], dtype=np.float32))
-    assert [int(pixels[8, 16 * column + 8, 0]) for column in range(3)] == [0, 255, 127]
+def game_of(name: str, policies: np.ndarray, **options: Any) -> SampleGame:
+    plies = len(policies)
+    return SampleGame(make(name, **options), "", policies, list(range(plies)), [ply % 2 for ply in range(plies)])
+
+
+def drawn(played: SampleGame, monkeypatch: pytest.MonkeyPatch) -> list[Matrix]:
+    """The matrices that a heat map draws."""
+    found: list[Matrix] = []
+
+    def record(given: Sequence[Matrix]) -> np.ndarray:
+        found.extend(given)
+        return matrices(given)
+
+    monkeypatch.setattr(sample_game, "matrices", record)
+    pixels = heat_map(played)
+    assert pixels.dtype == np.uint8 and pixels.ndim == 3 and max(pixels.shape) < 2500
+    return found
+
+
+def test_a_cell_game_has_a_board_per_ply_with_coordinates(monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = np.zeros((3, 9), dtype=np.float32)
+    policies[[0, 1, 2], [4, 0, 5]] = 1.0  # centre, top left, middle right
+    boards = drawn(game_of("tic_tac_toe", policies), monkeypatch)
+    assert [board.title for board in boards] == ["1: X 1", "2: O 2", "3: X 3"]
+    for board, cell in zip(boards, ((1, 1), (0, 0), (1, 2)), strict=True):
+        assert board.values.shape == (3, 3) and board.values[cell] == 1.0
+        assert board.numbers is not None and board.numbers[cell] == 100 == board.numbers.sum()
+        assert (list(board.rows), list(board.columns)) == (["1", "2", "3"], ["1", "2", "3"])
+        assert (board.row_label, board.column_label) == ("row", "column")
+
+
+def test_a_long_game_on_a_large_board_shows_some_boards(monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = np.full((225, 225), 1 / 225, dtype=np.float32)
+    boards = drawn(game_of("tic_tac_toe", policies, rows=15, columns=15, length=5), monkeypatch)
+    assert 4 <= len(boards) <= 10 and boards[0].title == "1: X 1" and boards[-1].title == "225: X 225"
+
+
+def test_a_column_game_has_a_row_per_ply_and_a_column_per_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = np.eye(7, dtype=np.float32)[[3, 3, 2]]
+    (matrix,) = drawn(game_of("connect_four", policies), monkeypatch)
+    assert list(matrix.rows) == ["1: X 1", "2: O 2", "3: X 3"] and list(matrix.columns) == list("1234567")
+    assert matrix.column_label == "column" and "ply" in matrix.row_label and "policy" in matrix.title
+    np.testing.assert_array_equal(matrix.values, policies)
