@@ -141,7 +141,7 @@ def _survey(
     if broken and not skip_broken:
         listed = [*broken[:_SHOWN], *([f"and {len(broken) - _SHOWN} more"] if len(broken) > _SHOWN else [])]
         which = f"{len(broken)} of {len(found.names)} images cannot be read (--broken skip skips them)"
-        raise UserError("\n  ".join([f"{source}: {which}:", *listed]))
+        raise UserError(f"{source}: {which}: {'; '.join(listed)}")
     if not infos:
         raise UserError(f"{source}: none of its {len(broken)} images can be read; first error: {broken[0]}")
     return infos, broken

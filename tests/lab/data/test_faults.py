@@ -39,7 +39,7 @@ def with_broken(tmp_path: Path) -> Path:
 
 
 def test_a_picture_cut_off_in_the_middle_of_a_set_is_refused_by_name(with_broken: Path) -> None:
-    with pytest.raises(UserError, match=r"1 of 1200 images.*\n  0601\.png: .*truncated"):
+    with pytest.raises(UserError, match=r"1 of 1200 images.*: 0601\.png: .*truncated"):
         pack(with_broken, with_broken.with_name("out.safetensors"), workers=2)
     assert left_in(with_broken.parent) == ["in.zip"]
 
