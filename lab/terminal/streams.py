@@ -12,6 +12,7 @@ from typing import Any, TextIO, cast
 from lab.terminal.text import one_line, printable, substitute
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ITEM = "\n  "
 _ERRORS = "lab.substitute"  # of the codec: what cannot be encoded is substituted
 
 
@@ -22,9 +23,12 @@ def say(text: str = "", end: str = "\n") -> None:
 
 
 def warn(text: str) -> None:
-    """Print one line on standard error. Never raises: where standard error is gone, so is its reader."""
+    """Print one line on standard error. Never raises: where standard error is gone, so is its reader.
+
+    A list of problems (`_ITEM` between them) has a line for each.
+    """
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(one_line(text) + "\n")
+        sys.stderr.write(_ITEM.join(one_line(part) for part in text.split(_ITEM)) + "\n")
         sys.stderr.flush()
 
 

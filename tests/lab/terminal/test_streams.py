@@ -14,6 +14,7 @@ import pytest
 from lab.cli.main import main
 from lab.config.registry import KINDS
 from lab.run.metrics import MetricsLog, read
+from lab.terminal import streams
 from tests.command_line import ROOT
 from tests.lab import counting_kind
 
@@ -150,3 +151,8 @@ def test_a_write_that_fails_otherwise_is_not_taken_for_a_lost_reader() -> None:
             sys.stdout.write("x")
     finally:
         sys.stdout = before
+
+
+def test_a_list_of_problems_has_a_line_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    streams.warn("lab: two problems:\n  one \x1b[31m\n  two\nbroken name")
+    assert capsys.readouterr().err == "lab: two problems:\n  one \\x1b[31m\n  two\\nbroken name\n"
