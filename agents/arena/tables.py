@@ -9,15 +9,28 @@ from rich.table import Table
 from agents.arena.elo import Rating
 from agents.arena.match import Pairing, Result, WinDrawLoss
 from agents.arena.minimax import LineCounts
-from agents.arena.position_evaluation import Calibration, Rates, Report
+from agents.arena.position_evaluation import Calibration, MoveQuality, Rates, Report
+
+
+_LEGEND = (
+    "outcome: moves that keep the outcome of best play (win, draw or loss).",
+    "score: moves with the best exact score, such as the fastest win or slowest loss.",
+    "nontrivial: the same where some legal move is not optimal.",
+)
+_CALIBRATION_LEGEND = (
+    "value: expected outcome for the mover, -1 (loss) to +1 (win), without search.",
+    "Lower is better for the calibration error and for Brier's score.",
+)
 
 
 def report_tables(report: Report) -> RenderableType:
-    """Moves with search and without, then the value head."""
-    by_phase = _moves_table(report, "plies", lambda rates: rates.by_phase)
-    sets = report.searched.optimal_outcome.by_set
-    tables = [by_phase, *([_moves_table(report, "set", lambda rates: rates.by_set)] if sets else [])]
-    return Group(*tables, _calibration(report.calibration))
+    """Moves with search and without, then the value head; a legend below each. 80 columns hold them."""
+    moves = ((f"with {report.simulations} simulations", report.searched), ("network alone", report.network_alone))
+    tables = [_moves_table(who, "plies", quality, lambda rates: rates.by_phase) for who, quality in moves]
+    if report.searched.optimal_outcome.by_set:
+        tables += [_moves_table(who, "set", quality, lambda rates: rates.by_set) for who, quality in moves]
+    parts: list[RenderableType] = [part for table in tables for part in (table, "")]
+    return Group(*parts, *_LEGEND, "", _calibration(report.calibration), *_CALIBRATION_LEGEND)
 
 
 def lines_table(lines: Sequence[LineCounts]) -> Table:
@@ -36,7 +49,7 @@ def result_tables(result: Result) -> RenderableType:
     strongest = _table("player", "Elo", "95% interval")
     for rating in sorted(result.ratings, key=lambda r: -r.elo):
         strongest.add_row(rating.name, elo_text(rating), interval_text(rating))
-    return Group(games, strongest)
+    return Group(games, "+won =drawn -lost; score: points of all games, a draw counts half", "", strongest)
 
 
 def elo_text(rating: Rating) -> str:
@@ -53,17 +66,11 @@ def interval_text(rating: Rating) -> str:
     return f"{ends[0]} to {ends[1]}"
 
 
-def _moves_table(report: Report, kind: str, split: Callable[[Rates], dict[str, float | None]]) -> Table:
-    columns = ("\nnontrivial", "\nscore", "\nnontrivial")
-    heads = [f"{who}outcome" for who in (f"{report.simulations} simulations:\n", "the network alone:\n")]
-    table = _table(f"\n{kind}", *(head for first in heads for head in (first, *columns)))
-    for row in ["all", *split(report.searched.optimal_outcome)]:
-        cells = [
-            percent(rates.overall if row == "all" else split(rates)[row])
-            for moves in (report.searched, report.network_alone)
-            for rates in (moves.optimal_outcome, moves.nontrivial_outcome, moves.optimal_score, moves.nontrivial_score)
-        ]
-        table.add_row(row, *cells)
+def _moves_table(who: str, kind: str, quality: MoveQuality, split: Callable[[Rates], dict[str, float | None]]) -> Table:
+    table = _table(f"{who}: {kind}", "outcome", "nontrivial", "score", "nontrivial")
+    all_rates = (quality.optimal_outcome, quality.nontrivial_outcome, quality.optimal_score, quality.nontrivial_score)
+    for row in ["all", *split(quality.optimal_outcome)]:
+        table.add_row(row, *(percent(rates.overall if row == "all" else split(rates)[row]) for rates in all_rates))
     return table
 
 
