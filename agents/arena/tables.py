@@ -11,7 +11,6 @@ from agents.arena.match import Pairing, Result, WinDrawLoss
 from agents.arena.minimax import LineCounts
 from agents.arena.position_evaluation import Calibration, MoveQuality, Rates, Report
 
-
 _LEGEND = (
     "outcome: moves that keep the outcome of best play (win, draw or loss).",
     "score: moves with the best exact score, such as the fastest win or slowest loss.",

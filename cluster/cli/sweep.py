@@ -10,7 +10,7 @@ from cluster.sweeps import search_space
 from cluster.sweeps.sweep import RESULTS, SweepOptions, run_sweep
 from cluster.sweeps.trial import Trial
 from lab.cli.arguments import RunsDir
-from lab.cli.show import catalogue_of
+from lab.cli.curves import catalogue_of
 from lab.config.limits import LARGEST_SEED
 from lab.config.loading import load_preset
 from lab.errors import UserError

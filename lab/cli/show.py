@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-import math
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from lab.cli.arguments import Json, Run, RunsDir, print_json
-from lab.config.registry import find_kind, load
-from lab.config.suggestions import did_you_mean
-from lab.errors import UserError
+from lab.cli.curves import Series, catalogue_of, collect, curve, named, number, telling
 from lab.run.lookup import RUNS_DIR, find_run, stored_kind
-from lab.run.metrics import LOOP_METRICS, Catalogue, Entry, Metric, read
+from lab.run.metrics import Entry, read
 from lab.terminal.consoles import Console
-
-CURVES = 4
-CURVE_ROWS = 12
-
-
-@dataclass(frozen=True)
-class Series:
-    """One metric over the run: its finite values, oldest first, at their iterations."""
-
-    metric: Metric
-    iterations: list[int]
-    values: list[float]
-
-    @property
-    def best(self) -> int | None:
-        """Index of the first best value; None when neither direction is better."""
-        if self.metric.higher_is_better is None:
-            return None
-        choose = max if self.metric.higher_is_better else min
-        return self.values.index(choose(self.values))
 
 
 def show(
@@ -59,7 +32,7 @@ def show(
     entries = read(path / "metrics.jsonl")
     series = collect(entries, catalogue_of(kind))
     if metric:
-        series = [_named(name, series) for name in metric]
+        series = [named(name, series) for name in metric]
     if as_json:
         print_json(_as_json(path, kind, entries, series, with_curves=bool(metric)))
         return
@@ -69,50 +42,8 @@ def show(
         return
     console.say(_summary(path, kind, entries))
     console.print(_table(series))
-    for one in series if metric else _default_curves(series):
-        console.print(Text.from_ansi(_curve(one)), soft_wrap=True)
-
-
-def catalogue_of(kind: str) -> Catalogue:
-    """The metrics of a kind of experiment; only those of the run loop if the kind is not installed."""
-    try:
-        target = find_kind(kind).catalogue
-        if target and importlib.util.find_spec(target.partition(":")[0]) is not None:
-            catalogue: Catalogue = load(target)
-            return LOOP_METRICS | catalogue
-    except (UserError, ModuleNotFoundError):
-        pass
-    return LOOP_METRICS
-
-
-def collect(entries: Sequence[Entry], catalogue: Catalogue) -> list[Series]:
-    """The series of every metric with a finite value, in the catalogue's order, those of the run loop last."""
-    points: dict[str, list[tuple[int, float]]] = {}
-    for entry in entries:
-        for name, value in entry.metrics.items():
-            if math.isfinite(value):
-                points.setdefault(name, []).append((entry.iteration, value))
-    order = [name for name in catalogue if name not in LOOP_METRICS]
-    order += [*sorted(set(points) - set(catalogue)), *LOOP_METRICS]
-    series = []
-    for name in [name for name in order if name in points]:
-        iterations, values = zip(*points[name], strict=True)
-        metric = catalogue.get(name, Metric(name, "", "", ""))
-        series.append(Series(metric, list(iterations), list(values)))
-    return series
-
-
-def _named(name: str, series: Sequence[Series]) -> Series:
-    for one in series:
-        if one.metric.name == name:
-            return one
-    raise UserError(f"no metric {name!r} in this run; {did_you_mean(name, [s.metric.name for s in series])}")
-
-
-def _default_curves(series: Sequence[Series]) -> list[Series]:
-    """The curves without --metric: the first metrics of the kind with two points, if possible with a direction."""
-    own = [one for one in series if len(one.values) > 1 and one.metric.name not in LOOP_METRICS]
-    return ([one for one in own if one.metric.higher_is_better is not None] or own)[:CURVES]
+    for one in series if metric else telling(series):
+        console.print(curve(one.metric, [("", one)]), soft_wrap=True)
 
 
 def _summary(path: Path, kind: str, entries: Sequence[Entry]) -> str:
@@ -129,26 +60,10 @@ def _table(series: Sequence[Series]) -> Table:
     table.add_column("unit", no_wrap=True)
     table.add_column("meaning")
     for one in series:
-        best, at = ("", "") if one.best is None else (_number(one.values[one.best]), str(one.iterations[one.best]))
+        best, at = ("", "") if one.best is None else (number(one.values[one.best]), str(one.iterations[one.best]))
         metric = one.metric
-        table.add_row(metric.name, _number(one.values[-1]), best, at, metric.unit, metric.meaning)
+        table.add_row(metric.name, number(one.values[-1]), best, at, metric.unit, metric.meaning)
     return table
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _curve(series: Series) -> str:
-    import plotext
-
-    figure = plotext.figure
-    figure.clear()
-    figure.plot_size(min(shutil.get_terminal_size((80, 24)).columns, 100), CURVE_ROWS)
-    figure.draw(figure.signal(series.iterations, series.values, marker="braille").lines())
-    unit = f" [{series.metric.unit}]" if series.metric.unit else ""
-    figure.title(f"{series.metric.name}{unit} by iteration")
-    return str(figure.build().string())
 
 
 def _as_json(

@@ -177,7 +177,9 @@ VERBS: dict[str, Verb] = {
             "preset": Verb("Write a preset file over another.", "lab.cli.new:new_preset"),
         },
     ),
+    "runs": Verb("List the runs: kind, preset, progress, best value, age.", "lab.cli.runs:runs"),
     "show": Verb("Show a run's metrics and curves in the terminal.", "lab.cli.show:show"),
+    "compare": Verb("Compare runs: their curves and the settings that differ.", "lab.cli.compare:compare"),
     "bench": Verb(
         "Measure speed on this machine.",
         verbs={

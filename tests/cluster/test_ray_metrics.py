@@ -13,8 +13,8 @@ import pytest
 
 from cluster.pool.connection import connect
 from cluster.ray_metrics import RayMetricsSink, gauge_name
+from lab.cli.curves import catalogue_of
 from lab.cli.main import main
-from lab.cli.show import catalogue_of
 from lab.config.registry import KINDS
 from lab.config.sections import ClusterConfig
 from lab.run.metrics import Catalogue, Entry, read

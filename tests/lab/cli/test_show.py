@@ -11,7 +11,7 @@ import pytest
 
 from lab.cli.main import main
 from lab.config.registry import KINDS
-from lab.run.metrics import MetricsLog
+from lab.run.metrics import Entry, MetricsLog
 from tests.lab import counting_kind
 
 
@@ -98,3 +98,16 @@ def test_a_run_before_its_first_iteration(run: Path, capsys: pytest.CaptureFixtu
 def test_a_kind_this_installation_lacks_shows_bare_numbers(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / "config.yaml").write_text("kind: elsewhere\n")
     assert row(shown(capsys), "count/half") == ["count/half", "3"]
+
+
+def test_a_gan_shows_its_losses_before_its_speed() -> None:
+    from lab.cli.curves import catalogue_of, collect, telling
+
+    catalogue = catalogue_of("progressive_gan")
+    entries = [Entry(i, {}, {name: 1.0 for name in catalogue if not name.startswith("eval/")}, 1.0) for i in (1, 2)]
+    shown_first = [one.metric.name for one in telling(collect(entries, catalogue))]
+    assert shown_first[:2] == ["loss/discriminator", "loss/generator"]
+    entries = [Entry(i, {}, dict.fromkeys(catalogue, 1.0), 1.0) for i in (1, 2)]
+    shown_first = [one.metric.name for one in telling(collect(entries, catalogue), "eval/swd")]
+    assert shown_first[0] == "eval/swd"
+    assert all(name.startswith("eval/") for name in shown_first)

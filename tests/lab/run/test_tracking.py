@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab.cli.show import catalogue_of
+from lab.cli.curves import catalogue_of
 from lab.config.registry import KINDS
 from lab.run import checkpoint, metrics, tracking
 from lab.run.run_dir import RunDir
