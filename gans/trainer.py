@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gans.config import GANTrainingConfig
 from gans.losses import AdversarialLoss, Batch, G
 from lab.errors import CheckpointError
+from lab.files.plain import is_count
 from lab.train.device import Device
 from lab.train.ema import EMA
 from lab.train.schedules import value_at
@@ -114,8 +115,16 @@ class Trainer(Generic[G]):
             self.average.load_state_dict(state["average"])
             for phase in self._phases:
                 phase.gradient_step.load_state_dict(state["optimizers"][phase.name])
+            if not is_count(state["shown"]) or not is_count(state["steps"]):
+                raise ValueError("the number of steps is damaged")
             self.shown, self.steps = state["shown"], state["steps"]
-        except (KeyError, RuntimeError, ValueError):  # the message of torch has one line per tensor
+        except (
+            LookupError,
+            TypeError,
+            AttributeError,
+            RuntimeError,
+            ValueError,
+        ):  # the message of torch has one line per tensor
             raise CheckpointError("its networks are not those of this run's config.yaml") from None
 
 

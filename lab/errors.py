@@ -14,3 +14,7 @@ class ExperimentStopped(UserError):
 
 class CheckpointError(UserError):
     """A checkpoint that cannot be read or written; the message names the path and the reason."""
+
+
+class ForeignCheckpointError(CheckpointError):
+    """A checkpoint of another run, or of other settings than those of its run."""

@@ -99,5 +99,5 @@ class LocalActors:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if "selfplay" in state:  # absent where workers have played since the start
             self._selfplay.load_state_dict(state["selfplay"])
-        self._dynamics.counts = LeafCounts(**state["counts"])
+        self._dynamics.counts = LeafCounts.from_state(state["counts"])
         self._of_workers = {name: part for name, part in state.items() if name not in ("selfplay", "counts")}

@@ -23,6 +23,7 @@ from agents.search.symmetric import averaged
 from lab.config.loading import load_run_config
 from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint
+from lab.run.origin import origin_of
 from lab.train.device import Device
 
 _CACHE_SLOTS = 2**18
@@ -111,7 +112,7 @@ def load_network(path: str | Path, which: str = checkpoint.BEST) -> TrainedNetwo
         raise UserError(f"{run} is a {config.kind} run and cannot play; give an AlphaZero run")
     if chosen is None:
         chosen = checkpoint.choose(run, which, _log.warning)
-    state, manifest = checkpoint.load(chosen)
+    state, manifest = checkpoint.load(chosen, origin_of(run))
     net = make_network(config, config.game.make())
     try:
         load_weights(net, state, "experiment", "learner", "average", "module")

@@ -119,7 +119,7 @@ def load_weights(net: nn.Module, state: Mapping[str, Any], *path: str) -> None:
         for key in path:
             weights = weights[key]
         net.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError):  # the message of torch has one line per tensor
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):  # torch has one line per tensor
         raise CheckpointError("its network is not the one of this run's config.yaml") from None
 
 

@@ -22,7 +22,7 @@ from agents.games.game import Game
 from lab import rng
 from lab.errors import CheckpointError
 from lab.files import durable
-from lab.files.plain import inside, read_regular
+from lab.files.plain import inside, is_count, read_regular
 
 _NAME = re.compile(r"segment-(\d{10,19})-(\d{10,19})\.safetensors")
 _HEADER_BYTES = 1 << 16  # most that the header of a segment takes
@@ -43,7 +43,7 @@ class _Segment:
         if not isinstance(value, Mapping) or value.keys() != {"name", "first", "end", "sha256"}:
             raise ValueError("an entry is not a segment")
         first, end, sha256 = value["first"], value["end"], value["sha256"]
-        if not (_is_count(first) and _is_count(end) and first < end and isinstance(sha256, str)):
+        if not (is_count(first) and is_count(end) and first < end and isinstance(sha256, str)):
             raise ValueError("an entry has no positions or no hash")
         if value["name"] != segment_name(first, end):
             raise ValueError(f"{value['name']!r:.100} is not the name of the segment from {first} to {end}")
@@ -104,7 +104,7 @@ class ReplayBuffer:
         try:
             needed, retired = (_segments(state[name]) for name in ("segments", "retired"))
             starts, total = state["window_starts"], state["total"]
-            if not _is_count(total) or not all(_is_count(start) and start <= total for start in starts):
+            if not is_count(total) or not all(is_count(start) and start <= total for start in starts):
                 raise ValueError("a number of positions is damaged")
             if retired and needed and retired[-1].end > needed[0].first:
                 raise ValueError("segments are out of order")
@@ -182,10 +182,6 @@ def _segments(entries: Any) -> list[_Segment]:
     if any(later.first < earlier.end for earlier, later in pairwise(found)):
         raise ValueError("segments are out of order")
     return found
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**63
 
 
 def _delete(path: Path) -> None:

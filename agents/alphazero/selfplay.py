@@ -13,6 +13,7 @@ from agents.games.game import Game, where
 from agents.search import Search
 from agents.search.dynamics import GameDynamics
 from lab import rng
+from lab.files.plain import is_count
 
 
 @dataclass
@@ -107,12 +108,28 @@ class SelfPlay:
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Continue the games of `state_dict`."""
+        """Continue the games of `state_dict`. Raises ValueError or KeyError for those of other boards or games."""
+        records = saved["records"]
+        if records.keys() != vars(self._records).keys():
+            raise ValueError("records of other games")
+        for own, loaded in [
+            *zip(self._state, saved["state"], strict=True),
+            *((value, records[name]) for name, value in vars(self._records).items()),
+            (self._ids, saved["ids"]),
+            (self._plies, saved["plies"]),
+        ]:
+            if not isinstance(loaded, Tensor) or (loaded.shape, loaded.dtype) != (own.shape, own.dtype):
+                raise ValueError("games on boards of other shapes")
+        limits = {"length": (0, self.game.max_plies - 1), "player": (0, 1), "resigner": (-1, 1)}
+        if any(not _within(records[name], *limit) for name, limit in limits.items()) or not is_count(saved["next_id"]):
+            raise ValueError("records that no game has")
+        if not _within(saved["plies"], 0, self.game.max_plies) or not _within(saved["ids"], 0, saved["next_id"] - 1):
+            raise ValueError("games that were never begun")
         self._state = type(self._state)(*(t.to(self.device) for t in saved["state"]))
         self._ids = saved["ids"].to(self.device)
         self._next_id = saved["next_id"]
         self._plies = saved["plies"].to(self.device)
-        self._records = _Records(**{name: t.to(self.device) for name, t in saved["records"].items()})
+        self._records = _Records(**{name: t.to(self.device) for name, t in records.items()})
 
     def _resignations(self, value: Tensor, player: Tensor) -> Tensor:
         """bool `[B]`, boards whose mover resigns; audited games only record the player who would have resigned."""
@@ -155,6 +172,10 @@ class SelfPlay:
         fresh, self._plies[ended] = random_opening(self.game, self._ids[ended], self.seed, self.config.opening_plies)
         for field, new in zip(self._state, fresh, strict=True):
             field[ended] = new
+
+
+def _within(values: Tensor, lowest: int, highest: int) -> bool:
+    return bool(((values >= lowest) & (values <= highest)).all())
 
 
 def root_temperature(config: TemperatureConfig, plies: Tensor) -> Tensor:

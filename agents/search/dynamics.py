@@ -1,5 +1,6 @@
 """The rules of a game as the dynamics of a search; a network evaluates the leaves in batches."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from agents.games.game import Game, select
 from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.root import Root
 from agents.search.tree import ILLEGAL, Leaf
+from lab.files.plain import is_count
 
 
 class LeafCounts(NamedTuple):
@@ -22,6 +24,14 @@ class LeafCounts(NamedTuple):
     ended: int = 0
     repeated: int = 0
     batches: int = 0
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "LeafCounts":
+        """Counts from `_asdict`. Raises ValueError or TypeError for anything else."""
+        counts = cls(**state)
+        if not all(is_count(count) for count in counts):
+            raise ValueError("a number of leaves is damaged")
+        return counts
 
     def since(self, earlier: "LeafCounts") -> "LeafCounts":
         return LeafCounts(*(now - then for now, then in zip(self, earlier, strict=True)))

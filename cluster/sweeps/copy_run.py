@@ -6,7 +6,8 @@ trial, the first iteration and the settings of each.
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,17 @@ from lab.config.loading import dump
 from lab.config.sections import ExperimentConfig
 from lab.errors import CheckpointError, UserError
 from lab.files import durable
+from lab.files.plain import is_count, parse_json, read_regular
 from lab.run import checkpoint
+from lab.run.checkpoint import Checkpoint
+from lab.run.loop_state import LoopState
+from lab.run.origin import RECORD, Origin, new_record, origin_of, read_record
 from lab.run.run_dir import CONFIG, RunDir
 
 HISTORY = "pbt_history.json"
 _CHECKPOINTS, _WANDB = "checkpoints", "wandb"
-_NOT_COPIED = (_CHECKPOINTS, _WANDB, "debug", ".lock", CONFIG, HISTORY)
+_NOT_COPIED = (_CHECKPOINTS, _WANDB, "debug", ".lock", CONFIG, HISTORY, RECORD)
+_LARGEST_HISTORY = 1 << 26  # bytes
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,14 @@ def create_run(folder: Path, name: str, config: ExperimentConfig, settings: dict
 
 
 def read_segments(run: Path) -> list[Segment]:
-    """The segments of a run, oldest first; empty for a run that is not of PBT."""
-    if not (run / HISTORY).is_file():
+    """The segments of a run, oldest first; empty for a run that is not of PBT. Raises UserError for a damaged file."""
+    path = run / HISTORY
+    try:
+        return [_segment(entry) for entry in parse_json(read_regular(path, _LARGEST_HISTORY))]
+    except FileNotFoundError:
         return []
-    return [Segment(**segment) for segment in json.loads((run / HISTORY).read_bytes())]
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged, restore it from a copy: {error}") from None
 
 
 def replace_run(run: Path, better: Path, config: ExperimentConfig, settings: dict[str, Any]) -> None:
@@ -79,19 +89,24 @@ def recover(run: Path) -> None:
 
 def _replace(run: Path, better: Path, config: ExperimentConfig, settings: dict[str, Any]) -> None:
     """Copy `better` and rename the copy to `run`; the replaced run stays at `_old_path`."""
-    newest = checkpoint.latest_valid(better / _CHECKPOINTS, lambda _: None)
+    source, new = origin_of(better), _new_path(run)
+    newest = next(_sound(checkpoint.newest_first(better / _CHECKPOINTS, lambda _: None, source)), None)
     if newest is None:
         raise checkpoint.none_valid(better / _CHECKPOINTS)
-    new = _new_path(run)
     shutil.copytree(better, new, ignore=lambda path, names: _NOT_COPIED if Path(path) == better else ())
-    wandb_id = _wandb_id(run)
-    _copy_checkpoint(newest, new / _CHECKPOINTS, wandb_id)
-    best = better / _CHECKPOINTS / checkpoint.BEST
-    if _is_valid(best):
-        _copy_checkpoint(best, new / _CHECKPOINTS, wandb_id)
-    segment = Segment(run.name, checkpoint.read_manifest(newest).iteration, settings, better.name)
+    wandb_id, text = _wandb_id(run), dump(config)
+    durable.write_durably(new / CONFIG, text.encode())
+    # The copy keeps the id of the run that it replaces; its checkpoints get that id and the new settings.
+    if read_record(run) is None:
+        new_record(new)
+    else:
+        shutil.copy2(run / RECORD, new / RECORD)
+    own = origin_of(new)
+    _copy_checkpoint(newest, new / _CHECKPOINTS, wandb_id, own)
+    for best in _sound(_best(better / _CHECKPOINTS, source)):
+        _copy_checkpoint(best, new / _CHECKPOINTS, wandb_id, own)
+    segment = Segment(run.name, newest.manifest.iteration, settings, better.name)
     _write(new, [*read_segments(better), segment])
-    durable.write_durably(new / CONFIG, dump(config).encode())
     if (run / _WANDB).is_dir():
         (run / _WANDB).rename(new / _WANDB)
     run.rename(_old_path(run))
@@ -107,21 +122,29 @@ def _old_path(run: Path) -> Path:
     return run.with_name(f".{run.name}.old")
 
 
-def _is_valid(path: Path) -> bool:
-    try:
-        checkpoint.verify(path)
-    except CheckpointError:
-        return False
-    return True
+def _best(folder: Path, origin: Origin) -> Iterator[Checkpoint]:
+    """The best checkpoint of a run, if it is valid."""
+    with suppress(CheckpointError):
+        yield Checkpoint(folder / checkpoint.BEST, *checkpoint.load(folder / checkpoint.BEST, origin))
 
 
-def _copy_checkpoint(path: Path, folder: Path, wandb_id: str | None) -> None:
-    """Copy a checkpoint, with another W&B run."""
-    state, manifest = checkpoint.load(path)
+def _sound(found: Iterable[Checkpoint]) -> Iterator[Checkpoint]:
+    """The checkpoints with a run loop's state, which `lab resume` needs."""
+    for one in found:
+        try:
+            LoopState.from_state(one.state["loop"])
+        except (LookupError, TypeError, ValueError):
+            continue
+        yield one
+
+
+def _copy_checkpoint(found: Checkpoint, folder: Path, wandb_id: str | None, origin: Origin) -> None:
+    """Copy a checkpoint, with another W&B run and another origin."""
+    state, manifest = found.state, found.manifest
     state["loop"]["wandb_id"] = wandb_id
-    meta = manifest.meta | {"wandb_id": wandb_id}
-    counters = manifest.counters
-    checkpoint.save(folder, state, iteration=manifest.iteration, counters=counters, extra_meta=meta, name=path.name)
+    meta, counters = manifest.meta | {"wandb_id": wandb_id}, manifest.counters
+    name, iteration = found.path.name, manifest.iteration
+    checkpoint.save(folder, state, iteration=iteration, counters=counters, extra_meta=meta, name=name, origin=origin)
 
 
 def _wandb_id(run: Path) -> str | None:
@@ -132,6 +155,17 @@ def _wandb_id(run: Path) -> str | None:
         except CheckpointError:
             continue
     return None
+
+
+def _segment(entry: Any) -> Segment:
+    """Raises TypeError or ValueError for anything but a segment."""
+    segment = Segment(**entry)
+    texts = [segment.trial, segment.copied_from or ""]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(segment.settings, dict):
+        raise ValueError("a segment has values of other types")
+    if not is_count(segment.iteration):
+        raise ValueError("the iteration of a segment is not a count")
+    return segment
 
 
 def _write(run: Path, segments: Sequence[Segment]) -> None:

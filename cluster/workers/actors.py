@@ -155,7 +155,7 @@ class RayActors:
         return {"counts": self._counts._asdict(), "results": self._results.state_dict(), **self._of_this_process}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._counts = LeafCounts(**state["counts"])
+        self._counts = LeafCounts.from_state(state["counts"])
         if "results" in state:  # absent where all games were played in process
             self._results.load_state_dict(state["results"])
         self._of_this_process = {name: part for name, part in state.items() if name not in ("counts", "results")}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from lab.files.plain import is_count
+
 _COUNTER_BITS, _INCARNATION_BITS = 32, 15
 MAX_WORKERS = 2**15 - 1
 
@@ -47,6 +49,8 @@ class ReceivedResults:
         return {"next": [[worker, *known] for worker, known in sorted(self._next.items())]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if not all(is_count(value) for entry in state["next"] for value in entry):
+            raise ValueError("the numbers of the results of workers are damaged")
         self._next = {worker: (incarnation, number) for worker, incarnation, number in state["next"]}
 
 

@@ -93,7 +93,10 @@ class GrowingTrainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.trainer.load_state_dict(state)
-        self.augmentation.probability = state["augment_probability"]
+        probability = state["augment_probability"]
+        if type(probability) not in (int, float) or not 0.0 <= probability <= 1.0:
+            raise ValueError("the probability of augmentation is damaged")
+        self.augmentation.probability = probability
 
     def _enters(self, stage: Stage) -> bool:
         """Whether the next step is the first at its resolution. The step before it showed one image or more."""

@@ -9,8 +9,11 @@ import math
 import os
 import re
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from lab.errors import UserError
 
 JSON_DEPTH = 64
 """Deepest nesting that `parse_json` accepts; a checkpoint's state, the deepest file of ours, has 12 levels."""
@@ -42,7 +45,7 @@ def inside(folder: Path, name: object, pattern: re.Pattern[str] = _PLAIN_NAME) -
     return folder / name
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading. Raises OSError for a missing file, and without waiting for a device, FIFO or folder."""
     # O_NONBLOCK: opening a FIFO would wait for its writer. Windows has neither FIFOs in folders nor the flag.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -52,6 +55,23 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def is_count(value: object) -> bool:
+    """Whether a value that was read is a whole number from 0 on that 64 bits hold."""
+    return type(value) is int and 0 <= value < 2**63
+
+
+def check_own_file(path: Path) -> None:
+    """Raise UserError unless `path`, a file of ours that will be written, is absent or a regular file and no link."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} is not a regular file but {_what(mode)}: move it away")
+
+
 def read_regular(path: Path, largest: int | None = None) -> bytes:
     """The bytes of a regular file. Raises OSError as `open_regular`, or if there are more than `largest`."""
     with open_regular(path) as file:
@@ -59,6 +79,10 @@ def read_regular(path: Path, largest: int | None = None) -> bytes:
         if largest is not None and size > largest:
             raise OSError(f"{path} has {size:,} bytes; at most {largest:,} are read")
         return file.read()
+
+
+def _what(mode: int) -> str:
+    return "a folder" if stat.S_ISDIR(mode) else "a link" if stat.S_ISLNK(mode) else "a device or pipe"
 
 
 def _items(container: dict[str, Any] | list[Any]) -> list[Any]:

@@ -45,15 +45,13 @@ def start_run(
 def continue_run(path: Path, overrides: Sequence[str], *, actors: StartActors | None = None) -> int:
     """Resume a stopped run under overrides of resumable keys; return the exit code."""
     with streams.guarded(outlive=True), RunDir.open(path) as run_dir:
+        run_dir.check_layout()
         config = load_run_config(run_dir.config_path, overrides)
         resolved = _resolve(config)
         run_dir.lock()
         if overrides:
             run_dir.write_config(dump(config))
-        if run_dir.finished:
-            newest = next(checkpoint.newest_first(run_dir.checkpoints, say))
-            best_at = newest.manifest.meta.get("best_at")
-            checkpoint.settle(newest.path, best_at=best_at, pending=None, report=say)
+        if run_dir.finished and _settle(run_dir):
             if run_dir.stopped_early:
                 say(f"run {run_dir.name} stopped early: {run_dir.stopped_early}")
                 say(f"train it further with `lab resume {run_dir.path} evaluate.patience=N` (null: to its budget)")
@@ -65,6 +63,23 @@ def continue_run(path: Path, overrides: Sequence[str], *, actors: StartActors | 
         say(f"continuing run {run_dir.name} in {run_dir.path}")
         with _cluster(config, resolved):
             return _train(config, run_dir, resolved, actors)
+
+
+def _settle(run_dir: RunDir) -> bool:
+    """Finish what a crash at the end left; returns whether the newest checkpoint that is intact is the last of the run.
+
+    Raises CheckpointError when none is intact.
+    """
+    origin = run_dir.origin
+    newest = next(checkpoint.newest_first(run_dir.checkpoints, say, origin), None)
+    if newest is None:
+        checkpoint.latest_valid(run_dir.checkpoints, lambda _: None, origin)  # says more where it raises
+        raise checkpoint.none_valid(run_dir.checkpoints)
+    if not run_dir.is_finished(newest.manifest):
+        return False
+    best_at = newest.manifest.meta.get("best_at")
+    checkpoint.settle(newest.path, best_at=best_at, pending=None, report=say, origin=origin)
+    return True
 
 
 @contextlib.contextmanager

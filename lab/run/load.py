@@ -11,6 +11,7 @@ from lab.config.loading import load_run_config
 from lab.config.sections import ExperimentConfig
 from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint as checkpoints
+from lab.run.origin import origin_of
 
 _log = logging.getLogger(__name__)
 C = TypeVar("C", bound=ExperimentConfig)
@@ -30,7 +31,7 @@ class TrainedRun(Generic[C]):
         """The state, for rebuilding networks; raises CheckpointError that names `what` if it does not fit."""
         try:
             yield self.state
-        except (KeyError, TypeError, RuntimeError):
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
             raise CheckpointError(f"{self.checkpoint}: its {what} is not that of the run's config.yaml") from None
 
 
@@ -47,5 +48,8 @@ def load_run(path: Path, config_class: type[C], checkpoint: str = checkpoints.BE
         wanted = config_class.model_fields["kind"].default
         raise UserError(f"{run} is a run of kind {config.kind!r}, not {wanted}")
     chosen = path if is_checkpoint else checkpoints.choose(run, checkpoint, _log.warning)
-    state, manifest = checkpoints.load(chosen)
-    return TrainedRun(config, state["experiment"], chosen, manifest.iteration)
+    state, manifest = checkpoints.load(chosen, origin_of(run))
+    experiment = state.get("experiment")
+    if not isinstance(experiment, dict):
+        raise CheckpointError(f"{chosen}: its state is damaged (it holds no experiment)")
+    return TrainedRun(config, experiment, chosen, manifest.iteration)

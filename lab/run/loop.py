@@ -48,6 +48,7 @@ def run(
     Raises UserError when no checkpoint is valid, a loss is NaN or infinite, a file cannot be written, or another
     process trains this run.
     """
+    run_dir.check_layout()
     run_dir.lock()
     with (
         Interrupt() if interrupt is None else interrupt as interrupt,

@@ -12,10 +12,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from lab.errors import UserError
 from lab.files import durable
+from lab.files.plain import check_own_file, open_regular, parse_json
 
 STRICT = "LAB_STRICT_METRICS"
+_LONGEST_LINE = 1 << 20  # bytes; a line of 1,000 metrics has a tenth of it
+_DEPTH = 2  # the nesting of a line
+_LONGEST_S = 1e11  # 3,000 years; a timedelta ends at 8.6e13
 _log = logging.getLogger(__name__)
 
 
@@ -128,44 +134,85 @@ class MetricsLog:
 
 
 def read(path: Path) -> list[Entry]:
-    """All entries in order; [] without a file. Incomplete and damaged lines are skipped."""
-    return [entry for _, entry in _lines(path)]
+    """All entries in order; [] without a file. Incomplete and damaged lines are skipped.
+
+    Raises UserError when `path` is a folder, a device or cannot be read.
+    """
+    return [entry for _, entry in _lines(path) if entry is not None]
 
 
 def cut_back(path: Path, iteration: int) -> int:
-    """Drop every entry after `iteration` and every damaged line, atomically; return the number of dropped lines."""
-    if not path.exists():
-        return 0
-    data = path.read_bytes()
-    before = len(data.splitlines())
-    kept = [line for line, entry in _lines(path) if entry.iteration <= iteration]
-    if len(kept) == before and data.endswith(b"\n"):
-        return 0
-    durable.write_durably(path, b"".join(line + b"\n" for line in kept))
-    return before - len(kept)
+    """Drop every entry after `iteration` and every damaged line, atomically; return the number of dropped lines.
+
+    Raises UserError as `read`.
+    """
+    lines = list(_lines(path))
+    kept = [line for line, entry in lines if entry is not None and entry.iteration <= iteration]
+    if len(kept) < len(lines):
+        durable.write_durably(path, b"".join(line + b"\n" for line in kept))
+    return len(lines) - len(kept)
 
 
-def _lines(path: Path) -> Iterator[tuple[bytes, Entry]]:
-    if not path.exists():
+def _lines(path: Path) -> Iterator[tuple[bytes, Entry | None]]:
+    """Every line with its entry, which is None, and the line empty, where it is damaged or still being written."""
+    damaged: list[int] = []
+    for number, line in enumerate(_raw_lines(path), start=1):
+        entry = None
+        # A line without its newline is still being written, even if it can be parsed.
+        if line.endswith(b"\n"):
+            try:
+                entry = _entry(parse_json(line, depth=_DEPTH))
+            except (ValueError, LookupError, TypeError, OverflowError):
+                damaged.append(number)
+        yield (b"", None) if entry is None else (line[:-1], entry)
+    if damaged:
+        what = f"line {damaged[0]} is" if len(damaged) == 1 else f"{len(damaged)} lines from line {damaged[0]} on are"
+        _log.warning("%s, %s damaged and skipped", path, what)
+
+
+def _raw_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, with their newlines; of one that is too long a newline alone."""
+    try:
+        with open_regular(path) as file:
+            while line := file.readline(_LONGEST_LINE):
+                if len(line) < _LONGEST_LINE:
+                    yield line
+                    continue
+                while not line.endswith(b"\n") and (line := file.readline(_LONGEST_LINE)):
+                    pass
+                yield b"\n"
+    except FileNotFoundError:
         return
-    # A line without its newline is still being written, even if it can be parsed.
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-        try:
-            yield line, _entry(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            _log.warning("%s, line %d is damaged and skipped", path, number)
+    except OSError as error:
+        raise UserError(f"the metrics {path} cannot be read: {error.strerror or error}") from None
 
 
-def _entry(line: dict[str, object]) -> Entry:
+def _entry(line: Any) -> Entry:
+    """Raises TypeError, ValueError, LookupError or OverflowError for what `MetricsLog` does not write."""
     counters, metrics = line["counters"], line["metrics"]
     if not (isinstance(counters, dict) and isinstance(metrics, dict)):
         raise TypeError("counters and metrics are mappings")
-    return Entry(
-        iteration=int(line["iteration"]),  # type: ignore[call-overload]
-        counters={name: int(value) for name, value in counters.items()},
-        metrics={name: math.nan if value is None else float(value) for name, value in metrics.items()},
-        seconds=float(line["seconds"]),  # type: ignore[arg-type]
+    entry = Entry(
+        iteration=_whole(line["iteration"]),
+        counters={name: _whole(value) for name, value in counters.items()},
+        metrics={name: math.nan if value is None else _number(value) for name, value in metrics.items()},
+        seconds=_number(line["seconds"]),
     )
+    if entry.iteration < 0 or not 0.0 <= entry.seconds <= _LONGEST_S:
+        raise ValueError("the iteration or the time is out of range")
+    return entry
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.60} is not a number")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    if _number(value) != int(value) or abs(int(value)) >= 2**63:
+        raise ValueError(f"{value!r:.60} is not a whole number of 64 bits")
+    return int(value)
 
 
 def _finite(value: float) -> float | None:
@@ -176,8 +223,18 @@ def _finite(value: float) -> float | None:
 
 def _cut_half_line(path: Path) -> None:
     """Remove the incomplete last line that a crash can leave: the next entry would be appended to it."""
-    if not path.exists():
+    check_own_file(path)
+    try:
+        with open_regular(path) as file:
+            size = end = os.fstat(file.fileno()).st_size
+            newline = -1
+            while end and newline < 0:
+                start = max(0, end - _LONGEST_LINE)
+                file.seek(start)
+                newline = file.read(end - start).rfind(b"\n")
+                end = start
+            keep = end + newline + 1
+    except FileNotFoundError:
         return
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        os.truncate(path, data.rfind(b"\n") + 1)
+    if keep < size:
+        os.truncate(path, keep)

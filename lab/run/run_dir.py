@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -15,10 +16,12 @@ from lab.config import yaml_values
 from lab.config.suggestions import did_you_mean
 from lab.errors import CheckpointError, UserError
 from lab.files import durable
+from lab.files.plain import check_own_file, read_regular
 from lab.run import checkpoint
 from lab.run.best_value import stop_reason
 from lab.run.lock import LOCK_FILE, FolderLock, Held
 from lab.run.lookup import REPLACED
+from lab.run.origin import RECORD, Origin, mark_saved, new_record, origin_of, read_record
 
 CONFIG = "config.yaml"
 _DISCARDED = ".discarded"  # what was in it afterwards, until it is deleted
@@ -64,6 +67,7 @@ class RunDir:
             run._created = True  # from here on `close` removes it
             for folder in _FOLDERS:
                 (path / folder).mkdir(exist_ok=True)
+            new_record(path)
             run.write_config(config_yaml_text)
         except BaseException as error:
             run.close()
@@ -117,6 +121,39 @@ class RunDir:
         return self.path / "checkpoints"
 
     @property
+    def origin(self) -> Origin:
+        """What the run's checkpoints must name: its id and its settings."""
+        return origin_of(self.path)
+
+    @property
+    def has_checkpoints(self) -> bool:
+        """Whether the run has ever written a checkpoint, also where none is left."""
+        record = read_record(self.path)
+        return record is not None and record.has_checkpoints
+
+    def mark_saved(self) -> None:
+        """Record that the run has written a checkpoint. Raises UserError."""
+        record = read_record(self.path)
+        if record is not None:
+            mark_saved(self.path, record.id)
+
+    def identify(self, report: Callable[[str], None]) -> None:
+        """Restore a missing or damaged record of the run from its checkpoints; `report` gets a line.
+
+        Raises UserError where the checkpoints are of several runs, damaged or gone.
+        """
+        if read_record(self.path) is not None:
+            return
+        ids = checkpoint.run_ids(self.checkpoints)
+        if len(ids) > 1:
+            raise UserError(f"{self.path}: {RECORD} is missing or damaged, and its checkpoints are of several runs")
+        if not ids:  # a run that never had a checkpoint has its record
+            left = checkpoint.numbered(self.checkpoints)
+            raise (checkpoint.none_valid if left else checkpoint.none_left)(self.checkpoints)
+        mark_saved(self.path, ids.pop())
+        report(f"{RECORD} was missing or damaged: written again")
+
+    @property
     def metrics_path(self) -> Path:
         """The record of metrics, one JSON object a line."""
         return self.path / "metrics.jsonl"
@@ -130,16 +167,21 @@ class RunDir:
     def finished(self) -> bool:
         """Whether the newest readable checkpoint has reached the budget of config.yaml, or was stopped early."""
         manifest = self._newest()
-        if manifest is None:
-            return False
+        return manifest is not None and self.is_finished(manifest)
+
+    def is_finished(self, manifest: checkpoint.Manifest) -> bool:
+        """Whether a checkpoint has reached the budget of config.yaml, or was stopped early, and was evaluated."""
         evaluated = not manifest.meta.get("evaluation_due", False)
-        return bool(self.stopped_early) or (self._has_reached_budget(manifest) and evaluated)
+        return bool(self._why_stopped(manifest)) or (self._has_reached_budget(manifest) and evaluated)
 
     @property
     def stopped_early(self) -> str:
         """Why the run stopped before its budget, under the present patience of config.yaml; "" if it did not."""
         manifest = self._newest()
-        if manifest is None or self._has_reached_budget(manifest):
+        return "" if manifest is None else self._why_stopped(manifest)
+
+    def _why_stopped(self, manifest: checkpoint.Manifest) -> str:
+        if self._has_reached_budget(manifest):
             return ""
         patience, count = self._setting("evaluate", "patience"), int(manifest.meta.get("no_better", 0))
         if patience is None or count < patience:
@@ -160,16 +202,17 @@ class RunDir:
         return value
 
     def _newest(self) -> checkpoint.Manifest | None:
-        """The manifest of the newest checkpoint that can be read."""
+        """The manifest of the newest checkpoint of this run that can be read."""
+        origin = self.origin
         for path in checkpoint.numbered(self.checkpoints):
             with contextlib.suppress(CheckpointError):
-                return checkpoint.read_manifest(path)
+                return checkpoint.read_manifest(path, origin)
         return None
 
     def read_config(self) -> dict[str, Any]:
         """config.yaml as plain values; raises UserError when it is no YAML mapping."""
         try:
-            content = yaml_values.parse(self.config_path.read_text(encoding="utf-8"))
+            content = yaml_values.parse(read_regular(self.config_path).decode())
         except (OSError, ValueError) as error:
             raise UserError(f"{self.config_path} cannot be read: {error}") from error
         if not isinstance(content, dict):
@@ -182,6 +225,20 @@ class RunDir:
             durable.write_durably(self.config_path, text.encode())
         except OSError as error:
             raise UserError(durable.explain(error, self.config_path)) from error
+
+    def check_layout(self) -> None:
+        """Raise UserError unless the files and folders of the run are files and folders.
+
+        A link in the place of a file would have the run write elsewhere; folders may be links to another disk.
+        """
+        for file in (self.config_path, self.path / RECORD, self.metrics_path, self.log_path):
+            check_own_file(file)
+        for folder in (self.path / name for name in (*_FOLDERS, "replay", "debug")):
+            if folder.is_symlink() and not folder.is_dir():
+                target = os.readlink(folder)
+                raise UserError(f"{folder} is a link to {target}, where there is no folder (is the disk mounted?)")
+            if folder.exists() and not folder.is_dir():
+                raise UserError(f"{folder} is a file where a run has a folder: move it away")
 
     def lock(self) -> None:
         """Hold the run until `close()` or the end of the process; raises UserError when another has it.
@@ -287,7 +344,7 @@ def _is_empty(path: Path) -> bool:
 def _is_left_over(entry: Path) -> bool:
     if entry.name in _FOLDERS and not entry.is_symlink():
         return entry.is_dir() and not any(entry.iterdir())
-    return entry.name in (LOCK_FILE, f"{CONFIG}.tmp")
+    return entry.name in (LOCK_FILE, RECORD, f"{RECORD}.tmp", f"{CONFIG}.tmp")
 
 
 def _numbers(root: Path, stem: str) -> list[int]:

@@ -1,8 +1,9 @@
 """The steps of the run loop and the state between them: restore, iterate, evaluate, save."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -14,26 +15,17 @@ from lab.config.suggestions import did_you_mean
 from lab.errors import CheckpointError, UserError
 from lab.plots.media import Media
 from lab.run import checkpoint, metrics, nan_guard, tracking
-from lab.run.best_value import BestValue, stop_reason
+from lab.run.best_value import stop_reason
 from lab.run.evaluator import EvaluationFailed, Evaluator
 from lab.run.experiment import Evaluation, Experiment
+from lab.run.loop_state import LoopState
 from lab.run.memory import memory_mb
+from lab.run.origin import Origin, origin_of
 from lab.run.progress import Progress, headline
+from lab.run.restore import restore_experiment
 from lab.run.run_dir import RunDir
 from lab.train import device as devices
 from lab.train import random_state
-
-
-@dataclass
-class LoopState:
-    """The run loop's part of a checkpoint, without the random states."""
-
-    iteration: int = 0
-    seconds: float = 0.0  # of training, over all resumes
-    evaluated_at: int = 0  # iteration of the last evaluation; a signal can come before the one that is due
-    pending: int | None = None  # iteration whose checkpoint is being evaluated beside training
-    best: BestValue = field(default_factory=BestValue)
-    wandb_id: str | None = None
 
 
 class Session:
@@ -63,6 +55,7 @@ class Session:
         self._headline = headline(self._catalogue, config.evaluate.best)
         self._tracker = tracking.Tracker(None)
         self._log: metrics.MetricsLog | None = None
+        self._origin: Origin | None = None
         self._dirty = False  # whether anything is not in the newest checkpoint
         self._improved = False  # the state is the best so far
         self._pending_is_best = False  # the pending checkpoint is the best so far
@@ -81,14 +74,18 @@ class Session:
     def restore(self) -> None:
         """Resume from the newest valid checkpoint, or start from scratch; then open the logs.
 
-        Raises UserError when there are checkpoints and none can be used.
+        Raises UserError when there are checkpoints and none can be used, and when there were some and are none.
         """
         self._check_best()
         folder = self._run_dir.checkpoints
         checkpoint.tidy(folder)
+        self._run_dir.identify(self._progress.say)
+        self._origin = origin_of(self._run_dir.path)
         random_states = self._load_newest(folder)
         if self.saved is None:
             checkpoint.drop_pending(folder)
+        elif not self._run_dir.has_checkpoints:
+            self._run_dir.mark_saved()
         if not self.complete() or self.evaluation_due() or self.waiting():
             self._experiment.verify_data()
         metrics.cut_back(self._run_dir.metrics_path, self.state.iteration)
@@ -191,7 +188,7 @@ class Session:
         """Write a checkpoint if anything has changed since the last, and keep it as the best if it is."""
         if not self._dirty and self.saved is not None:
             return
-        start = time.monotonic()
+        start, best = time.monotonic(), self.state.best.value
         self._advance_clock()
         state = {
             "loop": asdict(self.state),
@@ -203,20 +200,27 @@ class Session:
             "progress": self._experiment.progress,
             "evaluation_due": self.evaluation_due() or self.waiting(),
             "no_better": self.state.best.no_better,
-            "best": self.state.best.value,
+            "best": best if best is not None and math.isfinite(best) else None,
             "best_at": self.state.best.iteration,
             "wandb_id": self.state.wandb_id,
         }
         folder = self._run_dir.checkpoints
         self.saved = checkpoint.save(
-            folder, state, iteration=self.state.iteration, counters=self._experiment.counters, extra_meta=meta
+            folder,
+            state,
+            iteration=self.state.iteration,
+            counters=self._experiment.counters,
+            extra_meta=meta,
+            origin=self._origin,
         )
+        if not self._run_dir.has_checkpoints:
+            self._run_dir.mark_saved()
         self.saved_at = self.state.iteration
         if self._pending_is_best:
             checkpoint.promote_pending(folder)
         if self._improved:
             checkpoint.keep_as(checkpoint.BEST, self.saved)
-        checkpoint.prune(folder, self._config.checkpoint.keep)
+        checkpoint.prune(folder, self._config.checkpoint.keep, newest=self.state.iteration)
         self._dirty = self._improved = self._pending_is_best = False
         self._record({"time/checkpoint_s": time.monotonic() - start})
 
@@ -238,22 +242,32 @@ class Session:
         return self._experiment.counters[self._experiment.progress]
 
     def _load_newest(self, folder: Path) -> dict[str, Any] | None:
-        """Load the newest usable checkpoint; returns its random states, or None without any checkpoint."""
-        skipped = checkpoint.numbered(folder)
-        for found in checkpoint.newest_first(folder, self._progress.say):
+        """Load the newest usable checkpoint; returns its random states, or None without any checkpoint.
+
+        One that cannot be loaded, whatever the reason, is passed over for the one before.
+        """
+        existing = checkpoint.numbered(folder)
+        refused: UserError | None = None
+        for found in checkpoint.newest_first(folder, self._progress.say, self._origin):
             try:
-                self._experiment.load_state_dict(found.state["experiment"])
-            except CheckpointError as error:  # a file that it refers to, such as a replay segment, is damaged
+                self.state = restore_experiment(self._experiment, found)
+            except UserError as error:
                 self._progress.say(f"skipped checkpoint {found.path}: {error}")
+                if not isinstance(error, CheckpointError):  # the data has changed, say
+                    refused = refused or error
                 continue
-            loop = found.state["loop"]
-            self.state = LoopState(**{**loop, "best": BestValue(**loop["best"])})
             self.saved, self.saved_at = found.path, self.state.iteration
-            self._continue_from(found, skipped[: skipped.index(found.path)])
+            self._continue_from(found, existing[: existing.index(found.path)])
             return dict(found.state["random"])
-        if skipped:
+        if refused is not None:
+            raise refused
+        if existing:
+            checkpoint.latest_valid(folder, lambda _: None, self._origin)  # raises where all are of another origin
             raise checkpoint.none_valid(folder)
-        if metrics.read(self._run_dir.metrics_path):
+        entries = metrics.read(self._run_dir.metrics_path)
+        if self._run_dir.has_checkpoints or any("time/checkpoint_s" in entry.metrics for entry in entries):
+            raise checkpoint.none_left(folder)
+        if entries:
             self._progress.say("this run was stopped before its first checkpoint: it starts from scratch")
         return None
 
@@ -261,7 +275,9 @@ class Session:
         for path in skipped:
             checkpoint.set_aside(path)
         best_at, at = self.state.best.iteration, self.state.pending
-        kept = checkpoint.settle(found.path, best_at=best_at, pending=at, report=self._progress.say)
+        kept = checkpoint.settle(
+            found.path, best_at=best_at, pending=at, report=self._progress.say, origin=self._origin
+        )
         self._progress.say(f"continuing from iteration {self.state.iteration} ({found.path})")
         if kept is not None and self._evaluator is not None:
             self._progress.say(f"evaluation of iteration {at}: restarted")

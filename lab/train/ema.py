@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lab.files.plain import is_count
 from lab.train import foreach
 
 M = TypeVar("M", bound=nn.Module)
@@ -48,9 +49,12 @@ class EMA(Generic[M]):
         return {"module": self.module.state_dict(), "updates": self.updates, "mass": self.mass}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises ValueError, KeyError or RuntimeError for the state of another module and for a damaged one."""
+        updates, mass = state["updates"], state["mass"]
+        if not is_count(updates) or type(mass) not in (int, float) or not 0.0 <= mass <= 1.0 + 1e-6:
+            raise ValueError("EMA: the number of updates or their weight is damaged")
         self.module.load_state_dict(state["module"])
-        self.updates = state["updates"]
-        self.mass = state["mass"]
+        self.updates, self.mass = updates, mass
 
 
 def decay_of(half_life: float, batch_size: int) -> float:

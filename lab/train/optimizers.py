@@ -1,5 +1,6 @@
 """Optimizers: one factory for all kinds, setting the learning rate, loading a state."""
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -55,14 +56,40 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
 
     A checkpoint does not keep the memory layout. Moments get the layout of their parameters, as fused steps need.
     """
+    own = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     optimizer.load_state_dict(dict(state))
+    for group, settings in zip(optimizer.param_groups, own, strict=True):
+        wrong = [key for key, value in settings.items() if not _is_like(value, group.get(key))]
+        states = [optimizer.state[parameter] for parameter in group["params"] if optimizer.state.get(parameter)]
+        if wrong or any(one.keys() != states[0].keys() for one in states):
+            raise ValueError(f"the optimizer's {', '.join(wrong) or 'moments'} are damaged")
     for parameter, moments in optimizer.state.items():
         for name, moment in moments.items():
-            if not isinstance(moment, Tensor) or name == "step":
+            if name == "step":
+                if not _is_step(moment):
+                    raise ValueError("a number of steps is damaged")
                 continue
+            if moment is None:  # SGD without momentum
+                continue
+            if not isinstance(moment, Tensor):
+                raise ValueError(f"{name} is no tensor")
             if moment.shape != parameter.shape:
                 raise ValueError(f"{name} is {list(moment.shape)} and its parameter {list(parameter.shape)}")
             moments[name] = torch.empty_like(parameter).copy_(moment)
+
+
+def _is_like(own: Any, loaded: Any) -> bool:
+    """Whether a setting of an optimizer that was loaded is of the type of its own: a finite number, a pair, a flag."""
+    if isinstance(own, bool) or own is None:
+        return isinstance(loaded, bool) or loaded is None
+    if isinstance(own, tuple | list):
+        return isinstance(loaded, tuple | list) and len(loaded) == len(own) and all(map(_is_like, own, loaded))
+    return isinstance(loaded, int | float) and not isinstance(loaded, bool) and math.isfinite(loaded)
+
+
+def _is_step(value: Any) -> bool:
+    """Whether a value can be the number of steps of a parameter: a tensor with one number from 0 on."""
+    return isinstance(value, Tensor) and value.shape == () and 0 <= float(value) < math.inf
 
 
 def _ids_of_adamw(network: nn.Module, heads: Collection[nn.Module]) -> set[int]:

@@ -172,7 +172,7 @@ def test_a_checkpoint_of_another_run_is_refused_by_all_who_would_play_with_it(
     foreign = Path(shutil.copytree(other, run / "checkpoints" / "000900"))
     for words in (["eval", run, "--checkpoint", "900"], ["play", run, "--checkpoint", "900"], ["arena", foreign]):
         text = mistake(capsys, *words)
-        assert "000900" in text and "not the one of this run's config.yaml" in text
+        assert "000900" in text and "belongs to another run" in text
 
 
 def test_a_foreign_newest_checkpoint_is_skipped_and_the_run_goes_on(
@@ -183,7 +183,7 @@ def test_a_foreign_newest_checkpoint_is_skipped_and_the_run_goes_on(
     capsys.readouterr()
     assert main(["resume", str(run), "budget=200"]) == 0
     output = capsys.readouterr().out
-    assert "skipped checkpoint" in output and "not the one of this run's config.yaml" in output
+    assert "skipped checkpoint" in output and "belongs to another run" in output
     assert f"continuing from iteration {int(before.name)} " in output
     assert newest(run).name < "000900"
 

@@ -39,6 +39,7 @@ from lab.run import checkpoint
 from lab.run.experiment import Experiment
 from lab.run.interrupt import Interrupt
 from lab.run.metrics import LOOP_METRICS, Entry, read
+from lab.run.origin import origin_of
 from lab.run.run_dir import RunDir
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
@@ -84,6 +85,7 @@ def trained(folder: Path, name: str, rate: float, wandb_id: str) -> Path:
             counters=manifest.counters,
             extra_meta=meta,
             name=path.name,
+            origin=origin_of(run),
         )
     (run / "wandb" / name).touch()
     return run

@@ -144,4 +144,4 @@ def test_weights_of_another_network_are_refused(
     (copy / "config.yaml").write_text(dump(config()))
     (copy / "checkpoints").symlink_to(digits / "checkpoints")
     run("eval", copy, code=2)
-    assert "its network is not that of the run's config.yaml" in capsys.readouterr().err
+    assert "but config.yaml now says" in capsys.readouterr().err

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lab.errors import UserError
 from lab.plots.media import Image, Table
 from lab.run.metrics import LOOP_METRICS, Catalogue, Entry, Metric, MetricsLog, cut_back, read
 
@@ -94,13 +97,86 @@ def test_a_line_still_being_written_is_left_out(path: Path, tail: str) -> None:
     assert [entry.iteration for entry in read(path)] == [1, 2]
 
 
-@pytest.mark.parametrize("damage", [b"\0\0\0\n", b"[]\n", b"{}\n", b"\xff\n", b'{"iteration": 1}\n'])
+def line(iteration: str = "3", counters: str = "{}", metrics: str = "{}", seconds: str = "1") -> bytes:
+    text = f'{{"iteration": {iteration}, "counters": {counters}, "metrics": {metrics}, "seconds": {seconds}}}\n'
+    return text.encode()
+
+
+DAMAGED = [
+    *[b"\0\0\0\n", b"[]\n", b"{}\n", b"\xff\n", b'{"iteration": 1}\n', b"\n", b"null\n", b"1\n", b'"text"\n'],
+    *[
+        line(iteration=value)
+        for value in ("-1", "1.5", '"3"', "true", "null", "9" * 25, "9" * 5000, "[]", "1e400", "NaN")
+    ],
+    *[line(seconds=value) for value in ("-1", "1e300", "1e400", "Infinity", "NaN", "null", '"1"', "true", "9" * 400)],
+    *[line(counters=value) for value in ("[]", "null", '{"a": null}', '{"a": "1"}', '{"a": 1e300}', '{"a": {}}')],
+    *[line(metrics=value) for value in ("[]", "3", '{"a": "1"}', '{"a": true}', '{"a": 1e999}', '{"a": [1]}')],
+    *[line(metrics=f'{{"a": {"9" * 400}}}'), line(metrics=f'{{"a": {"9" * 5000}}}')],
+    *[b"[" * 100_000 + b"\n", b'{"a":' * 100_000 + b"\n", line(metrics="[" * 500 + "]" * 500)],
+    *[line(metrics=f'{{"{"a" * 10_000_000}": 1}}'), b"x" * 10_000_000 + b"\n", b"x" * (1 << 20) + b"\n"],
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED, ids=lambda damage: f"{damage[:40]!r}...{len(damage)}")
 def test_a_damaged_line_costs_only_itself(path: Path, damage: bytes) -> None:
     append(path, 1)
     with path.open("ab") as file:
         file.write(damage)
     append(path, 2)
     assert [entry.iteration for entry in read(path)] == [1, 2]
+
+
+def test_many_damaged_lines_are_one_warning(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    append(path, 1)
+    with path.open("ab") as file:
+        file.write(b"x\n" * 1000)
+    assert len(read(path)) == 1
+    assert len(caplog.records) == 1 and "1000 lines from line 2 on are damaged" in caplog.text
+
+
+@pytest.mark.parametrize("size", [10, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_a_half_line_of_any_length_is_removed_before_the_next(path: Path, size: int) -> None:
+    append(path, 1)
+    with path.open("ab") as file:
+        file.write(b"x" * size)
+    append(path, 2)
+    assert [entry.iteration for entry in read(path)] == [1, 2]
+    assert path.read_bytes().count(b"\n") == 2 and path.stat().st_size < 1000
+
+
+def test_a_log_that_is_only_a_half_line_is_emptied(path: Path) -> None:
+    path.write_bytes(b"x" * (2 << 20))
+    append(path, 1)
+    assert [entry.iteration for entry in read(path)] == [1]
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def _device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [_folder, _loop, _device, os.mkfifo])
+def test_what_is_no_file_is_neither_read_nor_written(path: Path, make: Callable[[Path], None]) -> None:
+    make(path)
+    for use in (read, lambda path: cut_back(path, 1), MetricsLog):
+        with pytest.raises(UserError, match=r"metrics\.jsonl"):
+            use(path)
+
+
+def test_a_link_is_not_written_through(path: Path) -> None:
+    victim = path.with_name("victim")
+    victim.write_text("years of work")
+    path.symlink_to(victim)
+    with pytest.raises(UserError, match="is not a regular file but a link"):
+        MetricsLog(path)
+    assert victim.read_text() == "years of work"
 
 
 def test_appending_after_a_crash_does_not_glue_lines(path: Path) -> None:

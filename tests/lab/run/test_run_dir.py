@@ -24,7 +24,8 @@ def make(root: Path, name: str, progress: int | None = None, evaluation_due: boo
     run.started()
     if progress is not None:
         meta = {"progress": "samples", "evaluation_due": evaluation_due}
-        checkpoint.save(run.checkpoints, {}, iteration=1, counters={"samples": progress}, extra_meta=meta)
+        counters, origin = {"samples": progress}, run.origin
+        checkpoint.save(run.checkpoints, {}, iteration=1, counters=counters, extra_meta=meta, origin=origin)
     run.close()
     return run
 
@@ -50,7 +51,7 @@ def test_overwrite_replaces_a_run_once_the_new_one_has_started(tmp_path: Path) -
     make(tmp_path, "run", progress=100)
     run = RunDir.create(tmp_path, "run", "kind: other\n", overwrite=True)
     run.started()
-    assert files(run.path) == {"config.yaml"} and run.read_config() == {"kind": "other"}
+    assert files(run.path) == {"config.yaml", "run.json"} and run.read_config() == {"kind": "other"}
 
 
 def test_overwrite_costs_nothing_when_the_new_run_fails_before_it_starts(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_a_kill_between_any_two_renames_of_a_replacement_keeps_one_whole_run(
     opened = RunDir.open(old.path)
     found = {name for name in files(old.path) if not name.startswith(".discarded")}
     if started:
-        assert opened.read_config()["kind"] == "new" and found == {"config.yaml"}
+        assert opened.read_config()["kind"] == "new" and found == {"config.yaml", "run.json"}
     else:
         assert opened.read_config()["kind"] == "toy" and found == before
 
@@ -222,7 +223,7 @@ def test_one_process_trains_a_run_and_a_killed_one_leaves_no_lock(tmp_path: Path
             RunDir.open(run.path).lock()
         with pytest.raises(UserError, match="trained by"):
             RunDir.create(tmp_path, "run", CONFIG, overwrite=True)
-        assert files(run.path) == {"config.yaml"}
+        assert files(run.path) == {"config.yaml", "run.json"}
         holder.kill()
         holder.wait(timeout=30)
     RunDir.open(run.path).lock()

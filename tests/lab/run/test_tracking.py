@@ -13,6 +13,7 @@ import pytest
 from lab.cli.curves import catalogue_of
 from lab.config.registry import KINDS
 from lab.run import checkpoint, metrics, tracking
+from lab.run.origin import origin_of
 from lab.run.run_dir import RunDir
 from tests.lab.run.test_loop import train
 from tests.lab.toy import config
@@ -148,7 +149,8 @@ def test_tracking_does_not_alter_training(tracked: Path, tmp_path: Path) -> None
         state, manifest = checkpoint.load(path)
         assert state["loop"]["wandb_id"] is None
         state["loop"]["wandb_id"] = run_id
-        checkpoint.save(path.parent, state, iteration=manifest.iteration, counters=manifest.counters)
+        origin = origin_of(tmp_path / "run")
+        checkpoint.save(path.parent, state, iteration=manifest.iteration, counters=manifest.counters, origin=origin)
     assert_same_run(tracked, tmp_path / "run")
 
 
