@@ -47,6 +47,7 @@ class Forge:
 
     def __init__(self, kind: str, folder: Path) -> None:
         random_state.seed_everything(0)
+        self.kind = kind
         self.experiment = KINDS[kind](folder)
         for _ in range(2):
             self.experiment.iterate()
@@ -108,15 +109,16 @@ def check(forge: Forge, forgeries: list[tuple[forging.Path_, Any]]) -> None:
             raise AssertionError(f"{'/'.join(map(str, place))} = {str(value)[:60]}: {error!r}") from error
     assert refused > len(forgeries) // 3
     forge.restore(forge.sound.state)  # nothing of the others is left
-    sound = forge.sound.state["experiment"]
-    state, _ = checkpoint.load(
-        checkpoint.save(forge.sound.path.parent, forge.experiment.state_dict(), iteration=3, counters={})
+    folder = forge.sound.path.parent
+    state, _ = checkpoint.load(checkpoint.save(folder, forge.experiment.state_dict(), iteration=3, counters={}))
+    parts = set(state) - {"replay"}  # which counts the saves
+    assert_same_bits(
+        {part: state[part] for part in parts}, {part: forge.sound.state["experiment"][part] for part in parts}
     )
-    assert_same_bits(state, sound)
 
 
 def test_a_forged_state_is_damaged_or_can_be_trained(forge: Forge) -> None:
-    check(forge, _forgeries(forge, 40, seed=0))
+    check(forge, _forgeries(forge, 30, seed=0))
 
 
 @pytest.mark.slow
@@ -127,8 +129,10 @@ def test_a_thousand_forged_states_are_damaged_or_can_be_trained(forge: Forge) ->
 @pytest.mark.parametrize("value", [..., None, "text", -1, float("nan"), [], forging.nested(100)], ids=str)
 def test_a_state_without_one_of_its_counts_is_damaged(forge: Forge, value: Any) -> None:
     names = {"iteration", "steps", "images", "examples", "shown", "games", "version", "total", "seconds"}
-    found = [place for place in forge.places if place[-1] in names]
+    # The best value may have no iteration; a GAN stores its images twice and reads them once.
+    passed_over = [("loop", "best", "iteration")]
+    passed_over += [("experiment", "images")] * (forge.kind == "progressive_gan")
+    found = [place for place in forge.places if place[-1] in names and place not in passed_over]
     assert len(found) >= 3
     for place in found:
-        if place[1:] != ("images",) or place[0] != "experiment":
-            assert forge.try_forged(place, value), place
+        assert forge.try_forged(place, value), place

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from lab.files.plain import is_count
@@ -24,6 +24,9 @@ class LoopState:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Read back what `dataclasses.asdict` gave. Raises TypeError, KeyError or ValueError for anything else."""
+        for kind, values in ((cls, state), (BestValue, state["best"])):
+            if values.keys() != {part.name for part in fields(kind)}:
+                raise ValueError("a part of the run loop's state is missing")
         best = BestValue(**state["best"])
         loop = cls(**{**state, "best": best})
         counts = [loop.iteration, loop.evaluated_at, best.no_better]
