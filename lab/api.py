@@ -11,8 +11,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 from lab.run import lookup
 from lab.run.metrics import read
+from lab.terminal import records
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,15 +172,23 @@ class Run:
         return Run(self.path)
 
     def evaluate(self, **options: Any) -> dict[str, Any]:
-        """The record that `lab eval RUN --json` prints; options are those of the verb: `evaluate(simulations=64)`."""
-        verb = find_kind(self.kind).verbs.get("eval")
-        if verb is None:
+        """The record of `lab eval RUN`; options are those of the verb: `evaluate(simulations=64)`.
+
+        Raises UserError for an unknown option, and where the verb does.
+        """
+        name = find_kind(self.kind).verbs.get("eval")
+        if name is None:
             raise UserError(f"runs of kind {self.kind!r} have no `lab eval`")
-        captured = io.StringIO()
-        with contextlib.redirect_stdout(captured):
-            load(verb)(str(self.path), as_json=True, **options)
-        record: dict[str, Any] = json.loads(captured.getvalue())
-        return record
+        verb = load(name)
+        known = set(inspect.signature(verb).parameters) - {"run", "as_json", "runs_dir"}
+        for option in options:
+            if option not in known:
+                raise UserError(
+                    f"evaluate() of a {self.kind} run has no option {option!r}; {did_you_mean(option, known)}"
+                )
+        with records.collected() as found:
+            verb(str(self.path), as_json=True, **options)
+        return found[-1]
 
     def sample(self, count: int = 16, *, seed: int = 0, device: str = "auto", **options: Any) -> Any:
         """Samples of a generator or a language model; sample i is a function of (seed, i).

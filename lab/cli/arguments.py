@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lab.run.lookup import RUNS_DIR_VARIABLE
+from lab.terminal import records
 from lab.terminal.streams import say as say
 
 Run = Annotated[
@@ -26,4 +26,4 @@ Overrides = Annotated[
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object. Raises ValueError for NaN and infinities, which JSON lacks."""
-    say(json.dumps(value, indent=2, allow_nan=False))
+    records.emit(value)

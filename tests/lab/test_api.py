@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,12 @@ def test_frame_says_what_is_missing_without_pandas(digits: lab.Run, monkeypatch:
 
 def test_evaluate_is_the_record_of_lab_eval(digits: lab.Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0.0 <= digits.evaluate()["accuracy"] <= 1.0
+    with ThreadPoolExecutor(2) as threads:  # standard output belongs to the whole process
+        both = list(threads.map(lambda _: digits.evaluate(), range(2)))
+    assert both[0] == both[1] == digits.evaluate() and both[0]["images"] > 0
     assert capsys.readouterr().out == ""
+    with pytest.raises(UserError, match="checkpoint"):
+        digits.evaluate(checkpont="latest")
 
 
 def test_images_are_classified_from_arrays(digits: lab.Run) -> None:
