@@ -52,13 +52,13 @@ def evaluate(
         if isinstance(item, Table) and item.name == "confusion":
             counts = {str(row[0]): [int(cell or 0) for cell in row[1:]] for row in item.rows}
             by_class = {name: row[i] / sum(row) for i, (name, row) in enumerate(counts.items()) if sum(row)}
+    kind = "images" if test.has_images else "rows"
     if as_json:
-        kind = "images" if test.has_images else "rows"
         print_json({"run": run, kind: len(test)} | values | ({"by_class": by_class} if by_class else {}))
         return
-    say(f"{run}: {len(test):,} test samples, " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    say(f"{run}: {len(test):,} test {kind}, " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
     if by_class:
-        say(", ".join(f"{name} {fraction:.1%}" for name, fraction in by_class.items()))
+        say("accuracy by class: " + ", ".join(f"{name} {fraction:.1%}" for name, fraction in by_class.items()))
 
 
 def predict(

@@ -19,6 +19,8 @@ from lab.errors import UserError
 RESUMABLE = ("budget", "evaluate.patience", "evaluate.device", "device", "threads", "cluster.*", "tracking.*")
 """Keys that a stopped run may change: they set how long and where it trains, and do not change the numbers."""
 
+_DESCRIBED_ELSEWHERE = ("seed", "precision", "checkpoint", "evaluate", "schema_version")
+_LONGEST_DESCRIPTION = 200
 _SHOWN = 20  # problems of one configuration
 
 C = TypeVar("C", bound=BaseModel)
@@ -27,9 +29,20 @@ C = TypeVar("C", bound=BaseModel)
 def load_preset(preset: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """The validated configuration of a preset (a shipped name or a YAML file's path) under overrides `a.b=c`.
 
-    Raises UserError with one line per problem.
+    Where overrides change the experiment itself, the description says so in place of the preset's. Raises UserError
+    with one line per problem.
     """
-    return from_settings(presets.resolve(preset, overrides), f"preset {shortened(preset)}")
+    settings = presets.resolve(preset, overrides)
+    keys = {text: text.partition("=")[0].strip() for text in overrides}
+    changes = [
+        text for text, key in keys.items() if not (is_resumable(key) or key.split(".")[0] in _DESCRIBED_ELSEWHERE)
+    ]
+    if changes and "description" not in keys.values():
+        described = " ".join(f"{preset} with {' '.join(changes)}".split())
+        settings["description"] = (
+            described if len(described) <= _LONGEST_DESCRIPTION else f"{described[: _LONGEST_DESCRIPTION - 3]}..."
+        )
+    return from_settings(settings, f"preset {shortened(preset)}")
 
 
 def load_run_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:

@@ -12,6 +12,7 @@ _DPI = 100
 _COLOURS = ("C0", "C3", "C2", "C4", "C1", "C9", "C5", "C6", "C8", "black")  # of matplotlib's default cycle
 _TITLE, _TEXT, _SMALL = 10, 9, 8  # points
 _POINTS_TO_PIXELS = _DPI / 72
+_TITLE_LETTER = 0.55 * _TITLE * _POINTS_TO_PIXELS
 _LETTER = 0.62 * _SMALL * _POINTS_TO_PIXELS  # pixels of an average letter of small text
 _LEGEND_INSIDE = 4  # curves; with more the legend is drawn beside the axes
 _CELL = 34  # pixels of a cell that holds a number
@@ -85,7 +86,10 @@ def matrices(matrices: Sequence[Matrix]) -> np.ndarray:
     cell = _MAP_CELL if all(m.numbers is None for m in matrices) else _CELL if most <= 20 else max(10, 680 // most)
     row_names = [_widest(m.rows) for m in matrices]
     column_names = max(_widest(m.columns) if _is_rotated(m, cell) else _LETTER for m in matrices)
-    widths = [max(cell * len(m.columns) + names + 60, 150) for m, names in zip(matrices, row_names, strict=True)]
+    widths = [
+        max(max(cell * len(m.columns), _TITLE_LETTER * len(m.title)) + names + 60, 150)
+        for m, names in zip(matrices, row_names, strict=True)
+    ]
     height = max(cell * len(m.rows) for m in matrices) + column_names + 90
     figure = _figure(round(sum(widths)), round(max(height, 150)))
     for axes, m in zip(_side_by_side(figure, widths), matrices, strict=True):
@@ -178,7 +182,7 @@ def _draw_matrix(axes: Any, m: Matrix, cell: int) -> None:
     axes.set_xticks(range(len(m.columns)), m.columns, rotation=90 if rotated else 0, **small)
     axes.set_yticks(range(len(m.rows)), m.rows, **small)
     axes.tick_params(length=0)
-    axes.set_anchor("N")
+    axes.set_anchor("NW")
     axes.set_title(m.title, fontsize=_TITLE, loc="left", parse_math=False)
     axes.set_xlabel(m.column_label, fontsize=_TEXT)
     axes.set_ylabel(m.row_label, fontsize=_TEXT)

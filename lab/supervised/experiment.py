@@ -24,7 +24,7 @@ from lab.supervised.config import SupervisedConfig
 from lab.supervised.data import training_and_test, verify_data
 from lab.supervised.inference import as_inputs
 from lab.supervised.labelled_set import LabelledSet
-from lab.supervised.metrics import CATALOGUE
+from lab.supervised.metrics import catalogue_of
 from lab.supervised.transfer import build_network, start_from
 from lab.supervised.treatment import Treatment
 from lab.train.collectives import ranks
@@ -42,12 +42,11 @@ class Supervised(Experiment):
     Each of several ranks computes its part of every batch, and all take the same steps.
     """
 
-    progress = "images"
-    catalogue = CATALOGUE
-
     def __init__(self, config: SupervisedConfig, directory: Path, device: Device) -> None:
         self.config, self.device, self._directory = config, device, directory
         self.train, self.test = training_and_test(config)
+        self.progress = "images" if self.train.has_images else "rows"
+        self.catalogue = catalogue_of(config.task)
         self._treatment = None if self.train.rows is None else self.train.rows.treatment
         if self._treatment is not None and ranks().is_rank_zero:
             _say_how_columns_are_read(self._treatment, self.train, self.test)
@@ -66,12 +65,12 @@ class Supervised(Experiment):
         augmented = config.augment if self.train.has_images else None
         batches = Batches(self.train, device.device, config.seed)
         self.batches = TrainingBatches(batches, augmented, config.seed, config.training.batch_size, self._rows)
-        warn_of_early_decay(config.training, config.budget, config.training.period, "images")
+        warn_of_early_decay(config.training, config.budget, config.training.period, self.progress, "images")
         self._images = 0
 
     @property
     def counters(self) -> dict[str, int]:
-        return {"images": self._images}
+        return {self.progress: self._images}
 
     def iterate(self) -> dict[str, float]:
         """Train on at least `images_per_iteration` samples."""
@@ -162,7 +161,7 @@ class Supervised(Experiment):
         """Learning curves, and for images the filters and feature maps of the trunk."""
         entries = metrics.read(self._directory / "metrics.jsonl")
         now = Entry(len(entries), self.counters, dict(evaluated))  # not written yet
-        media: list[Media] = [*figures.learning_curves([*entries, now], self.config.task.metrics)]
+        media: list[Media] = [*figures.learning_curves([*entries, now], self.config.task.metrics, self.progress)]
         if self.test.has_images:
             shown = torch.from_numpy(np.array(self.test.inputs[:1])).to(self.device.device)
             maps = figures.feature_maps(self.network, as_inputs(shown)[0])

@@ -65,28 +65,33 @@ def feature_maps(network: Network, image: Tensor) -> Image | None:
     return Image("feature_maps", pixels, "one row per block, each map scaled")
 
 
-def learning_curves(entries: Sequence[Entry], metrics: Sequence[Metric]) -> list[Image]:
-    """Training and test loss, and the other metrics of the task, over images; none before there are two points.
+def learning_curves(entries: Sequence[Entry], metrics: Sequence[Metric], progress: str = "images") -> list[Image]:
+    """Training and test loss, and the other metrics of the task, over a counter; none before there are two points.
 
-    metrics: of the task, its training loss first.
+    metrics: of the task, its training loss first. progress: name of the counter.
     """
     losses = [metrics[0].name, "eval/loss"]
     scores = [metric for metric in metrics if metric.higher_is_better]
     units = {metric.unit for metric in scores} if len(scores) == 1 else set()
     figures = {
-        "learning_curves": Plot(_curves(entries, losses), "loss", "images", metrics[0].unit or "loss", log_y=True),
+        "learning_curves": Plot(
+            _curves(entries, losses, progress), "loss", progress, metrics[0].unit or "loss", log_y=True
+        ),
         "scores": Plot(
-            _curves(entries, [metric.name for metric in scores]), "test set", "images", " ".join(units) or "score"
+            _curves(entries, [metric.name for metric in scores], progress),
+            "test set",
+            progress,
+            " ".join(units) or "score",
         ),
     }
     return [Image(name, plot(drawn)) for name, drawn in figures.items() if drawn.curves]
 
 
-def _curves(entries: Sequence[Entry], names: Sequence[str]) -> list[Curve]:
+def _curves(entries: Sequence[Entry], names: Sequence[str], progress: str) -> list[Curve]:
     """Curves of the metrics that have at least two points."""
     curves = []
     for name in names:
-        points = [(e.counters.get("images", 0), e.metrics[name]) for e in entries if name in e.metrics]
+        points = [(e.counters.get(progress, 0), e.metrics[name]) for e in entries if name in e.metrics]
         if len(points) > 1:
             curves.append(Curve(name, [x for x, _ in points], [y for _, y in points]))
     return curves

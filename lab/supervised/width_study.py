@@ -24,7 +24,7 @@ def train_at_width(config: SupervisedConfig, width: int) -> WidthResult:
     """Train a regression MLP with one hidden layer of this width for the configured budget, without a run."""
     network = config.network.model_copy(update={"hidden": (width,)})
     with scratch_experiment(config.model_copy(update={"network": network})) as (experiment, _):
-        while experiment.counters["images"] < config.budget:
+        while experiment.counters[experiment.progress] < config.budget:
             experiment.iterate()
         rmse = experiment.evaluate().metrics["eval/rmse"]
         return WidthResult(width, rmse, *_curves(experiment, width))

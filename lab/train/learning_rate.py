@@ -22,15 +22,20 @@ def learning_rate_at(config: ScheduledOptimizerConfig, counter: int, period: int
     return peak * schedule_value(config.schedule, progress, end=config.final_fraction, warmup=config.warmup)
 
 
-def warn_of_early_decay(config: ScheduledOptimizerConfig, budget: int, period: int, unit: str) -> None:
-    """Log a warning if the learning rate reaches 0 before the budget, as after the budget was raised."""
+def warn_of_early_decay(
+    config: ScheduledOptimizerConfig, budget: int, period: int, unit: str, setting_unit: str = ""
+) -> None:
+    """Log a warning if the learning rate reaches 0 before the budget, as after the budget was raised.
+
+    unit: of the budget. setting_unit: in the name of the setting, if it is another.
+    """
     peak = config.learning_rate
     if isinstance(peak, Schedule):
         zero_at = peak.until if peak.at(peak.until) == 0.0 else None
         setting = "training.learning_rate.until"
     else:
         zero_at = None if config.schedule == "constant" or config.final_fraction else period
-        setting = f"training.decay_{unit}"
+        setting = f"training.decay_{setting_unit or unit}"
     if zero_at is not None and budget > zero_at and ranks().is_rank_zero:
         _log.warning(
             f"the learning rate reaches 0 after {zero_at:,} {unit} ({setting}), before the budget of {budget:,}: "

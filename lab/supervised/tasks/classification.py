@@ -24,6 +24,7 @@ from lab.train.device import Device
 from lab.train.step import LossSum
 
 _SHOWN = 64  # misclassified images
+_NAME = 28  # letters of a class in the confusion matrix
 _LISTED = 16  # rows of their table
 
 
@@ -83,7 +84,8 @@ class Classification(Task):
             "eval/loss": float(F.cross_entropy(logits, labels)),
         }
         rows = [[name, *row] for name, row in zip(test.classes, counts.tolist(), strict=True)]
-        media: list[Media] = [Table("confusion", ["label", *test.classes], rows), _matrix(counts, test.classes)]
+        columns = ["true class", *(f"predicted {name}" for name in test.classes)]
+        media: list[Media] = [Table("confusion", columns, rows), _matrix(counts, test.classes)]
         if test.has_images:
             media += _misclassified(test, logits)
         return Evaluation(metrics, media)
@@ -122,8 +124,20 @@ def confusion_counts(logits: Tensor, labels: Tensor) -> Tensor:
 def _matrix(counts: Tensor, classes: Sequence[str]) -> Image:
     numbers = counts.numpy()
     fractions = numbers / np.maximum(numbers.sum(1, keepdims=True), 1)
-    drawn = Matrix(fractions, classes, classes, "confusion matrix of the test set", "label", "predicted class", numbers)
-    return Image("confusion_matrix", matrices([drawn]), "shade: fraction of the samples of the label")
+    names = short_names(classes)
+    drawn = Matrix(
+        fractions, names, names, "confusion matrix of the test set", "true class", "predicted class", numbers
+    )
+    return Image("confusion_matrix", matrices([drawn]), "shade: fraction of the samples of the true class")
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names of at most 28 letters, which stay different: both ends are kept, else a number is added."""
+    short: list[str] = []
+    for name in names:
+        shown = name if len(name) <= _NAME else f"{name[: _NAME - 9]}…{name[-8:]}"
+        short.append(shown if shown not in short else f"{shown[: _NAME - 6]}… #{len(short) + 1}")
+    return short
 
 
 def _misclassified(test: LabelledSet, logits: Tensor) -> list[Media]:
@@ -140,8 +154,8 @@ def _misclassified(test: LabelledSet, logits: Tensor) -> list[Media]:
         [int(i), label, guess, round(float(confidence[i]), 4)]
         for i, label, guess in zip(worst[:_LISTED], names, guesses, strict=False)
     ]
-    caption = f"{len(wrong):,} of {len(test):,} misclassified, most confident first: label, prediction in red"
+    caption = f"{len(wrong):,} of {len(test):,} misclassified, most confident first: true class, prediction in red"
     return [
         Image("misclassified", pixels, caption),
-        Table("mistakes", ["image", "label", "predicted", "probability"], listed),
+        Table("mistakes", ["image", "true class", "predicted class", "probability"], listed),
     ]

@@ -228,3 +228,13 @@ def test_an_unknown_schema_is_refused(preset: str) -> None:
 def test_a_configuration_is_frozen(preset: str) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_preset(preset).seed = 3
+
+
+def test_a_run_of_other_data_has_a_description_of_its_own() -> None:
+    preset = load_preset("supervised/iris").description
+    assert load_preset("supervised/iris", ["budget=10", "seed=3", "evaluate.every=1"]).description == preset
+    own = load_preset("supervised/iris", ["data.source=wine.csv", "budget=10"]).description
+    assert own == "supervised/iris with data.source=wine.csv"
+    assert load_preset("supervised/iris", ["data.source=wine.csv", "description=wines"]).description == "wines"
+    many = load_preset("supervised/iris", [f"data.ignore=[{'x, ' * 200}]"]).description
+    assert len(many) == 200 and many.endswith("...")

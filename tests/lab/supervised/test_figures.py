@@ -9,6 +9,7 @@ import torch
 from lab.nets.layers import Conv2d, Linear
 from lab.supervised.figures import filters
 from lab.supervised.network import Network
+from lab.supervised.tasks.classification import short_names
 from lab.supervised.transfer import build_network
 from tests.lab.small_classifier import other
 
@@ -47,3 +48,9 @@ def test_the_filters_of_a_convolution_are_its_kernels_enlarged() -> None:
     white = np.argwhere(found.pixels[..., 0] == 255)
     factor = found.pixels.shape[0] // 3
     assert white.min(0).tolist() == [factor, 2 * factor] and white.max(0).tolist() == [2 * factor - 1, 3 * factor - 1]
+
+
+def test_long_names_of_classes_are_shortened_and_stay_different() -> None:
+    names = ["b", "a" * 60 + "1", "a" * 60 + "2", "a" * 20 + "x" * 40 + "a" * 20, "a" * 20 + "y" * 40 + "a" * 20]
+    short = short_names(names)
+    assert short[0] == "b" and len(set(short)) == len(names) and max(map(len, short)) <= 28

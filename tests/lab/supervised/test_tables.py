@@ -14,7 +14,9 @@ import lab
 from lab.cli.main import main
 from lab.data.columns import Column
 from lab.errors import CheckpointError, UserError
+from lab.plots.figures import Plot
 from lab.supervised.experiment import Supervised
+from lab.supervised.tasks import regression
 from lab.supervised.transfer import load_trained
 from lab.supervised.treatment import fit, from_json
 from lab.train.device import Device
@@ -37,7 +39,7 @@ def grades(folder: Path, text: str, **training: Any) -> dict[str, float]:
     settings = other(data={"source": str(folder / "table.csv")}, training=training, budget=12_000, **REGRESSION)
     torch.manual_seed(0)
     experiment = Supervised(settings, folder / "run", DEVICE)
-    while experiment.counters["images"] < settings.budget:
+    while experiment.counters["rows"] < settings.budget:
         experiment.iterate()
     return dict(experiment.evaluate().metrics)
 
@@ -143,6 +145,19 @@ def test_an_exported_regression_is_in_the_unit_of_a_large_target(tmp_path: Path)
     told = [line["value"] for line in lab.open_run(tmp_path / "run").predict(np.arange(50.0)[:, None])]
     np.testing.assert_allclose(found - 1.7e9, np.array(told) - 1.7e9, atol=0.1)
     assert len({round(value) for value in told}) > 20
+
+
+def test_rows_are_counted_as_rows_and_the_plot_names_the_target(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lab.open_run(people).counters == {"iterations": 2, "rows": 6000}
+    assert "images" not in (people / "log.txt").read_text()
+    drawn: list[Plot] = []
+    monkeypatch.setattr(regression, "plot", lambda plot: drawn.append(plot) or np.zeros((1, 1, 3), np.uint8))
+    settings = other(data={"source": "diabetes"}, training={"batch_size": 10}, budget=100, **REGRESSION)
+    Supervised(settings, tmp_path, DEVICE).evaluate()
+    assert (drawn[0].x_label, drawn[0].y_label) == ("target, measured", "target, predicted")
+    assert [curve.name for curve in drawn[0].curves] == ["a test row", "perfect prediction"]
 
 
 def test_the_treatment_survives_as_plain_values_and_a_damaged_one_is_refused(people: Path) -> None:
