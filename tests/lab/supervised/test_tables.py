@@ -153,7 +153,12 @@ def test_rows_are_counted_as_rows_and_the_plot_names_the_target(
     assert lab.open_run(people).counters == {"iterations": 2, "rows": 6000}
     assert "images" not in (people / "log.txt").read_text()
     drawn: list[Plot] = []
-    monkeypatch.setattr(regression, "plot", lambda plot: drawn.append(plot) or np.zeros((1, 1, 3), np.uint8))
+
+    def noted(plot: Plot) -> np.ndarray:
+        drawn.append(plot)
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr(regression, "plot", noted)
     settings = other(data={"source": "diabetes"}, training={"batch_size": 10}, budget=100, **REGRESSION)
     Supervised(settings, tmp_path, DEVICE).evaluate()
     assert (drawn[0].x_label, drawn[0].y_label) == ("target, measured", "target, predicted")
