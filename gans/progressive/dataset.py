@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from gans.classes import Classes
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import Stage
 from gans.progressive.network import fade_reals
@@ -20,17 +22,43 @@ LEAST = 16  # images; metrics of fewer are not meaningful
 _DEFAULT = 2000  # images
 
 
-def reals_at(data: ImageSet, count: int, stage: Stage, seed: int = 0) -> Tensor:
-    """uint8 [N, C, R, R]: at most `count` images as the discriminator sees them at a stage.
+def classes_of(config: ProgressiveGANConfig, data: ImageSet) -> Classes:
+    """The classes of a conditional run's data, with their shares; none for an unconditional run."""
+    if not config.network.classes or data.labels is None:
+        return Classes()
+    return Classes.of_labels(data.classes, data.labels)
+
+
+def rows_of(data: ImageSet, count: int, seed: int = 0) -> np.ndarray:
+    """Rows int64 [N] of at most `count` images.
 
     A random choice that depends on the seed, since packed sets are often sorted by class.
     """
-    rows = indices(len(data), seed, 0, min(count, len(data)))
+    return indices(len(data), seed, 0, min(count, len(data)))
+
+
+def reals_at(data: ImageSet, count: int, stage: Stage, seed: int = 0) -> Tensor:
+    """uint8 [N, C, R, R]: the images of `rows_of` as the discriminator sees them at a stage."""
+    rows = rows_of(data, count, seed)
     parts = []
     for start in range(0, len(rows), _BATCH):  # whole sets at their full resolution may not fit into memory
         images = normalise(torch.from_numpy(data.images[rows[start : start + _BATCH]]))
         parts.append(to_uint8(fade_reals(reduce_to(images, stage.resolution), stage.alpha)))
     return torch.cat(parts)
+
+
+def labels_as(classes: Classes, data: ImageSet, count: int) -> Tensor | None:
+    """int64 [count]: classes of `count` samples to compare with the first `count` images of `rows_of`.
+
+    They are the labels of these images, repeated where there are fewer: metrics compare whole sets, so other shares
+    of the classes would count as errors of the generator. None where the images have no labels of these classes.
+    """
+    if not classes or data.labels is None or data.classes != classes.names:
+        return None
+    labels = torch.from_numpy(data.labels[rows_of(data, count)])
+    if (classes.shares[labels] == 0.0).any():  # another set has a class that the run's own lacks
+        return None
+    return labels[torch.arange(count) % len(labels)]
 
 
 def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:
@@ -58,12 +86,13 @@ class ReferenceImages:
     """Real images to compare samples with, uint8 [N, C, R, R].
 
     others: real images whose metrics are the floor; None where two halves of `real` are compared. floor: a description
-    of them.
+    of them. labels: int64 [N], classes of the samples, those of `real`; None where these have none of the run's.
     """
 
     real: Tensor
     others: Tensor | None
     floor: str
+    labels: Tensor | None
 
 
 def reference_images(sampler: Sampler, against: str, count: int | None) -> ReferenceImages:
@@ -80,12 +109,13 @@ def reference_images(sampler: Sampler, against: str, count: int | None) -> Refer
         most, smaller = min((len(test), against), (len(own), source))
         count = _checked(count, most, most, smaller)
         floor = f"as many images of the run's own data ({source})"
-        return ReferenceImages(reals_at(test, count, stage), reals_at(own, count, stage), floor)
+        labels = labels_as(sampler.classes, test, count)
+        return ReferenceImages(reals_at(test, count, stage), reals_at(own, count, stage), floor, labels)
     count = _checked(count, max(len(test) // 2, LEAST), len(test), against or source)
-    images = reals_at(test, 2 * count, stage)
+    images, labels = reals_at(test, 2 * count, stage), labels_as(sampler.classes, test, count)
     if len(images) == 2 * count:
-        return ReferenceImages(images[:count], images[count:], "as many other real images")
-    return ReferenceImages(images[:count], None, f"{count // 2:,} of the real images against the other half")
+        return ReferenceImages(images[:count], images[count:], "as many other real images", labels)
+    return ReferenceImages(images[:count], None, f"{count // 2:,} of the real images against the other half", labels)
 
 
 def _checked(count: int | None, default: int, most: int, source: str) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gans.progressive.config import ProgressiveGANConfig
-from gans.progressive.dataset import reals_at
+from gans.progressive.dataset import classes_of, labels_as, reals_at
 from gans.progressive.growth import stage_at
 from gans.progressive.network import Generator
 from gans.progressive.sampler import Sampler
@@ -54,14 +54,16 @@ class Evaluator:
             others = real[count:] if len(real) == 2 * count else None  # the floor compares as many
             self._quality = {resolution: ImageMetrics(real[:count], extractor, others=others, seed=self._config.seed)}
         quality = self._quality[resolution]
-        found = quality.evaluate(sample(sampler, range(count), self._config.seed + 1)) | quality.floor()
+        labels = labels_as(sampler.classes, self._data, count)
+        found = quality.evaluate(sample(sampler, range(count), self._config.seed + 1, labels)) | quality.floor()
         return found | {"eval/images_shown": float(sampler.images_shown)}
 
 
 def state_evaluator(config: ProgressiveGANConfig, directory: Path, device: Device) -> EvaluateState:
     """Evaluation of checkpoints; see `lab.config.registry.Kind.evaluator`."""
     generator = Generator(config.network).to(device.device).eval().requires_grad_(False)
-    evaluator = Evaluator(config, open_images(config.data.source), directory, device)
+    data = open_images(config.data.source)
+    evaluator, classes = Evaluator(config, data, directory, device), classes_of(config, data)
 
     def evaluate(state: Mapping[str, Any], counters: Mapping[str, int]) -> Evaluation:
         try:
@@ -70,6 +72,6 @@ def state_evaluator(config: ProgressiveGANConfig, directory: Path, device: Devic
             raise CheckpointError("its generator is not that of the run's config.yaml") from None
         images = counters["images"]
         stage = stage_at(config.growth, config.network.resolution, images)
-        return evaluator.evaluate(Sampler(generator, config, stage, images, device))
+        return evaluator.evaluate(Sampler(generator, config, stage, images, device, classes))
 
     return evaluate

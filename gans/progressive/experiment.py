@@ -7,7 +7,7 @@ from typing import Any
 
 from gans.progressive import memory
 from gans.progressive.config import ProgressiveGANConfig
-from gans.progressive.dataset import check_data
+from gans.progressive.dataset import check_data, classes_of
 from gans.progressive.evaluation import Evaluator
 from gans.progressive.metrics import CATALOGUE
 from gans.progressive.sampler import Sampler
@@ -32,6 +32,7 @@ class ProgressiveGAN(Experiment):
         self._data = open_images(config.data.source)
         check_data(config, self._data)
         self.memory = memory.check(config, device)
+        self._classes = classes_of(config, self._data)
         self._batches = Batches(self._data, device.device, config.seed)
         self.trainer = GrowingTrainer(config, device)
         self._evaluator = Evaluator(config, self._data, directory, device)
@@ -68,10 +69,15 @@ class ProgressiveGAN(Experiment):
     def sampler(self) -> Sampler:
         """The averaged generator at the current stage, ready for sampling."""
         trainer = self.trainer
-        return Sampler(trainer.average.module, self.config, trainer.stage, trainer.images, self._device)
+        return Sampler(trainer.average.module, self.config, trainer.stage, trainer.images, self._device, self._classes)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"trainer": self.trainer.state_dict(), "images": self.trainer.images, "data": self._data.fingerprint}
+        return {
+            "trainer": self.trainer.state_dict(),
+            "images": self.trainer.images,
+            "classes": self._classes.state_dict(),
+            "data": self._data.fingerprint,
+        }
 
     def verify_data(self) -> None:
         verify_images(self._data)

@@ -32,7 +32,8 @@ def export(sampler: Sampler, path: Path) -> float:
     shape = f"float32 [batch, {network.channels}, {stage.resolution}, {stage.resolution}]"
     inputs = {"latents": f"float32 [batch, {network.latent}], drawn from a standard normal distribution"}
     if network.classes:
-        inputs["labels"] = f"int64 [batch], class numbers 0 to {network.classes - 1}"
+        inputs["labels"] = "int64 [batch], numbers of `classes` from 0"
+    classes = {"classes": list(sampler.classes.names)} if sampler.classes else {}
     return exporting.export(
         _AtStage(sampler).eval(),
         _inputs(sampler, range(2)),
@@ -45,6 +46,7 @@ def export(sampler: Sampler, path: Path) -> float:
             "alpha": stage.alpha,
             "inputs": inputs,
             "outputs": {"images": f"{shape}, {'grey' if network.channels == 1 else 'RGB'} from -1 (dark) to 1"},
+            **classes,
         },
     )
 

@@ -23,10 +23,13 @@ _RETRY = "run the command again"
 _IMAGE_FILES = "img[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].png"
 
 
-def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:
+def save_folder(
+    folder: Path, batches: Iterable[Tensor], labels: Sequence[int] | None, classes: Sequence[str] = ()
+) -> int:
     """img00000000.png, ... and dataset.json of batches uint8 [B, C, H, W]; returns the number of images.
 
-    Images of such names in an existing folder are replaced once the new ones are complete; other files stay.
+    labels: numbers of `classes`, whose names are listed as well. Images of such names in an existing folder are
+    replaced once the new ones are complete; other files stay.
     """
     # Within an existing folder, which may be on another disk; beside a new one.
     temporary = (folder if folder.is_dir() else folder.parent) / f".{folder.name}-{secrets.token_hex(4)}"
@@ -36,7 +39,7 @@ def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] |
         for png in _encoded(batches):
             names.append(f"img{len(names):08d}.png")
             (temporary / names[-1]).write_bytes(png)
-        (temporary / _LISTING).write_text(_listing(names, labels))
+        (temporary / _LISTING).write_text(_listing(names, labels, classes))
         if folder.is_dir():
             for old in folder.glob(_IMAGE_FILES):
                 old.unlink()
@@ -51,14 +54,14 @@ def save_folder(folder: Path, batches: Iterable[Tensor], labels: Sequence[int] |
     return len(names)
 
 
-def save_zip(path: Path, batches: Iterable[Tensor], labels: Sequence[int] | None) -> int:
+def save_zip(path: Path, batches: Iterable[Tensor], labels: Sequence[int] | None, classes: Sequence[str] = ()) -> int:
     """A stored zip of PNG files with dataset.json, as StyleGAN's tools read it; returns the number of images."""
     names: list[str] = []
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
         for png in _encoded(batches):
             names.append(f"{len(names) // 1000:05d}/img{len(names):08d}.png")
             file.writestr(names[-1], png)
-        file.writestr(_LISTING, _listing(names, labels))
+        file.writestr(_LISTING, _listing(names, labels, classes))
     return len(names)
 
 
@@ -96,6 +99,9 @@ def _encoded(batches: Iterable[Tensor]) -> Iterator[bytes]:
             yield buffer.getvalue()
 
 
-def _listing(names: Sequence[str], labels: Sequence[int] | None) -> str:
-    pairs = None if labels is None else [[name, label] for name, label in zip(names, labels, strict=True)]
-    return json.dumps({"labels": pairs})
+def _listing(names: Sequence[str], labels: Sequence[int] | None, classes: Sequence[str]) -> str:
+    """StyleGAN's dataset.json, and the names of the classes beside it."""
+    if labels is None:
+        return json.dumps({"labels": None})
+    pairs = [[name, label] for name, label in zip(names, labels, strict=True)]
+    return json.dumps({"labels": pairs, "classes": list(classes)})

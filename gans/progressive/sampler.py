@@ -1,12 +1,12 @@
 """The averaged generator of a trained run, ready for sampling."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gans.classes import Classes
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import Stage, stage_at
 from gans.progressive.network import Generator
-from lab.errors import UserError
 from lab.run.load import load_run
 from lab.train.device import Device
 
@@ -20,14 +20,11 @@ class Sampler:
     stage: Stage
     images_shown: int
     device: Device
+    classes: Classes = field(default_factory=Classes)
 
-    def check_label(self, label: int | None, option: str) -> None:
-        """Raise UserError, which begins with `option`, for a class that the run does not have."""
-        classes = self.config.network.classes
-        if label is not None and not classes:
-            raise UserError(f"{option}: this run is unconditional; train one with network.classes set")
-        if label is not None and not 0 <= label < classes:
-            raise UserError(f"{option} {label}: this run has classes 0 to {classes - 1}")
+    def class_number(self, name: str | None, option: str) -> int | None:
+        """The number of a class, None for None. Raises UserError, which begins with `option`, for an unknown class."""
+        return None if name is None else self.classes.number(name, option, "train one with network.classes set")
 
 
 def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampler:
@@ -37,5 +34,9 @@ def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampl
     with trained.restoring("generator") as state:
         images = int(state["images"])
         generator.load_state_dict(state["trainer"]["average"]["module"])
+        classes = Classes.of(state["classes"])
+        if len(classes) != config.network.classes:
+            raise ValueError("it has other classes")
     generator = generator.to(device.device).eval().requires_grad_(False)
-    return Sampler(generator, config, stage_at(config.growth, config.network.resolution, images), images, device)
+    stage = stage_at(config.growth, config.network.resolution, images)
+    return Sampler(generator, config, stage, images, device, classes)

@@ -27,14 +27,11 @@ def latents_of(sampler: Sampler, indices: Sequence[int], seed: int) -> Tensor:
 
 
 def labels_of(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor | None:
-    """int64 [N]: `label`, or a random class for each (seed, i); None for a generator without classes."""
-    classes, device = sampler.config.network.classes, sampler.device.device
-    if not classes:
+    """int64 [N]: `label`, or classes drawn by (seed, i) with the shares of the data; None without classes."""
+    if not sampler.classes:
         return None
-    if label is not None:
-        return torch.full((len(indices),), label, dtype=torch.int64, device=device)
-    which = torch.tensor(list(indices), dtype=torch.int64, device=device)
-    return rng.integers(classes, seed, int(rng.Stream.LABEL), which)
+    which = torch.tensor(list(indices), dtype=torch.int64, device=sampler.device.device)
+    return sampler.classes.draw(which, seed) if label is None else torch.full_like(which, label)
 
 
 @torch.no_grad()
@@ -56,16 +53,23 @@ def generate(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) ->
     return torch.cat(list(generate_batches(sampler, latents, labels)))
 
 
-def sample(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor:
-    """Images number `indices` of a seed, uint8 [N, C, R, R] on the CPU."""
-    return generate(sampler, latents_of(sampler, indices, seed), labels_of(sampler, indices, seed, label))
+def sample(sampler: Sampler, indices: Sequence[int], seed: int, labels: Tensor | None = None) -> Tensor:
+    """Images number `indices` of a seed, uint8 [N, C, R, R] on the CPU.
+
+    labels: int64 [N] of a conditional generator, by default those of `labels_of`.
+    """
+    labels = labels_of(sampler, indices, seed) if labels is None else labels.to(sampler.device.device)
+    return generate(sampler, latents_of(sampler, indices, seed), labels)
 
 
-def sample_batches(sampler: Sampler, indices: Sequence[int], seed: int, label: int | None = None) -> Iterator[Tensor]:
+def sample_batches(
+    sampler: Sampler, indices: Sequence[int], seed: int, labels: Tensor | None = None
+) -> Iterator[Tensor]:
     """`sample` in batches that fit into memory."""
     size = _batch(sampler)
     for start in range(0, len(indices), size):
-        yield sample(sampler, indices[start : start + size], seed, label)
+        part = slice(start, start + size)
+        yield sample(sampler, indices[part], seed, None if labels is None else labels[part])
 
 
 def read_latents(sampler: Sampler, path: Path) -> Tensor:

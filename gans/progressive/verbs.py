@@ -1,6 +1,6 @@
 """The verbs of `lab` for a progressive GAN: sample, export and eval."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,7 +45,7 @@ def sample(
     latents: Annotated[
         Path | None, typer.Option(help="FILE.npy of latents [N, latent] in place of the seed's.")
     ] = None,
-    label: Annotated[int | None, typer.Option("--class", min=0, help="Class number, for a conditional run.")] = None,
+    label: Annotated[str | None, typer.Option("--class", help="Class name, for a conditional run.")] = None,
     checkpoint: Checkpoint = "latest",
     overwrite: Overwrite = False,
     device: DeviceName = "auto",
@@ -62,18 +62,19 @@ def sample(
     if latents is not None and count is not None:
         raise UserError("-n and --latents contradict each other: every latent of the file makes an image")
     sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
-    sampler.check_label(label, "--class")
+    number = sampler.class_number(label, "--class")
     given = None if latents is None else read_latents(sampler, latents)
     if given is not None and len(given) < 2 and interpolate is not None:
         raise UserError(f"--interpolate needs two latents and {latents} has one")
     count = len(given) if given is not None else count or _COUNT
-    labels = labels_of(sampler, range(count), seed, label)
+    labels = labels_of(sampler, range(count), seed, number)
     if out is not None or grid_file is not None:
         if given is None:
-            batches = sample_batches(sampler, range(count), seed, label)
+            batches = sample_batches(sampler, range(count), seed, labels)
         else:
             batches = generate_batches(sampler, given, labels)
-        _save_images(batches, labels, out, grid_file, f"{count:,} images of {_stage(sampler)}")
+        what = f"{count:,} images{_classes(sampler, labels)} of {_stage(sampler)}"
+        _save_images(batches, labels, sampler.classes.names, out, grid_file, what)
     shown = min(count, _SHOWN)
     if interpolate is not None:
         if given is None:
@@ -82,12 +83,14 @@ def sample(
             keys = given[:, None]
         frames = interpolation(sampler, keys, _BETWEEN, None if labels is None else labels[: keys.shape[1]])
         written = save_clip(interpolate, (grid(images) for images in frames))
-        say(f"{written} frames through {len(keys)} latents in {interpolate}")
+        cells = _classes(sampler, None if labels is None else labels[: keys.shape[1]])
+        say(f"{written} frames through {len(keys)} latents{cells} in {interpolate}")
     if growth_file is not None:
         columns = latents_of(sampler, range(shown), seed) if given is None else given[:shown]
         rows = growth(sampler, columns, None if labels is None else labels[:shown])
         save_png(growth_file, grid(rows, columns=shown))
-        say(f"{shown} latents at {len(rows) // shown} resolutions in {growth_file}")
+        columns_of = _classes(sampler, None if labels is None else labels[:shown])
+        say(f"{shown} latents{columns_of} at {len(rows) // shown} resolutions in {growth_file}")
 
 
 @export_verb(checkpoint="latest")
@@ -123,7 +126,8 @@ def evaluate(
     reference = reference_images(sampler, against, count)
     count = len(reference.real)
     quality = ImageMetrics(reference.real, features, others=reference.others, seed=seed)
-    fake = torch.cat(list(sample_batches(sampler, range(count), seed)))
+    labels = labels_of(sampler, range(count), seed) if reference.labels is None else reference.labels
+    fake = torch.cat(list(sample_batches(sampler, range(count), seed, labels)))
     of_fake = extract(features, fake)
     found, fractions = quality.evaluate(fake, of_fake) | quality.floor(), class_fractions(features, of_fake)
     source = against or sampler.config.data.source
@@ -138,6 +142,8 @@ def evaluate(
         "floor": reference.floor,
     } | ({"class_fractions": fractions} if fractions else {})
     heading = f"{run}: {count:,} samples against {count:,} images of {source}, features: {extractor}"
+    if labels is not None:
+        heading += f"\nclasses of the samples: {sampler.classes.counts(labels)}"
     print_evaluation(f"{heading}\nfloor: {reference.floor}", found, record=record if as_json else None)
     if fractions and not as_json:
         say("class fractions: " + ", ".join(f"{fraction:.1%}" for fraction in fractions))
@@ -157,7 +163,12 @@ def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:
 
 
 def _save_images(
-    batches: Iterable[Tensor], labels: Tensor | None, out: Path | None, grid_file: Path | None, what: str
+    batches: Iterable[Tensor],
+    labels: Tensor | None,
+    classes: Sequence[str],
+    out: Path | None,
+    grid_file: Path | None,
+    what: str,
 ) -> None:
     if grid_file is not None:
         batches = list(batches)  # generated once for both files
@@ -165,8 +176,13 @@ def _save_images(
         say(f"{what} in {grid_file}")
     if out is not None:
         save = save_zip if out.suffix.lower() == ".zip" else save_folder
-        save(out, batches, None if labels is None else labels.tolist())
+        save(out, batches, None if labels is None else labels.tolist(), classes)
         say(f"{what} in {out}")
+
+
+def _classes(sampler: Sampler, labels: Tensor | None) -> str:
+    """Names and numbers of the classes in brackets, nothing for an unconditional run."""
+    return "" if labels is None else f" ({sampler.classes.counts(labels)})"
 
 
 def _stage(sampler: Sampler) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -42,7 +42,7 @@ class Scale:
 class SeriesSet:
     """Rows float32 [R, C], standardised, and the first row of every window, int64 [N] and [M].
 
-    labels: int64 [N] of the training windows, None without classes.
+    labels, held_out_labels: int64 [N] and [M], classes of the windows; None without classes.
     """
 
     source: str
@@ -51,6 +51,7 @@ class SeriesSet:
     training: Tensor
     held_out: Tensor
     labels: Tensor | None
+    held_out_labels: Tensor | None
     classes: tuple[str, ...]
     scale: Scale
 
@@ -63,9 +64,17 @@ class SeriesSet:
         return self.rows[starts[:, None] + torch.arange(self.length, device=self.rows.device)]
 
     def to(self, device: torch.device) -> "SeriesSet":
-        moved = [self.rows.to(device), self.training.to(device), self.held_out.to(device)]
-        labels = None if self.labels is None else self.labels.to(device)
-        return SeriesSet(self.source, moved[0], self.length, moved[1], moved[2], labels, self.classes, self.scale)
+        def moved(labels: Tensor | None) -> Tensor | None:
+            return None if labels is None else labels.to(device)
+
+        return replace(
+            self,
+            rows=self.rows.to(device),
+            training=self.training.to(device),
+            held_out=self.held_out.to(device),
+            labels=moved(self.labels),
+            held_out_labels=moved(self.held_out_labels),
+        )
 
     def fingerprint(self) -> str:
         """Hash of all data that training reads."""
@@ -109,7 +118,15 @@ def _synthetic(config: DataConfig, seed: int) -> SeriesSet:
         _check_classes(training_labels, classes, config.source)
     rows = _standardised(values.flatten(0, 1).double().numpy(), scale)
     return SeriesSet(
-        config.source, rows, length, starts[:training_count], starts[training_count:], training_labels, classes, scale
+        config.source,
+        rows,
+        length,
+        starts[:training_count],
+        starts[training_count:],
+        training_labels,
+        None if labels is None else labels[training_count:],
+        classes,
+        scale,
     )
 
 
@@ -127,14 +144,23 @@ def _from_file(config: DataConfig, seed: int) -> SeriesSet:
     seen = np.concatenate([rows.values[start:stop] for start, stop in training])
     scale = _scale(rows.columns, seen, config.source)
     classes = tuple(sorted(set(rows.labels))) if config.label else ()
-    labels = None
+    labels = held_out_labels = None
     if classes:
         of_row = np.repeat([classes.index(label) for label in rows.labels], [stop - start for start, stop in rows.runs])
         labels = torch.from_numpy(of_row[starts].astype(np.int64))
+        held_out_labels = torch.from_numpy(of_row[held].astype(np.int64))
         _check_classes(labels, classes, config.source)
     values = _standardised(rows.values, scale)
     return SeriesSet(
-        config.source, values, length, torch.from_numpy(starts), torch.from_numpy(held), labels, classes, scale
+        config.source,
+        values,
+        length,
+        torch.from_numpy(starts),
+        torch.from_numpy(held),
+        labels,
+        held_out_labels,
+        classes,
+        scale,
     )
 
 

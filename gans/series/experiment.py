@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gans.classes import rows_of_class
 from gans.losses import AdversarialLoss, Batch
 from gans.series.config import SeriesGANConfig
 from gans.series.dataset import SeriesSet, check_same, open_series
@@ -64,14 +65,21 @@ class SeriesGAN(Experiment):
         """Metrics beside their floors, and a plot of real and generated series."""
         sampler = self.sampler()
         if self._reference is not None and self._scores is None:
-            self._scores = SeriesMetrics(*self._reference, self.config.evaluate, self.config.seed, self._device)
+            self._scores = SeriesMetrics(
+                self._reference.held_out,
+                self._reference.training,
+                self.config.evaluate,
+                self.config.seed,
+                self._device,
+            )
         shown = plot(self._data, sampler, self.config.evaluate.plot, self.config.seed)
         self._samples_directory.mkdir(exist_ok=True)
         save_png(self._samples_directory / f"{self.trainer.shown:010d}.png", shown)
         media = [Image("series", shown, f"{self.trainer.shown:,} series")]
         if self._scores is None or self._reference is None:
             return Evaluation({}, media)
-        generated = sampler.sample(range(len(self._reference[0])), self.config.seed + 1)
+        reference = self._reference
+        generated = sampler.sample(range(len(reference.held_out)), self.config.seed + 1, reference.labels)
         return Evaluation(self._scores.evaluate(generated) | self._scores.floor(), media)
 
     def sampler(self) -> Sampler:
@@ -120,8 +128,20 @@ def make_trainer(config: SeriesGANConfig, channels: int, classes: int, device: D
     )
 
 
-def reference_series(data: SeriesSet, config: SeriesGANConfig) -> tuple[Tensor, Tensor]:
-    """Held-out and training series, N of each, float32 [N, T, C] on the CPU, in random order. Raises UserError."""
+class ReferenceSeries(NamedTuple):
+    """Held-out and training series, float32 [N, T, C] on the CPU, in random order, and their classes.
+
+    labels: int64 [N], None without classes. Series i of both sets have class i, and generated ones get it as well:
+    metrics compare whole sets, so other shares of the classes would count as errors of the generator.
+    """
+
+    held_out: Tensor
+    training: Tensor
+    labels: Tensor | None
+
+
+def reference_series(data: SeriesSet, config: SeriesGANConfig) -> ReferenceSeries:
+    """As many series of each set as `evaluate.samples` and the data allow. Raises UserError."""
     count = min(config.evaluate.samples, len(data.held_out), len(data.training))
     if count < LEAST:
         raise UserError(
@@ -130,18 +150,27 @@ def reference_series(data: SeriesSet, config: SeriesGANConfig) -> tuple[Tensor, 
         )
     generator = np.random.default_rng(config.seed)
     held_out, training = (
-        data.windows(starts[torch.from_numpy(generator.permutation(len(starts))[:count]).to(starts.device)]).cpu()
-        for starts in (data.held_out, data.training)
+        torch.from_numpy(generator.permutation(len(starts))[:count]) for starts in (data.held_out, data.training)
     )
-    return held_out, training
+    labels = None
+    if data.labels is not None and data.held_out_labels is not None:
+        labels = data.held_out_labels.cpu()[held_out]
+        training = rows_of_class(data.labels.cpu(), labels, generator)
+    series = [
+        data.windows(starts[rows.to(starts.device)]).cpu()
+        for starts, rows in ((data.held_out, held_out), (data.training, training))
+    ]
+    return ReferenceSeries(series[0], series[1], labels)
 
 
 def plot(data: SeriesSet, sampler: Sampler, count: int, seed: int) -> np.ndarray:
     """Up to `count` real series beside generated ones, statistics of both sets below them; uint8 [H, W, 3]."""
     several = min(256, len(data.held_out))
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(data.held_out))[:several])
-    real = data.windows(data.held_out[order.to(data.held_out.device)]).cpu()
-    generated = sampler.sample(range(several), seed + 1)
+    order = order.to(data.held_out.device)
+    real = data.windows(data.held_out[order]).cpu()
+    labels = None if data.held_out_labels is None else data.held_out_labels[order]
+    generated = sampler.sample(range(several), seed + 1, labels)
     return compare_series(real.numpy(), generated.numpy(), data.scale.columns, count)
 
 

@@ -50,7 +50,7 @@ def export(sampler: Sampler, path: Path) -> float:
             "inputs": inputs,
             "outputs": {"series": f"float32 [batch, {length}, {sampler.channels}] in the units of the data"},
             "columns": list(summary.scale.columns),
-            **({"classes": list(summary.classes)} if summary.classes else {}),
+            **({"classes": list(summary.classes.names)} if summary.classes else {}),
         },
     )
 

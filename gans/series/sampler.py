@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from gans.classes import Classes
 from gans.series.config import SeriesGANConfig
 from gans.series.dataset import Scale, SeriesSet
 from gans.series.network import Generator
 from gans.series.noise import noise
 from lab import rng
-from lab.config.suggestions import did_you_mean
-from lab.errors import UserError
 from lab.run.load import load_run
 from lab.train.device import Device
 
@@ -24,23 +22,22 @@ _BATCH = 256
 
 @dataclass(frozen=True, eq=False)
 class DataSummary:
-    """Scale, class names and class frequencies of the data, stored so that sampling needs no data file."""
+    """Scale of the data and its classes, stored so that sampling needs no data file."""
 
     scale: Scale
-    classes: tuple[str, ...]
-    frequencies: np.ndarray  # float64 [classes]
+    classes: Classes
 
     def state_dict(self) -> dict[str, Any]:
-        return {"scale": self.scale.state_dict(), "classes": list(self.classes), "frequencies": self.frequencies}
+        return {"scale": self.scale.state_dict(), **self.classes.state_dict()}
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Self:
-        return cls(Scale.of(state["scale"]), tuple(state["classes"]), np.asarray(state["frequencies"]))
+        return cls(Scale.of(state["scale"]), Classes.of(state))
 
     @classmethod
     def from_set(cls, data: SeriesSet) -> Self:
-        counts = np.zeros(0) if data.labels is None else np.bincount(data.labels.cpu(), minlength=len(data.classes))
-        return cls(data.scale, data.classes, counts / max(counts.sum(), 1))
+        labels = data.labels
+        return cls(data.scale, Classes() if labels is None else Classes.of_labels(data.classes, labels.cpu()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,41 +55,40 @@ class Sampler:
     def channels(self) -> int:
         return len(self.summary.scale.columns)
 
+    @property
+    def classes(self) -> Classes:
+        return self.summary.classes
+
     def class_number(self, name: str | None, option: str) -> int | None:
         """The number of a class, None for None. Raises UserError, which begins with `option`, for an unknown class."""
-        classes = self.summary.classes
-        if name is None:
-            return None
-        if not classes:
-            raise UserError(f"{option}: this run is unconditional; train one with data.label set")
-        if name not in classes:
-            raise UserError(f"{option} {name}: this run has no such class; {did_you_mean(name, classes)}")
-        return classes.index(name)
+        return None if name is None else self.classes.number(name, option, "train one with data.label set")
 
     def labels(self, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor | None:
-        """int64 [N]: `label`, or classes drawn by (seed, i) with the frequencies of the data; None without classes."""
-        if not self.summary.classes:
+        """int64 [N]: `label`, or classes drawn by (seed, i) with the shares of the data; None without classes."""
+        if not self.classes:
             return None
         which = torch.tensor(list(indices), dtype=torch.int64, device=self.device.device)
-        if label is not None:
-            return torch.full_like(which, label)
-        edges = torch.from_numpy(self.summary.frequencies).cumsum(0).to(torch.float32).to(which.device)[:-1]
-        return torch.bucketize(rng.uniform(seed, int(rng.Stream.LABEL), which), edges)
+        return self.classes.draw(which, seed) if label is None else torch.full_like(which, label)
 
-    def sample(self, indices: Sequence[int], seed: int, label: int | None = None) -> Tensor:
-        """Series number `indices` of a seed, standardised: float32 [N, T, C] on the CPU."""
-        return torch.cat(list(self.batches(indices, seed, label)))
+    def sample(self, indices: Sequence[int], seed: int, labels: Tensor | None = None) -> Tensor:
+        """Series number `indices` of a seed, standardised: float32 [N, T, C] on the CPU.
+
+        labels: int64 [N] of a conditional generator, by default those of the method `labels`.
+        """
+        return torch.cat(list(self.batches(indices, seed, labels)))
 
     @torch.no_grad()
-    def batches(self, indices: Sequence[int], seed: int, label: int | None = None) -> Iterator[Tensor]:
-        """`sample` in batches; series i is a function of (seed, i) alone."""
+    def batches(self, indices: Sequence[int], seed: int, labels: Tensor | None = None) -> Iterator[Tensor]:
+        """`sample` in batches; series i is a function of (seed, i) and its label alone."""
+        labels = self.labels(indices, seed) if labels is None else labels.to(self.device.device)
         for start in range(0, len(indices), _BATCH):
             part = list(indices[start : start + _BATCH])
             # Full batches, the last series repeated: the number of rows may change how sums are rounded.
-            which = torch.tensor(part + part[-1:] * (_BATCH - len(part)), device=self.device.device)
+            rows = torch.arange(_BATCH).clamp_max(len(part) - 1)
+            which = torch.tensor(part)[rows].to(self.device.device)
             inputs = noise(self.config.network, self.config.data.length, which, seed, int(rng.Stream.SAMPLE))
-            labels = self.labels(which.tolist(), seed, label)
-            yield self.generator(*inputs, labels)[: len(part)].cpu()
+            of_rows = None if labels is None else labels[start + rows.to(labels.device)]
+            yield self.generator(*inputs, of_rows)[: len(part)].cpu()
 
 
 def load_sampler(run: Path, device: Device, checkpoint: str = "latest") -> Sampler:

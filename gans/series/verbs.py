@@ -46,21 +46,23 @@ def sample(
         check_output("--plot", plot, (".png",), overwrite)
     sampler = load_sampler(find_run(run, runs_dir), device_of(device), checkpoint)
     which, number = range(count), sampler.class_number(label, "--class")
-    restore = sampler.summary.scale.restore
+    labels, restore = sampler.labels(which, seed, number), sampler.summary.scale.restore
+    classes = "" if labels is None else f" ({sampler.classes.counts(labels)})"
     if out is not None:
-        batches = (restore(batch) for batch in sampler.batches(which, seed, number))
+        batches = (restore(batch) for batch in sampler.batches(which, seed, labels))
         if out.suffix.lower() == ".csv":
-            labels = sampler.labels(which, seed, number)
-            names = None if labels is None else [sampler.summary.classes[index] for index in labels.tolist()]
+            names = None if labels is None else [sampler.classes.names[index] for index in labels.tolist()]
             save_csv(out, batches, sampler.summary.scale.columns, names)
         else:
             save_array(out, batches)
-        say(f"{count:,} series of {sampler.config.data.length} steps and {sampler.channels} channels in {out}")
+        say(f"{count:,} series of {sampler.config.data.length} steps and {sampler.channels} channels{classes} in {out}")
     if plot is not None:
         shown = min(count, _PLOTTED)
-        series = restore(sampler.sample(range(shown), seed, number))
+        labels = None if labels is None else labels[:shown]
+        classes = "" if labels is None else f" ({sampler.classes.counts(labels)})"
+        series = restore(sampler.sample(range(shown), seed, labels))
         save_png(plot, plot_series(series, sampler.summary.scale.columns))
-        say(f"{shown} series after {sampler.series_shown:,} real series in {plot}")
+        say(f"{shown} series{classes} after {sampler.series_shown:,} real series in {plot}")
 
 
 @export_verb(checkpoint="latest")
@@ -96,9 +98,12 @@ def evaluate(
     options = own.model_copy(
         update={"samples": count or own.samples or _SCORED, "score_steps": steps or own.score_steps}
     )
-    held_out, training = reference_series(data, config.model_copy(update={"evaluate": options}))
-    scores = SeriesMetrics(held_out, training, options, config.seed, place)
-    found = scores.evaluate(sampler.sample(range(len(held_out)), seed)) | scores.floor()
-    record = {"run": run, "series_shown": sampler.series_shown, "samples": len(held_out)}
-    heading = f"{run}: {len(held_out):,} generated series against as many held-out ones of {config.data.source}"
+    reference = reference_series(data, config.model_copy(update={"evaluate": options}))
+    count = len(reference.held_out)
+    scores = SeriesMetrics(reference.held_out, reference.training, options, config.seed, place)
+    found = scores.evaluate(sampler.sample(range(count), seed, reference.labels)) | scores.floor()
+    record = {"run": run, "series_shown": sampler.series_shown, "samples": count}
+    heading = f"{run}: {count:,} generated series against as many held-out ones of {config.data.source}"
+    if reference.labels is not None:
+        heading += f"\nclasses, as held out: {sampler.classes.counts(reference.labels)}"
     print_evaluation(heading, found, record=record if as_json else None)

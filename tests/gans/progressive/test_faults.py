@@ -79,7 +79,9 @@ def test_what_exists_is_not_replaced_unasked(
 
 
 def test_a_class_beyond_the_run_s_is_refused(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--class 10: this run has classes 0 to 9" in mistake(capsys, "sample", labelled, "--class", 10)
+    assert "--class 10: this run has no such class; did you mean '1'? (classes: 0, 1, 2" in mistake(
+        capsys, "sample", labelled, "--class", 10
+    )
 
 
 def with_nan(rows: int) -> np.ndarray:

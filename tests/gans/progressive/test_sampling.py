@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from gans.classes import Classes
 from gans.progressive.growth import Stage
 from gans.progressive.network import Generator
 from gans.progressive.sampler import Sampler
@@ -26,7 +28,8 @@ GROWN = Stage(2, 16, 1.0)
 def sampler(stage: Stage = GROWN, classes: int = 0) -> Sampler:
     torch.manual_seed(0)
     settings = config(network={"classes": classes})
-    return Sampler(Generator(settings.network).eval(), settings, stage, 0, DEVICE)
+    shares = Classes(tuple("abcdefghij"[:classes]), np.full(classes, 1.0 / max(classes, 1)))
+    return Sampler(Generator(settings.network).eval(), settings, stage, 0, DEVICE, shares)
 
 
 def test_a_picture_depends_on_its_number_and_not_on_its_batch() -> None:

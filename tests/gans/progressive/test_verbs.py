@@ -82,7 +82,7 @@ def test_one_class_can_be_asked_for(labelled: Path, tmp_path: Path, capsys: pyte
     said(capsys, "sample", labelled, "-n", 4, "--class", 7, "--out", tmp_path / "sevens")
     listed = json.loads((tmp_path / "sevens" / "dataset.json").read_text())["labels"]
     assert [label for _, label in listed] == [7, 7, 7, 7]
-    wanted = sample(load_sampler(labelled, DEVICE), range(4), 0, label=7)
+    wanted = sample(load_sampler(labelled, DEVICE), range(4), 0, torch.full((4,), 7))
     assert (pixels(tmp_path / "sevens" / "img00000002.png") == wanted[2, 0].numpy()).all()
 
 
