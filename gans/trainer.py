@@ -118,13 +118,7 @@ class Trainer(Generic[G]):
             if not is_count(state["shown"]) or not is_count(state["steps"]):
                 raise ValueError("the number of steps is damaged")
             self.shown, self.steps = state["shown"], state["steps"]
-        except (
-            LookupError,
-            TypeError,
-            AttributeError,
-            RuntimeError,
-            ValueError,
-        ):  # the message of torch has one line per tensor
+        except (LookupError, TypeError, AttributeError, RuntimeError, ValueError):  # torch's message: a line per tensor
             raise CheckpointError("its networks are not those of this run's config.yaml") from None
 
 

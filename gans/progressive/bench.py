@@ -11,8 +11,8 @@ from rich.table import Table
 from torch import Tensor
 
 from gans.progressive.config import ProgressiveGANConfig
+from gans.progressive.cost import Conv, convolutions
 from gans.progressive.growth import Stage, level_of
-from gans.progressive.network import channels_at
 from gans.progressive.trainer import GrowingTrainer
 from lab.cli.arguments import Json, print_json
 from lab.config.loading import validate
@@ -35,17 +35,6 @@ class StageSpeed:
     images_per_s: float
     bare_images_per_s: float
     ratio_to_bare: float
-
-
-@dataclass(frozen=True)
-class Conv:
-    """A 3x3 or 1x1 convolution: channels in and out, input side in pixels. `first` needs no gradient of its input."""
-
-    inputs: int
-    outputs: int
-    side: int
-    kernel: int
-    first: bool = False
 
 
 def bench_gan(
@@ -113,26 +102,6 @@ def measure(config: ProgressiveGANConfig, device: Device, stage: Stage, seconds:
     compared = compare(step, _bare_step(config, stage, device), seconds, device)
     speeds = (compared.calls_per_s * batch, compared.bare_calls_per_s * batch)
     return StageSpeed(stage.resolution, stage.alpha, *speeds, compared.ratio)
-
-
-def convolutions(config: ProgressiveGANConfig, stage: Stage) -> tuple[list[Conv], list[Conv]]:
-    """Convolutions of generator and discriminator at a stage, in order, with the 1x1 convolutions of a fade."""
-    net = config.network
-    widths = [channels_at(net, 4 * 2**level) for level in range(stage.level + 1)]
-    generator = [Conv(widths[0], widths[0], 4, 3)]
-    discriminator = [Conv(net.channels, widths[-1], stage.resolution, 1, first=True)]
-    for level in range(1, stage.level + 1):
-        side = 4 * 2**level
-        generator += [Conv(widths[level - 1], widths[level], side, 3), Conv(widths[level], widths[level], side, 3)]
-    for level in range(stage.level, 0, -1):
-        side = 4 * 2**level
-        discriminator += [Conv(widths[level], widths[level], side, 3), Conv(widths[level], widths[level - 1], side, 3)]
-    discriminator.append(Conv(widths[0] + int(net.minibatch_group > 1), widths[0], 4, 3))
-    generator.append(Conv(widths[-1], net.channels, stage.resolution, 1))
-    if stage.alpha < 1.0:
-        generator.append(Conv(widths[-2], net.channels, stage.resolution // 2, 1))
-        discriminator.append(Conv(net.channels, widths[-2], stage.resolution // 2, 1, first=True))
-    return generator, discriminator
 
 
 def _bare_step(config: ProgressiveGANConfig, stage: Stage, device: Device) -> Callable[[], None]:

@@ -33,7 +33,9 @@ class DataConfig(Config):
     """Real images."""
 
     source: str = Field(
-        default="digits", description="digits, a set stored by `lab data fetch`, or a file packed by `lab data pack`."
+        default="digits",
+        description="digits, a set stored by `lab data fetch`, a file packed by `lab data pack`, or a folder or zip of "
+        "images, which is packed at the first use.",
     )
     flip: bool = Field(default=False, description="Mirror half of the images left to right.")
 

@@ -12,14 +12,26 @@ from gans.progressive.growth import Stage
 from gans.progressive.network import fade_reals
 from gans.progressive.sampler import Sampler
 from lab.data.batches import normalise, reduce_to
-from lab.data.images import ImageSet, open_images
+from lab.data.images import ImageSet
 from lab.data.order import indices
+from lab.data.packed_once import open_or_pack
 from lab.errors import UserError
 from lab.plots.images import to_uint8
 
 _BATCH = 256
 LEAST = 16  # images; metrics of fewer are not meaningful
 _DEFAULT = 2000  # images
+
+
+def open_data(config: ProgressiveGANConfig, source: str = "") -> ImageSet:
+    """The set `source`, by default the run's own; a folder or zip is packed for its networks. Raises UserError."""
+    network = config.network
+    return open_or_pack(
+        source or config.data.source,
+        resolution=network.resolution,
+        channels=network.channels,
+        labelled=network.classes > 0,
+    )
 
 
 def classes_of(config: ProgressiveGANConfig, data: ImageSet) -> Classes:
@@ -64,6 +76,8 @@ def labels_as(classes: Classes, data: ImageSet, count: int) -> Tensor | None:
 def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:
     """Raise UserError when these images cannot train these networks."""
     wanted = config.network
+    if wanted.channels not in (1, 3):
+        raise UserError(f"network.channels is {wanted.channels}: images have 1 (grey) or 3 (colour)")
     if data.channels != wanted.channels:
         raise UserError(
             f"{config.data.source} has {data.channels} channels and network.channels is {wanted.channels}: "
@@ -102,9 +116,9 @@ def reference_images(sampler: Sampler, against: str, count: int | None) -> Refer
     it has twice as many. Raises UserError for a set that does not fit the run or has too few images.
     """
     source = sampler.config.data.source
-    test, stage = open_images(against or source), sampler.stage._replace(alpha=1.0)
+    test, stage = open_data(sampler.config, against), sampler.stage._replace(alpha=1.0)
     _check(sampler, test, against or source)
-    own = _other_set(source, test) if against else None
+    own = _other_set(sampler.config, test) if against else None
     if own is not None:
         most, smaller = min((len(test), against), (len(own), source))
         count = _checked(count, most, most, smaller)
@@ -134,10 +148,10 @@ def _check(sampler: Sampler, data: ImageSet, source: str) -> None:
         )
 
 
-def _other_set(source: str, test: ImageSet) -> ImageSet | None:
+def _other_set(config: ProgressiveGANConfig, test: ImageSet) -> ImageSet | None:
     """The run's own data; None if it is missing or the same as `test`."""
     try:
-        own = open_images(source)
+        own = open_data(config)
     except UserError:
         return None
     return None if own.fingerprint == test.fingerprint else own

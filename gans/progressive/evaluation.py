@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from gans.progressive.config import ProgressiveGANConfig
-from gans.progressive.dataset import classes_of, labels_as, reals_at
+from gans.progressive.dataset import classes_of, labels_as, open_data, reals_at
 from gans.progressive.growth import stage_at
 from gans.progressive.network import Generator
 from gans.progressive.sampler import Sampler
 from gans.progressive.sampling import sample
 from gans.quality.features import load_extractor
 from gans.quality.image_metrics import ImageMetrics
-from lab.data.images import ImageSet, open_images
+from lab.data.images import ImageSet
 from lab.errors import CheckpointError
 from lab.plots.images import grid, save_png
 from lab.plots.media import Image, Media
@@ -62,7 +62,7 @@ class Evaluator:
 def state_evaluator(config: ProgressiveGANConfig, directory: Path, device: Device) -> EvaluateState:
     """Evaluation of checkpoints; see `lab.config.registry.Kind.evaluator`."""
     generator = Generator(config.network).to(device.device).eval().requires_grad_(False)
-    data = open_images(config.data.source)
+    data = open_data(config)
     evaluator, classes = Evaluator(config, data, directory, device), classes_of(config, data)
 
     def evaluate(state: Mapping[str, Any], counters: Mapping[str, int]) -> Evaluation:

@@ -7,14 +7,15 @@ from typing import Any
 
 from gans.progressive import memory
 from gans.progressive.config import ProgressiveGANConfig
-from gans.progressive.dataset import check_data, classes_of
+from gans.progressive.cost import StageCosts
+from gans.progressive.dataset import check_data, classes_of, open_data
 from gans.progressive.evaluation import Evaluator
 from gans.progressive.metrics import CATALOGUE
 from gans.progressive.sampler import Sampler
 from gans.progressive.trainer import GrowingTrainer
 from gans.trainer import MeanStatistics
 from lab.data.batches import Batches
-from lab.data.images import open_images, verify_images
+from lab.data.images import verify_images
 from lab.errors import CheckpointError, UserError
 from lab.run.experiment import Evaluation, Experiment
 from lab.terminal.streams import say
@@ -29,12 +30,13 @@ class ProgressiveGAN(Experiment):
 
     def __init__(self, config: ProgressiveGANConfig, directory: Path, device: Device) -> None:
         self.config, self._device = config, device
-        self._data = open_images(config.data.source)
+        self._data = open_data(config)
         check_data(config, self._data)
         self.memory = memory.check(config, device)
         self._classes = classes_of(config, self._data)
         self._batches = Batches(self._data, device.device, config.seed)
         self.trainer = GrowingTrainer(config, device)
+        self._costs = StageCosts(config, device.device.type)
         self._evaluator = Evaluator(config, self._data, directory, device)
 
     @property
@@ -52,6 +54,7 @@ class ProgressiveGAN(Experiment):
             statistics.add(trainer.step(images, labels if self.config.network.classes else None))
         metrics = statistics.compute()  # the only wait for the device in an iteration
         shown, seconds = trainer.images - first, time.perf_counter() - start
+        self._costs.add(stage.level, shown, seconds)
         trainer.augmentation.adapt(metrics["train/real_sign"], shown)
         return metrics | {
             "stage/resolution": stage.resolution,
@@ -62,6 +65,10 @@ class ProgressiveGAN(Experiment):
             "train/samples_per_s": shown / seconds,
             "time/kimg_s": seconds / shown * 1000,
         }
+
+    def work(self, count: int) -> float:
+        """Estimated seconds of training until `count` images have been shown."""
+        return self._costs.seconds_until(count)
 
     def evaluate(self) -> Evaluation:
         return self._evaluator.evaluate(self.sampler())

@@ -36,6 +36,16 @@ def stage_at(growth: GrowthConfig, resolution: int, images: int) -> Stage:
     return Stage(first + 1 + step, growth.start * 2 ** (step + 1), alpha)
 
 
+def images_by_level(growth: GrowthConfig, resolution: int, images: int) -> dict[int, int]:
+    """How many of the first `images` are shown at each level, the fade to it included."""
+    first, last = level_of(growth.start), level_of(resolution)
+    starts = [0] + [growth.stable_images + k * (growth.fade_images + growth.stable_images) for k in range(last - first)]
+    ends = [*starts[1:], max(images, starts[-1])]
+    return {
+        first + k: max(0, min(images, end) - start) for k, (start, end) in enumerate(zip(starts, ends, strict=True))
+    }
+
+
 def stages(growth: GrowthConfig, resolution: int) -> list[Stage]:
     """Stages of a run: each resolution at the start of its fade (alpha 0) and after it (alpha 1)."""
     passed = []

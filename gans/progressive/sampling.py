@@ -14,7 +14,7 @@ from gans.progressive.network import hypersphere
 from gans.progressive.sampler import Sampler
 from lab import rng
 from lab.errors import UserError
-from lab.plots.images import to_uint8
+from lab.plots.images import enlarged, to_uint8
 from lab.train.device import autocast
 
 
@@ -126,7 +126,7 @@ def growth(sampler: Sampler, latents: Tensor, labels: Tensor | None = None) -> T
         stage = sampler.stage if last else sampler.stage._replace(level=level, resolution=4 * 2**level, alpha=1.0)
         images = generate(replace(sampler, stage=stage), latents, labels)
         factor = sampler.stage.resolution // stage.resolution
-        rows.append(images.repeat_interleave(factor, 2).repeat_interleave(factor, 3))
+        rows.append(enlarged(images, factor))
     return torch.cat(rows)
 
 

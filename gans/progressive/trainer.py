@@ -13,6 +13,7 @@ from gans.progressive.growth import Stage, stage_at
 from gans.progressive.network import Alpha, Discriminator, Generator, fade_reals, noise
 from gans.trainer import Trainer
 from lab.data.batches import normalise, random_flip, reduce_to
+from lab.errors import CheckpointError
 from lab.train.collectives import ranks
 from lab.train.device import Device
 
@@ -92,10 +93,11 @@ class GrowingTrainer:
         return self.trainer.state_dict() | {"augment_probability": self.augmentation.probability}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises CheckpointError where the state belongs to other networks or lacks a part."""
         self.trainer.load_state_dict(state)
-        probability = state["augment_probability"]
+        probability: Any = state.get("augment_probability")
         if type(probability) not in (int, float) or not 0.0 <= probability <= 1.0:
-            raise ValueError("the probability of augmentation is damaged")
+            raise CheckpointError(f"its augment_probability is {probability!r}, not from 0 to 1")
         self.augmentation.probability = probability
 
     def _enters(self, stage: Stage) -> bool:

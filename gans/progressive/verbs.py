@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gans.progressive import export as exporting
 from gans.progressive.dataset import LEAST
+from gans.progressive.metrics import CATALOGUE
 from gans.progressive.sample_files import CLIPS, save_clip, save_folder, save_zip
 from gans.progressive.sampler import Sampler, load_sampler
 from gans.progressive.sampling import (
@@ -26,11 +27,12 @@ from lab.cli.arguments import Json, Run, RunsDir, say
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, EvalSeed, Overwrite, SampleSeed, check_absent, device_of
 from lab.errors import UserError
-from lab.plots.images import grid, save_png
+from lab.plots.images import enlarged, grid, save_png
 from lab.run.lookup import RUNS_DIR, find_run, locate_run
 
 _SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
 _COUNT, _SHOWN = 64, 16  # images; cells of a clip and columns of a growth
+_MOST_SCALE = 64
 _KEYS, _BETWEEN = 5, 20  # latents of an interpolation, frames between two of them
 
 
@@ -46,6 +48,9 @@ def sample(
         Path | None, typer.Option(help="FILE.npy of latents [N, latent] in place of the seed's.")
     ] = None,
     label: Annotated[str | None, typer.Option("--class", help="Class name, for a conditional run.")] = None,
+    scale: Annotated[
+        int, typer.Option(min=1, max=_MOST_SCALE, help="Screen pixels per side of a pixel in grids and clips.")
+    ] = 1,
     checkpoint: Checkpoint = "latest",
     overwrite: Overwrite = False,
     device: DeviceName = "auto",
@@ -74,7 +79,7 @@ def sample(
         else:
             batches = generate_batches(sampler, given, labels)
         what = f"{count:,} images{_classes(sampler, labels)} of {_stage(sampler)}"
-        _save_images(batches, labels, sampler.classes.names, out, grid_file, what)
+        _save_images(batches, labels, sampler.classes.names, out, grid_file, scale, what)
     shown = min(count, _SHOWN)
     if interpolate is not None:
         if given is None:
@@ -82,13 +87,13 @@ def sample(
         else:
             keys = given[:, None]
         frames = interpolation(sampler, keys, _BETWEEN, None if labels is None else labels[: keys.shape[1]])
-        written = save_clip(interpolate, (grid(images) for images in frames))
+        written = save_clip(interpolate, (grid(enlarged(images, scale)) for images in frames))
         cells = _classes(sampler, None if labels is None else labels[: keys.shape[1]])
         say(f"{written} frames through {len(keys)} latents{cells} in {interpolate}")
     if growth_file is not None:
         columns = latents_of(sampler, range(shown), seed) if given is None else given[:shown]
         rows = growth(sampler, columns, None if labels is None else labels[:shown])
-        save_png(growth_file, grid(rows, columns=shown))
+        save_png(growth_file, grid(enlarged(rows, scale), columns=shown))
         columns_of = _classes(sampler, None if labels is None else labels[:shown])
         say(f"{shown} latents{columns_of} at {len(rows) // shown} resolutions in {growth_file}")
 
@@ -144,7 +149,7 @@ def evaluate(
     heading = f"{run}: {count:,} samples against {count:,} images of {source}, features: {extractor}"
     if labels is not None:
         heading += f"\nclasses of the samples: {sampler.classes.counts(labels)}"
-    print_evaluation(f"{heading}\nfloor: {reference.floor}", found, record=record if as_json else None)
+    print_evaluation(f"{heading}\nfloor: {reference.floor}", found, CATALOGUE, record=record if as_json else None)
     if fractions and not as_json:
         say("class fractions: " + ", ".join(f"{fraction:.1%}" for fraction in fractions))
 
@@ -168,11 +173,12 @@ def _save_images(
     classes: Sequence[str],
     out: Path | None,
     grid_file: Path | None,
+    scale: int,
     what: str,
 ) -> None:
     if grid_file is not None:
         batches = list(batches)  # generated once for both files
-        save_png(grid_file, grid(torch.cat(batches)))
+        save_png(grid_file, grid(enlarged(torch.cat(batches), scale)))
         say(f"{what} in {grid_file}")
     if out is not None:
         save = save_zip if out.suffix.lower() == ".zip" else save_folder

@@ -10,6 +10,7 @@ from gans.series.dataset import check_same, open_series
 from gans.series.evaluation import LEAST, SeriesMetrics
 from gans.series.experiment import reference_series
 from gans.series.figures import plot_series
+from gans.series.metrics import CATALOGUE
 from gans.series.sample_files import SUFFIXES, save_array, save_csv
 from gans.series.sampler import load_sampler
 from gans.verbs import check_output, print_evaluation
@@ -106,4 +107,4 @@ def evaluate(
     heading = f"{run}: {count:,} generated series against as many held-out ones of {config.data.source}"
     if reference.labels is not None:
         heading += f"\nclasses, as held out: {sampler.classes.counts(reference.labels)}"
-    print_evaluation(heading, found, record=record if as_json else None)
+    print_evaluation(heading, found, CATALOGUE, record=record if as_json else None)

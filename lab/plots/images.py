@@ -27,6 +27,11 @@ def grid(images: Tensor, columns: int | None = None, gap: int = 1) -> np.ndarray
     return sheet
 
 
+def enlarged(images: Tensor, scale: int) -> Tensor:
+    """[..., H, W] -> [..., scale * H, scale * W], every pixel a square: small images stay sharp on a screen."""
+    return images if scale == 1 else images.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
+
+
 def save_png(path: Path, pixels: np.ndarray) -> None:
     """Write uint8 [H, W, 1|3|4] atomically. Raises UserError if the disk cannot be written."""
     from PIL import Image

@@ -83,6 +83,14 @@ class Experiment(ABC):
         changed.
         """
 
+    def work(self, count: int) -> float:
+        """Estimated work, in any unit, until the progress counter is at `count`: the remaining time follows from it.
+
+        By default every count takes equally long. A kind whose later counts take longer says so here; the estimate may
+        change as it measures itself.
+        """
+        return float(count)
+
     def follower_state(self) -> dict[str, Any]:
         """The part of the state that other ranks load before their first iteration; by default all of it."""
         return self.state_dict()

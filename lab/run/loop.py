@@ -52,7 +52,7 @@ def run(
     run_dir.lock()
     with (
         Interrupt() if interrupt is None else interrupt as interrupt,
-        Progress(run_dir.log_path, experiment.progress, config.budget, console) as progress,
+        Progress(run_dir.log_path, experiment.progress, config.budget, console, work=experiment.work) as progress,
         Session(experiment, config, run_dir, progress, evaluator=evaluator, sinks=sinks) as session,
     ):
         try:

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -27,10 +27,20 @@ _HEADLINES = 3
 class Progress:
     """The lines of one run. `say` prints a line; `iteration` refreshes the status; both also reach log.txt.
 
-    `console` is standard output unless given (with --json, pass one on standard error).
+    `console` is standard output unless given (with --json, pass one on standard error). work: that of
+    `lab.run.experiment.Experiment`.
     """
 
-    def __init__(self, log_path: Path, counter: str, budget: int, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        log_path: Path,
+        counter: str,
+        budget: int,
+        console: Console | None = None,
+        *,
+        work: Callable[[int], float] = float,
+    ) -> None:
+        self._work = work
         self._console = console or Console()
         self._counter, self._budget = counter, budget
         self._log = log_path.open("a", encoding="utf-8", buffering=1)
@@ -84,7 +94,10 @@ class Progress:
         if last_time > first_time and last_count > first_count:
             speed = (last_count - first_count) / (last_time - first_time)
             parts.append(f"{speed:,.1f} {self._counter}/s")
-            parts.append(f"{timedelta(seconds=round(max(0, self._budget - count) / speed))} left")
+            # Estimated anew at each call: a kind may have measured itself since.
+            done = self._work(last_count) - self._work(first_count)
+            left = max(0.0, self._work(self._budget) - self._work(count))
+            parts.append(f"{timedelta(seconds=round(left / done * (last_time - first_time)))} left")
         if "time/iteration_s" in self._latest:
             parts.append(f"{self._latest['time/iteration_s']:.2f} s/iteration")
         if memory := memory_mb():

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from gans.progressive.bench import convolutions
+from gans.progressive.cost import convolutions
 from gans.progressive.growth import Stage
 from gans.progressive.trainer import GrowingTrainer
+from lab.errors import CheckpointError
 from tests.gans.small_gan import DEVICE, config
 
 
@@ -49,6 +50,30 @@ def test_every_loss_trains_every_stage_with_every_augmentation(loss: str, augmen
         one.trainer.shown = images
         statistics = one.step(batch())
         assert all(torch.isfinite(value) for value in statistics.values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"augment_probability": None},
+        {"augment_probability": float("nan")},
+        {"augment_probability": 1.5},
+        {"shown": -8},
+        {"shown": "8"},
+        {"steps": True},
+        {"average": None},
+        {"optimizers": {}},
+        {"generator": {"blocks.0.dense.weight": 1}},
+    ],
+    ids=str,
+)
+def test_a_state_with_a_wrong_part_is_refused(change: dict[str, Any]) -> None:
+    one = trainer()
+    with pytest.raises(CheckpointError):
+        one.load_state_dict(one.state_dict() | change)
+    without = {name: value for name, value in one.state_dict().items() if name not in change}
+    with pytest.raises(CheckpointError):
+        one.load_state_dict(without)
 
 
 def test_the_discriminator_learns_to_tell_real_from_noise() -> None:

@@ -136,6 +136,21 @@ def test_a_walk_has_every_frame_and_begins_with_the_seed_s_pictures(
     assert abs(frames[0, :16, :16, 0] - first).mean() < (1.0 if suffix == ".gif" else 12.0)
 
 
+def test_grids_and_clips_are_enlarged_to_be_seen(
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ("--grid", tmp_path / "g.png", "--growth", tmp_path / "w.png", "--interpolate", tmp_path / "i.gif")
+    said(capsys, "sample", plain, "-n", 4, "--scale", 3, *files)
+    sampler = load_sampler(plain, DEVICE)
+    first = sample(sampler, range(1), 0)[0, 0].numpy()
+    enlarged = first.repeat(3, 0).repeat(3, 1)
+    side = 2 * 16 * 3 + 1
+    assert pixels(tmp_path / "g.png").shape == (side, side)
+    assert (pixels(tmp_path / "g.png")[:48, :48] == enlarged).all()
+    assert pixels(tmp_path / "w.png").shape == (3 * 49 - 1, 4 * 49 - 1)
+    assert imageio.mimread(tmp_path / "i.gif")[0].shape[:2] == (side, side)
+
+
 def test_growth_shows_the_latents_at_every_resolution(
     plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,6 +231,13 @@ def test_grades_are_named_and_finite_with_a_floor_of_as_many_pictures(
     assert all(np.isfinite(record[name]) for name in expected)
     # After 416 images nothing looks like a digit; other digits do.
     assert record["eval/frechet_distance"] > 3 * record["eval/frechet_distance_floor"]
+
+
+def test_eval_says_which_direction_is_better(plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "eval", plain, "--samples", 32)
+    better = {line.split()[1]: line.rstrip(" │").split("│")[-1].strip() for line in text.splitlines() if "│" in line}
+    assert better["frechet_distance"] == "lower" and better["precision"] == "higher"
+    assert better["ms_ssim"] == "near the floor" and "floor: what real samples reach" in text
 
 
 def test_against_a_test_set_the_floor_is_the_run_s_own_pictures(
