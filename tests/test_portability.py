@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from cluster.pool.connection import import_ray
+from lab.errors import UserError
 from tests.test_packaging import ROOT, modules
 from tests.windows import CALLS, MODULES, SIGNALS
 
-pytestmark = pytest.mark.skipif(
-    sys.platform not in ("linux", "win32"), reason="open files are known on Linux; on Windows it is real"
-)
 TINY = (
     *("selfplay.boards=16", "selfplay.moves_per_iteration=4", "search.simulations=2", "replay.min_positions=16"),
     *("learner.batch_size=16", "network.channels=4", "network.blocks=1", "checkpoint.every=1", "checkpoint.keep=1"),
@@ -22,7 +21,7 @@ TINY = (
 
 
 def windows(*commands: str, runs: Path, code: int = 0) -> str:
-    """Run `lab` commands in one process as if on Windows; on Windows itself in that process as it is."""
+    """Run `lab` commands in one process as if on Windows; elsewhere than on Linux as they are."""
     words = [word for command in commands for word in (*command.split(), ";")][:-1]
     environment = {**os.environ, "LAB_RUNS": str(runs)}
     done = subprocess.run(
@@ -85,3 +84,9 @@ def test_no_module_of_the_core_uses_what_windows_lacks_without_a_guard() -> None
             if isinstance(node, ast.Import):
                 found |= {(name, alias.name) for alias in node.names if alias.name in MODULES}
     assert found - GUARDED == {("lab/run/memory.py", "resource"), ("agents/cli/play.py", "readline")}
+
+
+def test_ray_is_refused_on_windows_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UserError, match="WSL 2"):
+        import_ray()

@@ -2,7 +2,7 @@
 
 What Python lacks there is missing, a directory cannot be opened, a rename does not replace, and a file that this
 process has open is neither renamed nor removed. The libraries are imported first: they have forms for Windows of their
-own. Commands are separated by ";". Only Linux tells which files are open.
+own. Commands are separated by ";". Only Linux tells which files are open; elsewhere the commands run as they are.
 """
 
 import importlib
@@ -125,7 +125,8 @@ def _open_files(open_: Callable[..., Any]) -> set[str]:
 
 def main() -> int:
     """Run the commands, or import every given module after --import; the exit code of the first that fails."""
-    become_windows()
+    if sys.platform == "linux":
+        become_windows()
     if sys.argv[1:2] == ["--import"]:
         for name in sys.argv[2:]:
             importlib.import_module(name)

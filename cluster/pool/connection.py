@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import secrets
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
@@ -76,7 +77,9 @@ def connect(cluster: ClusterConfig, device: Device | None = None) -> Iterator[Co
 
 
 def import_ray() -> Any:
-    """The module `ray`. Raises UserError where it is not installed."""
+    """The module `ray`. Raises UserError where it is not installed, and on Windows."""
+    if sys.platform == "win32":  # processes end with their parents by signals and groups that Windows lacks
+        raise UserError("runs on Ray are for Linux and macOS: leave out cluster.*, or use WSL 2 on Windows")
     try:
         import ray
     except ImportError:

@@ -58,7 +58,7 @@ class Windows:
 
 def test_windows_has_neither_resource_nor_sysconf(monkeypatch: pytest.MonkeyPatch, without_proc: None) -> None:
     monkeypatch.setattr(memory, "resource", None)
-    monkeypatch.delattr(os, "sysconf")
+    monkeypatch.delattr(os, "sysconf", raising=False)
     monkeypatch.setattr(ctypes, "WinDLL", lambda name: Windows, raising=False)
     assert memory.peak_process_mb() == 300
     assert memory.available_mb() == 7000
@@ -68,7 +68,8 @@ def test_a_system_that_does_not_tell_has_no_metric_and_no_number(
     monkeypatch: pytest.MonkeyPatch, without_proc: None
 ) -> None:
     monkeypatch.setattr(memory, "resource", None)
-    monkeypatch.delattr(os, "sysconf")
+    monkeypatch.delattr(os, "sysconf", raising=False)
+    monkeypatch.delattr(ctypes, "WinDLL", raising=False)
     monkeypatch.setattr(memory, "_CGROUP_LIMITS", ())
     assert memory.memory_mb() == {}
     assert peak_memory_mb() is None and memory.available_mb() is None
