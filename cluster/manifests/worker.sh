@@ -22,9 +22,21 @@ if [[ -z "${RAY_AUTH_TOKEN:-}" && -z "${RAY_AUTH_TOKEN_PATH:-}" && ! -s "$HOME/.
   exit 2
 fi
 
+# Ray opens its folder (logs, sockets) to all users: it lies in one that only this user can enter.
+private="${RAY_TMPDIR:-/tmp/rivals-$UID}"
+(umask 077 && mkdir -p "$private")
+if [[ ! -O "$private" || -L "$private" ]]; then
+  echo "$private belongs to another user: set RAY_TMPDIR to a folder of your own with a short path" >&2
+  exit 2
+fi
+chmod 700 "$private"
+
 exec ray start --address="$head" \
+  --temp-dir="$private/ray" \
   --object-manager-port=8076 \
   --node-manager-port=8077 \
+  --dashboard-agent-grpc-port=8078 \
+  --runtime-env-agent-port=8079 \
   --min-worker-port=10002 --max-worker-port=10999 \
   --metrics-export-port=8080 \
   --dashboard-agent-listen-port=52365 \

@@ -17,6 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from cluster.jobs import secret_names
 from lab import __version__
 from lab.config import yaml_values
 from lab.config.loading import load_preset
@@ -193,7 +194,12 @@ def start(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     ray.chmod(0o755)
 
     def run(name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **variables}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "RAY_TMPDIR": str(tmp_path / "private"),
+            **variables,
+        }
         script = tmp_path / "cluster" / "manifests" / name
         return subprocess.run([script, *arguments], capture_output=True, text=True, env=environment)
 
@@ -212,6 +218,42 @@ def test_nodes_start_with_tokens_and_named_ports(
     assert {"--object-manager-port=8076", "--node-manager-port=8077", "--min-worker-port=10002"} <= set(words)
     assert "--num-cpus=3" in words
     assert "not-shown" not in started.stdout + started.stderr
+
+
+def ports(command: str) -> set[str]:
+    """The ports, and ranges of them, in the options of `ray start`; 0 is a server that is not started."""
+    found = dict(re.findall(r"--([a-z-]*port)=(\d+)", command))
+    lowest, highest = found.pop("min-worker-port"), found.pop("max-worker-port")
+    return {*found.values(), f"{lowest}-{highest}"} - {"0"}
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("head.sh", ()), ("worker.sh", ("10.0.0.1",))])
+def test_the_guide_names_every_port(
+    start: Callable[..., subprocess.CompletedProcess[str]], name: str, arguments: tuple[str, ...]
+) -> None:
+    guide = (ROOT / "cluster" / "GUIDE.md").read_text()
+    named = set(re.findall(r"^\| `?([\d-]+)`? \|", guide, re.MULTILINE))
+    used = ports(start(name, *arguments, RAY_AUTH_TOKEN="x").stdout)
+    assert len(used) >= 7
+    assert used <= named
+    assert {"44217", "44227"} <= named  # metrics of the autoscaler and of the dashboard, which have no option
+
+
+def test_the_folder_of_a_node_is_for_its_user_alone(
+    start: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    for name, arguments in (("head.sh", ()), ("worker.sh", ("10.0.0.1",))):
+        started = start(name, *arguments, RAY_AUTH_TOKEN="x")
+        assert f"--temp-dir={tmp_path}/private/ray" in started.stdout.split()
+        assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o700
+    (tmp_path / "link").symlink_to(tmp_path / "private")
+    refused = start("head.sh", RAY_AUTH_TOKEN="x", RAY_TMPDIR=str(tmp_path / "link"))
+    assert refused.returncode == 2 and "RAY_TMPDIR" in refused.stderr
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_launchers_send_no_secrets(name: str) -> None:
+    assert {*secret_names.FOLDERS, *secret_names.FILES} - {".ray"} <= set(read(name)["rsync_exclude"])
 
 
 def test_the_dashboard_listens_to_the_head_alone(start: Callable[..., subprocess.CompletedProcess[str]]) -> None:
