@@ -90,3 +90,32 @@ def test_ray_is_refused_on_windows_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UserError, match="WSL 2"):
         import_ray()
+
+
+def text_files_without_encoding(tree: ast.AST) -> list[int]:
+    """Lines that read or write text in the encoding of the system, which differs between systems."""
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or any(keyword.arg == "encoding" for keyword in node.keywords):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        modes = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        opens_text = name == "open" and any(mode in ("r", "w", "a", "x", "r+", "w+", "a+") for mode in modes)
+        positional = {"write_text": 2, "read_text": 1}.get(name)
+        if opens_text or (positional is not None and len(node.args) < positional):
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("source", ["p.write_text(x)", "p.read_text()", 'open(p, "w")', 'p.open("a", buffering=1)'])
+def test_the_search_for_text_files_finds_them(source: str) -> None:
+    assert text_files_without_encoding(ast.parse(source)) == [1]
+
+
+def test_text_files_state_their_encoding() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): lines
+        for _, path in modules()
+        if (lines := text_files_without_encoding(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+    assert found == {}

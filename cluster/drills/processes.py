@@ -80,7 +80,7 @@ def _start_time(pid: int) -> str:
 def _stat(pid: int) -> list[str]:
     """Fields of /proc/PID/stat from the state on; [] for a process that has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return []
 

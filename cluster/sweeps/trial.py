@@ -105,7 +105,7 @@ class TrialProcess:
         self.log = run.parent / f"{run.name}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         wait_until_unlocked(run)
-        with self.log.open("a") as file:
+        with self.log.open("a", encoding="utf-8") as file:
             self._process = subprocess.Popen(command, stdout=file, stderr=file, preexec_fn=_terminate_with_parent)
         self._sink = RayMetricsSink(catalogue, f"{run.parent.name}/{run.name}")
         self._sink.__enter__()

@@ -39,7 +39,7 @@ def save_folder(
         for png in _encoded(batches):
             names.append(f"img{len(names):08d}.png")
             (temporary / names[-1]).write_bytes(png)
-        (temporary / _LISTING).write_text(_listing(names, labels, classes))
+        (temporary / _LISTING).write_text(_listing(names, labels, classes), encoding="utf-8")
         if folder.is_dir():
             for old in folder.glob(_IMAGE_FILES):
                 old.unlink()

@@ -111,7 +111,7 @@ class MetricsLog:
 
     def __init__(self, path: Path) -> None:
         _cut_half_line(path)
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._file = path.open("a", encoding="utf-8", newline="\n", buffering=1)
 
     def append(self, iteration: int, counters: Mapping[str, int], metrics: Mapping[str, float], seconds: float) -> None:
         """Write one line. NaN and infinities, which JSON lacks, are written as null and read back as NaN."""

@@ -43,8 +43,8 @@ def write_bundle(
             "metrics": {name: value if math.isfinite(value) else repr(value) for name, value in metrics.items()},
             "versions": checkpoint.versions(),
         }
-        (bundle / "failure.json").write_text(json.dumps(failure, indent=1))
-        (bundle / "metrics-tail.jsonl").write_text("".join(_tail(run_dir)))
+        (bundle / "failure.json").write_text(json.dumps(failure, indent=1), encoding="utf-8")
+        (bundle / "metrics-tail.jsonl").write_text("".join(_tail(run_dir)), encoding="utf-8")
         shutil.copy2(run_dir.config_path, bundle)
     except (OSError, UserError) as error:
         return UserError(f"iteration {iteration}: {reason}; {hint}; its debug bundle could not be written: {error}")

@@ -62,7 +62,7 @@ def export(model: Model, path: Path) -> float:
     """
     free = {0: "batch"} if model.shape.fixed_length else {0: "batch", 1: "tokens"}
     with replacing(path.with_suffix(".json")) as description:
-        description.write_text(json.dumps(_description(model), indent=1))
+        description.write_text(json.dumps(_description(model), indent=1), encoding="utf-8")
         # Inside `replacing`, so that a new network is never left with an old vocabulary.
         return exporting.export_traced(
             exportable(model.network, model.longest[1], model.scale),
