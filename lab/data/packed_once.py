@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.config.suggestions import did_you_mean
+from lab.data.file_tree import walk_folder
 from lab.data.images import FETCHED, ImageSet, cache_directory, open_images
 from lab.data.labels import LabelSource
+from lab.data.left_out import LeftOut
 from lab.data.pack import pack
 from lab.errors import UserError
 from lab.terminal.consoles import progress_bar
@@ -27,11 +29,11 @@ def open_or_pack(source: str, *, resolution: int, channels: int, labelled: bool)
     used as long as the names, sizes and times of the source's files are the same. What is left out is printed on
     standard error. Raises UserError.
     """
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # not by Path, which raises for an unknown user
     if not (os.path.isdir(path) or (path.suffix.lower() in _ARRAYS and os.path.isfile(path))):
         if source not in _KNOWN and not os.path.exists(path):
             known = did_you_mean(source, _KNOWN)
-            raise UserError(f"no data set, folder or file {source!r}: set data.source to one; {known}")
+            raise UserError(f"no data set, folder or file {source!r:.300}: set data.source to one; {known}")
         return open_images(source)
     path = path.resolve()
     state = _state(path, f"{resolution}x{resolution}x{channels}, labels {labelled}")
@@ -83,16 +85,8 @@ def _state(path: Path, settings: str) -> str:
 
 
 def _files(path: Path) -> Iterator[str]:
-    """The files of a source in order, those of linked folders included."""
-    if not os.path.isdir(path):
+    """The files of a source in order, those that packing looks at."""
+    if os.path.isdir(path):
+        yield from (os.path.join(path, name) for name in sorted(walk_folder(path, LeftOut()).files))
+    else:
         yield str(path)
-        return
-    seen: set[str] = set()
-    for folder, subfolders, files in os.walk(path, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # a link back
-            subfolders.clear()
-            continue
-        seen.add(real)
-        subfolders.sort()
-        yield from (os.path.join(folder, file) for file in sorted(files))

@@ -93,3 +93,16 @@ def test_an_empty_folder_and_a_cache_that_cannot_be_written_are_one_line(
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "file"))
     with pytest.raises(UserError, match="set LAB_DATA to a folder"):
         opened(folder)
+
+
+def test_a_link_to_the_whole_disk_is_not_searched(folder: Path) -> None:
+    before = opened(folder)
+    (folder / "everything").symlink_to("/")
+    assert opened(folder).fingerprint == before.fingerprint
+
+
+@pytest.mark.parametrize("source", ["~nobody-of-this-name/photos", "x" * 5000, "/dev/zero"])
+def test_a_name_that_no_data_can_have_is_one_clear_error(source: str) -> None:
+    with pytest.raises(UserError, match="no data set") as error:
+        opened(source)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 800
