@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -180,12 +180,7 @@ class Run:
         if name is None:
             raise UserError(f"runs of kind {self.kind!r} have no `lab eval`")
         verb = load(name)
-        known = set(inspect.signature(verb).parameters) - {"run", "as_json", "runs_dir"}
-        for option in options:
-            if option not in known:
-                raise UserError(
-                    f"evaluate() of a {self.kind} run has no option {option!r}; {did_you_mean(option, known)}"
-                )
+        self._check_options("evaluate", verb, options)
         with records.collected() as found:
             verb(str(self.path), as_json=True, **options)
         return found[-1]
@@ -199,11 +194,12 @@ class Run:
         return self._call("sample", device, count=count, seed=seed, **options)
 
     def predict(self, inputs: Any, *, device: str = "auto", **options: Any) -> list[dict[str, Any]]:
-        """Predictions of a supervised or sequences run, one record per input.
+        """Predictions of a supervised, sequences or AlphaZero run, one record per input.
 
         inputs: supervised: images uint8 [N, H, W] or [N, H, W, C] of the run's size, rows float [N, F] of its table,
-        or the path of an image, a folder, a zip or a CSV file; sequences: a text or a list of texts. options:
-        `checkpoint`, and for sequences `beam` and `steps`.
+        or the path of an image, a folder, a zip or a CSV file; sequences: a text or a list of texts;
+        AlphaZero: moves from the initial position, such as "443", or a list of them. options: `checkpoint`, for
+        sequences `beam` and `steps`, for AlphaZero `simulations`.
         """
         return list(self._call("predict", device, inputs, **options))
 
@@ -222,8 +218,21 @@ class Run:
         functions = find_kind(self.kind).functions
         if name not in functions:
             raise UserError(f"runs of kind {self.kind!r} have no {name}(); they have {', '.join(functions) or 'none'}")
+        function = load(functions[name])
+        self._check_options(name, function, options)
         resolved = devices.apply(devices.resolve(device))
-        return load(functions[name])(self.path, resolved, *arguments, **options)
+        return function(self.path, resolved, *arguments, **options)
+
+    def _check_options(self, name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Raise UserError for an option that a function of the run's kind does not have."""
+        parameters = inspect.signature(function).parameters
+        known = set(parameters) - {"run", "device", "as_json", "runs_dir"} | (
+            {"device"} if name == "evaluate" else set()
+        )
+        for option in options:
+            if option not in known:
+                near = did_you_mean(option, known)
+                raise UserError(f"{name}() of a {self.kind} run has no option {option!r}; {near}")
 
     def __repr__(self) -> str:
         counters = ", ".join(f"{name} {value:,}" for name, value in self.counters.items())

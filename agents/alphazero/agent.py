@@ -138,10 +138,11 @@ def predict(
     *,
     checkpoint: str = "best",
     simulations: int | None = None,
-) -> list[Analysis]:
-    """`Agent.think` of one position, such as "443", or of each of a list of positions."""
+) -> list[dict[str, Any]]:
+    """Records of `Agent.think` for one position, such as "443", or for each of a list of positions.
+
+    Each has `input` and what `Analysis.as_record` gives. Raises UserError as `Agent.think`.
+    """
     agent = load_agent(run, device, checkpoint)
-    return [
-        agent.think(moves, simulations=simulations)
-        for moves in ([positions] if isinstance(positions, str) else positions)
-    ]
+    several = [positions] if isinstance(positions, str) else positions
+    return [{"input": moves} | agent.think(moves, simulations=simulations).as_record() for moves in several]

@@ -1,5 +1,6 @@
 """Analysis of one position by an agent: policy, value, visit counts and principal variation."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,19 @@ class Analysis:
         """Legal actions, the best move first, the others by policy."""
         best = self.moves.index(self.best_move)
         return sorted(np.flatnonzero(self.legal).tolist(), key=lambda a: (a != best, -float(self.policy[a])))
+
+    def as_record(self) -> dict[str, Any]:
+        """The analysis as JSON values: `policy`, `visits` and `q` by legal move, the best first; NaN is None."""
+        ranking = self.ranking()
+        q = {self.moves[action]: float(self.q[action]) for action in ranking}
+        return {
+            "value": self.value,
+            "best_move": self.best_move,
+            "principal_variation": list(self.principal_variation),
+            "policy": {self.moves[action]: float(self.policy[action]) for action in ranking},
+            "visits": {self.moves[action]: int(self.visits[action]) for action in ranking},
+            "q": {move: None if math.isnan(value) else value for move, value in q.items()},
+        }
 
 
 def analyse(agent: AgentLike, position: Moves | tuple[Any, ...], *, simulations: int, line_plies: int = 8) -> Analysis:

@@ -1,7 +1,6 @@
 """`lab predict` of an AlphaZero run: policy, value and best move of one position."""
 
-import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -53,7 +52,7 @@ def predict(
     if as_json:
         names = [game.action_names[action] for action in parse_moves(game, moves)]
         about = {"run": run, "checkpoint": agent.name.partition(":")[2] or "best", "game": game.name}
-        print_json(about | {"moves": names, "player": mover, "simulations": count} | _record(found))
+        print_json(about | {"moves": names, "player": mover, "simulations": count} | found.as_record())
         return
     console = Console()
     console.print(board_text(game, state, unicode=console.encoding.lower().startswith("utf")))
@@ -63,20 +62,6 @@ def predict(
     )
     console.say("expected line: " + " ".join(found.principal_variation))
     console.print(_table(found))
-
-
-def _record(found: Analysis) -> dict[str, Any]:
-    """JSON values of an analysis; the mappings hold legal moves, the best first."""
-    ranking = found.ranking()
-    q = {found.moves[action]: float(found.q[action]) for action in ranking}
-    return {
-        "value": found.value,
-        "best_move": found.best_move,
-        "principal_variation": list(found.principal_variation),
-        "policy": {found.moves[action]: float(found.policy[action]) for action in ranking},
-        "visits": {found.moves[action]: int(found.visits[action]) for action in ranking},
-        "q": {move: None if math.isnan(value) else value for move, value in q.items()},
-    }
 
 
 def _table(found: Analysis) -> Table:

@@ -86,6 +86,8 @@ def test_evaluate_is_the_record_of_lab_eval(digits: lab.Run, capsys: pytest.Capt
     assert capsys.readouterr().out == ""
     with pytest.raises(UserError, match="checkpoint"):
         digits.evaluate(checkpont="latest")
+    with pytest.raises(UserError, match="checkpoint"):
+        digits.predict(np.zeros((1, 32, 32), np.uint8), checkpont="latest")
 
 
 def test_images_are_classified_from_arrays(digits: lab.Run) -> None:
@@ -129,6 +131,9 @@ def test_an_agent_thinks(tmp_path: Path) -> None:
     assert analysis.policy.shape == (9,)
     assert -1.0 <= analysis.value <= 1.0
     assert analysis.principal_variation[0] == analysis.best_move
+    first, second = run.predict(["51", ""], simulations=4)
+    assert first == {"input": "51"} | analysis.as_record() == run.predict("51", simulations=4)[0]
+    assert sorted(second["policy"]) == list("123456789") and second["q"].keys() == second["policy"].keys()
 
 
 @pytest.mark.slow
