@@ -180,6 +180,7 @@ VERBS: dict[str, Verb] = {
     "runs": Verb("List the runs: kind, preset, progress, best value, age.", "lab.cli.runs:runs"),
     "show": Verb("Show a run's metrics and curves in the terminal.", "lab.cli.show:show"),
     "compare": Verb("Compare runs: their curves and the settings that differ.", "lab.cli.compare:compare"),
+    "dashboard": Verb("Make a W&B workspace with every metric of a kind.", "lab.cli.dashboard:dashboard"),
     "bench": Verb(
         "Measure speed on this machine.",
         verbs={

@@ -33,6 +33,8 @@ _INIT_TIMEOUT_S = 20
 _FINISH_TIMEOUT_S = 20  # short of the 30 s a job manager commonly grants between SIGTERM and SIGKILL
 _ARTIFACT_TIMEOUT_S = 300
 _LARGEST_NETRC = 1 << 20  # bytes
+_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
+"""Names of W&B's own server: the key of either is good for both, and it depends on wandb's version which is asked."""
 COUNTERS = "counters/"
 """Prefix of the counters in W&B, which makes a section of them."""
 Say = Callable[[str], None]
@@ -184,6 +186,13 @@ def project_of(config: ExperimentConfig) -> str:
     return config.tracking.project or f"rivals-{config.kind}"
 
 
+def default_entity() -> str:
+    """The entity of the login; asks the server."""
+    import wandb
+
+    return str(wandb.Api(timeout=_INIT_TIMEOUT_S).default_entity or "")
+
+
 def _summary_of(metric: Metric) -> str:
     if metric.higher_is_better is None:
         return "last"
@@ -221,8 +230,9 @@ def has_login() -> bool:
             # A device or FIFO would block or fill the memory.
             if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_NETRC:
                 continue
-            entry = netrc.netrc(path).hosts.get(host)
-            if entry is not None and entry[2]:  # the password
+            known = netrc.netrc(path)
+            entries = [known.authenticators(name) for name in (_HOSTS if host in _HOSTS else (host,))]
+            if any(entry is not None and entry[2] for entry in entries):  # the password
                 return True
         except (OSError, netrc.NetrcParseError, RuntimeError, ValueError):  # ValueError: not UTF-8
             continue
@@ -230,16 +240,16 @@ def has_login() -> bool:
 
 
 def _check_address() -> str:
-    """The host of W&B's server. Raises ValueError for a WANDB_BASE_URL that is no address."""
+    """The host of W&B's server, with the port if one is given. Raises ValueError for a malformed WANDB_BASE_URL."""
     address = os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
     try:
         parsed = urlparse(address)
-        host, _ = parsed.hostname, parsed.port
+        host, port = parsed.hostname, parsed.port
     except ValueError as error:
         raise ValueError(f"WANDB_BASE_URL={address!r:.200} is no address: {error}") from None
     if parsed.scheme not in ("http", "https") or not host:
         raise ValueError(f"WANDB_BASE_URL={address!r:.200} is no address: give it as in https://wandb.example.com")
-    return host
+    return host if port is None else f"{host}:{port}"
 
 
 def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -209,7 +210,22 @@ def test_a_netrc_entry_is_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     (tmp_path / "netrc").write_text("machine elsewhere.example login user password x\n")
     assert not tracking.has_login()
-    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password x\n")
+    for host in ("api.wandb.ai", "api.forge.coreweave.com"):
+        (tmp_path / "netrc").write_text(f"machine {host} login user password x\n")
+        assert tracking.has_login()
+
+
+def test_the_entry_that_wandb_itself_would_write_is_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    host = urlsplit(wandb.Settings().base_url).netloc
+    (tmp_path / "netrc").write_text(f"machine {host} login user password x\n")
+    assert tracking.has_login()
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:8080")
+    assert not tracking.has_login()
+    (tmp_path / "netrc").write_text("machine 127.0.0.1:8080 login user password x\n")
     assert tracking.has_login()
 
 
