@@ -23,6 +23,7 @@ from agents.search.symmetric import averaged
 from lab.config.loading import load_run_config
 from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint
+from lab.run.finite import refuse_non_finite
 from lab.run.origin import origin_of
 from lab.train.device import Device
 
@@ -118,6 +119,7 @@ def load_network(path: str | Path, which: str = checkpoint.BEST) -> TrainedNetwo
         load_weights(net, state, "experiment", "learner", "average", "module")
     except CheckpointError as error:
         raise CheckpointError(f"{chosen}: {error}") from None
+    refuse_non_finite(net.state_dict(), chosen)
     name = run.name if chosen.name == checkpoint.BEST else f"{run.name}:{manifest.iteration}"
     return TrainedNetwork(name, config, net)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR_VARIABLE
 from lab.terminal import records
 from lab.terminal.streams import say as say
@@ -25,5 +27,20 @@ Overrides = Annotated[
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object. Raises ValueError for NaN and infinities, which JSON lacks."""
+    """Print one JSON object. Raises UserError that names a value which is NaN or infinite: JSON has no such numbers."""
+    name = _non_finite(value)
+    if name is not None:
+        raise UserError(f"{name} is NaN or infinite, so no JSON is printed; have the run's weights diverged?")
     records.emit(value)
+
+
+def _non_finite(value: Any, path: str = "") -> str | None:
+    if isinstance(value, float):
+        return None if math.isfinite(value) else path
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    found = (_non_finite(item, f"{path}.{key}" if path else str(key)) for key, item in items)
+    return next((name for name in found if name is not None), None)

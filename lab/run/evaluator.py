@@ -15,6 +15,7 @@ from lab.config.registry import load
 from lab.config.sections import ExperimentConfig
 from lab.run import checkpoint as checkpoints
 from lab.run.experiment import Evaluation
+from lab.run.finite import refuse_non_finite
 from lab.signals import ctrl_c_blocked, leave_ctrl_c_to_the_parent
 from lab.train import device as devices
 from lab.train import random_state
@@ -55,6 +56,7 @@ class CheckpointEvaluator:
 
     def __call__(self, checkpoint: Path) -> Evaluation:
         state, manifest = checkpoints.load(checkpoint)
+        refuse_non_finite(state["experiment"], checkpoint)
         random_state.seed_everything(self._seed)
         return self._evaluate(state["experiment"], manifest.counters)
 

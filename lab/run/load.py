@@ -11,6 +11,7 @@ from lab.config.loading import load_run_config
 from lab.config.sections import ExperimentConfig
 from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint as checkpoints
+from lab.run.finite import refuse_non_finite
 from lab.run.origin import origin_of
 
 _log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def load_run(path: Path, config_class: type[C], checkpoint: str = checkpoints.BE
     """Read a run directory, or one of its checkpoint directories.
 
     checkpoint: "best" (the latest where none is marked), "latest" or an iteration of a run directory. Raises UserError
-    where there is no such checkpoint or the run is of another kind.
+    where there is no such checkpoint, the run is of another kind or its weights are NaN.
     """
     is_checkpoint = path.parent.name == "checkpoints"
     run = path.parent.parent if is_checkpoint else path
@@ -52,4 +53,5 @@ def load_run(path: Path, config_class: type[C], checkpoint: str = checkpoints.BE
     experiment = state.get("experiment")
     if not isinstance(experiment, dict):
         raise CheckpointError(f"{chosen}: its state is damaged (it holds no experiment)")
+    refuse_non_finite(experiment, chosen)
     return TrainedRun(config, experiment, chosen, manifest.iteration)
