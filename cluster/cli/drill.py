@@ -1,8 +1,5 @@
 """`lab drill`: inject faults into runs and report whether and how fast they recover."""
 
-import contextlib
-import signal
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
 
@@ -38,10 +35,7 @@ def drill(
     if not drills:
         raise UserError(f"no drill has {only!r} in its name; the drills are: {', '.join(each.name for each in DRILLS)}")
     results = []
-    with (
-        _exit_on_sigterm(),
-        connect(ClusterConfig(workers=workers, worker_cpus=0, address=address or None)) as connection,
-    ):
+    with connect(ClusterConfig(workers=workers, worker_cpus=0, address=address or None)) as connection:
         config = drill_config(run_or_preset, runs_dir, workers, connection.address)
         for each in drills:
             result = run_drill(each, config, spare_node)
@@ -60,17 +54,3 @@ def drill(
 
 def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
-
-
-@contextlib.contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """SIGTERM raises SystemExit, so that the started processes are ended as after Ctrl-C."""
-
-    def leave(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

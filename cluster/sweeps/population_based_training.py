@@ -23,6 +23,7 @@ from cluster.sweeps.search_space import Dimension
 from cluster.sweeps.trial import (
     MAX_FAILURES,
     POLL_INTERVAL_S,
+    STOP_TIMEOUT_S,
     USER_ERROR,
     Trial,
     TrialProcess,
@@ -114,7 +115,9 @@ class PopulationBasedTraining:
                 command = [sys.executable, "-m", "lab", "resume", str(self.folder / name), f"budget={budget}"]
                 running[actor.train.remote(command, str(self.folder / name), self.catalogue)] = (name, actor)
             if interrupt:
-                _stop({reference: actor for reference, (_, actor) in running.items()})
+                late = stop_trainers({reference: actor for reference, (_, actor) in running.items()})
+                if late:
+                    say(f"{late} trials did not stop in time and were killed; their last checkpoints are kept")
                 return failed
             ready, _ = ray.wait(list(running), timeout=POLL_INTERVAL_S)
             for reference in ready:
@@ -198,15 +201,20 @@ class _Trainer:
         self._stopping = True
 
 
-def _stop(running: Mapping[Any, Any]) -> None:
-    """Stop trainers, given by the references to their results; those that have started save a checkpoint first."""
+def stop_trainers(running: Mapping[Any, Any], timeout_s: float = STOP_TIMEOUT_S + 30.0) -> int:
+    """Stop trainers, given by the references to their results; those that have started save a checkpoint first.
+
+    Trainers that do not end within `timeout_s`, for example on a node that no longer answers, are killed. Returns their
+    number.
+    """
     ray = import_ray()
     calls = {actor.stop.remote(): reference for reference, actor in running.items()}
-    answered, _ = ray.wait(list(calls), num_returns=len(calls), timeout=_STOP_CALL_TIMEOUT_S)
+    answered, _ = ray.wait(list(calls), num_returns=len(calls), timeout=min(_STOP_CALL_TIMEOUT_S, timeout_s))
     ends = [calls[answer] for answer in answered]
-    ray.wait(ends, num_returns=len(ends))
+    late = ray.wait(ends, num_returns=len(ends), timeout=timeout_s)[1] if ends else []
     for actor in running.values():
         ray.kill(actor)
+    return len(late)
 
 
 def _exit_code(reference: Any) -> int:

@@ -22,7 +22,7 @@ POLL_INTERVAL_S = 0.5
 MAX_FAILURES = 3  # retries of a trial whose node or process died; it continues from its checkpoint
 USER_ERROR = 2  # exit code of `lab` for an error that a retry does not remove
 _MAX_READING_TIME = 0.02  # largest fraction of the time for reading metrics.jsonl
-_STOP_TIMEOUT_S = 120.0  # for the current iteration and its checkpoint
+STOP_TIMEOUT_S = 120.0  # for the current iteration and its checkpoint
 
 
 @dataclass(frozen=True)
@@ -125,14 +125,14 @@ class TrialProcess:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(_STOP_TIMEOUT_S)
+                self._process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
 
 
 def wait_until_unlocked(run: Path) -> None:
     """Wait for an earlier process of the run: after its worker died it may still write its last checkpoint."""
-    deadline = time.monotonic() + _STOP_TIMEOUT_S
+    deadline = time.monotonic() + STOP_TIMEOUT_S
     while (run / CONFIG).is_file() and time.monotonic() < deadline:
         with suppress(UserError), RunDir.open(run) as opened:
             opened.lock()

@@ -17,6 +17,7 @@ from cluster.pool.worker_pool import Done, WorkerPool
 from cluster.workers.processes import Played, SelfPlayWorker, unpack, weights_of
 from cluster.workers.received_results import ReceivedResults
 from lab.errors import ExperimentStopped, UserError
+from lab.run.repeated import RepeatedMessage
 from lab.train.device import Device
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class RayActors:
         self._pool: WorkerPool | None = None
         self._version, self._weights_bytes = 0, 0
         self._weights: Any = None  # reference to the newest version
+        self._too_full = RepeatedMessage(_log.warning, "{count} further versions of the weights were left out")
         self._counts = LeafCounts()
         self._started = self._polled = time.perf_counter()
         self._waited = 0.0
@@ -74,12 +76,10 @@ class RayActors:
                 raise UserError(
                     f"Ray's object store is too full for the first version of the weights: {error}"
                 ) from error
-            _log.warning(
-                "Ray's object store is too full for version %d of the weights, workers use an older one: %s",
-                version,
-                error,
-            )
+            what = f"version {version} of the weights, workers use an older one"
+            self._too_full(f"Ray's object store is too full for {what}: {error}")
             return
+        self._too_full.end()
         self._weights_bytes = sum(array.nbytes for array in weights.values())
         self._version = version
 

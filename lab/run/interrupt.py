@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a flag that the run loop reads between steps, so that it can save first."""
+"""SIGINT, SIGTERM and SIGHUP as a flag that the run loop reads between steps, so that it can save first."""
 
 import contextlib
 import os
@@ -7,10 +7,13 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
+_NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
 
 class Interrupt:
-    """While entered, the first SIGINT or SIGTERM only sets `signal`; a SIGINT after it raises KeyboardInterrupt.
+    """While entered, the first SIGINT, SIGTERM or SIGHUP only sets `signal`; then a SIGINT raises KeyboardInterrupt.
 
+    SIGHUP, which the end of a terminal sends, stays ignored if it is (`nohup`).
     Outside the main thread it does nothing: Python has no signal handlers there.
     """
 
@@ -23,12 +26,14 @@ class Interrupt:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of a process ended by that signal: 130 or 143; 0 without a signal."""
+        """The exit code of a process ended by that signal: 130, 143 or 129; 0 without a signal."""
         return 0 if self.signal is None else 128 + self.signal
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _NUMBERS:
+                if number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) == signal.SIG_IGN:
+                    continue
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
@@ -44,7 +49,7 @@ class Interrupt:
         elif number == signal.SIGINT:
             self.signal = signal.SIGINT
             raise KeyboardInterrupt
-        # Another SIGTERM is ignored: job managers repeat it.
+        # Another SIGTERM or SIGHUP is ignored: job managers repeat it.
 
 
 def _write(text: str) -> None:

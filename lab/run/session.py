@@ -22,6 +22,7 @@ from lab.run.loop_state import LoopState
 from lab.run.memory import memory_mb
 from lab.run.origin import Origin, origin_of
 from lab.run.progress import Progress, headline
+from lab.run.repeated import RepeatedMessage
 from lab.run.restore import restore_experiment
 from lab.run.run_dir import RunDir
 from lab.train import device as devices
@@ -55,6 +56,8 @@ class Session:
         self._headline = headline(self._catalogue, config.evaluate.best)
         self._tracker = tracking.Tracker(None)
         self._log: metrics.MetricsLog | None = None
+        # Every evaluation fails while, say, Ray's object store is full.
+        self._missed = RepeatedMessage(progress.say, "{count} further evaluations were left out for the same reason")
         self._origin: Origin | None = None
         self._dirty = False  # whether anything is not in the newest checkpoint
         self._improved = False  # the state is the best so far
@@ -65,6 +68,7 @@ class Session:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._missed.end()
         if self._log is not None:
             self._log.close()
         best = self._run_dir.checkpoints / checkpoint.BEST
@@ -295,19 +299,20 @@ class Session:
         if self.state.pending is not None:
             if not self.complete():
                 at, self.state.evaluated_at = self.state.iteration, self.state.iteration
-                self._progress.say(f"no evaluation of iteration {at}: that of {self.state.pending} is still running")
+                self._missed(f"no evaluation of iteration {at}: that of {self.state.pending} is still running")
             return
         self.state.evaluated_at = self.state.pending = self.state.iteration
         self._dirty = True
         self.save()
         assert self.saved is not None
         kept = checkpoint.keep_as(checkpoint.PENDING, self.saved)
-        self._progress.say(f"evaluation of iteration {self.state.iteration}: started")
+        if not self._missed:
+            self._progress.say(f"evaluation of iteration {self.state.iteration}: started")
         with random_state.preserved():
             evaluator.start(kept)
 
     def _drop_evaluation(self, reason: str) -> None:
-        self._progress.say(f"no evaluation of iteration {self.state.pending}: {reason}")
+        self._missed(f"no evaluation of iteration {self.state.pending}: {reason}")
         self.state.pending = None
         self._dirty = True
         checkpoint.drop_pending(self._run_dir.checkpoints)
@@ -319,6 +324,7 @@ class Session:
         best = self._is_best(values, iteration)
         self._dirty = True
         self._record({**values, **more}, evaluation.media)
+        self._missed.end()
         if values or evaluation.media:
             shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
             shown = shown or ", ".join(item.name for item in evaluation.media)  # images alone

@@ -22,9 +22,10 @@ import torch
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.experiment import build as build_alphazero
 from cluster.drills import processes
+from cluster.pool.connection import Connection
 from cluster.pool.placement import Resources
 from cluster.sweeps import copy_run
-from cluster.sweeps.population_based_training import PopulationBasedTraining, select
+from cluster.sweeps.population_based_training import PopulationBasedTraining, select, stop_trainers
 from cluster.sweeps.search_space import Dimension
 from cluster.sweeps.trial import MetricsReader, Trial, trial_result
 from gans.progressive.config import ProgressiveGANConfig
@@ -53,6 +54,28 @@ from tests.same_run import assert_same_bits, final_state
 
 _DEVICE = Device(torch.device("cpu"), "fp32", 1)
 _PATIENCE_S = 240
+
+
+class Deaf:
+    """A trainer that never ends, as on a node that does not answer."""
+
+    def train(self) -> int:
+        time.sleep(600)
+        return 0
+
+    def stop(self) -> None:
+        pass
+
+
+def test_a_trainer_that_does_not_stop_is_killed_after_a_while(ray_here: Connection) -> None:
+    import ray
+
+    actor = ray.remote(num_cpus=0, max_concurrency=2)(Deaf).remote()
+    reference = actor.train.remote()
+    ray.get(actor.stop.remote(), timeout=60)
+    assert stop_trainers({reference: actor}, timeout_s=2.0) == 1
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(reference, timeout=30)
 
 
 def test_the_worst_fifth_become_copies_of_the_best_fifth() -> None:

@@ -205,6 +205,16 @@ def test_an_evaluation_that_fails_costs_nothing_else(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path / "run" / "checkpoints" / "best")[1].iteration == 16
 
 
+def test_a_reason_that_repeats_is_said_once_and_counted(tmp_path: Path) -> None:
+    _, output = train(tmp_path / "run", config(**BESIDE), evaluator=Scripted({16: 0.3, 20: 0.2}))
+    assert output.count("no score is written for it") == 1
+    assert "2 further evaluations were left out for the same reason" in output
+    assert "evaluation at iteration 16" in output
+    _, output = train(tmp_path / "never", config(**BESIDE), evaluator=Scripted({}))
+    assert output.count("no score is written for it") == 1
+    assert "4 further evaluations were left out for the same reason" in output
+
+
 def test_an_evaluation_outlasts_its_process_and_the_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nobody is left"):
         train(tmp_path / "run", config(**BESIDE, stopped_at=6), evaluator=Scripted({}))

@@ -27,7 +27,7 @@ def newest(run: Path) -> int:
     return -1 if path is None else int(path.name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_signal_saves_the_iteration_in_hand_and_resume_goes_on_exactly(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -76,3 +76,16 @@ def test_repeated_sigterm_does_not_cut_the_saving_short(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 143 and newest(run) == iterations(run)
+
+
+@pytest.mark.slow
+def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the process inherits it
+    try:
+        process, run = start(tmp_path, pause_s=0.05)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_until(lambda: iterations(run) >= 1, process)
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=60)
+    assert process.returncode == 0 and iterations(run) == 20
