@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 import tempfile
@@ -165,7 +166,7 @@ def preset_files(preset: str) -> list[Path]:
     for name, _ in reversed(layers(preset)) if preset.endswith(SUFFIX) else ():
         if not name.endswith(SUFFIX):
             break
-        found.append(folder / Path(name).expanduser())
+        found.append(folder / Path(os.path.expanduser(name)))
         folder = found[-1].parent
     return found
 
@@ -174,7 +175,7 @@ def uploaded_preset(preset: str, upload: WorkingDir) -> str:
     """The preset's name in the job; for a YAML file of the upload its path in the working directory."""
     if not preset.endswith(".yaml"):
         return preset
-    path = Path(preset).expanduser()
+    path = Path(os.path.expanduser(preset))
     return (path.parent.resolve() / path.name).relative_to(upload.path).as_posix()
 
 

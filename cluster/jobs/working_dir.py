@@ -118,8 +118,8 @@ def scan(path: Path) -> WorkingDir:
     root = path.resolve()
     if not root.is_dir():
         raise UserError(f"no directory {str(path)!r}: --working-dir names the directory that is uploaded with the job")
-    home = Path.home().resolve()
-    if home.is_relative_to(root):
+    home = Path(os.path.expanduser("~"))  # stays "~" for a user without one
+    if home.is_absolute() and home.resolve().is_relative_to(root):
         raise UserError(f"{root} holds your home directory, which is not uploaded; give --working-dir FOLDER")
     tracked = _git(root, "--cached", "--recurse-submodules")
     left: dict[str, list[str]] = {}

@@ -1,6 +1,7 @@
 """CSV files of series: a row is a step, a column a channel."""
 
 import itertools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +30,7 @@ class Rows(NamedTuple):
 
 def read_rows(config: DataConfig) -> Rows:
     """The rows of `config.source`. Raises UserError, with line and column, for cells that are not numbers."""
-    path = Path(config.source).expanduser()
+    path = Path(os.path.expanduser(config.source))
     file = read_csv(path)
     columns = _channels(config, path, file.columns)
     check_named(file, columns, fix=", or choose the columns that are channels with data.columns")

@@ -184,13 +184,15 @@ def _command(path: list[str], rest: list[str], known: Mapping[str, Any]) -> Any:
 def _known() -> Mapping[str, Any]:
     """Options of all commands and keys of all kinds, from the cache file if it matches the code."""
     fingerprint = _fingerprint()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rivals-lab" / "completion.json"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "rivals-lab" / "completion.json"
     with suppress(OSError, ValueError):
         stored = json.loads(cache.read_text(encoding="utf-8"))
         if stored.get("fingerprint") == fingerprint:
             return dict(stored)
     fresh = {"fingerprint": fingerprint, "commands": dict(_all_commands()), "keys": dict(_all_keys())}
     with suppress(OSError):
+        if not cache.is_absolute():  # without a home directory
+            return fresh
         cache.parent.mkdir(parents=True, exist_ok=True)
         temporary = cache.with_name(f"{cache.name}.{os.getpid()}")
         temporary.write_text(json.dumps(fresh), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -120,7 +121,7 @@ def _text(name: str, directory: Path) -> tuple[Path | None, str]:
     """The path and the text of a preset; the path is None for a shipped preset."""
     if name.endswith(SUFFIX):
         try:
-            path = directory / Path(name).expanduser()
+            path = directory / Path(os.path.expanduser(name))
         except RuntimeError:  # no home directory, or no such user
             path = directory / name
         return path, read_file(path)

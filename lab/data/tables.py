@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def open_table(
         if like is not None and (table.schema, table.classes) != (like.schema, like.classes):
             raise UserError(f"{source} does not match {like.name} in columns or classes")
         return table
-    file = read_csv(Path(source).expanduser())
+    file = read_csv(Path(os.path.expanduser(source)))
     target = _target(source, file, target)
     for setting, names in (("data.ignore", reading.ignore), ("data.categories", reading.categories)):
         for name in names:

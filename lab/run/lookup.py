@@ -41,7 +41,7 @@ def locate_run(run: str, runs_dir: Path) -> Path | None:
     """The directory of a run given by name or path, or None."""
     if not run:
         return None
-    for path in (runs_dir / run, Path(run).expanduser()):
+    for path in (runs_dir / run, Path(os.path.expanduser(run))):
         _restore_replaced(path)
         if (path / _CONFIG).is_file():
             return path

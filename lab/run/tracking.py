@@ -225,7 +225,7 @@ def has_login() -> bool:
     files = [os.environ["NETRC"]] if "NETRC" in os.environ else ["~/.netrc", "~/_netrc"]
     for file in files:
         try:
-            path = Path(file).expanduser()
+            path = Path(os.path.expanduser(file))
             found = path.stat()
             # A device or FIFO would block or fill the memory.
             if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_NETRC:
