@@ -1,5 +1,6 @@
 """`lab find-lr`: the learning-rate range test of a preset."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,8 @@ def find_lr(
     No run is kept. The suggestion suits a constant rate or the peak of a cosine schedule; a one-cycle peak may be
     several times higher.
     """
+    if not math.isfinite(last):
+        raise UserError(f"--to {last:g} is not a finite learning rate")
     if first >= last:
         raise UserError(f"--from {first:g} is not below --to {last:g}")
     check_suffix_of("--out", out, (".png",))
@@ -70,7 +73,8 @@ def _figure(found: RangeTest, preset: str) -> Plot:
         curves.append(Curve("", [found.suggestion], [found.suggested_loss], dots=True, colour=1))
         marks[name] = found.suggestion
     shown = sorted(found.raw)[: max(1, int(0.95 * len(found.raw)))]  # the divergence would flatten the rest
-    top = max([*shown[:1], *(loss for loss in shown if loss <= 2.0 * abs(found.start) + found.start)])
+    start = found.start or 0.0
+    top = max((loss for loss in shown if loss <= 2.0 * abs(start) + start), default=start)
     bounds = (min(shown), top) if shown else None
     title = f"{preset}: range test" + ("" if found.suggestion else ", no fall seen")
     return Plot(curves, title, "learning rate", "loss", log_x=True, marks=marks, y_range=bounds)

@@ -18,9 +18,11 @@ _MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nat", "?"}  # of nu
 _TRUTH = ({"false": 0.0, "true": 1.0}, {"no": 0.0, "yes": 1.0}, {"f": 0.0, "t": 1.0}, {"n": 0.0, "y": 1.0})
 _TRUTH_VALUES = {word: value for words in _TRUTH for word, value in words.items()}
 _ISO = "ISO 8601"
-_DATES = ("%d.%m.%Y", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
+_DATES = ("%d.%m.%Y", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y", "%d %B %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S")
 _NUMERIC = re.compile(r"(?=.*\d)[\d\s.,'_%$€£¥+-]+")  # 1,234 or 15% or $3.50: numbers that float() refuses
+_SPELLED = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d", "HH": "%H", "MM": "%M", "SS": "%S"}
+_LIKE_A_DATE = re.compile(r"\d+[./-]\d+[./-]\d+( .*)?")
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -39,8 +41,8 @@ class Reading:
     """How columns are read.
 
     blanks: whether empty cells (and NA, NaN, null, ...) are imputed or refused. ignore: columns that are left out.
-    categories: columns that are read as text, whatever is in them. date_format: a pattern of strptime for all dates,
-    "" for ISO 8601 and the common ones.
+    categories: columns that are read as text, whatever is in them. date_format: of all dates, as dd/mm/yyyy HH:MM:SS or
+    as a pattern of strptime; "" for ISO 8601 and the common ones.
     """
 
     blanks: Blanks = "refuse"
@@ -68,7 +70,7 @@ def column_of(file: CsvFile, name: str, reading: Reading) -> Column:
     pattern, dated = _date_pattern(file, name, filled, reading.date_format)
     if dated == len(filled):
         return Column(name, "date", format=pattern)
-    if 2 * dated > len(filled):
+    if 2 * dated >= len(filled):
         row = next(i for i, cell in enumerate(cells) if not _is_blank(cell) and _days(cell, pattern) is None)
         raise UserError(
             f"{file.where(row, name)} is {cells[row][:60]!r}, not a date; write one there, {_as_text(name)}"
@@ -76,7 +78,8 @@ def column_of(file: CsvFile, name: str, reading: Reading) -> Column:
     odd = [i for i, cell in enumerate(cells) if not _is_blank(cell) and file.number(cell) is None]
     if numeric or all(_NUMERIC.fullmatch(cell) for cell in filled):
         flaw = file.flaw(cells[odd[0]])
-        raise UserError(f"{file.where(odd[0], name)} {flaw}; write a number there, {_as_text(name)}")
+        date = ", or set data.date_format if it is a date" if _LIKE_A_DATE.fullmatch(cells[odd[0]]) else ""
+        raise UserError(f"{file.where(odd[0], name)} {flaw}; write a number there, {_as_text(name)}{date}")
     return Column(name, "category", _texts(cells))
 
 
@@ -129,6 +132,7 @@ def _refuse(file: CsvFile, row: int, name: str, cell: str) -> None:
 def _date_pattern(file: CsvFile, name: str, cells: Sequence[str], given: str) -> tuple[str, int]:
     """The pattern that fits the most cells, and how many. Raises UserError if two fit that differ in meaning."""
     if given:
+        given = given if "%" in given else re.sub("|".join(_SPELLED), lambda found: _SPELLED[found[0]], given)
         return given, sum(_days(cell, given) is not None for cell in cells)
     # Most texts are no dates: a few cells decide which patterns are tried on all.
     tried = [_ISO, *(date + time for date in _DATES for time in _TIMES)]
@@ -139,12 +143,20 @@ def _date_pattern(file: CsvFile, name: str, cells: Sequence[str], given: str) ->
         return _ISO, 0
     most = max(counts.values())
     best = [pattern for pattern, count in counts.items() if count == most]
-    if len(best) > 1 and any(_days(cell, best[0]) != _days(cell, best[1]) for cell in cells):
+    if len(best) > 1 and any(len({_days(cell, pattern) for pattern in best} - {None}) > 1 for cell in cells):
+        one, other = (_spelled(pattern) for pattern in best[:2])
         raise UserError(
             f"{file.source}: column {name!r} has dates such as {cells[0][:60]!r} of which either number may be the "
-            f"day: set data.date_format to {best[0]!r} or {best[1]!r}"
+            f'day: set data.date_format="{one}" or "{other}"'
         )
     return best[0], most
+
+
+def _spelled(pattern: str) -> str:
+    """A pattern of strptime as a person writes it."""
+    for word, sign in _SPELLED.items():
+        pattern = pattern.replace(sign, word)
+    return pattern
 
 
 def _days(cell: str, pattern: str) -> float | None:

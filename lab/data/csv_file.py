@@ -17,6 +17,7 @@ LARGEST = float(np.finfo(np.float32).max)
 """Largest number of a cell: networks compute in float32."""
 
 _SEPARATORS = ",;\t|"
+_LONGEST_NAME = 200
 _PROBED = 2**16  # characters that are read to find the separator
 _COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?|[+-]?\d{1,3}(\.\d{3})+,\d+")  # 1234,5 and 1.234,5
 _UNNAMED = "unnamed {}"
@@ -116,6 +117,12 @@ def read_csv(path: Path) -> CsvFile:
     if len(kept) < len(columns):  # separators at the ends of all lines
         rows = [[row[at] for at in kept] for row in rows]
     names = [columns[at] or _UNNAMED.format(at + 1) for at in kept]
+    longest = max(names, key=len)
+    if len(longest) > _LONGEST_NAME:
+        raise UserError(
+            f"{path}: its first line has a cell of {len(longest):,} letters, {longest[:40]!r} ...; put a line with the "
+            "names of the columns above it"
+        )
     repeated = [name for at, name in enumerate(names) if name in names[:at]]
     if repeated:
         raise UserError(
@@ -161,7 +168,8 @@ def _decoded(data: bytes) -> str:
 
 def _decimal(text: str) -> float | None:
     try:
-        return None if "_" in text else float(text)  # Python reads 12_34 as 1234
+        # Python reads 12_34 as 1234, and not the minus sign of typesetting.
+        return None if "_" in text else float(text.replace("\N{MINUS SIGN}", "-"))
     except ValueError:
         return None
 

@@ -81,6 +81,8 @@ def open_table(
         odd = sorted(set(used) ^ set(like.columns))
         raise UserError(f"{source} does not match {like.name}: only one of them has the column {odd[0]!r}")
     schema = like.schema if like is not None else tuple(column_of(file, name, reading) for name in used)
+    if reading.date_format and not any(column.kind == "date" for column in schema):
+        raise UserError(f"data.date_format={reading.date_format}: no column of {source} has such dates")
     inputs, schema = read_rows(file, schema, reading)
     if not classified:
         try:

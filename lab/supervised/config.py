@@ -43,7 +43,9 @@ class DataConfig(Config):
         "them, or refused.",
     )
     date_format: str = Field(
-        default="", description="Pattern of dates in a table, such as %d/%m/%Y; by default ISO 8601 and common ones."
+        default="",
+        max_length=100,
+        description="Format of dates in a table, such as dd/mm/yyyy HH:MM; by default ISO 8601 and common ones.",
     )
     classes: Names = Field(default=(), description="Names of the classes to keep, in their new order; by default all.")
     fraction: float = Field(

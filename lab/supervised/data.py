@@ -52,6 +52,8 @@ def training_and_test(config: SupervisedConfig, treatment: Treatment | None = No
     selected = task.select(train, test)
     if selected is not train:
         return selected, test
+    if len(train.classes) == 1 and task.targets == "classes" and not task.writes_images:
+        raise UserError(f"{source} has a single class, {train.classes[0]!r}: a classifier needs two or more")
     if train.classes:
         counts = np.bincount(train.targets, minlength=len(train.classes))
         empty = [name for name, count in zip(train.classes, counts, strict=True) if not count]

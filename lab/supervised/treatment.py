@@ -14,6 +14,7 @@ import numpy as np
 from lab.data.columns import Column
 from lab.errors import CheckpointError, UserError
 
+_BLOCK = 2**14  # rows
 LARGEST = 1e6  # standard deviations: an outlier at prediction must not overflow the network
 
 
@@ -102,11 +103,17 @@ class Treatment:
 
     def encode(self, inputs: np.ndarray, schema: Sequence[Column]) -> np.ndarray:
         """Inputs of the network float32 [N, F]."""
-        raw = self.raw(inputs, schema)
         means, deviations = self.scales
-        blank = np.isnan(raw)
-        values = np.clip((np.where(blank, means, raw) - means) / deviations, -LARGEST, LARGEST)
-        return np.concatenate([values, blank[:, self.indicators]], 1).astype(np.float32)
+        indicators = self.indicators
+        encoded = np.empty((len(inputs), len(means) + len(indicators)), np.float32)
+        for start in range(0, len(inputs), _BLOCK):  # double precision takes several times the memory of the result
+            part = slice(start, start + _BLOCK)
+            raw = self.raw(inputs[part], schema)
+            blank = np.isnan(raw)
+            values = (np.where(blank, means, raw) - means) / deviations
+            encoded[part, : len(means)] = np.clip(values, -LARGEST, LARGEST)
+            encoded[part, len(means) :] = blank[:, indicators]
+        return encoded
 
     def standardized(self, targets: np.ndarray) -> np.ndarray:
         """Targets float32 [N] of the network for numbers in their own unit."""

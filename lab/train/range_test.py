@@ -21,15 +21,16 @@ _DIVERGED = 2.0  # times the loss at the start
 class RangeTest(NamedTuple):
     """Learning rates until the loss diverged, the loss of each step, and the smoothed losses.
 
-    start, lowest: smoothed loss before any fall and at its minimum. suggestion: None where no fall was seen.
+    start, lowest: smoothed loss before any fall and at its minimum, None if the first loss is not finite. suggestion:
+    None where no fall was seen.
     still_falling: the minimum is at the last rate, so that a higher one may be better.
     """
 
     rates: list[float]
     raw: list[float]
     losses: list[float]
-    start: float
-    lowest: float
+    start: float | None
+    lowest: float | None
     suggestion: float | None
     still_falling: bool
 
@@ -61,8 +62,7 @@ def range_test(step: Callable[[float], Tensor], first: float, last: float, steps
             if np.median(raw[-_MEDIAN:]) > start + (_DIVERGED - 1.0) * abs(start):
                 break
     if len(raw) < early.stop:
-        lowest = min(raw, default=math.nan)
-        return RangeTest(rates, raw, list(raw), raw[0] if raw else math.nan, lowest, None, False)
+        return RangeTest(rates, raw, list(raw), raw[0] if raw else None, min(raw, default=None), None, False)
     start = float(np.median(raw[early]))
     smooth = _smoothed(np.array(raw), start, max(1.0, _BANDWIDTH * steps))
     low = skipped + int(np.argmin(smooth[skipped:]))

@@ -17,8 +17,9 @@ from lab.train.step import LossSum
 
 
 def _as_text(value: Any) -> Any:
-    """YAML reads the names of digits as numbers."""
-    return [str(name) for name in value] if isinstance(value, list | tuple) else value
+    """YAML reads the names of digits as numbers, and a single name as a text."""
+    values = [value] if isinstance(value, str | int | float) and value != "" else value
+    return [str(name) for name in values] if isinstance(values, list | tuple) else value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_text)]

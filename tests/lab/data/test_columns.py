@@ -25,7 +25,7 @@ def column(folder: Path, *cells: str, reading: Reading = IMPUTE) -> tuple[Column
 
 
 def test_numbers_with_blanks_are_numbers(tmp_path: Path) -> None:
-    found, values = column(tmp_path, "1", "", "NA", "nan", "-2e1", "null", "?")
+    found, values = column(tmp_path, "1", "", "NA", "nan", "\u22122e1", "null", "?")
     assert found.kind == "number"
     np.testing.assert_array_equal(values, [1.0, np.nan, np.nan, np.nan, -20.0, np.nan, np.nan])
 
@@ -53,9 +53,12 @@ def test_dates_are_days_since_1970(cells: tuple[str, str], tmp_path: Path) -> No
 
 
 def test_a_date_of_which_either_number_may_be_the_day_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"set data.date_format to '%d/%m/%Y' or '%m/%d/%Y'"):
+    with pytest.raises(UserError, match=r'set data.date_format="dd/mm/yyyy" or "mm/dd/yyyy"'):
         column(tmp_path, "03/04/1970", "05/06/1970")
-    assert column(tmp_path, "02/01/1970", reading=Reading(date_format="%d/%m/%Y"))[1] == [1.0]
+    for given in ("%d/%m/%Y", "dd/mm/yyyy"):
+        assert column(tmp_path, "02/01/1970", reading=Reading(date_format=given))[1] == [1.0]
+    with pytest.raises(UserError, match=r"data.date_format=mm.dd.yy: no column of .* has such dates"):
+        column(tmp_path, "02/01/1970", "red", "blue", reading=Reading(date_format="mm.dd.yy"))
 
 
 def test_texts_are_categories_in_one_normal_form(tmp_path: Path) -> None:
@@ -75,6 +78,9 @@ def test_texts_are_categories_in_one_normal_form(tmp_path: Path) -> None:
         (('"1,234"', '"5,678"'), "is '1,234', not a number"),
         (("5%", "7%"), "is '5%', not a number"),
         (("$5", "$7.50"), "not a number"),
+        (("01.02.20", "03.04.20"), "or set data.date_format if it is a date"),
+        (("2020-01-01", "01.01.2020"), "line 3: column 'x' is '01.01.2020', not a date"),
+        (("true", "1"), "is 'true', not a number"),
         (("2020-01-01", "2020-01-02", "soon"), "line 4: column 'x' is 'soon', not a date"),
         (("", "", "NA"), "column 'x' is blank in every row; leave it out by data.ignore=[x]"),
         (("1", "1e999"), "is 1e999, not a finite number"),

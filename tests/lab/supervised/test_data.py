@@ -135,6 +135,7 @@ def small_sets(tmp_path: Path) -> Path:
     )
     classes = (*found.classes, "ten")
     write_images(tmp_path / "hollow.safetensors", ImageSet("", found.images[:200], found.labels[:200], classes, ""))
+    (tmp_path / "one.csv").write_text("x,target\n1,a\n2,a\n3,a\n")
     few = np.flatnonzero(found.labels < 2)[:20]
     write_images(tmp_path / "few.safetensors", ImageSet("", found.images[few], found.labels[few], found.classes, ""))
     return tmp_path
@@ -161,6 +162,7 @@ def small_sets(tmp_path: Path) -> Path:
             "few.safetensors has no sample of any class but those of task.normal",
         ),
         ("data.source=iris", "is a table"),
+        ("data.source={folder}/one.csv network={{name: mlp}}", "has a single class, 'a'"),
         ("data.source=iris network={{name: mlp}} task={{name: denoising}}", "network.name=tower"),
         ("data.source=diabetes network={{name: mlp}}", "task.name=regression"),
         ("data.source=wave network={{name: mlp}}", "task.name=regression"),
