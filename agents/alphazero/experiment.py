@@ -14,10 +14,12 @@ from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.evaluation import NetworkEvaluator
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
+from agents.alphazero.memory import needs
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import ReplayBuffer
 from agents.search.dynamics import LeafCounts
+from lab.run import memory_needs
 from lab.run.experiment import Evaluation, Experiment
 from lab.train.collectives import ranks
 from lab.train.device import Device
@@ -160,6 +162,7 @@ class AlphaZero(Experiment):
 def build(config: AlphaZeroConfig, directory: Path, device: Device, *, actors: Actors | None = None) -> AlphaZero:
     """The experiment of a run directory, with self-play in this process unless other actors are given."""
     game = config.game.make()
+    memory_needs.check(needs(config, game, device), device)
     learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
     return AlphaZero(
         config,

@@ -17,6 +17,7 @@ from gans.series.config import SeriesGANConfig
 from gans.series.dataset import SeriesSet, check_same, open_series
 from gans.series.evaluation import LEAST, SeriesMetrics
 from gans.series.figures import compare_series
+from gans.series.memory import data_needs, training_needs
 from gans.series.metrics import CATALOGUE
 from gans.series.network import Discriminator, Generator
 from gans.series.noise import noise
@@ -26,6 +27,7 @@ from lab.data.order import indices
 from lab.errors import CheckpointError, UserError
 from lab.plots.images import save_png
 from lab.plots.media import Image
+from lab.run import memory_needs
 from lab.run.experiment import Evaluation, Experiment
 from lab.train.device import Device
 
@@ -38,7 +40,9 @@ class SeriesGAN(Experiment):
 
     def __init__(self, config: SeriesGANConfig, directory: Path, device: Device) -> None:
         self.config, self._device = config, device
+        memory_needs.check(data_needs(config), device)
         data = open_series(config.data, config.seed)
+        memory_needs.check(training_needs(config, data.channels, len(data.classes), device), device)
         self._reference = reference_series(data, config) if config.evaluate.samples else None
         self._fingerprint, self._summary = data.fingerprint(), DataSummary.from_set(data)
         self._data = data.to(device.device)

@@ -14,12 +14,14 @@ from lab.errors import CheckpointError
 from lab.nets.rnn import set_padding_masked
 from lab.plots.images import save_png
 from lab.plots.media import Image, Media, Text
+from lab.run import memory_needs
 from lab.run.experiment import Evaluation, Experiment
 from lab.sequences.attention_map import attention_map
 from lab.sequences.batch import SequenceBatch
 from lab.sequences.config import SequencesConfig
 from lab.sequences.data import check_same_data, open_data, sizes_of
 from lab.sequences.evaluation import SetEvaluation, evaluate_set, evaluate_text, examples_table, lengths_table
+from lab.sequences.memory import data_needs, training_needs
 from lab.sequences.metrics import CATALOGUE
 from lab.sequences.network import Decoding, EncoderDecoder, TokenClassifier, heads_of, loss_sum
 from lab.sequences.sampling import sample
@@ -46,8 +48,11 @@ class Sequences(Experiment):
 
     def __init__(self, config: SequencesConfig, directory: Path, device: Device) -> None:
         self.config, self._directory, self._device = config, directory, device
+        memory_needs.check(data_needs(config), device)
         self.data = open_data(config, device.device)
-        self.network = build_network(config.network, sizes_of(self.data.inputs, self.data.targets, self.data.longest))
+        sizes = sizes_of(self.data.inputs, self.data.targets, self.data.longest)
+        memory_needs.check(training_needs(config, sizes, self.data.longest, device), device)
+        self.network = build_network(config.network, sizes)
         self.network.to(device.device)
         # Packing is faster on a CPU; on a GPU it costs a host sync for the lengths.
         set_padding_masked(self.network, device.device.type != "cpu")

@@ -11,7 +11,7 @@ from lab.sequences.tasks import TASKS, Task, drawer
 from lab.sequences.vocabulary import Vocabulary
 
 _BLOCK = 4096  # examples generated at a time
-_CANDIDATES = 20_000  # drawn to find the test examples
+CANDIDATES = 20_000  # drawn to find the test examples
 _SALT = 0x5E9
 
 
@@ -26,7 +26,7 @@ class GeneratedData:
         self.task, self.fingerprint = task, f"{name} of {task.longest[0]}, 1 in {held_out} held out"
         self._seed, self._device, self._held_out = seed, device, held_out
         self._blocks: dict[int, SequenceBatch] = {}
-        some = self._draw(0, torch.arange(_CANDIDATES))
+        some = self._draw(0, torch.arange(CANDIDATES))
         held = self.is_held_out(some)
         if not held.any() or held.all():
             raise UserError(f"{name} has too few inputs at this size to hold some out for the test: raise data.size")

@@ -15,7 +15,7 @@ from lab.errors import CheckpointError, UserError
 from lab.plots.images import save_png
 from lab.plots.media import Image, Media
 from lab.run import checkpoint as checkpoints
-from lab.run import metrics
+from lab.run import memory_needs, metrics
 from lab.run.experiment import Evaluation, Experiment
 from lab.run.metrics import Entry
 from lab.supervised import figures
@@ -24,6 +24,7 @@ from lab.supervised.config import SupervisedConfig
 from lab.supervised.data import training_and_test, verify_data
 from lab.supervised.inference import as_inputs
 from lab.supervised.labelled_set import LabelledSet
+from lab.supervised.memory import data_needs, training_needs
 from lab.supervised.metrics import catalogue_of
 from lab.supervised.transfer import build_network, start_from
 from lab.supervised.treatment import Treatment
@@ -44,12 +45,14 @@ class Supervised(Experiment):
 
     def __init__(self, config: SupervisedConfig, directory: Path, device: Device) -> None:
         self.config, self.device, self._directory = config, device, directory
+        memory_needs.check(data_needs(config), device)
         self.train, self.test = training_and_test(config)
         self.progress = "images" if self.train.has_images else "rows"
         self.catalogue = catalogue_of(config.task)
         self._treatment = None if self.train.rows is None else self.train.rows.treatment
         if self._treatment is not None and ranks().is_rank_zero:
             _say_how_columns_are_read(self._treatment, self.train, self.test)
+        memory_needs.check(training_needs(config, self.train.shape, len(self.train.classes), device), device)
         self.loss = config.task.loss(self.train, device, config.seed)
         self.network = build_network(config, self.train.shape, len(self.train.classes))
         # A resumed run loads its trunk from the checkpoint, and other ranks receive that of rank 0.
