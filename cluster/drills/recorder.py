@@ -22,6 +22,8 @@ from cluster.pool.connection import import_ray
 from cluster.workers.actors import start
 from lab.cli.root import run_command
 from lab.config.loading import load_preset
+from lab.errors import UserError
+from lab.files.plain import parse_json
 from lab.run.launch import continue_run, start_run
 from lab.train.device import Device
 
@@ -91,8 +93,16 @@ def start_recorded(config: AlphaZeroConfig, device: Device) -> Iterator[Recorded
 def _notes(record: Path) -> list[dict[str, Any]]:
     if not record.exists():
         return []
+    notes = []
     # The last line may be incomplete while it is written.
-    return [json.loads(line) for line in record.read_text(encoding="utf-8").split("\n")[:-1]]
+    for number, line in enumerate(record.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            notes.append(parse_json(line))
+            if not isinstance(notes[-1], dict) or type(notes[-1].get("leaves")) is not int:
+                raise ValueError("it is not a note")
+        except ValueError as error:
+            raise UserError(f"{record}, line {number} is damaged: {error}") from None
+    return notes
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

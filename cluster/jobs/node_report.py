@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.pool.connection import Connection, connect, error_summary, import_ray
 from lab.errors import UserError
+from lab.files.plain import parse_json
 from lab.terminal.streams import say
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def read(output: str) -> dict[str, Any] | None:
-    """The report in the output of a job, or None."""
+    """The report in the output of a job, or None where there is none that can be read."""
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
-    return dict(json.loads(lines[-1].removeprefix(MARK))) if lines else None
+    try:
+        found = parse_json(lines[-1].removeprefix(MARK)) if lines else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and found.keys() >= {"head", "nodes", "placement"} else None
 
 
 def _head(connection: Connection) -> dict[str, Any]:

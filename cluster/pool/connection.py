@@ -1,7 +1,6 @@
 """Connection to Ray: a local cluster is started or an existing one joined; errors name their cause and the fix."""
 
 import contextlib
-import json
 import os
 import platform
 import secrets
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from cluster.pool.local_cluster import on_loopback, own_signal_handlers, private_folder
 from lab.config.sections import ClusterConfig
 from lab.errors import UserError
+from lab.files.plain import parse_json
 from lab.train.device import Device
 
 QUERY_TIMEOUT_S = 5.0  # for the head node to answer
@@ -125,9 +125,9 @@ def query_versions(address: str, token: str | None, timeout_s: float = QUERY_TIM
         except grpc.RpcError as error:
             raise UserError(_connection_error(address, token, error.code().name)) from None
     try:
-        found = json.loads(reply.value)
-        return Versions(found["ray_version"], found["python_version"])
-    except (ValueError, KeyError):
+        found = parse_json(reply.value)
+        return Versions(str(found["ray_version"]), str(found["python_version"]))
+    except (ValueError, KeyError, TypeError):
         raise UserError(f"the server at {address} is not the head node of a Ray cluster; give HOST:6379") from None
 
 

@@ -14,6 +14,7 @@ from gans.progressive.network import hypersphere
 from gans.progressive.sampler import Sampler
 from lab import rng
 from lab.errors import UserError
+from lab.files.plain import open_regular
 from lab.plots.images import enlarged, to_uint8
 from lab.train.device import autocast
 
@@ -76,8 +77,10 @@ def read_latents(sampler: Sampler, path: Path) -> Tensor:
     """Latents [N, latent] of a .npy file, on the device. Raises UserError."""
     wanted = sampler.config.network.latent
     try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open_regular(path):
+            pass
+        values = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a header may name more than the file holds
+    except (OSError, ValueError, EOFError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: cannot read latents as a .npy file ({error})") from None
     if not isinstance(values, np.ndarray):
         raise UserError(f"{path}: holds several arrays; latents are one, in a .npy file")

@@ -30,9 +30,11 @@ from lab.config.registry import (
     load,
 )
 from lab.errors import UserError
+from lab.files.plain import parse_json, read_regular
 from lab.run import lookup
 from lab.terminal.streams import say
 
+_LARGEST_CACHE = 10_000_000  # bytes; the lab's own commands take 100,000
 PACKAGES = ("lab", "agents", "gans", "cluster")
 _BASH = """\
 _lab() {
@@ -185,10 +187,8 @@ def _known() -> Mapping[str, Any]:
     """Options of all commands and keys of all kinds, from the cache file if it matches the code."""
     fingerprint = _fingerprint()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "rivals-lab" / "completion.json"
-    with suppress(OSError, ValueError):
-        stored = json.loads(cache.read_text(encoding="utf-8"))
-        if stored.get("fingerprint") == fingerprint:
-            return dict(stored)
+    if (stored := _stored(cache, fingerprint)) is not None:
+        return stored
     fresh = {"fingerprint": fingerprint, "commands": dict(_all_commands()), "keys": dict(_all_keys())}
     with suppress(OSError):
         if not cache.is_absolute():  # without a home directory
@@ -198,6 +198,27 @@ def _known() -> Mapping[str, Any]:
         temporary.write_text(json.dumps(fresh), encoding="utf-8")
         temporary.replace(cache)
     return fresh
+
+
+def _stored(cache: Path, fingerprint: str) -> Mapping[str, Any] | None:
+    """The content of the cache file if it is of this code and whole."""
+    with suppress(OSError, ValueError, AttributeError, KeyError, TypeError):
+        stored = parse_json(read_regular(cache, _LARGEST_CACHE))
+        if stored["fingerprint"] != fingerprint:
+            return None
+        for command in stored["commands"].values():
+            for parameter in (*command["options"], *command["arguments"]):
+                _check_texts([parameter["value"], *parameter["names"], *parameter["choices"]])
+        for keys in stored["keys"].values():
+            for values in keys.values():
+                _check_texts(values)
+        return dict(stored)
+    return None
+
+
+def _check_texts(values: list[Any]) -> None:
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError("a name is no text")
 
 
 def _all_commands() -> Iterator[tuple[str, Any]]:

@@ -1,9 +1,12 @@
 """The header of safetensors files, for writing and mapping them in pieces."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from lab.files.plain import open_regular, parse_json
 
 _LARGEST = 100_000_000  # bytes, the limit of the format
 
@@ -19,9 +22,13 @@ def header_bytes(layout: Mapping[str, Any], metadata: Mapping[str, str] | None =
 
 
 def read_header(path: Path) -> tuple[int, dict[str, Any]]:
-    """The offset of the tensors and the header of a file. Raises ValueError without a header."""
-    with path.open("rb") as file:
+    """The offset of the tensors and the header of a file. Raises ValueError without a header, OSError as usual."""
+    with open_regular(path) as file:
         length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= _LARGEST:
+        # Compared with the file first: a damaged length would allocate up to 100 MB.
+        if not 2 <= length <= min(_LARGEST, os.fstat(file.fileno()).st_size - 8):
             raise ValueError(f"{path} has no safetensors header")
-        return 8 + length, json.loads(file.read(length))
+        header = parse_json(file.read(length))
+    if not isinstance(header, dict):
+        raise ValueError(f"{path} has no safetensors header")
+    return 8 + length, header

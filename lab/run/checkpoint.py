@@ -263,11 +263,8 @@ def _cannot_continue(directory: Path, reason: str) -> CheckpointError:
     hint = ""
     with suppress(CheckpointError):
         verify(directory / BEST)
-        run = directory.parent
-        hint = (
-            f". Its best checkpoint is intact: `lab eval {run}` and `lab play {run}` take it with "
-            f"`--checkpoint {BEST}`, `lab arena` as {run}:{BEST}"
-        )
+        # `eval` is the one verb that every kind has.
+        hint = f". Its best checkpoint is intact: `lab eval {directory.parent} --checkpoint {BEST}` evaluates it"
     return CheckpointError(
         f"{directory}: {reason}, and a run is never restarted by itself: "
         f"restore one from a copy, or train again with --overwrite{hint}"

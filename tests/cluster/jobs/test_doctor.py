@@ -206,3 +206,8 @@ def wait_until_free(cpus: float) -> None:
     while ray.available_resources().get("CPU", 0.0) < cpus:  # more if other tests have released theirs
         assert time.monotonic() < deadline, "the resources were not released"
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[]", "{}", "NaN", '{"head": 1e999}', "{", "1"])
+def test_a_report_that_cannot_be_read_is_none(content: str) -> None:
+    assert node_report.read(f"Running entrypoint\n{node_report.MARK} {content}\n") is None

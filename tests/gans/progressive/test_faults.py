@@ -112,7 +112,10 @@ def test_latents_that_are_none_are_refused(
 
 
 def test_files_that_hold_no_array_are_refused(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, data in {"empty.npy": b"", "text.npy": b"latents"}.items():
+    np.save(tmp_path / "few.npy", np.zeros((3, 8), np.float32))
+    content = (tmp_path / "few.npy").read_bytes()
+    many = content[:10] + content[10:128].replace(b"(3, 8)", b"(%d, 8)" % 10**13)[:117] + b"\n" + content[128:]
+    for name, data in {"empty.npy": b"", "text.npy": b"latents", "many.npy": many}.items():
         (tmp_path / name).write_bytes(data)
         assert "cannot read latents" in mistake(capsys, "sample", plain, "--latents", tmp_path / name)
     np.savez(tmp_path / "many.npz", a=np.zeros((2, 8)))

@@ -100,3 +100,31 @@ def test_verbs_of_other_packages_are_completed(tmp_path: Path, monkeypatch: pyte
     monkeypatch.syspath_prepend(tmp_path)
     assert candidates("lab wei") == ["weigh"]
     assert "--heavy" in candidates("lab weigh --")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"fingerprint": 1}',
+        b'{"fingerprint": FINGERPRINT}',
+        b'{"fingerprint": FINGERPRINT, "commands": [], "keys": {}}',
+        b'{"fingerprint": FINGERPRINT, "commands": {"train:": {"options": 1, "arguments": []}}, "keys": {}}',
+        b'{"fingerprint": FINGERPRINT, "commands": {}, "keys": {"supervised": {"budget": [1]}}}',
+    ],
+    ids=range(8),
+)
+def test_a_damaged_cache_is_made_again(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("lab.cli.completion._fingerprint", lambda: "this code")
+    commands = {"train:": {"options": [{"names": ["--name"], "value": "TEXT", "choices": []}], "arguments": []}}
+    monkeypatch.setattr("lab.cli.completion._all_commands", lambda: commands.items())
+    monkeypatch.setattr("lab.cli.completion._all_keys", lambda: {}.items())
+    cache = tmp_path / "rivals-lab" / "completion.json"
+    cache.parent.mkdir()
+    cache.write_bytes(content.replace(b"FINGERPRINT", b'"this code"'))
+    assert candidates("lab train --na") == ["--name"]
+    cache.write_bytes(cache.read_bytes()[:-20])
+    assert candidates("lab train --na") == ["--name"]

@@ -237,6 +237,7 @@ def test_none_valid_names_what_still_plays_only_where_the_best_is_whole(tmp_path
             checkpoint.latest_valid(tmp_path, lambda line: None)
         assert "continue from" not in str(caught.value)
         assert ("--checkpoint best" in str(caught.value)) == hinted
+        assert "lab play" not in str(caught.value)  # a classifier has no such verb
         (best / checkpoint.TENSORS).unlink(missing_ok=True)
 
 
