@@ -27,7 +27,7 @@ from lab.run.finite import refuse_non_finite
 from lab.run.origin import origin_of
 from lab.train.device import Device
 
-_CACHE_SLOTS = 2**18
+CACHE_SLOTS = 2**18
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +47,7 @@ class Agent:
 
     def dynamics(self) -> GameDynamics:
         """The game's rules with this network at the leaves."""
-        return make_dynamics(self.game, self.evaluate, _CACHE_SLOTS, self.device)
+        return make_dynamics(self.game, self.evaluate, CACHE_SLOTS, self.device)
 
     @cached_property
     def _dynamics(self) -> GameDynamics:

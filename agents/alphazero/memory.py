@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.alphazero.agent import make_network
+from agents.alphazero.agent import CACHE_SLOTS, make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.records import blank
 from agents.games.game import Game
@@ -45,6 +45,8 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
         return [*learning, replay, trees]
     entry = 4 * game.num_actions + 20
     slots = config.selfplay.cache_slots if device.device.type == "cpu" else 0
+    if config.evaluate.every and device.device.type == "cpu":
+        slots += CACHE_SLOTS
     return [
         *learning,
         replay,
