@@ -143,7 +143,8 @@ def _check_classes(source: str, target: str, rows: int, values: Sequence[float |
     if len(distinct) > most or (len(distinct) > 2 and 2 * len(distinct) > rows):
         raise UserError(
             f"{source}: the target {target!r} is a number with {len(distinct):,} values in {rows:,} rows: set "
-            f"task.name=regression to predict it, or data.categories=[{target}] if they are classes"
+            f"task.name=regression to predict it (evaluate.best is then eval/r2, where it is set), or "
+            f"data.categories=[{target}] if they are classes"
         )
 
 

@@ -75,6 +75,12 @@ def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: str, reason: st
     assert message.endswith(f"line 3: {reason}")
 
 
+def test_lines_are_counted_in_the_file_after_quoted_line_breaks(tmp_path: Path) -> None:
+    quoted = '"a\nb",44,0,0,0,0,0,0,0\n'
+    message = complaint(tmp_path, "set," + HEADER + quoted * 2 + '"a\nb",4a,0,0,0,0,0,0,0\n')
+    assert message.endswith("line 6: move 2 is 'a', not a column 1-7")
+
+
 def test_many_bad_lines_are_counted(tmp_path: Path) -> None:
     message = complaint(tmp_path, HEADER + "9,0,0,0,0,0,0,0\n" * 8)
     assert re.findall(r"line (\d+)", message) == ["2", "3", "4", "5", "6"]

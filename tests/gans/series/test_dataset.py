@@ -167,3 +167,16 @@ def test_a_file_that_is_not_there_or_not_text_is_one_line(tmp_path: Path) -> Non
     (tmp_path / "t.csv").write_bytes(b"a,b\n\xff\xfe,1\n")
     with pytest.raises(UserError, match="cannot be read as a CSV file"):
         open_series(data(tmp_path / "t.csv"), 0)
+
+
+def test_lines_are_counted_in_the_file_after_quoted_line_breaks(tmp_path: Path) -> None:
+    rows = '"a\nb",1\n"a\nb",2\n' + "c,x\n"
+    (tmp_path / "t.csv").write_text("who,x\n" + rows)
+    with pytest.raises(UserError, match=r"line 6: column 'x' is 'x', not a number"):
+        open_series(data(tmp_path / "t.csv", series="who"), 0)
+
+
+def test_semicolons_and_decimal_commas_are_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x;z\n" + "".join(f"{i},5;{i}\n" for i in range(60)))
+    found = restored(data(tmp_path / "t.csv"))
+    np.testing.assert_allclose(found[:, :, 0] - found[:, :, 1], 0.5, atol=1e-5)

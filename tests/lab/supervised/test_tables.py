@@ -21,6 +21,7 @@ from lab.supervised.transfer import load_trained
 from lab.supervised.treatment import fit, from_json
 from lab.train.device import Device
 from tests.lab.small_classifier import other, written
+from tests.same_run import assert_same_run
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
 REGRESSION: dict[str, Any] = {"task": {"name": "regression"}, "network": {"name": "mlp", "hidden": [32]}}
@@ -163,6 +164,12 @@ def test_rows_are_counted_as_rows_and_the_plot_names_the_target(
     Supervised(settings, tmp_path, DEVICE).evaluate()
     assert (drawn[0].x_label, drawn[0].y_label) == ("target, measured", "target, predicted")
     assert [curve.name for curve in drawn[0].curves] == ["a test row", "perfect prediction"]
+
+
+def test_a_stopped_run_of_a_table_goes_on_bit_for_bit(people: Path, tmp_path: Path) -> None:
+    run("train", people / "config.yaml", "budget=3000", "--runs-dir", tmp_path, "--name", "people")
+    run("resume", tmp_path / "people", "budget=6000")
+    assert_same_run(people, tmp_path / "people")
 
 
 def test_the_treatment_survives_as_plain_values_and_a_damaged_one_is_refused(people: Path) -> None:
