@@ -27,6 +27,7 @@ from lab.files import durable
 from lab.run.interrupt import Interrupt
 from lab.run.metrics import Catalogue
 from lab.run.named_runs import by_path
+from lab.run.tracking import LONGEST_NAME
 from lab.terminal.streams import say
 from lab.train import device as devices
 
@@ -100,7 +101,7 @@ def run_sweep(
         resources = Resources(cluster.worker_cpus, gpus_per_worker(cluster, device, connection.gpus), threads=1)
         PlacementGroup([resources], placement_timeout_s(cluster, connection.started), ["worker_cpus"]).close()
         say(f"sweep {folder.name}: {len(trials)} trials on {connection}, ranked by {metric} ({mode})")
-        common = [f"tracking.group={folder.name}", *([] if resources.gpus else ["device=cpu"])]
+        common = [f"tracking.group={folder.name[:LONGEST_NAME]}", *([] if resources.gpus else ["device=cpu"])]
         overrides = {trial: [*given, *common] for trial, given in overrides.items()}
         if options.scheduler == "pbt":
             pbt = PopulationBasedTraining(

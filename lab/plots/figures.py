@@ -1,5 +1,6 @@
 """Curves, matrices and labelled images as pixels, drawn by matplotlib without a display."""
 
+import logging
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -194,6 +195,8 @@ def _draw_matrix(axes: Any, m: Matrix, cell: int) -> None:
 
 
 def _figure(width: int, height: int) -> Any:
+    # It warns on standard error about a home directory that it cannot write, and goes on without its cache.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # Imported on use, as it is slow. Not pyplot: it keeps global state.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

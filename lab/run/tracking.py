@@ -32,6 +32,8 @@ STEP = "iteration"
 _INIT_TIMEOUT_S = 20
 _FINISH_TIMEOUT_S = 20  # short of the 30 s a job manager commonly grants between SIGTERM and SIGKILL
 _ARTIFACT_TIMEOUT_S = 300
+LONGEST_NAME = 128
+"""Characters of a name or group that W&B takes."""
 _LARGEST_NETRC = 1 << 20  # bytes
 _HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 """Names of W&B's own server: the key of either is good for both, and it depends on wandb's version which is asked."""
@@ -155,7 +157,7 @@ def start(
         with _cache_in(folder):
             run = wandb.init(
                 id=run_id or secrets.token_hex(4),
-                name=run_dir.name,
+                name=run_dir.name[:LONGEST_NAME],
                 project=project_of(config),
                 group=tracking.group,
                 job_type=tracking.job_type,

@@ -1,10 +1,16 @@
 """Figures of curves and matrices: what is drawn is where its values say."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lab.plots.figures import Curve, Matrix, Plot, labelled_images, matrices, plot, plots
 
+ROOT = Path(__file__).parents[3]
 RED, BLUE = np.array([214, 39, 40]), np.array([31, 119, 180])  # of the second curve and of the first
 
 
@@ -110,3 +116,12 @@ def test_large_images_keep_their_pixels_and_long_names_stay_inside() -> None:
     sheet = labelled_images(np.zeros((2, 3, 120, 120), dtype=np.uint8), ["a", "b"], ["c" * 40, "d" * 40])
     assert sheet.shape[1] == 2 * 128 + 8
     assert (sheet[8:128, 8:128] == 0).all() and not ink_at_the_edges(sheet)
+
+
+def test_a_home_that_cannot_be_written_costs_no_line(tmp_path: Path) -> None:
+    code = "from lab.plots.figures import Curve, Plot, plot; plot(Plot([Curve('a', [1], [2])], 't', 'x'))"
+    environment = {**os.environ, "HOME": str(tmp_path / "file" / "home"), "PYTHONPATH": str(ROOT)}
+    environment = {name: value for name, value in environment.items() if not name.startswith(("MPL", "XDG"))}
+    (tmp_path / "file").write_text("")
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""

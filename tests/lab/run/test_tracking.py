@@ -396,3 +396,8 @@ def test_a_run_that_is_complete_starts_no_new_segment(tracked: Path) -> None:
     before = segments(tracked)
     _, output = train(tracked, config(tracking=OFFLINE))
     assert segments(tracked) == before and "complete" in output
+
+
+def test_a_long_name_is_cut_to_what_wandb_takes(tmp_path: Path) -> None:
+    train(tmp_path / (200 * "n"), config(tracking={"wandb": "offline"}, budget=8))
+    assert described(tmp_path / (200 * "n"))["display_name"] == tracking.LONGEST_NAME * "n"
