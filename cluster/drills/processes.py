@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cluster.pool.connection import import_ray
+from lab.errors import UserError
+
+_TASK_TIMEOUT_S = 60.0  # the start of a worker process takes seconds, on a busy machine many
 
 
 class Actor(NamedTuple):
@@ -92,7 +95,11 @@ def _run_on_node(node: str, function: Any, *arguments: Any) -> None:
     there = NodeAffinitySchedulingStrategy(node, soft=False)
     task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_task)
     try:
-        ray.get(task.remote(function, *arguments), timeout=30)
+        ray.get(task.remote(function, *arguments), timeout=_TASK_TIMEOUT_S)
+    except ray.exceptions.GetTimeoutError:
+        raise UserError(
+            f"node {node} ran no task within {_TASK_TIMEOUT_S:g} s: it is overloaded or does not answer; try again"
+        ) from None
     except (ray.exceptions.NodeDiedError, ray.exceptions.WorkerCrashedError, ray.exceptions.TaskUnschedulableError):
         if function is not _kill_parent:
             raise

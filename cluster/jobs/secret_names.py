@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -32,19 +33,29 @@ _WORDS = re.compile(
     r"(?:^|[^a-z0-9])(?:secrets?|credentials?|passwords?|passwd|passphrase|(?:auth|access|api|bearer)?[-_ ]?token"
     r"|(?:api|private|access|secret|ssh|encryption)[-_ ]?keys?|service[-_ ]?account|client[-_ ]?secret)(?:$|[^a-z0-9])"
 )
+_COPIES = ("~", ".bak", ".old", ".orig", ".save", ".swp", ".tmp", ".txt", ".zip", ".gz", ".tar", ".tgz", ".7z")
 _SOURCE = (".py", ".pyi", ".md", ".rst", ".html", ".css", ".svg", ".c", ".cc", ".cpp", ".h", ".cu", ".sh")
 
 
 def is_secret(path: str) -> bool:
-    """Whether a relative path, with / between its parts, has the name of a secret.
+    """Whether a relative path, with / between its parts, has the name of a secret, or of a copy of one (`.env.bak`).
 
-    The names are compared without regard to case. Words such as "credentials" or "api-key" count in files that are not
-    program text: `tokens.py` is no secret.
+    The names are compared without regard to case. Words such as "credentials" or "api-key", of the file or of a folder,
+    count in files that are not program text: `tokens.py` is no secret.
     """
     parts = PurePosixPath(path.lower()).parts
-    if any(part in FOLDERS for part in parts[:-1]):
+    if any(part in FOLDERS for part in parts[:-1]) or any(map(_is_listed, _originals(parts[-1]))):
         return True
-    name = parts[-1]
-    if name in FOLDERS or any(fnmatchcase(name, pattern) for pattern in FILES):
-        return True
-    return not name.endswith(_SOURCE) and _WORDS.search(name) is not None
+    return not parts[-1].endswith(_SOURCE) and any(_WORDS.search(part) for part in parts)
+
+
+def _is_listed(name: str) -> bool:
+    return name in FOLDERS or any(fnmatchcase(name, pattern) for pattern in FILES)
+
+
+def _originals(name: str) -> Iterator[str]:
+    """The name, and without the endings of copies and archives."""
+    yield name
+    while ending := next((one for one in _COPIES if name.endswith(one) and name != one), ""):
+        name = name.removesuffix(ending)
+        yield name

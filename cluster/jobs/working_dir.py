@@ -226,7 +226,7 @@ def _patterns(file: Path) -> Callable[[str], bool]:
 
     try:
         spec: Any = PathSpec.from_lines("gitwildmatch", read_regular(file).decode().splitlines())
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of a malformed pattern also an IndexError
         raise UserError(f"cannot read the patterns of {file}: {error}") from None
     return lambda name: bool(spec.match_file(name))
 

@@ -279,6 +279,8 @@ SECRETS = [
     "prod.tfvars", ".bash_history", "authorized_keys", "credentials", "credentials.json", "client_secret_1.json",
     "service-account.json", "secrets.yaml", "secrets.py", "password.txt", "hf_token.txt", "api_key.txt",
     "wandb-api-key", "WANDB_API_KEY", "accessToken.json", "private-key.txt", "cluster.kubeconfig",
+    ".netrc.bak", ".env~", ".aws.zip", "backup.pem.txt", "secrets/plain.txt", "Credentials/x.csv",
+    "deep/api_keys/x.csv",
 ]  # fmt: skip
 NO_SECRETS = [
     "tokens.py", "tokenizer.yaml", "secret_names.py", "keys.py", "monkey.txt", "environment.yaml", "token_ids.py",
@@ -418,6 +420,41 @@ def test_ray_ignores_what_rayignore_names(tmp_path: Path) -> None:
     (tmp_path / ".rayignore").write_text("/big\n")
     (tmp_path / "deep" / ".rayignore").write_text("d.*\n")
     assert set(scan(tmp_path).files) == {"a.py", "deep/e.py", ".rayignore", "deep/.rayignore"}
+
+
+@pytest.mark.parametrize("patterns", [b"\xff\xfe\x00", b"[z-a\n!\n\\\n***\n"])
+def test_patterns_that_cannot_be_read_are_named(tmp_path: Path, patterns: bytes) -> None:
+    (tmp_path / ".rayignore").write_bytes(patterns)
+    write(tmp_path, "a.py")
+    with pytest.raises(UserError, match=r"cannot read the patterns of .*\.rayignore"):
+        scan(tmp_path)
+
+
+@pytest.mark.parametrize("in_git", [True, False])
+@pytest.mark.parametrize("name", [b"\xe9.py", b"new\nline.py", b"red\x1b[31m.py", b"..\\up.py"])
+def test_names_that_an_archive_cannot_hold_stay_here(tmp_path: Path, name: bytes, in_git: bool) -> None:
+    write(tmp_path, "a.py")
+    Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).write_text("x")
+    if in_git:
+        git(tmp_path, "init", "-q")
+        git(tmp_path, "add", ".")
+    upload = scan(tmp_path)
+    assert set(upload.files) == {"a.py"}
+    assert len(upload.left_out) == 1
+    upload.pack(tmp_path / "x.zip")
+
+
+def test_a_monitor_that_a_checkout_names_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tmp_path, "init", "-q")
+    write(tmp_path, "a.py")
+    git(tmp_path, "add", ".")
+    monitor = tmp_path / "monitor"
+    monitor.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    monitor.chmod(0o755)
+    git(tmp_path, "config", "core.fsmonitor", str(monitor))
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    assert set(scan(tmp_path).files) == {"a.py"}
+    assert not (tmp_path / "ran").exists()
 
 
 def test_an_upload_too_large_names_its_largest_entries(
