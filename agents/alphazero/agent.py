@@ -145,6 +145,8 @@ def predict(
 
     Each has `input` and what `Analysis.as_record` gives. Raises UserError as `Agent.think`.
     """
+    if not isinstance(positions, Sequence):
+        raise UserError(f'positions are a text such as "443" or a list of them, not {type(positions).__name__}')
     agent = load_agent(run, device, checkpoint)
     several = [positions] if isinstance(positions, str) else positions
     return [{"input": moves} | agent.think(moves, simulations=simulations).as_record() for moves in several]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from agents.arena.players import AgentLike
 from agents.games.moves import Moves, state_after
 from lab.errors import UserError
+
+MAX_SIMULATIONS = 100_000
+"""Most simulations of one decision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +65,15 @@ def analyse(agent: AgentLike, position: Moves | tuple[Any, ...], *, simulations:
     position: moves from the initial position ("443", ["4", "4", "3"]) or a state with B = 1.
     simulations: per decision; 0 is the network alone.
     line_plies: largest length of the principal variation; each ply after the first costs one more search.
-    Raises UserError for illegal moves, for several boards and for a game that is over.
+    Raises UserError for illegal moves, for several boards, for a game that is over and for other simulations than 0 to
+    `MAX_SIMULATIONS`.
     """
+    if (
+        isinstance(simulations, bool)
+        or not isinstance(simulations, Integral)
+        or not 0 <= simulations <= MAX_SIMULATIONS
+    ):
+        raise UserError(f"simulations is a whole number from 0 to {MAX_SIMULATIONS:,}, not {str(simulations)[:50]}")
     game = agent.game
     # States are NamedTuples of tensors; a tuple of names is a sequence of moves.
     state = position if hasattr(position, "_fields") else state_after(game, position, agent.device)

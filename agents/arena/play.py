@@ -8,7 +8,7 @@ import torch
 from rich.table import Table
 from rich.text import Text
 
-from agents.arena.analysis import Analysis, analyse
+from agents.arena.analysis import MAX_SIMULATIONS, Analysis, analyse
 from agents.arena.players import AgentLike
 from agents.arena.positions import CPU
 from agents.games.board import STYLES, board_of, stone, terminal_text
@@ -20,7 +20,6 @@ from lab.terminal.text import printable
 STRENGTHS = {"easy": 0, "medium": 32, "hard": 400}
 _HINT_SIMULATIONS = 64  # least simulations of a hint at every level
 _LINE_PLIES = 8
-_MAX_SIMULATIONS = 100_000
 
 _COMMANDS = {
     "undo": "take your last move back",
@@ -208,11 +207,11 @@ def _execute(session: GameSession, words: list[str], console: Console, unicode: 
             if session.over:
                 session.restart()
             return True
-        case ["level", number] if number.isdecimal() and len(number) < 7 and int(number) <= _MAX_SIMULATIONS:
+        case ["level", number] if number.isdecimal() and len(number) < 7 and int(number) <= MAX_SIMULATIONS:
             session.simulations = int(number)
             console.print(f"the agent now uses {number} simulations per move")
         case ["level", *_]:
-            console.print(f"level takes a whole number of simulations, 0 to {_MAX_SIMULATIONS}")
+            console.print(f"level takes a whole number of simulations, 0 to {MAX_SIMULATIONS}")
         case [] | ["y" | "yes"] if session.over:
             session.restart()
             return True

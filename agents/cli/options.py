@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
+from agents.arena.analysis import MAX_SIMULATIONS as MAX_SIMULATIONS
 from lab.terminal import consoles
-
-MAX_SIMULATIONS = 100_000
 
 Simulations = Annotated[
     int, typer.Option("--simulations", min=0, max=MAX_SIMULATIONS, help="Simulations per move; 0 is the network alone.")

@@ -41,6 +41,8 @@ def state_after(game: Game, moves: Moves, device: torch.device) -> Any:
 
 def _words(names: Sequence[str], moves: Moves) -> list[str]:
     if not isinstance(moves, str):
+        if not isinstance(moves, Sequence):
+            raise UserError(f'moves are a text such as "443" or a list of names, not {type(moves).__name__}')
         return [str(move) for move in moves]
     words = moves.replace(",", " ").split()
     # Without separators each character is a move, where all names have one character.

@@ -91,6 +91,10 @@ def _resolve_device(name: str) -> torch.device:
         if target.index:
             raise UserError(f"device {name!r} is absent: a Mac has one GPU; use mps")
         return torch.device("mps")
+    if target.type == "cpu" and target.index:
+        raise UserError(f"device {name!r} is absent: the CPU is one device; use cpu, and threads=N for its cores")
+    if target.type == "cpu":
+        return torch.device("cpu")
     if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UserError(f"device {name!r} is absent ({count} CUDA devices found); use cpu or auto")

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from agents.alphazero.agent import Agent, make_agent, make_network
+from agents.alphazero.agent import Agent, make_agent, make_network, predict
 from agents.cli import predict as verb
 from agents.games import registry
 from agents.games.line_game import LineGame
 from lab.cli.main import main
+from lab.errors import UserError
 from tests.agents.small_alphazero import DEVICE, config
 
 
@@ -110,3 +111,20 @@ def test_an_impossible_position_is_one_line(
 @pytest.mark.parametrize("count", ["-1", "1000000000", "x"])
 def test_simulations_have_limits(agents: dict[str, Agent], capsys: pytest.CaptureFixture[str], count: str) -> None:
     assert main(["predict", "three", "51", "--simulations", count]) == 2
+
+
+@pytest.mark.parametrize("simulations", [-1, 100_001, 2**64, 1.5, True, "8", None])
+def test_a_caller_s_simulations_have_the_same_limits(agents: dict[str, Agent], simulations: Any) -> None:
+    if simulations is None:  # the run's own
+        assert agents["three"].think("51").visits.sum() == 4
+        return
+    with pytest.raises(UserError, match="whole number from 0 to 100,000"):
+        agents["three"].think("51", simulations=simulations)
+
+
+@pytest.mark.parametrize("position", [51, None, 5.1, {"5": 1}])
+def test_a_position_of_another_type_is_refused(agents: dict[str, Agent], position: Any) -> None:
+    with pytest.raises(UserError, match="moves are a text"):
+        agents["three"].think(position)
+    with pytest.raises(UserError, match="positions are a text"):
+        predict(Path("three"), DEVICE, position)

@@ -71,6 +71,12 @@ def test_mps_is_a_device_in_fp32_where_torch_has_it(monkeypatch: pytest.MonkeyPa
     assert devices.resolve().device == torch.device("cpu")  # never chosen by itself
 
 
+def test_the_cpu_is_one_device() -> None:
+    assert devices.resolve("cpu:0").device == torch.device("cpu")
+    with pytest.raises(UserError, match="one device"):
+        devices.resolve("cpu:1")
+
+
 def test_mps_elsewhere_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(UserError, match="Apple silicon"):
