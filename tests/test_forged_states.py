@@ -130,7 +130,7 @@ def test_a_thousand_forged_states_are_damaged_or_can_be_trained(forge: Forge) ->
 def test_a_state_without_one_of_its_counts_is_damaged(forge: Forge, value: Any) -> None:
     names = {"iteration", "steps", "images", "examples", "shown", "games", "version", "total", "seconds"}
     # The best value may have no iteration; a GAN stores its images twice and reads them once.
-    passed_over = [("loop", "best", "iteration")]
+    passed_over: list[forging.Path_] = [("loop", "best", "iteration")]
     passed_over += [("experiment", "images")] * (forge.kind == "progressive_gan")
     found = [place for place in forge.places if place[-1] in names and place not in passed_over]
     assert len(found) >= 3

@@ -46,11 +46,13 @@ def train(
     config = load_preset(preset, overrides)
 
     from lab.run.launch import continue_run, start_run
-    from lab.run.run_dir import RunDir
+    from lab.run.run_dir import RunDir, restore_replaced
 
     stem = run_stem(preset)
     if continue_latest and (latest := RunDir.latest_unfinished(runs_dir, stem)) is not None:
         raise typer.Exit(continue_run(latest.path, overrides))
+    if resume:
+        restore_replaced(runs_dir / name)
     if resume and (runs_dir / name / "config.yaml").is_file():
         _check_same(RunDir.open(runs_dir / name), preset, overrides)
         raise typer.Exit(continue_run(runs_dir / name, overrides))

@@ -304,11 +304,12 @@ def test_a_record_that_names_a_file_outside_is_refused_and_the_file_stays(
 
 def forged_records() -> list[Any]:
     """Replacements of parts of a record that have the right hash of the checkpoint around them."""
-    counts = [-1, 2**70, 1.5, float("nan"), "20", None, True, [1]]
+    counts: list[Any] = [-1, 2**70, 1.5, float("nan"), "20", None, True, [1]]
+    lists: list[Any] = [None, 5, "text", {}, [None], [[]], [{}], [entry()], [entry(end=60)]]
     return [
         *[{"total": value} for value in counts],
         *[{"window_starts": value} for value in (None, 3, [None], [-1], ["a"], [10**9])],
-        *[{"segments": value} for value in (None, 5, "text", {}, [None], [[]], [{}], [entry()], [entry(end=60)])],
+        *[{"segments": value} for value in lists],
         *[{"retired": value} for value in (None, [entry(end=0)], [entry(first=60, end=80)], [entry(more=1)])],
         *[{"retired": [entry(name="segment-0000000000-0000000020.safetensors", first=value)]} for value in counts],
         {"retired": [entry(sha256=None)]},

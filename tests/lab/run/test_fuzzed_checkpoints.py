@@ -139,22 +139,21 @@ def _loop(name: str, value: Any) -> Callable[[Any], Any]:
 
 _TAGS = ['{"$tensor": 5}', '{"$tensor": []}', '{"$tensor": "no"}', '{"$array": null}', '{"$float": {}}', '{"$dict": 5}']
 _TAGS += ['{"$dict": [[[], 1]]}', '{"$dict": [[1]]}', '{"$float": "text"}', '{"$other": 1}', '{"$dict": [[{}, {}]]}']
+_WANDB_IDS: list[Any] = [5, "../../x", "a/b", []]
+_OTHERS: list[Any] = [None, 5, [], "a", ...]
+_BESTS: list[Any] = [None, 5, {}, {"value": "a"}, {"value": 1, "iteration": 99, "no_better": 0}]
 FORGED_STATES: list[Callable[[Any], Any]] = [
     *[
         _text(text)
         for text in ("", "null", "[]", "5", "{", "[" * 100_000, '{"a":' * 100_000, "NaN", "1e999", "\\ud800")
     ],
     *[_text(f'{{"loop": {tag}}}') for tag in _TAGS],
-    *[
-        _section(name, value)
-        for name in ("loop", "random", "machine", "experiment")
-        for value in (None, 5, [], "a", ...)
-    ],
+    *[_section(name, value) for name in ("loop", "random", "machine", "experiment") for value in _OTHERS],
     *[_loop("iteration", value) for value in (None, -1, 9, 11, "10", 1.5, True, 2**80, {"$float": "nan"})],
     *[_loop("seconds", value) for value in (None, -1, "1", True, {"$float": "nan"}, {"$float": "inf"})],
     *[_loop(name, value) for name in ("evaluated_at", "pending") for value in (-1, 11, "a", 2.5, True)],
-    *[_loop("best", value) for value in (None, 5, {}, {"value": "a"}, {"value": 1, "iteration": 99, "no_better": 0})],
-    *[_loop("wandb_id", value) for value in (5, "../../x", "a/b", [])],
+    *[_loop("best", value) for value in _BESTS],
+    *[_loop("wandb_id", value) for value in _WANDB_IDS],
 ]
 
 

@@ -166,7 +166,7 @@ def test_a_kill_while_the_replaced_run_comes_back_is_repaired(tmp_path: Path, mo
             calls += 1
             if calls > allowed:
                 raise _Killed
-            return rename(source, target)  # type: ignore[no-any-return]
+            return rename(source, target)
 
         with monkeypatch.context() as patch, pytest.raises(_Killed):
             patch.setattr(Path, "rename", dying)
