@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -56,10 +57,12 @@ class Classes:
         """
         if not self.names:
             raise UserError(f"{option}: this run is unconditional; {remedy}")
-        if name not in self.names:
+        # Accents may be composed or not, as the file system of the folders and the keyboard like.
+        wanted, given = normalize("NFC", name), [normalize("NFC", one) for one in self.names]
+        if wanted not in given:
             known = f" (classes: {', '.join(self.names)})" if len(self.names) <= _SHOWN else ""
             raise UserError(f"{option} {name}: this run has no such class; {did_you_mean(name, self.names)}{known}")
-        label = self.names.index(name)
+        label = given.index(wanted)
         if self.shares[label] == 0.0:
             raise UserError(f"{option} {name}: the data of this run has no example of this class")
         return label

@@ -26,6 +26,8 @@ _DEFAULT = 2000  # images
 def open_data(config: ProgressiveGANConfig, source: str = "") -> ImageSet:
     """The set `source`, by default the run's own; a folder or zip is packed for its networks. Raises UserError."""
     network = config.network
+    if network.channels not in (1, 3):
+        raise UserError(f"network.channels is {network.channels}: images have 1 (grey) or 3 (colour)")
     return open_or_pack(
         source or config.data.source,
         resolution=network.resolution,
@@ -76,8 +78,6 @@ def labels_as(classes: Classes, data: ImageSet, count: int) -> Tensor | None:
 def check_data(config: ProgressiveGANConfig, data: ImageSet) -> None:
     """Raise UserError when these images cannot train these networks."""
     wanted = config.network
-    if wanted.channels not in (1, 3):
-        raise UserError(f"network.channels is {wanted.channels}: images have 1 (grey) or 3 (colour)")
     if data.channels != wanted.channels:
         raise UserError(
             f"{config.data.source} has {data.channels} channels and network.channels is {wanted.channels}: "

@@ -1,5 +1,6 @@
 """The verbs of `lab` for a progressive GAN: sample, export and eval."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +34,7 @@ from lab.run.lookup import RUNS_DIR, find_run, locate_run
 _SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
 _COUNT, _SHOWN = 64, 16  # images; cells of a clip and columns of a growth
 _MOST_SCALE = 64
+_MOST_SIDE, _MOST_CLIP_SIDE = 2**14, 2**12  # pixels; memory is three bytes for each, times the frames of a clip
 _KEYS, _BETWEEN = 5, 20  # latents of an interpolation, frames between two of them
 
 
@@ -72,6 +74,8 @@ def sample(
     if given is not None and len(given) < 2 and interpolate is not None:
         raise UserError(f"--interpolate needs two latents and {latents} has one")
     count = len(given) if given is not None else count or _COUNT
+    shown = min(count, _SHOWN)
+    _check_sizes(sampler, outputs, scale, count, shown)
     labels = labels_of(sampler, range(count), seed, number)
     if out is not None or grid_file is not None:
         if given is None:
@@ -80,7 +84,6 @@ def sample(
             batches = generate_batches(sampler, given, labels)
         what = f"{count:,} images{_classes(sampler, labels)} of {_stage(sampler)}"
         _save_images(batches, labels, sampler.classes.names, out, grid_file, scale, what)
-    shown = min(count, _SHOWN)
     if interpolate is not None:
         if given is None:
             keys = latents_of(sampler, range(_KEYS * shown), seed).view(_KEYS, shown, -1)
@@ -165,6 +168,17 @@ def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:
             check_absent(path, overwrite)
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise UserError(f"{' and '.join(outputs)} name the same file; give each its own")
+
+
+def _check_sizes(sampler: Sampler, outputs: Mapping[str, Path | None], scale: int, count: int, shown: int) -> None:
+    """Raise UserError for an image that memory or its format cannot hold, before anything is generated."""
+    stages = sampler.stage.level + 1
+    cells = {"--grid": count, "--growth": max(shown, stages) ** 2, "--interpolate": shown}
+    for option, number in cells.items():
+        side = math.ceil(math.sqrt(number)) * (sampler.stage.resolution * scale + 1)
+        most = _MOST_CLIP_SIDE if option == "--interpolate" else _MOST_SIDE
+        if outputs[option] is not None and side > most:
+            raise UserError(f"{option} would have sides of {side:,} pixels, more than {most:,}: lower -n or --scale")
 
 
 def _save_images(

@@ -33,7 +33,7 @@ def open_or_pack(source: str, *, resolution: int, channels: int, labelled: bool)
     if not (os.path.isdir(path) or (path.suffix.lower() in _ARRAYS and os.path.isfile(path))):
         if source not in _KNOWN and not os.path.exists(path):
             known = did_you_mean(source, _KNOWN)
-            raise UserError(f"no data set, folder or file {source!r:.300}: set data.source to one; {known}")
+            raise UserError(f"no folder, file or data set {source!r:.300}: give one, as in data.source=FOLDER; {known}")
         return open_images(source)
     path = path.resolve()
     state = _state(path, f"{resolution}x{resolution}x{channels}, labels {labelled}")

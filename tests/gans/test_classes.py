@@ -208,6 +208,11 @@ def test_forged_shares_are_refused(state: dict[str, object]) -> None:
         Classes.of(state)
 
 
+def test_accents_may_be_composed_or_not() -> None:
+    for stored, asked in (("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")):
+        assert Classes(("a", stored), np.array([0.5, 0.5])).number(asked, "--class", "") == 1
+
+
 def test_an_unknown_class_names_the_nearest_and_all_of_a_few() -> None:
     with pytest.raises(UserError, match=r"--class cta: .* did you mean 'cat'\? \(classes: cat, dog\)"):
         Classes(("cat", "dog"), np.array([0.5, 0.5])).number("cta", "--class", "")

@@ -84,6 +84,20 @@ def test_a_class_beyond_the_run_s_is_refused(labelled: Path, capsys: pytest.Capt
     )
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("--grid", "x.png", "-n", 1_000_000), ("--growth", "x.png"), ("--interpolate", "x.gif")],
+    ids=lambda w: w[0],
+)
+def test_images_too_large_for_memory_are_refused(
+    words: tuple[object, ...], plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option, name, *more = words
+    message = mistake(capsys, "sample", plain, option, tmp_path / str(name), "--scale", 64, *more)
+    assert f"{option} would have sides of" in message and "lower -n or --scale" in message
+    assert contents(tmp_path) == {}
+
+
 def with_nan(rows: int) -> np.ndarray:
     latents = np.zeros((rows, 8), np.float32)
     latents[2, 5] = np.nan

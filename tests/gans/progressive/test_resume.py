@@ -82,7 +82,7 @@ def test_wrong_settings_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("data.source=nowhere.safetensors",): "nowhere",
         ("growth.start=32",): "growth.start",
         ("training.batch_sizes.12=3",): "not a power of two",
-        ("network.fmap_base=100000000", "network.fmap_max=1000000", "network.resolution=16"): "MB free",
+        ("network.fmap_base=1000000", "network.fmap_max=60000", "network.resolution=16"): "free",
     }
     file = preset(tmp_path)
     for overrides, expected in cases.items():
