@@ -5,6 +5,7 @@ process has open is neither renamed nor removed. The libraries are imported firs
 own. Commands are separated by ";". Only Linux tells which files are open; elsewhere the commands run as they are.
 """
 
+import gc
 import importlib
 import os
 import shutil
@@ -137,10 +138,11 @@ def main() -> int:
     for word in [*sys.argv[1:], ";"]:
         if word != ";":
             command.append(word)
-        elif code := lab(command):
-            return code
         else:
-            command = []
+            code, command = lab(command), []
+            gc.collect()  # mapped files: another command is another process
+            if code:
+                return code
     return 0
 
 
