@@ -56,6 +56,8 @@ def column_of(file: CsvFile, name: str, reading: Reading) -> Column:
     cells = file.cells(name)
     if name in reading.categories:
         return Column(name, "category", _texts(cells))
+    if file.plain_numbers(cells) is not None:
+        return Column(name, "number")
     filled = [cell for cell in cells if not _is_blank(cell)]
     if not filled:
         if reading.blanks == "refuse":
@@ -90,6 +92,9 @@ def read_column(file: CsvFile, column: Column, blanks: Blanks) -> tuple[np.ndarr
     first, then those that it does not have. Blank cells are NaN. Raises UserError, with line and column.
     """
     cells = file.cells(column.name)
+    plain = file.plain_numbers(cells) if column.kind == "number" else None
+    if plain is not None:
+        return plain, ()
     values = np.empty(len(cells))
     numbers = {text: index for index, text in enumerate(column.texts)}
     for row, cell in enumerate(cells):
