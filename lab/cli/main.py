@@ -21,13 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             from lab.cli.root import run
 
-            code = run(arguments)
+            caught.code = run(arguments)
         except (Exception, KeyboardInterrupt):
             # Not KeyboardInterrupt alone: an extension that is interrupted while it is imported makes an error of it.
             if caught.received is None:
                 raise
             caught.print_line()
-            return caught.exit_code
-        if caught.received is not None and (code in (1, 2) or caught.received != INTERRUPT):
-            return caught.exit_code  # the error, which has been printed, comes from the interruption
-        return code
+            caught.code = caught.exit_code
+        else:
+            # An error that was printed comes from the interruption.
+            if caught.received is not None and (caught.code in (1, 2) or caught.received != INTERRUPT):
+                caught.code = caught.exit_code
+    return caught.code

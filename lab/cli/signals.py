@@ -7,6 +7,7 @@ replaces them while it trains (`lab.run.interrupt`).
 from __future__ import annotations
 
 import _thread
+import atexit
 import os
 import signal
 import sys
@@ -29,11 +30,12 @@ class Signals:
     that is ignored, or that a program above handles, stays so. Outside the main thread nothing is handled: Python has
     no signal handlers there.
 
-    until_exit: the process ends after the block; from its end on, a signal ends the process at once.
+    until_exit: the process ends after the block, with `code`; from its end on, a signal ends the process at once.
     """
 
     def __init__(self, *, until_exit: bool) -> None:
         self.received: signal.Signals | None = None
+        self.code = 0
         self._until_exit = until_exit
         self._raise = self._leaving = False
         self._before: dict[int, Any] = {}
@@ -55,6 +57,8 @@ class Signals:
 
     def __enter__(self) -> Signals:
         self._hook = sys.unraisablehook
+        if self._until_exit:
+            atexit.register(self._exit)  # called last, as it is registered first
         for number in _NUMBERS:
             if signal.getsignal(number) not in (signal.SIG_DFL, signal.default_int_handler):
                 continue
@@ -83,6 +87,16 @@ class Signals:
         if first or again:
             self.received = self.received or signal.Signals(number)
             raise KeyboardInterrupt
+
+    def _exit(self) -> None:
+        # An interruption that C code once met makes Python end itself by SIGINT, whatever the signal and the code.
+        if self.received is not None:
+            for stream in (sys.stdout, sys.stderr):
+                try:
+                    stream.flush()
+                except (OSError, ValueError, AttributeError):
+                    continue
+            os._exit(self.code)
 
     def _raise_again(self, unraisable: Any) -> None:
         """The hook for exceptions that end in a destructor or a callback of C: raise KeyboardInterrupt once more."""

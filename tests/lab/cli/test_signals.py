@@ -48,7 +48,18 @@ def test_the_entry_point_imports_little_before_it_handles_signals() -> None:
     code = "import sys; before = set(sys.modules); import lab.cli.main; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) <= {
-        *("lab", "lab.cli", "lab.cli.main", "lab.cli.signals", "__future__", "signal", "enum", "types", "functools"),
+        *(
+            "atexit",
+            "lab",
+            "lab.cli",
+            "lab.cli.main",
+            "lab.cli.signals",
+            "__future__",
+            "signal",
+            "enum",
+            "types",
+            "functools",
+        ),
         *("operator", "_operator", "collections", "_collections", "keyword", "itertools", "reprlib", "_functools"),
     }
 
@@ -142,6 +153,19 @@ def test_an_error_that_a_package_makes_of_an_interruption_is_none() -> None:
         "        raise ImportError('KeyboardInterrupt: <EMPTY MESSAGE>')\n"
     )
     assert_stopped(done.returncode, done.stderr, signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interruption_of_code_that_c_runs_keeps_the_exit_code(number: signal.Signals) -> None:
+    # Python notes that its C function for running code was interrupted, and would end itself by SIGINT.
+    done = run_command(
+        "import ctypes\n"
+        "def command():\n"
+        "    run = ctypes.pythonapi.PyRun_String\n"
+        "    run.restype, run.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_int, *[ctypes.py_object] * 2]\n"
+        f"    run(b'send({number:d})', 257, globals(), globals())\n"
+    )
+    assert_stopped(done.returncode, done.stderr, number)
 
 
 def test_a_command_that_answers_ctrl_c_itself_does_so() -> None:
