@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 from lab.config import presets
 from lab.config.loading import load_preset, load_run_config
@@ -182,7 +182,7 @@ class Run:
         verb = load(name)
         self._check_options("evaluate", verb, options)
         with records.collected() as found:
-            verb(str(self.path), as_json=True, **options)
+            verb(str(self.path), as_json=True, **_as_the_command_line(verb, options))
         return found[-1]
 
     def sample(self, count: int = 16, *, seed: int = 0, device: str = "auto", **options: Any) -> Any:
@@ -210,7 +210,7 @@ class Run:
         The analysis has `policy`, `value`, `visits`, `best_move` and `principal_variation`; see
         `agents.alphazero.agent.Agent`.
         """
-        return self._call("agent", device, checkpoint)
+        return self._call("agent", device, str(checkpoint))
 
     def _call(self, name: str, device: str, *arguments: Any, **options: Any) -> Any:
         """Call a function of the run's kind on a device. Raises UserError if the kind has no such function."""
@@ -221,15 +221,15 @@ class Run:
             raise UserError(f"runs of kind {self.kind!r} have no {name}(); they have {', '.join(functions) or 'none'}")
         function = load(functions[name])
         self._check_options(name, function, options)
+        if "checkpoint" in options:  # an iteration may be given as a number
+            options["checkpoint"] = str(options["checkpoint"])
         resolved = devices.apply(devices.resolve(device))
         return function(self.path, resolved, *arguments, **options)
 
     def _check_options(self, name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Raise UserError for an option that a function of the run's kind does not have."""
         parameters = inspect.signature(function).parameters
-        known = set(parameters) - {"run", "device", "as_json", "runs_dir"} | (
-            {"device"} if name == "evaluate" else set()
-        )
+        known = set(parameters) - {"run", "as_json", "runs_dir"}
         for option in options:
             if option not in known:
                 near = did_you_mean(option, known)
@@ -238,6 +238,27 @@ class Run:
     def __repr__(self) -> str:
         counters = ", ".join(f"{name} {value:,}" for name, value in self.counters.items())
         return f"Run({self.name!r}, {self.kind}, {counters})"
+
+
+def _as_the_command_line(verb: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with the types and limits that the command line of a verb checks. Raises UserError."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    hints, found = get_type_hints(verb, include_extras=True), {}
+    for option, value in options.items():
+        kind, *marks = get_args(hints[option]) if get_origin(hints[option]) is Annotated else (hints[option],)
+        try:
+            valid = TypeAdapter(kind, config=ConfigDict(coerce_numbers_to_str=True)).validate_python(value)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise UserError(f"{option}={str(value)[:50]!r}: {reason[:1].lower()}{reason[1:]}") from None
+        for mark in marks:
+            least, most = getattr(mark, "min", None), getattr(mark, "max", None)
+            too_small = valid is not None and least is not None and valid < least
+            if too_small or (valid is not None and most is not None and valid > most):
+                raise UserError(f"{option}={valid} is out of range: {least} to {'any' if most is None else most}")
+        found[option] = valid
+    return found
 
 
 def _texts(overrides: Overrides) -> list[str]:

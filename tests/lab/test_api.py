@@ -133,6 +133,11 @@ def test_an_agent_thinks(tmp_path: Path) -> None:
     assert analysis.principal_variation[0] == analysis.best_move
     first, second = run.predict(["51", ""], simulations=4)
     assert first == {"input": "51"} | analysis.as_record() == run.predict("51", simulations=4)[0]
+    for wrong in ({"simulations": -1}, {"simulations": 10**9}, {"simulations": "x"}, {"exclude_shipped": 7}):
+        with pytest.raises(UserError, match=next(iter(wrong))):
+            run.evaluate(**wrong)
+    assert run.evaluate(simulations=0, checkpoint=run.checkpoints[0])["checkpoint"] == str(run.checkpoints[0])
+    assert run.agent(run.checkpoints[0]).name == f"tiny:{run.checkpoints[0]}"
     assert sorted(second["policy"]) == list("123456789") and second["q"].keys() == second["policy"].keys()
 
 
