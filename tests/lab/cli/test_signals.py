@@ -155,17 +155,21 @@ def test_an_error_that_a_package_makes_of_an_interruption_is_none() -> None:
     assert_stopped(done.returncode, done.stderr, signal.SIGINT)
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_an_interruption_of_code_that_c_runs_keeps_the_exit_code(number: signal.Signals) -> None:
-    # Python notes that its C function for running code was interrupted, and would end itself by SIGINT.
-    done = run_command(
+def test_an_interruption_of_code_that_c_runs_keeps_the_exit_code(tmp_path: Path) -> None:
+    # `python -m` notes that C code was interrupted in code that it ran, and would end itself by SIGINT.
+    (tmp_path / "program.py").write_text(
+        f"{COMMAND}\n"
         "import ctypes\n"
         "def command():\n"
         "    run = ctypes.pythonapi.PyRun_String\n"
         "    run.restype, run.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_int, *[ctypes.py_object] * 2]\n"
-        f"    run(b'send({number:d})', 257, globals(), globals())\n"
+        f"    run(b'send({signal.SIGTERM:d})', 257, globals(), globals())\n"
+        "sys.exit(main())\n"
     )
-    assert_stopped(done.returncode, done.stderr, number)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    command = [sys.executable, "-m", "program"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert_stopped(done.returncode, done.stderr, signal.SIGTERM)
 
 
 def test_a_command_that_answers_ctrl_c_itself_does_so() -> None:
