@@ -88,7 +88,10 @@ def from_folders(images: Mapping[str, Parts], folders: set[Parts], left_out: Lef
 
 
 def from_listing(images: Mapping[str, Parts], content: bytes, place: Parts) -> Labelled:
-    """Classes of a dataset.json in the folder `place`, named by its numbers, or by folders that hold one number each.
+    """Classes of a dataset.json in the folder `place`.
+
+    They are named by its list `classes`, as `lab sample` writes it, by folders that hold one number each, or by their
+    numbers.
 
     Raises UserError if it is not of that form, contradicts itself or lacks an image.
     """
@@ -109,6 +112,7 @@ def from_listing(images: Mapping[str, Parts], content: bytes, place: Parts) -> L
     is_one_to_one = len(pairs) == len({folder for _, folder in pairs}) == len(classes) > 1
     if is_one_to_one and all(len(images[name]) > len(outer) + 1 for name in names):
         classes = tuple(folder for _, folder in sorted(pairs))
+    classes = _stated_names(content, sorted(set(given.values()))) or classes
     missing = listed.keys() - {parts[depth:] for parts in images.values()}
     notes: tuple[str, ...] = ()
     if missing:
@@ -145,6 +149,16 @@ def _parse(content: bytes) -> dict[Parts, int] | None:
         if labels.setdefault(parts, label) != label:
             raise UserError(f"{LISTING} labels {printable(name)} with {labels[parts]} and with {label}: correct it")
     return labels
+
+
+def _stated_names(content: bytes, numbers: Sequence[int]) -> tuple[str, ...]:
+    """Names of these labels in the list `classes` of a dataset.json; none where it has no such list."""
+    stated = parse_json(content).get("classes")
+    if not isinstance(stated, list) or not all(isinstance(name, str) for name in stated):
+        return ()
+    if len(set(stated)) < len(stated) or not numbers or numbers[-1] >= len(stated):
+        return ()
+    return tuple(stated[number] for number in numbers)
 
 
 def _merged(images: Mapping[str, Parts], depth: int) -> tuple[str, ...]:

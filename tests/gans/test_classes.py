@@ -154,6 +154,11 @@ def test_a_class_is_chosen_by_the_name_of_its_folder(tmp_path: Path, capsys: pyt
         assert f"3 images ({name} 3)" in line
         listed = json.loads((tmp_path / f"out{name}" / "dataset.json").read_text())
         assert [label for _, label in listed["labels"]] == [number] * 3 and listed["classes"][number] == name
+    said(capsys, "sample", run, "-n", 40, "--out", tmp_path / "again.zip")
+    said(capsys, "data", "pack", tmp_path / "again.zip", tmp_path / "again.safetensors")
+    assert set(open_images(str(tmp_path / "again.safetensors")).classes) <= set(FOLDERS)
+    said(capsys, "data", "pack", tmp_path / "out10", tmp_path / "ten.safetensors")
+    assert open_images(str(tmp_path / "ten.safetensors")).classes == ("10",)
     assert "no such class" in said(capsys, "sample", run, "--class", "12", "--grid", tmp_path / "x.png", code=2)
 
 

@@ -20,6 +20,27 @@ from lab.data.sources import open_source
 from lab.errors import UserError
 from tests.lab.pictures import encoded, grey, write_folder
 
+NAMED = {"a.png": 3, "b.png": 1}
+
+
+@pytest.mark.parametrize(
+    ("stated", "classes"),
+    [
+        (["w", "x", "y", "z"], ("x", "z")),
+        (["w", "x", "y"], ("1", "3")),
+        (["w", "x", "x", "z"], ("1", "3")),
+        (["w", "x", "y", 4], ("1", "3")),
+        ("wxyz", ("1", "3")),
+        (None, ("1", "3")),
+    ],
+    ids=str,
+)
+def test_a_listing_may_name_its_classes(stated: object, classes: tuple[str, ...], tmp_path: Path) -> None:
+    listing = json.dumps({"labels": list(NAMED.items()), "classes": stated}).encode()
+    result, _ = packed(write_folder(tmp_path / "in", {"a.png": grey(1), "b.png": grey(2), "dataset.json": listing}))
+    assert result.classes == classes
+
+
 PETS = {"cat/a.png": grey(1), "cat/b.png": grey(2), "dog/c.png": grey(3)}
 LABELS = {1: "cat", 2: "cat", 3: "dog"}
 
