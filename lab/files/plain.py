@@ -8,7 +8,9 @@ import json
 import math
 import os
 import re
+import shutil
 import stat
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,15 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(descriptor)
         raise OSError(f"{path} is not a regular file")
     return os.fdopen(descriptor, "rb")
+
+
+def remove(path: Path) -> None:
+    """Remove a folder with its files, a file or a link, whose target stays; what cannot be removed stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def is_count(value: object) -> bool:

@@ -27,7 +27,7 @@ from lab import __version__
 from lab.errors import CheckpointError, ForeignCheckpointError, UserError
 from lab.files import durable
 from lab.files.nested_state import decode, encode, read_tensors, write_tensors
-from lab.files.plain import is_count, open_regular, parse_json, read_regular
+from lab.files.plain import is_count, open_regular, parse_json, read_regular, remove
 from lab.run import origin as origins
 from lab.run.origin import Origin
 
@@ -238,6 +238,9 @@ def choose(run: Path, which: str, report: Report) -> Path:
     if which in (BEST, "latest"):
         found = latest_valid(directory, report, origin)
         if found is None:
+            record = origins.read_record(run)
+            if record is not None and record.has_checkpoints:
+                raise none_left(directory)
             raise UserError(f"{run} has no checkpoint yet; train it with `lab resume {run}`")
         return found
     if not which.isdecimal() or len(which) > _DIGITS or not (directory / f"{int(which):06d}").is_dir():
@@ -320,7 +323,7 @@ def settle(
 
 def drop_pending(directory: Path) -> None:
     """Remove the pending checkpoint, if there is one."""
-    shutil.rmtree(directory / PENDING, ignore_errors=True)
+    remove(directory / PENDING)
 
 
 def prune(directory: Path, keep: int, newest: int | None = None) -> None:
@@ -330,7 +333,7 @@ def prune(directory: Path, keep: int, newest: int | None = None) -> None:
     """
     own = [path for path in numbered(directory) if newest is None or int(path.name) <= newest]
     for path in own[max(keep, 1) :]:
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
 
 
 def tidy(directory: Path) -> None:
@@ -342,11 +345,11 @@ def tidy(directory: Path) -> None:
         return
     for path in list(directory.iterdir()):
         if path.name.startswith(_TEMPORARY):
-            shutil.rmtree(path, ignore_errors=True)
+            remove(path)
         elif path.name.startswith(_REPLACED):
             final = directory / path.name.removeprefix(_REPLACED)
-            if final.exists():
-                shutil.rmtree(path, ignore_errors=True)
+            if os.path.lexists(final):
+                remove(path)
             else:
                 path.rename(final)
 
@@ -454,9 +457,9 @@ def _replacing(final: Path) -> Iterator[Path]:
 def _put_in_place(temporary: Path, final: Path) -> None:
     """Rename over `final`. Replacing a directory takes two steps; `tidy` repairs a crash between them."""
     replaced = final.with_name(_REPLACED + final.name)
-    if final.exists():
-        shutil.rmtree(replaced, ignore_errors=True)
+    if os.path.lexists(final):
+        remove(replaced)
         final.rename(replaced)
     temporary.rename(final)
     durable.sync_directory(final.parent)
-    shutil.rmtree(replaced, ignore_errors=True)
+    remove(replaced)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from lab.config.presets import read_file, read_settings
@@ -42,9 +43,10 @@ def locate_run(run: str, runs_dir: Path) -> Path | None:
     if not run:
         return None
     for path in (runs_dir / run, Path(os.path.expanduser(run))):
-        _restore_replaced(path)
-        if (path / _CONFIG).is_file():
-            return path
+        with suppress(OSError):  # a name that is too long, say
+            _restore_replaced(path)
+            if (path / _CONFIG).is_file():
+                return path
     return None
 
 
@@ -73,9 +75,14 @@ def run_stem(preset: str) -> str:
     return Path(preset).stem if preset.endswith(".yaml") else preset.replace("/", "-")
 
 
+def is_replacing(path: Path) -> bool:
+    """Whether a run directory holds the run that it replaces. A link is not followed: its target is not of the run."""
+    return (path / REPLACED).is_dir() and not (path / REPLACED).is_symlink()
+
+
 def _restore_replaced(path: Path) -> None:
     """Restore a run whose replacement was killed."""
-    if not (path / REPLACED).is_dir():
+    if not is_replacing(path):
         return
     from lab.run.run_dir import restore_replaced  # it imports torch, which completion of names does without
 

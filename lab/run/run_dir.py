@@ -6,7 +6,6 @@ runs/<name>/config.yaml  metrics.jsonl  log.txt  checkpoints/  samples/  games/ 
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,11 @@ from lab.config import yaml_values
 from lab.config.suggestions import did_you_mean
 from lab.errors import CheckpointError, UserError
 from lab.files import durable
-from lab.files.plain import check_own_file, read_regular
+from lab.files.plain import check_own_file, read_regular, remove
 from lab.run import checkpoint
 from lab.run.best_value import stop_reason
 from lab.run.lock import LOCK_FILE, FolderLock, Held
-from lab.run.lookup import REPLACED
+from lab.run.lookup import REPLACED, is_replacing
 from lab.run.origin import RECORD, Origin, mark_saved, new_record, origin_of, read_record
 
 CONFIG = "config.yaml"
@@ -259,10 +258,10 @@ class RunDir:
         self._created = False
         # Renamed first: while there is a `.replaced`, the run that it holds is restored.
         replaced, discarded = self.path / REPLACED, self.path / _DISCARDED
-        if replaced.is_dir():
-            shutil.rmtree(discarded, ignore_errors=True)
+        if is_replacing(self.path):
+            remove(discarded)
             replaced.rename(discarded)
-        shutil.rmtree(discarded, ignore_errors=True)
+        remove(discarded)
 
     def close(self) -> None:
         """Release the lock; a run that was created and never started is removed first."""
@@ -280,6 +279,8 @@ class RunDir:
 
     def _move_old_run(self) -> None:
         replaced = self.path / REPLACED
+        if not is_replacing(self.path):
+            remove(replaced)  # a file or a link; a folder, which could not be restored, stays
         entries = [entry for entry in self.path.iterdir() if entry.name != LOCK_FILE]
         replaced.mkdir()
         try:
@@ -292,7 +293,7 @@ class RunDir:
 
     def _undo(self) -> None:
         self._created = False
-        if (self.path / REPLACED).is_dir():
+        if is_replacing(self.path):
             _restore_old_run(self.path)
             return
         _remove_contents(self.path)
@@ -308,12 +309,12 @@ def restore_replaced(path: Path) -> None:
 
     Nothing happens while a process holds the run, such as the one that replaces it.
     """
-    if not (path / REPLACED).is_dir():
+    if not is_replacing(path):
         return
     run = RunDir(path)
     with contextlib.suppress(UserError, OSError), run:
         run.lock()
-        if (path / REPLACED).is_dir():
+        if is_replacing(path):
             _restore_old_run(path)
 
 
@@ -332,8 +333,7 @@ def _remove_contents(path: Path) -> None:
     """Remove all files of a run but its lock and the run that it replaces."""
     for entry in list(path.iterdir()):
         if entry.name not in (LOCK_FILE, REPLACED):
-            is_folder = entry.is_dir() and not entry.is_symlink()
-            shutil.rmtree(entry, ignore_errors=True) if is_folder else entry.unlink(missing_ok=True)
+            remove(entry)
 
 
 def _is_empty(path: Path) -> bool:

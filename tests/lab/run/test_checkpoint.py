@@ -263,6 +263,31 @@ def test_saving_again_under_one_name_replaces(tmp_path: Path) -> None:
     assert checkpoint.load(path)[0] == {"value": 2} and list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["000002", ".replaced-000002", ".writing-x", "pending"])
+@pytest.mark.parametrize("kind", ["file", "link", "loop", "pipe"])
+def test_what_is_in_the_place_of_a_checkpoint_gives_way_and_its_target_stays(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    folder, victim = tmp_path / "checkpoints", tmp_path / "victim"
+    for path in (folder, victim):
+        path.mkdir()
+    (victim / "thesis.tex").write_text("years of work")
+    place = folder / name
+    if kind == "file":
+        place.touch()
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(place if kind == "loop" else victim)
+    checkpoint.tidy(folder)
+    for value in (1, 2):
+        path = save(folder, {"value": value}, iteration=2)
+        assert checkpoint.load(path)[0] == {"value": value}
+    checkpoint.drop_pending(folder)
+    assert [path.name for path in folder.iterdir()] == ["000002"]
+    assert (victim / "thesis.tex").exists()
+
+
 @pytest.mark.parametrize("step", range(1, 4))
 def test_a_crash_between_any_two_renames_loses_nothing(
     tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch

@@ -208,6 +208,19 @@ def test_a_run_whose_checkpoints_are_gone_is_not_begun_again(run: Path, lose: Ca
     assert (file.read_bytes() if file.exists() else None) == before
 
 
+def test_verbs_say_that_the_checkpoints_are_gone(run: Path) -> None:
+    _empty(run)
+    with pytest.raises(UserError, match="its checkpoints are gone"):
+        checkpoint.choose(run, "best", pytest.fail)
+
+
+@pytest.mark.parametrize("which", ["9" * 5000, "../../x", "", "0", "-4", "4.0", "best/../best"])
+def test_a_checkpoint_that_no_run_has_is_named_briefly(run: Path, which: str) -> None:
+    with pytest.raises(UserError, match=r"has no checkpoint .*; give best, latest or an iteration of: 10, 5") as error:
+        checkpoint.choose(run, which, pytest.fail)
+    assert len(str(error.value)) < 500
+
+
 def test_only_the_best_is_left(run: Path) -> None:
     for path in checkpoint.numbered(run / "checkpoints"):
         shutil.rmtree(path)

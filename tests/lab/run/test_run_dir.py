@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -137,7 +136,6 @@ def test_a_kill_between_any_two_renames_of_a_replacement_keeps_one_whole_run(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", dying)
         patch.setattr(RunDir, "_undo", lambda self: None)
-        patch.setattr(shutil, "rmtree", lambda path, **more: _Killed if dead else None)
         started = False
         try:
             with RunDir.create(tmp_path, "run", "kind: new\n", overwrite=True) as run:
@@ -172,6 +170,21 @@ def test_a_kill_while_the_replaced_run_comes_back_is_repaired(tmp_path: Path, mo
             patch.setattr(Path, "rename", dying)
             RunDir.open(old.path)
         assert RunDir.open(old.path).read_config()["kind"] == "toy" and files(old.path) == before
+
+
+@pytest.mark.parametrize("name", [".replaced", ".discarded"])
+def test_a_link_in_the_place_of_a_replaced_run_is_not_followed(tmp_path: Path, name: str) -> None:
+    make(tmp_path, "victim", progress=5)
+    before = files(tmp_path / "victim")
+    old = make(tmp_path, "run", progress=100)
+    (old.path / name).symlink_to(tmp_path / "victim")
+    assert find_run("run", tmp_path) == old.path
+    with pytest.raises(RuntimeError), RunDir.create(tmp_path, "run", "kind: other\n", overwrite=True):
+        raise RuntimeError
+    assert RunDir.open(old.path).read_config()["kind"] == "toy"
+    with RunDir.create(tmp_path, "run", "kind: other\n", overwrite=True) as run:
+        run.started()
+    assert files(tmp_path / "victim") == before
 
 
 def test_a_replacement_in_progress_is_left_to_the_process_that_does_it(tmp_path: Path) -> None:
@@ -250,6 +263,12 @@ def test_a_run_stopped_before_its_last_evaluation_or_its_first_checkpoint_is_unf
 ) -> None:
     assert not make(tmp_path, "a").finished
     assert not make(tmp_path, "b", progress=100, evaluation_due=True).finished
+
+
+@pytest.mark.parametrize("length", [300, 5000])
+def test_a_name_that_is_too_long_is_no_run(tmp_path: Path, length: int) -> None:
+    with pytest.raises(UserError, match="no run 'xxx"):
+        find_run("x" * length, tmp_path)
 
 
 def test_a_run_that_is_not_there_names_the_nearest(tmp_path: Path) -> None:
