@@ -86,8 +86,9 @@ def test_a_container_has_what_its_limit_leaves(monkeypatch: pytest.MonkeyPatch, 
     assert memory.available_mb() == 50
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_the_peak_of_a_new_process_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_peak_of_a_new_process_is_its_own() -> None:
 
     script = "from lab.run.memory import peak_process_mb; print(peak_process_mb())"
     ballast = b"x" * 900_000_000  # getrusage would report it for the child as well
