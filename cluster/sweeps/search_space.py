@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.config import yaml_values
+from lab.config.suggestions import shortened
 from lab.errors import UserError
 
 DEFAULT_TRIALS = 8  # of a space that is not a grid
@@ -66,7 +67,8 @@ def parse(texts: Sequence[str]) -> tuple[list[Dimension], list[str]]:
     for text, match in matches:
         if not match and "(" in text:
             raise UserError(
-                f"cannot read {text!r}: a range is key=choice(a, b), uniform(l, h), loguniform(l, h) or randint(l, h)"
+                f"cannot read {shortened(text)}: a range is key=choice(a, b), uniform(l, h), loguniform(l, h) or "
+                "randint(l, h)"
             )
     return space, [text for text, match in matches if not match]
 
@@ -89,7 +91,7 @@ def _dimension(text: str, key: str, distribution: str, arguments: str) -> Dimens
     try:
         values = yaml_values.parse(f"[{arguments}]")
     except ValueError:
-        raise UserError(f"cannot read {text!r}: give a list of values in the parentheses") from None
+        raise UserError(f"cannot read {shortened(text)}: give a list of values in the parentheses") from None
     if distribution == "choice":
         if not values or not all(isinstance(value, str | int | float | bool) for value in values):
             raise UserError(f"{text}: choice takes at least one value; values are numbers and words")

@@ -5,7 +5,18 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, PositiveFloat, model_validator
 
 from gans.config import PERTURBABLE, GANTrainingConfig, LossConfig
-from lab.config.limits import BatchSize, Channels, Count, Depth, Length, Shown, Trials, TrialsOrZero, Width, WidthOrZero
+from lab.config.limits import (
+    BatchSize,
+    Channels,
+    Count,
+    Length,
+    RecurrentDepth,
+    Shown,
+    Trials,
+    TrialsOrZero,
+    Width,
+    WidthOrZero,
+)
 from lab.config.sections import Config, EvaluateConfig, ExperimentConfig
 
 
@@ -85,7 +96,7 @@ class NetworkConfig(Config):
 
     cell: Literal["gru", "lstm"] = Field(default="gru", description="Recurrent cell of both networks.")
     hidden: Width = Field(default=64, description="Hidden units of the generator.")
-    layers: Depth = Field(default=1, description="Recurrent layers of the generator.")
+    layers: RecurrentDepth = Field(default=1, description="Recurrent layers of the generator.")
     latent: Width = Field(default=4, description="Size of the noise of each step.")
     series_latent: Width = Field(default=16, description="Size of the noise of the whole series.")
     discriminator: Literal["rnn", "cnn"] = Field(
@@ -93,7 +104,7 @@ class NetworkConfig(Config):
         description="rnn (scores of all steps averaged) or cnn (kernels of 3, stride 2 in all layers but the first).",
     )
     discriminator_hidden: Width = Field(default=64, description="Features of the discriminator's layers.")
-    discriminator_layers: Depth = Field(default=1, description="Layers of the discriminator.")
+    discriminator_layers: RecurrentDepth = Field(default=1, description="Layers of the discriminator.")
     bidirectional: bool = Field(default=True, description="rnn: read the series in both directions.")
 
 

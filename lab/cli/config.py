@@ -13,7 +13,7 @@ from lab.config import presets, yaml_values
 from lab.config.keys import Key, keys_of
 from lab.config.loading import is_resumable, load_preset
 from lab.config.sections import ExperimentConfig
-from lab.config.suggestions import nearest
+from lab.config.suggestions import nearest, shortened
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR, locate_run
 from lab.terminal.consoles import Console
@@ -50,7 +50,7 @@ def config(
     if explain:
         chosen = [key for name, key in keys.items() if name == explain or name.startswith(f"{explain}.")]
         if not chosen:
-            raise UserError(f"no key {explain!r} in preset {preset!r}; {_nearest(explain, keys)}")
+            raise UserError(f"no key {shortened(explain)} in preset {shortened(preset)}; {_nearest(explain, keys)}")
         records = [_record(key, values, preset, overrides) for key in chosen if not key.section or key.key == explain]
         if as_json:
             print_json(records[0] if len(records) == 1 else {"keys": records})

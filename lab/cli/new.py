@@ -16,10 +16,11 @@ from lab.cli.arguments import say
 from lab.cli.config import described_yaml, keys_in_use
 from lab.config import presets
 from lab.config.loading import load_preset
+from lab.config.suggestions import shortened
 from lab.errors import UserError
 from lab.files import durable
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
 def new_game(
@@ -56,8 +57,8 @@ def new_preset(
 
     `lab train NAME.yaml` trains it. An existing file is kept.
     """
-    if not re.fullmatch(r"[\w.+=-]+", name) or name.startswith("."):
-        raise UserError(f"{name!r} cannot name a preset: use letters, digits, '_' and '-'")
+    if not re.fullmatch(r"[\w.+=-]{1,100}", name) or name.startswith("."):
+        raise UserError(f"{shortened(name)} cannot name a preset: use at most 100 letters, digits, '_' and '-'")
     config = load_preset(base)
     settings = {key: value for key, value in presets.resolve(base).items() if key not in ("kind", "description")}
     path = out or Path(f"{name.removesuffix(presets.SUFFIX)}{presets.SUFFIX}")
@@ -75,7 +76,7 @@ def new_preset(
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise UserError(f"{name!r} cannot name a game: use lower-case letters, digits and '_', a letter first")
+        raise UserError(f"{shortened(name)} cannot name a game: use lower-case letters, digits and '_', a letter first")
 
 
 def _template(file: str) -> Template:

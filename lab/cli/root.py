@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from lab import __version__
 from lab.cli.lazy import HELP_OPTIONS, commands
 from lab.config.registry import VERBS, installed_verbs
+from lab.config.suggestions import shortened
 from lab.errors import UserError
 from lab.terminal import streams
 from lab.terminal.streams import say, warn
@@ -51,7 +52,7 @@ def _guarded(command: Callable[..., object], arguments: Sequence[str]) -> int:
     except OSError as error:
         if error.errno not in _STORAGE_ERRORS:
             raise
-        where = f" {error.filename!r}" if error.filename else ""
+        where = f" {shortened(error.filename)}" if error.filename else ""
         warn(f"lab: cannot use the file or disk{where}: {error.strerror}")
         return 2
 

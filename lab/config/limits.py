@@ -20,9 +20,11 @@ BatchSize = Annotated[int, Field(gt=0, le=2**24)]
 Width = Annotated[int, Field(gt=0, le=2**16)]
 """Channels, units, features."""
 WidthOrZero = Annotated[int, Field(ge=0, le=2**16)]
-Depth = Annotated[int, Field(gt=0, le=1024)]
+Depth = Annotated[int, Field(gt=0, le=256)]
 """Layers, blocks, levels."""
-DepthOrZero = Annotated[int, Field(ge=0, le=1024)]
+DepthOrZero = Annotated[int, Field(ge=0, le=256)]
+RecurrentDepth = Annotated[int, Field(gt=0, le=32)]
+"""Recurrent layers, each of which takes as many steps as the sequence is long."""
 Length = Annotated[int, Field(gt=0, le=2**20)]
 """Steps or tokens of a sequence."""
 Trials = Annotated[int, Field(gt=0, le=2**20)]

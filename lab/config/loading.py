@@ -21,7 +21,7 @@ RESUMABLE = ("budget", "evaluate.patience", "evaluate.device", "device", "thread
 
 _DESCRIBED_ELSEWHERE = ("seed", "precision", "checkpoint", "evaluate", "schema_version")
 _LONGEST_DESCRIPTION = 200
-_SHOWN = 20  # problems of one configuration
+_SHOWN = 8  # problems of one configuration
 
 C = TypeVar("C", bound=BaseModel)
 

@@ -58,9 +58,10 @@ def _in_settings(location: Sequence[str | int], settings: Any) -> Path:
     """The part of pydantic's location that is in the settings, without the names of union members."""
     path: list[str | int] = []
     for part in location:
-        inside = part in settings if isinstance(settings, Mapping) else isinstance(settings, list)
+        is_element = isinstance(settings, list) and isinstance(part, int) and part < len(settings)
+        inside = part in settings if isinstance(settings, Mapping) else is_element
         if inside:
-            settings = settings[part]  # pydantic never names an element that is not in the list
+            settings = settings[part]
             path.append(part)
     return tuple(path)
 

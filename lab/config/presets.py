@@ -120,10 +120,7 @@ def read_settings(text: str, where: str) -> Settings:
 def _text(name: str, directory: Path) -> tuple[Path | None, str]:
     """The path and the text of a preset; the path is None for a shipped preset."""
     if name.endswith(SUFFIX):
-        try:
-            path = directory / Path(os.path.expanduser(name))
-        except RuntimeError:  # no home directory, or no such user
-            path = directory / name
+        path = directory / os.path.expanduser(name)
         return path, read_file(path)
     shipped = _shipped()
     if name not in shipped:

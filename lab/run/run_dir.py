@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lab.config import yaml_values
-from lab.config.suggestions import did_you_mean
+from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import CheckpointError, UserError
 from lab.files import durable
 from lab.files.plain import check_own_file, read_regular, remove
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
 def check_name(name: str) -> str:
     """Return `name` if it can name a run; raises UserError for separators, `..`, a leading dot."""
     if not _NAME.fullmatch(name) or ".." in name or len(name) > 200:
-        raise UserError(f"'{name}' cannot name a run: use letters, digits, '_', '-' and '.', no dot first")
+        raise UserError(f"{shortened(name)} cannot name a run: use letters, digits, '_', '-' and '.', no dot first")
     return name
 
 

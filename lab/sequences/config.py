@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from lab.config import sections
 from lab.config.budget_defaults import from_first_budget
-from lab.config.limits import Count, Depth, Few, Length, Width
+from lab.config.limits import Count, Few, Length, RecurrentDepth, Width
 from lab.config.sections import Config, ExperimentConfig
 from lab.config.suggestions import did_you_mean
 from lab.sequences.shapes import SHAPES, SequenceShape, ShapeName
@@ -81,8 +81,8 @@ class NetworkConfig(Config):
     )
     cell: Literal["lstm", "gru"] = Field(default="lstm", description="Recurrent cell.")
     hidden: Width = Field(default=128, description="Units of each layer.")
-    layers: Depth = Field(default=1, description="Recurrent layers; of an encoder_decoder in the decoder.")
-    encoder_layers: Depth | None = Field(
+    layers: RecurrentDepth = Field(default=1, description="Recurrent layers; of an encoder_decoder in the decoder.")
+    encoder_layers: RecurrentDepth | None = Field(
         default=None, description="Layers of an encoder_decoder's encoder; by default `layers`."
     )
     bidirectional: bool = Field(default=False, description="Read inputs in both directions.")

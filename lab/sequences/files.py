@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,7 +139,7 @@ def read_inputs(path: Path | None) -> list[tuple[str, str]]:
 def read_text(path: Path) -> str:
     """The content of a text file, lines separated by "\\n". Raises UserError if it cannot be read or is not text."""
     try:
-        return _decoded(read_regular(path), str(path))
+        return _decoded(read_regular(Path(os.path.expanduser(path))), str(path))
     except OSError as error:
         hint = "; data.source names the file" if isinstance(error, FileNotFoundError) else ""
         raise UserError(f"cannot read {path}: {error.strerror or error}{hint}") from None

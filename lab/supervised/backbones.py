@@ -18,7 +18,8 @@ from lab.nets.mlp import MLP, LinearBlock
 from lab.supervised.network import Backbone
 
 Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
-Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=64)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=32)]
+_MOST_BLOCKS = 256
 _POOLED = 4  # resolution before the CNN's hidden layer: more than 1 keeps the positions of strokes
 
 
@@ -70,6 +71,8 @@ class ResNetConfig(BackboneConfig):
             raise ValueError(
                 f"{len(self.channels)} channels but {len(self.blocks)} blocks; give both one entry per stage"
             )
+        if sum(self.blocks) > _MOST_BLOCKS:
+            raise ValueError(f"blocks: {sum(self.blocks)} residual blocks; give at most {_MOST_BLOCKS} in all stages")
         return self
 
     def build(self, shape: tuple[int, ...]) -> Backbone:

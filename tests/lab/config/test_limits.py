@@ -267,3 +267,44 @@ def test_values_are_shown_in_short() -> None:
 
 def test_aliases_within_measure_are_read() -> None:
     assert yaml_values.parse("a: &x {b: [1, 2]}\nc: *x\nd: [*x, *x]")["d"] == [{"b": [1, 2]}] * 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["training: {learning_rate: [1, 2]}", "task: {class_weights: [.inf, 1]}", "network: {channels: [[1]]}"],
+)
+def test_a_list_in_place_of_a_union_is_one_line(line: str, tmp_path: Path) -> None:
+    assert line.split(":")[0] in refusal(f"{START}{line}\n", tmp_path)
+
+
+def test_the_problems_of_a_long_list_are_counted(tmp_path: Path) -> None:
+    message = refusal(f"{START}network: {{channels: [x{', x' * 4999}]}}\n", tmp_path)
+    assert "has 5000 problems" in message and "and 4992 more" in message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("config", "supervised/iris", "--explain", "x" * 5000),
+        ("config", "/" + "x" * 5000 + ".yaml"),
+        ("config", "~nobody-of-that-name/x.yaml"),
+        ("config", "~nobody-of-that-name/x"),
+        ("config", "a\x00b.yaml"),
+        ("resume", "x" * 5000),
+        ("resume", "\x00"),
+        ("show", "\x1b[31m"),
+        ("new", "preset", "x" * 5000),
+        ("new", "game", "x" * 300),
+        ("train", "supervised/iris", "--name", "x" * 5000),
+        ("train", "sequences/text", "data.source=" + "x" * 4000),
+        ("sweep", "supervised/iris", "training.batch_size=randint(1," + "9" * 5000 + ")"),
+        ("sweep", "supervised/iris", "training.learning_rate=choice(&a [*a])"),
+    ],
+)
+def test_names_beyond_all_measure_are_short_printable_lines(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(list(arguments)) == 2
+    message = capsys.readouterr().err
+    assert len(message) < 500 and message.count("\n") == 1 and message.strip().isprintable()
