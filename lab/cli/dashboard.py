@@ -13,6 +13,8 @@ from lab.cli.curves import catalogue_of
 from lab.cli.options import check_absent, check_suffix_of
 from lab.config.loading import load_preset
 from lab.config.registry import kind_names
+from lab.config.sections import check_project
+from lab.errors import UserError
 from lab.files import durable
 from lab.run import dashboard as building
 from lab.run import tracking
@@ -40,6 +42,11 @@ def dashboard(
     if out is not None:
         check_suffix_of("--out", out, (".json",))
         check_absent(out, overwrite)
+    if project:
+        try:
+            check_project(project)
+        except ValueError as error:
+            raise UserError(f"--project: {error}") from None
     kind, default_project, best = _described(what, runs_dir)
     wanted: dict[str, Any] = {"project": project or default_project, "name": name or f"{kind} metrics", "best": best}
     catalogue = catalogue_of(kind)

@@ -88,6 +88,13 @@ class EvaluateConfig(Config):
         return self
 
 
+def check_project(project: str) -> str:
+    """Return the name of a W&B project; ValueError for one that W&B refuses."""
+    if not 1 <= len(project) <= 128 or not project.isprintable() or set(project) & set("/\\#?%:"):
+        raise ValueError(f"{project!r:.160} cannot name a W&B project: 1 to 128 characters, none of / \\ # ? % :")
+    return project
+
+
 class TrackingConfig(Config):
     """Tracking with W&B."""
 
@@ -96,8 +103,6 @@ class TrackingConfig(Config):
     )
     project: str | None = Field(
         default=None,
-        min_length=1,
-        max_length=128,
         description="W&B project of the run; by default one for each kind, as in rivals-supervised.",
     )
     group: str | None = Field(
@@ -114,9 +119,7 @@ class TrackingConfig(Config):
     @field_validator("project")
     @classmethod
     def _project_is_a_name(cls, project: str | None) -> str | None:
-        if project is not None and set(project) & set("/\\#?%:\r\n\0"):
-            raise ValueError(f"{project!r} cannot name a W&B project: it must have none of / \\ # ? % :")
-        return project
+        return None if project is None else check_project(project)
 
 
 class ClusterConfig(Config):
