@@ -52,6 +52,10 @@ def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) 
         treatment = None if described.get("treatment") is None else from_json(described["treatment"])
         if len(shape) == 1 and treatment is None:
             raise CheckpointError("it was written by a version that did not keep the treatment of a table's columns")
+        if treatment is not None and (
+            (treatment.width,) != shape or (treatment.target_statistics is None) != bool(classes)
+        ):
+            raise CheckpointError("its treatment of the table's columns does not fit its network")
         rule = str(described["rule"])
     network = network.to(device.device).eval().requires_grad_(False)
     return Trained(network, found.config, shape, classes, treatment, rule, device, data, test_data)

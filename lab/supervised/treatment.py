@@ -87,6 +87,11 @@ class Treatment:
         means, deviations = np.array(each).T
         return means, deviations
 
+    @property
+    def width(self) -> int:
+        """F, the number of inputs of the network."""
+        return len(self.raw_names) + len(self.indicators)
+
     def raw(self, inputs: np.ndarray, schema: Sequence[Column]) -> np.ndarray:
         """Raw inputs [N, R] for cells [N, C] of a schema, whose categories may have further texts."""
         parts = []
@@ -174,9 +179,11 @@ def from_json(value: Mapping[str, Any]) -> Treatment:
     """The treatment of `Treatment.to_json`. Raises CheckpointError for anything else."""
     try:
         columns = tuple(_column(item) for item in value["columns"])
+        if not columns:
+            raise ValueError("no columns")
         found = value["target_statistics"]
         return Treatment(columns, str(value["target"]), None if found is None else _statistics(*found))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"its treatment of the table's columns is damaged ({error!r:.80})") from None
 
 
@@ -218,7 +225,7 @@ def _column(item: Mapping[str, Any]) -> FittedColumn:
     if kind not in ("number", "boolean", "date", "category") or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"kind {kind!r}")
     column = Column(str(item["name"]), kind, texts, str(item["format"]))
-    return FittedColumn(column, _statistics(item["mean"], item["deviation"]), bool(item["blanks"]))
+    return FittedColumn(column, _statistics(item["mean"], item["deviation"]), item["blanks"] is True)
 
 
 def _statistics(mean: Any, deviation: Any) -> Statistics:

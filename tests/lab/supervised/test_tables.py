@@ -1,6 +1,8 @@
 """Tables from the file to predictions: double precision, one treatment for training, prediction and exported files."""
 
+import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from lab.cli.main import main
 from lab.data.columns import Column
 from lab.errors import CheckpointError, UserError
 from lab.plots.figures import Plot
+from lab.supervised import transfer
 from lab.supervised.experiment import Supervised
 from lab.supervised.tasks import regression
 from lab.supervised.transfer import load_trained
@@ -177,15 +180,28 @@ def test_the_treatment_survives_as_plain_values_and_a_damaged_one_is_refused(peo
     assert treatment is not None
     plain = json.loads(json.dumps(treatment.to_json(), allow_nan=False))
     assert from_json(plain) == treatment
-    changes: list[dict[str, Any]] = [
-        {"columns": None},
-        {"columns": [{}]},
-        {"target_statistics": [1.0, 0.0]},
-        {"target_statistics": 3},
-    ]
+    changes: list[dict[str, Any]] = [{"columns": None}, {"columns": [{}]}, {"columns": []}]
+    changes += [{"target_statistics": [1.0, 0.0]}, {"target_statistics": 3}]
     for change in changes:
         with pytest.raises(CheckpointError, match="is damaged"):
             from_json(plain | change)
+    wrong: list[Any] = [None, [], {}, -1, 10**400, "x", [None], float("nan")]
+    for key in plain["columns"][0]:
+        for value in wrong:
+            columns = [plain["columns"][0] | {key: value}, *plain["columns"][1:]]
+            with contextlib.suppress(CheckpointError):  # and nothing else
+                from_json(plain | {"columns": columns})
+
+
+def test_a_treatment_that_does_not_fit_the_network_is_refused(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    treatment = load_trained(people, DEVICE).treatment
+    assert treatment is not None
+    fewer = replace(treatment, columns=treatment.columns[1:])
+    other_task = replace(treatment, target_statistics=treatment.columns[1].statistics)
+    for forged in (fewer, other_task):
+        monkeypatch.setattr(transfer, "from_json", lambda value, forged=forged: forged)
+        with pytest.raises(CheckpointError, match="does not fit its network"):
+            load_trained(people, DEVICE)
 
 
 def test_only_training_rows_are_fitted_and_crowded_columns_are_named_at_once() -> None:
