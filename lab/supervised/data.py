@@ -8,6 +8,8 @@ from lab.data.columns import Reading
 from lab.data.images import open_images, verify_images
 from lab.data.tables import Table, is_table, open_table
 from lab.errors import UserError
+from lab.run.memory import available_mb
+from lab.run.memory_needs import Need, check_fits
 from lab.supervised.config import AugmentConfig, DataConfig, SupervisedConfig
 from lab.supervised.labelled_set import LabelledSet, TableRows, class_index
 from lab.supervised.treatment import Treatment, fit
@@ -67,6 +69,9 @@ def training_and_test(config: SupervisedConfig, treatment: Treatment | None = No
     if treatment is None:
         rows = train.table
         treatment = fit(rows.inputs, rows.schema, rows.target, rows.numbers, config.data.max_categories)
+    size = (len(train) + len(test)) * treatment.width * 4
+    need = Need("the table with one input for each category", size, "data.max_categories, or use data.ignore")
+    check_fits([need], available_mb(), "this machine")
     return _treated(train, treatment), _treated(test, treatment)
 
 

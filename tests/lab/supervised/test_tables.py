@@ -17,7 +17,7 @@ from lab.cli.main import main
 from lab.data.columns import Column
 from lab.errors import CheckpointError, UserError
 from lab.plots.figures import Plot
-from lab.supervised import transfer
+from lab.supervised import data, transfer
 from lab.supervised.experiment import Supervised
 from lab.supervised.tasks import regression
 from lab.supervised.transfer import load_trained
@@ -73,9 +73,9 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
         label = "in" if (city == "Oslo") != (member == "no") else "out"
         rows.append(f"{city},{age if age > 9 else ''},{member},{day},{label}\n")
     (folder / "people.csv").write_text(CELLS + "".join(rows))
-    data = {"source": str(folder / "people.csv"), "target": "y"}
+    people = {"source": str(folder / "people.csv"), "target": "y"}
     training = {"decay_images": 6000, "learning_rate": 0.01, "images_per_iteration": 3000}
-    settings = other(data=data, network={"name": "mlp", "hidden": [16]}, training=training, budget=6000)
+    settings = other(data=people, network={"name": "mlp", "hidden": [16]}, training=training, budget=6000)
     run("train", written(folder, settings), "--runs-dir", folder, "--name", "people")
     return folder / "people"
 
@@ -202,6 +202,17 @@ def test_a_treatment_that_does_not_fit_the_network_is_refused(people: Path, monk
         monkeypatch.setattr(transfer, "from_json", lambda value, forged=forged: forged)
         with pytest.raises(CheckpointError, match="does not fit its network"):
             load_trained(people, DEVICE)
+
+
+def test_a_table_that_is_too_wide_for_the_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "x,y\n" + "".join(f"name{i},{'ab'[i % 2]}\n" for i in range(200))
+    (tmp_path / "t.csv").write_text(text)
+    monkeypatch.setattr(data, "available_mb", lambda: 0.1)
+    settings = other(
+        data={"source": str(tmp_path / "t.csv"), "target": "y", "max_categories": 1000}, network={"name": "mlp"}
+    )
+    with pytest.raises(UserError, match=r"the table with one input for each category .* lower data.max_categories"):
+        data.training_and_test(settings)
 
 
 def test_only_training_rows_are_fitted_and_crowded_columns_are_named_at_once() -> None:
