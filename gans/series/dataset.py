@@ -212,7 +212,7 @@ def _blocks(run: Run, length: int, fraction: float) -> Iterator[Run]:
 def _scale(columns: tuple[str, ...], values: np.ndarray, source: str) -> Scale:
     mean, deviation = values.mean(0), values.std(0)
     for name, centre, spread in zip(columns, mean, deviation, strict=True):
-        if spread <= 1e-9 * abs(centre):
+        if spread <= 1e-13 * abs(centre):
             raise UserError(f"{source}: column {name!r} is constant; leave it out with data.columns")
     return Scale(columns, mean, deviation)
 

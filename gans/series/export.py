@@ -12,7 +12,10 @@ from lab.nets import export as exporting
 
 
 class _Rescaled(nn.Module):
-    """The generator in the units of the data: noise [N, T, latent], series noise [N, series_latent] -> [N, T, C]."""
+    """The generator in the units of the data.
+
+    Noise [N, T, latent], series noise [N, series_latent], labels int64 [N] if conditional -> float64 [N, T, C].
+    """
 
     mean: Tensor
     deviation: Tensor
@@ -21,11 +24,12 @@ class _Rescaled(nn.Module):
         super().__init__()
         self.generator = sampler.generator
         scale = sampler.summary.scale
-        self.register_buffer("mean", torch.from_numpy(scale.mean).float())
-        self.register_buffer("deviation", torch.from_numpy(scale.deviation).float())
+        self.register_buffer("mean", torch.from_numpy(scale.mean))
+        self.register_buffer("deviation", torch.from_numpy(scale.deviation))
 
     def forward(self, noise: Tensor, series_noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.generator(noise, series_noise, labels) * self.deviation + self.mean
+        # float64: of 1,700,000,000 + x float32 keeps steps of 128.
+        return self.generator(noise, series_noise, labels).double() * self.deviation + self.mean
 
 
 def export(sampler: Sampler, path: Path) -> float:
@@ -48,7 +52,7 @@ def export(sampler: Sampler, path: Path) -> float:
             "kind": sampler.config.kind,
             "series_shown": sampler.series_shown,
             "inputs": inputs,
-            "outputs": {"series": f"float32 [batch, {length}, {sampler.channels}] in the units of the data"},
+            "outputs": {"series": f"float64 [batch, {length}, {sampler.channels}] in the units of the data"},
             "columns": list(summary.scale.columns),
             **({"classes": list(summary.classes.names)} if summary.classes else {}),
         },

@@ -21,7 +21,8 @@ def save_csv(path: Path, batches: Iterable[np.ndarray], columns: Sequence[str], 
             for series in batch:
                 key = () if labels is None else (labels[count],)
                 for step, row in enumerate(series.tolist()):
-                    writer.writerow([count, step, *key, *(f"{value:.9g}" for value in row)])
+                    # 15 digits: with 9, small values on a large offset would be lost.
+                    writer.writerow([count, step, *key, *(f"{value:.15g}" for value in row)])
                 count += 1
     return count
 

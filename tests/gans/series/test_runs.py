@@ -179,6 +179,29 @@ def test_an_export_agrees_with_the_run(labelled: Path, tmp_path: Path, capsys: p
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
+def test_an_exported_file_keeps_small_values_on_a_large_offset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = table(tmp_path / "t.csv", 400)
+    lines = [
+        f"{1_700_000_000 + float(line.split(',')[0])},{line.split(',')[1]}" for line in file.read_text().split()[1:]
+    ]
+    file.write_text("\n".join(["a,b", *lines]))
+    settings = preset(tmp_path, data={"source": str(file)}, budget=32)
+    said(capsys, "train", settings, "--runs-dir", tmp_path, "--name", "offset")
+    said(capsys, "export", tmp_path / "offset", "--out", tmp_path / "g.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "g.onnx"), providers=["CPUExecutionProvider"])
+    sampler = load_sampler(tmp_path / "offset", DEVICE)
+    drawn = noise(sampler.config.network, 8, torch.arange(7), 2, int(rng.Stream.SAMPLE))
+    found = session.run(["series"], {"noise": drawn.steps.numpy(), "series_noise": drawn.series.numpy()})[0]
+    expected = sampler.summary.scale.restore(sampler.sample(range(7), 2))
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-3)
+    said(capsys, "sample", tmp_path / "offset", "-n", 7, "--seed", 2, "--out", tmp_path / "x.csv")
+    written = np.loadtxt(tmp_path / "x.csv", delimiter=",", skiprows=1)[:, 2:].reshape(expected.shape)
+    np.testing.assert_allclose(written, expected, rtol=0.0, atol=1e-3)
+
+
 def test_wrong_use_is_one_line(labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     taken = tmp_path / "taken.csv"
     taken.write_text("mine")
