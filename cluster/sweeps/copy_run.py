@@ -50,7 +50,10 @@ def read_segments(run: Path) -> list[Segment]:
     """The segments of a run, oldest first; empty for a run that is not of PBT. Raises UserError for a damaged file."""
     path = run / HISTORY
     try:
-        return [_segment(entry) for entry in parse_json(read_regular(path, _LARGEST_HISTORY))]
+        entries = parse_json(read_regular(path, _LARGEST_HISTORY))
+        if not isinstance(entries, list):
+            raise ValueError("it holds no list")
+        return [_segment(entry) for entry in entries]
     except FileNotFoundError:
         return []
     except (OSError, TypeError, ValueError) as error:

@@ -36,6 +36,7 @@ from lab.cli.main import main
 from lab.config.loading import from_settings, load_run_config
 from lab.config.presets import merge, parse_overrides
 from lab.config.sections import ExperimentConfig
+from lab.errors import UserError
 from lab.run import checkpoint
 from lab.run.experiment import Experiment
 from lab.run.interrupt import Interrupt
@@ -45,6 +46,7 @@ from lab.run.run_dir import RunDir
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.train.device import Device
+from tests import forging
 from tests.agents.small_alphazero import config as alphazero
 from tests.command_line import ROOT
 from tests.gans.small_gan import config as gan
@@ -144,6 +146,32 @@ def test_a_damaged_best_is_not_copied_and_keeps_nobody_from_a_copy(tmp_path: Pat
     copy_run.replace_run(bad, good, load_run_config(good / "config.yaml"), {})
     assert {path.name for path in (bad / "checkpoints").iterdir()} == {"000002"}
     assert final_state(bad)[1] == final_state(good)[1]
+
+
+def test_a_forged_state_is_not_copied_and_a_damaged_history_is_one_line(tmp_path: Path) -> None:
+    good, bad = trained(tmp_path, "001", 2e-3, "good"), trained(tmp_path, "002", 1e-7, "bad")
+    before = final_state(bad)
+    settings = load_run_config(good / "config.yaml")
+    others = (
+        "[[[",
+        "{}",
+        "null",
+        "[5]",
+        '[{"trial": "a"}]',
+        '[{"trial": 1, "iteration": 0, "settings": {}}]',
+        "[" * 9999,
+    )
+    for text in others:
+        (good / copy_run.HISTORY).write_text(text)
+        with pytest.raises(UserError, match=r"pbt_history\.json is damaged"):
+            copy_run.read_segments(good)
+    (good / copy_run.HISTORY).unlink()
+    for path in checkpoint.numbered(good / "checkpoints"):
+        forging.edit_state(path, lambda tree: {**tree, "loop": {"iteration": -1}})
+    with pytest.raises(UserError, match="none of its checkpoints is valid"):
+        copy_run.replace_run(bad, good, settings, {})
+    assert_same_bits(final_state(bad), before)
+    checkpoint.verify(bad / "checkpoints" / "000002", origin_of(bad))
 
 
 class _Killed(BaseException):
