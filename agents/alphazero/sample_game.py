@@ -15,6 +15,7 @@ from lab.plots.media import Image, Media, Text
 _BOARDS_IN_A_ROW = 5  # of a game with an action per cell; two rows at most
 _WIDEST = 1600  # pixels of a row of boards, if more than one fits
 _MOST_WITH_NUMBERS = 6  # rows and columns of boards whose cells hold percentages
+_LARGEST = 64  # rows and columns of the matrix of any other game
 _WHITE = 255
 
 
@@ -58,28 +59,35 @@ def heat_map(played: SampleGame) -> NDArray[np.uint8]:
     """uint8 [H, W, 3] of the policies, white at 0 and dark blue at 1, with percentages where there is room.
 
     A game with an action per cell has one board per ply, evenly spaced in at most two rows; large boards are coloured
-    by the square root. Any other game has one matrix with a row per ply and a column per action.
+    by the square root. Any other game has one matrix with a row per ply and a column per action: evenly spaced plies of
+    a long game, the most likely of many actions.
     """
     game, plies = played.game, len(played.policies)
     if isinstance(game, LineGame) and not game.gravity:
         in_row = min(_BOARDS_IN_A_ROW, max(1, _WIDEST // (20 * game.columns + 80)))
-        shown = np.unique(np.linspace(0, plies - 1, min(plies, 2 * in_row)).round().astype(int))
+        shown = _spaced(plies, 2 * in_row)
         boards = [_board(played, ply, game.rows, game.columns) for ply in shown]
         rows = [boards[start : start + in_row] for start in range(0, len(boards), in_row)]
         return _stacked([matrices(row) for row in rows])
-    return matrices(
-        [
-            Matrix(
-                played.policies,
-                rows=[_move(played, ply) for ply in range(plies)],
-                columns=list(game.action_names),
-                title="policy",
-                row_label="ply: player and move",
-                column_label="column" if isinstance(game, LineGame) else "action",
-                numbers=_percent(played.policies),
-            )
-        ]
+    plies_shown = _spaced(plies, _LARGEST)
+    likely = np.argsort(-played.policies.max(0), kind="stable")[:_LARGEST]
+    actions = np.sort(likely)
+    policies = played.policies[plies_shown][:, actions]
+    matrix = Matrix(
+        policies,
+        rows=[_move(played, ply) for ply in plies_shown],
+        columns=[game.action_names[action] for action in actions],
+        title="policy",
+        row_label="ply: player and move",
+        column_label="column" if isinstance(game, LineGame) else "action",
+        numbers=_percent(policies),
     )
+    return matrices([matrix])
+
+
+def _spaced(count: int, most: int) -> NDArray[np.int64]:
+    """At most `most` of the numbers below `count`, evenly spaced, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
 def _board(played: SampleGame, ply: int, rows: int, columns: int) -> Matrix:

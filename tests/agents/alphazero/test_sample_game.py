@@ -80,3 +80,14 @@ def test_a_column_game_has_a_row_per_ply_and_a_column_per_action(monkeypatch: py
     assert list(matrix.rows) == ["1: X 1", "2: O 2", "3: X 3"] and list(matrix.columns) == list("1234567")
     assert matrix.column_label == "column" and "ply" in matrix.row_label and "policy" in matrix.title
     np.testing.assert_array_equal(matrix.values, policies)
+
+
+def test_a_long_game_of_many_actions_shows_some_plies_and_the_likely_actions(monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = np.full((500, 64), 1e-3, dtype=np.float32)
+    played = game_of("connect_four", policies, rows=64, columns=64)._replace(actions=[0] * 500)
+    (matrix,) = drawn(played, monkeypatch)
+    assert len(matrix.rows) == 64 and matrix.rows[0].startswith("1:") and matrix.rows[-1].startswith("500:")
+    monkeypatch.setattr(sample_game, "_LARGEST", 2)
+    policies[3, 40] = policies[4, 7] = 0.5
+    (matrix,) = drawn(played, monkeypatch)
+    assert list(matrix.columns) == ["8", "41"] and matrix.values.shape == (2, 2)
