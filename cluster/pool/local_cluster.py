@@ -64,6 +64,10 @@ def on_loopback() -> Iterator[None]:
     # Ray's switch for systems whose firewall asks about every port. The address 127.0.0.1 given to `ray.init` would be
     # replaced by that of a network interface.
     os.environ.setdefault(_LOOPBACK_VARIABLE, "0")
+    if sys.platform == "linux":
+        os.environ.setdefault(
+            "GLOO_SOCKET_IFNAME", "lo"
+        )  # where ranks exchange gradients, otherwise by the host's name
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
         yield
