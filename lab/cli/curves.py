@@ -20,6 +20,7 @@ from lab.terminal.text import printable
 CURVES = 4
 CURVE_ROWS = 12
 _COLUMNS = 100  # widest curve
+_LOSS = 2  # rank of losses in `telling`
 _LEAST_TELLING = ("speed", "time", "memory")  # panels
 
 
@@ -78,7 +79,10 @@ def named(name: str, series: Sequence[Series]) -> Series:
 
 
 def telling(series: Sequence[Series], best: str | None = None) -> list[Series]:
-    """The curves that are shown without a choice: evaluate.best, evaluations, losses, then whatever has two points."""
+    """The curves that are shown without a choice: evaluate.best, evaluations, losses, then whatever has two points.
+
+    Evaluations leave room for two losses: without them nobody sees a GAN collapse.
+    """
     own = [one for one in series if len(one.values) > 1 and one.metric.name not in LOOP_METRICS]
 
     def rank(one: Series) -> int:
@@ -92,7 +96,10 @@ def telling(series: Sequence[Series], best: str | None = None) -> list[Series]:
         )
         return marks.index(True) if True in marks else len(marks)
 
-    return sorted(own, key=rank)[:CURVES]
+    ordered = sorted(own, key=rank)
+    losses = [one for one in ordered if rank(one) == _LOSS]
+    first = [one for one in ordered if rank(one) < _LOSS][: CURVES - min(len(losses), CURVES // 2)]
+    return [*first, *(one for one in ordered if rank(one) >= _LOSS)][:CURVES]
 
 
 def number(value: float) -> str:
