@@ -30,7 +30,9 @@ class Statistics:
         """Of values [N] in double precision, exact for small differences of large values."""
         first = float(values[0])
         shifted = values - first
-        deviation = float(shifted.std()) if shifted.any() else 0.0
+        # By a power of two, which is exact: the squares of 1e-200 or 1e200 are no floats.
+        exponent = int(np.frexp(np.abs(shifted).max())[1])
+        deviation = float(np.ldexp(np.ldexp(shifted, -exponent).std(), exponent))
         return cls(first + float(shifted.mean()), deviation if deviation > 0.0 else 1.0)
 
 

@@ -49,12 +49,14 @@ class Regression(Task):
         rows = test.table
         assert rows.treatment is not None and rows.treatment.target_statistics is not None and rows.numbers is not None
         found = rows.treatment.in_units(predict_set(network, test, device).numpy())
-        squared = np.square(found - rows.numbers)
-        variance = np.square(rows.numbers - rows.numbers.mean()).mean()
+        # In deviations of the training targets: the squares of very large or small numbers leave the range of floats.
+        deviation = rows.treatment.target_statistics.deviation
+        loss = float(np.square((found - rows.numbers) / deviation).mean())
+        variance = float(np.square((rows.numbers - rows.numbers.mean()) / deviation).mean())
         metrics = {
-            "eval/loss": float(squared.mean() / rows.treatment.target_statistics.deviation**2),
-            "eval/rmse": float(np.sqrt(squared.mean())),
-            "eval/r2": float(1.0 - squared.mean() / variance) if variance > 0 else 0.0,
+            "eval/loss": loss,
+            "eval/rmse": float(np.sqrt(loss)) * deviation,
+            "eval/r2": 1.0 - loss / variance if variance > 0 else 0.0,
         }
         return Evaluation(metrics, [_fit(test, found)])
 
