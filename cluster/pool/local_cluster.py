@@ -65,9 +65,8 @@ def on_loopback() -> Iterator[None]:
     # replaced by that of a network interface.
     os.environ.setdefault(_LOOPBACK_VARIABLE, "0")
     if sys.platform == "linux":
-        os.environ.setdefault(
-            "GLOO_SOCKET_IFNAME", "lo"
-        )  # where ranks exchange gradients, otherwise by the host's name
+        # Of the gradients that ranks exchange: gloo would choose the interface by the name of the machine.
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
         yield
