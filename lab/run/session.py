@@ -118,7 +118,7 @@ class Session:
             return
         graded = [name for name, metric in self._experiment.catalogue.items() if metric.higher_is_better is not None]
         if best not in graded:
-            what = "has no direction that is better" if best in self._catalogue else "is no metric of this experiment"
+            what = "cannot choose the best checkpoint" if best in self._catalogue else "is no metric of this experiment"
             raise UserError(f"evaluate.best={best} {what}; {did_you_mean(best, graded)}")
 
     def complete(self) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -368,3 +369,17 @@ def test_a_second_process_is_kept_out_of_a_running_run(tmp_path: Path) -> None:
 
     train(tmp_path / "run", config(budget=8), Nested(config(budget=8)))
     assert len(refused) == 1 and "is being trained by" in refused[0]
+
+
+@pytest.mark.parametrize(
+    ("best", "said"),
+    [
+        ("nothing", "is no metric of this experiment; known: toy/loss, toy/score"),
+        ("toy/scores", "did you mean 'toy/score'?"),
+        ("eval/at_iteration", "cannot choose the best checkpoint; known:"),
+        ("time/iteration_s", "cannot choose the best checkpoint; known:"),
+    ],
+)
+def test_a_best_metric_that_cannot_be_names_those_that_can(best: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        train(tmp_path / "run", config(evaluate={"every": 5, "best": best}))
