@@ -17,8 +17,9 @@ _POLL_S = 0.05
 
 
 def main(folder: Path, keep: bool) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends with the cluster, and not before
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)  # it ends with the cluster, and not before
     sys.stdin.buffer.read()
     deadline = time.monotonic() + _GRACE_S
     while processes(folder) and time.monotonic() < deadline:
