@@ -25,4 +25,7 @@ def list_presets(as_json: Json = False) -> None:
     table = Table("preset", "kind", "description", box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(row["name"], row["kind"], row["description"])
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width: a line for each preset, which `grep` finds whole
+        console = Console(width=1000)
+    console.print(table)

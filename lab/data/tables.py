@@ -65,7 +65,10 @@ def open_table(
         if like is not None and (table.schema, table.classes) != (like.schema, like.classes):
             raise UserError(f"{source} does not match {like.name} in columns or classes")
         return table
-    file = read_csv(Path(os.path.expanduser(source)))
+    path = Path(os.path.expanduser(source))
+    if not os.path.lexists(path):
+        raise UserError(f"there is no file {source}: data.source names a table, as in data.source=FILE.csv")
+    file = read_csv(path)
     target = _target(source, file, target)
     for setting, names in (("data.ignore", reading.ignore), ("data.categories", reading.categories)):
         for name in names:
