@@ -62,7 +62,7 @@ def dashboard(
 def _described(what: str, runs_dir: Path) -> tuple[str, str, str | None]:
     """The kind, its project and its evaluate.best."""
     if what in kind_names():
-        return what, f"rivals-{what}", None
+        return what, tracking.default_project(what), None
     run = locate_run(what, runs_dir)
     config = load_preset(what if run is None else str(run / "config.yaml"), [])
     return config.kind, tracking.project_of(config), config.evaluate.best

@@ -1,18 +1,15 @@
 """`lab data`: pack, inspect and download image sets."""
 
-import contextlib
-import signal
-import sys
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lab.cli.arguments import Json, print_json, say
+from lab.cli.arguments import Json, print_json
 from lab.errors import UserError
 from lab.terminal.consoles import progress_bar
+from lab.terminal.streams import say
 
 
 class Broken(StrEnum):
@@ -58,7 +55,7 @@ def pack(
     """
     from lab.data import pack as packing
 
-    with _progress() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("packing", total=None)
         packed = packing.pack(
             source,
@@ -136,7 +133,7 @@ def fetch(
     """Download a public set and pack it, for `data.source=NAME` and `data.source=NAME_test`."""
     from lab.data.fetch import fetch as download
 
-    with _progress() as bar:
+    with progress_bar() as bar:
         task = bar.add_task(name, total=None)
         packed = download(
             name,
@@ -145,14 +142,3 @@ def fetch(
         )
     for path in packed:
         say(f"{path.stem} in {path}")
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Any]:
-    """A progress bar on a terminal. SIGTERM unwinds like Ctrl-C, so that no incomplete file is left."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        with progress_bar() as bar:
-            yield bar
-    finally:
-        signal.signal(signal.SIGTERM, before)

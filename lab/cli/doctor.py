@@ -30,6 +30,7 @@ REQUIRED = (
     *("plotext", "matplotlib", "pillow", "scikit-learn", "pooch", "imageio", "filelock"),
 )
 OPTIONAL = ("ray", "onnx", "onnxscript", "onnxruntime", "imageio-ffmpeg")
+_RUN_LOOP = "lab.run.launch:start_run"
 LITTLE_DISK_GB = 1.0  # a run of the longer presets, its replay included, needs less
 
 
@@ -58,6 +59,7 @@ def doctor(
         "wandb": wandb_state(),
         "disk": disk(runs_dir),
         "presets": check_presets(),
+        "run_loop": check_run_loop(),
         "kinds": check_kinds(),
     }
     problems = find_problems(sections)
@@ -92,9 +94,11 @@ def devices() -> dict[str, Any]:
     }
     try:
         import torch
+
+        from lab.train.device import has_mps
     except (ImportError, OSError):  # OSError: a shared library of the driver is missing
         return report
-    report["threads"], report["mps"] = torch.get_num_threads(), torch.backends.mps.is_available()
+    report["threads"], report["mps"] = torch.get_num_threads(), has_mps()
     for index in range(torch.cuda.device_count()):
         gpu = torch.cuda.get_device_properties(index)
         report["gpus"].append({"name": gpu.name, "memory_gb": round(gpu.total_memory / 1e9, 1)})
@@ -151,16 +155,23 @@ def check_presets() -> dict[str, str]:
     return checked
 
 
+def check_run_loop() -> dict[str, str]:
+    """Under "state", "ok" or why the modules that every run needs do not import here."""
+    return {"state": _import_state()}
+
+
 def check_kinds() -> dict[str, str]:
     """Each kind with "ok", or why the modules that train it do not import here."""
-    checked = {}
-    for name in ("the run loop", *kind_names()):
-        try:
-            load("lab.run.launch:start_run" if name == "the run loop" else find_kind(name).build)
-            checked[name] = "ok"
-        except (UserError, ImportError, AttributeError, OSError) as error:
-            checked[name] = f"{type(error).__name__}: {error}"
-    return checked
+    return {name: _import_state(name) for name in kind_names()}
+
+
+def _import_state(kind: str | None = None) -> str:
+    """Of what trains a kind; without one, of the run loop."""
+    try:
+        load(_RUN_LOOP if kind is None else find_kind(kind).build)
+        return "ok"
+    except (UserError, ImportError, AttributeError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def find_problems(sections: dict[str, dict[str, Any]]) -> list[str]:
@@ -176,6 +187,8 @@ def find_problems(sections: dict[str, dict[str, Any]]) -> list[str]:
     elif free_gb < LITTLE_DISK_GB:
         problems.append(f"{where} has {free_gb} GB free: make room or choose another with --runs-dir")
     problems += [f"preset {name}: {state}" for name, state in sections["presets"].items() if state != "ok"]
+    if (state := sections["run_loop"]["state"]) != "ok":
+        problems.append(f"the run loop does not load: {state}")
     problems += [f"{name} does not load: {state}" for name, state in sections["kinds"].items() if state != "ok"]
     return problems
 
@@ -202,7 +215,7 @@ def _print(sections: dict[str, dict[str, Any]], problems: list[str]) -> None:
     table.add_row("locks", "yes" if sections["disk"]["locks"] else "none: nothing keeps two processes from one run")
     states = sections["presets"].values()
     kinds = sections["kinds"].values()
-    table.add_row("kinds", f"{sum(state == 'ok' for state in kinds) - 1} of {len(kinds) - 1} load")
+    table.add_row("kinds", f"{sum(state == 'ok' for state in kinds)} of {len(kinds)} load")
     table.add_row("presets", f"{sum(state == 'ok' for state in states)} of {len(states)} valid")
     Console().print(table)
     for problem in problems:

@@ -13,7 +13,7 @@ from rich.table import Table
 from lab.cli.arguments import Json, RunsDir, print_json
 from lab.cli.curves import catalogue_of, collect, number
 from lab.config import presets
-from lab.config.suggestions import did_you_mean
+from lab.config.registry import find_kind
 from lab.errors import UserError
 from lab.files.plain import parse_json, read_regular
 from lab.run.lookup import RUNS_DIR, run_names, run_stem
@@ -54,14 +54,14 @@ def runs(
     found = [_listed(runs_dir / name, by_stem, by_description) for name in names]
     if kind:
         found = [one for one in found if one.kind == kind]
-        if not found and names:
-            raise UserError(f"no run of kind {kind!r} in {runs_dir}; {did_you_mean(kind, _kinds())}")
+        if not found:
+            find_kind(kind)  # a misspelt one is an error; runs are listed whether or not their kind is installed
     found.sort(key=lambda one: (one.age_s, one.run))
     if as_json:
         print_json({"runs": [asdict(one) for one in found]})
         return
     if not found:
-        say(f"there are no runs in {runs_dir} (see --runs-dir); `lab train PRESET` starts one")
+        say(f"there are no {kind}{' ' * bool(kind)}runs in {runs_dir} (see --runs-dir); `lab train PRESET` starts one")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("run", "kind", "preset"):
@@ -82,12 +82,6 @@ def age(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds / length)} {unit}"
     return f"{max(0, int(seconds))} s"
-
-
-def _kinds() -> tuple[str, ...]:
-    from lab.config.registry import kind_names
-
-    return tuple(kind_names())
 
 
 def _known_presets() -> tuple[dict[str, str], dict[str, str]]:

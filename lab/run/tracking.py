@@ -185,7 +185,12 @@ def start(
 
 def project_of(config: ExperimentConfig) -> str:
     """The W&B project: as configured, else one for each kind."""
-    return config.tracking.project or f"rivals-{config.kind}"
+    return config.tracking.project or default_project(config.kind)
+
+
+def default_project(kind: str) -> str:
+    """The W&B project of the runs of a kind that name no other."""
+    return f"rivals-{kind}"
 
 
 def default_entity() -> str:

@@ -14,6 +14,7 @@ import torch
 
 from lab.cli import doctor
 from lab.cli.main import main
+from lab.config.registry import kind_names
 
 
 def report(capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> dict[str, Any]:
@@ -29,6 +30,8 @@ def test_a_sound_installation_is_reported_as_such(capsys: pytest.CaptureFixture[
     assert found["versions"]["torch"] == torch.__version__
     assert found["devices"]["threads"] == torch.get_num_threads()
     assert found["disk"]["writable"] is True
+    assert found["run_loop"] == {"state": "ok"}
+    assert found["kinds"] == dict.fromkeys(kind_names(), "ok")
 
 
 def test_the_terminal_report_ends_with_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,6 +108,8 @@ def test_a_kind_without_runs_names_the_kinds(runs: Path, capsys: pytest.CaptureF
     assert "a" in shown(capsys, "runs", "--kind", "counting")
     assert main(["runs", "--kind", "alphazer"]) == 2
     assert "did you mean 'alphazero'?" in capsys.readouterr().err
+    assert "there are no alphazero runs in" in shown(capsys, "runs", "--kind", "alphazero")
+    assert reported(capsys, "runs", "--kind", "alphazero") == {"runs": []}
 
 
 def test_compare_has_the_settings_that_differ_the_values_and_one_plot_of_all(

@@ -123,6 +123,7 @@ def test_a_signal_leaves_no_process_and_no_partial_file(tmp_path: Path, number: 
     assert_no_process(process.pid)
     if number != signal.SIGKILL:
         assert left_in(tmp_path) == ["in"]
+        assert output.rstrip().endswith(f"lab: stopped by {number.name}")
 
 
 def assert_no_process(group: int) -> None:
