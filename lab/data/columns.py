@@ -50,6 +50,24 @@ class Reading:
     categories: tuple[str, ...] = ()
     date_format: str = ""
 
+    def __post_init__(self) -> None:
+        """Raises UserError for a date format that no date can have."""
+        try:
+            check_date_format(_strptime_pattern(self.date_format))
+        except ValueError as error:
+            raise UserError(f"data.date_format={self.date_format}: {error}; write it as in dd/mm/yyyy") from None
+
+
+def check_date_format(pattern: str) -> None:
+    """Raise ValueError for a pattern that is none of strptime, or that has a part twice."""
+    try:
+        datetime.strptime("", pattern)
+    except re.error:
+        raise ValueError("a part of the date is given twice") from None
+    except ValueError as error:
+        if "does not match format" not in str(error):
+            raise
+
 
 def column_of(file: CsvFile, name: str, reading: Reading) -> Column:
     """The kind of a column, from all its cells. Raises UserError that names a cell which does not fit the others."""
@@ -137,7 +155,7 @@ def _refuse(file: CsvFile, row: int, name: str, cell: str) -> None:
 def _date_pattern(file: CsvFile, name: str, cells: Sequence[str], given: str) -> tuple[str, int]:
     """The pattern that fits the most cells, and how many. Raises UserError if two fit that differ in meaning."""
     if given:
-        given = given if "%" in given else re.sub("|".join(_SPELLED), lambda found: _SPELLED[found[0]], given)
+        given = _strptime_pattern(given)
         return given, sum(_days(cell, given) is not None for cell in cells)
     # Most texts are no dates: a few cells decide which patterns are tried on all.
     tried = [_ISO, *(date + time for date in _DATES for time in _TIMES)]
@@ -155,6 +173,11 @@ def _date_pattern(file: CsvFile, name: str, cells: Sequence[str], given: str) ->
             f'day: set data.date_format="{one}" or "{other}"'
         )
     return best[0], most
+
+
+def _strptime_pattern(given: str) -> str:
+    """The pattern of strptime for a date format that may be written as dd/mm/yyyy."""
+    return given if "%" in given else re.sub("|".join(_SPELLED), lambda found: _SPELLED[found[0]], given)
 
 
 def _spelled(pattern: str) -> str:

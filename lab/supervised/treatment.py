@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.data.columns import Column
+from lab.data.columns import Column, check_date_format
 from lab.errors import CheckpointError, UserError
 
 _BLOCK = 2**14  # rows
@@ -227,6 +227,7 @@ def _column(item: Mapping[str, Any]) -> FittedColumn:
     if kind not in ("number", "boolean", "date", "category") or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"kind {kind!r}")
     column = Column(str(item["name"]), kind, texts, str(item["format"]))
+    check_date_format(column.format)
     return FittedColumn(column, _statistics(item["mean"], item["deviation"]), item["blanks"] is True)
 
 

@@ -61,6 +61,15 @@ def test_a_date_of_which_either_number_may_be_the_day_is_asked_for(tmp_path: Pat
         column(tmp_path, "02/01/1970", "red", "blue", reading=Reading(date_format="mm.dd.yy"))
 
 
+@pytest.mark.parametrize(
+    ("given", "flaw"), [("dd/dd/yyyy", "given twice"), ("%d/%d/%Y", "given twice"), ("%Q", "directive"), ("%", "%")]
+)
+@pytest.mark.parametrize("cell", ["02/01/1970", "3"])
+def test_a_date_format_that_no_date_can_have_is_refused(cell: str, given: str, flaw: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"data.date_format={given}: .*{flaw}.*; write it as in dd/mm/yyyy"):
+        column(tmp_path, cell, reading=Reading(date_format=given))
+
+
 def test_texts_are_categories_in_one_normal_form(tmp_path: Path) -> None:
     found, values = column(tmp_path, "red", "caf\u00e9", "cafe\u0301", "Red", "red")
     assert found == Column("x", "category", ("Red", "caf\u00e9", "red"))
