@@ -10,6 +10,8 @@ from torch import Tensor
 
 from lab.errors import UserError
 
+_LARGEST_RANGE = 1e150  # the squared error, in the unit of the numbers squared, is a float
+
 
 class NumberScale(NamedTuple):
     """Mean and standard deviation of the training targets; the default leaves numbers as they are."""
@@ -19,13 +21,13 @@ class NumberScale(NamedTuple):
 
     @classmethod
     def fitted(cls, numbers: Sequence[float], where: str) -> NumberScale:
-        """The scale of these numbers; equal numbers are only shifted. Raises UserError beyond the range of a float."""
+        """The scale of these numbers; equal numbers are only shifted. Raises UserError for numbers too far apart."""
         mean = math.fsum(number / len(numbers) for number in numbers)
         if min(numbers) == max(numbers):
             return cls(numbers[0])
         largest = max(abs(number - mean) for number in numbers)
-        if not math.isfinite(max(numbers) - min(numbers)):
-            raise UserError(f"{where}: the answers lie further apart than a float can hold; scale them down")
+        if not max(numbers) - min(numbers) <= _LARGEST_RANGE:
+            raise UserError(f"{where}: the answers lie further apart than {_LARGEST_RANGE:g}; scale them down")
         # Divided by the largest first: squares of large numbers would overflow.
         return cls(mean, largest * math.sqrt(math.fsum(((n - mean) / largest) ** 2 for n in numbers) / len(numbers)))
 
