@@ -1,6 +1,6 @@
 """Memory of a sequences run: its text, the network and a training step."""
 
-from pathlib import Path
+import os
 
 import torch
 from torch import Tensor
@@ -27,9 +27,9 @@ def data_needs(config: SequencesConfig) -> list[Need]:
         longest = sum(task.make(config.data.size or task.default).longest)
         return [Need("the examples", CANDIDATES * longest * _GENERATED, "data.size", on_device=False)]
     for name in (config.data.source, config.data.test_source):
-        if name is not None and Path(name).is_file():
-            size += Path(name).stat().st_size
-    return [Need("the text of data.source", size * _PER_BYTE, "the size of the file", on_device=False)]
+        if name is not None and os.path.isfile(path := os.path.expanduser(name)):
+            size += os.path.getsize(path)
+    return [Need("the text of data.source", size * _PER_BYTE, "the number of examples in data.source", on_device=False)]
 
 
 def training_needs(config: SequencesConfig, sizes: DataSizes, longest: tuple[int, int], device: Device) -> list[Need]:

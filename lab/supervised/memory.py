@@ -1,10 +1,11 @@
 """Memory of a supervised run: its data, the network and a training step."""
 
-from pathlib import Path
+import os
 
 import torch
 from torch import Tensor
 
+from lab.data.tables import is_table
 from lab.run.memory_needs import Need, activations, weights
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.transfer import build_network
@@ -18,9 +19,9 @@ def data_needs(config: SupervisedConfig) -> list[Need]:
     """Memory of the files of the data, before they are read; images are mapped and copied once."""
     size = 0
     for name in (config.data.source, config.data.test_source):
-        if name is not None and Path(name).is_file():
-            size += Path(name).stat().st_size * (_PER_CHARACTER if name.endswith(".csv") else 1)
-    return [Need("data.source", size, "the size of the file", on_device=False)]
+        if name is not None and os.path.isfile(path := os.path.expanduser(name)):
+            size += os.path.getsize(path) * (_PER_CHARACTER if is_table(name) else 1)
+    return [Need("data.source", size, "the number of examples in data.source", on_device=False)]
 
 
 def training_needs(config: SupervisedConfig, shape: tuple[int, ...], classes: int, device: Device) -> list[Need]:

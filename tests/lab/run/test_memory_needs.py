@@ -209,3 +209,19 @@ def test_the_state_of_the_optimizer_and_of_the_batch_is_counted() -> None:
     assert total("learner.optimizer=sgd")[key] < base[key]
     halved = total("learner.micro_batch=128")["the activations of a training step"]
     assert halved * 2 == pytest.approx(base["the activations of a training step"], rel=0.01)
+
+
+@pytest.mark.parametrize("preset", ["supervised/table", "sequences/text"])
+def test_files_in_the_home_folder_and_tables_in_capitals_are_counted(
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+
+    def size(name: str) -> float:
+        (tmp_path / name).write_bytes(bytes(1000))
+        config: Any = load_preset(preset, [f"data.source=~/{name}"])
+        found = (of_supervised if preset.startswith("supervised") else of_sequences).data_needs(config)
+        return sum(need.size for need in found)
+
+    assert size("DATA.CSV") == size("data.csv") > 1000.0
