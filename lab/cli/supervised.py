@@ -30,7 +30,7 @@ def evaluate(
 ) -> None:
     """Evaluate a run on its test set; classifications also by class."""
     trained = _trained(run, runs_dir, device, checkpoint)
-    train, test = training_and_test(trained.config, trained.treatment)
+    train, test = training_and_test(trained.config, trained.preprocessing)
     if train.fingerprint != trained.fingerprint:
         raise UserError(
             f"{train.name} is not the data this run was trained on: its test set may contain training samples; put the "

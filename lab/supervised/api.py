@@ -58,8 +58,8 @@ def _array_predictions(trained: Trained, array: np.ndarray) -> Iterator[tuple[li
 
 def _as_file(trained: Trained, array: np.ndarray) -> CsvFile:
     """An array [N, C] of numbers or objects, in the order of the run's columns, as a file; None and NaN are blank."""
-    assert trained.treatment is not None
-    columns = [column.name for column in trained.treatment.schema]
+    assert trained.preprocessing is not None
+    columns = [column.name for column in trained.preprocessing.schema]
     if array.ndim != 2 or array.shape[1] != len(columns):
         raise UserError(f"this run takes rows [N, {len(columns)}] ({', '.join(columns)}), not {list(array.shape)}")
     rows = [["" if cell is None or cell != cell else str(cell) for cell in row] for row in array.tolist()]

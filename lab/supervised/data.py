@@ -12,13 +12,13 @@ from lab.run.memory import available_mb
 from lab.run.memory_needs import Need, check_fits
 from lab.supervised.config import AugmentConfig, DataConfig, SupervisedConfig
 from lab.supervised.labelled_set import LabelledSet, TableRows, class_index
-from lab.supervised.treatment import Treatment, fit
+from lab.supervised.preprocessing import Preprocessing, fit
 
 
 def split(config: DataConfig, seed: int, *, classified: bool = True) -> tuple[LabelledSet, LabelledSet]:
     """Training and test set. Raises UserError when they have no labels or do not match.
 
-    Rows of a table are not treated yet: inputs float64 [N, C], and numbers in the unit of the file.
+    Rows of a table are not preprocessed yet: inputs float64 [N, C], and numbers in the unit of the file.
     """
     tables = is_table(config.source)
     if tables:
@@ -37,10 +37,12 @@ def split(config: DataConfig, seed: int, *, classified: bool = True) -> tuple[La
     return _fraction(whole.subset(np.sort(order[held:])), config, seed), whole.subset(np.sort(order[:held]))
 
 
-def training_and_test(config: SupervisedConfig, treatment: Treatment | None = None) -> tuple[LabelledSet, LabelledSet]:
+def training_and_test(
+    config: SupervisedConfig, preprocessing: Preprocessing | None = None
+) -> tuple[LabelledSet, LabelledSet]:
     """Training and test set of a configuration. Raises UserError if data, task and network do not fit.
 
-    treatment: of a table's columns; by default it is fitted to the training set.
+    preprocessing: of a table's columns; by default it is fitted to the training set.
     """
     task, source = config.task, config.data.source
     train, test = split(config.data, config.seed, classified=task.targets == "classes")
@@ -66,13 +68,13 @@ def training_and_test(config: SupervisedConfig, treatment: Treatment | None = No
             )
     if train.has_images:
         return train, test
-    if treatment is None:
+    if preprocessing is None:
         rows = train.table
-        treatment = fit(rows.inputs, rows.schema, rows.target, rows.numbers, config.data.max_categories)
-    size = (len(train) + len(test)) * treatment.width * 4
+        preprocessing = fit(rows.inputs, rows.schema, rows.target, rows.numbers, config.data.max_categories)
+    size = (len(train) + len(test)) * preprocessing.width * 4
     need = Need("the table with one input for each category", size, "data.max_categories, or use data.ignore")
     check_fits([need], available_mb(), "this machine")
-    return _treated(train, treatment), _treated(test, treatment)
+    return _preprocessed(train, preprocessing), _preprocessed(test, preprocessing)
 
 
 def verify_data(config: DataConfig) -> None:
@@ -128,10 +130,10 @@ def _rows_of(table: Table) -> LabelledSet:
     )
 
 
-def _treated(data: LabelledSet, treatment: Treatment) -> LabelledSet:
-    rows = replace(data.table, treatment=treatment)
-    targets = data.targets if rows.numbers is None else treatment.standardized(rows.numbers)
-    return replace(data, inputs=treatment.encode(rows.inputs, rows.schema), targets=targets, rows=rows)
+def _preprocessed(data: LabelledSet, preprocessing: Preprocessing) -> LabelledSet:
+    rows = replace(data.table, preprocessing=preprocessing)
+    targets = data.targets if rows.numbers is None else preprocessing.standardized(rows.numbers)
+    return replace(data, inputs=preprocessing.encode(rows.inputs, rows.schema), targets=targets, rows=rows)
 
 
 def _of_classes(whole: LabelledSet, config: DataConfig) -> LabelledSet:

@@ -26,8 +26,8 @@ from lab.supervised.inference import as_inputs
 from lab.supervised.labelled_set import LabelledSet
 from lab.supervised.memory import data_needs, training_needs
 from lab.supervised.metrics import catalogue_of
+from lab.supervised.preprocessing import Preprocessing
 from lab.supervised.transfer import build_network, start_from
-from lab.supervised.treatment import Treatment
 from lab.train.collectives import ranks
 from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
@@ -49,9 +49,9 @@ class Supervised(Experiment):
         self.train, self.test = training_and_test(config)
         self.progress = "images" if self.train.has_images else "rows"
         self.catalogue = catalogue_of(config.task)
-        self._treatment = None if self.train.rows is None else self.train.rows.treatment
-        if self._treatment is not None and ranks().is_rank_zero:
-            _say_how_columns_are_read(self._treatment, self.train, self.test)
+        self._preprocessing = None if self.train.rows is None else self.train.rows.preprocessing
+        if self._preprocessing is not None and ranks().is_rank_zero:
+            _say_how_columns_are_read(self._preprocessing, self.train, self.test)
         memory_needs.check(training_needs(config, self.train.shape, len(self.train.classes), device), device)
         self.loss = config.task.loss(self.train, device, config.seed)
         self.network = build_network(config, self.train.shape, len(self.train.classes))
@@ -128,7 +128,7 @@ class Supervised(Experiment):
                 "classes": train.classes,
                 "columns": train.columns,
                 "rule": train.rule,
-                "treatment": None if self._treatment is None else self._treatment.to_json(),
+                "preprocessing": None if self._preprocessing is None else self._preprocessing.to_json(),
             },
         }
 
@@ -172,17 +172,17 @@ class Supervised(Experiment):
         return media
 
 
-def _say_how_columns_are_read(treatment: Treatment, train: LabelledSet, test: LabelledSet) -> None:
+def _say_how_columns_are_read(preprocessing: Preprocessing, train: LabelledSet, test: LabelledSet) -> None:
     """Log kinds other than numbers, blanks, and texts of the test set that no training row has."""
     names: dict[str, list[str]] = {}
-    for column in treatment.schema:
+    for column in preprocessing.schema:
         shown = f"{column.name} ({len(column.texts)})" if column.kind == "category" else column.name
         names.setdefault(column.kind, []).append(shown)
     if names.keys() - {"number"}:
         kinds = "; ".join(f"{kind}: {', '.join(columns)}" for kind, columns in names.items())
         _log.warning(f"{train.name}, columns by kind: {kinds}")
     for data in (train, test):
-        for note in treatment.notes(data.table.inputs, data.table.schema):
+        for note in preprocessing.notes(data.table.inputs, data.table.schema):
             _log.warning(f"{'training' if data is train else 'test'} rows: {note}")
 
 

@@ -8,7 +8,7 @@ from lab.config.suggestions import did_you_mean
 from lab.data.columns import Column
 from lab.data.file_tree import normal
 from lab.errors import UserError
-from lab.supervised.treatment import Treatment
+from lab.supervised.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,14 +16,14 @@ class TableRows:
     """Rows of a table as its file has them.
 
     inputs: float64 [N, C], as in `lab.data.tables.Table`. numbers: targets float64 [N] in their own unit, if they are
-    numbers. treatment: None until it is fitted.
+    numbers. preprocessing: None until it is fitted.
     """
 
     inputs: np.ndarray
     schema: tuple[Column, ...]
     target: str
     numbers: np.ndarray | None
-    treatment: Treatment | None = None
+    preprocessing: Preprocessing | None = None
 
     def subset(self, rows: np.ndarray) -> "TableRows":
         numbers = None if self.numbers is None else self.numbers[rows]
@@ -34,9 +34,9 @@ class TableRows:
 class LabelledSet:
     """Samples with targets.
 
-    inputs: images uint8 [N, C, R, R], or treated table rows float32 [N, F], which `rows` made of `columns`. targets:
-    int64 [N] into `classes`, or standardized numbers float32 [N] without classes. fingerprint: hash of the whole set
-    that these samples are part of. rule: how images were cropped and resized, "" if unknown.
+    inputs: images uint8 [N, C, R, R], or preprocessed `rows` of a table, float32 [N, F]. targets: int64 [N] into
+    `classes`, or standardized numbers float32 [N] without classes. columns: names of the table's columns. fingerprint:
+    hash of the whole set that these samples are part of. rule: how images were cropped and resized, "" if unknown.
     """
 
     name: str

@@ -42,26 +42,26 @@ def predictions(trained: Trained, source: Path) -> Iterator[tuple[list[str], Ten
 
 
 def network_outputs(trained: Trained, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Network inputs and outputs on the CPU for images or treated rows; numbers are in the unit of the target."""
+    """Network inputs and outputs on the CPU for images or preprocessed rows; numbers are in the unit of the target."""
     inputs = as_inputs(torch.from_numpy(rows).to(trained.device.device))
     with torch.no_grad():
         found = predict_batch(trained.network, inputs, mirror=trained.config.task.averages_mirror_images).cpu()
-    treatment = trained.treatment
-    if treatment is not None and treatment.target_statistics is not None:
-        found = torch.from_numpy(treatment.in_units(found.numpy()))
+    preprocessing = trained.preprocessing
+    if preprocessing is not None and preprocessing.target_statistics is not None:
+        found = torch.from_numpy(preprocessing.in_units(found.numpy()))
     return inputs.cpu(), found
 
 
 def table_rows(trained: Trained, file: CsvFile) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Line numbers and treated rows float32 [B, F] of a table, batch by batch. Raises UserError."""
-    treatment = trained.treatment
-    assert treatment is not None, "load_trained() refuses a table's run without one"
-    inputs, schema = read_rows(file, treatment.schema, reading_of(trained.config.data))
-    for note in treatment.notes(inputs, schema):
+    """Line numbers and preprocessed rows float32 [B, F] of a table, batch by batch. Raises UserError."""
+    preprocessing = trained.preprocessing
+    assert preprocessing is not None, "load_trained() refuses a table's run without one"
+    inputs, schema = read_rows(file, preprocessing.schema, reading_of(trained.config.data))
+    for note in preprocessing.notes(inputs, schema):
         _log.warning(f"{file.source}: {note}")
     for start in range(0, len(inputs), BATCH):
         part = slice(start, start + BATCH)
-        yield [str(line) for line in file.lines[part]], treatment.encode(inputs[part], schema)
+        yield [str(line) for line in file.lines[part]], preprocessing.encode(inputs[part], schema)
 
 
 def _images(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:

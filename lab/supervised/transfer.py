@@ -12,7 +12,7 @@ from lab.run.load import load_run
 from lab.run.lookup import locate_run
 from lab.supervised.config import SupervisedConfig, TrunkConfig
 from lab.supervised.network import Network
-from lab.supervised.treatment import Treatment, from_json
+from lab.supervised.preprocessing import Preprocessing, from_json
 from lab.train.device import Device
 
 
@@ -20,7 +20,7 @@ from lab.train.device import Device
 class Trained:
     """A run's network in evaluation mode, and a description of its data.
 
-    shape: of a network input, [C, R, R] or [F]; treatment: of a table's columns. rule: how images were cropped and
+    shape: of a network input, [C, R, R] or [F]; preprocessing: of a table's columns. rule: how images were cropped and
     resized, "" if unknown. fingerprint, test_fingerprint: of the training and the test set.
     """
 
@@ -28,7 +28,7 @@ class Trained:
     config: SupervisedConfig
     shape: tuple[int, ...]
     classes: tuple[str, ...]
-    treatment: Treatment | None
+    preprocessing: Preprocessing | None
     rule: str
     device: Device
     fingerprint: str
@@ -49,16 +49,18 @@ def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) 
         network = build_network(found.config, shape, len(classes))
         network.load_state_dict(state["network"])
         data, test_data = str(state["data"]), str(state["test_data"])
-        treatment = None if described.get("treatment") is None else from_json(described["treatment"])
-        if len(shape) == 1 and treatment is None:
-            raise CheckpointError("it was written by a version that did not keep the treatment of a table's columns")
-        if treatment is not None and (
-            (treatment.width,) != shape or (treatment.target_statistics is None) != bool(classes)
+        preprocessing = None if described.get("preprocessing") is None else from_json(described["preprocessing"])
+        if len(shape) == 1 and preprocessing is None:
+            raise CheckpointError(
+                "it was written by a version that did not keep the preprocessing of a table's columns"
+            )
+        if preprocessing is not None and (
+            (preprocessing.width,) != shape or (preprocessing.target_statistics is None) != bool(classes)
         ):
-            raise CheckpointError("its treatment of the table's columns does not fit its network")
+            raise CheckpointError("its preprocessing of the table's columns does not fit its network")
         rule = str(described["rule"])
     network = network.to(device.device).eval().requires_grad_(False)
-    return Trained(network, found.config, shape, classes, treatment, rule, device, data, test_data)
+    return Trained(network, found.config, shape, classes, preprocessing, rule, device, data, test_data)
 
 
 def load_trunk(run: Path, checkpoint: str = checkpoints.BEST) -> dict[str, Tensor]:

@@ -36,6 +36,6 @@ def _curves(experiment: Supervised, width: int) -> tuple[Curve | None, Curve | N
         return None, None
     order = np.argsort(rows.inputs[:, 0])
     x = rows.inputs[order, 0].tolist()
-    assert rows.treatment is not None and rows.numbers is not None
-    found = rows.treatment.in_units(predict_set(experiment.network, test, experiment.device).numpy())
+    assert rows.preprocessing is not None and rows.numbers is not None
+    found = rows.preprocessing.in_units(predict_set(experiment.network, test, experiment.device).numpy())
     return Curve(str(width), x, found[order].tolist()), Curve("target", x, rows.numbers[order].tolist())

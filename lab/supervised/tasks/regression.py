@@ -35,7 +35,7 @@ class Regression(Task):
     name: Literal["regression"] = Field(default="regression", description="Type of task.")
 
     def build(self, backbone: Backbone, shape: tuple[int, ...], classes: int) -> Network:
-        # Standardized numbers [B]; the treatment of the table brings them to their unit in double precision.
+        # Standardized numbers [B]; the preprocessing of the table brings them to their unit in double precision.
         return backbone.with_output(nn.Sequential(Linear(backbone.features, 1, init=HE.with_gain(1.0)), nn.Flatten(0)))
 
     def loss(self, train: LabelledSet, device: Device, seed: int) -> Loss:
@@ -47,10 +47,14 @@ class Regression(Task):
 
     def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
         rows = test.table
-        assert rows.treatment is not None and rows.treatment.target_statistics is not None and rows.numbers is not None
-        found = rows.treatment.in_units(predict_set(network, test, device).numpy())
+        assert (
+            rows.preprocessing is not None
+            and rows.preprocessing.target_statistics is not None
+            and rows.numbers is not None
+        )
+        found = rows.preprocessing.in_units(predict_set(network, test, device).numpy())
         # In deviations of the training targets: the squares of very large or small numbers leave the range of floats.
-        deviation = rows.treatment.target_statistics.deviation
+        deviation = rows.preprocessing.target_statistics.deviation
         loss = float(np.square((found - rows.numbers) / deviation).mean())
         variance = float(np.square((rows.numbers - rows.numbers.mean()) / deviation).mean())
         metrics = {

@@ -83,8 +83,11 @@ def test_an_exported_network_answers_as_the_run_does(trained: Path, suffix: str,
     network = load_trained(trained, DEVICE)
     inputs = torch.rand(3, *network.shape)
     module: torch.nn.Module = network.network
-    if network.treatment is not None:  # the file takes rows as the table has them
-        inputs, module = torch.rand(3, 10, dtype=torch.float64) * 1e6, TableNetwork(network.network, network.treatment)
+    if network.preprocessing is not None:  # the file takes rows as the table has them
+        inputs, module = (
+            torch.rand(3, 10, dtype=torch.float64) * 1e6,
+            TableNetwork(network.network, network.preprocessing),
+        )
     with torch.no_grad():
         expected = module(inputs).numpy()
     if suffix == ".onnx":

@@ -1,4 +1,4 @@
-"""Tables from the file to predictions: double precision, one treatment for training, prediction and exported files."""
+"""Tables from the file to predictions: double precision, one preprocessing for training, prediction and exports."""
 
 import contextlib
 import json
@@ -19,9 +19,9 @@ from lab.errors import CheckpointError, UserError
 from lab.plots.figures import Plot
 from lab.supervised import data, transfer
 from lab.supervised.experiment import Supervised
+from lab.supervised.preprocessing import fit, from_json
 from lab.supervised.tasks import regression
 from lab.supervised.transfer import load_trained
-from lab.supervised.treatment import fit, from_json
 from lab.train.device import Device
 from tests.lab.small_classifier import other, written
 from tests.same_run import assert_same_run
@@ -85,7 +85,7 @@ NEW = (
 )
 
 
-def test_rows_are_predicted_as_they_were_treated_in_training(
+def test_rows_are_predicted_as_they_were_preprocessed_in_training(
     people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     capsys.readouterr()
@@ -124,7 +124,7 @@ def test_new_rows_that_do_not_fit_are_one_line(
     assert expected in error and len(error.strip().splitlines()) == 1
 
 
-def test_an_onnx_file_takes_the_rows_untreated_and_names_its_inputs(people: Path, tmp_path: Path) -> None:
+def test_an_onnx_file_takes_the_rows_raw_and_names_its_inputs(people: Path, tmp_path: Path) -> None:
     run("export", people, "--out", tmp_path / "people.onnx")
     found = {item.key: item.value for item in onnx.load(str(tmp_path / "people.onnx")).metadata_props}
     names = json.loads(found["inputs"])
@@ -175,11 +175,11 @@ def test_a_stopped_run_of_a_table_goes_on_bit_for_bit(people: Path, tmp_path: Pa
     assert_same_run(people, tmp_path / "people")
 
 
-def test_the_treatment_survives_as_plain_values_and_a_damaged_one_is_refused(people: Path) -> None:
-    treatment = load_trained(people, DEVICE).treatment
-    assert treatment is not None
-    plain = json.loads(json.dumps(treatment.to_json(), allow_nan=False))
-    assert from_json(plain) == treatment
+def test_the_preprocessing_survives_as_plain_values_and_a_damaged_one_is_refused(people: Path) -> None:
+    preprocessing = load_trained(people, DEVICE).preprocessing
+    assert preprocessing is not None
+    plain = json.loads(json.dumps(preprocessing.to_json(), allow_nan=False))
+    assert from_json(plain) == preprocessing
     changes: list[dict[str, Any]] = [{"columns": None}, {"columns": [{}]}, {"columns": []}]
     changes += [{"target_statistics": [1.0, 0.0]}, {"target_statistics": 3}]
     for change in changes:
@@ -193,11 +193,13 @@ def test_the_treatment_survives_as_plain_values_and_a_damaged_one_is_refused(peo
                 from_json(plain | {"columns": columns})
 
 
-def test_a_treatment_that_does_not_fit_the_network_is_refused(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    treatment = load_trained(people, DEVICE).treatment
-    assert treatment is not None
-    fewer = replace(treatment, columns=treatment.columns[1:])
-    other_task = replace(treatment, target_statistics=treatment.columns[1].statistics)
+def test_a_preprocessing_that_does_not_fit_the_network_is_refused(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preprocessing = load_trained(people, DEVICE).preprocessing
+    assert preprocessing is not None
+    fewer = replace(preprocessing, columns=preprocessing.columns[1:])
+    other_task = replace(preprocessing, target_statistics=preprocessing.columns[1].statistics)
     for forged in (fewer, other_task):
         monkeypatch.setattr(transfer, "from_json", lambda value, forged=forged: forged)
         with pytest.raises(CheckpointError, match="does not fit its network"):
@@ -215,12 +217,12 @@ def test_a_table_that_is_too_wide_for_the_memory_is_one_line(tmp_path: Path, mon
         data.training_and_test(settings)
 
 
-def test_only_training_rows_are_fitted_and_crowded_columns_are_named_at_once() -> None:
+def test_only_training_rows_are_fitted_and_columns_of_too_many_categories_are_named_at_once() -> None:
     schema = (Column("a", "category", ("x", "y", "z")), Column("b", "number"), Column("c", "category", ("q", "r", "s")))
     rows = np.array([[0, 10.0, 0], [2, 30.0, 1], [0, np.nan, 2]])
-    treatment = fit(rows, schema, "y", None, 10)
-    assert treatment.raw_names[:3] == ["a=x", "a=z", "b"]
+    preprocessing = fit(rows, schema, "y", None, 10)
+    assert preprocessing.raw_names[:3] == ["a=x", "a=z", "b"]
     new = np.array([[1, np.nan, np.nan], [2, 40.0, 0]])
-    assert treatment.encode(new, schema).tolist() == [[0, 0, 0, 0, 0, 0, 1], [0, 1, 2, 1, 0, 0, 0]]
+    assert preprocessing.encode(new, schema).tolist() == [[0, 0, 0, 0, 0, 0, 1], [0, 1, 2, 1, 0, 0, 0]]
     with pytest.raises(UserError, match=r"'a' 2, 'c' 3 in 3 rows; leave them out by data.ignore=\[a, c\]"):
         fit(rows, schema, "y", None, 1)

@@ -1,4 +1,4 @@
-"""The treatment of a table's columns: fitted on the training rows, kept with the run as plain values, used ever after.
+"""The preprocessing of a table's columns: fitted on the training rows and kept with the run as plain values.
 
 Numbers, dates and truth values are standardized in double precision: single precision does not hold a small difference
 between large values. A blank cell becomes the mean, and an input of its own says so. Categories become one-hot inputs,
@@ -53,7 +53,7 @@ class FittedColumn:
 
 
 @dataclass(frozen=True)
-class Treatment:
+class Preprocessing:
     """Fitted columns, the target's name, and its statistics if it is a number.
 
     Raw inputs float64 [N, R] are numbers, NaN where blank, and one-hot categories. Inputs of the network float32 [N, F]
@@ -135,7 +135,7 @@ class Treatment:
         return outputs.astype(np.float64) * statistics.deviation + statistics.mean
 
     def notes(self, inputs: np.ndarray, schema: Sequence[Column]) -> list[str]:
-        """What the treatment does to rows [N, C] that a user should know: blanks and unknown texts, a line each."""
+        """What the preprocessing does to rows [N, C] that a user should know: blanks and unknown texts, a line each."""
         found = []
         for values, fitted, column in zip(inputs.T, self.columns, schema, strict=True):
             if blank := int(np.isnan(values).sum()):
@@ -146,10 +146,10 @@ class Treatment:
                 how += "" if fitted.blanks else ", as no training row is blank there"
                 found.append(f"column {column.name!r}: {blank:,} of {len(values):,} cells are blank ({how})")
             known = set(fitted.column.texts)
-            strange = [index for index, text in enumerate(column.texts) if text not in known]
-            count = int(np.isin(values, strange).sum())
+            unknown = [index for index, text in enumerate(column.texts) if text not in known]
+            count = int(np.isin(values, unknown).sum())
             if count:
-                first = column.texts[next(index for index in strange if (values == index).any())]
+                first = column.texts[next(index for index in unknown if (values == index).any())]
                 found.append(
                     f"column {column.name!r}: {count:,} of {len(values):,} cells have a text that no training row has, "
                     f"such as {first[:60]!r} (unknown)"
@@ -157,7 +157,7 @@ class Treatment:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, of which `from_json` makes the same treatment."""
+        """Plain values, of which `from_json` makes the same preprocessing."""
         statistics = self.target_statistics
         return {
             "columns": [
@@ -177,26 +177,26 @@ class Treatment:
         }
 
 
-def from_json(value: Mapping[str, Any]) -> Treatment:
-    """The treatment of `Treatment.to_json`. Raises CheckpointError for anything else."""
+def from_json(value: Mapping[str, Any]) -> Preprocessing:
+    """The preprocessing of `Preprocessing.to_json`. Raises CheckpointError for anything else."""
     try:
         columns = tuple(_column(item) for item in value["columns"])
         if not columns:
             raise ValueError("no columns")
         found = value["target_statistics"]
-        return Treatment(columns, str(value["target"]), None if found is None else _statistics(*found))
+        return Preprocessing(columns, str(value["target"]), None if found is None else _statistics(*found))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"its treatment of the table's columns is damaged ({error!r:.80})") from None
+        raise CheckpointError(f"its preprocessing of the table's columns is damaged ({error!r:.80})") from None
 
 
 def fit(
     inputs: np.ndarray, schema: Sequence[Column], target: str, targets: np.ndarray | None, max_categories: int
-) -> Treatment:
+) -> Preprocessing:
     """Fit to training rows [N, C] and, for a regression, their targets [N].
 
     Raises UserError for columns with more than `max_categories` texts, and for one that is blank in all rows.
     """
-    columns, crowded = [], []
+    columns, too_many_categories = [], []
     for values, column in zip(inputs.T, schema, strict=True):
         filled = values[~np.isnan(values)]
         blanks = len(filled) < len(values)
@@ -209,17 +209,17 @@ def fit(
             continue
         used = np.unique(filled).astype(np.int64).tolist()
         if len(used) > max_categories:
-            crowded.append((column.name, len(used)))
+            too_many_categories.append((column.name, len(used)))
         kept = Column(column.name, column.kind, tuple(column.texts[index] for index in used))
         columns.append(FittedColumn(kept, Statistics(0.0, 1.0), blanks))
-    if crowded:
-        counts = ", ".join(f"{name!r} {count:,}" for name, count in crowded)
-        names = ", ".join(name for name, _ in crowded)
+    if too_many_categories:
+        counts = ", ".join(f"{name!r} {count:,}" for name, count in too_many_categories)
+        names = ", ".join(name for name, _ in too_many_categories)
         raise UserError(
             f"columns with more different texts than data.max_categories={max_categories}: {counts} in "
             f"{len(inputs):,} rows; leave them out by data.ignore=[{names}], or raise data.max_categories"
         )
-    return Treatment(tuple(columns), target, None if targets is None else Statistics.of(targets))
+    return Preprocessing(tuple(columns), target, None if targets is None else Statistics.of(targets))
 
 
 def _column(item: Mapping[str, Any]) -> FittedColumn:
