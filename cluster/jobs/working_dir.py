@@ -150,7 +150,7 @@ def _refused(root: Path, name: str) -> str:
     if is_secret(name):
         return "as it has the name of a secret"
     if "\\" in name or not name.isprintable():  # also the mark of bytes that are not UTF-8
-        return "as its name has signs that an archive cannot hold"
+        return "as its name has characters that an archive cannot hold"
     path = root / name
     if os.path.realpath(path) != str(path):
         return "as it is a link, or behind one"

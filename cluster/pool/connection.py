@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.pool.local_cluster import on_loopback, own_signal_handlers, private_folder
+from cluster.pool.local_cluster import loopback_environment, on_loopback, own_signal_handlers, private_folder
 from lab.config.sections import ClusterConfig
 from lab.errors import UserError
 from lab.files.plain import parse_json
@@ -61,7 +61,11 @@ def connect(cluster: ClusterConfig, device: Device | None = None) -> Iterator[Co
         yield _connection(ray, started=False)
         return
     address = cluster.address or os.environ.get("RAY_ADDRESS")
-    with private_folder() if address is None else contextlib.nullcontext() as folder:
+    with contextlib.ExitStack() as local:
+        folder = None
+        if address is None:
+            folder = local.enter_context(private_folder())
+            local.enter_context(loopback_environment())
         try:
             with own_signal_handlers():
                 if folder is not None:

@@ -54,19 +54,31 @@ def private_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def on_loopback() -> Iterator[None]:
-    """While entered, Ray starts nodes at 127.0.0.1, where nothing listens to other machines.
+def loopback_environment() -> Iterator[None]:
+    """While entered, processes that this one starts use the loopback interface, unless the environment says otherwise.
 
-    The environment keeps the choice: processes of this cluster that connect to it must make the same.
+    Entered as long as the cluster runs: whatever connects to it must make the same choice.
     """
-    from ray._private import ray_constants
-
     # Ray's switch for systems whose firewall asks about every port. The address 127.0.0.1 given to `ray.init` would be
     # replaced by that of a network interface.
-    os.environ.setdefault(_LOOPBACK_VARIABLE, "0")
+    added = {_LOOPBACK_VARIABLE: "0"}
     if sys.platform == "linux":
         # Of the gradients that ranks exchange: gloo would choose the interface by the name of the machine.
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        added["GLOO_SOCKET_IFNAME"] = "lo"
+    added = {name: value for name, value in added.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def on_loopback() -> Iterator[None]:
+    """While entered, Ray starts nodes at 127.0.0.1, where nothing listens to other machines."""
+    from ray._private import ray_constants
+
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
         yield

@@ -9,13 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from cluster.drills.processes import descendants, running
-from cluster.pool import cluster_end
+from cluster.pool import cluster_end, connection
 from cluster.pool.connection import Connection
 from cluster.pool.local_cluster import private_folder
+from lab.config.sections import ClusterConfig
+from lab.errors import UserError
 from tests.agents.small_alphazero import preset
 from tests.command_line import launch
 
@@ -96,6 +100,27 @@ def test_a_folder_that_was_chosen_keeps_its_logs(tmp_path: Path, monkeypatch: py
     with private_folder() as folder:
         folder.mkdir()
     assert not folder.parent.exists()
+
+
+def test_the_environment_is_afterwards_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "GLOO_SOCKET_IFNAME", "RAY_ADDRESS")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth7")
+    before, started = dict(os.environ), dict[str, str]()
+
+    def init(*given: Any, **options: Any) -> None:
+        started.update(os.environ)
+        raise UserError("it did not start")
+
+    absent = SimpleNamespace(is_initialized=lambda: False, shutdown=lambda: None)
+    monkeypatch.setattr(connection, "import_ray", lambda: absent)
+    monkeypatch.setattr(connection, "_init", init)
+    with pytest.raises(UserError, match="it did not start"), connection.connect(ClusterConfig()):
+        pass
+    assert [started.get(name) for name in names] == ["0", "eth7", None]
+    assert {name: os.environ.get(name) for name in names} == {name: before.get(name) for name in names}
 
 
 def start_run(tmp_path: Path) -> subprocess.Popen[str]:
