@@ -117,7 +117,10 @@ class PopulationBasedTraining:
             if interrupt:
                 late = stop_trainers({reference: actor for reference, (_, actor) in running.items()})
                 if late:
-                    say(f"{late} trials did not stop in time and were killed; their last checkpoints are kept")
+                    say(
+                        f"{late} trials did not stop in time, or had not started, and were killed; their last "
+                        "checkpoints are kept"
+                    )
                 return failed
             ready, _ = ray.wait(list(running), timeout=POLL_INTERVAL_S)
             for reference in ready:
@@ -204,8 +207,8 @@ class _Trainer:
 def stop_trainers(running: Mapping[Any, Any], timeout_s: float = STOP_TIMEOUT_S + 30.0) -> int:
     """Stop trainers, given by the references to their results; those that have started save a checkpoint first.
 
-    Trainers that do not end within `timeout_s`, for example on a node that no longer answers, are killed. Returns their
-    number.
+    Trainers that do not end within `timeout_s`, for example on a node that no longer answers, are killed, and so are
+    those that do not take the call, which includes all that wait for resources. Returns their number.
     """
     ray = import_ray()
     calls = {actor.stop.remote(): reference for reference, actor in running.items()}
@@ -214,7 +217,7 @@ def stop_trainers(running: Mapping[Any, Any], timeout_s: float = STOP_TIMEOUT_S 
     late = ray.wait(ends, num_returns=len(ends), timeout=timeout_s)[1] if ends else []
     for actor in running.values():
         ray.kill(actor)
-    return len(late)
+    return len(late) + len(calls) - len(answered)
 
 
 def _exit_code(reference: Any) -> int:

@@ -80,6 +80,29 @@ def test_a_trainer_that_does_not_stop_is_killed_after_a_while(ray_here: Connecti
         ray.get(reference, timeout=30)
 
 
+def test_a_trainer_that_takes_no_call_is_counted_among_those_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = list[str]()
+
+    class Ray:
+        """A cluster in which everything has happened but the call of the trainer `lost`."""
+
+        kill = staticmethod(killed.append)
+
+        @staticmethod
+        def wait(references: list[str], *, num_returns: int, timeout: float) -> tuple[list[str], list[str]]:
+            done = [reference for reference in references if reference != "stop lost"]
+            return done, [reference for reference in references if reference not in done]
+
+    class Actor(str):
+        @property
+        def stop(self) -> SimpleNamespace:
+            return SimpleNamespace(remote=lambda: f"stop {self}")
+
+    monkeypatch.setattr("cluster.sweeps.population_based_training.import_ray", lambda: Ray)
+    assert stop_trainers({"train good": Actor("good"), "train lost": Actor("lost")}) == 1
+    assert killed == ["good", "lost"]
+
+
 def test_the_worst_fifth_become_copies_of_the_best_fifth() -> None:
     values = {f"{number:02d}": float(number) for number in range(10)}
     chosen = [select(values, "max", random.Random(seed)) for seed in range(50)]
