@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from agents.arena.analysis import MAX_SIMULATIONS as MAX_SIMULATIONS
+from agents.arena.analysis import MAX_SIMULATIONS
 from lab.terminal import consoles
 
 Simulations = Annotated[

@@ -8,7 +8,7 @@ import typer
 
 from agents.alphazero.agent import load_agent
 from agents.arena import play as terminal
-from agents.cli.options import MAX_SIMULATIONS
+from agents.arena.analysis import MAX_SIMULATIONS
 from lab.cli.arguments import Run, RunsDir
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.run.lookup import RUNS_DIR, find_run

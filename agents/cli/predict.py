@@ -6,9 +6,8 @@ import typer
 from rich.table import Table
 
 from agents.alphazero.agent import load_agent
-from agents.arena.analysis import Analysis
+from agents.arena.analysis import MAX_SIMULATIONS, Analysis
 from agents.arena.play import board_text
-from agents.cli.options import MAX_SIMULATIONS
 from agents.games.moves import parse_moves, state_after
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, DeviceName, device_of

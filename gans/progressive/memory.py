@@ -1,6 +1,5 @@
 """Memory estimate of every stage, checked before a run starts."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +8,7 @@ from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import level_of, stages
 from gans.progressive.network import Discriminator, Generator, channels_at
 from lab.errors import UserError
-from lab.run.memory import available_mb
+from lab.run.memory import free_mb
 from lab.train.device import Device
 
 _COPIES = 6  # weights, gradients, two moments, the generator's average, temporaries of the optimizer
@@ -49,20 +48,12 @@ def estimate(config: ProgressiveGANConfig, bytes_per_value: int = 4) -> list[Est
 
 def check(config: ProgressiveGANConfig, device: Device) -> list[Estimate]:
     """The estimates. Raises UserError for the first stage that exceeds the free memory."""
-    free, found = free_mb(device), estimate(config, 2 if device.precision == "bf16" else 4)
+    free, found = free_mb(device.device), estimate(config, 2 if device.precision == "bf16" else 4)
     for stage in found:
-        if stage.total_mb > free:
+        if free is not None and stage.total_mb > free:
             raise UserError(
                 f"{stage.resolution} x {stage.resolution} with {stage.images_at_once} images at once needs about "
                 f"{stage.total_mb:,.0f} MB of the {free:,.0f} MB free on {device.device}: lower "
                 f"training.micro_batch, training.batch_sizes.{stage.resolution} or network.fmap_base"
             )
     return found
-
-
-def free_mb(device: Device) -> float:
-    """Free memory of the GPU or of the machine; infinite where the system does not tell."""
-    if device.device.type == "cuda":
-        return torch.cuda.mem_get_info(device.device)[0] / 1e6
-    free = available_mb()
-    return math.inf if free is None else free

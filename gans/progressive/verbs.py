@@ -24,12 +24,13 @@ from gans.progressive.sampling import (
     sample_batches,
 )
 from gans.verbs import check_output, print_evaluation
-from lab.cli.arguments import Json, Run, RunsDir, say
+from lab.cli.arguments import Json, Run, RunsDir
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, EvalSeed, Overwrite, SampleSeed, check_absent, device_of
 from lab.errors import UserError
 from lab.plots.images import enlarged, grid, save_png
 from lab.run.lookup import RUNS_DIR, find_run, locate_run
+from lab.terminal.streams import say
 
 _SUFFIXES = {"--grid": (".png",), "--growth": (".png",), "--interpolate": CLIPS}
 _COUNT, _SHOWN = 64, 16  # images; cells of a clip and columns of a growth

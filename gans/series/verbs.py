@@ -14,11 +14,12 @@ from gans.series.metrics import CATALOGUE
 from gans.series.sample_files import SUFFIXES, save_array, save_csv
 from gans.series.sampler import load_sampler
 from gans.verbs import check_output, print_evaluation
-from lab.cli.arguments import Json, Run, RunsDir, say
+from lab.cli.arguments import Json, Run, RunsDir
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, EvalSeed, Overwrite, SampleSeed, device_of
 from lab.plots.images import save_png
 from lab.run.lookup import RUNS_DIR, find_run
+from lab.terminal.streams import say
 
 _COUNT, _PLOTTED, _SCORED = 64, 12, 1000
 

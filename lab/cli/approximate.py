@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.arguments import Json, Overrides, RunsDir, print_json, say
+from lab.cli.arguments import Json, Overrides, RunsDir, print_json
 from lab.cli.options import check_suffix_of
 from lab.errors import UserError
 from lab.plots.figures import Curve, Plot, plot
@@ -14,6 +14,7 @@ from lab.run.lookup import RUNS_DIR
 from lab.run.named_runs import load_by_path
 from lab.supervised.config import SupervisedConfig
 from lab.supervised.width_study import WidthResult, train_at_width
+from lab.terminal.streams import say
 
 _WIDTHS = "1,2,4,8,16,32,64"
 

@@ -12,7 +12,6 @@ import typer
 from lab.errors import UserError
 from lab.run.lookup import RUNS_DIR_VARIABLE
 from lab.terminal import records
-from lab.terminal.streams import say as say
 
 Run = Annotated[
     str,

@@ -8,7 +8,7 @@ import torch
 import typer
 from torch import Tensor
 
-from lab.cli.arguments import Overrides, say
+from lab.cli.arguments import Overrides
 from lab.cli.options import check_suffix_of
 from lab.config.loading import load_preset
 from lab.errors import UserError
@@ -17,6 +17,7 @@ from lab.supervised.augment import augment
 from lab.supervised.config import AugmentConfig, SupervisedConfig
 from lab.supervised.data import split
 from lab.supervised.inference import as_inputs
+from lab.terminal.streams import say
 
 _SHOWN = {"mirror": True, "crop": 4, "rotation": 30.0, "scale": 0.3, "hue": 0.3, "grey": 1.0, "noise": 0.1, "cutout": 8}
 """Strength at which an operation is shown if the preset does not use it."""

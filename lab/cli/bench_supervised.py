@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
-from lab.cli.arguments import Json, Overrides, RunsDir, print_json, say
+from lab.cli.arguments import Json, Overrides, RunsDir, print_json
 from lab.data.batches import Batches
 from lab.errors import UserError
 from lab.run import bench
@@ -18,6 +18,7 @@ from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.supervised.inference import as_inputs
 from lab.supervised.tasks.task import Batch
+from lab.terminal.streams import say
 from lab.train.device import Device, autocast
 from lab.train.optimizers import make_optimizer
 

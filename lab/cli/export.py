@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.arguments import Json, Run, RunsDir, print_json, say
+from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, Overwrite, check_absent
 from lab.nets.export import SUFFIXES, check_suffix
 from lab.run.lookup import RUNS_DIR, find_run
+from lab.terminal.streams import say
 
 Write = Callable[[Path, str, Path], float]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.arguments import Json, Overrides, RunsDir, print_json, say
+from lab.cli.arguments import Json, Overrides, RunsDir, print_json
 from lab.cli.options import check_suffix_of
 from lab.errors import UserError
 from lab.plots.figures import Curve, Plot, plot
@@ -14,6 +14,7 @@ from lab.plots.images import save_png
 from lab.run.lookup import RUNS_DIR
 from lab.run.named_runs import load_by_path
 from lab.run.scratch import scratch_experiment
+from lab.terminal.streams import say
 from lab.train.range_test import LEAST_STEPS, RangeTest, range_test
 
 

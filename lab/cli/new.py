@@ -12,13 +12,13 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.arguments import say
 from lab.cli.config import described_yaml, keys_in_use
 from lab.config import presets
 from lab.config.loading import load_preset
 from lab.config.suggestions import shortened
 from lab.errors import UserError
 from lab.files import durable
+from lab.terminal.streams import say
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 

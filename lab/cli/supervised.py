@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.arguments import Json, Run, RunsDir, print_json, say
+from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.errors import UserError
@@ -16,6 +16,7 @@ from lab.supervised.data import training_and_test, verify_data
 from lab.supervised.export import export_network
 from lab.supervised.predict import predictions
 from lab.supervised.transfer import Trained, load_trained
+from lab.terminal.streams import say
 
 _SHOWN = 20  # predictions printed on a terminal
 

@@ -52,6 +52,13 @@ def available_mb() -> float | None:
     return min(found, default=None)
 
 
+def free_mb(device: torch.device) -> float | None:
+    """Free memory in MB of a GPU that has its own, else of the machine as in `available_mb`."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / 1e6
+    return available_mb()
+
+
 def _machine_mb() -> float | None:
     if (kibibytes := _from_proc("/proc/meminfo", "MemAvailable")) is not None:
         return kibibytes * 1024 / 1e6

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.errors import UserError
-from lab.run.memory import available_mb
+from lab.run.memory import available_mb, free_mb
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device
 
@@ -68,20 +68,19 @@ def check(needs: Sequence[Need], device: Device) -> None:
     separate = device.device.type == "cuda"
     check_fits([need for need in needs if not (separate and need.on_device)], available_mb(), "this machine")
     if separate:
-        free_mb = torch.cuda.mem_get_info(device.device)[0] / 1e6
-        check_fits([need for need in needs if need.on_device], free_mb, str(device.device))
+        check_fits([need for need in needs if need.on_device], free_mb(device.device), str(device.device))
 
 
-def check_fits(needs: Sequence[Need], free_mb: float | None, where: str) -> None:
+def check_fits(needs: Sequence[Need], room_mb: float | None, where: str) -> None:
     """Raise UserError, one line with the largest part and its keys, if the needs exceed the free memory.
 
-    free_mb: in MB; None where it is unknown, which refuses nothing.
+    room_mb: the free memory; None where it is unknown, which refuses nothing.
     """
     total = sum(need.size for need in needs) / 1e6
-    if free_mb is None or total <= free_mb:
+    if room_mb is None or total <= room_mb:
         return
     largest = max(needs, key=lambda need: need.size)
     raise UserError(
-        f"this run needs about {total:,.0f} MB and {where} has {free_mb:,.0f} MB free: {largest.what} would take "
+        f"this run needs about {total:,.0f} MB and {where} has {room_mb:,.0f} MB free: {largest.what} would take "
         f"{largest.size / 1e6:,.0f} MB; lower {largest.lower}"
     )
