@@ -116,12 +116,9 @@ class Session:
         best = self._config.evaluate.best
         if best is None:
             return
-        # Evaluations return metrics of this section alone.
-        graded = [
-            name
-            for name, metric in self._experiment.catalogue.items()
-            if name.startswith("eval/") and metric.higher_is_better is not None
-        ]
+        graded = [name for name, metric in self._experiment.catalogue.items() if metric.higher_is_better is not None]
+        # Evaluations of the lab's kinds return metrics of this section alone.
+        graded = [name for name in graded if name.startswith("eval/")] or graded
         if best not in graded:
             what = "cannot choose the best checkpoint" if best in self._catalogue else "is no metric of this experiment"
             raise UserError(f"evaluate.best={best} {what}; {did_you_mean(best, graded)}")
