@@ -66,7 +66,7 @@ def test_every_kind_trains_and_its_verbs_work_without_the_modules_of_unix(tmp_pa
 # In a function: `getattr(os, name, ...)`, `hasattr` or `except AttributeError` guards it, or the cluster needs it.
 GUARDED = {
     ("lab/run/memory.py", "sysconf"),
-    ("lab/signals.py", "pthread_sigmask"),
+    ("lab/child_processes.py", "pthread_sigmask"),
     ("lab/cli/doctor.py", "sched_getaffinity"),
 }
 

@@ -15,7 +15,7 @@ INPUT = "observation"
 OUTPUTS = ("policy_logits", "value")
 
 
-class Evaluation(nn.Module):
+class ExportedNetwork(nn.Module):
     """What an agent's search asks of its network, as a module.
 
     observation [B, C, H, W] float32 -> policy logits [B, A], value [B] in [-1, 1]. With `average_symmetries` both are
@@ -56,7 +56,7 @@ def export(run: Path, checkpoint: str, out: Path) -> float:
     """
     trained = load_network(run, checkpoint)
     config, game = trained.config, trained.config.game.make()
-    module = Evaluation(trained.net, game, average_symmetries=config.search.average_symmetries)
+    module = ExportedNetwork(trained.net, game, average_symmetries=config.search.average_symmetries)
     inputs, others = ({INPUT: _observations(game, count, seed)} for count, seed in ((2, 0), (5, 1)))
     metadata = _metadata(trained, game)
     return exporting.export(module, inputs, others, out, outputs=OUTPUTS, metadata=metadata)

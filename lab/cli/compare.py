@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from lab.cli.arguments import Json, RunsDir, print_json
-from lab.cli.curves import Series, catalogue_of, collect, curve, number, telling
+from lab.cli.curves import Series, catalogue_of, collect, curve, default_curves, number
 from lab.cli.options import check_suffix_of
 from lab.config import presets
 from lab.config.suggestions import did_you_mean
@@ -97,7 +97,7 @@ def _by_name(series: Sequence[Series]) -> dict[str, Series]:
 def _metrics(
     series: Sequence[Sequence[Series]], given: Sequence[str] | None, settings: Sequence[Mapping[str, Any]]
 ) -> list[Metric]:
-    """The metrics given, else the most telling of those that two runs share, else of all."""
+    """The metrics given, else the default curves of those that two runs share, else of all."""
     known = {one.metric.name: one.metric for run in series for one in run}
     if given:
         for name in given:
@@ -109,7 +109,7 @@ def _metrics(
     best = settings[0].get("evaluate.best")
     found: dict[str, Metric] = {}
     for run in series:
-        for one in telling([one for one in run if not shared or one.metric.name in shared], best):
+        for one in default_curves([one for one in run if not shared or one.metric.name in shared], best):
             found.setdefault(one.metric.name, one.metric)
     return list(found.values())
 

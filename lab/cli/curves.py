@@ -20,8 +20,8 @@ from lab.terminal.text import printable
 CURVES = 4
 CURVE_ROWS = 12
 _COLUMNS = 100  # widest curve
-_LOSS = 2  # rank of losses in `telling`
-_LEAST_TELLING = ("speed", "time", "memory")  # panels
+_LOSS = 2  # rank of losses in `default_curves`
+_TECHNICAL = ("speed", "time", "memory")  # panels
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def named(name: str, series: Sequence[Series]) -> Series:
     raise UserError(f"no metric {name!r} in this run; {did_you_mean(name, [s.metric.name for s in series])}")
 
 
-def telling(series: Sequence[Series], best: str | None = None) -> list[Series]:
+def default_curves(series: Sequence[Series], best: str | None = None) -> list[Series]:
     """The curves that are shown without a choice: evaluate.best, evaluations, losses, then whatever has two points.
 
     Evaluations leave room for two losses: without them nobody sees a GAN collapse.
@@ -91,8 +91,8 @@ def telling(series: Sequence[Series], best: str | None = None) -> list[Series]:
             name == best,
             graded and one.metric.panel == "eval",
             "loss" in name,
-            graded and one.metric.panel not in _LEAST_TELLING,
-            one.metric.panel not in _LEAST_TELLING,
+            graded and one.metric.panel not in _TECHNICAL,
+            one.metric.panel not in _TECHNICAL,
         )
         return marks.index(True) if True in marks else len(marks)
 

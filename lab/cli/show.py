@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from lab.cli.arguments import Json, Run, RunsDir, print_json
-from lab.cli.curves import Series, catalogue_of, collect, curve, named, number, telling
+from lab.cli.curves import Series, catalogue_of, collect, curve, default_curves, named, number
 from lab.run.lookup import RUNS_DIR, find_run, stored_kind
 from lab.run.metrics import Entry, read
 from lab.terminal.consoles import Console
@@ -42,7 +42,7 @@ def show(
         return
     console.say(_summary(path, kind, entries))
     console.print(_table(series))
-    for one in series if metric else telling(series):
+    for one in series if metric else default_curves(series):
         console.print(curve(one.metric, [("", one)]), soft_wrap=True)
 
 

@@ -9,8 +9,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from lab.child_processes import ctrl_c_blocked, leave_ctrl_c_to_the_parent
 from lab.errors import UserError
-from lab.signals import ctrl_c_blocked, leave_ctrl_c_to_the_parent
 
 T = TypeVar("T")
 

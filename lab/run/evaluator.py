@@ -11,12 +11,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
+from lab.child_processes import ctrl_c_blocked, leave_ctrl_c_to_the_parent
 from lab.config.registry import load
 from lab.config.sections import ExperimentConfig
 from lab.run import checkpoint as checkpoints
 from lab.run.experiment import Evaluation
 from lab.run.finite import refuse_non_finite
-from lab.signals import ctrl_c_blocked, leave_ctrl_c_to_the_parent
 from lab.train import device as devices
 from lab.train import random_state
 from lab.train.device import Device

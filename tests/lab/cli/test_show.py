@@ -101,13 +101,13 @@ def test_a_kind_this_installation_lacks_shows_bare_numbers(run: Path, capsys: py
 
 
 def test_a_gan_shows_its_losses_before_its_speed() -> None:
-    from lab.cli.curves import catalogue_of, collect, telling
+    from lab.cli.curves import catalogue_of, collect, default_curves
 
     catalogue = catalogue_of("progressive_gan")
     entries = [Entry(i, {}, {name: 1.0 for name in catalogue if not name.startswith("eval/")}, 1.0) for i in (1, 2)]
-    shown_first = [one.metric.name for one in telling(collect(entries, catalogue))]
+    shown_first = [one.metric.name for one in default_curves(collect(entries, catalogue))]
     assert shown_first[:2] == ["loss/discriminator", "loss/generator"]
     entries = [Entry(i, {}, dict.fromkeys(catalogue, 1.0), 1.0) for i in (1, 2)]
-    shown_first = [one.metric.name for one in telling(collect(entries, catalogue), "eval/swd")]
+    shown_first = [one.metric.name for one in default_curves(collect(entries, catalogue), "eval/swd")]
     assert shown_first[0] == "eval/swd"
     assert [name.split("/")[0] for name in shown_first] == ["eval", "eval", "loss", "loss"]
