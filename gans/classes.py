@@ -45,10 +45,10 @@ class Classes:
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Self:
         """What `state_dict` returned. Raises ValueError, KeyError or TypeError for anything else."""
-        return cls(tuple(map(str, state["classes"])), np.asarray(state["frequencies"], np.float64))
+        return cls(tuple(map(str, state["names"])), np.asarray(state["shares"], np.float64))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"classes": list(self.names), "frequencies": self.shares}
+        return {"names": list(self.names), "shares": self.shares}
 
     def number(self, name: str, option: str, remedy: str) -> int:
         """The label of a class. Raises UserError, which begins with `option`, for a class that cannot be drawn.

@@ -201,11 +201,11 @@ def test_rows_are_matched_by_class_and_repeat_only_when_they_must() -> None:
 @pytest.mark.parametrize(
     "state",
     [
-        {"classes": ["a"], "frequencies": np.array([0.5, 0.5])},
-        {"classes": ["a", "b"], "frequencies": np.array([np.nan, 1.0])},
-        {"classes": ["a", "b"], "frequencies": np.array([-1.0, 2.0])},
-        {"classes": ["a", "b"], "frequencies": np.array([0.0, 0.0])},
-        {"classes": ["a"], "frequencies": "x"},
+        {"names": ["a"], "shares": np.array([0.5, 0.5])},
+        {"names": ["a", "b"], "shares": np.array([np.nan, 1.0])},
+        {"names": ["a", "b"], "shares": np.array([-1.0, 2.0])},
+        {"names": ["a", "b"], "shares": np.array([0.0, 0.0])},
+        {"names": ["a"], "shares": "x"},
     ],
 )
 def test_forged_shares_are_refused(state: dict[str, object]) -> None:
