@@ -58,8 +58,8 @@ def operations(config: ProgressiveGANConfig, level: int, of_value: float = 0.0) 
 class StageCosts:
     """Seconds of an image at each resolution: measured where training has been, estimated beyond.
 
-    An image at 64 x 64 may take thirty times as long as one at 4 x 4, so that the speed of the present stage says
-    nothing about the time that is left.
+    On a CPU an image at 64 x 64 takes about thirty times as long as one at 4 x 4, so that the speed of the present
+    stage says nothing about the time that is left.
     """
 
     def __init__(self, config: ProgressiveGANConfig, device: str) -> None:
