@@ -35,11 +35,6 @@ class FolderLock:
     _lock: FileLock | None = field(default=None, repr=False)
 
     @property
-    def held(self) -> bool:
-        """Whether this object has the lock."""
-        return self._lock is not None
-
-    @property
     def enforced(self) -> bool:
         """Whether the file system keeps others from this lock: False also where it has no locks."""
         return self._lock is not None and self._lock.is_locked

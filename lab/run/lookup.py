@@ -39,7 +39,11 @@ def find_run(run: str, runs_dir: Path) -> Path:
 
 
 def locate_run(run: str, runs_dir: Path) -> Path | None:
-    """The directory of a run given by name or path, or None."""
+    """The directory of a run given by name or path, or None.
+
+    A run whose replacement was killed is restored first; raises UserError where a file system without locks hides
+    whether it was.
+    """
     if not run:
         return None
     for path in (runs_dir / run, Path(os.path.expanduser(run))):
@@ -61,13 +65,10 @@ def stored_kind(run: Path) -> str:
 
 
 def run_names(runs_dir: Path) -> list[str]:
-    """Names of the runs in a directory, sorted; none when it does not exist."""
+    """Names of the runs in a directory, sorted; none when it does not exist. Nothing is changed on the disk."""
     if not runs_dir.is_dir():
         return []
-    folders = list(runs_dir.iterdir())
-    for path in folders:
-        _restore_replaced(path)
-    return sorted(path.name for path in folders if (path / _CONFIG).is_file())
+    return sorted(path.name for path in runs_dir.iterdir() if _holds_run(path))
 
 
 def run_stem(preset: str) -> str:
@@ -78,6 +79,11 @@ def run_stem(preset: str) -> str:
 def is_replacing(path: Path) -> bool:
     """Whether a run directory holds the run that it replaces. A link is not followed: its target is not of the run."""
     return (path / REPLACED).is_dir() and not (path / REPLACED).is_symlink()
+
+
+def _holds_run(path: Path) -> bool:
+    """Whether a directory is a run, or holds one whose replacement was interrupted."""
+    return (path / _CONFIG).is_file() or (is_replacing(path) and (path / REPLACED / _CONFIG).is_file())
 
 
 def _restore_replaced(path: Path) -> None:

@@ -80,7 +80,7 @@ class RunDir:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """An existing run, not locked. Raises UserError that names the nearest run."""
+        """An existing run, not locked. Raises UserError that names the nearest run, or as `restore_replaced`."""
         path = Path(path)
         restore_replaced(path)
         if not (path / CONFIG).is_file():
@@ -253,6 +253,11 @@ class RunDir:
                 raise UserError(message) from None
             self._lock = taken
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether this object keeps other processes from the run: False also where the file system has no locks."""
+        return self._lock is not None and self._lock.enforced
+
     def started(self) -> None:
         """Mark the run as started: `close` no longer removes it, and the run that it replaces is deleted."""
         self._created = False
@@ -307,14 +312,24 @@ class RunDir:
 def restore_replaced(path: Path) -> None:
     """Restore the run in `path` whose replacement by --overwrite was killed before the new run had started.
 
-    Nothing happens while a process holds the run, such as the one that replaces it.
+    Nothing happens while a process holds the run, such as the one that replaces it. Raises UserError on a file system
+    without locks, where that process may be alive.
     """
     if not is_replacing(path):
         return
-    run = RunDir(path)
-    with contextlib.suppress(UserError, OSError), run:
-        run.lock()
-        if is_replacing(path):
+    with RunDir(path) as run:
+        try:
+            run.lock()
+        except UserError:
+            return
+        if not is_replacing(path):
+            return
+        if not run.is_locked:
+            raise UserError(
+                f"run '{run.name}' is being replaced by --overwrite, or that process was killed: the file system has "
+                f"no locks to tell. If no process trains it, move what is in {path / REPLACED} back to {path}"
+            )
+        with contextlib.suppress(OSError):
             _restore_old_run(path)
 
 

@@ -46,7 +46,7 @@ def test_a_second_lock_of_the_same_process_is_refused_and_a_released_one_is_free
         second.acquire()
     first.release()
     second.acquire()
-    assert second.held and not first.held
+    assert second.enforced and not first.enforced
     second.release(remove=True)
     assert not (tmp_path / LOCK_FILE).exists()
 
@@ -88,7 +88,7 @@ def test_a_file_system_without_locks_counts_as_free(
     monkeypatch.setattr(filelock.FileLock, "_acquire", refuse)
     lock = FolderLock(tmp_path)
     lock.acquire()
-    assert lock.held
+    assert not lock.enforced
     lock.release()
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 
 from lab.errors import UserError
@@ -194,6 +195,39 @@ def test_a_replacement_in_progress_is_left_to_the_process_that_does_it(tmp_path:
         assert find_run("run", tmp_path) == old.path
         assert (old.path / ".replaced" / "config.yaml").exists()
     assert files(old.path) == before
+
+
+def test_a_listing_restores_nothing_and_leaves_no_run_out(tmp_path: Path) -> None:
+    old = make(tmp_path, "run", progress=100)
+    RunDir.create(tmp_path, "run", "kind: killed\n", overwrite=True)._lock.release()  # type: ignore[union-attr]
+    before = files(old.path)
+    assert run_names(tmp_path) == ["run"]
+    old.config_path.unlink()  # as between the move of the old run and the writing of the new one
+    assert run_names(tmp_path) == ["run"]
+    assert files(old.path) == before - {"config.yaml"}
+
+
+def test_a_replacement_without_locks_is_touched_by_no_other_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Any) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(filelock.FileLock, "_acquire", refuse)
+    old = make(tmp_path, "run", progress=100)
+    with RunDir.create(tmp_path, "run", "kind: new\n", overwrite=True) as run:
+        before = files(run.path)
+        assert run_names(tmp_path) == ["run"]
+        for use in (
+            lambda: find_run("run", tmp_path),
+            lambda: RunDir.open(old.path),
+            lambda: RunDir.create(tmp_path, "run", CONFIG, overwrite=True),
+        ):
+            with pytest.raises(UserError, match=r"being replaced by --overwrite.*move what is in .*\.replaced back"):
+                use()
+        assert files(run.path) == before and not run.is_locked
+        run.started()
+    assert find_run("run", tmp_path) == run.path and RunDir.open(run.path).read_config() == {"kind": "new"}
 
 
 @pytest.mark.parametrize("made", [(), (".lock",), (".lock", "checkpoints", "games"), ("config.yaml.tmp",)])
