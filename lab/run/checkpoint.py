@@ -375,10 +375,7 @@ def versions() -> dict[str, str]:
 
 def _digest(content: Mapping[str, Any]) -> str:
     """SHA-256 of a manifest's content, which does not depend on how its JSON is laid out."""
-    try:
-        return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
-    except ValueError:
-        return ""  # text that JSON can spell and UTF-8 cannot hold
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _check_types(manifest: Manifest) -> None:
