@@ -39,7 +39,7 @@ def compare(
     paths = _paths(runs, runs_dir)
     names = [path.name for path in paths]
     names = names if len(set(names)) == len(names) else [str(path) for path in paths]
-    settings = [_flat(presets.read_settings(presets.read_file(p / "config.yaml"), str(p))) for p in paths]
+    settings = [presets.leaves(presets.read_settings(presets.read_file(p / "config.yaml"), str(p))) for p in paths]
     series = [collect(read(path / "metrics.jsonl"), catalogue_of(stored_kind(path))) for path in paths]
     different = difference(settings)
     chosen = _metrics(series, metric, settings)
@@ -78,16 +78,6 @@ def _paths(runs: Sequence[str], runs_dir: Path) -> list[Path]:
     if twice is not None:
         raise UserError(f"run {twice!r} is given twice; give each run once")
     return paths
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _by_name(series: Sequence[Series]) -> dict[str, Series]:

@@ -95,17 +95,28 @@ def dump(config: ExperimentConfig) -> str:
     return yaml_values.render(config.model_dump(mode="json"))
 
 
+def dump_changes(path: Path, config: ExperimentConfig) -> str:
+    """YAML text of the settings at `path`, in which only the values that are other ones in `config` are replaced.
+
+    Settings that the file lacks, since its version of the kind did not have them, are not added: the checkpoints of
+    the run lack them too.
+    """
+    own = presets.read_settings(presets.read_file(path), str(path))
+    stored = from_settings(own, str(path)).model_dump(mode="json")
+    return yaml_values.render(presets.merge(own, _changes(stored, config.model_dump(mode="json"))))
+
+
 def differences(one: BaseModel, other: BaseModel) -> list[str]:
     """Dotted keys whose values differ."""
-    first, second = _leaves(one.model_dump(mode="json")), _leaves(other.model_dump(mode="json"))
+    first, second = presets.leaves(one.model_dump(mode="json")), presets.leaves(other.model_dump(mode="json"))
     missing = object()
     return [key for key in {**first, **second} if first.get(key, missing) != second.get(key, missing)]
 
 
 def derived(config: BaseModel, settings: Mapping[str, Any]) -> set[str]:
     """Dotted keys of `config` that validators computed: neither given in `settings` nor left at a default."""
-    given = {key for key, value in _leaves(settings).items() if value is not None}
-    return _leaves(config.model_dump(mode="json", exclude_unset=True)).keys() - given
+    given = {key for key, value in presets.leaves(settings).items() if value is not None}
+    return presets.leaves(config.model_dump(mode="json", exclude_unset=True)).keys() - given
 
 
 def is_resumable(key: str) -> bool:
@@ -113,14 +124,14 @@ def is_resumable(key: str) -> bool:
     return key in RESUMABLE or any(key.startswith(allowed[:-1]) for allowed in RESUMABLE if allowed[-1] == "*")
 
 
-def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            leaves |= _leaves(value, f"{prefix}{key}.")
-        else:
-            leaves[prefix + str(key)] = value
-    return leaves
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of `new` that `old` lacks or has other values for."""
+    both = {key: isinstance(old.get(key), Mapping) and isinstance(value, Mapping) for key, value in new.items()}
+    return {
+        key: _changes(old[key], value) if both[key] else value
+        for key, value in new.items()
+        if key not in old or old[key] != value
+    }
 
 
 def _check_schema_version(version: object, where: str) -> None:

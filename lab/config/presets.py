@@ -93,6 +93,17 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Settings:
     return merged
 
 
+def leaves(settings: Mapping[str, Any], prefix: str = "") -> Settings:
+    """Values by dotted key. An empty mapping is a value: options that are removed leave it behind."""
+    found: Settings = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            found |= leaves(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
 def read_file(path: Path) -> str:
     """The text of a YAML file. Raises UserError for anything but a regular file of UTF-8 of reasonable length."""
     try:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from lab.config.loading import dump, load_run_config
+from lab.config.loading import dump, dump_changes, load_run_config
 from lab.config.registry import CONNECT, EVALUATOR, LEARNERS, RAY_METRICS, find_kind, load
 from lab.config.sections import ExperimentConfig
 from lab.run import checkpoint
@@ -50,7 +50,7 @@ def continue_run(path: Path, overrides: Sequence[str], *, actors: StartActors | 
         resolved = _resolve(config)
         run_dir.lock()
         if overrides:
-            run_dir.write_config(dump(config))
+            run_dir.write_config(dump_changes(run_dir.config_path, config))
         if run_dir.finished and _settle(run_dir):
             if run_dir.stopped_early:
                 say(f"run {run_dir.name} stopped early: {run_dir.stopped_early}")

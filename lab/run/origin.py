@@ -52,7 +52,7 @@ def origin_of(run: Path) -> Origin:
 
 def frozen(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a stopped run cannot change, by dotted key, as values that JSON keeps."""
-    leaves = _leaves(settings)
+    leaves = presets.leaves(settings)
     return {key: _plain(leaves[key]) for key in leaves if not is_resumable(key) and key not in _DESCRIPTIVE}
 
 
@@ -108,17 +108,6 @@ def _write(run: Path, record: Record) -> None:
 
 def _digest(record: Record) -> str:
     return hashlib.sha256(json.dumps(asdict(record), sort_keys=True).encode()).hexdigest()
-
-
-def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values by dotted key. An empty mapping is a value: options that are removed leave it behind."""
-    leaves: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            leaves |= _leaves(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
 
 
 def _plain(value: Any) -> Any:
