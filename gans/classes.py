@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
-from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from lab import rng
 from lab.config.suggestions import did_you_mean
+from lab.data.labels import find_class
 from lab.errors import UserError
 
 _SHOWN = 12  # classes in a line of text
@@ -57,12 +57,10 @@ class Classes:
         """
         if not self.names:
             raise UserError(f"{option}: this run is unconditional; {remedy}")
-        # Accents may be composed or not, as the file system of the folders and the keyboard like.
-        wanted, given = normalize("NFC", name), [normalize("NFC", one) for one in self.names]
-        if wanted not in given:
+        label = find_class(name, self.names)
+        if label is None:
             known = f" (classes: {', '.join(self.names)})" if len(self.names) <= _SHOWN else ""
             raise UserError(f"{option} {name}: this run has no such class; {did_you_mean(name, self.names)}{known}")
-        label = given.index(wanted)
         if self.shares[label] == 0.0:
             raise UserError(f"{option} {name}: the data of this run has no example of this class")
         return label

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from lab.data.file_tree import Parts, normal, parts_of
 from lab.data.left_out import EMPTY_FOLDER, LOOSE, LeftOut, printable
@@ -95,7 +95,7 @@ def from_listing(images: Mapping[str, Parts], content: bytes, place: Parts) -> L
 
     Raises UserError if it is not of that form, contradicts itself or lacks an image.
     """
-    listed = _parse(content)
+    listed, stated = _parse(content)
     if listed is None:
         return unlabelled(images, f"none ({LISTING} has none)")
     given: dict[str, int] = {}
@@ -112,13 +112,26 @@ def from_listing(images: Mapping[str, Parts], content: bytes, place: Parts) -> L
     is_one_to_one = len(pairs) == len({folder for _, folder in pairs}) == len(classes) > 1
     if is_one_to_one and all(len(images[name]) > len(outer) + 1 for name in names):
         classes = tuple(folder for _, folder in sorted(pairs))
-    classes = _stated_names(content, sorted(set(given.values()))) or classes
+    classes = _stated_names(stated, sorted(set(given.values()))) or classes
     missing = listed.keys() - {parts[depth:] for parts in images.values()}
     notes: tuple[str, ...] = ()
     if missing:
         shown = _listed(sorted("/".join(parts) for parts in missing))
         notes = (f"{LISTING} lists {len(missing):,} images that are not there: {shown}",)
     return Labelled(names, labels, classes, f"from {LISTING}, classes {_listed(classes)}", notes)
+
+
+def find_class(name: str, classes: Sequence[str]) -> int | None:
+    """Index of a class by its name, None if there is none.
+
+    macOS and others store accents differently, in the names as in what a user types: another form of the name counts
+    where it means one class.
+    """
+    if name in classes:
+        return classes.index(name)
+    wanted = normal(name)
+    same = [index for index, known in enumerate(classes) if normal(known) == wanted]
+    return same[0] if len(same) == 1 else None
 
 
 def check_links(labels: Mapping[str, int], classes: Sequence[str], identities: Mapping[str, tuple[int, int]]) -> None:
@@ -133,12 +146,13 @@ def check_links(labels: Mapping[str, int], classes: Sequence[str], identities: M
             raise UserError(f"{both} are the same file with different labels: remove one of the links")
 
 
-def _parse(content: bytes) -> dict[Parts, int] | None:
-    """Labels by path, None if the listing holds null."""
+def _parse(content: bytes) -> tuple[dict[Parts, int] | None, Any]:
+    """Labels by path, None if the listing holds null, and whatever it has as `classes`."""
     try:
-        listed = parse_json(content)["labels"]
+        listing = parse_json(content)
+        listed = listing["labels"]
         if listed is None:
-            return None
+            return None, None
         pairs = [(parts_of(name), name, label) for name, label in listed]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{LISTING} is not {{"labels": [[name, label], ...]}} ({error})') from None
@@ -148,12 +162,11 @@ def _parse(content: bytes) -> dict[Parts, int] | None:
             raise UserError(f"{LISTING} labels {printable(name)} with {label!r:.60}, not with an integer from 0")
         if labels.setdefault(parts, label) != label:
             raise UserError(f"{LISTING} labels {printable(name)} with {labels[parts]} and with {label}: correct it")
-    return labels
+    return labels, listing.get("classes")
 
 
-def _stated_names(content: bytes, numbers: Sequence[int]) -> tuple[str, ...]:
-    """Names of these labels in the list `classes` of a dataset.json; none where it has no such list."""
-    stated = parse_json(content).get("classes")
+def _stated_names(stated: Any, numbers: Sequence[int]) -> tuple[str, ...]:
+    """Names of these labels in `stated`, the list `classes` of a dataset.json; none where it is no such list."""
     if not isinstance(stated, list) or not all(isinstance(name, str) for name in stated):
         return ()
     if len(set(stated)) < len(stated) or not numbers or numbers[-1] >= len(stated):

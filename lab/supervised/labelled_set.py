@@ -6,7 +6,7 @@ import numpy as np
 
 from lab.config.suggestions import did_you_mean
 from lab.data.columns import Column
-from lab.data.file_tree import normal
+from lab.data.labels import find_class
 from lab.errors import UserError
 from lab.supervised.preprocessing import Preprocessing
 
@@ -74,11 +74,7 @@ class LabelledSet:
 
 def class_index(name: str, classes: tuple[str, ...], key: str) -> int:
     """Index of a class. Raises UserError that names the nearest class and the setting `key`."""
-    if name in classes:
-        return classes.index(name)
-    # macOS and others store accents differently, in the labels as in what a user types.
-    wanted = normal(name)
-    same = [index for index, known in enumerate(classes) if normal(known) == wanted]
-    if len(same) != 1:
-        raise UserError(f"{key}: no class {name!r}; {did_you_mean(name, list(classes))}")
-    return same[0]
+    index = find_class(name, classes)
+    if index is None:
+        raise UserError(f"{key}: no class {name!r}; {did_you_mean(name, classes)}")
+    return index
