@@ -15,10 +15,11 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-_CGROUP_LIMITS = (
-    # (limit, use) of version 2 and version 1, in bytes, as a container sees its own group
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+_CGROUPS = (
+    # (folder, limit, use, part of the use that is given back first), of version 2 and version 1, in bytes, as a
+    # container sees its own group
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 
 
@@ -70,20 +71,29 @@ def _machine_mb() -> float | None:
 
 def _from_proc(path: str, key: str) -> int | None:
     """The number of the line `key:` of a file of Linux; None elsewhere."""
+    return _number_of(path, f"{key}:")
+
+
+def _number_of(path: str, word: str) -> int | None:
+    """The number after the first word of the line that begins with it."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith(f"{key}:"))
+            return next(int(line.split()[1]) for line in file if line.split()[:1] == [word])
     except (OSError, StopIteration, ValueError, IndexError):
         return None
 
 
 def _container_mb() -> float | None:
-    for limit, used in _CGROUP_LIMITS:
+    for folder, limit, used, reclaimable in _CGROUPS:
+        group = Path(folder)
         try:
             # ValueError: the word "max" of a group without a limit.
-            return max(0, int(Path(limit).read_text("ascii")) - int(Path(used).read_text("ascii"))) / 1e6
+            most, use = (int((group / name).read_text("ascii")) for name in (limit, used))
         except (OSError, ValueError):
             continue
+        # The use includes files in the page cache; without them it is the working set by which Kubernetes evicts.
+        cached = _number_of(str(group / "memory.stat"), reclaimable) or 0
+        return max(0, most - max(0, use - cached)) / 1e6
     return None
 
 

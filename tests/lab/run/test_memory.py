@@ -70,20 +70,31 @@ def test_a_system_that_does_not_tell_has_no_metric_and_no_number(
     monkeypatch.setattr(memory, "resource", None)
     monkeypatch.delattr(os, "sysconf", raising=False)
     monkeypatch.delattr(ctypes, "WinDLL", raising=False)
-    monkeypatch.setattr(memory, "_CGROUP_LIMITS", ())
+    monkeypatch.setattr(memory, "_CGROUPS", ())
     assert memory.memory_mb() == {}
     assert peak_memory_mb() is None and memory.available_mb() is None
 
 
-def test_a_container_has_what_its_limit_leaves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    limit, used = tmp_path / "memory.max", tmp_path / "memory.current"
-    monkeypatch.setattr(memory, "_CGROUP_LIMITS", ((str(limit), str(used)),))
+@pytest.mark.parametrize("group", memory._CGROUPS, ids=["version 2", "version 1"])
+def test_a_container_has_what_its_limit_leaves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, group: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(memory, "_CGROUPS", ((str(tmp_path), *group[1:]),))
+    limit, used = tmp_path / group[1], tmp_path / group[2]
     limit.write_text("max\n", encoding="ascii")
     used.write_text("2000000\n", encoding="ascii")
     machine = memory.available_mb()
     assert machine is not None and machine > 50
     limit.write_text("52000000\n", encoding="ascii")
     assert memory.available_mb() == 50
+    used.write_text("51000000\n", encoding="ascii")
+    assert memory.available_mb() == 1
+    # Files in the page cache are given back first.
+    stat = "file 44000000\ninactive_file 30000000\nactive_file 1\ntotal_inactive_file 30000000\n"
+    (tmp_path / "memory.stat").write_text(stat, encoding="ascii")
+    assert memory.available_mb() == 31
+    used.write_text("2000000\n", encoding="ascii")  # read before the rest
+    assert memory.available_mb() == 52
 
 
 @pytest.mark.slow
