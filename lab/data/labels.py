@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab.data.file_tree import Parts, normal, parts_of
-from lab.data.left_out import EMPTY_FOLDER, LOOSE, LeftOut, printable
+from lab.data.left_out import EMPTY_FOLDER, LOOSE, LeftOut
 from lab.errors import UserError
 from lab.files.plain import parse_json
+from lab.terminal.text import one_line
 
 LISTING = "dataset.json"
 LabelSource = Literal["auto", "folders", "none"]
@@ -104,7 +105,7 @@ def from_listing(images: Mapping[str, Parts], content: bytes, place: Parts) -> L
     for name in names:
         parts = images[name][depth:]
         if parts not in listed:
-            raise UserError(f"{LISTING} has no label for {printable(name)}")
+            raise UserError(f"{LISTING} has no label for {one_line(name)}")
         given[name] = listed[parts]
     labels, classes = numbered(given)
     outer = outer_folder(list(images.values()))
@@ -142,7 +143,7 @@ def check_links(labels: Mapping[str, int], classes: Sequence[str], identities: M
             continue
         other = first.setdefault(identities[name], name)
         if labels[other] != label:
-            both = f"{printable(other)} ({classes[labels[other]]}) and {printable(name)} ({classes[label]})"
+            both = f"{one_line(other)} ({classes[labels[other]]}) and {one_line(name)} ({classes[label]})"
             raise UserError(f"{both} are the same file with different labels: remove one of the links")
 
 
@@ -159,9 +160,9 @@ def _parse(content: bytes) -> tuple[dict[Parts, int] | None, Any]:
     labels: dict[Parts, int] = {}
     for parts, name, label in pairs:
         if type(label) is not int or not 0 <= label <= _LARGEST:
-            raise UserError(f"{LISTING} labels {printable(name)} with {label!r:.60}, not with an integer from 0")
+            raise UserError(f"{LISTING} labels {one_line(name)} with {label!r:.60}, not with an integer from 0")
         if labels.setdefault(parts, label) != label:
-            raise UserError(f"{LISTING} labels {printable(name)} with {labels[parts]} and with {label}: correct it")
+            raise UserError(f"{LISTING} labels {one_line(name)} with {labels[parts]} and with {label}: correct it")
     return labels, listing.get("classes")
 
 
@@ -186,5 +187,5 @@ def _merged(images: Mapping[str, Parts], depth: int) -> tuple[str, ...]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(printable(normal(name)) for name in names[:_SHOWN])
+    shown = ", ".join(one_line(normal(name)) for name in names[:_SHOWN])
     return f"{shown}, ... ({len(names):,})" if len(names) > _SHOWN else shown

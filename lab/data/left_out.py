@@ -1,5 +1,7 @@
 """What a source holds and a packed set does not, with the reason: nothing is left out without a word."""
 
+from lab.terminal.text import one_line
+
 HIDDEN = "hidden and system files"
 NO_IMAGE = "files that are not images"
 UNREAD_FORMAT = "images of a format that is not read; convert them to PNG or JPEG"
@@ -23,7 +25,7 @@ class LeftOut:
         self._counts[reason] = self._counts.get(reason, 0) + 1
         names = self._names.setdefault(reason, [])
         if len(names) < _SHOWN:
-            names.append(printable(name))
+            names.append(one_line(name))
 
     def lines(self) -> list[str]:
         """One line for each reason, with the first names."""
@@ -33,8 +35,3 @@ class LeftOut:
             more = f" and {count - len(names):,} more" if count > len(names) else ""
             found.append(f"{reason}: {', '.join(names)}{more}")
         return found
-
-
-def printable(name: str) -> str:
-    """A file name without characters that cannot be printed."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in name)

@@ -16,9 +16,9 @@ from lab.data.decoding import Fit, ImageInfo, inspect_image, square_pixels
 from lab.data.image_formats import SUFFIXES
 from lab.data.images import RESOLUTIONS, write_images
 from lab.data.labels import LabelSource
-from lab.data.left_out import printable
 from lab.data.sources import Source, close_sources, open_source
 from lab.errors import UserError
+from lab.terminal.text import one_line
 
 _SHOWN = 10  # broken images in an error
 _FEW = 1000  # starting processes costs more than decoding fewer images than this
@@ -134,7 +134,7 @@ def _survey(
         found.names, decoders.map(partial(inspect_image, found.read), found.names, _CHUNK), strict=True
     ):
         if isinstance(info, str):
-            broken.append(f"{printable(name)}: {info}")
+            broken.append(f"{one_line(name)}: {info}")
         else:
             infos[name] = info
         progress(len(infos) + len(broken))
@@ -154,7 +154,7 @@ def _of_the_readable(found: Source, names: list[str]) -> tuple[np.ndarray | None
     labels = np.array([found.labels[name] for name in names], np.int64)
     present, labels = np.unique(labels, return_inverse=True)
     classes = tuple(found.classes[number] for number in present)
-    gone = [printable(name) for name in found.classes if name not in classes]
+    gone = [one_line(name) for name in found.classes if name not in classes]
     notes = [f"{len(gone):,} classes have no image that can be read: {', '.join(gone[:_SHOWN])}"] if gone else []
     return labels.astype(np.int64), classes, notes
 
@@ -163,7 +163,7 @@ def _largest_power(source: Path, infos: dict[str, ImageInfo]) -> tuple[int, str]
     """The largest resolution that needs no enlargement, and the reason."""
     smallest = min(infos, key=lambda name: min(infos[name][:2]))
     width, height = infos[smallest][:2]
-    which = f"the smallest image, {printable(smallest)} of {width} x {height}"
+    which = f"the smallest image, {one_line(smallest)} of {width} x {height}"
     if min(width, height) < 4:
         raise UserError(f"{source}: {which}, has a side below 4; remove it or give --resolution")
     return min(2 ** (min(width, height).bit_length() - 1), RESOLUTIONS[-1]), f"the largest power of two in {which}"

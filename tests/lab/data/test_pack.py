@@ -194,4 +194,4 @@ def test_a_file_name_of_any_bytes_is_packed_and_printed(tmp_path: Path) -> None:
     source.mkdir()
     (source / "b\udce9\n.png").write_bytes(grey(3))
     output = lab("data", "pack", source, tmp_path / "out.safetensors")
-    assert "b\ufffd\ufffd.png" in output
+    assert r"b\xe9\n.png" in output
