@@ -195,10 +195,10 @@ def test_a_checkpoint_that_does_not_exist_is_answered_with_those_that_do(
         assert str(int(newest(run).name)) in mistake(capsys, "eval", run, f"--checkpoint={which}")
 
 
-def test_a_run_stopped_before_its_first_checkpoint_says_so(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_whose_checkpoints_are_gone_says_so(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(run / "checkpoints")
     for verb in ("eval", "play", "arena"):
-        assert "no checkpoint yet" in mistake(capsys, verb, run)
+        assert "its checkpoints are gone" in mistake(capsys, verb, run)
 
 
 @pytest.mark.parametrize(

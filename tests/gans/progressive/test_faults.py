@@ -151,12 +151,12 @@ def test_a_run_of_another_kind_has_no_pictures(
 
 
 @pytest.mark.parametrize("words", [["sample"], ["export", "--out", "{}/x.onnx"], ["eval"]], ids=lambda w: w[0])
-def test_a_run_without_a_checkpoint_says_so(
+def test_a_run_whose_checkpoints_are_gone_says_so(
     words: list[str], own_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (own_copy / "checkpoints").rename(tmp_path / "away")
     arguments = [word.format(tmp_path) for word in words[1:]]
-    assert "no checkpoint yet" in mistake(capsys, words[0], own_copy, *arguments)
+    assert "its checkpoints are gone" in mistake(capsys, words[0], own_copy, *arguments)
 
 
 def damage(checkpoint: Path) -> None:
@@ -275,7 +275,7 @@ def test_wrong_sets_and_numbers_of_eval_are_named(
         ("--against", few, "--samples", 31): "few.safetensors has 30 images, fewer than the 31 samples",
         ("--against", colour): "colour.safetensors has 3 channels and this run's images have 1",
         ("--against", small): "small.safetensors has 8 x 8 images and this run generates 16",
-        ("--against", tmp_path / "none.safetensors"): "no data set",
+        ("--against", tmp_path / "none.safetensors"): "no folder, file or data set",
         ("--extractor", "nowhere"): "no extractor 'nowhere'",
         ("--extractor", plain): "is a run of kind 'progressive_gan', not supervised",
     }
