@@ -182,8 +182,8 @@ def _strptime_pattern(given: str) -> str:
 
 def _spelled(pattern: str) -> str:
     """A pattern of strptime as a person writes it."""
-    for word, sign in _SPELLED.items():
-        pattern = pattern.replace(sign, word)
+    for word, directive in _SPELLED.items():
+        pattern = pattern.replace(directive, word)
     return pattern
 
 

@@ -27,7 +27,7 @@ _UNNAMED = "unnamed {}"
 class CsvFile:
     """A header and rows of its length. lines: number of the first line of each row in the file, from 1.
 
-    decimal_comma: numbers are written 1234,5; then no number has a dot as its decimal sign.
+    decimal_comma: numbers are written 1234,5; then no number has a decimal point.
     """
 
     source: str
@@ -130,8 +130,8 @@ def read_csv(path: Path) -> CsvFile:
     longest = max(names, key=len)
     if len(longest) > _LONGEST_NAME:
         raise UserError(
-            f"{path}: its first line has a cell of {len(longest):,} letters, {longest[:40]!r} ...; put a line with the "
-            "names of the columns above it"
+            f"{path}: its first line has a cell of {len(longest):,} characters, {longest[:40]!r} ...; put a line with "
+            "the names of the columns above it"
         )
     repeated = [name for at, name in enumerate(names) if name in names[:at]]
     if repeated:

@@ -10,7 +10,7 @@ from lab.sequences.batch import SequenceBatch
 from lab.sequences.network import EncoderDecoder
 from lab.sequences.vocabulary import END, PAD, Vocabulary
 
-_MOST, _LONGEST = 40, 12  # limits of the drawn tokens of a sequence and letters of a token
+_MOST, _LONGEST = 40, 12  # limits of the drawn tokens of a sequence and characters of a token
 
 
 @torch.no_grad()
