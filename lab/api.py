@@ -23,7 +23,7 @@ from lab.config import presets
 from lab.config.loading import load_preset, load_run_config
 from lab.config.registry import find_kind, load
 from lab.config.sections import ExperimentConfig
-from lab.config.suggestions import did_you_mean
+from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import UserError
 from lab.run import lookup
 from lab.run.metrics import read
@@ -251,7 +251,7 @@ def _as_the_command_line(verb: Callable[..., Any], options: Mapping[str, Any]) -
             valid = TypeAdapter(kind, config=ConfigDict(coerce_numbers_to_str=True)).validate_python(value)
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
-            raise UserError(f"{option}={str(value)[:50]!r}: {reason[:1].lower()}{reason[1:]}") from None
+            raise UserError(f"{option}={shortened(value)}: {reason[:1].lower()}{reason[1:]}") from None
         for mark in marks:
             least, most = getattr(mark, "min", None), getattr(mark, "max", None)
             too_small = valid is not None and least is not None and valid < least

@@ -20,6 +20,7 @@ from agents.alphazero.config import ReplayConfig
 from agents.alphazero.records import Samples, blank
 from agents.games.game import Game
 from lab import rng
+from lab.config.suggestions import shortened
 from lab.errors import CheckpointError
 from lab.files import durable
 from lab.files.plain import inside, is_count, read_regular
@@ -46,7 +47,7 @@ class _Segment:
         if not (is_count(first) and is_count(end) and first < end and isinstance(sha256, str)):
             raise ValueError("an entry has no positions or no hash")
         if value["name"] != segment_name(first, end):
-            raise ValueError(f"{value['name']!r:.100} is not the name of the segment from {first} to {end}")
+            raise ValueError(f"{shortened(value['name'])} is not the name of the segment from {first} to {end}")
         return cls(value["name"], first, end, sha256)
 
 

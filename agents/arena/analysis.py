@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from agents.arena.players import AgentLike
 from agents.games.moves import Moves, state_after
+from lab.config.suggestions import shortened
 from lab.errors import UserError
 
 MAX_SIMULATIONS = 100_000
@@ -73,7 +74,7 @@ def analyse(agent: AgentLike, position: Moves | tuple[Any, ...], *, simulations:
         or not isinstance(simulations, Integral)
         or not 0 <= simulations <= MAX_SIMULATIONS
     ):
-        raise UserError(f"simulations is a whole number from 0 to {MAX_SIMULATIONS:,}, not {str(simulations)[:50]}")
+        raise UserError(f"simulations is a whole number from 0 to {MAX_SIMULATIONS:,}, not {shortened(simulations)}")
     game = agent.game
     # States are NamedTuples of tensors; a tuple of names is a sequence of moves.
     state = position if hasattr(position, "_fields") else state_after(game, position, agent.device)

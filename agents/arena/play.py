@@ -14,6 +14,7 @@ from agents.arena.positions import CPU
 from agents.games.board import STYLES, board_of, stone, terminal_text
 from agents.games.game import Game
 from agents.games.line_game import LineGame
+from lab.config.suggestions import shortened
 from lab.terminal.consoles import Console
 from lab.terminal.text import printable
 
@@ -102,7 +103,7 @@ class GameSession:
         names, legal = list(self.game.action_names), self.game.legal(self.state)[0].tolist()
         if text not in names:
             if not text.removeprefix("-").isdecimal():
-                return f"{text[:40]!r} is no move: type a {kind} from {names[0]} to {names[-1]}, or help"
+                return f"{shortened(text, 60)} is no move: type a {kind} from {names[0]} to {names[-1]}, or help"
             return f"there is no {kind} {text[:12]}: choose from {names[0]} to {names[-1]}"
         if not legal[names.index(text)]:
             free = ", ".join(name for name, open_ in zip(names, legal, strict=True) if open_)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from agents.games.game import Game
-from lab.config.suggestions import did_you_mean
+from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import UserError
 
 Moves = str | Sequence[str | int]
@@ -20,7 +20,7 @@ def parse_moves(game: Game, moves: Moves) -> list[int]:
     for place, word in enumerate(_words(names, moves), start=1):
         if word not in names:
             raise UserError(
-                f"move {place} is {word[:40]!r}, which is no move of {game.name}; {did_you_mean(word, names)}"
+                f"move {place} is {shortened(word, 60)}, which is no move of {game.name}; {did_you_mean(word, names)}"
             )
         actions.append(names.index(word))
     return actions

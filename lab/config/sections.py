@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from lab.config.limits import Count, CountOrZero, Processes, ProcessesOrZero, Resources, Seconds, Seed, Threads
+from lab.config.suggestions import shortened
 
 SCHEMA_VERSION = 1
 
@@ -91,7 +92,9 @@ class EvaluateConfig(Config):
 def check_project(project: str) -> str:
     """Return the name of a W&B project; ValueError for one that W&B refuses."""
     if not 1 <= len(project) <= 128 or not project.isprintable() or set(project) & set("/\\#?%:"):
-        raise ValueError(f"{project!r:.160} cannot name a W&B project: 1 to 128 characters, none of / \\ # ? % :")
+        raise ValueError(
+            f"{shortened(project, 160)} cannot name a W&B project: 1 to 128 characters, none of / \\ # ? % :"
+        )
     return project
 
 

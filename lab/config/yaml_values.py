@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 import yaml
 
+from lab.config.suggestions import shortened
+
 # (tag, pattern, first characters), https://yaml.org/spec/1.2.2/#103-core-schema; `1_000` is our extension.
 _SCALARS = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -97,12 +99,12 @@ def _number(loader: _Loader, node: yaml.ScalarNode) -> str:
 def _boolean(loader: _Loader, node: yaml.ScalarNode) -> bool:
     text = str(loader.construct_scalar(node)).lower()
     if text not in ("true", "false"):
-        raise _mistake(f"{text!r:.80} is neither true nor false", node)
+        raise _mistake(f"{shortened(text)} is neither true nor false", node)
     return text == "true"
 
 
 def _unknown(loader: _Loader, node: yaml.Node) -> Any:
-    raise _mistake(f"a configuration has no values of type {node.tag!r:.80}", node)
+    raise _mistake(f"a configuration has no values of type {shortened(node.tag)}", node)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
@@ -114,7 +116,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
         if not isinstance(key, Hashable):
             raise _mistake("a key must be plain text", key_node)
         if key in seen:
-            raise _mistake(f"{key!r:.80} is given twice", key_node)
+            raise _mistake(f"{shortened(key)} is given twice", key_node)
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from lab.config.suggestions import shortened
 from lab.data.csv_file import CsvFile
 from lab.errors import UserError
 
@@ -93,7 +94,7 @@ def column_of(file: CsvFile, name: str, reading: Reading) -> Column:
     if 2 * dated >= len(filled):
         row = next(i for i, cell in enumerate(cells) if not _is_blank(cell) and _days(cell, pattern) is None)
         raise UserError(
-            f"{file.where(row, name)} is {cells[row][:60]!r}, not a date; write one there, {_as_text(name)}"
+            f"{file.where(row, name)} is {shortened(cells[row])}, not a date; write one there, {_as_text(name)}"
         )
     odd = [i for i, cell in enumerate(cells) if not _is_blank(cell) and file.number(cell) is None]
     if numeric or all(_NUMERIC.fullmatch(cell) for cell in filled):
@@ -130,7 +131,7 @@ def read_column(file: CsvFile, column: Column, blanks: Blanks) -> tuple[np.ndarr
             value = _TRUTH_VALUES.get(cell.casefold()) if column.kind == "boolean" else _days(cell, column.format)
             if value is None:
                 wanted = "a truth value" if column.kind == "boolean" else f"a date ({column.format})"
-                raise UserError(f"{file.where(row, column.name)} is {cell[:60]!r}, not {wanted}; correct it")
+                raise UserError(f"{file.where(row, column.name)} is {shortened(cell)}, not {wanted}; correct it")
             values[row] = value
     return values, tuple(numbers)
 
@@ -169,7 +170,7 @@ def _date_pattern(file: CsvFile, name: str, cells: Sequence[str], given: str) ->
     if len(best) > 1 and any(len({_days(cell, pattern) for pattern in best} - {None}) > 1 for cell in cells):
         one, other = (_spelled(pattern) for pattern in best[:2])
         raise UserError(
-            f"{file.source}: column {name!r} has dates such as {cells[0][:60]!r} of which either number may be the "
+            f"{file.source}: column {name!r} has dates such as {shortened(cells[0])} of which either number may be the "
             f'day: set data.date_format="{one}" or "{other}"'
         )
     return best[0], most

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lab.config.suggestions import shortened
 from lab.errors import UserError
 from lab.files.plain import read_regular
 
@@ -70,7 +71,7 @@ class CsvFile:
         number = self.number(cell)
         if number is None:
             dotted = self.decimal_comma and _decimal(cell) is not None
-            return f"is {cell[:60]!r}, not a number" + (", for others have decimal commas" if dotted else "")
+            return f"is {shortened(cell)}, not a number" + (", for others have decimal commas" if dotted else "")
         return "" if abs(number) <= LARGEST else f"is {cell[:60]}, not a finite number up to {LARGEST:.1e}"
 
 
@@ -130,7 +131,7 @@ def read_csv(path: Path) -> CsvFile:
     longest = max(names, key=len)
     if len(longest) > _LONGEST_NAME:
         raise UserError(
-            f"{path}: its first line has a cell of {len(longest):,} characters, {longest[:40]!r} ...; put a line with "
+            f"{path}: its first line has a cell of {len(longest):,} characters, {shortened(longest)}; put a line with "
             "the names of the columns above it"
         )
     repeated = [name for at, name in enumerate(names) if name in names[:at]]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from lab.config.suggestions import did_you_mean
+from lab.config.suggestions import did_you_mean, shortened
 from lab.data.images import cache_directory, write_images
 from lab.errors import UserError
 from lab.files import durable
@@ -40,7 +40,7 @@ def fetch(name: str, *, overwrite: bool = False, progress: Progress = lambda fil
     """
     name = name.removesuffix("_test")
     if name not in SETS:
-        raise UserError(f"no public set {name!r:.100}; {did_you_mean(name, list(SETS))}")
+        raise UserError(f"no public set {shortened(name)}; {did_you_mean(name, list(SETS))}")
     public, folder = SETS[name], cache_directory() / "downloads" / name
     packed = [cache_directory() / f"{name}{suffix}.safetensors" for suffix in ("", "_test")]
     missing = [path for path in packed if overwrite or not path.exists()]

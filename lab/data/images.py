@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lab.config.suggestions import did_you_mean
+from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import UserError
 from lab.files import durable
 from lab.files.plain import parse_json
@@ -99,7 +99,8 @@ def open_images(source: str) -> ImageSet:
         raise UserError(f"{source} is not packed; pack it with `lab data pack {source} FILE.safetensors`")
     if not os.path.isfile(path):
         raise UserError(
-            f"no data set {source!r:.300}; give a packed file's path, or {did_you_mean(source, ['digits', *FETCHED])}"
+            f"no data set {shortened(source, 300)}; give a packed file's path, or "
+            f"{did_you_mean(source, ['digits', *FETCHED])}"
         )
     return _mapped(path, "`lab data pack` writes one")
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lab.config.suggestions import shortened
 from lab.data.file_tree import Parts, normal, parts_of
 from lab.data.left_out import EMPTY_FOLDER, LOOSE, LeftOut
 from lab.errors import UserError
@@ -160,7 +161,7 @@ def _parse(content: bytes) -> tuple[dict[Parts, int] | None, Any]:
     labels: dict[Parts, int] = {}
     for parts, name, label in pairs:
         if type(label) is not int or not 0 <= label <= _LARGEST:
-            raise UserError(f"{LISTING} labels {one_line(name)} with {label!r:.60}, not with an integer from 0")
+            raise UserError(f"{LISTING} labels {one_line(name)} with {shortened(label)}, not with an integer from 0")
         if labels.setdefault(parts, label) != label:
             raise UserError(f"{LISTING} labels {one_line(name)} with {labels[parts]} and with {label}: correct it")
     return labels, listing.get("classes")

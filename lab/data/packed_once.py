@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.config.suggestions import did_you_mean
+from lab.config.suggestions import did_you_mean, shortened
 from lab.data.file_tree import walk_folder
 from lab.data.images import FETCHED, ImageSet, cache_directory, open_images
 from lab.data.labels import LabelSource
@@ -33,7 +33,9 @@ def open_or_pack(source: str, *, resolution: int, channels: int, labelled: bool)
     if not (os.path.isdir(path) or (path.suffix.lower() in _ARRAYS and os.path.isfile(path))):
         if source not in _KNOWN and not os.path.exists(path):
             known = did_you_mean(source, _KNOWN)
-            raise UserError(f"no folder, file or data set {source!r:.300}: give one, as in data.source=FOLDER; {known}")
+            raise UserError(
+                f"no folder, file or data set {shortened(source, 300)}: give one, as in data.source=FOLDER; {known}"
+            )
         return open_images(source)
     path = path.resolve()
     state = _state(path, f"{resolution}x{resolution}x{channels}, labels {labelled}")

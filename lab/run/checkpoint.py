@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lab import __version__
+from lab.config.suggestions import shortened
 from lab.errors import CheckpointError, ForeignCheckpointError, UserError
 from lab.files import durable
 from lab.files.nested_state import decode, encode, read_tensors, write_tensors
@@ -153,7 +154,7 @@ def read_manifest(path: Path, origin: Origin | None = None) -> Manifest:
         raise CheckpointError(f"{path}: not a checkpoint of this lab ({MANIFEST} has another format)")
     if content.get("schema_version") != SCHEMA_VERSION:
         raise CheckpointError(
-            f"{path}: has checkpoint schema {content.get('schema_version')!r:.20}, lab {__version__} reads only "
+            f"{path}: has checkpoint schema {shortened(content.get('schema_version'))}, lab {__version__} reads only "
             f"{SCHEMA_VERSION}: use the version of lab that wrote it"
         )
     if content.pop(_HASH, None) != _digest(content):
@@ -245,7 +246,7 @@ def choose(run: Path, which: str, report: Report) -> Path:
         return found
     if not which.isdecimal() or len(which) > _DIGITS or not (directory / f"{int(which):06d}").is_dir():
         known = ", ".join(str(int(path.name)) for path in numbered(directory)) or "none"
-        raise UserError(f"{run} has no checkpoint {which!r:.60}; give best, latest or an iteration of: {known}")
+        raise UserError(f"{run} has no checkpoint {shortened(which)}; give best, latest or an iteration of: {known}")
     return directory / f"{int(which):06d}"
 
 

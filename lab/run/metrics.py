@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.config.suggestions import shortened
 from lab.errors import UserError
 from lab.files import durable
 from lab.files.plain import check_own_file, open_regular, parse_json
@@ -205,13 +206,13 @@ def _entry(line: Any) -> Entry:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r:.60} is not a number")
+        raise TypeError(f"{shortened(value)} is not a number")
     return float(value)
 
 
 def _whole(value: Any) -> int:
     if _number(value) != int(value) or abs(int(value)) >= 2**63:
-        raise ValueError(f"{value!r:.60} is not a whole number of 64 bits")
+        raise ValueError(f"{shortened(value)} is not a whole number of 64 bits")
     return int(value)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from lab.config import presets
 from lab.config.loading import is_resumable
+from lab.config.suggestions import shortened
 from lab.errors import ForeignCheckpointError, UserError
 from lab.files import durable
 from lab.files.plain import parse_json, read_regular
@@ -70,7 +71,7 @@ def check(origin: Origin, *, run: str, settings: Mapping[str, Any], same_version
     changed = [key for key in keys if not _same(settings.get(key, absent), own.get(key, absent))]
     if changed:
         was, now = (
-            ", ".join(f"{key}={values.get(key, 'absent')!r:.60}" for key in changed[:_SHOWN])
+            ", ".join(f"{key}={shortened(values.get(key, 'absent'))}" for key in changed[:_SHOWN])
             for values in (settings, own)
         )
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""

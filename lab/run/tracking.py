@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlparse
 
 from lab.config.sections import ExperimentConfig
+from lab.config.suggestions import shortened
 from lab.plots.media import Image, Media, Table
 from lab.run.metrics import Catalogue, Metric
 from lab.run.run_dir import RunDir
@@ -253,9 +254,11 @@ def _check_address() -> str:
         parsed = urlparse(address)
         host, port = parsed.hostname, parsed.port
     except ValueError as error:
-        raise ValueError(f"WANDB_BASE_URL={address!r:.200} is no address: {error}") from None
+        raise ValueError(f"WANDB_BASE_URL={shortened(address, 200)} is no address: {error}") from None
     if parsed.scheme not in ("http", "https") or not host:
-        raise ValueError(f"WANDB_BASE_URL={address!r:.200} is no address: give it as in https://wandb.example.com")
+        raise ValueError(
+            f"WANDB_BASE_URL={shortened(address, 200)} is no address: give it as in https://wandb.example.com"
+        )
     return host if port is None else f"{host}:{port}"
 
 

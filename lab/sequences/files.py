@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lab.config.suggestions import shortened
 from lab.data.order import indices
 from lab.errors import UserError
 from lab.files.plain import parse_json, read_regular
@@ -229,7 +230,7 @@ def _number(pair: Pair) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{pair.where}: the answer {pair.target!r:.80} is not a number") from None
+        raise UserError(f"{pair.where}: the answer {shortened(pair.target)} is not a number") from None
     return number
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lab.config.suggestions import shortened
 from lab.data.columns import Column, check_date_format
 from lab.errors import CheckpointError, UserError
 
@@ -152,7 +153,7 @@ class Preprocessing:
                 first = column.texts[next(index for index in unknown if (values == index).any())]
                 found.append(
                     f"column {column.name!r}: {count:,} of {len(values):,} cells have a text that no training row has, "
-                    f"such as {first[:60]!r} (unknown)"
+                    f"such as {shortened(first)} (unknown)"
                 )
         return found
 
@@ -186,7 +187,7 @@ def from_json(value: Mapping[str, Any]) -> Preprocessing:
         found = value["target_statistics"]
         return Preprocessing(columns, str(value["target"]), None if found is None else _statistics(*found))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"its preprocessing of the table's columns is damaged ({error!r:.80})") from None
+        raise CheckpointError(f"its preprocessing of the table's columns is damaged ({shortened(error)})") from None
 
 
 def fit(
