@@ -143,7 +143,7 @@ def read_text(path: Path) -> str:
         return _decoded(read_regular(Path(os.path.expanduser(path))), str(path))
     except OSError as error:
         hint = "; data.source names the file" if isinstance(error, FileNotFoundError) else ""
-        raise UserError(f"cannot read {path}: {error.strerror or error}{hint}") from None
+        raise UserError(f"cannot read {shortened(str(path), 300)}: {error.strerror or error}{hint}") from None
 
 
 def encode_input(text: str, vocabulary: Vocabulary, length: int | None = None, what: str = "the input") -> list[int]:
