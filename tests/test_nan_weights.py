@@ -47,9 +47,10 @@ def test_an_evaluation_of_broken_weights_is_one_line(
     assert "holds NaN or infinite values; choose an earlier checkpoint" in captured.err
 
 
-def test_moments_of_an_optimizer_may_overflow() -> None:
+def test_moments_of_an_optimizer_and_states_of_games_may_be_infinite() -> None:
     overflown = torch.tensor([math.inf])
-    refuse_non_finite({"optimizer": {"moment": overflown}, "net": [torch.zeros(2), torch.tensor([1])]}, Path("x"))
+    others = {"optimizer": {"moment": overflown}, "actors": {"selfplay": {"state": [overflown]}}}
+    refuse_non_finite(others | {"net": [torch.zeros(2), torch.tensor([1])]}, Path("x"))
     with pytest.raises(CheckpointError, match=r"x: net\.1 holds"):
         refuse_non_finite({"net": [torch.zeros(2), overflown]}, Path("x"))
 

@@ -1,6 +1,5 @@
 """A trained network with its search, used by evaluations, the arena, `lab play` and PettingZoo policies."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +9,6 @@ from typing import Any
 import torch
 
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.learner import load_weights
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.alphazero.search import make_dynamics, make_search
 from agents.arena.analysis import Analysis, analyse
@@ -20,15 +18,12 @@ from agents.search import Search, SearchResult
 from agents.search.cache import Evaluate
 from agents.search.dynamics import GameDynamics
 from agents.search.symmetric import averaged
-from lab.config.loading import load_run_config
-from lab.errors import CheckpointError, UserError
-from lab.run import checkpoint
-from lab.run.finite import refuse_non_finite
-from lab.run.origin import origin_of
+from lab.errors import UserError
+from lab.run.checkpoint import BEST
+from lab.run.load import load_run
 from lab.train.device import Device
 
 CACHE_SLOTS = 2**18
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,31 +95,22 @@ class TrainedNetwork:
     net: PolicyValueNet
 
 
-def load_network(path: str | Path, which: str = checkpoint.BEST) -> TrainedNetwork:
+def load_network(path: str | Path, which: str = BEST) -> TrainedNetwork:
     """The network of a run directory, or of one of its checkpoint directories.
 
     which: "best", "latest" or an iteration, for a run; "best" falls back to the latest where none is marked.
     Raises UserError when there is no such checkpoint or it is not one of an AlphaZero run.
     """
-    path = Path(path)
-    run, chosen = (path.parent.parent, path) if path.parent.name == "checkpoints" else (path, None)
-    config = load_run_config(run / "config.yaml")
-    if not isinstance(config, AlphaZeroConfig):
-        raise UserError(f"{run} is a {config.kind} run and cannot play; give an AlphaZero run")
-    if chosen is None:
-        chosen = checkpoint.choose(run, which, _log.warning)
-    state, manifest = checkpoint.load(chosen, origin_of(run))
-    net = make_network(config, config.game.make())
-    try:
-        load_weights(net, state, "experiment", "learner", "average", "module")
-    except CheckpointError as error:
-        raise CheckpointError(f"{chosen}: {error}") from None
-    refuse_non_finite(net.state_dict(), chosen)
-    name = run.name if chosen.name == checkpoint.BEST else f"{run.name}:{manifest.iteration}"
-    return TrainedNetwork(name, config, net)
+    found = load_run(Path(path), AlphaZeroConfig, which)
+    net = make_network(found.config, found.config.game.make())
+    with found.restoring() as state:
+        net.load_state_dict(state["learner"]["average"]["module"])
+    run = found.checkpoint.parent.parent
+    name = run.name if found.checkpoint.name == BEST else f"{run.name}:{found.iteration}"
+    return TrainedNetwork(name, found.config, net)
 
 
-def load_agent(path: str | Path, device: Device, which: str = checkpoint.BEST) -> Agent:
+def load_agent(path: str | Path, device: Device, which: str = BEST) -> Agent:
     """The agent of a run directory, or of one of its checkpoint directories; arguments and errors of `load_network`."""
     trained = load_network(path, which)
     # A run in fp32 plays in fp32; bf16 is for devices that have it.
@@ -138,7 +124,7 @@ def predict(
     device: Device,
     positions: str | Sequence[Moves],
     *,
-    checkpoint: str = "best",
+    checkpoint: str = BEST,
     simulations: int | None = None,
 ) -> list[dict[str, Any]]:
     """Records of `Agent.think` for one position, such as "443", or for each of a list of positions.

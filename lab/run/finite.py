@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lab.errors import CheckpointError
 
-_OPTIMIZER = "optimizer"  # its moments may overflow without harm to the weights
+_NO_WEIGHTS = ("optimizer", "actors")  # moments may overflow, and states of games hold any number
 
 
 def refuse_non_finite(state: Any, checkpoint: Path) -> None:
@@ -29,7 +29,7 @@ def _first_non_finite(state: Any, path: str = "") -> str | None:
         is_number = state.is_floating_point() and state.numel() > 0
         return path if is_number and not bool(torch.isfinite(state).all()) else None
     for key, value in _items(state):
-        if str(key).startswith(_OPTIMIZER):
+        if str(key).startswith(_NO_WEIGHTS):
             continue
         found = _first_non_finite(value, f"{path}.{key}" if path else str(key))
         if found is not None:

@@ -80,7 +80,7 @@ def test_a_run_of_another_kind_cannot_play(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(KINDS, "toy", toy.KIND)
     with RunDir.create(tmp_path, "toy", dump(toy.config())) as made:
         made.started()
-    with pytest.raises(UserError, match="is a toy run"):
+    with pytest.raises(UserError, match="of kind 'toy', not alphazero"):
         load_agent(tmp_path / "toy", DEVICE)
 
 
