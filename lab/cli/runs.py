@@ -16,12 +16,11 @@ from lab.config import presets
 from lab.config.registry import find_kind
 from lab.errors import UserError
 from lab.files.plain import parse_json, read_regular
-from lab.run.lookup import RUNS_DIR, run_names, run_stem
+from lab.run.lookup import LARGEST_MANIFEST, RUNS_DIR, run_names, run_stem
 from lab.run.metrics import Entry, read
 from lab.terminal.consoles import Console
 from lab.terminal.streams import say
 
-_LARGEST_MANIFEST = 1 << 24  # bytes
 _DAMAGED = "damaged"
 
 
@@ -132,12 +131,12 @@ def _described(
 
 
 def _progress(path: Path, counters: dict[str, int], budget: Any) -> float | None:
-    """The part of the budget that is done, by the counter that the newest checkpoint names, else the first."""
+    """The part of the budget that is done, by the counter that a checkpoint names, else the first."""
     if not isinstance(budget, int) or budget <= 0 or not counters:
         return None
-    for manifest in sorted((path / "checkpoints").glob("*/manifest.json"), reverse=True):
+    for manifest in sorted((path / "checkpoints").glob("*/manifest.json")):
         try:
-            named = parse_json(read_regular(manifest, _LARGEST_MANIFEST))["meta"]["progress"]
+            named = parse_json(read_regular(manifest, LARGEST_MANIFEST))["meta"]["progress"]
             return min(1.0, counters[named] / budget)
         except (OSError, ValueError, KeyError, TypeError):
             continue

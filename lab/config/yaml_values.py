@@ -144,7 +144,7 @@ _Loader.add_constructor(None, _unknown)
 
 
 def parse(text: str) -> Any:
-    """The value of a YAML document. Raises ValueError, one line with the position, when it is not YAML or unbounded."""
+    """The value of a YAML document. Raises ValueError, one line with the position, if it is no YAML or too large."""
     if len(text) > LARGEST_TEXT:
         raise ValueError(f"{len(text):,} characters; a configuration has at most {LARGEST_TEXT:,}")
     try:

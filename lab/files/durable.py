@@ -1,4 +1,4 @@
-"""Durable, atomic writes, and messages for failed writes."""
+"""Durable, atomic writes, removals, and messages for failed writes."""
 
 import errno
 import os
@@ -56,6 +56,15 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def remove(path: Path) -> None:
+    """Remove a folder with its files, a file or a link, whose target stays; what cannot be removed stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def sync_directory(path: Path) -> None:

@@ -1,16 +1,15 @@
-"""Reading files that nobody vouches for: bounded JSON, names inside a folder, and regular files alone.
+"""Reading untrusted files: bounded JSON and its counts, names inside a folder, and regular files alone.
 
 What a manifest, a state, a configuration or a data set names is a plain name inside its folder. A device, a FIFO or a
-socket under such a name would block or fill the memory, so it is never read.
+socket under such a name would block or fill the memory, so it is never read, nor is one in the place of a file of ours
+written to.
 """
 
 import json
 import math
 import os
 import re
-import shutil
 import stat
-from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -55,15 +54,6 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(descriptor)
         raise OSError(f"{path} is not a regular file")
     return os.fdopen(descriptor, "rb")
-
-
-def remove(path: Path) -> None:
-    """Remove a folder with its files, a file or a link, whose target stays; what cannot be removed stays."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def is_count(value: object) -> bool:

@@ -27,9 +27,11 @@ from lab import __version__
 from lab.config.suggestions import shortened
 from lab.errors import CheckpointError, ForeignCheckpointError, UserError
 from lab.files import durable
+from lab.files.durable import remove
 from lab.files.nested_state import decode, encode, read_tensors, write_tensors
-from lab.files.plain import is_count, open_regular, parse_json, read_regular, remove
+from lab.files.plain import is_count, open_regular, parse_json, read_regular
 from lab.run import origin as origins
+from lab.run.lookup import LARGEST_MANIFEST
 from lab.run.origin import Origin
 
 FORMAT = "lab-checkpoint"
@@ -41,7 +43,6 @@ PENDING = "pending"
 _TEMPORARY, _REPLACED, _SKIPPED = ".writing-", ".replaced-", ".skipped"
 _FILES = (TENSORS, STATE)
 _HASH = "sha256"  # key of the manifest's own hash
-_LARGEST_MANIFEST = 1 << 22  # bytes
 _WANDB_ID = re.compile(r"[^\W.][^\s/\\\x00-\x1f]{0,127}")
 _DIGITS = 18  # most digits of an iteration
 
@@ -145,7 +146,7 @@ def read_manifest(path: Path, origin: Origin | None = None) -> Manifest:
     if not path.is_dir():
         raise CheckpointError(f"{path}: no such checkpoint directory")
     try:
-        content = parse_json(read_regular(path / MANIFEST, _LARGEST_MANIFEST))
+        content = parse_json(read_regular(path / MANIFEST, LARGEST_MANIFEST))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: incomplete or not a checkpoint (it has no {MANIFEST})") from None
     except (OSError, ValueError) as error:

@@ -16,6 +16,9 @@ _CONFIG = "config.yaml"
 REPLACED = ".replaced"
 """Folder in a run that holds the run that --overwrite replaces, until the new one has started."""
 
+LARGEST_MANIFEST = 1 << 22
+"""Bytes of the manifest of a checkpoint, at most."""
+
 
 def default_runs_dir() -> Path:
     """$LAB_RUNS, else "runs"."""

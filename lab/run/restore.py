@@ -1,4 +1,4 @@
-"""Restoring an experiment from a checkpoint whose files are whole and whose content nobody vouches for."""
+"""Restoring an experiment from a checkpoint whose files are whole and whose content is untrusted."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -15,7 +15,8 @@ from lab.config import yaml_values
 from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import CheckpointError, UserError
 from lab.files import durable
-from lab.files.plain import check_own_file, read_regular, remove
+from lab.files.durable import remove
+from lab.files.plain import check_own_file, read_regular
 from lab.run import checkpoint
 from lab.run.best_value import stop_reason
 from lab.run.lock import LOCK_FILE, FolderLock, Held

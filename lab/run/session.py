@@ -20,7 +20,7 @@ from lab.run.evaluator import EvaluationFailed, Evaluator
 from lab.run.experiment import Evaluation, Experiment
 from lab.run.loop_state import LoopState
 from lab.run.memory import memory_mb
-from lab.run.origin import Origin, origin_of
+from lab.run.origin import Origin
 from lab.run.progress import Progress, headline
 from lab.run.repeated import RepeatedMessage
 from lab.run.restore import restore_experiment
@@ -84,7 +84,7 @@ class Session:
         folder = self._run_dir.checkpoints
         checkpoint.tidy(folder)
         self._run_dir.identify(self._progress.say)
-        self._origin = origin_of(self._run_dir.path)
+        self._origin = self._run_dir.origin
         random_states = self._load_newest(folder)
         if self.saved is None:
             checkpoint.drop_pending(folder)

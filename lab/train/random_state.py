@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from lab.train.device import has_mps
+
 
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy's legacy global generator, and torch on the CPU and on every GPU."""
@@ -28,7 +30,7 @@ def capture() -> dict[str, Any]:
     # Reading the CUDA states would create contexts on devices that this process does not use.
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         state["cuda"] = [tensor.cpu() for tensor in torch.cuda.get_rng_state_all()]
-    if torch.backends.mps.is_available():
+    if has_mps():
         state["mps"] = torch.mps.get_rng_state()
     return state
 
@@ -50,5 +52,5 @@ def restore(state: dict[str, Any]) -> None:
     cuda = state["cuda"]
     if cuda and torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(cuda)
-    if "mps" in state and torch.backends.mps.is_available():
+    if "mps" in state and has_mps():
         torch.mps.set_rng_state(state["mps"])

@@ -261,7 +261,7 @@ def test_a_segment_is_on_the_disk_before_a_checkpoint_can_name_it(
     assert len(synced) == 2 and synced[1] == str(memory.directory)  # the file, then its name
 
 
-# Records that nobody vouches for
+# Untrusted records
 
 
 def two_saves(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Packed sets, arrays, paths and settings that nobody vouches for: one clear line, no hang, no allocation."""
+"""Untrusted packed sets, arrays, paths and settings: one clear line, no hang, no allocation."""
 
 import io
 import json

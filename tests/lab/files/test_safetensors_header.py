@@ -1,4 +1,4 @@
-"""Headers of safetensors files that nobody vouches for."""
+"""Headers of untrusted safetensors files."""
 
 import os
 from pathlib import Path
