@@ -30,8 +30,8 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
 
         learning = [
             # The EMA, and the copies for self-play and for evaluations.
-            weights(network, config.learner, copies=3, lower="network.channels or network.blocks"),
-            activations(network, forward, device, lower="learner.micro_batch or learner.batch_size"),
+            weights(network, config.learner, copies=3, reduce_with="network.channels or network.blocks"),
+            activations(network, forward, device, reduce_with="learner.micro_batch or learner.batch_size"),
         ]
     kept = min(config.replay.capacity, config.budget)
     replay = Need("the replay buffer", kept * _bytes(blank(1, game)), "replay.capacity", on_device=False)

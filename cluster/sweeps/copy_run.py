@@ -6,8 +6,7 @@ trial, the first iteration and the settings of each.
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,14 @@ from lab.files import durable
 from lab.files.plain import is_count, parse_json, read_regular
 from lab.run import checkpoint
 from lab.run.checkpoint import Checkpoint
+from lab.run.lock import LOCK_FILE
 from lab.run.loop_state import LoopState
 from lab.run.origin import RECORD, Origin, new_record, origin_of, read_record
 from lab.run.run_dir import CONFIG, RunDir
 
 HISTORY = "pbt_history.json"
 _CHECKPOINTS, _WANDB = "checkpoints", "wandb"
-_NOT_COPIED = (_CHECKPOINTS, _WANDB, "debug", ".lock", CONFIG, HISTORY, RECORD)
+_NOT_COPIED = (_CHECKPOINTS, _WANDB, "debug", LOCK_FILE, CONFIG, HISTORY, RECORD)
 _LARGEST_HISTORY = 1 << 26  # bytes
 
 
@@ -93,7 +93,7 @@ def recover(run: Path) -> None:
 def _replace(run: Path, better: Path, config: ExperimentConfig, settings: dict[str, Any]) -> None:
     """Copy `better` and rename the copy to `run`; the replaced run stays at `_old_path`."""
     source, new = origin_of(better), _new_path(run)
-    newest = next(_sound(checkpoint.newest_first(better / _CHECKPOINTS, lambda _: None, source)), None)
+    newest = next(filter(_is_resumable, checkpoint.newest_first(better / _CHECKPOINTS, lambda _: None, source)), None)
     if newest is None:
         raise checkpoint.none_valid(better / _CHECKPOINTS)
     shutil.copytree(better, new, ignore=lambda path, names: _NOT_COPIED if Path(path) == better else ())
@@ -106,7 +106,8 @@ def _replace(run: Path, better: Path, config: ExperimentConfig, settings: dict[s
         shutil.copy2(run / RECORD, new / RECORD)
     own = origin_of(new)
     _copy_checkpoint(newest, new / _CHECKPOINTS, wandb_id, own)
-    for best in _sound(_best(better / _CHECKPOINTS, source)):
+    best = _best(better / _CHECKPOINTS, source)
+    if best is not None:
         _copy_checkpoint(best, new / _CHECKPOINTS, wandb_id, own)
     segment = Segment(run.name, newest.manifest.iteration, settings, better.name)
     _write(new, [*read_segments(better), segment])
@@ -125,20 +126,22 @@ def _old_path(run: Path) -> Path:
     return run.with_name(f".{run.name}.old")
 
 
-def _best(folder: Path, origin: Origin) -> Iterator[Checkpoint]:
+def _best(folder: Path, origin: Origin) -> Checkpoint | None:
     """The best checkpoint of a run, if it is valid."""
-    with suppress(CheckpointError):
-        yield Checkpoint(folder / checkpoint.BEST, *checkpoint.load(folder / checkpoint.BEST, origin))
+    try:
+        found = Checkpoint(folder / checkpoint.BEST, *checkpoint.load(folder / checkpoint.BEST, origin))
+    except CheckpointError:
+        return None
+    return found if _is_resumable(found) else None
 
 
-def _sound(found: Iterable[Checkpoint]) -> Iterator[Checkpoint]:
-    """The checkpoints with a run loop's state, which `lab resume` needs."""
-    for one in found:
-        try:
-            LoopState.from_state(one.state["loop"])
-        except (LookupError, TypeError, ValueError):
-            continue
-        yield one
+def _is_resumable(found: Checkpoint) -> bool:
+    """Whether a checkpoint has a run loop's state, which `lab resume` needs."""
+    try:
+        LoopState.from_state(found.state["loop"])
+    except (LookupError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _copy_checkpoint(found: Checkpoint, folder: Path, wandb_id: str | None, origin: Origin) -> None:

@@ -37,10 +37,12 @@ def training_needs(config: SeriesGANConfig, channels: int, classes: int, device:
             made = generator(*noise, None if labels is None else labels[:rows])
             return discriminator(torch.cat([real, made]), labels)
 
-        step = activations(both, forward, device, lower="training.micro_batch, training.batch_size or data.length")
+        step = activations(
+            both, forward, device, reduce_with="training.micro_batch, training.batch_size or data.length"
+        )
     kept = config.data.synthetic.series * length * channels * 4 if not is_file(config.data) else 0
     return [
         Need("the series", kept, "data.synthetic.series or data.length"),
-        weights(both, training, copies=1, lower="network.hidden or network.discriminator_hidden"),
-        Need(step.what, step.size * _KEPT[network.discriminator], step.lower),
+        weights(both, training, copies=1, reduce_with="network.hidden or network.discriminator_hidden"),
+        Need(step.what, step.size * _KEPT[network.discriminator], step.reduce_with),
     ]

@@ -23,27 +23,27 @@ _BACKWARD = 1.3  # gradients of activations beside what is kept
 
 @dataclass(frozen=True)
 class Need:
-    """A part of a run's memory. what: in words. size: bytes. lower: the keys that make it smaller."""
+    """A part of a run's memory. what: in words. size: bytes. reduce_with: the keys that make it smaller."""
 
     what: str
     size: float
-    lower: str
+    reduce_with: str
     on_device: bool = True
 
 
-def weights(network: nn.Module, optimizer: OptimizerConfig, *, copies: int = 0, lower: str) -> Need:
+def weights(network: nn.Module, optimizer: OptimizerConfig, *, copies: int = 0, reduce_with: str) -> Need:
     """Weights, gradients and the state of the optimizer; copies: further copies of the weights, such as an EMA."""
     size = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
-    return Need("the network and its optimizer", size * (2 + _MOMENTS[optimizer.optimizer] + copies), lower)
+    return Need("the network and its optimizer", size * (2 + _MOMENTS[optimizer.optimizer] + copies), reduce_with)
 
 
-def activations(network: nn.Module, forward: Callable[[], Tensor], device: Device, *, lower: str) -> Need:
+def activations(network: nn.Module, forward: Callable[[], Tensor], device: Device, *, reduce_with: str) -> Need:
     """What a training step keeps between its forward and backward pass.
 
     forward: a forward pass of a micro-batch through the network, both on the meta device.
     """
     size = saved_bytes(network, forward) * _BACKWARD
-    return Need("the activations of a training step", size / (2 if device.precision == "bf16" else 1), lower)
+    return Need("the activations of a training step", size / (2 if device.precision == "bf16" else 1), reduce_with)
 
 
 def saved_bytes(network: nn.Module, forward: Callable[[], Tensor]) -> int:
@@ -82,5 +82,5 @@ def check_fits(needs: Sequence[Need], room_mb: float | None, where: str) -> None
     largest = max(needs, key=lambda need: need.size)
     raise UserError(
         f"this run needs about {total:,.0f} MB and {where} has {room_mb:,.0f} MB free: {largest.what} would take "
-        f"{largest.size / 1e6:,.0f} MB; lower {largest.lower}"
+        f"{largest.size / 1e6:,.0f} MB; lower {largest.reduce_with}"
     )

@@ -50,8 +50,8 @@ def training_needs(config: SequencesConfig, sizes: DataSizes, longest: tuple[int
             outputs: Tensor = network(inputs, lengths, targets)
             return outputs if config.predicts_numbers else outputs.log_softmax(-1)
 
-        step = activations(network, forward, device, lower="training.micro_batch or training.batch_size")
+        step = activations(network, forward, device, reduce_with="training.micro_batch or training.batch_size")
     return [
-        weights(network, training, lower="network.hidden or network.layers"),
-        Need(step.what, step.size * scale, step.lower),
+        weights(network, training, reduce_with="network.hidden or network.layers"),
+        Need(step.what, step.size * scale, step.reduce_with),
     ]

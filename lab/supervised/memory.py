@@ -35,9 +35,9 @@ def training_needs(config: SupervisedConfig, shape: tuple[int, ...], classes: in
         def forward() -> Tensor:
             return network(inputs)
 
-        step = activations(network, forward, device, lower="training.micro_batch or training.batch_size")
+        step = activations(network, forward, device, reduce_with="training.micro_batch or training.batch_size")
     batch = training.batch_size * inputs[0].numel() * 4 * _INPUTS
     return [
-        weights(network, training, lower="the size of the network"),
-        Need(step.what, step.size + batch, step.lower),
+        weights(network, training, reduce_with="the size of the network"),
+        Need(step.what, step.size + batch, step.reduce_with),
     ]
