@@ -103,6 +103,6 @@ def test_a_link_to_the_whole_disk_is_not_searched(folder: Path) -> None:
 
 @pytest.mark.parametrize("source", ["~nobody-of-this-name/photos", "x" * 5000, "/dev/zero"])
 def test_a_name_that_no_data_can_have_is_one_clear_error(source: str) -> None:
-    with pytest.raises(UserError, match="no (folder, file or )?data set") as error:
+    with pytest.raises(UserError, match=r"no (folder, file or )?data set") as error:
         opened(source)
     assert "\n" not in str(error.value) and len(str(error.value)) < 800
