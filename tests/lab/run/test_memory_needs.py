@@ -38,11 +38,17 @@ LEFT_OUT = {
     "supervised/cifar10_gpu": "minutes on a CPU",
     "alphazero/connect_four_long": "the sizes of connect_four",
 }
-FAST = (
-    *("supervised/iris", "supervised/diabetes", "supervised/digits", "progressive_gan/digits"),
-    *("sequences/adding", "sequences/sums", "sequences/parity", "sequences/reverse"),
-    *("series_gan/autoregressive", "series_gan/sines"),
-)
+MARKS = {
+    **dict.fromkeys(["supervised/iris", "series_gan/sines", "sequences/sums", "progressive_gan/digits"], ()),
+    **dict.fromkeys(
+        [
+            *("alphazero/tic_tac_toe", "supervised/digits", "supervised/diabetes", "supervised/table"),
+            *("sequences/parity", "sequences/reverse", "sequences/text", "series_gan/autoregressive"),
+        ],
+        pytest.mark.slow,
+    ),
+}
+"""When a preset is measured; the others with the long tests."""
 SMALL = 250_000  # bytes: a table of a few rows is lost in what operations allocate in passing
 
 
@@ -139,11 +145,7 @@ def stand_ins(preset: str, folder: Path) -> list[str]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "preset",
-    [
-        pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
-        for name in preset_names()
-        if name not in LEFT_OUT
-    ],
+    [pytest.param(name, marks=MARKS.get(name, pytest.mark.long)) for name in preset_names() if name not in LEFT_OUT],
 )
 def test_a_shipped_preset_needs_what_is_said_within_a_factor_of_two(preset: str, tmp_path: Path) -> None:
     config = load_preset(preset, ["threads=1", *stand_ins(preset, tmp_path)])
