@@ -38,7 +38,7 @@ LEFT_OUT = {
     "supervised/cifar10_gpu": "minutes on a CPU",
     "alphazero/connect_four_long": "the sizes of connect_four",
 }
-MARKS = {
+MARKS: dict[str, pytest.MarkDecorator | tuple[pytest.Mark, ...]] = {
     **dict.fromkeys(["supervised/iris", "series_gan/sines", "sequences/sums", "progressive_gan/digits"], ()),
     **dict.fromkeys(
         [
