@@ -26,8 +26,9 @@ train: install  ## learn Connect Four: resumes the last run if unfinished, else 
 gan: install  ## grow a GAN on handwritten digits: resumes the last run if unfinished, else starts the next
 	$(VENV)/bin/lab train progressive_gan/digits --continue-latest $(ARGS)
 
-test: install  ## the fast tests
-	$(PYTEST) $(ARGS)
+test: install  ## the fast tests, those of Ray in one process: two clusters at once on two cores starve each other
+	$(VENV)/bin/python -m pytest $(ARGS) tests/cluster
+	$(PYTEST) --ignore=tests/cluster $(ARGS)
 
 test-slow: install  ## the tests marked slow, those of Ray one by one; none found is a failure
 	$(VENV)/bin/python -m pytest -m "slow and not peers" --timeout 900 $(ARGS) tests/cluster
