@@ -74,6 +74,7 @@ def compare(trained: TrainedNetwork, out: Path) -> None:
     np.testing.assert_allclose(onnx_answers(out, observation[:1])[0], logits[:1], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_file_gives_policy_and_value_and_names_the_game_and_no_path_of_this_machine(
     tmp_path: Path, use: Use
 ) -> None:

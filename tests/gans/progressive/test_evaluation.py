@@ -35,6 +35,7 @@ def test_a_run_records_evaluations_once_and_waits_for_the_last(tmp_path: Path) -
     assert found[-1] == 416 and found == sorted(set(found)) and set(found) <= {288, 384, 416}
 
 
+@pytest.mark.slow
 def test_the_best_may_be_chosen_by_what_is_measured_beside_training(tmp_path: Path) -> None:
     best = "eval/frechet_distance"
     file = preset(tmp_path, evaluate=METRICS | {"every": 3, "best": best, "device": "cpu"})

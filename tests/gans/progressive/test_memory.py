@@ -31,6 +31,7 @@ print((peak() - before) * 1024 / 1e6)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_the_estimate_is_within_a_factor_of_two_of_the_measured_peak() -> None:
     measured = float(subprocess.run([sys.executable, "-c", STEP], check=True, capture_output=True, text=True).stdout)

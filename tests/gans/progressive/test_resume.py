@@ -54,6 +54,7 @@ def test_killed_in_a_fade_and_resumed_equals_uninterrupted(variant: str, tmp_pat
     assert_same_run(whole, killed)
 
 
+@pytest.mark.slow
 def test_another_data_set_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     digits = open_images("digits")
     packed = tmp_path / "set.safetensors"
