@@ -15,7 +15,7 @@ from lab.errors import UserError
 Kind = Literal["number", "boolean", "date", "category"]
 Blanks = Literal["impute", "refuse"]
 
-_MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nat", "?"}  # of numbers, truth values and dates
+_MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nat", "?"}  # not in text
 _TRUTH = ({"false": 0.0, "true": 1.0}, {"no": 0.0, "yes": 1.0}, {"f": 0.0, "t": 1.0}, {"n": 0.0, "y": 1.0})
 _TRUTH_VALUES = {word: value for words in _TRUTH for word, value in words.items()}
 _ISO = "ISO 8601"
@@ -25,6 +25,7 @@ _NUMERIC = re.compile(r"(?=.*\d)[\d\s.,'_%$€£¥+-]+")  # 1,234 or 15% or $3.5
 _SPELLED = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d", "HH": "%H", "MM": "%M", "SS": "%S"}
 _LIKE_A_DATE = re.compile(r"\d+[./-]\d+[./-]\d+( .*)?")
 _EPOCH = datetime(1970, 1, 1)
+_EXAMPLE = datetime(2024, 12, 31, 23, 59)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def column_of(file: CsvFile, name: str, reading: Reading) -> Column:
         return Column(name, "category", _texts(cells))
     if file.plain_numbers(cells) is not None:
         return Column(name, "number")
-    filled = [cell for cell in cells if not _is_blank(cell)]
+    filled = [cell for cell in cells if not is_blank(cell)]
     if not filled:
         if reading.blanks == "refuse":
             _refuse(file, 0, name, cells[0])
@@ -92,11 +93,11 @@ def column_of(file: CsvFile, name: str, reading: Reading) -> Column:
     if dated == len(filled):
         return Column(name, "date", format=pattern)
     if 2 * dated >= len(filled):
-        row = next(i for i, cell in enumerate(cells) if not _is_blank(cell) and _days(cell, pattern) is None)
+        row = next(i for i, cell in enumerate(cells) if not is_blank(cell) and _days(cell, pattern) is None)
         raise UserError(
             f"{file.where(row, name)} is {shortened(cells[row])}, not a date; write one there, {_as_text(name)}"
         )
-    odd = [i for i, cell in enumerate(cells) if not _is_blank(cell) and file.number(cell) is None]
+    odd = [i for i, cell in enumerate(cells) if not is_blank(cell) and file.number(cell) is None]
     if numeric or all(_NUMERIC.fullmatch(cell) for cell in filled):
         flaw = file.flaw(cells[odd[0]])
         date = ", or set data.date_format if it is a date" if _LIKE_A_DATE.fullmatch(cells[odd[0]]) else ""
@@ -117,7 +118,7 @@ def read_column(file: CsvFile, column: Column, blanks: Blanks) -> tuple[np.ndarr
     values = np.empty(len(cells))
     numbers = {text: index for index, text in enumerate(column.texts)}
     for row, cell in enumerate(cells):
-        if not cell or (column.kind != "category" and _is_blank(cell)):
+        if not cell or (column.kind != "category" and is_blank(cell)):
             if blanks == "refuse":
                 _refuse(file, row, column.name, cell)
             values[row] = np.nan
@@ -128,16 +129,30 @@ def read_column(file: CsvFile, column: Column, blanks: Blanks) -> tuple[np.ndarr
                 raise UserError(f"{file.where(row, column.name)} {flaw}; write a number there, or leave the row out")
             values[row] = file.number(cell)
         else:
-            value = _TRUTH_VALUES.get(cell.casefold()) if column.kind == "boolean" else _days(cell, column.format)
+            value = _truth(file, cell) if column.kind == "boolean" else _days(cell, column.format)
             if value is None:
-                wanted = "a truth value" if column.kind == "boolean" else f"a date ({column.format})"
-                raise UserError(f"{file.where(row, column.name)} is {shortened(cell)}, not {wanted}; correct it")
+                raise UserError(f"{file.where(row, column.name)} is {shortened(cell)}, not {_wanted(column)}")
             values[row] = value
     return values, tuple(numbers)
 
 
-def _is_blank(cell: str) -> bool:
+def is_blank(cell: str) -> bool:
+    """Whether a stripped cell is empty or a word for it, such as NA, NaN or null."""
     return cell.casefold() in _MISSING
+
+
+def _truth(file: CsvFile, cell: str) -> float | None:
+    """0 or 1; also of these numbers, as which other programs write truth values."""
+    number = file.number(cell)
+    return number if number in (0.0, 1.0) else _TRUTH_VALUES.get(cell.casefold())
+
+
+def _wanted(column: Column) -> str:
+    """What a cell of truth values or dates has to be, and the fix."""
+    if column.kind == "boolean":
+        return "a truth value; write true or false, yes or no, t or f, y or n, or 1 or 0, or leave the row out"
+    example = "2024-12-31" if column.format == _ISO else _EXAMPLE.strftime(column.format)
+    return f"a date; write one as {example}, or leave the row out"
 
 
 def _texts(cells: Sequence[str]) -> tuple[str, ...]:

@@ -111,6 +111,7 @@ def read_csv(path: Path) -> CsvFile:
     try:
         found, separator = read_lines(path)
     except FileNotFoundError:
+        refuse_address(str(path))
         raise UserError(f"there is no file {path}") from None
     while found and not any(cell.strip() for cell in found[-1][1]):  # spreadsheets write empty last lines
         found.pop()
@@ -141,6 +142,14 @@ def read_csv(path: Path) -> CsvFile:
         )
     comma = separator != "," and any(_COMMA.fullmatch(cell.strip()) for row in rows for cell in row)
     return CsvFile(str(path), names, rows, lines, comma)
+
+
+def refuse_address(source: str) -> None:
+    """Raise UserError for an address such as https://host/table.csv, also as a path writes it, with one slash."""
+    found = re.fullmatch(r"(https?|ftps?|s3|gs|file|hf):/+(.+)", source, re.IGNORECASE | re.DOTALL)
+    if found:
+        name = shortened(f"{found[1]}://{found[2]}", 300)
+        raise UserError(f"{name} is an address, and only files are read: download it and give the file's path")
 
 
 def check_named(file: CsvFile, used: Sequence[str], *, fix: str = "") -> None:

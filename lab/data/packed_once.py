@@ -32,10 +32,8 @@ def open_or_pack(source: str, *, resolution: int, channels: int, labelled: bool)
     path = Path(os.path.expanduser(source))  # not by Path, which raises for an unknown user
     if not (os.path.isdir(path) or (path.suffix.lower() in _ARRAYS and os.path.isfile(path))):
         if source not in _KNOWN and not os.path.exists(path):
-            known = did_you_mean(source, _KNOWN)
-            raise UserError(
-                f"no folder, file or data set {shortened(source, 300)}: give one, as in data.source=FOLDER; {known}"
-            )
+            name, known = shortened(source, 300), did_you_mean(source, _KNOWN)
+            raise UserError(f"no folder, file or data set {name}: give one (a run's by data.source=FOLDER); {known}")
         return open_images(source)
     path = path.resolve()
     state = _state(path, f"{resolution}x{resolution}x{channels}, labels {labelled}")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from lab.config.suggestions import did_you_mean
-from lab.data.columns import Column, Reading, column_of, read_column
-from lab.data.csv_file import CsvFile, check_named, numbers, read_csv, texts
+from lab.data.columns import Column, Reading, column_of, is_blank, read_column
+from lab.data.csv_file import CsvFile, check_named, numbers, read_csv, refuse_address, texts
 from lab.errors import UserError
 
 SUFFIX = ".csv"
@@ -67,6 +67,7 @@ def open_table(
         return table
     path = Path(os.path.expanduser(source))
     if not os.path.lexists(path):
+        refuse_address(source)
         raise UserError(f"there is no file {source}: data.source names a table, as in data.source=FILE.csv")
     file = read_csv(path)
     target = _target(source, file, target)
@@ -94,6 +95,8 @@ def open_table(
             raise UserError(f"{error} (for classes set task.name=classification)") from None
         return _table(source, inputs, targets, schema, target, ())
     labels = texts(file, target)
+    if target not in reading.categories:
+        _check_filled(file, target, labels, () if like is None else like.classes)
     value_of = {label: _finite(file.number(label)) for label in set(labels)}
     found = sorted(value_of, key=lambda label: (value_of[label] is None, value_of[label] or 0.0, label))
     if target not in reading.categories and like is None:
@@ -131,6 +134,16 @@ def _target(source: str, file: CsvFile, target: str) -> str:
         names = ", ".join(file.columns[:20]) + (", ..." if len(file.columns) > 20 else "")
         raise UserError(f"{source} has {asked}: name one of its columns in data.target ({names})")
     return target
+
+
+def _check_filled(file: CsvFile, target: str, labels: Sequence[str], classes: Sequence[str]) -> None:
+    """Raise UserError for a target of NA, None or another word for a blank cell, unless it is one of `classes`."""
+    for row, label in enumerate(labels):
+        if is_blank(label) and label not in classes:
+            raise UserError(
+                f"{file.where(row, target)} is {label}, a blank cell; leave the row out, or set "
+                f"data.categories=[{target}] if it is the name of a class"
+            )
 
 
 def _finite(number: float | None) -> float | None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from lab.supervised.memory import data_needs, training_needs
 from lab.supervised.metrics import catalogue_of
 from lab.supervised.preprocessing import Preprocessing
 from lab.supervised.transfer import build_network, start_from
+from lab.terminal.text import one_line
 from lab.train.collectives import ranks
 from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
@@ -35,6 +36,7 @@ from lab.train.modes import evaluating
 from lab.train.step import GradientStep, StepResult
 
 _log = logging.getLogger(__name__)
+_SHOWN = 10  # classes, or columns of a kind
 
 
 class Supervised(Experiment):
@@ -51,7 +53,7 @@ class Supervised(Experiment):
         self.catalogue = catalogue_of(config.task)
         self._preprocessing = None if self.train.rows is None else self.train.rows.preprocessing
         if self._preprocessing is not None and ranks().is_rank_zero:
-            _say_how_columns_are_read(self._preprocessing, self.train, self.test)
+            _say_what_was_read(self._preprocessing, self.train, self.test)
         memory_needs.check(training_needs(config, self.train.shape, len(self.train.classes), device), device)
         self.loss = config.task.loss(self.train, device, config.seed)
         self.network = build_network(config, self.train.shape, len(self.train.classes))
@@ -172,18 +174,28 @@ class Supervised(Experiment):
         return media
 
 
-def _say_how_columns_are_read(preprocessing: Preprocessing, train: LabelledSet, test: LabelledSet) -> None:
-    """Log kinds other than numbers, blanks, and texts of the test set that no training row has."""
+def _say_what_was_read(preprocessing: Preprocessing, train: LabelledSet, test: LabelledSet) -> None:
+    """Log classes, kinds of columns, blanks, and texts of the test set that no training row has."""
     names: dict[str, list[str]] = {}
     for column in preprocessing.schema:
-        shown = f"{column.name} ({len(column.texts)})" if column.kind == "category" else column.name
+        name = one_line(column.name, 60)
+        shown = f"{name} ({len(column.texts)})" if column.kind == "category" else name
         names.setdefault(column.kind, []).append(shown)
-    if names.keys() - {"number"}:
-        kinds = "; ".join(f"{kind}: {', '.join(columns)}" for kind, columns in names.items())
-        _log.warning(f"{train.name}, columns by kind: {kinds}")
+    if train.classes:
+        counts = np.bincount(train.targets, minlength=len(train.classes)) + np.bincount(
+            test.targets, minlength=len(train.classes)
+        )
+        found = [f"{one_line(name, 60)} ({count:,})" for name, count in zip(train.classes, counts, strict=True)]
+        _log.warning(f"{train.name}, classes with their rows: {_listed(found)}")
+    kinds = "; ".join(f"{kind}: {_listed(columns)}" for kind, columns in names.items())
+    _log.warning(f"{train.name}, columns by kind: {kinds}")
     for data in (train, test):
         for note in preprocessing.notes(data.table.inputs, data.table.schema):
             _log.warning(f"{'training' if data is train else 'test'} rows: {note}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f", ... ({len(names):,} in all)" if len(names) > _SHOWN else "")
 
 
 def _check_norms(network: nn.Module, config: SupervisedConfig) -> None:

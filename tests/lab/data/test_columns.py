@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lab.data.columns import Column, Reading
+from lab.data.csv_file import read_csv
 from lab.data.tables import Table, open_table
 from lab.errors import UserError
 
@@ -77,6 +78,26 @@ def test_texts_are_categories_in_one_normal_form(tmp_path: Path) -> None:
     assert column(tmp_path, "7", "8", "7", reading=Reading(categories=("x",)))[0].texts == ("7", "8")
 
 
+def test_truth_values_of_training_may_be_1_and_0_afterwards(tmp_path: Path) -> None:
+    trained = table(tmp_path, "x,y\nyes,a\nno,b\n")
+    (tmp_path / "test.csv").write_text("x,y\n1,a\n0,b\n1.0,a\nTrue,b\n")
+    source = str(tmp_path / "test.csv")
+    later = open_table(source, "y", classified=True, reading=IMPUTE, like=trained)
+    assert later.inputs[:, 0].tolist() == [1.0, 0.0, 1.0, 1.0]
+    (tmp_path / "test.csv").write_text("x,y\n2,a\n")
+    with pytest.raises(UserError, match=r"is '2', not a truth value; write true or false, .* or 1 or 0"):
+        open_table(source, "y", classified=True, reading=IMPUTE, like=trained)
+
+
+@pytest.mark.parametrize("cells", [("2020-01-01", "2020-01-02"), ("31.12.2020", "30.12.2020")])
+def test_a_cell_that_is_no_date_as_in_training_is_told_how_to_write_one(cells: tuple[str, str], tmp_path: Path) -> None:
+    trained = table(tmp_path, "x,y\n" + "".join(f"{cell},{label}\n" for cell, label in zip(cells, "ab", strict=True)))
+    (tmp_path / "test.csv").write_text("x,y\n2021-02-30,a\n")
+    example = "2024-12-31" if cells[0].startswith("2") else "31.12.2024"
+    with pytest.raises(UserError, match=f"is '2021-02-30', not a date; write one as {example}, or leave"):
+        open_table(str(tmp_path / "test.csv"), "y", classified=True, reading=IMPUTE, like=trained)
+
+
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [
@@ -110,6 +131,24 @@ def test_columns_are_left_out_and_nameless_ones_asked_about(tmp_path: Path) -> N
         table(tmp_path, text, Reading(ignore=("nam",)))
     with pytest.raises(UserError, match=r"data.ignore names 'y', the target"):
         table(tmp_path, text, Reading(ignore=("y",)))
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "nan", "?"])
+def test_a_word_for_a_blank_cell_is_no_class_unless_the_target_is_named_as_text(word: str, tmp_path: Path) -> None:
+    text = f"x,y\n1,a\n2,b\n3,{word}\n"
+    with pytest.raises(UserError) as error:
+        table(tmp_path, text)
+    assert "line 4: column 'y' is " + word in str(error.value) and "data.categories=[y]" in str(error.value)
+    named = table(tmp_path, text, Reading(categories=("y",)))
+    assert set(named.classes) == {"a", "b", word}
+    assert open_table(str(tmp_path / "table.csv"), "y", classified=True, like=named).classes == named.classes
+
+
+@pytest.mark.parametrize("address", ["https://x.y/z.csv", "https:/x.y/z.csv"])
+def test_an_address_is_named_whole_and_not_looked_for(address: str) -> None:
+    for opened in (lambda: read_csv(Path(address)), lambda: open_table(address, "y", classified=True)):
+        with pytest.raises(UserError, match=r"'https://x\.y/z\.csv' is an address, .* download it"):
+            opened()
 
 
 def test_a_target_that_is_a_quantity_is_not_read_as_classes(tmp_path: Path) -> None:

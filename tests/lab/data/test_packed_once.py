@@ -79,7 +79,7 @@ def test_a_link_back_to_the_folder_ends(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere", "pictures", "x" * 5000, "a\x00b", "digitz"])
 def test_a_name_of_nothing_says_what_to_set(name: str) -> None:
-    with pytest.raises(UserError, match=r"give one, as in data\.source=FOLDER"):
+    with pytest.raises(UserError, match=r"give one \(a run's by data\.source=FOLDER\)"):
         opened(name)
 
 

@@ -9,6 +9,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 from lab.cli.main import main
+from lab.data.columns import Reading
 from lab.data.images import ImageSet, open_images, write_images
 from lab.data.tables import FUNCTIONS, open_table
 from lab.errors import UserError
@@ -120,7 +121,8 @@ def test_a_fraction_is_the_same_share_of_every_class_and_leaves_the_test_whole()
 
 
 def test_labels_that_are_no_numbers_have_an_order_of_their_own(tmp_path: Path) -> None:
-    table = open_table(csv(tmp_path, "a,label\n1,nan\n2,10\n3,inf\n4,9\n5,b\n"), "", classified=True)
+    reading = Reading(categories=("label",))
+    table = open_table(csv(tmp_path, "a,label\n1,nan\n2,10\n3,inf\n4,9\n5,b\n"), "", classified=True, reading=reading)
     assert table.classes == ("9", "10", "b", "inf", "nan")
 
 

@@ -85,6 +85,20 @@ NEW = (
 )
 
 
+def test_training_says_which_classes_and_columns_it_found(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    names = [f"n{i}" for i in range(12)]
+    lines = [",".join([*(str(i * k % 7) for k in range(1, 13)), "low" if i % 3 else "high"]) for i in range(30)]
+    (tmp_path / "numbers.csv").write_text("\n".join([",".join([*names, "y"]), *lines]) + "\n")
+    data = {"source": str(tmp_path / "numbers.csv"), "target": "y"}
+    settings = other(data=data, network={"name": "mlp", "hidden": [4]}, budget=24)
+    run("train", written(tmp_path, settings), "--runs-dir", tmp_path, "--name", "told")
+    said = " ".join((caplog.text + capsys.readouterr().err).split())
+    assert "classes with their rows: high (10), low (20)" in said
+    assert f"columns by kind: number: {', '.join(names[:10])}, ... (12 in all)" in said
+
+
 def test_rows_are_predicted_as_they_were_preprocessed_in_training(
     people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -110,7 +124,7 @@ def test_rows_are_predicted_as_they_were_preprocessed_in_training(
         ("city,age\nOslo,3\n", "has no column 'member'; this run needs city, age, member, joined"),
         ("city,age,member,joined\nOslo,old,no,2020-01-01\n", "line 2: column 'age' is 'old', not a number"),
         ("city,age,member,joined\nOslo,3,maybe,2020-01-01\n", "is 'maybe', not a truth value"),
-        ("city,age,member,joined\nOslo,3,no,01.02.2020\n", "is '01.02.2020', not a date (ISO 8601)"),
+        ("city,age,member,joined\nOslo,3,no,01.02.2020\n", "is '01.02.2020', not a date; write one as 2024-12-31"),
         ('city,age,member,joined\n"a\nb",3,no,2020-01-01\nOslo,x,no,2020-01-01\n', "line 4: column 'age'"),
     ],
 )
