@@ -4,6 +4,7 @@ An MLP learns a fixed function from shuffled synthetic data, with an optimizer, 
 global random state) and a data order of its own. As a script it is `lab` with the kind `toy`.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -39,6 +40,9 @@ KIND = Kind(
     catalogue="tests.lab.toy:CATALOGUE",
     evaluator="tests.lab.toy:state_evaluator",
 )
+
+BLOCKED_BY = "TOY_BLOCKED_BY"
+"""Environment variable that names a file; evaluations do not end while it exists."""
 
 
 class ToyConfig(ExperimentConfig):
@@ -109,6 +113,8 @@ class Toy(Experiment):
 
     def evaluate(self) -> Evaluation:
         time.sleep(self._config.evaluation_s)
+        while Path(os.environ.get(BLOCKED_BY, "")).is_file():
+            time.sleep(0.1)
         torch.rand(3)  # an evaluation that draws numbers must not change training
         with torch.no_grad(), evaluating(self.network):
             output = torch.func.functional_call(self.network, self.average, self.inputs[192:])

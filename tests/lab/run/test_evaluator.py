@@ -14,7 +14,7 @@ from lab.run.evaluator import EvaluationFailed, EvaluatorProcess
 from lab.run.experiment import Evaluation
 from lab.train.device import Device
 from tests.command_line import wait_until
-from tests.lab.toy import Toy, config, lab, launch, preset
+from tests.lab.toy import BLOCKED_BY, Toy, config, lab, launch, preset
 
 CPU = Device(torch.device("cpu"), "fp32", 1)
 
@@ -79,16 +79,18 @@ def test_what_goes_wrong_is_one_line(evaluator: EvaluatorProcess, tmp_path: Path
         wait(evaluator)
 
 
-def test_a_run_killed_while_it_is_evaluated_gets_the_evaluation_after_all(tmp_path: Path) -> None:
+def test_a_run_killed_while_it_is_evaluated_gets_the_evaluation_after_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, beside = tmp_path / "run", {"every": 5, "best": "toy/score", "device": "cpu"}
-    # Longer than the test: the first process never finishes an evaluation.
-    file = preset(tmp_path, pause_s=0.1, evaluation_s=600.0, evaluate=beside)
+    file, block = preset(tmp_path, pause_s=0.1, evaluate=beside), tmp_path / "block"
+    block.touch()
+    monkeypatch.setenv(BLOCKED_BY, str(block))  # the first process never finishes an evaluation
     process = launch("train", file, "--runs-dir", tmp_path, "--name", "run")
     wait_until((run / "checkpoints" / "pending").exists, process)
     process.kill()
     process.communicate()
-    text = (run / "config.yaml").read_text().replace("evaluation_s: 600.0", "evaluation_s: 0.0")
-    (run / "config.yaml").write_text(text)
+    block.unlink()
     output = lab("resume", run)
     assert "evaluation of iteration 5: restarted" in output
     found = [entry for entry in metrics.read(run / "metrics.jsonl") if "toy/score" in entry.metrics]
