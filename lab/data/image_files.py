@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ MOST_PIXELS = 2**27
 """Largest image, 134 million pixels: a file of some kilobytes can declare an image that fills the memory."""
 MOST_BYTES = 2**29
 """Largest image file."""
+_SIGNATURE = 8  # bytes
+_MOST_CHUNKS = 2**17  # of a PNG, each some steps of Python: encoders write 8 KiB and more into one
 
 SEVERAL_FRAMES = "hold several frames, of which the first was stored"
 UNREADABLE_EXIF = "have EXIF data that cannot be read; they were stored as they lie in the file, not turned"
@@ -27,12 +30,15 @@ class Opened(NamedTuple):
 
 
 def open_image_file(content: bytes, name: str) -> Opened:
-    """Decode a file. Raises ValueError for an unknown format or too many pixels, and the decoder's own errors."""
+    """Decode a file. Raises ValueError for an unknown format or one too large, and the decoder's own errors."""
     from PIL import Image
 
     found = format_of(content, name)
     if found is None:
         raise ValueError("unknown image format")
+    if found == "PNG":
+        for _ in _chunks(content):  # PIL keeps each of its chunks: of millions of empty ones, minutes and gigabytes
+            pass
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about sizes that are checked below, and about metadata
         remarks = []
@@ -88,13 +94,24 @@ def _without_metadata(content: bytes) -> bytes:
 
     PIL refuses a file for the checksum or the length of any chunk.
     """
-    kept, place = content[:8], 8
-    while place + 12 <= len(content):
+    view = memoryview(content)
+    kept = [view[start:end] for kind, start, end in _chunks(content) if kind[:1].isupper()]
+    return b"".join([content[:_SIGNATURE], *kept])
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Type, start and end of the chunks of a PNG, to its end or to what is no chunk. Raises ValueError for too many."""
+    place = _SIGNATURE
+    for _ in range(_MOST_CHUNKS):
+        kind = content[place + 4 : place + 8]
+        if place + 12 > len(content) or not kind.isalpha():
+            return
         end = place + 12 + int.from_bytes(content[place : place + 4], "big")
-        if content[place + 4 : place + 5].isupper():
-            kept += content[place:end]
+        yield kind, place, end
+        if kind == b"IEND":
+            return
         place = end
-    return kept
+    raise ValueError(f"it has more than {_MOST_CHUNKS:,} chunks")
 
 
 def _has_frames(image: Any) -> bool:

@@ -5,6 +5,7 @@ import stat
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,20 @@ def test_sound_pixels_with_malformed_exif_are_read(exif: bytes) -> None:
 )
 def test_sound_pixels_with_other_malformed_metadata_are_read(chunks: dict[str, bytes]) -> None:
     assert pixels(raw_png(8, 8, 0, b"\x05" * 8, **chunks)).tolist() == [[5] * 8] * 8
+
+
+def test_the_chunks_of_a_png_are_counted_and_bytes_that_are_none_are_not_walked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    walked = list(image_files._chunks(raw_png(8, 8, 0, b"\5" * 8, teXt=b"") + b"\0" * 12_000))
+    assert [kind for kind, _, _ in walked] == [b"IHDR", b"teXt", b"IDAT", b"IEND"]
+    assert not list(image_files._chunks(b"\x89PNG\r\n\x1a\n" + b"\0" * 12_000))
+    monkeypatch.setattr(image_files, "_MOST_CHUNKS", 100)
+    empty = struct.pack(">I", 0) + b"aaAa" + struct.pack(">I", zlib.crc32(b"aaAa"))
+    whole = raw_png(8, 8, 0, b"\5" * 8)
+    assert (pixels(whole[:33] + 90 * empty + whole[33:]) == 5).all()
+    with pytest.raises(ValueError, match="more than 100 chunks"):
+        pixels(whole[:33] + 100 * empty + whole[33:])
 
 
 def test_a_wrong_checksum_of_metadata_is_remarked_and_one_of_pixels_is_damage() -> None:
