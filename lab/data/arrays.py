@@ -13,9 +13,11 @@ import numpy as np
 
 from lab.errors import UserError
 from lab.files import durable
+from lab.terminal.text import one_line
 
 _DAMAGES = (OSError, ValueError, KeyError, EOFError, OverflowError, zipfile.BadZipFile, zlib.error)
 _EXPECTED = "uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], C = 1 or 3"
+_SHOWN = 10  # arrays in a message
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def mapped(pixels: Pixels) -> np.memmap:
 
 def _member(file: zipfile.ZipFile, path: Path, scratch: Path) -> Pixels:
     """The member "images", at its place in the zip file if it is not compressed."""
+    _check_has_images(file.namelist(), path)
     member = file.getinfo("images.npy")
     if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:  # bit 0: encrypted, which `open` refuses
         _check_room(member.file_size, scratch)
@@ -96,6 +99,23 @@ def _member(file: zipfile.ZipFile, path: Path, scratch: Path) -> Pixels:
     lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
     begin = member.header_offset + 30 + lengths
     return _pixels(path, begin, begin + member.file_size)
+
+
+def _check_has_images(members: list[str], path: Path) -> None:
+    """Raise UserError for an .npz without images, which says what it holds."""
+    if "images.npy" in members:
+        return
+    names = [name.removesuffix(".npy") for name in members]
+    held = ", ".join(one_line(name, 60) for name in names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    if "train_images" in names:
+        raise UserError(
+            f"{path}: holds several sets, as MedMNIST's files do ({held}); write each to its own file: "
+            "numpy.savez('train.npz', images=file['train_images'], labels=file['train_labels'].ravel())"
+        )
+    raise UserError(
+        f"{path}: has no array named images, {f'only {held}' if held else 'for it is empty'}; write it by "
+        "numpy.savez(FILE, images=..., labels=...)"
+    )
 
 
 def _check_room(needed: int, scratch: Path) -> None:

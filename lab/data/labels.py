@@ -152,19 +152,42 @@ def _parse(content: bytes) -> tuple[dict[Parts, int] | None, Any]:
     """Labels by path, None if the listing holds null, and whatever it has as `classes`."""
     try:
         listing = parse_json(content)
-        listed = listing["labels"]
-        if listed is None:
-            return None, None
-        pairs = [(parts_of(name), name, label) for name, label in listed]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        listed = _listed_labels(listing)
+    except ValueError as error:
         raise UserError(f'{LISTING} is not {{"labels": [[name, label], ...]}} ({error})') from None
+    if listed is None:
+        return None, None
     labels: dict[Parts, int] = {}
-    for parts, name, label in pairs:
+    for name, label in listed:
+        parts = parts_of(name)
         if type(label) is not int or not 0 <= label <= _LARGEST:
             raise UserError(f"{LISTING} labels {one_line(name)} with {shortened(label)}, not with an integer from 0")
         if labels.setdefault(parts, label) != label:
             raise UserError(f"{LISTING} labels {one_line(name)} with {labels[parts]} and with {label}: correct it")
     return labels, listing.get("classes")
+
+
+def _listed_labels(listing: Any) -> list[tuple[str, Any]] | None:
+    """The pairs of a listing that was read. Raises ValueError that says what it holds in their place."""
+    if not isinstance(listing, dict):
+        raise ValueError(f"it is {_json_kind(listing)}")
+    if "labels" not in listing:
+        names = ", ".join(one_line(name, 60) for name in [*listing][:_SHOWN])
+        raise ValueError(f'it has no "labels", only {names}' if names else "it is empty")
+    labels = listing["labels"]
+    if labels is None:
+        return None
+    if not isinstance(labels, list):
+        raise ValueError(f'its "labels" are {_json_kind(labels)}')
+    for number, pair in enumerate(labels, 1):
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise ValueError(f"its entry {number:,} is {shortened(pair)}")
+    return [(name, label) for name, label in labels]
+
+
+def _json_kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
 
 
 def _stated_names(stated: Any, numbers: Sequence[int]) -> tuple[str, ...]:

@@ -31,6 +31,12 @@ def parse_json(text: str | bytes, *, depth: int = JSON_DEPTH) -> Any:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError(f"nested more than {depth} levels deep") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        if "int_max_str_digits" not in str(error):
+            raise
+        raise ValueError("a number has thousands of digits") from None
     containers = [value] if isinstance(value, dict | list) else []
     for _ in range(depth):
         containers = [item for outer in containers for item in _items(outer) if isinstance(item, dict | list)]

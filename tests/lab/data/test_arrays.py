@@ -108,3 +108,21 @@ def test_a_damaged_compressed_member_is_one_clear_error_and_nothing_is_left(tmp_
     with pytest.raises(UserError, match="cannot be read as images"):
         pack(tmp_path / "in.npz", tmp_path / "out.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["in.npz"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("a", "b"), "has no array named images, only a, b; write it by"),
+        ((), "has no array named images, for it is empty"),
+        (("train_images", "train_labels", "test_images"), r"MedMNIST.*file\['train_labels'\]\.ravel\(\)"),
+    ],
+)
+def test_an_npz_without_images_says_what_it_holds(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
+    with zipfile.ZipFile(tmp_path / "in.npz", "w"):
+        pass
+    if names:
+        np.savez(tmp_path / "in.npz", **dict.fromkeys(names, PIXELS))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=message) as error:
+        pack(tmp_path / "in.npz", tmp_path / "out.safetensors")
+    assert "\n" not in str(error.value) and ".npy" not in str(error.value)

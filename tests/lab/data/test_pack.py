@@ -138,7 +138,13 @@ def test_a_zip_of_thousands_keeps_its_order_and_labels_over_processes(tmp_path: 
     [
         ('{"labels": [["a.png", 0]]}', "no label for b.png"),
         ('{"labels": [["a.png", 0], ["b.png", -1]]}', "labels b.png with -1"),
-        ('{"labels": {"a.png": 0}}', "is not"),
+        ('{"labels": {"a.png": 0}}', 'its "labels" are an object'),
+        ("[]", "it is a list"),
+        ("{}", "it is empty"),
+        ('{"images": [], "split": 1}', 'it has no "labels", only images, split'),
+        ('{"labels": [["a.png", 0], "b.png"]}', "its entry 2 is 'b.png'"),
+        ('{"labels": [["a.png", 0], [1, 0]]}', r"its entry 2 is \[1, 0\]"),
+        ('{"labels": [["a.png", ' + "1" * 5000 + "]]}", r"\(a number has thousands of digits\)"),
         ("{", "is not"),
     ],
 )
