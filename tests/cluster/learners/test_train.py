@@ -48,6 +48,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
 def test_learners_train_what_one_process_goes_on_with(
     alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

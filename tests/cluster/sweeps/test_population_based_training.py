@@ -139,6 +139,7 @@ def trained(folder: Path, name: str, rate: float, wandb_id: str) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_a_copy_goes_on_as_what_it_was_copied_from_under_its_own_name(tmp_path: Path) -> None:
     good, bad = trained(tmp_path, "001", 2e-3, "good"), trained(tmp_path, "002", 1e-7, "bad")
     (bad / "debug").mkdir()
@@ -163,6 +164,7 @@ def test_a_copy_goes_on_as_what_it_was_copied_from_under_its_own_name(tmp_path: 
     assert {path.name for path in tmp_path.iterdir()} == {"001", "002"}
 
 
+@pytest.mark.slow
 def test_a_damaged_best_is_not_copied_and_keeps_nobody_from_a_copy(tmp_path: Path) -> None:
     good, bad = trained(tmp_path, "001", 2e-3, "good"), trained(tmp_path, "002", 1e-7, "bad")
     (good / "checkpoints" / checkpoint.BEST / "state.json").unlink()
@@ -201,6 +203,7 @@ class _Killed(BaseException):
     pass
 
 
+@pytest.mark.slow
 def test_a_copy_cut_short_anywhere_leaves_a_whole_run_with_its_own_wandb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
