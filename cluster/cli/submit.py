@@ -15,7 +15,7 @@ from cluster.jobs.submission import CONSTRAINTS, DEFAULT_RUNS_DIR, STOP_WAIT_S, 
 from lab.cli.arguments import Overrides
 from lab.errors import UserError
 from lab.run.lookup import run_stem
-from lab.terminal.streams import say, warn
+from lab.terminal.streams import say, say_next, warn
 from lab.terminal.text import without_colours
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def submit(
         say(f"job {job}: run {submission.run} in {submission.runs_dir} on the cluster")
         if follow:
             raise typer.Exit(_follow(client, job, address))
-        say("next: " + " | ".join(_command(option, job, address) for option in ("--logs", "--status", "--stop")))
+        say_next(_command(option, job, address) for option in ("--logs", "--status", "--stop"))
         return
     client = job_server.connect(address)
     with job_server.user_errors(address, status or logs or stop):

@@ -31,11 +31,11 @@ def sweep(
         ),
     ],
     trials: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, help="Number of trials.", show_default=f"the grid of choices, else {search_space.DEFAULT_TRIALS}"
+            min=1, help="Number of trials.", show_default=f"the grid of choices, else {search_space.DEFAULT_TRIALS}"
         ),
-    ] = 0,
+    ] = None,
     metric: Annotated[str, typer.Option(help="Metric that ranks the trials.", show_default="evaluate.best")] = "",
     scheduler: Annotated[
         str,

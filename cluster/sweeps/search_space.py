@@ -73,13 +73,14 @@ def parse(texts: Sequence[str]) -> tuple[list[Dimension], list[str]]:
     return space, [text for text, match in matches if not match]
 
 
-def sample_trials(space: Sequence[Dimension], trials: int, seed: int) -> list[dict[str, Any]]:
-    """Settings of each trial: `trials` samples; with 0 the grid if all dimensions are choices, else 8 samples."""
-    if not trials and all(dimension.distribution == "choice" for dimension in space):
+def sample_trials(space: Sequence[Dimension], trials: int | None, seed: int) -> list[dict[str, Any]]:
+    """Settings of each trial: `trials` samples; by default the grid if all dimensions are choices, else 8 samples."""
+    if trials is None and all(dimension.distribution == "choice" for dimension in space):
         rows = itertools.product(*(dimension.values for dimension in space))
         return [{dimension.key: value for dimension, value in zip(space, row, strict=True)} for row in rows]
     source = random.Random(seed)
-    return [{dimension.key: dimension.sample(source) for dimension in space} for _ in range(trials or DEFAULT_TRIALS)]
+    count = DEFAULT_TRIALS if trials is None else trials
+    return [{dimension.key: dimension.sample(source) for dimension in space} for _ in range(count)]
 
 
 def overrides(settings: Mapping[str, Any]) -> list[str]:

@@ -37,10 +37,10 @@ _SCHEDULERS = ("asha", "pbt", "none")
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """Options of `lab sweep` (`cluster.cli.sweep`); 0 and "" stand for their defaults."""
+    """Options of `lab sweep` (`cluster.cli.sweep`); None, 0 and "" stand for their defaults."""
 
     scheduler: str = "asha"
-    trials: int = 0
+    trials: int | None = None
     metric: str = ""
     grace_period: int = 1
     intervals: int = 10

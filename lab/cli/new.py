@@ -18,7 +18,7 @@ from lab.config.loading import load_preset
 from lab.config.suggestions import shortened
 from lab.errors import UserError
 from lab.files import durable
-from lab.terminal.streams import say
+from lab.terminal.streams import say, say_next
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
@@ -45,7 +45,7 @@ def new_game(
     _write(written)
     for path in written:
         say(f"written: {path}")
-    say(f"next: pip install -e {folder} | pytest {folder} | lab train {folder / name}.yaml")
+    say_next((f"pip install -e {folder}", f"pytest {folder}", f"lab train {folder / name}.yaml"))
 
 
 def new_preset(
@@ -71,7 +71,7 @@ def new_preset(
     ]
     _write({path: "\n".join(lines) + "\n"})
     say(f"written: {path}")
-    say(f"next: lab config {path} | lab train {path}")
+    say_next((f"lab config {path}", f"lab train {path}"))
 
 
 def _check_name(name: str) -> None:

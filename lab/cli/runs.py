@@ -27,8 +27,8 @@ _DAMAGED = "damaged"
 @dataclass(frozen=True)
 class Listed:
     """One run. preset: the shipped preset whose name or description it has, else empty. progress: part of the budget
-    in [0, 1], None before the first iteration. best: of evaluate.best, None without one. age_s: since it last wrote a
-    metric, or was created."""
+    in [0, 1] at the newest checkpoint, None before the first. best: of evaluate.best, None without one. age_s: since it
+    last wrote a metric, or was created."""
 
     run: str
     kind: str
@@ -69,7 +69,8 @@ def runs(
     table.add_column("best", overflow="fold")
     table.add_column("age", justify="right", no_wrap=True)
     for one in found:
-        done = "" if one.progress is None else f"{int(100 * one.progress)}%"
+        unsaved = "not saved" if one.iteration else ""
+        done = unsaved if one.progress is None else f"{int(100 * one.progress)}%"
         best = "" if one.best is None else f"{str(one.metric).removeprefix('eval/')} {number(one.best)}"
         table.add_row(one.run, one.kind, one.preset, done, best, age(one.age_s))
     Console().print(table)
@@ -121,7 +122,7 @@ def _described(
         kind=kind,
         preset=preset,
         budget=budget if isinstance(budget, int) else None,
-        progress=_progress(path, entries[-1].counters, budget) if entries else None,
+        progress=_progress(path, budget),
         iteration=entries[-1].iteration if entries else 0,
         metric=metric,
         best=None if series is None or at is None else series.values[at],
@@ -130,17 +131,21 @@ def _described(
     )
 
 
-def _progress(path: Path, counters: dict[str, int], budget: Any) -> float | None:
-    """The part of the budget that is done, by the counter that a checkpoint names, else the first."""
-    if not isinstance(budget, int) or budget <= 0 or not counters:
+def _progress(path: Path, budget: Any) -> float | None:
+    """The part of the budget that the newest readable checkpoint has reached; None without one.
+
+    The metrics do not count: iterations after the checkpoint are lost if the run ends without another.
+    """
+    if not isinstance(budget, int) or budget <= 0:
         return None
-    for manifest in sorted((path / "checkpoints").glob("*/manifest.json")):
+    manifests = [one for one in (path / "checkpoints").glob("*/manifest.json") if one.parent.name.isdecimal()]
+    for manifest in sorted(manifests, key=lambda one: -int(one.parent.name)):
         try:
-            named = parse_json(read_regular(manifest, LARGEST_MANIFEST))["meta"]["progress"]
-            return min(1.0, counters[named] / budget)
+            content = parse_json(read_regular(manifest, LARGEST_MANIFEST))
+            return min(1.0, content["counters"][content["meta"]["progress"]] / budget)
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return min(1.0, next(iter(counters.values())) / budget)
+    return None
 
 
 def _changed(path: Path) -> float:

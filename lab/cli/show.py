@@ -38,7 +38,10 @@ def show(
         return
     console = Console()
     if not entries:
-        console.say(f"run {path.name} has no metrics yet: its first iteration has not ended")
+        if any((path / "checkpoints").glob("*/manifest.json")):
+            console.say(f"run {path.name} has checkpoints, but its metrics are lost: metrics.jsonl is gone or empty")
+        else:
+            console.say(f"run {path.name} has no metrics yet: its first iteration has not ended")
         return
     console.say(_summary(path, kind, entries))
     console.print(_table(series))

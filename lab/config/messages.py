@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -67,13 +67,19 @@ def _in_settings(location: Sequence[str | int], settings: Any) -> Path:
 
 
 def _nearest_key(path: Path, config_class: type[BaseModel]) -> str:
-    """The sibling most like the last part, else a key of that name elsewhere, else all siblings."""
+    """The sibling most like the last part, else a key of that name elsewhere, else all siblings.
+
+    A key of the section under another name says that name.
+    """
     *section_path, last = path
     prefix = "".join(f"{part}." for part in section_path)
     sections = _sections(config_class, section_path)
     siblings = [prefix + name for section in sections for name in section.model_fields]
     everywhere = dict.fromkeys(_keys(config_class))
     by_name = {key.rpartition(".")[2]: key for key in everywhere}
+    names = [name for section in sections if last in section.model_fields for name in _names(section)]
+    if names:
+        return f"it belongs to {' or '.join(f'{prefix}name={name}' for name in names)}"
     near_sibling = nearest(str(last), [key.rpartition(".")[2] for key in siblings])
     if near_sibling is not None:
         return f"did you mean {prefix + near_sibling!r}?"
@@ -92,6 +98,12 @@ def _sections(config_class: type[BaseModel], path: Sequence[str | int]) -> list[
         fields = [cls.model_fields[part].annotation for cls in classes if part in cls.model_fields]
         classes = [model for annotation in fields for model in sections_in(annotation)]
     return classes
+
+
+def _names(section: type[BaseModel]) -> tuple[Any, ...]:
+    """The names by which a configuration selects this class of section; none where it has no such key."""
+    field = section.model_fields.get("name")
+    return get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
 
 
 def _keys(config_class: type[BaseModel], prefix: str = "") -> Iterator[str]:

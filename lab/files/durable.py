@@ -17,7 +17,12 @@ def is_full(error: OSError) -> bool:
 
 
 def explain(error: OSError, path: Path, then: str = "`lab resume`") -> str:
-    """One line about a failed write to `path`: the reason; if space is exhausted, the free space and the fix `then`."""
+    """One line about a failed write to `path`: the reason; if space is exhausted, what to do before `then`.
+
+    A full disk or quota is said with the free space, a file at its maximum size with the limit: room would not help.
+    """
+    if error.errno == errno.EFBIG:
+        return f"cannot write {path}: the limit of the file size (ulimit -f) is reached: raise it, then {then}"
     if not is_full(error):
         return f"cannot write {path}: {error.strerror or error}"
     existing = next(parent for parent in [path, *path.parents] if parent.exists())

@@ -226,7 +226,10 @@ def _nodes(model: Any) -> Iterator[Any]:
 
 
 def _write_torch(program: torch.export.ExportedProgram, metadata: Mapping[str, str], path: Path) -> None:
-    torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(metadata)})
+    with warnings.catch_warnings():
+        # Of weights that are views of one buffer, as of recurrent layers: torch stores what they need.
+        warnings.filterwarnings("ignore", message="No complete tensor found", category=UserWarning)
+        torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(metadata)})
 
 
 def _answers_of_onnx(inputs: Inputs, path: Path) -> list[np.ndarray]:

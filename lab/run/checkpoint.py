@@ -236,7 +236,11 @@ def choose(run: Path, which: str, report: Report) -> Path:
             verify(directory / BEST, origin)
             return directory / BEST
         except CheckpointError as error:
-            raise CheckpointError(f"{error}; --checkpoint latest takes another") from None
+            other = None
+            with suppress(CheckpointError):
+                other = latest_valid(directory, lambda _: None, origin)
+            hint = "" if other is None else "; --checkpoint latest takes another"
+            raise CheckpointError(f"{error}{hint}") from None
     if which in (BEST, "latest"):
         found = latest_valid(directory, report, origin)
         if found is None:

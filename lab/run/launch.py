@@ -11,15 +11,17 @@ from typing import Any
 from lab.config.loading import dump, dump_changes, load_run_config
 from lab.config.registry import CONNECT, EVALUATOR, LEARNERS, RAY_METRICS, find_kind, load
 from lab.config.sections import ExperimentConfig
-from lab.run import checkpoint
+from lab.run import checkpoint, metrics
 from lab.run.evaluator import Evaluator, EvaluatorProcess
 from lab.run.experiment import Experiment, Follower
 from lab.run.loop import run
 from lab.run.run_dir import RunDir
 from lab.terminal import streams
-from lab.terminal.streams import say
+from lab.terminal.streams import say, say_next
 from lab.train import device, random_state
+from lab.train.config import TrainingConfig
 from lab.train.device import Device
+from lab.train.learning_rate import reaches_zero_at
 
 StartActors = Callable[[Any, Device], AbstractContextManager[Any]]
 """A context manager `(config, device)` of actors on the cluster, which the kind's `build` takes."""
@@ -57,7 +59,7 @@ def continue_run(path: Path, overrides: Sequence[str], *, actors: StartActors | 
                 say(f"train it further with `lab resume {run_dir.path} evaluate.patience=N` (null: to its budget)")
             else:
                 say(f"run {run_dir.name} is complete: its budget of {config.budget:,} is reached")
-                say(f"train it further with `lab resume {run_dir.path} budget=N`")
+                say(_how_to_go_on(config, run_dir))
             _print_next(config, run_dir)
             return 0
         say(f"continuing run {run_dir.name} in {run_dir.path}")
@@ -79,6 +81,8 @@ def _settle(run_dir: RunDir) -> bool:
         return False
     best_at = newest.manifest.meta.get("best_at")
     checkpoint.settle(newest.path, best_at=best_at, pending=None, report=say, origin=origin)
+    if lost := metrics.missing_until(run_dir.metrics_path, newest.manifest.iteration):
+        say(lost)
     return True
 
 
@@ -159,8 +163,17 @@ def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device, actors: 
     return exit_code
 
 
+def _how_to_go_on(config: ExperimentConfig, run_dir: RunDir) -> str:
+    """What to do with a run that has reached its budget: a larger one trains nothing at a learning rate of 0."""
+    training = getattr(config, "training", None)
+    zero_at = reaches_zero_at(training, training.period) if isinstance(training, TrainingConfig) else None
+    if zero_at is not None and zero_at <= config.budget:
+        return "its learning rate has reached 0, so a larger budget has no effect: start a new run to train longer"
+    return f"train it further with `lab resume {run_dir.path} budget=N`"
+
+
 def _print_next(config: ExperimentConfig, run_dir: RunDir) -> None:
     kind = find_kind(config.kind)
     verbs = load(kind.verbs_of)(config) if kind.verbs_of else kind.verbs
     shown = [*sorted(verbs, reverse=True), "show"]
-    say("next: " + " | ".join(f"lab {verb} {run_dir.path}{_MORE_ARGUMENTS.get(verb, '')}" for verb in shown))
+    say_next(f"lab {verb} {run_dir.path}{_MORE_ARGUMENTS.get(verb, '')}" for verb in shown)

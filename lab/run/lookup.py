@@ -68,8 +68,15 @@ def stored_kind(run: Path) -> str:
 
 
 def run_names(runs_dir: Path) -> list[str]:
-    """Names of the runs in a directory, sorted; none when it does not exist. Nothing is changed on the disk."""
+    """Names of the runs in a directory, sorted; none when it does not exist. Nothing is changed on the disk.
+
+    Raises UserError for a file.
+    """
     if not runs_dir.is_dir():
+        if runs_dir.exists():
+            raise UserError(
+                f"{runs_dir} is not a folder: --runs-dir (or ${RUNS_DIR_VARIABLE}) is the folder of the runs"
+            )
         return []
     return sorted(path.name for path in runs_dir.iterdir() if _holds_run(path))
 

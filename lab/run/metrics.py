@@ -154,6 +154,15 @@ def cut_back(path: Path, iteration: int) -> int:
     return len(lines) - len(kept)
 
 
+def missing_until(path: Path, iteration: int) -> str:
+    """A line if the record of a run that was saved at `iteration` ends before it, as when it was deleted; else ""."""
+    last = max((entry.iteration for entry in read(path)), default=0)
+    if last >= iteration:
+        return ""
+    lost = f"those after iteration {last} and up to" if last else "those up to"
+    return f"{path} is incomplete or gone: {lost} iteration {iteration} are lost"
+
+
 def _lines(path: Path) -> Iterator[tuple[bytes, Entry | None]]:
     """Every line with its entry, which is None, and the line empty, where it is damaged or still being written."""
     damaged: list[int] = []

@@ -28,7 +28,9 @@ def write_bundle(
     The bundle is a checkpoint of the present state (`checkpoint.load` reads it), config.yaml, the last lines
     of metrics.jsonl, and failure.json with the reason and the metrics of the iteration that failed.
     """
-    hint = "the last good checkpoint is kept; look for a learning rate that is too high or bad input"
+    has_checkpoint = bool(checkpoint.numbered(run_dir.checkpoints))
+    kept = "the last good checkpoint is kept" if has_checkpoint else "nothing was saved before"
+    hint = f"{kept}; look for a learning rate that is too high or bad input"
     try:
         bundle = checkpoint.save(
             run_dir.path / "debug",

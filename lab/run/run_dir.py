@@ -26,13 +26,19 @@ from lab.run.origin import RECORD, Origin, mark_saved, new_record, origin_of, re
 CONFIG = "config.yaml"
 _DISCARDED = ".discarded"  # what was in it afterwards, until it is deleted
 _FOLDERS = ("checkpoints", "samples", "games", "wandb")
+_LONGEST_NAME = 200  # characters
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
 
 
 def check_name(name: str) -> str:
-    """Return `name` if it can name a run; raises UserError for separators, `..`, a leading dot."""
-    if not _NAME.fullmatch(name) or ".." in name or len(name) > 200:
-        raise UserError(f"{shortened(name)} cannot name a run: use letters, digits, '_', '-' and '.', no dot first")
+    """Return `name` if it can name a run; raises UserError for separators, `..`, a leading dot, too many characters."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise UserError(
+            f"{shortened(name)} cannot name a run: use the letters A to Z, digits, '_', '-', '+', '=' and '.', "
+            "a letter, a digit or '_' first, no '..'"
+        )
+    if len(name) > _LONGEST_NAME:
+        raise UserError(f"{shortened(name)} cannot name a run: it has {len(name)} characters, at most {_LONGEST_NAME}")
     return name
 
 

@@ -93,6 +93,8 @@ class Session:
         if not self.complete() or self.evaluation_due() or self.waiting():
             self._experiment.verify_data()
         metrics.cut_back(self._run_dir.metrics_path, self.state.iteration)
+        if lost := metrics.missing_until(self._run_dir.metrics_path, self.state.iteration):
+            self._progress.say(lost)
         self._log = metrics.MetricsLog(self._run_dir.metrics_path)
         self._run_dir.started()
         if not self.complete() or self.evaluation_due() or self.waiting():

@@ -134,6 +134,11 @@ class TrainingConfig(CommonTrainingConfig):
     )
     examples_per_iteration: Count = Field(default=10_000, description="Examples per iteration.")
 
+    @property
+    def period(self) -> int | None:
+        """`decay_examples`, which the experiment's configuration sets to the budget if it is missing."""
+        return self.decay_examples
+
 
 class EvaluateConfig(sections.EvaluateConfig):
     """When and how the network is evaluated."""

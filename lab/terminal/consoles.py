@@ -11,6 +11,9 @@ from rich.text import Text
 
 from lab.terminal.text import printable
 
+_NARROWEST = 40
+"""Columns for output where the terminal, or $COLUMNS, has fewer: in one column a table is lines of spaces."""
+
 
 class Console(rich.console.Console):
     """The console for all output with tables and styles. Styles are given by rich's objects, never within a text.
@@ -37,6 +40,8 @@ class Console(rich.console.Console):
             emoji=False,
             highlight=False,
         )
+        if width is None and self.width < _NARROWEST:
+            self.width = _NARROWEST
 
     def say(self, text: str) -> None:
         """Print one text without wrapping."""

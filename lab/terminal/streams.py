@@ -22,6 +22,11 @@ def say(text: str = "", end: str = "\n") -> None:
     sys.stdout.flush()
 
 
+def say_next(commands: Iterable[str]) -> None:
+    """Print commands that may follow, one a line: side by side they would read as a pipe of the shell."""
+    say(_ITEM.join(("next:", *commands)))
+
+
 def warn(text: str) -> None:
     """Print one line on standard error. Never raises: where standard error is gone, so is its reader.
 

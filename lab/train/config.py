@@ -67,6 +67,11 @@ class TrainingConfig(ScheduledOptimizerConfig):
         description="Gradient accumulation: samples per forward pass. Batch norm uses the statistics of a micro-batch.",
     )
 
+    @property
+    def period(self) -> int | None:
+        """Samples after which the learning-rate schedule ends; None where no setting says it."""
+        return None
+
     def check_learners(self, learners: int, dropout: float | None) -> None:
         """Raise ValueError if this many learners would not train as one process does."""
         if self.batch_size < learners:

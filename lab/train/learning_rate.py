@@ -22,6 +22,14 @@ def learning_rate_at(config: ScheduledOptimizerConfig, counter: int, period: int
     return peak * schedule_value(config.schedule, progress, end=config.final_fraction, warmup=config.warmup)
 
 
+def reaches_zero_at(config: ScheduledOptimizerConfig, period: int | None) -> int | None:
+    """The count of samples from which on the learning rate is 0: later steps have no effect. None if it never is."""
+    peak = config.learning_rate
+    if isinstance(peak, Schedule):
+        return peak.until if peak.at(peak.until) == 0.0 else None
+    return None if config.schedule == "constant" or config.final_fraction else period
+
+
 def warn_of_early_decay(
     config: ScheduledOptimizerConfig, budget: int, period: int, unit: str, setting_unit: str = ""
 ) -> None:
@@ -29,13 +37,9 @@ def warn_of_early_decay(
 
     unit: of the budget. setting_unit: in the name of the setting, if it is another.
     """
-    peak = config.learning_rate
-    if isinstance(peak, Schedule):
-        zero_at = peak.until if peak.at(peak.until) == 0.0 else None
-        setting = "training.learning_rate.until"
-    else:
-        zero_at = None if config.schedule == "constant" or config.final_fraction else period
-        setting = f"training.decay_{setting_unit or unit}"
+    zero_at = reaches_zero_at(config, period)
+    has_schedule = isinstance(config.learning_rate, Schedule)
+    setting = "training.learning_rate.until" if has_schedule else f"training.decay_{setting_unit or unit}"
     if zero_at is not None and budget > zero_at and ranks().is_rank_zero:
         _log.warning(
             f"the learning rate reaches 0 after {zero_at:,} {unit} ({setting}), before the budget of {budget:,}: "

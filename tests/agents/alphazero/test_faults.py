@@ -227,7 +227,7 @@ def test_a_full_disk_is_one_line_and_the_run_continues_once_there_is_room(
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.startswith("lab: cannot write") and done.stderr.count("\n") == 1
-    assert "make room, then `lab resume`" in done.stderr
+    assert "the limit of the file size (ulimit -f) is reached: raise it, then `lab resume`" in done.stderr
     assert contents(run / "checkpoints") == kept  # no half file, and nothing gone
     assert not list(run.rglob("*.tmp"))
     capsys.readouterr()

@@ -32,7 +32,7 @@ def test_a_space_is_read_beside_plain_settings() -> None:
 
 def test_choices_alone_are_a_grid() -> None:
     space, _ = parse(["a=choice(1, 2)", "b=choice(x, y)"])
-    assert sample_trials(space, 0, seed=0) == [{"a": a, "b": b} for a in (1, 2) for b in ("x", "y")]
+    assert sample_trials(space, None, seed=0) == [{"a": a, "b": b} for a in (1, 2) for b in ("x", "y")]
 
 
 def test_draws_lie_in_their_ranges_and_follow_the_seed() -> None:
@@ -103,6 +103,7 @@ def test_a_bad_space_is_one_line(text: str, message: str) -> None:
         (["network.features=choice(8, 16)", "--scheduler", "pbt"], "pbt cannot search network.features"),
         (["training.weight_decay=uniform(0, 1)", "--scheduler", "pbt"], "pbt cannot search training.weight_decay"),
         (["augment.crop=choice(1)", "--scheduler", "pbt"], "at least two trials"),
+        (["augment.crop=choice(1, 2)", "--trials", "0"], "--trials"),
         (["augment.crop=choice(1, 2)", "cluster.learners=2"], "leave cluster.workers at 0"),
     ],
 )

@@ -112,7 +112,7 @@ def test_training_reaches_the_budget_and_says_what_next(
     assert steps(run) == 12
     lines = capsys.readouterr().out.splitlines()
     assert str(run) in lines[0]
-    assert lines[-1] == f"next: lab eval {run} | lab show {run}"
+    assert lines[-3:] == ["next:", f"  lab eval {run}", f"  lab show {run}"]
 
 
 def test_runs_of_a_preset_are_numbered(preset: str, runs: Path) -> None:

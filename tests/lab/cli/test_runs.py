@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,16 @@ def write(path: Path, settings: str, halves: list[float]) -> None:
     with MetricsLog(path / "metrics.jsonl") as log:
         for iteration, half in enumerate(halves, start=1):
             log.append(iteration, {"steps": 2 * iteration}, {"count/half": half, "time/iteration_s": 1.0}, 1.5)
+    if halves:
+        save(path, len(halves))
+
+
+def save(path: Path, iteration: int) -> None:
+    """A manifest alone stands for the checkpoint."""
+    folder = path / "checkpoints" / f"{iteration:06d}"
+    folder.mkdir(parents=True)
+    manifest = {"counters": {"steps": 2 * iteration}, "meta": {"progress": "steps"}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -62,6 +73,33 @@ def test_runs_are_listed_newest_first_with_progress_best_value_and_age(
     assert (first["best"], first["best_iteration"], first["progress"], first["iteration"]) == (5.0, 2, 0.5, 3)
     assert (second["best"], second["metric"], second["budget"]) == (None, None, 12)
     assert 7200 < second["age_s"] < 7400
+
+
+def test_what_a_run_has_done_is_what_it_has_saved(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(runs / "a", 2)
+    shutil.rmtree(runs / "a" / "checkpoints" / "000003")
+    shutil.rmtree(runs / "b" / "checkpoints")
+    lines = [line.split() for line in shown(capsys, "runs").splitlines()[1:]]
+    assert lines[0][2] == "33%" and lines[1][2:4] == ["not", "saved"]
+    assert [one["progress"] for one in reported(capsys, "runs")["runs"]] == [4 / 12, None]
+
+
+@pytest.mark.parametrize("folder", ["file", os.devnull])
+def test_a_file_as_the_folder_of_runs_is_refused(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["runs", "--runs-dir", str(tmp_path / folder)]) == 2
+    assert "is not a folder" in capsys.readouterr().err
+
+
+def test_a_terminal_of_one_column_gets_a_table_that_can_be_read(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1")
+    lines = shown(capsys, "runs").splitlines()
+    assert len(lines) > 2 and all(line.strip() for line in lines)
+    assert any("50%" in line for line in lines)
 
 
 def test_a_run_shows_the_preset_that_it_was_started_from(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,16 @@ def test_graded_metrics_get_a_curve(run: Path, capsys: pytest.CaptureFixture[str
     assert "\x1b" not in text
 
 
+def test_a_record_that_is_lost_is_told_from_one_that_has_not_begun(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "metrics.jsonl").write_bytes(b"")
+    assert "its first iteration has not ended" in shown(capsys)
+    (run / "checkpoints" / "000004").mkdir(parents=True)
+    (run / "checkpoints" / "000004" / "manifest.json").write_text("{}")
+    assert "its metrics are lost: metrics.jsonl is gone or empty" in shown(capsys)
+
+
 def test_json_is_one_object_and_nothing_else(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = json.loads(shown(capsys, "--json"))
     assert (report["run"], report["iteration"], report["counters"]) == ("a", 4, {"steps": 8})

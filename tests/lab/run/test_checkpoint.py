@@ -351,7 +351,7 @@ def test_a_file_that_cannot_grow_any_further_is_reported_and_removed(tmp_path: P
         "except checkpoint.CheckpointError as error: print(error)\n",
         tmp_path,
     )
-    assert "000002: File too large" in output and "MiB free" in output
+    assert "000002: the limit of the file size (ulimit -f) is reached" in output and "MiB free" not in output
     assert [path.name for path in tmp_path.iterdir()] == ["000001"]
 
 

@@ -293,7 +293,7 @@ def test_a_floating_point_error_stops_in_the_same_way(tmp_path: Path) -> None:
         def iterate(self) -> dict[str, float]:
             raise FloatingPointError("gradient norm is inf")
 
-    with pytest.raises(UserError, match="iteration 1: gradient norm is inf"):
+    with pytest.raises(UserError, match="iteration 1: gradient norm is inf; nothing was saved before"):
         train(tmp_path / "run", config(), Overflowing(config()))
     assert checkpoint.numbered(tmp_path / "run" / "checkpoints") == []
 
@@ -326,6 +326,17 @@ def test_another_thread_count_is_said_not_to_be_exact(tmp_path: Path) -> None:
     finally:
         torch.set_num_threads(1)
     assert "not bit for bit" in output and "threads 1 -> 2" in output
+
+
+@pytest.mark.parametrize("budget", [160, 168])
+def test_a_lost_record_of_metrics_is_said_when_the_run_is_resumed(budget: int, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    lab("train", preset(tmp_path), "--runs-dir", tmp_path, "--name", "run")
+    assert "incomplete or gone" not in lab("resume", run)
+    (run / "metrics.jsonl").write_bytes(b"")
+    assert f"{run}/metrics.jsonl is incomplete or gone: those up to iteration 20 are lost" in lab(
+        "resume", run, f"budget={budget}"
+    )
 
 
 def test_a_full_disk_while_logging_is_a_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import filelock
 import pytest
 
-from lab.errors import UserError
+from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint
 from lab.run.lookup import find_run, locate_run, run_names
 from lab.run.run_dir import RunDir
@@ -34,11 +34,32 @@ def files(path: Path) -> set[str]:
     return {str(entry.relative_to(path)) for entry in path.rglob("*") if entry.is_file()} - {".lock"}
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a..b", "-x", "a b", "a\n", "x" * 300])
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a..b", "-x", "a b", "a\n"])
 def test_names_that_could_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="cannot name a run"):
         RunDir.create(tmp_path, name, CONFIG)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_too_long_is_told_so_and_the_other_signs_are_all_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="201 characters, at most 200"):
+        RunDir.create(tmp_path, "x" * 201, CONFIG)
+    with pytest.raises(UserError, match=r"'\+', '='"):
+        RunDir.create(tmp_path, "a b", CONFIG)
+    assert list(tmp_path.iterdir()) == []
+    RunDir.create(tmp_path, "x" * 200, CONFIG).close()
+
+
+def test_the_latest_checkpoint_is_advised_only_where_it_can_be_taken(tmp_path: Path) -> None:
+    run = make(tmp_path, "run", progress=100)
+    (newest,) = checkpoint.numbered(run.checkpoints)
+    (checkpoint.keep_as(checkpoint.BEST, newest) / checkpoint.MANIFEST).unlink()
+    with pytest.raises(CheckpointError, match="--checkpoint latest takes another"):
+        checkpoint.choose(run.path, "best", pytest.fail)
+    (newest / checkpoint.MANIFEST).unlink()
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.choose(run.path, "best", pytest.fail)
+    assert "--checkpoint latest" not in str(caught.value)
 
 
 def test_a_taken_name_names_both_ways_out(tmp_path: Path) -> None:

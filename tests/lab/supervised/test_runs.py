@@ -62,6 +62,23 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return folder / request.param
 
 
+def test_a_key_of_a_section_under_another_name_says_that_name(capsys: pytest.CaptureFixture[str]) -> None:
+    run("config", "supervised/iris", "network.name=resnet", code=2)
+    said = capsys.readouterr().err
+    assert "'network.hidden'; it belongs to network.name=mlp" in said and "did you mean" not in said
+
+
+def test_more_budget_is_recommended_only_where_it_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for schedule, recommended in (("cosine", False), ("constant", True)):
+        given = ("budget=100", "evaluate.every=0", f"training.schedule={schedule}", "device=cpu", "tracking.wandb=off")
+        run("train", "supervised/iris", *given, "evaluate.patience=null", "--runs-dir", tmp_path, "--name", schedule)
+        capsys.readouterr()
+        run("resume", tmp_path / schedule)
+        said = capsys.readouterr().out
+        assert ("budget=N" in said) == recommended
+        assert ("its learning rate has reached 0" in said) != recommended
+
+
 def test_a_stopped_run_goes_on_bit_for_bit(trained: Path, tmp_path: Path) -> None:
     file = written(tmp_path, settings_of(trained.name))
     run("train", file, "budget=200", "--runs-dir", tmp_path, "--name", trained.name)
