@@ -13,7 +13,7 @@ import pytest
 from cluster.drills.recorded_run import RecordedRun
 from tests.cluster.recorded_run import check_replay, recorded_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 Start = Callable[..., RecordedRun]
 
@@ -33,6 +33,7 @@ def prepare(tmp_path: Path) -> Iterator[Start]:
         one.kill()
 
 
+@pytest.mark.slow
 def test_a_dead_node_costs_its_workers_alone_and_a_late_one_takes_them_in(
     start_cluster: Callable[..., Any], prepare: Start
 ) -> None:
@@ -95,6 +96,7 @@ def full(start_cluster: Callable[..., Any]) -> Iterator[tuple[str, Ballast]]:
     ray.shutdown()
 
 
+@pytest.mark.slow
 def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Ballast], prepare: Start) -> None:
     address, ballast = full
     run = prepare(address)
@@ -110,6 +112,7 @@ def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Bal
     check_replay(run)
 
 
+@pytest.mark.slow
 def test_results_that_a_full_object_store_cannot_hold_are_lost_and_no_others(
     full: tuple[str, Ballast], prepare: Start
 ) -> None:
@@ -127,6 +130,7 @@ def test_results_that_a_full_object_store_cannot_hold_are_lost_and_no_others(
     check_replay(run)
 
 
+@pytest.mark.long
 def test_with_wandb_out_of_reach_the_run_goes_on_and_says_so(prepare: Start) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -60,7 +60,7 @@ def test_learners_train_what_one_process_goes_on_with(
     assert_same_but_for_rounding(alone, run)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("ray_here")
 def test_the_first_of_alphazero_s_learners_has_workers_that_play(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -103,9 +103,10 @@ def test_learners_go_on_with_what_one_process_trained(alone: Path, tmp_path: Pat
     assert_same_but_for_rounding(alone, run)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(4 * _PATIENCE_S)
-@pytest.mark.parametrize("leading", [True, False])
+@pytest.mark.parametrize(
+    "leading", [pytest.param(True, marks=pytest.mark.slow), pytest.param(False, marks=pytest.mark.long)]
+)
 def test_a_killed_rank_costs_the_iterations_since_the_checkpoint_and_a_signal_stops_all(
     leading: bool, tmp_path: Path
 ) -> None:
@@ -133,7 +134,7 @@ def test_a_killed_rank_costs_the_iterations_since_the_checkpoint_and_a_signal_st
     assert state["experiment"]["images"] == 320 * len(seen)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(4 * _PATIENCE_S)
 def test_the_next_leader_has_the_room_of_a_killed_one_s_workers(tmp_path: Path) -> None:
     file, run = small_alphazero.preset(tmp_path, budget=10_000_000), tmp_path / "run"

@@ -253,7 +253,7 @@ def test_a_trial_that_cannot_be_replaced_stays_as_it_is(
         return failed
 
     monkeypatch.setattr(PopulationBasedTraining, "_train", train)
-    monkeypatch.setattr("cluster.sweeps.trial._STOP_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("cluster.sweeps.trial.STOP_TIMEOUT_S", 0.0)
     configs = {
         trial.name: classifier(
             training={"learning_rate": trial.settings["training.learning_rate"]},
