@@ -71,7 +71,7 @@ def test_a_closed_stream_is_no_error(run: Path, command: str, closed: str) -> No
         assert done.stderr == b""
 
 
-@pytest.mark.parametrize("command", also_slowly("LAB list", "LAB --help", "LAB config alphazero/chess", "LAB show r"))
+@pytest.mark.parametrize("command", also_slowly("LAB list", "LAB --help", "LAB config alphazero/tic_tac_toe", "LAB show r"))
 def test_a_reader_that_leaves_ends_a_command_quietly(run: Path, command: str) -> None:
     done = shell(f"{command} | true; exit ${{PIPESTATUS[0]}}", run, PYTHONUNBUFFERED="1")
     assert done.returncode in (0, 1)
@@ -128,7 +128,7 @@ def test_training_in_a_process_goes_on_without_a_reader(tmp_path: Path) -> None:
     preset.write_text("base: supervised/diabetes\nbudget: 3_200\ntracking: {wandb: off}\n")
     done = shell(f"LAB train {preset} --name a | true; exit ${{PIPESTATUS[0]}}", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.count(b"standard output is gone") == 1
     assert "standard output is gone" in (tmp_path / "a" / "log.txt").read_text()
     assert any((tmp_path / "a" / "checkpoints").iterdir())
 
