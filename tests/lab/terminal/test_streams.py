@@ -71,7 +71,7 @@ def test_a_closed_stream_is_no_error(run: Path, command: str, closed: str) -> No
         assert done.stderr == b""
 
 
-@pytest.mark.parametrize("command", also_slowly("LAB list", "LAB --help", "LAB config alphazero/tic_tac_toe", "LAB show r"))
+@pytest.mark.parametrize("command", also_slowly("LAB list", "LAB --help", "LAB config supervised/iris", "LAB show r"))
 def test_a_reader_that_leaves_ends_a_command_quietly(run: Path, command: str) -> None:
     done = shell(f"{command} | true; exit ${{PIPESTATUS[0]}}", run, PYTHONUNBUFFERED="1")
     assert done.returncode in (0, 1)
