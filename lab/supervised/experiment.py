@@ -142,7 +142,10 @@ class Supervised(Experiment):
             raise UserError(f"{self.train.name} is not the data this run was trained on: put the old data back")
         if state.get("test_data") != self.test.fingerprint:
             raise UserError(f"{self.test.name} is not the data this run was tested on: put the old data back")
-        if tuple(state["samples"]["classes"]) != self.train.classes:
+        classes = state["samples"]["classes"]
+        if not (isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)):
+            raise CheckpointError("its names of classes are damaged")
+        if tuple(classes) != self.train.classes:
             raise UserError(f"{self.train.name} names its classes differently than before: put the old data back")
         try:
             self.network.load_state_dict(state["network"])

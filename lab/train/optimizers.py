@@ -63,6 +63,8 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
         states = [optimizer.state[parameter] for parameter in group["params"] if optimizer.state.get(parameter)]
         if wrong or any(one.keys() != states[0].keys() for one in states):
             raise ValueError(f"the optimizer's {', '.join(wrong) or 'moments'} are damaged")
+        # Those of the configuration count: a damaged flag would change the steps. The rate is set before each step.
+        group.update({key: value for key, value in settings.items() if key != "lr"})
     for parameter, moments in optimizer.state.items():
         for name, moment in moments.items():
             if name == "step":
