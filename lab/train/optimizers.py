@@ -1,7 +1,7 @@
 """Optimizers: one factory for all kinds, setting the learning rate, loading a state."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -57,14 +57,17 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
     A checkpoint does not keep the memory layout. Moments get the layout of their parameters, as fused steps need.
     """
     own = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
-    optimizer.load_state_dict(dict(state))
-    for group, settings in zip(optimizer.param_groups, own, strict=True):
-        wrong = [key for key, value in settings.items() if not _is_like(value, group.get(key))]
-        states = [optimizer.state[parameter] for parameter in group["params"] if optimizer.state.get(parameter)]
-        if wrong or any(one.keys() != states[0].keys() for one in states):
-            raise ValueError(f"the optimizer's {', '.join(wrong) or 'moments'} are damaged")
-        # Those of the configuration count: a damaged flag would change the steps. The rate is set before each step.
-        group.update({key: value for key, value in settings.items() if key != "lr"})
+    wrong = "settings"
+    try:
+        optimizer.load_state_dict(dict(state))
+        wrong = _damaged_settings(optimizer, own)
+    finally:
+        # The configuration's settings count, also for the checkpoint that is tried after a damaged one. The rate is
+        # set before each step; that of a sound state is kept, so that saving it again gives the same state.
+        for group, settings in zip(optimizer.param_groups, own, strict=True):
+            group.update({key: value for key, value in settings.items() if wrong or key != "lr"})
+    if wrong:
+        raise ValueError(f"the optimizer's {wrong} are damaged")
     for parameter, moments in optimizer.state.items():
         for name, moment in moments.items():
             if name == "step":
@@ -78,6 +81,16 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
             if moment.shape != parameter.shape:
                 raise ValueError(f"{name} is {list(moment.shape)} and its parameter {list(parameter.shape)}")
             moments[name] = torch.empty_like(parameter).copy_(moment)
+
+
+def _damaged_settings(optimizer: torch.optim.Optimizer, own: Sequence[Mapping[str, Any]]) -> str:
+    """Names of settings just loaded that are of another type than the optimizer's own, or "moments"; "" if sound."""
+    for group, settings in zip(optimizer.param_groups, own, strict=True):
+        wrong = [key for key, value in settings.items() if not _is_like(value, group.get(key))]
+        states = [optimizer.state[parameter] for parameter in group["params"] if optimizer.state.get(parameter)]
+        if wrong or any(one.keys() != states[0].keys() for one in states):
+            return ", ".join(wrong) or "moments"
+    return ""
 
 
 def _is_like(own: Any, loaded: Any) -> bool:
