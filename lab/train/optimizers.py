@@ -74,7 +74,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
                 if not _is_step(moment):
                     raise ValueError("a number of steps is damaged")
                 continue
-            if moment is None:  # SGD without momentum
+            if moment is None and name == "momentum_buffer":  # SGD without momentum
                 continue
             if not isinstance(moment, Tensor):
                 raise ValueError(f"{name} is no tensor")
