@@ -12,6 +12,7 @@ from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import Stage, stage_at
 from gans.progressive.network import Alpha, Discriminator, Generator, fade_reals, noise
 from gans.trainer import Trainer
+from lab.config.suggestions import shortened
 from lab.data.batches import normalise, random_flip, reduce_to
 from lab.errors import CheckpointError
 from lab.train.collectives import ranks
@@ -97,7 +98,7 @@ class GrowingTrainer:
         self.trainer.load_state_dict(state)
         probability: Any = state.get("augment_probability")
         if type(probability) not in (int, float) or not 0.0 <= probability <= 1.0:
-            raise CheckpointError(f"its augment_probability is {probability!r}, not from 0 to 1")
+            raise CheckpointError(f"its augment_probability is {shortened(probability)}, not from 0 to 1")
         self.augmentation.probability = probability
 
     def _enters(self, stage: Stage) -> bool:

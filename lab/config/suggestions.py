@@ -19,9 +19,11 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def shortened(value: object, most: int = 100) -> str:
-    """A value as a message shows it: its repr, which escapes control characters, cut in the middle of a long one."""
+    """A value as a message shows it: its repr in one line, cut in the middle where it is long."""
     try:
         text = repr(value)
+        if "\n" in text:  # of a tensor or an array
+            text = " ".join(text.split())
     except (ValueError, RecursionError):  # integers of thousands of digits have no decimal text
         return f"a {type(value).__name__} too large to be shown"
     return text if len(text) <= most else f"{text[: most - 20]} ... {text[-12:]}"

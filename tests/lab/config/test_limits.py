@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -263,6 +264,7 @@ def test_values_are_shown_in_short() -> None:
     assert shortened("a\x1b[0m") == repr("a\x1b[0m")
     assert len(shortened("a" * 5000)) <= 100
     assert shortened(10**5000) == "a int too large to be shown"
+    assert "\n" not in shortened(torch.zeros(3, 1, 2))
 
 
 def test_aliases_within_measure_are_read() -> None:
