@@ -43,11 +43,11 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
     process = launch("train", small(folder), "--runs-dir", folder, "--name", "run")
-    # Past a checkpoint, so that there is work to lose.
-    wait_until(lambda: iterations(folder / "run") >= 9, process)
+    # Past the third checkpoint, that of iteration 9, so that there is work to lose.
+    wait_until(lambda: iterations(folder / "run") >= 10, process)
     process.kill()
     process.communicate()
-    assert process.returncode == -signal.SIGKILL and 9 <= iterations(folder / "run") < 14
+    assert process.returncode == -signal.SIGKILL and 10 <= iterations(folder / "run") < 14
     return folder / "run"
 
 
