@@ -1,5 +1,6 @@
 """Training and test set of a supervised experiment, from its configuration."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,8 @@ from lab.run.memory_needs import Need, check_fits
 from lab.supervised.config import AugmentConfig, DataConfig, SupervisedConfig
 from lab.supervised.labelled_set import LabelledSet, TableRows, class_index
 from lab.supervised.preprocessing import Preprocessing, fit
+
+_log = logging.getLogger(__name__)
 
 
 def split(config: DataConfig, seed: int, *, classified: bool = True) -> tuple[LabelledSet, LabelledSet]:
@@ -29,6 +32,10 @@ def split(config: DataConfig, seed: int, *, classified: bool = True) -> tuple[La
         whole, test = _image_sets(config)
     whole = _of_classes(whole, config)
     if test is not None:
+        if test.fingerprint == whole.fingerprint:
+            _log.warning(
+                "data.test_source holds the samples of data.source: the metrics of the test set are those of training"
+            )
         return _fraction(whole, config, seed), _of_classes(test, config)
     if len(whole) < 2:
         raise UserError(f"{config.source} has {len(whole)} sample: none is left for testing; name a data.test_source")

@@ -110,6 +110,16 @@ def test_a_test_set_of_images_may_lack_a_class(tmp_path: Path) -> None:
         split(data(source=str(train), test_source=str(odd)), 0)
 
 
+def test_a_test_set_of_the_training_data_is_said_to_be_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "".join(f"{row},{row % 2}\n" for row in range(20))
+    source, copy = csv(tmp_path, "a,label\n" + rows), csv(tmp_path, "a,label\n" + rows, "copy.csv")
+    other = csv(tmp_path, "a,label\n" + rows.replace("7,1", "70,1"), "other.csv")
+    split(data(source=source, test_source=other), 0)
+    assert "those of training" not in caplog.text
+    split(data(source=source, test_source=copy), 0)
+    assert "those of training" in caplog.text
+
+
 def test_a_fraction_is_the_same_share_of_every_class_and_leaves_the_test_whole() -> None:
     whole, part = split(data(), 0), split(data(fraction=0.1), 0)
     counts, kept = (np.bincount(examples[0].targets) for examples in (whole, part))
