@@ -40,6 +40,8 @@ class Stream(IntEnum):
     HELD_OUT = 17
     TEACHER = 18
     WINDOW = 19
+    ACTION = 20
+    MINIBATCH = 21
     SERIES = 32
 
 

@@ -97,6 +97,11 @@ KINDS: dict[str, Kind] = {
         follower="agents.alphazero.learner_rank:build_follower",
         functions={"agent": "agents.alphazero.agent:load_agent", "predict": "agents.alphazero.agent:predict"},
     ),
+    "ppo": Kind(
+        config="agents.ppo.config:PPOConfig",
+        build="agents.ppo.experiment:build",
+        catalogue="agents.ppo.metrics:CATALOGUE",
+    ),
     "progressive_gan": Kind(
         config="gans.progressive.config:ProgressiveGANConfig",
         build="gans.progressive.experiment:build",

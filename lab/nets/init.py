@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lab.errors import UserError
 
@@ -20,16 +20,20 @@ class Init:
     `runtime` true the stored weight is drawn from N(0, 1) and multiplied by the constant on every forward
     pass, so that adaptive optimisers move all layers at the same relative speed: the equalized learning rate
     of Karras et al. 2018, section 4.1. `lr_multiplier` (runtime only) slows a layer down further by storing
-    its weight and bias divided by it (Karras et al. 2019, appendix C: 0.01 in the mapping network).
+    its weight and bias divided by it (Karras et al. 2019, appendix C: 0.01 in the mapping network). With `orthogonal`
+    true the weight is `gain` times a matrix with orthonormal rows or columns (Saxe et al. 2014).
     """
 
     gain: float = math.sqrt(2.0)
     runtime: bool = False
     lr_multiplier: float = 1.0
+    orthogonal: bool = False
 
     def __post_init__(self) -> None:
         if self.lr_multiplier != 1.0 and not self.runtime:
             raise UserError("Init: lr_multiplier works through the runtime scale; set runtime=True")
+        if self.orthogonal and self.runtime:
+            raise UserError("Init: an orthogonal weight has no runtime scale; leave runtime out")
 
     def with_gain(self, gain: float) -> Init:
         return dataclasses.replace(self, gain=gain)
@@ -45,11 +49,15 @@ class Init:
     @torch.no_grad()
     def reset(self, weight: Tensor, bias: Tensor | None) -> None:
         """Draw `weight` [out, in, ...] and clear `bias` in place."""
-        weight.normal_(0.0, self.std(weight[0].numel()))
+        if self.orthogonal:
+            nn.init.orthogonal_(weight, self.gain)
+        else:
+            weight.normal_(0.0, self.std(weight[0].numel()))
         if bias is not None:
             bias.zero_()
 
 
 HE = Init()
 EQUALIZED = Init(runtime=True)
+ORTHOGONAL = Init(orthogonal=True)
 POLICIES = {"he": HE, "equalized": EQUALIZED}

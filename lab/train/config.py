@@ -25,6 +25,9 @@ class OptimizerConfig(Config):
     beta2: float = Field(
         default=0.999, ge=0.0, lt=1.0, description="Decay of the second moment (adamw, adam, muon's AdamW)."
     )
+    epsilon: PositiveFloat = Field(
+        default=1e-8, description="Added to the root of the second moment (adamw, adam, muon's AdamW)."
+    )
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0, description="Nesterov momentum (sgd, muon).")
     adamw_fraction: PositiveFloat = Field(
         default=1.0,

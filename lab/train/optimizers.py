@@ -28,9 +28,9 @@ def make_optimizer(
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, rate, config.momentum, nesterov=config.momentum > 0, fused=True)
     if config.optimizer == "adam":
-        return torch.optim.Adam(groups, rate, betas, fused=True)
+        return torch.optim.Adam(groups, rate, betas, config.epsilon, fused=True)
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, rate, betas, fused=True)
+        return torch.optim.AdamW(groups, rate, betas, config.epsilon, fused=True)
     by_adamw = _ids_of_adamw(network, heads)
     return Muon(
         [

@@ -1,0 +1,101 @@
+"""Saving the state of an environment without pickle, for exact resume.
+
+Only environments whose state is known can be saved: Gymnasium's classic control and toy text, and any environment
+with the methods `state_dict()` and `load_state_dict(state)` of plain values and arrays. Of the wrappers, those that
+Gymnasium adds itself and those without a state are known. `save` answers None for anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+_ATTRIBUTES = {
+    "CartPoleEnv": ("state", "steps_beyond_terminated"),
+    "CartPoleVectorEnv": ("state", "steps", "prev_done", "low", "high", "steps_beyond_terminated"),
+    "MountainCarEnv": ("state",),
+    "Continuous_MountainCarEnv": ("state",),
+    "PendulumEnv": ("state", "last_u"),
+    "AcrobotEnv": ("state",),
+    "TaxiEnv": ("s", "lastaction", "fickle_step", "taxi_orientation"),
+    "FrozenLakeEnv": ("s", "lastaction"),
+    "CliffWalkingEnv": ("s", "lastaction"),
+    "BlackjackEnv": ("dealer", "player", "natural", "sab"),
+}
+"""Attributes that change with each step, by class of `gymnasium.envs`; the generator is saved too."""
+
+_WRAPPERS = {
+    "TimeLimit": ("_elapsed_steps",),
+    "OrderEnforcing": ("_has_reset",),
+    "PassiveEnvChecker": ("checked_reset", "checked_step", "checked_render"),
+    "FlattenObservation": (),
+    "FilterObservation": (),
+    "RescaleAction": (),
+    "RescaleObservation": (),
+    "ClipAction": (),
+    "ClipReward": (),
+    "ReshapeObservation": (),
+    "DtypeObservation": (),
+    "TimeAwareObservation": ("timesteps",),
+}
+"""The state of wrappers of `gymnasium.wrappers`, by class."""
+
+
+def save(env: Any) -> dict[str, Any] | None:
+    """The state of an environment and its wrappers as plain values and arrays; None if it is not known."""
+    wrappers: list[dict[str, Any]] = []
+    while isinstance(env, gym.Wrapper):
+        names = _known(env, _WRAPPERS, "gymnasium.wrappers")
+        if names is None:
+            return None
+        wrappers.append(_attributes(env, names))
+        env = env.env
+    if hasattr(env, "state_dict") and hasattr(env, "load_state_dict"):
+        own: Any = env.state_dict()
+    else:
+        names = _known(env, _ATTRIBUTES, "gymnasium.envs")
+        if names is None:
+            return None
+        own = _attributes(env, names)
+    return {"wrappers": wrappers, "own": own, "generator": env.np_random.bit_generator.state}
+
+
+def load(env: Any, state: Mapping[str, Any]) -> None:
+    """Put an environment, with the same wrappers, into a state from `save`."""
+    for stored in state["wrappers"]:
+        for name, value in stored.items():
+            setattr(env, name, value)
+        env = env.env
+    if hasattr(env, "load_state_dict"):
+        env.load_state_dict(state["own"])
+    else:
+        for name, value in state["own"].items():
+            setattr(env, name, _restored(value))
+    env.np_random.bit_generator.state = state["generator"]
+
+
+def _known(env: Any, table: Mapping[str, tuple[str, ...]], package: str) -> tuple[str, ...] | None:
+    kind = type(env)
+    return table.get(kind.__name__) if kind.__module__.startswith(package + ".") else None
+
+
+def _attributes(env: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: _plain(getattr(env, name)) for name in names if hasattr(env, name)}
+
+
+def _plain(value: Any) -> Any:
+    """A copy in plain values: a tuple becomes a tagged dict, since checkpoints read tuples back as lists."""
+    if isinstance(value, tuple):
+        return {"tuple": [_plain(item) for item in value]}
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"tuple"}:
+        return tuple(_restored(item) for item in value["tuple"])
+    return value.copy() if isinstance(value, np.ndarray) else value

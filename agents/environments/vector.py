@@ -1,0 +1,282 @@
+"""Many environments stepped together: one loop in this process, or one of Gymnasium's vector environments.
+
+Both give rows of arrays with one meaning, whatever the autoreset mode behind them. The autoreset modes are those of
+Gymnasium 1.1: after the end of an episode the next call returns the reset (NEXT_STEP, and its action is ignored), the
+same call does (SAME_STEP), or the caller resets (DISABLED).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+
+from agents.environments import snapshots
+from agents.environments.actions import ActionSpec, action_spec
+from agents.environments.observations import MASK, Arrays, ObservationCodec
+from lab.errors import UserError
+
+
+class Step(NamedTuple):
+    """The result of one action in each of n environments, besides the observations that follow.
+
+    reward: float64 [n]. terminated, truncated: bool [n]. valid: bool [n], false where the action was ignored because
+    an episode had ended, or where the environment was lost. starts: bool [n], the following observation is the first
+    of an episode. final_rows: int64 [F], rows whose episode was truncated and whose final observation is not among the
+    observations that follow, but in `final` [F, ...]. lost: bool [n], the environment died and was replaced: its
+    episode is dropped.
+    """
+
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    starts: NDArray[np.bool_]
+    final_rows: NDArray[np.int64]
+    final: Arrays
+    lost: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """What a policy must know of an environment: how observations are encoded, its actions, and its masks."""
+
+    codec: ObservationCodec
+    actions: ActionSpec
+    masks: bool
+    """Whether the environment gives a mask of legal actions, in its observations or in `info["action_mask"]`."""
+
+
+class Rows(NamedTuple):
+    """Where the observations [n, ...] and the masks [n, M] (without masks [n, 0]) of n environments are written."""
+
+    observations: Arrays
+    mask: NDArray[np.bool_]
+
+    def part(self, rows: slice) -> Rows:
+        return Rows({name: array[rows] for name, array in self.observations.items()}, self.mask[rows])
+
+
+class Environments(ABC):
+    """N environments in groups that are stepped in turn, so that a policy can act in one while another computes."""
+
+    spaces: Spaces
+    count: int
+    groups: tuple[slice, ...]
+    """Rows of each group."""
+
+    @abstractmethod
+    def reset(self, seed: int, into: Rows) -> None:
+        """Begin an episode in every environment; environment i is a function of the seed and of i."""
+
+    @abstractmethod
+    def send(self, group: int, actions: NDArray[Any]) -> None:
+        """Start a step of a group with its actions [n, D]."""
+
+    @abstractmethod
+    def receive(self, group: int, into: Rows) -> Step:
+        """Wait for the step of a group and write the observations that follow."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """The state of all environments as plain values and arrays; {} if one of them cannot be saved."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`."""
+
+    def close(self) -> None:  # noqa: B027
+        """Release processes and windows."""
+
+
+def inspect(env: gym.Env[Any, Any]) -> Spaces:
+    """The spaces of an environment; it is reset once. Raises UserError for one that is not supported."""
+    codec, actions = ObservationCodec(env.observation_space), action_spec(env.action_space)
+    _, info = env.reset(seed=0)
+    masks = codec.has_mask or "action_mask" in info
+    if masks and actions.continuous:
+        raise UserError("the environment has action masks, which are for discrete actions, and a Box of actions")
+    return Spaces(codec, actions, masks)
+
+
+class SerialEnvironments(Environments):
+    """Environments stepped one after the other in this process, each reset in the step that ends its episode."""
+
+    def __init__(self, make: Callable[[], gym.Env[Any, Any]], count: int, *, first: int = 0) -> None:
+        """first: number of the first environment, from which seeds follow."""
+        self._envs = [make() for _ in range(count)]
+        self.spaces = inspect(self._envs[0])
+        self.count, self.groups = count, (slice(0, count),)
+        self._first = first
+        self._actions: NDArray[Any] = np.zeros((count, self.spaces.actions.columns))
+        self._finals = self.spaces.codec.empty(count)
+        self._mask_size = self.spaces.actions.mask_size
+
+    def reset(self, seed: int, into: Rows) -> None:
+        for row, env in enumerate(self._envs):
+            observation, info = env.reset(seed=environment_seed(seed, self._first + row))
+            self._write(observation, info, into, row)
+
+    def send(self, group: int, actions: NDArray[Any]) -> None:
+        self._actions = actions
+
+    def receive(self, group: int, into: Rows) -> Step:
+        return self.step(self._actions, range(self.count), into)
+
+    def step(self, actions: NDArray[Any], which: range, into: Rows) -> Step:
+        """One step of the environments `which` with actions [n, D]."""
+        n = len(which)
+        reward = np.zeros(n)
+        terminated, truncated = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        finals: list[int] = []
+        to_environment = self.spaces.actions.to_environment
+        for row, number in enumerate(which):
+            env = self._envs[number]
+            observation, reward[row], terminated[row], truncated[row], info = env.step(to_environment(actions[row]))
+            if terminated[row] or truncated[row]:
+                if not terminated[row]:
+                    self.spaces.codec.write(observation, self._finals, len(finals))
+                    finals.append(row)
+                observation, info = env.reset()
+            self._write(observation, info, into, row)
+        final = {name: array[: len(finals)].copy() for name, array in self._finals.items()}
+        rows = np.asarray(finals, np.int64)
+        none = np.zeros(n, np.bool_)
+        return Step(reward, terminated, truncated, ~none, terminated | truncated, rows, final, none)
+
+    def state_dict(self) -> dict[str, Any]:
+        states = [snapshots.save(env) for env in self._envs]
+        return {} if any(state is None for state in states) else {"environments": states}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for env, own in zip(self._envs, state["environments"], strict=True):
+            snapshots.load(env, own)
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+
+    def _write(self, observation: Any, info: Mapping[str, Any], into: Rows, row: int) -> None:
+        self.spaces.codec.write(observation, into.observations, row)
+        if self.spaces.masks:
+            found = observation[MASK] if self.spaces.codec.has_mask else info.get("action_mask")
+            into.mask[row] = legal_options(found, self._mask_size)
+
+
+class VectorEnvironments(Environments):
+    """One of Gymnasium's vector environments, in any autoreset mode.
+
+    The mode is read from the metadata; without one it is NEXT_STEP, Gymnasium's default.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        self._env = env
+        codec, actions = ObservationCodec(env.single_observation_space), action_spec(env.single_action_space)
+        self.mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
+        self.count, self.groups = env.num_envs, (slice(0, env.num_envs),)
+        _, info = env.reset(seed=0)
+        self.spaces = Spaces(codec, actions, codec.has_mask or "action_mask" in info)
+        self._ended = np.zeros(self.count, np.bool_)
+        self._actions: NDArray[Any] = np.zeros((self.count, actions.columns))
+
+    def reset(self, seed: int, into: Rows) -> None:
+        observations, info = self._env.reset(seed=environment_seed(seed, 0))
+        self._ended[:] = False
+        self._write(observations, info, into)
+
+    def send(self, group: int, actions: NDArray[Any]) -> None:
+        self._actions = actions
+
+    def receive(self, group: int, into: Rows) -> Step:
+        observations, reward, terminated, truncated, info = self._env.step(self.spaces.actions.to_batch(self._actions))
+        ended = terminated | truncated
+        only_truncated = np.flatnonzero(truncated & ~terminated)
+        valid, starts = np.ones(self.count, np.bool_), ended
+        rows, final = np.zeros(0, np.int64), self.spaces.codec.empty(0)
+        if self.mode == AutoresetMode.NEXT_STEP:
+            valid, starts = ~self._ended, self._ended.copy()
+            self._ended = ended.copy()
+        elif self.mode == AutoresetMode.SAME_STEP:
+            if len(only_truncated):
+                rows, final = only_truncated, self._finals(info["final_obs"], only_truncated)
+        elif ended.any():
+            rows, final = only_truncated, self._select(observations, only_truncated)
+            observations, more = self._env.reset(options={"reset_mask": ended.copy()})
+            info = {**info, **_merged_mask(info, more, ended)}
+        self._write(observations, info, into)
+        none = np.zeros(self.count, np.bool_)
+        reward = np.where(valid, reward, 0.0)
+        return Step(reward, terminated & valid, truncated & valid, valid, starts, rows, final, none)
+
+    def state_dict(self) -> dict[str, Any]:
+        state = snapshots.save(self._env)
+        return {} if state is None else {"vector": state, "ended": self._ended.copy()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        snapshots.load(self._env, state["vector"])
+        self._ended = np.array(state["ended"], np.bool_)
+
+    def close(self) -> None:
+        self._env.close()
+
+    def _write(self, observations: Any, info: Mapping[str, Any], into: Rows) -> None:
+        self.spaces.codec.write_batch(observations, into.observations)
+        if self.spaces.masks:
+            found = observations[MASK] if self.spaces.codec.has_mask else info.get("action_mask")
+            into.mask[:] = _legal_options_of_all(found, self.count, self.spaces.actions.mask_size)
+
+    def _select(self, observations: Any, rows: NDArray[np.int64]) -> Arrays:
+        """Encoded rows of batched observations."""
+        every = self.spaces.codec.empty(self.count)
+        self.spaces.codec.write_batch(observations, every)
+        return {name: array[rows] for name, array in every.items()}
+
+    def _finals(self, final: Any, rows: NDArray[np.int64]) -> Arrays:
+        """Encoded rows of `info["final_obs"]`, a batch or an object for each row."""
+        if not (isinstance(final, np.ndarray) and final.dtype == object):
+            return self._select(final, rows)
+        found = self.spaces.codec.empty(len(rows))
+        for at, row in enumerate(rows):
+            self.spaces.codec.write(final[row], found, at)
+        return found
+
+
+def environment_seed(seed: int, number: int) -> int:
+    """The seed of environment `number` of a run, in [0, 2**31)."""
+    return int(np.random.SeedSequence([seed % 2**63, number]).generate_state(1)[0]) >> 1
+
+
+def legal_options(mask: Any, size: int) -> NDArray[np.bool_]:
+    """A mask [M] from what an environment gives: one array, or a tuple of arrays, one for each category."""
+    if mask is None:
+        raise UserError("the environment gave an action mask before and none now; it must come with every observation")
+    if isinstance(mask, tuple | list):
+        mask = np.concatenate([np.ravel(part) for part in mask])
+    found = np.ravel(np.asarray(mask)).astype(np.bool_)
+    if len(found) != size:
+        raise UserError(f"the environment's action mask has {len(found)} entries, and its actions have {size} options")
+    return found
+
+
+def _legal_options_of_all(mask: Any, count: int, size: int) -> NDArray[np.bool_]:
+    if isinstance(mask, np.ndarray) and mask.dtype != object and mask.shape == (count, size):
+        return mask.astype(np.bool_)
+    if isinstance(mask, tuple):  # a tuple space is batched as a tuple of arrays [N, options]
+        mask = [tuple(part[row] for part in mask) for row in range(count)]
+    rows: Sequence[Any] = [None] * count if mask is None else mask
+    return np.stack([legal_options(row, size) for row in rows])
+
+
+def _merged_mask(before: Mapping[str, Any], after: Mapping[str, Any], reset: NDArray[np.bool_]) -> dict[str, Any]:
+    """The masks after a partial reset: new ones for the rows that were reset."""
+    if "action_mask" not in after or "action_mask" not in before:
+        return dict(after)
+    merged = np.array(before["action_mask"])
+    merged[reset] = np.asarray(after["action_mask"])[reset]
+    return {**after, "action_mask": merged}

@@ -1,0 +1,176 @@
+"""Configuration of a PPO experiment."""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from agents.environments.make import EnvironmentConfig
+from lab.config import sections
+from lab.config.budget_defaults import from_first_budget
+from lab.config.sections import Config, ExperimentConfig
+from lab.train.config import ScheduledOptimizerConfig
+from lab.train.schedules import Hyperparameter, within
+
+
+class VectorConfig(EnvironmentConfig):
+    """The environment and how many of it are stepped together."""
+
+    count: PositiveInt = Field(default=8, le=65536, description="Environments that are stepped together.")
+    processes: NonNegativeInt = Field(
+        default=0,
+        le=1024,
+        description="Processes that step the environments while the policy computes; 0 steps them in this process.",
+    )
+    vectorization: Literal["auto", "own", "gymnasium"] = Field(
+        default="auto",
+        description="own steps single environments; gymnasium uses its vectorised implementation; auto takes that where "
+        "there is one.",
+    )
+
+    @model_validator(mode="after")
+    def _processes_have_work(self) -> Self:
+        if self.processes > self.count:
+            raise ValueError(f"processes={self.processes} exceeds count={self.count}; lower one or raise the other")
+        if self.processes and self.vectorization == "gymnasium":
+            raise ValueError("processes step single environments; leave vectorization=gymnasium or processes out")
+        return self
+
+
+class ConvolutionConfig(Config):
+    """Convolutions on images, without padding, one entry per layer; their output is flattened."""
+
+    channels: tuple[PositiveInt, ...] = Field(default=(32, 64, 64), description="Channels of each layer.")
+    kernels: tuple[PositiveInt, ...] = Field(default=(8, 4, 3), description="Kernel size of each layer.")
+    strides: tuple[PositiveInt, ...] = Field(default=(4, 2, 1), description="Stride of each layer.")
+
+    @model_validator(mode="after")
+    def _one_entry_per_layer(self) -> Self:
+        if not len(self.channels) == len(self.kernels) == len(self.strides):
+            raise ValueError("channels, kernels and strides need one entry per layer each")
+        return self
+
+
+class NetworkConfig(Config):
+    """Policy and value network."""
+
+    hidden: tuple[PositiveInt, ...] = Field(default=(64, 64), description="Widths of the hidden layers.")
+    activation: Literal["tanh", "relu", "silu", "gelu"] = Field(default="tanh", description="Activation.")
+    shared: bool = Field(
+        default=False, description="Policy and value share all layers but the last; else they have one network each."
+    )
+    recurrent: Literal["none", "lstm", "gru"] = Field(default="none", description="Recurrent layer after the others.")
+    recurrent_size: PositiveInt = Field(default=64, description="Hidden features of the recurrent layer.")
+    convolutions: ConvolutionConfig | None = Field(
+        default=None,
+        description="Convolutions on images; by default those of Mnih et al. 2015, on small images one of 16 channels.",
+    )
+    squash: bool = Field(
+        default=False, description="Continuous actions: tanh of the Gaussian, scaled to the bounds, instead of clipping."
+    )
+    initial_std: PositiveFloat = Field(
+        default=1.0, description="Continuous actions: standard deviation of the policy before training."
+    )
+
+
+class NormalizeConfig(Config):
+    """Normalisation by running statistics, which are part of the checkpoint."""
+
+    observations: bool = Field(default=False, description="Subtract the mean of vectors, divide by their deviation.")
+    rewards: bool = Field(default=False, description="Divide rewards by the deviation of the discounted return.")
+    clip: PositiveFloat = Field(default=10.0, description="Largest magnitude after normalisation.")
+
+
+class LearnerConfig(ScheduledOptimizerConfig):
+    """PPO updates (Schulman et al. 2017)."""
+
+    optimizer: Literal["adamw", "adam", "sgd", "muon"] = Field(
+        default="adam",
+        description="adamw, adam, sgd with Nesterov momentum, or muon for weight matrices with AdamW for the rest.",
+    )
+    learning_rate: Annotated[Hyperparameter, within(gt=0.0)] = Field(
+        default=3e-4, description="Learning rate; with a schedule its peak."
+    )
+    schedule: Literal["constant", "linear", "cosine", "one-cycle"] = Field(
+        default="linear", description="Learning-rate schedule: constant, linear, cosine or one-cycle."
+    )
+    epsilon: PositiveFloat = Field(default=1e-5, description="Added to the root of the second moment (adamw, adam, muon's AdamW).")
+    weight_decay: NonNegativeFloat = Field(default=0.0, description="Weight decay; biases and norms have none.")
+    gradient_clip: PositiveFloat | None = Field(
+        default=0.5, description="Gradient clipping: largest norm of the gradient; larger gradients are scaled down."
+    )
+    decay_steps: PositiveInt | None = Field(
+        default=None,
+        description="Environment steps at which the schedule ends; by default the budget at the run's creation.",
+    )
+    rollout_steps: PositiveInt = Field(default=128, description="Steps of every environment between two updates.")
+    updates_per_iteration: PositiveInt = Field(default=1, description="Rollouts, each with its update, per iteration.")
+    epochs: PositiveInt = Field(default=4, description="Passes over a rollout.")
+    minibatch: PositiveInt = Field(
+        default=256, description="Steps per optimizer step; with a recurrent policy whole sequences of about as many."
+    )
+    micro_batch: PositiveInt | None = Field(default=None, description="Gradient accumulation: rows per forward pass.")
+    sequence_length: PositiveInt | None = Field(
+        default=None,
+        description="Recurrent policy: steps through which gradients flow; by default the whole rollout.",
+    )
+    discount: float = Field(default=0.99, ge=0.0, le=1.0, description="Discount factor (gamma) of a step.")
+    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0, description="Lambda of generalized advantage estimation.")
+    clip_ratio: Annotated[Hyperparameter, within(gt=0.0)] = Field(
+        default=0.2, description="Largest change of the probability ratio that is rewarded."
+    )
+    clip_value: PositiveFloat | None = Field(
+        default=None, description="Largest change of a value that is rewarded; null for no limit."
+    )
+    value_weight: Annotated[Hyperparameter, within(ge=0.0)] = Field(
+        default=0.5, description="Weight of the value loss, a mean squared error."
+    )
+    entropy_weight: Annotated[Hyperparameter, within(ge=0.0)] = Field(
+        default=0.0, description="Weight of the entropy bonus."
+    )
+    normalize_advantages: bool = Field(
+        default=True, description="Subtract the mean of a minibatch's advantages and divide by their deviation."
+    )
+    target_kl: PositiveFloat | None = Field(
+        default=None, description="End an update once the KL divergence from the old policy exceeds 1.5 times this."
+    )
+
+
+class EvaluateConfig(sections.EvaluateConfig):
+    """Evaluations: whole episodes in environments of their own."""
+
+    every: NonNegativeInt = Field(default=10, description="Iterations between evaluations; 0 for none.")
+    best: str | None = Field(default="eval/return", description="Metric that chooses the best checkpoint.")
+    episodes: PositiveInt = Field(default=20, le=10_000, description="Episodes of an evaluation.")
+    deterministic: bool = Field(default=True, description="Take the most probable action instead of sampling.")
+    video: bool = Field(default=False, description="Record the first episode as MP4 in samples/ and W&B.")
+
+
+class PPOConfig(ExperimentConfig):
+    """A complete PPO experiment. The budget counts steps of the environments."""
+
+    supports_learners: ClassVar[bool] = True
+    perturbable: ClassVar[tuple[str, ...]] = (
+        *("learner.learning_rate", "learner.final_fraction", "learner.gradient_clip", "learner.epochs"),
+        *("learner.gae_lambda", "learner.clip_ratio", "learner.value_weight", "learner.entropy_weight"),
+    )
+
+    kind: Literal["ppo"] = Field(default="ppo", description="Kind of experiment.")
+    env: VectorConfig = Field(description="The environment and how many of it are stepped together.")
+    network: NetworkConfig = Field(default=NetworkConfig(), description="Policy and value network.")
+    normalize: NormalizeConfig = Field(default=NormalizeConfig(), description="Normalisation by running statistics.")
+    learner: LearnerConfig = Field(default=LearnerConfig(), description="PPO updates.")
+    evaluate: EvaluateConfig = Field(default=EvaluateConfig(), description="Evaluations by whole episodes.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _decay_over_first_budget(cls, settings: Any) -> Any:
+        return from_first_budget(settings, "learner", "decay_steps")
+
+    @model_validator(mode="after")
+    def _sequences_divide_the_rollout(self) -> Self:
+        length, steps = self.learner.sequence_length, self.learner.rollout_steps
+        if length is not None and self.network.recurrent == "none":
+            raise ValueError("learner.sequence_length needs a recurrent policy; set network.recurrent or leave it out")
+        if length is not None and steps % length:
+            raise ValueError(f"learner.rollout_steps {steps} is not a multiple of learner.sequence_length {length}")
+        return self

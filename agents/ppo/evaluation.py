@@ -1,0 +1,61 @@
+"""Evaluation of a policy: whole episodes in environments of their own."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.environments.make import maker
+from agents.environments.vector import Rows, SerialEnvironments
+from agents.ppo.config import PPOConfig
+from agents.ppo.distributions import ActionDistribution
+from agents.ppo.network import ActorCritic
+from agents.ppo.policy import Policy
+
+_FIRST_SEED = 1_000_003
+"""Evaluations use seeds that training does not."""
+
+
+class Returns(NamedTuple):
+    """Undiscounted returns [E] and lengths [E] of episodes."""
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+
+def play_episodes(
+    network: ActorCritic,
+    distribution: ActionDistribution,
+    config: PPOConfig,
+    *,
+    episodes: int,
+    deterministic: bool,
+    seed: int,
+) -> Returns:
+    """Play `episodes` episodes, each in an environment of its own: no environment plays more of its short ones.
+
+    The episodes are a function of the seed; they do not depend on training.
+    """
+    environments = SerialEnvironments(maker(config.env), episodes)
+    spaces = environments.spaces
+    try:
+        rows = Rows(
+            spaces.codec.empty(episodes),
+            np.ones((episodes, spaces.actions.mask_size if spaces.masks else 0), np.bool_),
+        )
+        environments.reset(_FIRST_SEED + seed, rows)
+        policy = Policy(network, distribution, episodes, None if deterministic else seed)
+        starts, running = np.ones(episodes, np.bool_), np.ones(episodes, np.bool_)
+        returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
+        while running.any():
+            environments.send(0, policy.act(rows, starts))
+            step = environments.receive(0, rows)
+            returns[running] += step.reward[running]
+            lengths[running] += 1
+            running &= ~(step.terminated | step.truncated)
+            starts = step.starts
+    finally:
+        environments.close()
+    return Returns(returns, lengths)

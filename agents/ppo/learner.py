@@ -1,0 +1,228 @@
+"""The PPO update: epochs of minibatches over a rollout (Schulman et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from agents.ppo.config import LearnerConfig
+from agents.ppo.distributions import ActionDistribution
+from agents.ppo.network import ActorCritic
+from agents.ppo.rollout import Rollout
+from lab import rng
+from lab.train.collectives import ranks
+from lab.train.device import Device, autocast
+from lab.train.learning_rate import learning_rate_at
+from lab.train.schedules import value_at
+from lab.train.step import GradientStep, LossTerm
+
+_STOP_AT = 1.5
+"""An update ends where the KL divergence exceeds the target this many times, as in Stable-Baselines3."""
+
+
+class Batch(NamedTuple):
+    """Steps [B, ...] of a rollout, or for a recurrent network sequences [B, T, ...] of steps.
+
+    returns: targets of the value. valid: bool; without a recurrent network all are. starts, states: see `Rollout`.
+    """
+
+    observations: dict[str, Tensor]
+    mask: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+    valid: Tensor
+    starts: Tensor
+    states: Tensor
+
+    def rows(self, index: Tensor | slice) -> Batch:
+        """The rows of an index or a slice."""
+        observations = {name: values[index] for name, values in self.observations.items()}
+        return Batch(observations, *(field[index] for field in self[1:]))
+
+
+class Learner:
+    """Network, optimizer and the number of updates. With several ranks each computes its rows of every minibatch."""
+
+    def __init__(
+        self, network: ActorCritic, distribution: ActionDistribution, config: LearnerConfig, device: Device, seed: int
+    ) -> None:
+        self.network, self.distribution, self.config = network.to(device.device), distribution, config
+        self.updates = self.steps = 0
+        self._device, self._seed, self._ranks = device, seed, ranks()
+        self._gradient_step = GradientStep(network, config, device, heads=[network.policy, network.value])
+
+    def update(self, rollout: Rollout, taken: int) -> dict[str, float]:
+        """Train on a rollout and return metrics; taken: environment steps so far, the counter of schedules.
+
+        Raises FloatingPointError if a loss or a gradient is NaN or infinite.
+        """
+        batch = as_batch(rollout, self.config.sequence_length if self.network.recurrent else None, self._recurrent)
+        rate = learning_rate_at(self.config, taken, self.config.decay_steps)
+        sums: dict[str, Tensor] = {}
+        steps, planned = 0, 0
+        target = self.config.target_kl
+        for epoch in range(self.config.epochs):
+            minibatches = self._minibatches(batch, epoch)
+            planned = planned or len(minibatches)
+            for minibatch in minibatches:
+                statistics = self._step(minibatch, taken, rate)
+                for name, value in statistics.items():
+                    sums[name] = sums[name] + value if name in sums else value
+                steps += 1
+                if target is not None and float(statistics["train/kl"]) > _STOP_AT * target:
+                    break
+            else:
+                continue
+            break
+        self.updates += 1
+        self.steps += steps
+        metrics = {name: float(value) / steps for name, value in sums.items()}
+        if not all(math.isfinite(value) for value in metrics.values()):
+            raise FloatingPointError("a loss or a gradient of PPO is NaN or infinite")
+        return metrics | {
+            "train/learning_rate": rate,
+            "train/steps": float(self.steps),
+            "train/epochs": steps / planned,
+            "train/explained_variance": explained_variance(batch),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self._gradient_step.state_dict(),
+            "updates": self.updates,
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self._gradient_step.load_state_dict(state["optimizer"])
+        self.updates, self.steps = int(state["updates"]), int(state["steps"])
+
+    @property
+    def _recurrent(self) -> bool:
+        return self.network.recurrent
+
+    def _minibatches(self, batch: Batch, epoch: int) -> list[Batch]:
+        """The minibatches of an epoch in a random order, a function of seed, update and epoch."""
+        count = len(batch.actions)
+        size = self.config.minibatch
+        if self._recurrent:
+            size = max(1, size // batch.actions.shape[1])
+        numbers = torch.arange(count)
+        keys = rng.random_bits(self._seed, int(rng.Stream.MINIBATCH), self.updates, epoch, numbers)
+        shuffled = batch.rows(keys.argsort().to(batch.actions.device))
+        return [shuffled.rows(slice(start, start + size)) for start in range(0, count, size)]
+
+    def _step(self, minibatch: Batch, taken: int, rate: float) -> dict[str, Tensor]:
+        config, count = self.config, len(minibatch.actions)
+        weight = minibatch.valid.to(torch.float32)
+        if self._recurrent:
+            weight = weight / weight.sum().clamp_min(1.0)
+        else:
+            weight = weight / count
+        if config.normalize_advantages and count > 1:
+            minibatch = minibatch._replace(advantages=_normalized(minibatch.advantages, weight))
+        rows = self._ranks.rows(count)
+        if self._ranks.size > 1:
+            minibatch, weight = minibatch.rows(rows), weight[rows]
+        result = self._gradient_step(
+            partial(self._losses, minibatch, weight, taken),
+            rows=rows.stop - rows.start,
+            learning_rate=rate,
+            micro_batch=config.micro_batch,
+            mixed_precision=False,
+        )
+        return {"loss/total": result.loss, **result.statistics, "train/gradient_norm": result.gradient_norm}
+
+    def _losses(self, minibatch: Batch, weight: Tensor, taken: int, part: slice) -> LossTerm:
+        """The loss of rows of a minibatch; weight [B] or [B, T] adds up to 1 over the whole minibatch."""
+        config = self.config
+        if part != slice(0, len(minibatch.actions)):
+            minibatch, weight = minibatch.rows(part), weight[part]
+        with autocast(self._device):
+            if self._recurrent:
+                outputs, values = self.network.sequences(minibatch.observations, minibatch.starts, minibatch.states)
+            else:
+                outputs, values = self.network(minibatch.observations)
+        outputs, values = outputs.float(), values.float()
+        mask = minibatch.mask if minibatch.mask.shape[-1] else None
+        log_probs, entropies = self.distribution.log_prob_entropy(outputs, minibatch.actions, mask)
+        log_ratio = log_probs - minibatch.log_probs
+        ratio = log_ratio.exp()
+        clip = value_at(config.clip_ratio, taken)
+        advantages = minibatch.advantages
+        gain = torch.minimum(ratio * advantages, ratio.clamp(1.0 - clip, 1.0 + clip) * advantages)
+        policy_loss = -(gain * weight).sum()
+        value_loss = (value_errors(values, minibatch, config.clip_value) * weight).sum()
+        entropy = (entropies * weight).sum()
+        loss = policy_loss + value_at(config.value_weight, taken) * value_loss
+        bonus = value_at(config.entropy_weight, taken)
+        if bonus:
+            loss = loss - bonus * entropy
+        with torch.no_grad():
+            # http://joschu.net/blog/kl-approx.html: the third estimator, which is never negative.
+            divergence = ((ratio - 1.0 - log_ratio) * weight).sum()
+            clipped = (((ratio - 1.0).abs() > clip) * weight).sum()
+        return LossTerm(
+            loss,
+            {
+                "loss/policy": policy_loss.detach(),
+                "loss/value": value_loss.detach(),
+                "train/entropy": entropy.detach(),
+                "train/kl": divergence,
+                "train/clip_fraction": clipped,
+            },
+        )
+
+
+def as_batch(rollout: Rollout, length: int | None, recurrent: bool) -> Batch:
+    """The steps of a rollout that belong to episodes; with a recurrent network sequences of `length` (None: all) steps."""
+    returns = rollout.advantages + rollout.values
+    fields = (*rollout[1:6], returns, rollout.valid, rollout.starts)
+    if not recurrent:
+        valid = rollout.valid.flatten()
+        index = slice(None) if bool(valid.all()) else valid.nonzero()[:, 0]
+        observations = {name: values.flatten(0, 1)[index] for name, values in rollout.observations.items()}
+        flat = [field.flatten(0, 1)[index] for field in fields]
+        return Batch(observations, *flat, flat[0].new_zeros(len(flat[0]), 0))
+    steps, count = rollout.valid.shape
+    length = length or steps
+
+    def cut(field: Tensor) -> Tensor:
+        """[T, N, ...] -> [C * N, length, ...], the C sequences of each environment."""
+        parts = field.view(steps // length, length, count, *field.shape[2:])
+        return parts.transpose(1, 2).flatten(0, 1).contiguous()
+
+    observations = {name: cut(values) for name, values in rollout.observations.items()}
+    return Batch(observations, *(cut(field) for field in fields), rollout.states.flatten(0, 1))
+
+
+def value_errors(values: Tensor, batch: Batch, clip: float | None) -> Tensor:
+    """Squared errors of values; with `clip` the larger of these and of the values clipped around the old ones."""
+    errors = (values - batch.returns).square()
+    if clip is None:
+        return errors
+    clipped = batch.values + (values - batch.values).clamp(-clip, clip)
+    return torch.maximum(errors, (clipped - batch.returns).square())
+
+
+def explained_variance(batch: Batch) -> float:
+    """1 - Var(returns - values) / Var(returns) over the steps of a rollout; NaN if the returns are constant."""
+    returns, values = batch.returns[batch.valid].double(), batch.values[batch.valid].double()
+    variance = float(returns.var(correction=0)) if len(returns) else 0.0
+    return 1.0 - float((returns - values).var(correction=0)) / variance if variance else math.nan
+
+
+def _normalized(advantages: Tensor, weight: Tensor) -> Tensor:
+    """Advantages with mean 0 and deviation 1 under weights that add up to 1."""
+    centred = advantages - (advantages * weight).sum()
+    return centred / ((centred.square() * weight).sum().sqrt() + 1e-8)

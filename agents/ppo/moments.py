@@ -1,0 +1,53 @@
+"""Running mean and variance, for the normalisation of observations and rewards."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.train.collectives import Ranks
+
+
+class Moments:
+    """Mean and variance [D] of all rows seen so far, in float64 (Chan et al. 1979, the parallel formula)."""
+
+    def __init__(self, size: int) -> None:
+        self.count = 0.0
+        self.mean = torch.zeros(size, dtype=torch.float64)
+        self._squares = torch.zeros(size, dtype=torch.float64)
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance; ones before the second row."""
+        return self._squares / self.count if self.count > 1 else torch.ones_like(self.mean)
+
+    def update(self, rows: Tensor, ranks: Ranks | None = None) -> None:
+        """Add rows [N, D]; with several ranks, those of all ranks."""
+        rows = rows.detach().to("cpu", torch.float64)
+        count = torch.tensor([float(len(rows))], dtype=torch.float64)
+        total = rows.sum(0)
+        if ranks is not None:
+            ranks.all_reduce_([count, total])
+        if not count:
+            return
+        mean = total / count
+        squares = (rows - mean).square().sum(0)
+        if ranks is not None:
+            ranks.all_reduce_([squares])
+        self._merge(float(count), mean, squares)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": self.count, "mean": self.mean.clone(), "squares": self._squares.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.count = float(state["count"])
+        self.mean.copy_(state["mean"])
+        self._squares.copy_(state["squares"])
+
+    def _merge(self, count: float, mean: Tensor, squares: Tensor) -> None:
+        total = self.count + count
+        difference = mean - self.mean
+        self.mean = self.mean + difference * (count / total)
+        self._squares = self._squares + squares + difference.square() * (self.count * count / total)
+        self.count = total

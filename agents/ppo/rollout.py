@@ -1,0 +1,315 @@
+"""Rollouts: T steps of N environments under the current policy, with values and advantages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agents.environments.observations import VECTOR, Arrays
+from agents.environments.vector import Environments, Rows, Step
+from agents.ppo.advantages import generalized_advantages
+from agents.ppo.config import PPOConfig
+from agents.ppo.distributions import ActionDistribution
+from agents.ppo.moments import Moments
+from agents.ppo.network import ActorCritic
+from lab import rng
+from lab.errors import UserError
+
+_ROWS = 8192
+"""Most observations in one forward pass of the value network: bounds the memory of convolutions."""
+
+
+class Rollout(NamedTuple):
+    """T steps of N environments, [T, N, ...] each, on the device of the network.
+
+    observations: as `ActorCritic.prepare` returns them. mask: bool [T, N, M], M = 0 without masks. actions [T, N, D],
+    log_probs, values, advantages: of the policy that acted. valid: bool, false in rows that are no step of an episode.
+    starts: bool, the first step of an episode. states: [C, N, S], the recurrent state before each of the rollout's C
+    sequences; S = 0 without a recurrent layer.
+    """
+
+    observations: dict[str, Tensor]
+    mask: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    values: Tensor
+    advantages: Tensor
+    valid: Tensor
+    starts: Tensor
+    states: Tensor
+
+
+@dataclass
+class Episodes:
+    """Episodes that ended: their undiscounted returns and lengths, and how many were dropped with an environment."""
+
+    returns: list[float] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    dropped: int = 0
+
+
+class _Final(NamedTuple):
+    """Final observations [F, ...] of episodes truncated at `step`, with the recurrent states [F, S] after it."""
+
+    step: int
+    rows: NDArray[np.int64]
+    observations: Arrays
+    states: Tensor
+
+
+class Collector:
+    """Steps the environments with the policy; keeps what connects two rollouts: observations, states, episodes.
+
+    Actions are a function of the seed, the steps so far and the environment's number: a rollout does not depend on
+    groups or processes, except for rounding in batches of another size.
+    """
+
+    def __init__(
+        self, environments: Environments, network: ActorCritic, distribution: ActionDistribution, config: PPOConfig
+    ) -> None:
+        self.environments, self.network, self.distribution = environments, network, distribution
+        self.observation_moments = Moments(environments.spaces.codec.vector_size)
+        self.return_moments = Moments(1)
+        self.steps_taken = 0
+        """Steps of each environment so far."""
+        self._config, self._device = config, network.value.weight.device
+        steps, count, spaces = config.learner.rollout_steps, environments.count, environments.spaces
+        self._steps, self._length = steps, config.learner.sequence_length or steps
+        self._observations = spaces.codec.empty(steps + 1, count)
+        self._mask = np.ones((steps + 1, count, spaces.actions.mask_size if spaces.masks else 0), np.bool_)
+        self._starts = np.ones((steps + 1, count), np.bool_)
+        self._rewards = np.zeros((steps, count))
+        self._terminated, self._truncated, self._valid, self._lost = (
+            np.zeros((steps, count), np.bool_) for _ in range(4)
+        )
+        self._state = network.initial_state(count)
+        self._episode_return, self._discounted_return = np.zeros(count), np.zeros(count)
+        self._episode_length = np.zeros(count, np.int64)
+
+    def reset(self, seed: int) -> None:
+        """Begin new episodes in all environments."""
+        self.environments.reset(seed, self._rows(0, slice(None)))
+        self._starts[0] = True
+        self._state.zero_()
+        self._episode_return[:] = self._discounted_return[:] = 0.0
+        self._episode_length[:] = 0
+
+    @torch.no_grad()
+    def collect(self) -> tuple[Rollout, Episodes]:
+        """One rollout and the episodes that ended in it.
+
+        Raises UserError if an environment gives NaN or an infinite number.
+        """
+        network, steps, count = self.network, self._steps, self.environments.count
+        random = self._random()
+        outputs = torch.empty(steps, count, self.distribution.outputs, device=self._device)
+        values = torch.empty(steps + 1, count, device=self._device)
+        actions: list[Tensor] = []
+        states = self._state.new_empty(steps // self._length, *self._state.shape)
+        finals: list[_Final] = []
+        groups = self.environments.groups
+        for step in range(steps):
+            taken = []
+            for number, rows in enumerate(groups):
+                if step:
+                    finals += self._receive(step - 1, number)
+                self._clear_states(step, rows)
+                if step % self._length == 0:
+                    states[step // self._length, rows] = self._state[rows]
+                self._forward(step, rows, outputs, values)
+                mask = self._tensor(self._mask[step, rows]) if self._mask.shape[2] else None
+                taken.append(self.distribution.sample(outputs[step, rows], random[step, rows], mask))
+                self.environments.send(number, self.distribution.to_environment(taken[-1]).cpu().numpy())
+            actions.append(taken[0] if len(taken) == 1 else torch.cat(taken))
+        for number in range(len(groups)):
+            finals += self._receive(steps - 1, number)
+        self._check_finite()
+        self._evaluate_rest(values)
+        rollout = self._rollout(outputs, values, torch.stack(actions), states, finals)
+        episodes = self._count_episodes()
+        self._update_observation_moments()
+        self._carry_over()
+        return rollout, episodes
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next rollout starts from. `environments` is {} where they cannot be saved."""
+        return {
+            "environments": self.environments.state_dict(),
+            "observations": {name: array[0].copy() for name, array in self._observations.items()},
+            "mask": self._mask[0].copy(),
+            "starts": self._starts[0].copy(),
+            "state": self._state.clone(),
+            "steps_taken": self.steps_taken,
+            "episode_return": self._episode_return.copy(),
+            "episode_length": self._episode_length.copy(),
+            "discounted_return": self._discounted_return.copy(),
+            "observation_moments": self.observation_moments.state_dict(),
+            "return_moments": self.return_moments.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> bool:
+        """Continue from `state_dict`. Returns False where the environments could not be saved: new episodes begin."""
+        self.steps_taken = int(state["steps_taken"])
+        self.observation_moments.load_state_dict(state["observation_moments"])
+        self.return_moments.load_state_dict(state["return_moments"])
+        if not state["environments"]:
+            self.reset(self._config.seed + self.steps_taken)
+            return False
+        self.environments.load_state_dict(state["environments"])
+        for name, array in self._observations.items():
+            array[0] = state["observations"][name]
+        self._mask[0], self._starts[0] = state["mask"], state["starts"]
+        self._state.copy_(state["state"])
+        self._episode_return[:] = state["episode_return"]
+        self._episode_length[:] = state["episode_length"]
+        self._discounted_return[:] = state["discounted_return"]
+        return True
+
+    def _random(self) -> Tensor:
+        """Random numbers of all samples of the rollout, [T, N, K]."""
+        steps = torch.arange(self.steps_taken, self.steps_taken + self._steps)[:, None, None]
+        rows = torch.arange(self.environments.count)[:, None]
+        columns = torch.arange(self.distribution.noise)
+        stream = int(rng.Stream.ACTION)
+        return self.distribution.random(rng.uniform(self._config.seed, stream, steps, rows, columns)).to(self._device)
+
+    def _receive(self, step: int, group: int) -> list[_Final]:
+        """Record the step of a group, and write the observations that follow it."""
+        rows = self.environments.groups[group]
+        found: Step = self.environments.receive(group, self._rows(step + 1, rows))
+        self._rewards[step, rows], self._terminated[step, rows] = found.reward, found.terminated
+        self._truncated[step, rows], self._valid[step, rows] = found.truncated, found.valid
+        self._lost[step, rows], self._starts[step + 1, rows] = found.lost, found.starts
+        if not len(found.final_rows):
+            return []
+        numbers = found.final_rows + (rows.start or 0)
+        return [_Final(step, numbers, found.final, self._state[numbers])]
+
+    def _clear_states(self, step: int, rows: slice) -> None:
+        if self.network.recurrent and self._starts[step, rows].any():
+            self._state[rows] *= self._tensor(~self._starts[step, rows])[:, None]
+
+    def _forward(self, step: int, rows: slice, outputs: Tensor, values: Tensor) -> None:
+        """Outputs for observations at `step`; their values too where they cost next to nothing."""
+        network, observations = self.network, self._prepared(self._rows(step, rows).observations)
+        if network.recurrent:
+            outputs[step, rows], values[step, rows], self._state[rows] = network.step(observations, self._state[rows])
+        elif network.shared:
+            outputs[step, rows], values[step, rows] = network(observations)
+        else:
+            outputs[step, rows] = network.act(observations)
+
+    def _evaluate_rest(self, values: Tensor) -> None:
+        """The values that `_forward` left out: of all steps, or of the observations after the last."""
+        network = self.network
+        if network.recurrent:
+            state = self._state * self._tensor(~self._starts[-1])[:, None]
+            values[-1] = network.step(self._prepared(self._rows(self._steps, slice(None)).observations), state)[1]
+            return
+        first = self._steps if network.shared else 0
+        flat = values[first:].view(-1)
+        arrays = {name: array[first:].reshape(-1, *array.shape[2:]) for name, array in self._observations.items()}
+        for start in range(0, len(flat), _ROWS):
+            part = {name: array[start : start + _ROWS] for name, array in arrays.items()}
+            flat[start : start + _ROWS] = network.values(self._prepared(part))
+
+    def _rollout(
+        self, outputs: Tensor, values: Tensor, actions: Tensor, states: Tensor, finals: list[_Final]
+    ) -> Rollout:
+        config = self._config.learner
+        next_values = values[1:].clone()
+        for final in finals:
+            prepared = self._prepared(final.observations)
+            if self.network.recurrent:
+                found = self.network.step(prepared, final.states)[1]
+            else:
+                found = self.network.values(prepared)
+            next_values[final.step, self._tensor(final.rows)] = found
+        terminated, valid = self._tensor(self._terminated), self._tensor(self._valid)
+        # An environment that was lost ends its episode one step before: the value there stands for the rest.
+        lost_next = np.concatenate([self._lost[1:], np.zeros_like(self._lost[:1])])
+        ended = self._tensor(self._terminated | self._truncated | lost_next)
+        advantages = generalized_advantages(
+            rewards=self._tensor(self._scaled_rewards()),
+            values=values[:-1],
+            next_values=next_values,
+            terminated=terminated,
+            ended=ended,
+            valid=valid,
+            discount=config.discount,
+            gae_lambda=config.gae_lambda,
+        )
+        mask = self._tensor(self._mask[:-1])
+        log_probs, _ = self.distribution.log_prob_entropy(outputs, actions, mask if mask.shape[-1] else None)
+        observations = self._prepared({name: array[:-1] for name, array in self._observations.items()})
+        starts = self._tensor(self._starts[:-1])
+        return Rollout(
+            observations, mask, actions, log_probs, values[:-1].clone(), advantages, valid, starts, states
+        )
+
+    def _scaled_rewards(self) -> NDArray[np.float32]:
+        """Rewards [T, N], divided by the deviation of the discounted return if configured."""
+        normalize = self._config.normalize
+        if not normalize.rewards:
+            return self._rewards.astype(np.float32)
+        seen = np.empty_like(self._rewards)
+        for step, reward in enumerate(self._rewards):
+            self._discounted_return = self._discounted_return * self._config.learner.discount + reward
+            seen[step] = self._discounted_return
+            self._discounted_return[self._ended(step)] = 0.0
+        self.return_moments.update(torch.from_numpy(seen[self._valid])[:, None])
+        deviation = float(self.return_moments.variance.sqrt()) + 1e-8
+        return np.clip(self._rewards / deviation, -normalize.clip, normalize.clip).astype(np.float32)
+
+    def _count_episodes(self) -> Episodes:
+        episodes = Episodes(dropped=int(self._lost.sum()))
+        for step in range(self._steps):
+            self._episode_return += self._rewards[step]
+            self._episode_length += self._valid[step]
+            over = self._ended(step)
+            if over.any():
+                completed = over & ~self._lost[step]
+                episodes.returns += self._episode_return[completed].tolist()
+                episodes.lengths += self._episode_length[completed].tolist()
+                self._episode_return[over], self._episode_length[over] = 0.0, 0
+        return episodes
+
+    def _ended(self, step: int) -> NDArray[np.bool_]:
+        return self._terminated[step] | self._truncated[step] | self._lost[step]
+
+    def _update_observation_moments(self) -> None:
+        """Statistics of the observations that were acted on; the next rollout uses them."""
+        if not self._config.normalize.observations or VECTOR not in self._observations:
+            return
+        self.observation_moments.update(torch.from_numpy(self._observations[VECTOR][:-1][self._valid]))
+        self.network.normalizer.fit(self.observation_moments.mean, self.observation_moments.variance)
+
+    def _carry_over(self) -> None:
+        for array in (*self._observations.values(), self._mask, self._starts):
+            array[0] = array[-1]
+        self.steps_taken += self._steps
+
+    def _check_finite(self) -> None:
+        arrays = {"observation": self._observations.get(VECTOR), "reward": self._rewards}
+        for what, array in arrays.items():
+            if array is not None and not np.isfinite(array).all():
+                row = int(np.argwhere(~np.isfinite(array))[0][1])
+                raise UserError(
+                    f"environment {self._config.env.id!r} gave a NaN or infinite {what} (environment {row}): "
+                    "training stops, and the last checkpoint is intact"
+                )
+
+    def _rows(self, step: int, rows: slice) -> Rows:
+        return Rows({name: array[step, rows] for name, array in self._observations.items()}, self._mask[step, rows])
+
+    def _prepared(self, observations: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+        return self.network.prepare({name: self._tensor(array) for name, array in observations.items()})
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
