@@ -30,9 +30,14 @@ _EXTRAS = {
     "gymnasium.envs.toy_text": "play",
 }
 
-_NOT_BY_NAME = {"RecordVideo", "HumanRendering", "Autoreset", "RenderCollection", "AddRenderObservation"}
-"""Wrappers that act on rendering or on resets, which belong to the lab."""
-
+_NOT_BY_NAME = {
+    *("Autoreset", "vector"),
+    *("RecordVideo", "HumanRendering", "RenderCollection", "AddRenderObservation"),
+    *("TransformAction", "TransformObservation", "TransformReward"),
+    *("ArrayConversion", "JaxToNumpy", "JaxToTorch", "NumpyToTorch"),
+}
+"""Names of `gymnasium.wrappers` that a configuration cannot give: resets and rendering belong to the lab, functions are
+no plain values, and observations are arrays of numpy."""
 
 Value = bool | int | float | str | list[int] | list[float]
 """An argument that a configuration can give to an environment or a wrapper."""
@@ -105,11 +110,7 @@ def find(name: str) -> EnvSpec:
 
 def wrapper_class(name: str) -> Any:
     """A wrapper of `gymnasium.wrappers` by its name. Raises UserError for another name."""
-    known = [
-        other
-        for other in gym.wrappers.__all__
-        if isinstance(getattr(gym.wrappers, other, None), type) and other not in _NOT_BY_NAME
-    ]
+    known = [other for other in gym.wrappers.__all__ if other not in _NOT_BY_NAME]
     if name not in known:
         raise UserError(f"unknown wrapper {name!r}; {did_you_mean(name, known)}")
     return getattr(gym.wrappers, name)

@@ -108,19 +108,21 @@ def inspect(env: gym.Env[Any, Any]) -> Spaces:
 class SerialEnvironments(Environments):
     """Environments stepped one after the other in this process, each reset in the step that ends its episode."""
 
-    def __init__(self, make: Callable[[], gym.Env[Any, Any]], count: int, *, first: int = 0) -> None:
-        """first: number of the first environment, from which seeds follow."""
+    def __init__(
+        self, make: Callable[[], gym.Env[Any, Any]], count: int, *, numbers: Sequence[int] | None = None
+    ) -> None:
+        """numbers: of the environments among those of the run, from which their seeds follow; by default from 0."""
         self._envs = [make() for _ in range(count)]
         self.spaces = inspect(self._envs[0])
         self.count, self.groups = count, (slice(0, count),)
-        self._first = first
+        self._numbers = range(count) if numbers is None else numbers
         self._actions: NDArray[Any] = np.zeros((count, self.spaces.actions.columns))
         self._finals = self.spaces.codec.empty(count)
         self._mask_size = self.spaces.actions.mask_size
 
     def reset(self, seed: int, into: Rows) -> None:
         for row, env in enumerate(self._envs):
-            observation, info = env.reset(seed=environment_seed(seed, self._first + row))
+            observation, info = env.reset(seed=environment_seed(seed, self._numbers[row]))
             self._write(observation, info, into, row)
 
     def send(self, group: int, actions: NDArray[Any]) -> None:

@@ -21,6 +21,9 @@ class VectorConfig(EnvironmentConfig):
         le=1024,
         description="Processes that step the environments while the policy computes; 0 steps them in this process.",
     )
+    hang_timeout_s: PositiveFloat = Field(
+        default=60.0, description="Seconds without an answer after which a process of environments is replaced."
+    )
     vectorization: Literal["auto", "own", "gymnasium"] = Field(
         default="auto",
         description="own steps single environments; gymnasium uses its vectorised implementation; auto takes that where "

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from agents.environments.make import has_own_vectorization, make_vector, maker
+from agents.environments.processes import ProcessEnvironments
 from agents.environments.vector import Environments, SerialEnvironments, VectorEnvironments
 from agents.ppo.config import PPOConfig
 from agents.ppo.evaluation import play_episodes
@@ -124,7 +125,9 @@ def make_environments(config: PPOConfig) -> Environments:
     """The environments of a configuration."""
     env = config.env
     own = env.vectorization == "own" or (env.vectorization == "auto" and not has_own_vectorization(env))
-    if own or env.processes:
+    if env.processes:
+        return ProcessEnvironments(maker(env), env.count, env.processes, timeout_s=env.hang_timeout_s)
+    if own:
         return SerialEnvironments(maker(env), env.count)
     return VectorEnvironments(make_vector(env, env.count))
 

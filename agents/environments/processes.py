@@ -1,0 +1,359 @@
+"""Environments in processes of this machine, in two groups: one is stepped while the policy acts in the other.
+
+Observations, rewards and actions lie in shared memory; a pipe to each process carries a byte per step. A process that
+dies or hangs is replaced. Its environments begin new episodes, and the rows of the step that was lost say so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import multiprocessing
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.environments.observations import Arrays
+from agents.environments.vector import Environments, Rows, SerialEnvironments, Step, inspect
+from lab.errors import UserError
+
+_log = logging.getLogger(__name__)
+_ATTEMPTS = 3
+"""Times that a process may fail without the end of an episode between, before training ends."""
+_START_TIMEOUT_S = 120.0
+_COMMAND = b"c"
+"""Announces a command; any other message is the number of a group, whose step is wanted."""
+
+
+class _Block(NamedTuple):
+    """An array in shared memory that other processes can map."""
+
+    memory: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def array(self) -> NDArray[Any]:
+        return np.frombuffer(self.memory, self.dtype, count=int(np.prod(self.shape))).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """All arrays of N environments; `final` holds final observations at the front of each share's rows."""
+
+    observations: dict[str, _Block]
+    final: dict[str, _Block]
+    mask: _Block
+    actions: _Block
+    reward: _Block
+    terminated: _Block
+    truncated: _Block
+    final_rows: _Block
+    finals: _Block
+    """Number of final observations [groups, processes]."""
+
+
+class _Arrays:
+    """The shared arrays as numpy arrays."""
+
+    def __init__(self, shared: _Shared) -> None:
+        self.rows = Rows({name: block.array() for name, block in shared.observations.items()}, shared.mask.array())
+        self.final: Arrays = {name: block.array() for name, block in shared.final.items()}
+        self.actions, self.reward = shared.actions.array(), shared.reward.array()
+        self.terminated, self.truncated = shared.terminated.array(), shared.truncated.array()
+        self.final_rows, self.finals = shared.final_rows.array(), shared.finals.array()
+
+
+@dataclass
+class _Worker:
+    """A process, its pipe, its rows in each group, and the groups whose step it is busy with or has lost."""
+
+    process: BaseProcess
+    pipe: Connection
+    shares: tuple[slice, ...]
+    busy: list[bool]
+    lost: list[bool]
+    failures: int = 0
+
+
+class ProcessEnvironments(Environments):
+    """Environments stepped by processes, started with `spawn`, so that `make` must be importable there."""
+
+    def __init__(
+        self,
+        make: Callable[[], gym.Env[Any, Any]],
+        count: int,
+        processes: int,
+        *,
+        groups: int = 2,
+        timeout_s: float = 60.0,
+    ) -> None:
+        """timeout_s: after this time without an answer a process is replaced."""
+        groups = min(groups, count // processes)
+        env = make()
+        self.spaces = inspect(env)
+        env.close()
+        self.count = count
+        self.groups = tuple(_parts(slice(0, count), groups))
+        self._make, self._timeout_s = make, timeout_s
+        self._context = multiprocessing.get_context("spawn")
+        self._shared = self._allocate(processes)
+        self._arrays = _Arrays(self._shared)
+        shares = [list(_parts(group, processes)) for group in self.groups]
+        self._seed = self._restarts = 0
+        self._workers: list[_Worker] = []
+        for number in range(processes):
+            self._workers.append(self._start(number, tuple(group[number] for group in shares)))
+        for worker in self._workers:
+            self._await_start(worker)
+
+    def reset(self, seed: int, into: Rows) -> None:
+        self._seed = seed
+        for worker in self._workers:
+            worker.busy, worker.lost = [False] * len(self.groups), [False] * len(self.groups)
+            _order(worker, "reset", seed)
+        for worker in self._workers:
+            self._answer(worker)
+        _copy(self._arrays.rows, into, slice(None), slice(None))
+
+    def send(self, group: int, actions: NDArray[Any]) -> None:
+        self._arrays.actions[self.groups[group]] = actions
+        for worker in self._workers:
+            if not worker.lost[group]:
+                with contextlib.suppress(OSError):  # a dead process is found when its step is received
+                    worker.pipe.send_bytes(bytes([group]))
+                worker.busy[group] = True
+
+    def receive(self, group: int, into: Rows) -> Step:
+        for number, worker in enumerate(self._workers):
+            if worker.busy[group] and not self._wait(worker, group):
+                self._replace(number)
+        rows, arrays = self.groups[group], self._arrays
+        _copy(arrays.rows, into, rows, slice(None))
+        lost = np.zeros(rows.stop - rows.start, np.bool_)
+        final_rows, finals = [], []
+        for number, worker in enumerate(self._workers):
+            share = worker.shares[group]
+            if worker.lost[group]:
+                lost[share.start - rows.start : share.stop - rows.start] = True
+                worker.lost[group] = False
+                continue
+            found = slice(share.start, share.start + int(arrays.finals[group, number]))
+            final_rows.append(arrays.final_rows[found] - rows.start)
+            finals.append({name: array[found] for name, array in arrays.final.items()})
+        terminated, truncated = arrays.terminated[rows] & ~lost, arrays.truncated[rows] & ~lost
+        return Step(
+            reward=np.where(lost, 0.0, arrays.reward[rows]),
+            terminated=terminated,
+            truncated=truncated,
+            valid=~lost,
+            starts=terminated | truncated | lost,
+            final_rows=np.concatenate([np.zeros(0, np.int64), *final_rows]),
+            final={name: np.concatenate([part[name] for part in finals]) for name in arrays.final} if finals else {},
+            lost=lost,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        states: list[Any] = [None] * self.count
+        for worker in self._workers:
+            _order(worker, "state", None)
+            own = self._answer(worker)
+            if not own:
+                return {}
+            numbers = _numbers(worker.shares)
+            for number, state in zip(numbers, own["environments"], strict=True):
+                states[number] = state
+        return {"environments": states}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for worker in self._workers:
+            own = [state["environments"][number] for number in _numbers(worker.shares)]
+            _order(worker, "load", {"environments": own})
+            self._answer(worker)
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.pipe.close()  # the process ends when it finds its pipe closed
+        for worker in self._workers:
+            worker.process.join(2.0)
+            _end(worker.process)
+
+    def _wait(self, worker: _Worker, group: int) -> bool:
+        """Wait for a step; returns False if the process has died, failed or does not answer."""
+        worker.busy[group] = False
+        try:
+            if not worker.pipe.poll(self._timeout_s):
+                _log.warning("an environment has not answered for %.0f s: its process is replaced", self._timeout_s)
+                return False
+            answer = worker.pipe.recv_bytes()
+        except (EOFError, OSError):
+            _log.warning("a process of environments has died: it is replaced")
+            return False
+        if len(answer) > 1:
+            _log.warning("an environment has failed (%s): its process is replaced", answer.decode(errors="replace"))
+            return False
+        share = worker.shares[group]
+        if self._arrays.terminated[share].any() or self._arrays.truncated[share].any():
+            worker.failures = 0
+        return True
+
+    def _replace(self, number: int) -> None:
+        """Start a process anew; its environments begin episodes, and all its steps in progress are lost."""
+        old = self._workers[number]
+        old.pipe.close()
+        _end(old.process)
+        if old.failures + 1 >= _ATTEMPTS:
+            raise UserError(
+                f"the environments of process {number} have failed {_ATTEMPTS} times without completing an episode: training stops, and the "
+                "last checkpoint is intact"
+            )
+        self._restarts += 1
+        new = self._start(number, old.shares)
+        new.failures, new.lost = old.failures + 1, [True] * len(self.groups)
+        self._workers[number] = new
+        self._await_start(new)
+        _order(new, "reset", self._seed + self._restarts)
+        self._answer(new)
+
+    def _start(self, number: int, shares: tuple[slice, ...]) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_serve, args=(theirs, self._make, self._shared, shares, number), daemon=True
+        )
+        process.start()
+        theirs.close()
+        return _Worker(process, ours, shares, [False] * len(self.groups), [False] * len(self.groups))
+
+    def _await_start(self, worker: _Worker) -> None:
+        if not worker.pipe.poll(_START_TIMEOUT_S):
+            raise UserError(f"a process of environments has not started within {_START_TIMEOUT_S:.0f} s")
+        self._answer(worker)
+
+    def _answer(self, worker: _Worker) -> Any:
+        try:
+            done, value = worker.pipe.recv()
+        except (EOFError, OSError):
+            raise UserError("a process of environments died while it was started, saved or loaded") from None
+        if not done:
+            raise UserError(f"an environment has failed: {value}")
+        return value
+
+    def _allocate(self, processes: int) -> _Shared:
+        spaces, count = self.spaces, self.count
+
+        def block(shape: tuple[int, ...], dtype: Any) -> _Block:
+            kind = np.dtype(dtype)
+            size = max(1, int(np.prod(shape)) * kind.itemsize)
+            return _Block(self._context.RawArray(ctypes.c_byte, size), shape, kind)
+
+        actions = np.float32 if spaces.actions.continuous else np.int64
+        return _Shared(
+            observations={name: block((count, *shape), dtype) for name, (shape, dtype) in spaces.codec.shapes.items()},
+            final={name: block((count, *shape), dtype) for name, (shape, dtype) in spaces.codec.shapes.items()},
+            mask=block((count, spaces.actions.mask_size if spaces.masks else 0), np.bool_),
+            actions=block((count, spaces.actions.columns), actions),
+            reward=block((count,), np.float64),
+            terminated=block((count,), np.bool_),
+            truncated=block((count,), np.bool_),
+            final_rows=block((count,), np.int64),
+            finals=block((len(self.groups), processes), np.int64),
+        )
+
+
+def _serve(
+    pipe: Connection, make: Callable[[], gym.Env[Any, Any]], shared: _Shared, shares: Sequence[slice], number: int
+) -> None:
+    """The loop of a process: steps its share of a group for each byte, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process saves and closes
+    arrays = _Arrays(shared)
+    numbers = _numbers(shares)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        try:
+            environments = SerialEnvironments(make, len(numbers), numbers=numbers)
+        except Exception as error:
+            pipe.send((False, _line(error)))
+            return
+        pipe.send((True, None))
+        starts = np.cumsum([0, *(share.stop - share.start for share in shares)])
+        while True:
+            message = pipe.recv_bytes()
+            if message == _COMMAND:
+                pipe.send(_obey(environments, arrays, shares, *pipe.recv()))
+                continue
+            group = message[0]
+            share = shares[group]
+            try:
+                which = range(int(starts[group]), int(starts[group + 1]))
+                step = environments.step(arrays.actions[share], which, arrays.rows.part(share))
+            except Exception as error:
+                pipe.send_bytes(_line(error).encode())
+                return
+            arrays.reward[share], arrays.terminated[share] = step.reward, step.terminated
+            arrays.truncated[share] = step.truncated
+            found = slice(share.start, share.start + len(step.final_rows))
+            arrays.finals[group, number] = len(step.final_rows)
+            arrays.final_rows[found] = step.final_rows + share.start
+            for name, array in step.final.items():
+                arrays.final[name][found] = array
+            pipe.send_bytes(b"d")
+
+
+def _obey(
+    environments: SerialEnvironments, arrays: _Arrays, shares: Sequence[slice], command: str, value: Any
+) -> tuple[bool, Any]:
+    """Carry out a command; returns whether it succeeded, and the answer or the reason."""
+    try:
+        if command == "state":
+            return True, environments.state_dict()
+        if command == "load":
+            environments.load_state_dict(value)
+            return True, None
+        own = Rows(environments.spaces.codec.empty(environments.count), np.ones_like(arrays.rows.mask))
+        environments.reset(value, own)
+        start = 0
+        for share in shares:
+            count = share.stop - share.start
+            _copy(own, arrays.rows.part(share), slice(start, start + count), slice(None))
+            start += count
+        return True, None
+    except Exception as error:
+        return False, _line(error)
+
+
+def _order(worker: _Worker, command: str, value: Any) -> None:
+    with contextlib.suppress(OSError):  # a dead process is found when its answer is awaited
+        worker.pipe.send_bytes(_COMMAND)
+        worker.pipe.send((command, value))
+
+
+def _parts(rows: slice, count: int) -> list[slice]:
+    """Rows cut into `count` slices whose lengths differ by at most one."""
+    bounds = np.linspace(rows.start, rows.stop, count + 1).astype(int).tolist()
+    return [slice(start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+
+
+def _numbers(shares: Sequence[slice]) -> list[int]:
+    return [number for share in shares for number in range(share.start, share.stop)]
+
+
+def _copy(source: Rows, target: Rows, source_rows: slice, target_rows: slice) -> None:
+    for name, array in source.observations.items():
+        target.observations[name][target_rows] = array[source_rows]
+    target.mask[target_rows] = source.mask[source_rows]
+
+
+def _end(process: BaseProcess) -> None:
+    if process.is_alive():
+        process.kill()
+    process.join()
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
