@@ -165,4 +165,3 @@ def _quiet() -> Iterator[None]:
     finally:
         gym.logger.min_level = level
         root.setLevel(before)
-

@@ -13,6 +13,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
@@ -211,8 +212,8 @@ class ProcessEnvironments(Environments):
         _end(old.process)
         if old.failures + 1 >= _ATTEMPTS:
             raise UserError(
-                f"the environments of process {number} have failed {_ATTEMPTS} times without completing an episode: training stops, and the "
-                "last checkpoint is intact"
+                f"the environments of process {number} have failed {_ATTEMPTS} times without completing an episode: "
+                "training stops, and the last checkpoint is intact"
             )
         self._restarts += 1
         new = self._start(number, old.shares)
@@ -336,7 +337,7 @@ def _order(worker: _Worker, command: str, value: Any) -> None:
 def _parts(rows: slice, count: int) -> list[slice]:
     """Rows cut into `count` slices whose lengths differ by at most one."""
     bounds = np.linspace(rows.start, rows.stop, count + 1).astype(int).tolist()
-    return [slice(start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
 def _numbers(shares: Sequence[slice]) -> list[int]:

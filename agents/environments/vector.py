@@ -152,6 +152,10 @@ class SerialEnvironments(Environments):
         none = np.zeros(n, np.bool_)
         return Step(reward, terminated, truncated, ~none, terminated | truncated, rows, final, none)
 
+    def environment(self, number: int) -> gym.Env[Any, Any]:
+        """One of the environments, for rendering."""
+        return self._envs[number]
+
     def state_dict(self) -> dict[str, Any]:
         states = [snapshots.save(env) for env in self._envs]
         return {} if any(state is None for state in states) else {"environments": states}

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from agents.environments.make import EnvironmentConfig
 from lab.config import sections
 from lab.config.budget_defaults import from_first_budget
+from lab.config.limits import BatchSize, Count, CountOrZero, Few, Length, Trials, Width
 from lab.config.sections import Config, ExperimentConfig
 from lab.train.config import ScheduledOptimizerConfig
 from lab.train.schedules import Hyperparameter, within
@@ -15,9 +16,10 @@ from lab.train.schedules import Hyperparameter, within
 class VectorConfig(EnvironmentConfig):
     """The environment and how many of it are stepped together."""
 
-    count: PositiveInt = Field(default=8, le=65536, description="Environments that are stepped together.")
-    processes: NonNegativeInt = Field(
+    count: Trials = Field(default=8, description="Environments that are stepped together.")
+    processes: int = Field(
         default=0,
+        ge=0,
         le=1024,
         description="Processes that step the environments while the policy computes; 0 steps them in this process.",
     )
@@ -26,8 +28,8 @@ class VectorConfig(EnvironmentConfig):
     )
     vectorization: Literal["auto", "own", "gymnasium"] = Field(
         default="auto",
-        description="own steps single environments; gymnasium uses its vectorised implementation; auto takes that where "
-        "there is one.",
+        description="own steps single environments; gymnasium uses its vectorised implementation; auto takes that "
+        "where there is one.",
     )
 
     @model_validator(mode="after")
@@ -42,9 +44,9 @@ class VectorConfig(EnvironmentConfig):
 class ConvolutionConfig(Config):
     """Convolutions on images, without padding, one entry per layer; their output is flattened."""
 
-    channels: tuple[PositiveInt, ...] = Field(default=(32, 64, 64), description="Channels of each layer.")
-    kernels: tuple[PositiveInt, ...] = Field(default=(8, 4, 3), description="Kernel size of each layer.")
-    strides: tuple[PositiveInt, ...] = Field(default=(4, 2, 1), description="Stride of each layer.")
+    channels: tuple[Width, ...] = Field(default=(32, 64, 64), description="Channels of each layer.")
+    kernels: tuple[Width, ...] = Field(default=(8, 4, 3), description="Kernel size of each layer.")
+    strides: tuple[Width, ...] = Field(default=(4, 2, 1), description="Stride of each layer.")
 
     @model_validator(mode="after")
     def _one_entry_per_layer(self) -> Self:
@@ -56,19 +58,20 @@ class ConvolutionConfig(Config):
 class NetworkConfig(Config):
     """Policy and value network."""
 
-    hidden: tuple[PositiveInt, ...] = Field(default=(64, 64), description="Widths of the hidden layers.")
+    hidden: tuple[Width, ...] = Field(default=(64, 64), description="Widths of the hidden layers.")
     activation: Literal["tanh", "relu", "silu", "gelu"] = Field(default="tanh", description="Activation.")
     shared: bool = Field(
         default=False, description="Policy and value share all layers but the last; else they have one network each."
     )
     recurrent: Literal["none", "lstm", "gru"] = Field(default="none", description="Recurrent layer after the others.")
-    recurrent_size: PositiveInt = Field(default=64, description="Hidden features of the recurrent layer.")
+    recurrent_size: Width = Field(default=64, description="Hidden features of the recurrent layer.")
     convolutions: ConvolutionConfig | None = Field(
         default=None,
         description="Convolutions on images; by default those of Mnih et al. 2015, on small images one of 16 channels.",
     )
     squash: bool = Field(
-        default=False, description="Continuous actions: tanh of the Gaussian, scaled to the bounds, instead of clipping."
+        default=False,
+        description="Continuous actions: tanh of the Gaussian, scaled to the bounds, instead of clipping.",
     )
     initial_std: PositiveFloat = Field(
         default=1.0, description="Continuous actions: standard deviation of the policy before training."
@@ -96,23 +99,25 @@ class LearnerConfig(ScheduledOptimizerConfig):
     schedule: Literal["constant", "linear", "cosine", "one-cycle"] = Field(
         default="linear", description="Learning-rate schedule: constant, linear, cosine or one-cycle."
     )
-    epsilon: PositiveFloat = Field(default=1e-5, description="Added to the root of the second moment (adamw, adam, muon's AdamW).")
+    epsilon: PositiveFloat = Field(
+        default=1e-5, description="Added to the root of the second moment (adamw, adam, muon's AdamW)."
+    )
     weight_decay: NonNegativeFloat = Field(default=0.0, description="Weight decay; biases and norms have none.")
     gradient_clip: PositiveFloat | None = Field(
         default=0.5, description="Gradient clipping: largest norm of the gradient; larger gradients are scaled down."
     )
-    decay_steps: PositiveInt | None = Field(
+    decay_steps: Count | None = Field(
         default=None,
         description="Environment steps at which the schedule ends; by default the budget at the run's creation.",
     )
-    rollout_steps: PositiveInt = Field(default=128, description="Steps of every environment between two updates.")
-    updates_per_iteration: PositiveInt = Field(default=1, description="Rollouts, each with its update, per iteration.")
-    epochs: PositiveInt = Field(default=4, description="Passes over a rollout.")
-    minibatch: PositiveInt = Field(
+    rollout_steps: Length = Field(default=128, description="Steps of every environment between two updates.")
+    updates_per_iteration: Trials = Field(default=1, description="Rollouts, each with its update, per iteration.")
+    epochs: Few = Field(default=4, description="Passes over a rollout.")
+    minibatch: BatchSize = Field(
         default=256, description="Steps per optimizer step; with a recurrent policy whole sequences of about as many."
     )
-    micro_batch: PositiveInt | None = Field(default=None, description="Gradient accumulation: rows per forward pass.")
-    sequence_length: PositiveInt | None = Field(
+    micro_batch: BatchSize | None = Field(default=None, description="Gradient accumulation: rows per forward pass.")
+    sequence_length: Length | None = Field(
         default=None,
         description="Recurrent policy: steps through which gradients flow; by default the whole rollout.",
     )
@@ -141,9 +146,9 @@ class LearnerConfig(ScheduledOptimizerConfig):
 class EvaluateConfig(sections.EvaluateConfig):
     """Evaluations: whole episodes in environments of their own."""
 
-    every: NonNegativeInt = Field(default=10, description="Iterations between evaluations; 0 for none.")
+    every: CountOrZero = Field(default=10, description="Iterations between evaluations; 0 for none.")
     best: str | None = Field(default="eval/return", description="Metric that chooses the best checkpoint.")
-    episodes: PositiveInt = Field(default=20, le=10_000, description="Episodes of an evaluation.")
+    episodes: int = Field(default=20, ge=1, le=10_000, description="Episodes of an evaluation.")
     deterministic: bool = Field(default=True, description="Take the most probable action instead of sampling.")
     video: bool = Field(default=False, description="Record the first episode as MP4 in samples/ and W&B.")
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.environments.make import maker
-from agents.environments.vector import Rows, SerialEnvironments
+from agents.environments.vector import Environments, Rows, SerialEnvironments
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.network import ActorCritic
@@ -39,13 +39,9 @@ def play_episodes(
     The episodes are a function of the seed; they do not depend on training.
     """
     environments = SerialEnvironments(maker(config.env), episodes)
-    spaces = environments.spaces
     try:
-        rows = Rows(
-            spaces.codec.empty(episodes),
-            np.ones((episodes, spaces.actions.mask_size if spaces.masks else 0), np.bool_),
-        )
-        environments.reset(_FIRST_SEED + seed, rows)
+        rows = blank_rows(environments)
+        environments.reset(first_seed(seed), rows)
         policy = Policy(network, distribution, episodes, None if deterministic else seed)
         starts, running = np.ones(episodes, np.bool_), np.ones(episodes, np.bool_)
         returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
@@ -59,3 +55,15 @@ def play_episodes(
     finally:
         environments.close()
     return Returns(returns, lengths)
+
+
+def blank_rows(environments: Environments) -> Rows:
+    """Rows for the observations and masks of all environments."""
+    count, spaces = environments.count, environments.spaces
+    mask_size = spaces.actions.mask_size if spaces.masks else 0
+    return Rows(spaces.codec.empty(count), np.ones((count, mask_size), np.bool_))
+
+
+def first_seed(seed: int) -> int:
+    """The seed of the environments of an evaluation."""
+    return _FIRST_SEED + seed

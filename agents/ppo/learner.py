@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -125,10 +125,7 @@ class Learner:
     def _step(self, minibatch: Batch, taken: int, rate: float) -> dict[str, Tensor]:
         config, count = self.config, len(minibatch.actions)
         weight = minibatch.valid.to(torch.float32)
-        if self._recurrent:
-            weight = weight / weight.sum().clamp_min(1.0)
-        else:
-            weight = weight / count
+        weight = weight / (weight.sum().clamp_min(1.0) if self._recurrent else count)
         if config.normalize_advantages and count > 1:
             minibatch = minibatch._replace(advantages=_normalized(minibatch.advantages, weight))
         rows = self._ranks.rows(count)
@@ -185,7 +182,7 @@ class Learner:
 
 
 def as_batch(rollout: Rollout, length: int | None, recurrent: bool) -> Batch:
-    """The steps of a rollout that belong to episodes; with a recurrent network sequences of `length` (None: all) steps."""
+    """The valid steps of a rollout; with a recurrent network its sequences of `length` steps (None: all)."""
     returns = rollout.advantages + rollout.values
     fields = (*rollout[1:6], returns, rollout.valid, rollout.starts)
     if not recurrent:

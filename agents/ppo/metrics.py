@@ -15,7 +15,9 @@ CATALOGUE = Catalogue(
         Metric("train/entropy", "nat", "mean entropy of the policy", "train"),
         Metric("train/kl", "nat", "KL divergence from the policy of the rollout, mean of the update", "train"),
         Metric("train/clip_fraction", "", "fraction of steps whose probability ratio was clipped", "train"),
-        Metric("train/explained_variance", "", "fraction of the returns' variance that the values explain", "train", True),
+        Metric(
+            "train/explained_variance", "", "fraction of the returns' variance that the values explain", "train", True
+        ),
         Metric("train/gradient_norm", "", "norm of the gradient before clipping", "train"),
         Metric("train/learning_rate", "", "learning rate", "train"),
         Metric("train/epochs", "", "passes over the rollout, below the configured number after a KL stop", "train"),

@@ -47,7 +47,7 @@ class Normalizer(nn.Module):
 
 
 class Body(nn.Module):
-    """All layers before the heads: observations [B, ...] -> features [B, F]; then, if there is one, the recurrent layer.
+    """All layers before the heads: observations [B, ...] -> features [B, F], and a recurrent layer if configured.
 
     Images go through convolutions, and their flattened output and the vector through the hidden layers.
     """

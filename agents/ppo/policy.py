@@ -18,7 +18,9 @@ def make_network(config: PPOConfig, spaces: Spaces) -> tuple[ActorCritic, Action
     """The network of a configuration and the distribution over its actions. Raises UserError where they do not fit."""
     squash = config.network.squash
     if squash and not spaces.actions.continuous:
-        raise UserError(f"network.squash is for continuous actions, and {config.env.id} has discrete ones; leave it out")
+        raise UserError(
+            f"network.squash is for continuous actions, and {config.env.id} has discrete ones; leave it out"
+        )
     if squash and not np.isfinite([spaces.actions.low, spaces.actions.high]).all():
         raise UserError(f"network.squash needs bounded actions, and those of {config.env.id} are not; leave it out")
     distribution = make_distribution(spaces.actions, squash)

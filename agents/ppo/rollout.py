@@ -106,7 +106,7 @@ class Collector:
 
         Raises UserError if an environment gives NaN or an infinite number.
         """
-        network, steps, count = self.network, self._steps, self.environments.count
+        steps, count = self._steps, self.environments.count
         random = self._random()
         outputs = torch.empty(steps, count, self.distribution.outputs, device=self._device)
         values = torch.empty(steps + 1, count, device=self._device)
@@ -249,9 +249,7 @@ class Collector:
         log_probs, _ = self.distribution.log_prob_entropy(outputs, actions, mask if mask.shape[-1] else None)
         observations = self._prepared({name: array[:-1] for name, array in self._observations.items()})
         starts = self._tensor(self._starts[:-1])
-        return Rollout(
-            observations, mask, actions, log_probs, values[:-1].clone(), advantages, valid, starts, states
-        )
+        return Rollout(observations, mask, actions, log_probs, values[:-1].clone(), advantages, valid, starts, states)
 
     def _scaled_rewards(self) -> NDArray[np.float32]:
         """Rewards [T, N], divided by the deviation of the discounted return if configured."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from gans.progressive import export as exporting
 from gans.progressive.dataset import LEAST
 from gans.progressive.metrics import CATALOGUE
-from gans.progressive.sample_files import CLIPS, save_clip, save_folder, save_zip
+from gans.progressive.sample_files import save_folder, save_zip
 from gans.progressive.sampler import Sampler, load_sampler
 from gans.progressive.sampling import (
     generate_batches,
@@ -28,6 +28,7 @@ from lab.cli.arguments import Json, Run, RunsDir
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, EvalSeed, Overwrite, SampleSeed, check_absent, device_of
 from lab.errors import UserError
+from lab.plots.clips import CLIPS, save_clip
 from lab.plots.images import enlarged, grid, save_png
 from lab.run.lookup import RUNS_DIR, find_run, locate_run
 from lab.terminal.streams import say

@@ -100,6 +100,11 @@ KINDS: dict[str, Kind] = {
     "ppo": Kind(
         config="agents.ppo.config:PPOConfig",
         build="agents.ppo.experiment:build",
+        verbs={
+            "eval": "agents.cli.ppo:evaluate",
+            "watch": "agents.cli.ppo:watch",
+            "export": "agents.cli.ppo:export",
+        },
         catalogue="agents.ppo.metrics:CATALOGUE",
     ),
     "progressive_gan": Kind(
@@ -159,6 +164,7 @@ VERBS: dict[str, Verb] = {
     "eval": Verb("Evaluate a run."),
     "predict": Verb("Predict with a run's network."),
     "play": Verb("Play against a run."),
+    "watch": Verb("Watch a run's policy in its environment."),
     "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.cli.arena:arena"),
     "sample": Verb("Sample from a run: images or time series of a generator, text of a language model."),
     "export": Verb("Export a run's network to ONNX or torch.export."),

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 class Faulty(gym.Env[NDArray[np.float32], np.int64]):
-    """Dies, hangs or fails at its third step if the file `path` exists, and removes it before: once, unless `always`."""
+    """Dies, hangs or fails at its third step if the file `path` exists, which it removes first unless `always`."""
 
     def __init__(self, path: Path, how: str, always: bool = False) -> None:
         self.observation_space = gym.spaces.Box(0.0, 1e6, (1,), np.float32)

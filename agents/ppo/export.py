@@ -1,0 +1,100 @@
+"""Export of a policy with its normalisation inside: ONNX or torch.export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from agents.environments.observations import VECTOR
+from agents.ppo.trained import TrainedPolicy
+from lab.errors import UserError
+from lab.nets import export as exporting
+
+_MOST_INPUTS = 6
+
+
+class _Deterministic(nn.Module):
+    """Raw observations (and, with a recurrent layer, its state) -> actions as the environment takes them, values."""
+
+    def __init__(self, policy: TrainedPolicy) -> None:
+        super().__init__()
+        self.network = policy.network
+        self._distribution = policy.distribution
+        self._names = list(policy.spaces.codec.shapes)
+        self._masks = policy.spaces.masks
+
+    def forward(  # not variadic: torch.export would take the arguments as one tuple
+        self,
+        first: Tensor,
+        second: Tensor | None = None,
+        third: Tensor | None = None,
+        fourth: Tensor | None = None,
+        fifth: Tensor | None = None,
+        sixth: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        given = [tensor for tensor in (first, second, third, fourth, fifth, sixth) if tensor is not None]
+        observations = self.network.prepare({name: given.pop(0) for name in self._names})
+        mask = given.pop(0) if self._masks else None
+        if self.network.recurrent:
+            outputs, values, state = self.network.step(observations, given.pop(0))
+            return self._actions(outputs, mask), values, state
+        outputs, values = self.network(observations)
+        return self._actions(outputs, mask), values
+
+    def _actions(self, outputs: Tensor, mask: Tensor | None) -> Tensor:
+        return self._distribution.to_environment(self._distribution.mode(outputs, mask))
+
+
+def export(policy: TrainedPolicy, path: Path) -> float:
+    """Write .onnx or .pt2 with a free batch size, see `lab.nets.export`; returns the largest difference."""
+    recurrent, inputs = policy.network.recurrent, _inputs(policy, 2)
+    if len(inputs) > _MOST_INPUTS:
+        raise UserError(f"{policy.name} has {len(inputs)} inputs; policies of up to {_MOST_INPUTS} can be exported")
+    return exporting.export(
+        _Deterministic(policy).eval(),
+        inputs,
+        _inputs(policy, 5),
+        path,
+        outputs=("actions", "values", "state_after") if recurrent else ("actions", "values"),
+        metadata=_metadata(policy),
+    )
+
+
+def _inputs(policy: TrainedPolicy, count: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(count)
+    inputs: dict[str, Tensor] = {}
+    for name, (shape, dtype) in policy.spaces.codec.shapes.items():
+        if dtype.kind == "u":
+            inputs[name] = torch.randint(0, 256, (count, *shape), generator=generator, dtype=torch.uint8)
+        else:
+            inputs[name] = torch.randn(count, *shape, generator=generator)
+    if policy.spaces.masks:
+        inputs["action_mask"] = torch.ones(count, policy.spaces.actions.mask_size, dtype=torch.bool)
+    if policy.network.recurrent:
+        inputs["state"] = torch.randn(count, policy.network.state_size, generator=generator)
+    return inputs
+
+
+def _metadata(policy: TrainedPolicy) -> dict[str, object]:
+    spaces = policy.spaces
+    inputs = {
+        name: f"{'float32' if dtype.kind == 'f' else 'uint8'} [batch, {', '.join(str(n) for n in shape)}]"
+        + (", as the environment gives it: normalisation is inside" if name == VECTOR else ", channels first")
+        for name, (shape, dtype) in spaces.codec.shapes.items()
+    }
+    if spaces.masks:
+        inputs["action_mask"] = f"bool [batch, {spaces.actions.mask_size}], true for legal options"
+    if policy.network.recurrent:
+        inputs["state"] = f"float32 [batch, {policy.network.state_size}], zeros at the start of an episode"
+    kind = "float32" if spaces.actions.continuous else "int64"
+    return {
+        "kind": policy.config.kind,
+        "environment": policy.config.env.id,
+        "inputs": inputs,
+        "outputs": {
+            "actions": f"{kind} [batch, {spaces.actions.columns}], the most probable action, counted from 0",
+            "values": "float32 [batch], expected discounted return",
+        },
+    }

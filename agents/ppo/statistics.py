@@ -1,0 +1,38 @@
+"""Statistics of the returns of episodes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_RESAMPLES = 10_000
+
+
+class ReturnStatistics(NamedTuple):
+    """Mean of E returns with its 95% interval, standard deviation, and quantiles from the smallest to the largest."""
+
+    episodes: int
+    mean: float
+    interval: tuple[float, float]
+    std: float
+    minimum: float
+    quartiles: tuple[float, float, float]
+    maximum: float
+
+
+def summarise(returns: NDArray[np.float64]) -> ReturnStatistics:
+    """Statistics of returns [E]. The interval of the mean is a percentile bootstrap (Efron and Tibshirani 1993)."""
+    draws = np.random.default_rng(0).integers(0, len(returns), (_RESAMPLES, len(returns)))
+    low, high = np.quantile(returns[draws].mean(1), [0.025, 0.975])
+    first, median, third = (float(value) for value in np.quantile(returns, [0.25, 0.5, 0.75]))
+    return ReturnStatistics(
+        episodes=len(returns),
+        mean=float(returns.mean()),
+        interval=(float(low), float(high)),
+        std=float(returns.std(ddof=1)) if len(returns) > 1 else 0.0,
+        minimum=float(returns.min()),
+        quartiles=(first, median, third),
+        maximum=float(returns.max()),
+    )

@@ -1,0 +1,43 @@
+"""A trained policy, read from a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.environments.make import make
+from agents.environments.vector import Spaces, inspect
+from agents.ppo.config import PPOConfig
+from agents.ppo.distributions import ActionDistribution
+from agents.ppo.network import ActorCritic
+from agents.ppo.policy import make_network
+from lab.run import checkpoint as checkpoints
+from lab.run.load import load_run
+from lab.train.device import Device
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """The network of a checkpoint, the distribution over its actions, and the spaces of its environment."""
+
+    name: str
+    config: PPOConfig
+    spaces: Spaces
+    network: ActorCritic
+    distribution: ActionDistribution
+
+
+def load_policy(path: str | Path, device: Device, which: str = checkpoints.BEST) -> TrainedPolicy:
+    """The policy of a run directory, or of one of its checkpoint directories; `which` as in `lab.run.load.load_run`.
+
+    Raises UserError where there is no such checkpoint, it is of another kind, or its environment cannot be made.
+    """
+    trained = load_run(Path(path), PPOConfig, which)
+    env = make(trained.config.env)
+    spaces = inspect(env)
+    env.close()
+    network, distribution = make_network(trained.config, spaces)
+    with trained.restoring() as state:
+        network.load_state_dict(state["learner"]["network"])
+    name = f"{trained.checkpoint.parent.parent.name}:{trained.iteration}"
+    return TrainedPolicy(name, trained.config, spaces, network.to(device.device).eval(), distribution)

@@ -1,0 +1,128 @@
+"""Episodes of a policy shown: in a window, as text, or as pictures for a clip."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.environments.make import make
+from agents.environments.vector import SerialEnvironments
+from agents.ppo.config import PPOConfig
+from agents.ppo.distributions import ActionDistribution
+from agents.ppo.evaluation import blank_rows, first_seed
+from agents.ppo.network import ActorCritic
+from agents.ppo.policy import Policy
+from agents.ppo.trained import TrainedPolicy
+from lab.errors import UserError
+from lab.plots.clips import save_clip
+
+PICTURES, WINDOW, TEXT = "rgb_array", "human", "ansi"
+
+
+def render_modes(config: PPOConfig) -> list[str]:
+    """The render modes of the environment."""
+    env = make(config.env)
+    env.close()
+    return list(env.metadata.get("render_modes") or [])
+
+
+def rendered_episode(
+    network: ActorCritic,
+    distribution: ActionDistribution,
+    config: PPOConfig,
+    mode: str,
+    *,
+    deterministic: bool,
+    seed: int,
+) -> Generator[Any, None, float]:
+    """Play one episode and yield what the environment renders after each step; returns the return.
+
+    It is the first episode of `agents.ppo.evaluation.play_episodes` with this seed.
+    """
+    if mode == PICTURES:
+        os.environ.setdefault(
+            "SDL_VIDEODRIVER", "dummy"
+        )  # SDL needs no display for pictures, and complains without one
+    environments = SerialEnvironments(lambda: make(config.env, render_mode=mode), 1)
+    env = environments.environment(0)
+    try:
+        rows = blank_rows(environments)
+        environments.reset(first_seed(seed), rows)
+        policy = Policy(network, distribution, 1, None if deterministic else seed)
+        starts, total = np.ones(1, np.bool_), 0.0
+        yield env.render()
+        while True:
+            environments.send(0, policy.act(rows, starts))
+            step = environments.receive(0, rows)
+            total, starts = total + float(step.reward[0]), step.starts
+            if step.terminated[0] or step.truncated[0]:
+                return total
+            yield env.render()
+    finally:
+        environments.close()
+
+
+def watch_episodes(
+    policy: TrainedPolicy, *, episodes: int, out: Path | None, deterministic: bool, seed: int
+) -> Iterator[str]:
+    """Show episodes and yield lines to print; with `out` they become one clip. Raises UserError where it cannot."""
+    modes = render_modes(policy.config)
+    mode = _choose_mode(modes, policy.config.env.id, out)
+    returns: list[float] = []
+
+    def frames() -> Iterator[Any]:
+        for number in range(episodes):
+            shown = rendered_episode(
+                policy.network,
+                policy.distribution,
+                policy.config,
+                mode,
+                deterministic=deterministic,
+                seed=seed + number,
+            )
+            returns.append((yield from shown))
+
+    if out is not None:
+        count = save_clip(out, (np.asarray(frame) for frame in frames()), frames_per_second(policy.config))
+        yield f"{out}: {count:,} frames"
+    else:
+        for frame in frames():
+            if isinstance(frame, str):
+                yield frame
+    yield "return of each episode: " + ", ".join(f"{total:.4g}" for total in returns)
+
+
+def frames_per_second(config: PPOConfig) -> int:
+    """Frames per second at which the environment is meant to be seen."""
+    env = make(config.env)
+    env.close()
+    return max(1, int(env.metadata.get("render_fps") or 30))
+
+
+def picture(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A rendered frame as uint8 [H, W, 3]."""
+    return np.ascontiguousarray(np.asarray(frame)[..., :3], dtype=np.uint8)
+
+
+def _choose_mode(modes: list[str], name: str, out: Path | None) -> str:
+    if out is not None:
+        if PICTURES not in modes:
+            raise UserError(f"{name} renders no pictures (it has {', '.join(modes) or 'no render mode'})")
+        return PICTURES
+    if WINDOW in modes:
+        headless = sys.platform.startswith("linux") and not (
+            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("SDL_VIDEODRIVER")
+        )
+        if not headless:
+            return WINDOW
+        if TEXT not in modes:
+            raise UserError("there is no display for a window: write a clip with --out FILE.mp4 (or .gif)")
+    if TEXT in modes:
+        return TEXT
+    raise UserError(f"{name} has no render mode that can be shown here ({', '.join(modes) or 'none'})")
