@@ -69,7 +69,8 @@ def make(config: EnvironmentConfig, *, render_mode: str | None = None) -> gym.En
     """An environment with its wrappers. Raises UserError with one line: the cause and the fix."""
     spec = find(config.id)
     with _quiet(), _explained(spec, f"environment {config.id!r}"):
-        env: gym.Env[Any, Any] = gym.make(spec, render_mode=render_mode, **config.kwargs)
+        arguments: dict[str, Any] = dict(config.kwargs)
+        env: gym.Env[Any, Any] = gym.make(spec, render_mode=render_mode, **arguments)
     for wrapper in config.wrappers:
         kind = wrapper_class(wrapper.name)
         with _quiet(), _explained(spec, f"wrapper {wrapper.name}"):
@@ -87,7 +88,8 @@ def make_vector(config: EnvironmentConfig, count: int) -> gym.vector.VectorEnv[A
     spec = find(config.id)
     with _quiet(), _explained(spec, f"environment {config.id!r}"):
         mode = gym.VectorizeMode.VECTOR_ENTRY_POINT
-        return gym.make_vec(spec, num_envs=count, vectorization_mode=mode, **config.kwargs)
+        arguments: dict[str, Any] = dict(config.kwargs)
+        return gym.make_vec(spec, num_envs=count, vectorization_mode=mode, **arguments)
 
 
 def find(name: str) -> EnvSpec:

@@ -50,7 +50,7 @@ class Recall(gym.Env[NDArray[np.float32], np.int64]):
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         self._cue, self._step = state["cue"], state["step"]
 
-    def render(self) -> str:  # type: ignore[override]
+    def render(self) -> str:
         return f"step {self._step} of {self.delay}: cue {self._cue if self._step == 0 else '-'}"
 
     def _observe(self) -> NDArray[np.float32]:
@@ -64,4 +64,4 @@ class Recall(gym.Env[NDArray[np.float32], np.int64]):
 def register() -> None:
     """Make the task known to Gymnasium under `ID`."""
     if ID not in gym.registry:
-        gym.register(ID, entry_point=Recall)
+        gym.register(ID, entry_point=f"{__name__}:{Recall.__name__}")

@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     def rows(self, index: Tensor | slice) -> Batch:
         """The rows of an index or a slice."""
         observations = {name: values[index] for name, values in self.observations.items()}
-        return Batch(observations, *(field[index] for field in self[1:]))
+        return Batch._make((observations, *(field[index] for field in self[1:])))
 
 
 class Learner:
@@ -190,7 +190,7 @@ def as_batch(rollout: Rollout, length: int | None, recurrent: bool) -> Batch:
         index = slice(None) if bool(valid.all()) else valid.nonzero()[:, 0]
         observations = {name: values.flatten(0, 1)[index] for name, values in rollout.observations.items()}
         flat = [field.flatten(0, 1)[index] for field in fields]
-        return Batch(observations, *flat, flat[0].new_zeros(len(flat[0]), 0))
+        return Batch._make((observations, *flat, flat[0].new_zeros(len(flat[0]), 0)))
     steps, count = rollout.valid.shape
     length = length or steps
 
@@ -200,7 +200,7 @@ def as_batch(rollout: Rollout, length: int | None, recurrent: bool) -> Batch:
         return parts.transpose(1, 2).flatten(0, 1).contiguous()
 
     observations = {name: cut(values) for name, values in rollout.observations.items()}
-    return Batch(observations, *(cut(field) for field in fields), rollout.states.flatten(0, 1))
+    return Batch._make((observations, *(cut(field) for field in fields), rollout.states.flatten(0, 1)))
 
 
 def value_errors(values: Tensor, batch: Batch, clip: float | None) -> Tensor:

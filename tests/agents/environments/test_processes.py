@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents.environments.make import EnvironmentConfig, maker
+from agents.environments.make import EnvironmentConfig, WrapperConfig, maker
 from agents.environments.processes import ProcessEnvironments
 from agents.environments.vector import Environments, Rows, SerialEnvironments
 from lab.errors import UserError
@@ -68,7 +68,8 @@ def _walk(envs: Environments, steps: int) -> list[list[NDArray[Any]]]:
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "Taxi-v4"])
 def test_processes_step_as_this_process_does(name: str) -> None:
-    make = maker(EnvironmentConfig(id=name, wrappers=({"name": "TimeLimit", "kwargs": {"max_episode_steps": 9}},)))
+    limit = WrapperConfig(name="TimeLimit", kwargs={"max_episode_steps": 9})
+    make = maker(EnvironmentConfig(id=name, wrappers=(limit,)))
     processes = ProcessEnvironments(make, 5, 2)
     try:
         assert len(processes.groups) == 2

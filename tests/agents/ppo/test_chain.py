@@ -55,14 +55,16 @@ def _environments(mode: Any, terminates: bool) -> Environments:
 @pytest.mark.parametrize("terminates", [True, False], ids=["termination", "truncation"])
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_values_of_a_chain_are_the_closed_form(mode: Any, terminates: bool, recurrent: str) -> None:
-    config = PPOConfig(
-        budget=100_000,
-        env={"id": "chain", "count": 4},
-        network={"hidden": (16,), "recurrent": recurrent, "recurrent_size": 8},
-        learner={
-            **{"rollout_steps": 16, "minibatch": 64, "epochs": 10, "learning_rate": 2e-2, "schedule": "constant"},
-            **{"discount": DISCOUNT, "gae_lambda": 0.5, "gradient_clip": None, "value_weight": 1.0},
-        },
+    config = PPOConfig.model_validate(
+        {
+            "budget": 100_000,
+            "env": {"id": "chain", "count": 4},
+            "network": {"hidden": (16,), "recurrent": recurrent, "recurrent_size": 8},
+            "learner": {
+                **{"rollout_steps": 16, "minibatch": 64, "epochs": 10, "learning_rate": 2e-2, "schedule": "constant"},
+                **{"discount": DISCOUNT, "gae_lambda": 0.5, "gradient_clip": None, "value_weight": 1.0},
+            },
+        }
     )
     random_state.seed_everything(0)
     experiment = PPO(config, _environments(mode, terminates), resolve("cpu", threads=1))

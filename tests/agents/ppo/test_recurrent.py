@@ -18,11 +18,13 @@ from lab.train.device import resolve
 @pytest.mark.parametrize("length", [None, 6])
 def test_training_computes_what_the_rollout_computed(cell: str, shared: bool, length: int | None) -> None:
     """Episodes end inside sequences, and states are carried over rollouts and cleared at starts."""
-    config = PPOConfig(
-        budget=10_000,
-        env={"id": "rivals/Recall-v0", "kwargs": {"delay": 4}, "count": 3},
-        network={"hidden": (16,), "recurrent": cell, "recurrent_size": 8, "shared": shared},
-        learner={"rollout_steps": 12, "sequence_length": length},
+    config = PPOConfig.model_validate(
+        {
+            "budget": 10_000,
+            "env": {"id": "rivals/Recall-v0", "kwargs": {"delay": 4}, "count": 3},
+            "network": {"hidden": (16,), "recurrent": cell, "recurrent_size": 8, "shared": shared},
+            "learner": {"rollout_steps": 12, "sequence_length": length},
+        }
     )
     random_state.seed_everything(1)
     experiment = PPO(config, SerialEnvironments(maker(config.env), 3), resolve("cpu", threads=1))
