@@ -58,7 +58,7 @@ def operations(config: ProgressiveGANConfig, level: int, of_value: float = 0.0) 
 class StageCosts:
     """Seconds of an image at each resolution: measured where training has been, estimated beyond.
 
-    On a CPU an image at 64 x 64 takes about thirty times as long as one at 4 x 4, so that the speed of the present
+    On a CPU an image at 64 x 64 takes many times as long as one at 4 x 4, so that the speed of the present
     stage says nothing about the time that is left.
     """
 
