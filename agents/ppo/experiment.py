@@ -18,7 +18,9 @@ from agents.ppo.evaluation import play_episodes
 from agents.ppo.learner import Learner
 from agents.ppo.metrics import CATALOGUE
 from agents.ppo.policy import make_network
-from agents.ppo.rollout import Collector, Episodes
+from agents.ppo.records import Episodes, Rollout
+from agents.ppo.rollout import Collector
+from agents.ppo.rollout_builder import RolloutBuilder
 from lab.errors import CheckpointError
 from lab.run.experiment import Evaluation, Experiment
 from lab.train.device import Device
@@ -39,6 +41,7 @@ class PPO(Experiment):
         self.learner = Learner(network, distribution, config.learner, device, config.seed)
         self.collector = Collector(environments, network, distribution, config)
         self.collector.reset(config.seed)
+        self._builder = RolloutBuilder(network, config, environments.count)
         self._distribution = distribution
         self._steps = self._episodes = self._dropped = 0
 
@@ -52,7 +55,7 @@ class PPO(Experiment):
         found, metrics, collecting = Episodes(), {}, 0.0
         for _ in range(self.config.learner.updates_per_iteration):
             began = time.perf_counter()
-            rollout, episodes = self.collector.collect()
+            rollout, episodes = self.collect()
             collecting += time.perf_counter() - began
             self._steps += int(rollout.valid.sum())
             found.returns += episodes.returns
@@ -72,6 +75,10 @@ class PPO(Experiment):
             "time/rollout_s": collecting,
             "time/learning_s": seconds - collecting,
         }
+
+    def collect(self) -> tuple[Rollout, Episodes]:
+        """One rollout of all environments and the episodes that ended in it."""
+        return self._builder.build(self.collector.collect())
 
     def evaluate(self) -> Evaluation:
         """Play whole episodes with the present policy."""
@@ -98,6 +105,7 @@ class PPO(Experiment):
         return {
             "learner": self.learner.state_dict(),
             "collector": self.collector.state_dict(),
+            "rollouts": self._builder.state_dict(),
             "steps": self._steps,
             "episodes": self._episodes,
             "dropped": self._dropped,
@@ -108,7 +116,9 @@ class PPO(Experiment):
             self.learner.load_state_dict(state["learner"])
         except RuntimeError:
             raise CheckpointError("its network is not the one of this run's config.yaml") from None
+        self._builder.load_state_dict(state["rollouts"])
         if not self.collector.load_state_dict(state["collector"]):
+            self._builder.forget_episodes()
             _log.warning(
                 "the state of %s cannot be saved: new episodes begin, and the resumed run is not bit for bit the "
                 "uninterrupted one",

@@ -13,7 +13,7 @@ from torch import Tensor
 from agents.ppo.config import LearnerConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.network import ActorCritic
-from agents.ppo.rollout import Rollout
+from agents.ppo.records import Rollout
 from lab import rng
 from lab.train.collectives import ranks
 from lab.train.device import Device, autocast

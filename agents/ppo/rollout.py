@@ -1,9 +1,8 @@
-"""Rollouts: T steps of N environments under the current policy, with values and advantages."""
+"""Collection of trajectories: T steps of N environments under the current policy, with their values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,45 +12,15 @@ from torch import Tensor
 
 from agents.environments.observations import VECTOR, Arrays
 from agents.environments.vector import Environments, Rows, Step
-from agents.ppo.advantages import generalized_advantages
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
-from agents.ppo.moments import Moments
 from agents.ppo.network import ActorCritic
+from agents.ppo.records import Trajectories
 from lab import rng
 from lab.errors import UserError
 
 _ROWS = 8192
 """Most observations in one forward pass of the value network: bounds the memory of convolutions."""
-
-
-class Rollout(NamedTuple):
-    """T steps of N environments, [T, N, ...] each, on the device of the network.
-
-    observations: as `ActorCritic.prepare` returns them. mask: bool [T, N, M], M = 0 without masks. actions [T, N, D],
-    log_probs, values, advantages: of the policy that acted. valid: bool, false in rows that are no step of an episode.
-    starts: bool, the first step of an episode. states: [C, N, S], the recurrent state before each of the rollout's C
-    sequences; S = 0 without a recurrent layer.
-    """
-
-    observations: dict[str, Tensor]
-    mask: Tensor
-    actions: Tensor
-    log_probs: Tensor
-    values: Tensor
-    advantages: Tensor
-    valid: Tensor
-    starts: Tensor
-    states: Tensor
-
-
-@dataclass
-class Episodes:
-    """Episodes that ended: their undiscounted returns and lengths, and how many were dropped with an environment."""
-
-    returns: list[float] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    dropped: int = 0
 
 
 class _Final(NamedTuple):
@@ -64,21 +33,26 @@ class _Final(NamedTuple):
 
 
 class Collector:
-    """Steps the environments with the policy; keeps what connects two rollouts: observations, states, episodes.
+    """Steps the environments with the policy; keeps what connects two rollouts: observations and recurrent states.
 
     Actions are a function of the seed, the steps so far and the environment's number: a rollout does not depend on
-    groups or processes, except for rounding in batches of another size.
+    groups, processes or workers, except for rounding in batches of another size.
     """
 
     def __init__(
-        self, environments: Environments, network: ActorCritic, distribution: ActionDistribution, config: PPOConfig
+        self,
+        environments: Environments,
+        network: ActorCritic,
+        distribution: ActionDistribution,
+        config: PPOConfig,
+        *,
+        first: int = 0,
     ) -> None:
+        """first: the number of the first environment among those of the run."""
         self.environments, self.network, self.distribution = environments, network, distribution
-        self.observation_moments = Moments(environments.spaces.codec.vector_size)
-        self.return_moments = Moments(1)
         self.steps_taken = 0
         """Steps of each environment so far."""
-        self._config, self._device = config, network.value.weight.device
+        self._config, self._device, self._first = config, network.value.weight.device, first
         steps, count, spaces = config.learner.rollout_steps, environments.count, environments.spaces
         self._steps, self._length = steps, config.learner.sequence_length or steps
         self._observations = spaces.codec.empty(steps + 1, count)
@@ -89,23 +63,23 @@ class Collector:
             np.zeros((steps, count), np.bool_) for _ in range(4)
         )
         self._state = network.initial_state(count)
-        self._episode_return, self._discounted_return = np.zeros(count), np.zeros(count)
-        self._episode_length = np.zeros(count, np.int64)
+        self._now = 0
+        """Row of the observations that are acted on next: the last one after a rollout."""
 
     def reset(self, seed: int) -> None:
         """Begin new episodes in all environments."""
+        self._now = 0
         self.environments.reset(seed, self._rows(0, slice(None)))
         self._starts[0] = True
         self._state.zero_()
-        self._episode_return[:] = self._discounted_return[:] = 0.0
-        self._episode_length[:] = 0
 
     @torch.no_grad()
-    def collect(self) -> tuple[Rollout, Episodes]:
-        """One rollout and the episodes that ended in it.
+    def collect(self) -> Trajectories:
+        """The next `rollout_steps` steps of every environment.
 
         Raises UserError if an environment gives NaN or an infinite number.
         """
+        self._carry_over()
         steps, count = self._steps, self.environments.count
         random = self._random()
         outputs = torch.empty(steps, count, self.distribution.outputs, device=self._device)
@@ -130,51 +104,39 @@ class Collector:
         for number in range(len(groups)):
             finals += self._receive(steps - 1, number)
         self._check_finite()
+        self._now, self.steps_taken = steps, self.steps_taken + steps
         self._evaluate_rest(values)
-        rollout = self._rollout(outputs, values, torch.stack(actions), states, finals)
-        episodes = self._count_episodes()
-        self._update_observation_moments()
-        self._carry_over()
-        return rollout, episodes
+        return self._trajectories(outputs, values, torch.stack(actions), states, finals)
 
     def state_dict(self) -> dict[str, Any]:
         """What the next rollout starts from. `environments` is {} where they cannot be saved."""
         return {
             "environments": self.environments.state_dict(),
-            "observations": {name: array[0].copy() for name, array in self._observations.items()},
-            "mask": self._mask[0].copy(),
-            "starts": self._starts[0].copy(),
+            "observations": {name: array[self._now].copy() for name, array in self._observations.items()},
+            "mask": self._mask[self._now].copy(),
+            "starts": self._starts[self._now].copy(),
             "state": self._state.clone(),
             "steps_taken": self.steps_taken,
-            "episode_return": self._episode_return.copy(),
-            "episode_length": self._episode_length.copy(),
-            "discounted_return": self._discounted_return.copy(),
-            "observation_moments": self.observation_moments.state_dict(),
-            "return_moments": self.return_moments.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
         """Continue from `state_dict`. Returns False where the environments could not be saved: new episodes begin."""
         self.steps_taken = int(state["steps_taken"])
-        self.observation_moments.load_state_dict(state["observation_moments"])
-        self.return_moments.load_state_dict(state["return_moments"])
         if not state["environments"]:
             self.reset(self._config.seed + self.steps_taken)
             return False
         self.environments.load_state_dict(state["environments"])
+        self._now = 0
         for name, array in self._observations.items():
             array[0] = state["observations"][name]
         self._mask[0], self._starts[0] = state["mask"], state["starts"]
         self._state.copy_(state["state"])
-        self._episode_return[:] = state["episode_return"]
-        self._episode_length[:] = state["episode_length"]
-        self._discounted_return[:] = state["discounted_return"]
         return True
 
     def _random(self) -> Tensor:
         """Random numbers of all samples of the rollout, [T, N, K]."""
         steps = torch.arange(self.steps_taken, self.steps_taken + self._steps)[:, None, None]
-        rows = torch.arange(self.environments.count)[:, None]
+        rows = torch.arange(self._first, self._first + self.environments.count)[:, None]
         columns = torch.arange(self.distribution.noise)
         stream = int(rng.Stream.ACTION)
         return self.distribution.random(rng.uniform(self._config.seed, stream, steps, rows, columns)).to(self._device)
@@ -219,10 +181,9 @@ class Collector:
             part = {name: array[start : start + _ROWS] for name, array in arrays.items()}
             flat[start : start + _ROWS] = network.values(self._prepared(part))
 
-    def _rollout(
+    def _trajectories(
         self, outputs: Tensor, values: Tensor, actions: Tensor, states: Tensor, finals: list[_Final]
-    ) -> Rollout:
-        config = self._config.learner
+    ) -> Trajectories:
         next_values = values[1:].clone()
         for final in finals:
             prepared = self._prepared(final.observations)
@@ -231,73 +192,37 @@ class Collector:
             else:
                 found = self.network.values(prepared)
             next_values[final.step, self._tensor(final.rows)] = found
-        terminated, valid = self._tensor(self._terminated), self._tensor(self._valid)
-        # An environment that was lost ends its episode one step before: the value there stands for the rest.
-        lost_next = np.concatenate([self._lost[1:], np.zeros_like(self._lost[:1])])
-        ended = self._tensor(self._terminated | self._truncated | lost_next)
-        advantages = generalized_advantages(
-            rewards=self._tensor(self._scaled_rewards()),
+        mask = self._mask[:-1]
+        log_probs, _ = self.distribution.log_prob_entropy(
+            outputs, actions, self._tensor(mask) if mask.shape[-1] else None
+        )
+        return Trajectories(
+            observations={name: array[:-1] for name, array in self._observations.items()},
+            mask=mask,
+            starts=self._starts[:-1],
+            rewards=self._rewards,
+            terminated=self._terminated,
+            truncated=self._truncated,
+            valid=self._valid,
+            lost=self._lost,
+            actions=actions,
+            log_probs=log_probs,
             values=values[:-1],
             next_values=next_values,
-            terminated=terminated,
-            ended=ended,
-            valid=valid,
-            discount=config.discount,
-            gae_lambda=config.gae_lambda,
+            states=states,
         )
-        mask = self._tensor(self._mask[:-1])
-        log_probs, _ = self.distribution.log_prob_entropy(outputs, actions, mask if mask.shape[-1] else None)
-        observations = self._prepared({name: array[:-1] for name, array in self._observations.items()})
-        starts = self._tensor(self._starts[:-1])
-        return Rollout(observations, mask, actions, log_probs, values[:-1].clone(), advantages, valid, starts, states)
-
-    def _scaled_rewards(self) -> NDArray[np.float32]:
-        """Rewards [T, N], divided by the deviation of the discounted return if configured."""
-        normalize = self._config.normalize
-        if not normalize.rewards:
-            return self._rewards.astype(np.float32)
-        seen = np.empty_like(self._rewards)
-        for step, reward in enumerate(self._rewards):
-            self._discounted_return = self._discounted_return * self._config.learner.discount + reward
-            seen[step] = self._discounted_return
-            self._discounted_return[self._ended(step)] = 0.0
-        self.return_moments.update(torch.from_numpy(seen[self._valid])[:, None])
-        deviation = float(self.return_moments.variance.sqrt()) + 1e-8
-        return np.clip(self._rewards / deviation, -normalize.clip, normalize.clip).astype(np.float32)
-
-    def _count_episodes(self) -> Episodes:
-        episodes = Episodes(dropped=int(self._lost.sum()))
-        for step in range(self._steps):
-            self._episode_return += self._rewards[step]
-            self._episode_length += self._valid[step]
-            over = self._ended(step)
-            if over.any():
-                completed = over & ~self._lost[step]
-                episodes.returns += self._episode_return[completed].tolist()
-                episodes.lengths += self._episode_length[completed].tolist()
-                self._episode_return[over], self._episode_length[over] = 0.0, 0
-        return episodes
-
-    def _ended(self, step: int) -> NDArray[np.bool_]:
-        return self._terminated[step] | self._truncated[step] | self._lost[step]
-
-    def _update_observation_moments(self) -> None:
-        """Statistics of the observations that were acted on; the next rollout uses them."""
-        if not self._config.normalize.observations or VECTOR not in self._observations:
-            return
-        self.observation_moments.update(torch.from_numpy(self._observations[VECTOR][:-1][self._valid]))
-        self.network.normalizer.fit(self.observation_moments.mean, self.observation_moments.variance)
 
     def _carry_over(self) -> None:
+        """Put what follows the last rollout first; that rollout's arrays may have been in use until now."""
         for array in (*self._observations.values(), self._mask, self._starts):
-            array[0] = array[-1]
-        self.steps_taken += self._steps
+            array[0] = array[self._now]
+        self._now = 0
 
     def _check_finite(self) -> None:
         arrays = {"observation": self._observations.get(VECTOR), "reward": self._rewards}
         for what, array in arrays.items():
             if array is not None and not np.isfinite(array).all():
-                row = int(np.argwhere(~np.isfinite(array))[0][1])
+                row = self._first + int(np.argwhere(~np.isfinite(array))[0][1])
                 raise UserError(
                     f"environment {self._config.env.id!r} gave a NaN or infinite {what} (environment {row}): "
                     "training stops, and the last checkpoint is intact"

@@ -70,7 +70,7 @@ def test_values_of_a_chain_are_the_closed_form(mode: Any, terminates: bool, recu
     experiment = PPO(config, _environments(mode, terminates), resolve("cpu", threads=1))
     for _ in range(60):
         experiment.iterate()
-    rollout, _ = experiment.collector.collect()
+    rollout, _ = experiment.collect()
     values = rollout.values[rollout.valid]
     seen = rollout.observations["vector"][rollout.valid].argmax(-1)
     if terminates:

@@ -17,7 +17,7 @@ from lab.train.device import resolve
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("length", [None, 6])
 def test_training_computes_what_the_rollout_computed(cell: str, shared: bool, length: int | None) -> None:
-    """Episodes end inside sequences, and states are carried over rollouts and cleared at starts."""
+    """Episodes end inside sequences and with the fifth rollout; states are carried over rollouts, cleared at starts."""
     config = PPOConfig.model_validate(
         {
             "budget": 10_000,
@@ -29,8 +29,8 @@ def test_training_computes_what_the_rollout_computed(cell: str, shared: bool, le
     random_state.seed_everything(1)
     experiment = PPO(config, SerialEnvironments(maker(config.env), 3), resolve("cpu", threads=1))
     torch.nn.init.normal_(experiment.learner.network.policy.weight)  # distinct outputs
-    for _ in range(3):
-        rollout, _ = experiment.collector.collect()
+    for _ in range(5):
+        rollout, _ = experiment.collect()
         batch = as_batch(rollout, length, True)
         network = experiment.learner.network
         outputs, values = network.sequences(batch.observations, batch.starts, batch.states)
