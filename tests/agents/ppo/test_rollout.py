@@ -1,0 +1,61 @@
+"""Rollouts: what the learner is given is what the policy saw."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from agents.environments.vector import SerialEnvironments
+from agents.ppo.config import PPOConfig
+from agents.ppo.experiment import PPO
+from lab.train import random_state
+from lab.train.device import resolve
+
+
+class Pictures(gym.Env[NDArray[np.uint8], np.int64]):
+    """Random images and random masks of legal actions; episodes of five steps."""
+
+    observation_space = gym.spaces.Box(0, 255, (4, 4, 1), np.uint8)
+    action_space = gym.spaces.Discrete(3)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return self._observe()
+
+    def step(self, action: np.int64) -> Any:
+        self._step += 1
+        observation, info = self._observe()
+        return observation, 0.0, self._step == 5, False, info
+
+    def _observe(self) -> Any:
+        mask = self.np_random.permutation([1, 1, 0]).astype(np.int8)
+        return self.np_random.integers(0, 256, (4, 4, 1), np.uint8), {"action_mask": mask}
+
+
+@pytest.mark.parametrize("recurrent", ["none", "gru"])
+def test_observations_masks_and_starts_are_those_of_the_actions(recurrent: str) -> None:
+    """Log-probabilities computed again from a rollout are those of the rollout, in its first and last rows too."""
+    settings = {
+        "budget": 1000,
+        "env": {"id": "CartPole-v1", "count": 3},
+        "network": {"hidden": (16,), "recurrent": recurrent, "recurrent_size": 8},
+        "learner": {"rollout_steps": 7},
+    }
+    random_state.seed_everything(1)
+    experiment = PPO(PPOConfig.model_validate(settings), SerialEnvironments(Pictures, 3), resolve("cpu", threads=1))
+    torch.nn.init.normal_(experiment.learner.network.policy.weight)  # distinct outputs
+    for _ in range(4):
+        rollout, _ = experiment.collector.collect()
+        if recurrent == "none":
+            flat = {name: values.flatten(0, 1) for name, values in rollout.observations.items()}
+            outputs = experiment.learner.network(flat)[0].view(7, 3, -1)
+        else:
+            sequences = {name: values.transpose(0, 1) for name, values in rollout.observations.items()}
+            outputs = experiment.learner.network.sequences(sequences, rollout.starts.T, rollout.states[0])[0]
+            outputs = outputs.transpose(0, 1)
+        log_probs, _ = experiment.learner.distribution.log_prob_entropy(outputs, rollout.actions, rollout.mask)
+        torch.testing.assert_close(log_probs, rollout.log_probs, rtol=0, atol=1e-5)
