@@ -15,6 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from pydantic import Field
 
 from agents.environments import recall
+from agents.environments.unmasked import Unmasked
 from lab.config.sections import Config
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
@@ -58,6 +59,9 @@ class EnvironmentConfig(Config):
     wrappers: tuple[WrapperConfig, ...] = Field(
         default=(), description="Wrappers of gymnasium.wrappers around the environment, the innermost first."
     )
+    masks: bool = Field(
+        default=True, description="Use the environment's action masks where it gives them; false leaves them out."
+    )
 
 
 def maker(config: EnvironmentConfig) -> Callable[[], gym.Env[Any, Any]]:
@@ -75,12 +79,12 @@ def make(config: EnvironmentConfig, *, render_mode: str | None = None) -> gym.En
         kind = wrapper_class(wrapper.name)
         with _quiet(), _explained(spec, f"wrapper {wrapper.name}"):
             env = kind(env, **wrapper.kwargs)
-    return env
+    return env if config.masks else Unmasked(env)
 
 
 def has_own_vectorization(config: EnvironmentConfig) -> bool:
     """Whether Gymnasium has a vectorised implementation of the environment that is equal to the single one."""
-    return bool(find(config.id).vector_entry_point) and not config.wrappers
+    return bool(find(config.id).vector_entry_point) and not config.wrappers and config.masks
 
 
 def make_vector(config: EnvironmentConfig, count: int) -> gym.vector.VectorEnv[Any, Any, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from agents.environments.unmasked import Unmasked
+
 _ATTRIBUTES = {
     "CartPoleEnv": ("state", "steps_beyond_terminated"),
     "CartPoleVectorEnv": ("state", "steps", "prev_done", "low", "high", "steps_beyond_terminated"),
@@ -48,7 +50,7 @@ def save(env: Any) -> dict[str, Any] | None:
     """The state of an environment and its wrappers as plain values and arrays; None if it is not known."""
     wrappers: list[dict[str, Any]] = []
     while isinstance(env, gym.Wrapper):
-        names = _known(env, _WRAPPERS, "gymnasium.wrappers")
+        names = () if isinstance(env, Unmasked) else _known(env, _WRAPPERS, "gymnasium.wrappers")
         if names is None:
             return None
         wrappers.append(_attributes(env, names))

@@ -8,7 +8,9 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
-from agents.environments.vector import Environments, Rows, SerialEnvironments, VectorEnvironments
+from agents.environments import snapshots
+from agents.environments.make import EnvironmentConfig, make
+from agents.environments.vector import Environments, Rows, SerialEnvironments, VectorEnvironments, inspect
 
 MODES = ["own", AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
 
@@ -86,3 +88,11 @@ def test_rows_are_the_steps_of_episodes(mode: Any) -> None:
     assert truncations > 3
     assert terminations > 3
     assert (invalid > 0) == (mode == AutoresetMode.NEXT_STEP)
+
+
+def test_masks_can_be_left_out() -> None:
+    """Without its masks an environment has none in its spaces, and its state can still be saved."""
+    env = make(EnvironmentConfig(id="Taxi-v4", masks=False))
+    assert inspect(make(EnvironmentConfig(id="Taxi-v4"))).masks and not inspect(env).masks
+    assert "action_mask" not in env.step(0)[4]
+    assert snapshots.save(env) is not None
