@@ -49,7 +49,7 @@ def test_observations_masks_and_starts_are_those_of_the_actions(recurrent: str) 
     experiment = PPO(PPOConfig.model_validate(settings), SerialEnvironments(Pictures, 3), resolve("cpu", threads=1))
     torch.nn.init.normal_(experiment.learner.network.policy.weight)  # distinct outputs
     for _ in range(4):
-        rollout, _ = experiment.collector.collect()
+        rollout, _ = experiment.collect()
         if recurrent == "none":
             flat = {name: values.flatten(0, 1) for name, values in rollout.observations.items()}
             outputs = experiment.learner.network(flat)[0].view(7, 3, -1)
