@@ -23,7 +23,7 @@ from lab.supervised import experiment as supervised
 from lab.train import random_state
 from lab.train.device import Device
 from tests import forging
-from tests.agents import small_alphazero
+from tests.agents import small_alphazero, small_ppo
 from tests.gans import small_gan, small_series
 from tests.lab import small_classifier, small_sequences
 from tests.same_run import assert_same_bits
@@ -31,6 +31,12 @@ from tests.same_run import assert_same_bits
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
 KINDS: dict[str, Callable[[Path], Experiment]] = {
     "alphazero": lambda folder: alphazero.build(small_alphazero.config(), folder, DEVICE),
+    "ppo": lambda folder: small_ppo.experiment(
+        folder,
+        env={"vectorization": "own"},
+        network={"recurrent": "lstm", "recurrent_size": 8},
+        normalize={"observations": True, "rewards": True},
+    ),
     "progressive_gan": lambda folder: progressive.build(
         small_gan.config(augment={"target": 0.6, "speed_images": 1000}), folder, DEVICE
     ),
@@ -129,6 +135,7 @@ def test_a_thousand_forged_states_are_damaged_or_can_be_trained(forge: Forge) ->
 @pytest.mark.parametrize("value", [..., None, "text", -1, float("nan"), [], forging.nested(100)], ids=str)
 def test_a_state_without_one_of_its_counts_is_damaged(forge: Forge, value: Any) -> None:
     names = {"iteration", "steps", "images", "examples", "shown", "games", "version", "total", "seconds"}
+    names |= {"updates", "episodes", "dropped", "steps_taken", "count"} if forge.kind == "ppo" else set()
     # The best value may have no iteration; a GAN stores its images twice and reads them once.
     passed_over: list[forging.Path_] = [("loop", "best", "iteration")]
     passed_over += [("experiment", "images")] * (forge.kind == "progressive_gan")

@@ -48,6 +48,9 @@ class Recall(gym.Env[NDArray[np.float32], np.int64]):
         return {"cue": self._cue, "step": self._step}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Continue from `state_dict`. Raises ValueError for the state of another task."""
+        if not (0 <= state["cue"] < self.cues and 0 <= state["step"] <= self.delay + 1):
+            raise ValueError("the cue or the step is damaged")
         self._cue, self._step = state["cue"], state["step"]
 
     def render(self) -> str:

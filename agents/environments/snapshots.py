@@ -7,6 +7,7 @@ Gymnasium adds itself and those without a state are known. `save` answers None f
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,7 +67,12 @@ def save(env: Any) -> dict[str, Any] | None:
 
 
 def load(env: Any, state: Mapping[str, Any]) -> None:
-    """Put an environment, with the same wrappers, into a state from `save`."""
+    """Put an environment, with the same wrappers, into a state from `save`.
+
+    Raises ValueError for the state of another environment, and what the attributes raise for values that they never
+    have.
+    """
+    _check(save(env), state)
     for stored in state["wrappers"]:
         for name, value in stored.items():
             setattr(env, name, value)
@@ -77,6 +83,43 @@ def load(env: Any, state: Mapping[str, Any]) -> None:
         for name, value in state["own"].items():
             setattr(env, name, _restored(value))
     env.np_random.bit_generator.state = state["generator"]
+
+
+def _check(own: Any, stored: Any) -> None:
+    """Raise ValueError unless a stored state has the keys of an environment's own and values of the same kinds.
+
+    A number may stand for None, which stands for what the first step sets, and numbers differ in precision.
+    """
+    own, stored = _restored(own), _restored(stored)
+    if isinstance(own, Mapping):
+        fits = isinstance(stored, Mapping) and set(own) == set(stored)
+        pairs = [(own[name], stored[name]) for name in own] if fits else []
+    elif isinstance(own, list) and any(isinstance(value, Mapping) for value in own):  # the wrappers
+        fits = isinstance(stored, list) and len(own) == len(stored)
+        pairs = list(zip(own, stored, strict=True)) if fits else []
+    else:
+        fits, pairs = _same_kind(own, stored), []
+    if not fits:
+        raise ValueError("the state is that of another environment")
+    for one, other in pairs:
+        _check(one, other)
+
+
+def _same_kind(own: Any, stored: Any) -> bool:
+    if own is None:
+        return stored is None or _is_number(stored)
+    if isinstance(own, np.ndarray | tuple):
+        is_array = isinstance(stored, np.ndarray | tuple)
+        return is_array and np.shape(own) == np.shape(stored) and np.asarray(stored).dtype.kind in "biuf"
+    if isinstance(own, list | deque):
+        return type(stored) is type(own) and all(_is_number(value) or isinstance(value, np.ndarray) for value in stored)
+    if isinstance(own, np.generic):
+        return isinstance(stored, np.generic) and stored.dtype == own.dtype
+    return type(own) is type(stored) and not (isinstance(own, int) and not 0 <= stored < 2**128)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) or isinstance(value, np.number)
 
 
 def _known(env: Any, table: Mapping[str, tuple[str, ...]], package: str) -> tuple[str, ...] | None:
@@ -92,6 +135,8 @@ def _plain(value: Any) -> Any:
     """A copy in plain values: a tuple becomes a tagged dict, since checkpoints read tuples back as lists."""
     if isinstance(value, tuple):
         return {"tuple": [_plain(item) for item in value]}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     if isinstance(value, np.ndarray):
         return value.copy()
     return value.item() if isinstance(value, np.generic) else value
@@ -100,4 +145,4 @@ def _plain(value: Any) -> Any:
 def _restored(value: Any) -> Any:
     if isinstance(value, Mapping) and set(value) == {"tuple"}:
         return tuple(_restored(item) for item in value["tuple"])
-    return value.copy() if isinstance(value, np.ndarray) else value
+    return value.copy() if isinstance(value, np.ndarray | list) else value

@@ -21,6 +21,7 @@ from agents.environments import snapshots
 from agents.environments.actions import ActionSpec, action_spec
 from agents.environments.observations import MASK, Arrays, ObservationCodec
 from lab.errors import UserError
+from lab.files.plain import same_form
 
 
 class Step(NamedTuple):
@@ -226,7 +227,7 @@ class VectorEnvironments(Environments):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         snapshots.load(self._env, state["vector"])
-        self._ended = np.array(state["ended"], np.bool_)
+        self._ended = same_form(state["ended"], self._ended, "ended").copy()
 
     def close(self) -> None:
         self._env.close()

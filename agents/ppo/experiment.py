@@ -10,20 +10,25 @@ from typing import Any
 
 import numpy as np
 
-from agents.environments.make import has_own_vectorization, make_vector, maker
+from agents.environments.make import has_own_vectorization, make, make_vector, maker
 from agents.environments.processes import ProcessEnvironments
-from agents.environments.vector import Environments, SerialEnvironments, VectorEnvironments
+from agents.environments.vector import Environments, SerialEnvironments, VectorEnvironments, inspect
 from agents.ppo.config import PPOConfig
 from agents.ppo.evaluation import play_episodes
 from agents.ppo.learner import Learner
+from agents.ppo.memory import needs
 from agents.ppo.metrics import CATALOGUE
 from agents.ppo.policy import make_network
+from agents.ppo.recording import Recorder
 from agents.ppo.records import Episodes, Rollout
 from agents.ppo.rollout import Collector
 from agents.ppo.rollout_builder import RolloutBuilder
 from lab.errors import CheckpointError
+from lab.files.plain import is_count
+from lab.run import memory_needs
 from lab.run.experiment import Evaluation, Experiment
 from lab.train.device import Device
+from lab.train.learning_rate import warn_of_early_decay
 from lab.train.modes import evaluating
 
 _log = logging.getLogger(__name__)
@@ -35,7 +40,9 @@ class PPO(Experiment):
     progress = "steps"
     catalogue = CATALOGUE
 
-    def __init__(self, config: PPOConfig, environments: Environments, device: Device) -> None:
+    def __init__(
+        self, config: PPOConfig, environments: Environments, device: Device, recorder: Recorder | None = None
+    ) -> None:
         self.config = config
         network, distribution = make_network(config, environments.spaces)
         self.learner = Learner(network, distribution, config.learner, device, config.seed)
@@ -43,6 +50,7 @@ class PPO(Experiment):
         self.collector.reset(config.seed)
         self._builder = RolloutBuilder(network, config, environments.count)
         self._distribution = distribution
+        self._recorder = recorder
         self._steps = self._episodes = self._dropped = 0
 
     @property
@@ -81,7 +89,7 @@ class PPO(Experiment):
         return self._builder.build(self.collector.collect())
 
     def evaluate(self) -> Evaluation:
-        """Play whole episodes with the present policy."""
+        """Play whole episodes with the present policy, and record one if configured."""
         network = self.learner.network
         evaluate = self.config.evaluate
         with evaluating(network):
@@ -93,12 +101,14 @@ class PPO(Experiment):
                 deterministic=evaluate.deterministic,
                 seed=self.config.seed,
             )
+            media = self._recorder.record(network, self._distribution, self._steps) if self._recorder else []
         return Evaluation(
             {
                 "eval/return": float(played.returns.mean()),
                 "eval/return_std": float(played.returns.std()),
                 "eval/length": float(played.lengths.mean()),
-            }
+            },
+            media,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -124,8 +134,10 @@ class PPO(Experiment):
                 "uninterrupted one",
                 self.config.env.id,
             )
-        self._steps, self._episodes = int(state["steps"]), int(state["episodes"])
-        self._dropped = int(state["dropped"])
+        counts = state["steps"], state["episodes"], state["dropped"]
+        if not all(is_count(count) for count in counts):
+            raise CheckpointError("its number of steps or episodes is damaged")
+        self._steps, self._episodes, self._dropped = counts
 
     def close(self) -> None:
         self.collector.environments.close()
@@ -143,5 +155,13 @@ def make_environments(config: PPOConfig) -> Environments:
 
 
 def build(config: PPOConfig, directory: Path, device: Device) -> PPO:
-    """The experiment of a run directory."""
-    return PPO(config, make_environments(config), device)
+    """The experiment of a run directory. Raises UserError, before anything large is allocated, if it cannot fit."""
+    env = make(config.env)
+    spaces = inspect(env)
+    env.close()
+    memory_needs.check(needs(config, spaces, device), device)
+    recorder = Recorder(config, directory) if config.evaluate.video else None
+    warn_of_early_decay(
+        config.learner, config.budget, config.learner.decay_steps or config.budget, PPO.progress, section="learner"
+    )
+    return PPO(config, make_environments(config), device, recorder)

@@ -15,6 +15,7 @@ from agents.ppo.distributions import ActionDistribution
 from agents.ppo.network import ActorCritic
 from agents.ppo.records import Rollout
 from lab import rng
+from lab.files.plain import is_count
 from lab.train.collectives import ranks
 from lab.train.device import Device, autocast
 from lab.train.learning_rate import learning_rate_at
@@ -105,7 +106,9 @@ class Learner:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self._gradient_step.load_state_dict(state["optimizer"])
-        self.updates, self.steps = int(state["updates"]), int(state["steps"])
+        if not is_count(state["updates"]) or not is_count(state["steps"]):
+            raise ValueError("the number of updates or steps is damaged")
+        self.updates, self.steps = state["updates"], state["steps"]
 
     @property
     def _recurrent(self) -> bool:

@@ -1,11 +1,13 @@
 """Running mean and variance, for the normalisation of observations and rewards."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lab.files.plain import same_form
 from lab.train.collectives import Ranks
 
 
@@ -41,9 +43,12 @@ class Moments:
         return {"count": self.count, "mean": self.mean.clone(), "squares": self._squares.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.count = float(state["count"])
-        self.mean.copy_(state["mean"])
-        self._squares.copy_(state["squares"])
+        """Continue from `state_dict`. Raises ValueError for moments that no rows have."""
+        count, squares = state["count"], same_form(state["squares"], self._squares, "the sum of squares")
+        if type(count) is not float or not 0.0 <= count < math.inf or bool((squares < 0).any()):
+            raise ValueError("the number of rows or a sum of squares is damaged")
+        self.mean = same_form(state["mean"], self.mean, "the mean").clone()
+        self.count, self._squares = count, squares.clone()
 
     def _merge(self, count: float, mean: Tensor, squares: Tensor) -> None:
         total = self.count + count

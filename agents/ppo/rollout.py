@@ -18,8 +18,9 @@ from agents.ppo.network import ActorCritic
 from agents.ppo.records import Trajectories
 from lab import rng
 from lab.errors import UserError
+from lab.files.plain import is_count, same_form
 
-_ROWS = 8192
+VALUE_ROWS = 8192
 """Most observations in one forward pass of the value network: bounds the memory of convolutions."""
 
 
@@ -120,17 +121,23 @@ class Collector:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Continue from `state_dict`. Returns False where the environments could not be saved: new episodes begin."""
-        self.steps_taken = int(state["steps_taken"])
+        """Continue from `state_dict`. Returns False where the environments could not be saved: new episodes begin.
+
+        Raises ValueError for the state of other environments.
+        """
+        if not is_count(state["steps_taken"]) or not isinstance(state["environments"], Mapping):
+            raise ValueError("the number of steps or the state of the environments is damaged")
+        self.steps_taken = state["steps_taken"]
         if not state["environments"]:
             self.reset(self._config.seed + self.steps_taken)
             return False
         self.environments.load_state_dict(state["environments"])
         self._now = 0
         for name, array in self._observations.items():
-            array[0] = state["observations"][name]
-        self._mask[0], self._starts[0] = state["mask"], state["starts"]
-        self._state.copy_(state["state"])
+            array[0] = same_form(state["observations"][name], array[0], name)
+        self._mask[0] = same_form(state["mask"], self._mask[0], "mask")
+        self._starts[0] = same_form(state["starts"], self._starts[0], "starts")
+        self._state.copy_(same_form(state["state"], self._state.cpu(), "the recurrent state"))
         return True
 
     def _random(self) -> Tensor:
@@ -177,9 +184,9 @@ class Collector:
         first = self._steps if network.shared else 0
         flat = values[first:].view(-1)
         arrays = {name: array[first:].reshape(-1, *array.shape[2:]) for name, array in self._observations.items()}
-        for start in range(0, len(flat), _ROWS):
-            part = {name: array[start : start + _ROWS] for name, array in arrays.items()}
-            flat[start : start + _ROWS] = network.values(self._prepared(part))
+        for start in range(0, len(flat), VALUE_ROWS):
+            part = {name: array[start : start + VALUE_ROWS] for name, array in arrays.items()}
+            flat[start : start + VALUE_ROWS] = network.values(self._prepared(part))
 
     def _trajectories(
         self, outputs: Tensor, values: Tensor, actions: Tensor, states: Tensor, finals: list[_Final]

@@ -16,6 +16,7 @@ from agents.ppo.config import PPOConfig
 from agents.ppo.moments import Moments
 from agents.ppo.network import ActorCritic
 from agents.ppo.records import Episodes, Rollout, Trajectories
+from lab.files.plain import same_form
 
 
 class RolloutBuilder:
@@ -83,12 +84,16 @@ class RolloutBuilder:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict`."""
+        """Continue from `state_dict`. Raises ValueError for the state of other environments."""
         self.observation_moments.load_state_dict(state["observation_moments"])
         self.return_moments.load_state_dict(state["return_moments"])
-        self._episode_return[:] = state["episode_return"]
-        self._episode_length[:] = state["episode_length"]
-        self._discounted_return[:] = state["discounted_return"]
+        arrays = {
+            "episode_return": self._episode_return,
+            "episode_length": self._episode_length,
+            "discounted_return": self._discounted_return,
+        }
+        for name, array in arrays.items():
+            array[:] = same_form(state[name], array, name)
 
     def _scaled_rewards(self, trajectories: Trajectories) -> NDArray[np.float32]:
         """Rewards [T, N], divided by the deviation of the discounted return if configured."""

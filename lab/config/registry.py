@@ -18,6 +18,8 @@ from lab.errors import UserError
 
 ENTRY_POINTS = "rivals.kinds"
 VERB_ENTRY_POINTS = "rivals.verbs"
+PACKAGES = ("lab", "agents", "gans", "cluster")
+"""The packages, whose loggers have these names."""
 CLUSTER_DOCTOR = "cluster.cli.doctor:doctor"
 LEARNERS = "cluster.learners.train:train"
 EVALUATOR = "cluster.workers.evaluation:start"

@@ -12,12 +12,13 @@ import re
 import stat
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lab.errors import UserError
 
 JSON_DEPTH = 64
 """Deepest nesting that `parse_json` accepts; a checkpoint's state, the deepest file of ours, has 12 levels."""
+_Array = TypeVar("_Array", bound=Any)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
 
@@ -65,6 +66,13 @@ def open_regular(path: Path) -> BufferedReader:
 def is_count(value: object) -> bool:
     """Whether a value that was read is a whole number from 0 on that 64 bits hold."""
     return type(value) is int and 0 <= value < 2**63
+
+
+def same_form(value: Any, own: _Array, name: str) -> _Array:
+    """A tensor or an array that was read, if its shape and type are those of `own`. Raises ValueError otherwise."""
+    if type(value) is not type(own) or value.shape != own.shape or value.dtype != own.dtype:
+        raise ValueError(f"{name} is no {own.dtype} of the shape {list(own.shape)}")
+    return value
 
 
 def check_own_file(path: Path) -> None:

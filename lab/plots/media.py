@@ -1,9 +1,10 @@
-"""Media of an evaluation: tables, images and text. Sinks decide how to display them."""
+"""Media of an evaluation: tables, images, videos and text. Sinks decide how to display them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Video:
+    """A clip in a file of the run, .gif or .mp4."""
+
+    name: str
+    path: Path
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class Text:
     """Plain text shown in a fixed-width font: a board, a game record."""
 
@@ -50,4 +60,4 @@ class Text:
     caption: str = ""
 
 
-Media = Table | Image | Text
+Media = Table | Image | Video | Text

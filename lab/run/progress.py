@@ -13,6 +13,7 @@ from typing import Self
 from rich.live import Live
 from rich.text import Text
 
+from lab.config.registry import PACKAGES
 from lab.run.memory import memory_mb
 from lab.run.metrics import Catalogue
 from lab.terminal import streams
@@ -52,7 +53,8 @@ class Progress:
         self._output_lost = False
 
     def __enter__(self) -> Self:
-        logging.getLogger("lab").addHandler(self._handler)
+        for package in PACKAGES:
+            logging.getLogger(package).addHandler(self._handler)
         if self._console.is_terminal:
             self._live = Live(Text(""), console=self._console, auto_refresh=False, transient=True)
             self._live.start()
@@ -61,7 +63,8 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        logging.getLogger("lab").removeHandler(self._handler)
+        for package in PACKAGES:
+            logging.getLogger(package).removeHandler(self._handler)
         if error is not None:
             with contextlib.suppress(OSError):  # a full disk may be the very error
                 self._write_log(f"{type(error).__name__}: {error}")
@@ -118,10 +121,10 @@ class Progress:
 
 
 def headline(catalogue: Catalogue, best: str | None) -> list[str]:
-    """The metrics of the status line: evaluate.best, losses, then metrics that should rise."""
+    """The metrics of the status line: evaluate.best, then losses and what should rise, in the catalogue's order."""
     names = [best] if best else []
-    names += [name for name in catalogue if "loss" in name]
-    names += [name for name, metric in catalogue.items() if metric.higher_is_better]
+    shown = {name: metric for name, metric in catalogue.items() if metric.panel != "speed"}
+    names += [name for name, metric in shown.items() if "loss" in name or metric.higher_is_better]
     return list(dict.fromkeys(names))[:_HEADLINES]
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlparse
 
 from lab.config.sections import ExperimentConfig
 from lab.config.suggestions import shortened
-from lab.plots.media import Image, Media, Table
+from lab.plots.media import Image, Media, Table, Video
 from lab.run.metrics import Catalogue, Metric
 from lab.run.run_dir import RunDir
 
@@ -331,6 +331,8 @@ def _to_wandb(item: Media) -> Any:
         # wandb expects grey images without a channel axis.
         pixels = item.pixels[..., 0] if item.pixels.shape[2] == 1 else item.pixels
         return wandb.Image(pixels, caption=item.caption or None)
+    if isinstance(item, Video):
+        return wandb.Video(str(item.path), caption=item.caption or None, format=item.path.suffix[1:].lower())
     caption = f"<p>{html.escape(item.caption)}</p>" if item.caption else ""
     return wandb.Html(f"<pre>{html.escape(item.text)}</pre>{caption}")
 

@@ -11,6 +11,10 @@ import torch
 from agents.alphazero import experiment as alphazero
 from agents.alphazero.memory import needs
 from agents.alphazero.records import blank
+from agents.environments.make import make
+from agents.environments.vector import inspect
+from agents.ppo import experiment as ppo
+from agents.ppo import memory as of_ppo
 from gans.progressive.memory import estimate
 from gans.progressive.trainer import GrowingTrainer
 from gans.series import experiment as series
@@ -39,7 +43,9 @@ LEFT_OUT = {
     "alphazero/connect_four_long": "the sizes of connect_four",
 }
 MARKS: dict[str, pytest.MarkDecorator | tuple[pytest.Mark, ...]] = {
-    **dict.fromkeys(["supervised/iris", "series_gan/sines", "sequences/sums", "progressive_gan/digits"], ()),
+    **dict.fromkeys(
+        ["ppo/cartpole", "supervised/iris", "series_gan/sines", "sequences/sums", "progressive_gan/digits"], ()
+    ),
     **dict.fromkeys(
         [
             *("alphazero/tic_tac_toe", "supervised/digits", "supervised/diabetes", "supervised/table"),
@@ -66,6 +72,20 @@ def of_alphazero(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
         if config.game.name == "tic_tac_toe":  # the quick one
             made.evaluate()
     return needs(config, game, CPU), memory.peak
+
+
+def of_ppo_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
+    try:
+        env = make(config.env)
+    except UserError as error:
+        pytest.skip(str(error))
+    needs_of_all = of_ppo.needs(config, inspect(env), CPU)
+    with PeakMemory() as memory:
+        made = ppo.build(config, folder, CPU)
+        for _ in range(2):
+            made.learner.update(made.collect()[0], 0)
+    made.close()
+    return needs_of_all, memory.peak
 
 
 def of_sequences_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
@@ -113,6 +133,7 @@ def of_progressive_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
 
 MEASURED: dict[str, Callable[[Any, Path], tuple[Sequence[Need], int]]] = {
     "alphazero": of_alphazero,
+    "ppo": of_ppo_run,
     "sequences": of_sequences_run,
     "supervised": of_supervised_run,
     "series_gan": of_series_run,
@@ -186,6 +207,8 @@ def test_the_largest_part_and_its_keys_are_named() -> None:
         ("alphazero/tic_tac_toe", ["network.channels=60000"], "the network", "network.channels or network.blocks"),
         ("series_gan/sines", ["data.synthetic.series=16000000", "data.length=10000"], "the synthetic series", "data."),
         ("series_gan/sines", ["network.hidden=65536"], "the network", "network.hidden"),
+        ("ppo/cartpole", ["env.count=10000", "learner.rollout_steps=100000"], "the rollout", "env.count or"),
+        ("ppo/cartpole", ["network.hidden=[65536, 65536]"], "the network", "network.hidden or"),
         ("sequences/reverse", ["training.batch_size=16000000"], "the activations", "training.micro_batch"),
         ("sequences/reverse", ["network.hidden=65536"], "the network", "network.hidden or network.layers"),
         ("supervised/digits", ["training.batch_size=16000000"], "the activations", "training.micro_batch"),

@@ -1,0 +1,65 @@
+"""A video of the policy at each evaluation, in the run's `samples/`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.ppo.config import PPOConfig
+from agents.ppo.distributions import ActionDistribution
+from agents.ppo.network import ActorCritic
+from agents.ppo.watch import PICTURES, frames_per_second, picture, render_modes, rendered_episode
+from lab.errors import UserError
+from lab.plots.clips import save_clip
+from lab.plots.media import Video
+
+_LONGEST_S = 60
+"""Seconds of an episode that are recorded: some episodes take an hour, and their frames have to be kept."""
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Records the first episode of evaluations. What prevents it is said once, and training goes on without videos."""
+
+    def __init__(self, config: PPOConfig, directory: Path) -> None:
+        self._config, self._folder = config, directory / "samples"
+        self._possible = True
+
+    def record(self, network: ActorCritic, distribution: ActionDistribution, steps: int) -> list[Video]:
+        """The video of the policy after so many steps; [] where none can be made."""
+        if not self._possible:
+            return []
+        path = self._folder / f"{steps:010d}.mp4"
+        try:
+            if PICTURES not in render_modes(self._config):
+                raise UserError(f"{self._config.env.id} renders no pictures")
+            self._folder.mkdir(exist_ok=True)
+            save_clip(path, self._frames(network, distribution), frames_per_second(self._config))
+        except Exception as error:  # rendering libraries raise whatever their drivers do
+            self._possible = False
+            reason = " ".join(str(error).split()) or type(error).__name__
+            _log.warning(
+                "no videos of evaluations, training goes on: %.300s; evaluate.video=false leaves them out", reason
+            )
+            return []
+        return [Video("eval/video", path, f"first episode after {steps:,} steps")]
+
+    def _frames(self, network: ActorCritic, distribution: ActionDistribution) -> Iterator[NDArray[np.uint8]]:
+        longest = _LONGEST_S * frames_per_second(self._config)
+        episode = rendered_episode(
+            network,
+            distribution,
+            self._config,
+            PICTURES,
+            deterministic=self._config.evaluate.deterministic,
+            seed=self._config.seed,
+        )
+        try:
+            for _, frame in zip(range(longest), episode, strict=False):
+                yield picture(frame)
+        finally:
+            episode.close()
