@@ -332,9 +332,13 @@ def _to_wandb(item: Media) -> Any:
         pixels = item.pixels[..., 0] if item.pixels.shape[2] == 1 else item.pixels
         return wandb.Image(pixels, caption=item.caption or None)
     if isinstance(item, Video):
-        return wandb.Video(str(item.path), caption=item.caption or None, format=item.path.suffix[1:].lower())
+        return wandb.Video(str(item.path), caption=item.caption or None, format=_format(item.path))
     caption = f"<p>{html.escape(item.caption)}</p>" if item.caption else ""
     return wandb.Html(f"<pre>{html.escape(item.text)}</pre>{caption}")
+
+
+def _format(path: Path) -> Literal["gif", "mp4"]:
+    return "gif" if path.suffix.lower() == ".gif" else "mp4"
 
 
 def _one_line(error: Exception) -> str:

@@ -31,15 +31,20 @@ def reaches_zero_at(config: ScheduledOptimizerConfig, period: int | None) -> int
 
 
 def warn_of_early_decay(
-    config: ScheduledOptimizerConfig, budget: int, period: int, unit: str, *, section: str = "training"
+    config: ScheduledOptimizerConfig,
+    budget: int,
+    period: int,
+    unit: str,
+    setting_unit: str = "",
+    section: str = "training",
 ) -> None:
     """Log a warning if the learning rate reaches 0 before the budget, as after the budget was raised.
 
-    unit: of the budget. section: of the configuration, which holds the schedule.
+    unit: of the budget. setting_unit: in the name of the setting, if it is another. section: that of the setting.
     """
     zero_at = reaches_zero_at(config, period)
     has_schedule = isinstance(config.learning_rate, Schedule)
-    setting = f"{section}.learning_rate.until" if has_schedule else f"{section}.decay_{unit}"
+    setting = f"{section}.learning_rate.until" if has_schedule else f"{section}.decay_{setting_unit or unit}"
     if zero_at is not None and budget > zero_at and ranks().is_rank_zero:
         _log.warning(
             f"the learning rate reaches 0 after {zero_at:,} {unit} ({setting}), before the budget of {budget:,}: "
