@@ -7,7 +7,8 @@ draws the numbers of all its steps at once.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,17 @@ from agents.environments.actions import ActionSpec
 
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 _NODES = 9
+
+
+class Evaluated(NamedTuple):
+    """Log-probability (density) of actions and entropy in nats [...], and how their gradients lead to the outputs'.
+
+    pull_back: gradients by log-probability and by entropy (None: zero) [...] -> gradient by the outputs [..., P].
+    """
+
+    log_prob: Tensor
+    entropy: Tensor
+    pull_back: Callable[[Tensor, Tensor | None], Tensor]
 
 
 class ActionDistribution(Protocol):
@@ -44,6 +56,10 @@ class ActionDistribution(Protocol):
 
     def log_prob_entropy(self, outputs: Tensor, actions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Log-probability (density) of actions, and the distribution's entropy in nats: both [...]."""
+        ...
+
+    def evaluate(self, outputs: Tensor, actions: Tensor, mask: Tensor | None = None) -> Evaluated:
+        """`log_prob_entropy` with its gradient in closed form, for outputs [B, P] without a graph."""
         ...
 
     def to_environment(self, actions: Tensor) -> Tensor:
@@ -85,6 +101,19 @@ class Categorical:
             entropies.append(_entropy(log_probs))
         return torch.stack(chosen).sum(0), torch.stack(entropies).sum(0)
 
+    def evaluate(self, outputs: Tensor, actions: Tensor, mask: Tensor | None = None) -> Evaluated:
+        logits = _masked(outputs, mask)
+        if len(self.sizes) == 1:
+            return _evaluate_one(logits, actions)
+        columns = actions.split(1, -1)
+        parts = [_evaluate_one(part, own) for part, own in zip(logits.split(self.sizes, -1), columns, strict=True)]
+
+        def pull_back(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
+            return torch.cat([part.pull_back(by_log_prob, by_entropy) for part in parts], -1)
+
+        log_prob = torch.stack([part.log_prob for part in parts]).sum(0)
+        return Evaluated(log_prob, torch.stack([part.entropy for part in parts]).sum(0), pull_back)
+
     def to_environment(self, actions: Tensor) -> Tensor:
         return actions
 
@@ -110,6 +139,23 @@ class DiagonalGaussian:
         scaled = (actions - mean) * (-log_std).exp()
         log_prob = -(0.5 * scaled.square() + log_std + _LOG_SQRT_2PI).sum(-1)
         return log_prob, (log_std + (0.5 + _LOG_SQRT_2PI)).sum(-1)
+
+    def evaluate(self, outputs: Tensor, actions: Tensor, mask: Tensor | None = None) -> Evaluated:
+        mean, log_std = outputs.chunk(2, -1)
+        inverse = (-log_std).exp()
+        scaled = (actions - mean) * inverse
+        squares = scaled.square()
+        sums = log_std.sum(-1)
+        constant = self.noise * _LOG_SQRT_2PI
+
+        def pull_back(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
+            weight = by_log_prob[..., None]
+            by_log_std = (squares - 1.0) * weight
+            if by_entropy is not None:
+                by_log_std += by_entropy[..., None]
+            return torch.cat([scaled.mul_(inverse).mul_(weight), by_log_std], -1)
+
+        return Evaluated(squares.sum(-1).mul(-0.5) - sums - constant, sums + (0.5 * self.noise + constant), pull_back)
 
     def to_environment(self, actions: Tensor) -> Tensor:
         return actions
@@ -137,6 +183,24 @@ class SquashedGaussian(DiagonalGaussian):
         slopes = _log_slope(mean[..., None] + log_std.exp()[..., None] * nodes) @ weights
         return log_prob - _log_slope(actions).sum(-1), entropy + slopes.sum(-1)
 
+    def evaluate(self, outputs: Tensor, actions: Tensor, mask: Tensor | None = None) -> Evaluated:
+        gaussian = super().evaluate(outputs, actions)
+        mean, log_std = outputs.chunk(2, -1)
+        nodes, weights = self._nodes.to(outputs), self._weights.to(outputs)
+        spread = log_std.exp()[..., None] * nodes
+        points = mean[..., None] + spread
+
+        def pull_back(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
+            gradient = gaussian.pull_back(by_log_prob, by_entropy)
+            if by_entropy is None:
+                return gradient
+            slopes = points.tanh() * -2.0  # the derivative of log(1 - tanh(x)**2)
+            parts = torch.cat([slopes @ weights, (slopes * spread) @ weights], -1)
+            return gradient.addcmul_(parts, by_entropy[..., None])
+
+        slopes = (_log_slope(points) @ weights).sum(-1)
+        return Evaluated(gaussian.log_prob - _log_slope(actions).sum(-1), gaussian.entropy + slopes, pull_back)
+
     def to_environment(self, actions: Tensor) -> Tensor:
         return self._middle.to(actions) + self._half.to(actions) * actions.tanh()
 
@@ -157,6 +221,23 @@ def _log_slope(x: Tensor) -> Tensor:
 
 def _entropy(log_probs: Tensor) -> Tensor:
     return -(log_probs.exp() * log_probs).sum(-1)
+
+
+def _evaluate_one(logits: Tensor, actions: Tensor) -> Evaluated:
+    """One category: logits [B, options], actions [B, 1]."""
+    log_probs = logits.log_softmax(-1)
+    probs = log_probs.exp()
+    entropy = (probs * log_probs).sum(-1).neg_()
+
+    def pull_back(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
+        weight = by_log_prob[:, None]
+        if by_entropy is None:
+            gradient = probs * -weight
+        else:
+            gradient = probs * -torch.addcmul(weight, log_probs + entropy[:, None], by_entropy[:, None])
+        return gradient.scatter_add_(-1, actions, weight)
+
+    return Evaluated(log_probs.gather(-1, actions)[:, 0], entropy, pull_back)
 
 
 def _masked(logits: Tensor, mask: Tensor | None) -> Tensor:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from agents.ppo.config import LearnerConfig
 from agents.ppo.distributions import ActionDistribution
+from agents.ppo.losses import Coefficients, Losses, Targets, losses, losses_and_gradients
 from agents.ppo.network import ActorCritic
+from agents.ppo.plain import PlainNetwork
 from agents.ppo.records import Rollout
 from lab import rng
 from lab.files.plain import is_count
@@ -20,10 +22,16 @@ from lab.train.collectives import ranks
 from lab.train.device import Device, autocast
 from lab.train.learning_rate import learning_rate_at
 from lab.train.schedules import value_at
-from lab.train.step import GradientStep, LossTerm
+from lab.train.step import GradientStep, LossTerm, StepResult
 
 _STOP_AT = 1.5
 """An update ends where the KL divergence exceeds the target this many times, as in Stable-Baselines3."""
+_STATISTICS = (
+    *("loss/total", "loss/policy", "loss/value", "train/entropy", "train/kl", "train/clip_fraction"),
+    "train/gradient_norm",
+)
+"""Names of `Losses` in its order, and of what the gradient step adds."""
+_KL = Losses._fields.index("kl")
 
 
 class Batch(NamedTuple):
@@ -48,6 +56,15 @@ class Batch(NamedTuple):
         observations = {name: values[index] for name, values in self.observations.items()}
         return Batch._make((observations, *(field[index] for field in self[1:])))
 
+    def split(self, size: int) -> list[Batch]:
+        """Consecutive parts of `size` rows, the last maybe smaller, as views."""
+        observations = {name: values.split(size) for name, values in self.observations.items()}
+        parts = zip(*(field.split(size) for field in self[1:]), strict=True)
+        return [
+            Batch._make(({name: values[number] for name, values in observations.items()}, *fields))
+            for number, fields in enumerate(parts)
+        ]
+
 
 class Learner:
     """Network, optimizer and the number of updates. With several ranks each computes its rows of every minibatch."""
@@ -58,7 +75,8 @@ class Learner:
         self.network, self.distribution, self.config = network.to(device.device), distribution, config
         self.updates = self.steps = 0
         self._device, self._seed, self._ranks = device, seed, ranks()
-        self._gradient_step = GradientStep(network, config, device, heads=[network.policy, network.value])
+        self._gradient_step = GradientStep(network, config, device, heads=[network.policy, network.value], small=True)
+        self._plain = PlainNetwork.of(network) if device.precision == "fp32" else None
 
     def update(self, rollout: Rollout, taken: int) -> dict[str, float]:
         """Train on a rollout and return metrics; taken: environment steps so far, the counter of schedules.
@@ -67,28 +85,30 @@ class Learner:
         """
         batch = as_batch(rollout, self.config.sequence_length if self.network.recurrent else None, self._recurrent)
         rate = learning_rate_at(self.config, taken, self.config.decay_steps)
-        sums: dict[str, Tensor] = {}
+        coefficients = self._coefficients(taken)
+        sums = torch.zeros(len(_STATISTICS), device=batch.returns.device)
         steps, planned = 0, 0
         target = self.config.target_kl
         for epoch in range(self.config.epochs):
             minibatches = self._minibatches(batch, epoch)
             planned = planned or len(minibatches)
             for minibatch in minibatches:
-                statistics = self._step(minibatch, taken, rate)
-                for name, value in statistics.items():
-                    sums[name] = sums[name] + value if name in sums else value
+                result = self._step(minibatch, coefficients, rate)
+                statistics = result.statistics["losses"]
+                sums[:-1] += statistics
+                sums[-1] += result.gradient_norm
                 steps += 1
-                if target is not None and float(statistics["train/kl"]) > _STOP_AT * target:
+                if target is not None and float(statistics[_KL]) > _STOP_AT * target:
                     break
             else:
                 continue
             break
         self.updates += 1
         self.steps += steps
-        metrics = {name: float(value) / steps for name, value in sums.items()}
-        if not all(math.isfinite(value) for value in metrics.values()):
+        means = (sums / steps).tolist()
+        if not all(math.isfinite(value) for value in means):
             raise FloatingPointError("a loss or a gradient of PPO is NaN or infinite")
-        return metrics | {
+        return dict(zip(_STATISTICS, means, strict=True)) | {
             "train/learning_rate": rate,
             "train/steps": float(self.steps),
             "train/epochs": steps / planned,
@@ -114,6 +134,15 @@ class Learner:
     def _recurrent(self) -> bool:
         return self.network.recurrent
 
+    def _coefficients(self, taken: int) -> Coefficients:
+        config = self.config
+        return Coefficients(
+            clip_ratio=value_at(config.clip_ratio, taken),
+            clip_value=config.clip_value,
+            value_weight=value_at(config.value_weight, taken),
+            entropy_weight=value_at(config.entropy_weight, taken),
+        )
+
     def _minibatches(self, batch: Batch, epoch: int) -> list[Batch]:
         """The minibatches of an epoch in a random order, a function of seed, update and epoch."""
         count = len(batch.actions)
@@ -122,66 +151,49 @@ class Learner:
             size = max(1, size // batch.actions.shape[1])
         numbers = torch.arange(count)
         keys = rng.random_bits(self._seed, int(rng.Stream.MINIBATCH), self.updates, epoch, numbers)
-        shuffled = batch.rows(keys.argsort().to(batch.actions.device))
-        return [shuffled.rows(slice(start, start + size)) for start in range(0, count, size)]
+        return batch.rows(keys.argsort().to(batch.actions.device)).split(size)
 
-    def _step(self, minibatch: Batch, taken: int, rate: float) -> dict[str, Tensor]:
+    def _step(self, minibatch: Batch, coefficients: Coefficients, rate: float) -> StepResult:
+        """One step of the optimizer; `statistics["losses"]` are those of `Losses`, in its order."""
         config, count = self.config, len(minibatch.actions)
-        weight = minibatch.valid.to(torch.float32)
-        weight = weight / (weight.sum().clamp_min(1.0) if self._recurrent else count)
+        if self._recurrent:
+            weight = minibatch.valid.to(torch.float32)
+            weight /= weight.sum().clamp_min(1.0)
+        else:
+            weight = minibatch.advantages.new_full((count,), 1.0 / count)
         if config.normalize_advantages and count > 1:
             minibatch = minibatch._replace(advantages=_normalized(minibatch.advantages, weight))
         rows = self._ranks.rows(count)
         if self._ranks.size > 1:
             minibatch, weight = minibatch.rows(rows), weight[rows]
-        result = self._gradient_step(
-            partial(self._losses, minibatch, weight, taken),
+        return self._gradient_step(
+            partial(self._losses, minibatch, weight, coefficients),
             rows=rows.stop - rows.start,
             learning_rate=rate,
             micro_batch=config.micro_batch,
             mixed_precision=False,
         )
-        return {"loss/total": result.loss, **result.statistics, "train/gradient_norm": result.gradient_norm}
 
-    def _losses(self, minibatch: Batch, weight: Tensor, taken: int, part: slice) -> LossTerm:
+    def _losses(self, minibatch: Batch, weight: Tensor, coefficients: Coefficients, part: slice) -> LossTerm:
         """The loss of rows of a minibatch; weight [B] or [B, T] adds up to 1 over the whole minibatch."""
-        config = self.config
         if part != slice(0, len(minibatch.actions)):
             minibatch, weight = minibatch.rows(part), weight[part]
+        mask = minibatch.mask if minibatch.mask.shape[-1] else None
+        targets = Targets(mask, *minibatch[2:7], weight)
+        if self._plain is not None:
+            passed = self._plain.forward(minibatch.observations)
+            found, *gradients = losses_and_gradients(
+                self.distribution, passed.outputs, passed.values, targets, coefficients
+            )
+            self._plain.add_gradients(passed, *gradients)
+            return LossTerm(found.total, {"losses": torch.stack(found)})
         with autocast(self._device):
             if self._recurrent:
                 outputs, values = self.network.sequences(minibatch.observations, minibatch.starts, minibatch.states)
             else:
                 outputs, values = self.network(minibatch.observations)
-        outputs, values = outputs.float(), values.float()
-        mask = minibatch.mask if minibatch.mask.shape[-1] else None
-        log_probs, entropies = self.distribution.log_prob_entropy(outputs, minibatch.actions, mask)
-        log_ratio = log_probs - minibatch.log_probs
-        ratio = log_ratio.exp()
-        clip = value_at(config.clip_ratio, taken)
-        advantages = minibatch.advantages
-        gain = torch.minimum(ratio * advantages, ratio.clamp(1.0 - clip, 1.0 + clip) * advantages)
-        policy_loss = -(gain * weight).sum()
-        value_loss = (value_errors(values, minibatch, config.clip_value) * weight).sum()
-        entropy = (entropies * weight).sum()
-        loss = policy_loss + value_at(config.value_weight, taken) * value_loss
-        bonus = value_at(config.entropy_weight, taken)
-        if bonus:
-            loss = loss - bonus * entropy
-        with torch.no_grad():
-            # http://joschu.net/blog/kl-approx.html: the third estimator, which is never negative.
-            divergence = ((ratio - 1.0 - log_ratio) * weight).sum()
-            clipped = (((ratio - 1.0).abs() > clip) * weight).sum()
-        return LossTerm(
-            loss,
-            {
-                "loss/policy": policy_loss.detach(),
-                "loss/value": value_loss.detach(),
-                "train/entropy": entropy.detach(),
-                "train/kl": divergence,
-                "train/clip_fraction": clipped,
-            },
-        )
+        found = losses(self.distribution, outputs.float(), values.float(), targets, coefficients)
+        return LossTerm(found.total, {"losses": torch.stack(found).detach()})
 
 
 def as_batch(rollout: Rollout, length: int | None, recurrent: bool) -> Batch:
@@ -206,15 +218,6 @@ def as_batch(rollout: Rollout, length: int | None, recurrent: bool) -> Batch:
     return Batch._make((observations, *(cut(field) for field in fields), rollout.states.flatten(0, 1)))
 
 
-def value_errors(values: Tensor, batch: Batch, clip: float | None) -> Tensor:
-    """Squared errors of values; with `clip` the larger of these and of the values clipped around the old ones."""
-    errors = (values - batch.returns).square()
-    if clip is None:
-        return errors
-    clipped = batch.values + (values - batch.values).clamp(-clip, clip)
-    return torch.maximum(errors, (clipped - batch.returns).square())
-
-
 def explained_variance(batch: Batch) -> float:
     """1 - Var(returns - values) / Var(returns) over the steps of a rollout; NaN if the returns are constant."""
     returns, values = batch.returns[batch.valid].double(), batch.values[batch.valid].double()
@@ -224,5 +227,7 @@ def explained_variance(batch: Batch) -> float:
 
 def _normalized(advantages: Tensor, weight: Tensor) -> Tensor:
     """Advantages with mean 0 and deviation 1 under weights that add up to 1."""
-    centred = advantages - (advantages * weight).sum()
-    return centred / ((centred.square() * weight).sum().sqrt() + 1e-8)
+    advantages_, weight_ = advantages.flatten(), weight.flatten()
+    centred = advantages_ - torch.dot(advantages_, weight_)
+    deviation = torch.dot(centred.square(), weight_).sqrt_()
+    return centred.div_(deviation.add_(1e-8)).view_as(advantages)

@@ -26,12 +26,12 @@ Observations = Mapping[str, Tensor]
 
 
 class Normalizer(nn.Module):
-    """Vectors [..., D] minus their running mean, divided by their deviation, clipped; identity until it is fitted."""
+    """Vectors [..., D] minus their running mean, divided by their deviation, clipped; without a clip the identity."""
 
     mean: Tensor
     inverse: Tensor
 
-    def __init__(self, size: int, clip: float) -> None:
+    def __init__(self, size: int, clip: float | None) -> None:
         super().__init__()
         self.clip = clip
         self.register_buffer("mean", torch.zeros(size))
@@ -43,6 +43,8 @@ class Normalizer(nn.Module):
         self.inverse.copy_((variance + 1e-8).rsqrt())
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.clip is None:
+            return x
         return ((x - self.mean) * self.inverse).clamp(-self.clip, self.clip)
 
 
@@ -114,8 +116,9 @@ class ActorCritic(nn.Module):
         codec: ObservationCodec,
         distribution: Categorical | DiagonalGaussian,
         config: NetworkConfig,
-        clip: float = 10.0,
+        clip: float | None = None,
     ) -> None:
+        """clip: largest magnitude of normalised vectors; None where vectors are not normalised."""
         super().__init__()
         self.shared, self.recurrent = config.shared, config.recurrent != "none"
         self.normalizer = Normalizer(codec.vector_size, clip)

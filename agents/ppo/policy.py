@@ -24,7 +24,8 @@ def make_network(config: PPOConfig, spaces: Spaces) -> tuple[ActorCritic, Action
     if squash and not np.isfinite([spaces.actions.low, spaces.actions.high]).all():
         raise UserError(f"network.squash needs bounded actions, and those of {config.env.id} are not; leave it out")
     distribution = make_distribution(spaces.actions, squash)
-    return ActorCritic(spaces.codec, distribution, config.network, config.normalize.clip), distribution
+    clip = config.normalize.clip if config.normalize.observations else None
+    return ActorCritic(spaces.codec, distribution, config.network, clip), distribution
 
 
 class Policy:

@@ -15,6 +15,7 @@ from agents.environments.vector import Environments, Rows, Step
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.network import ActorCritic
+from agents.ppo.plain import PlainNetwork
 from agents.ppo.records import Trajectories
 from lab import rng
 from lab.errors import UserError
@@ -55,6 +56,7 @@ class Collector:
         """Steps of each environment so far."""
         self._config, self._device, self._first = config, network.value.weight.device, first
         steps, count, spaces = config.learner.rollout_steps, environments.count, environments.spaces
+        self._plain = PlainNetwork.of(network)
         self._steps, self._length = steps, config.learner.sequence_length or steps
         self._observations = spaces.codec.empty(steps + 1, count)
         self._mask = np.ones((steps + 1, count, spaces.actions.mask_size if spaces.masks else 0), np.bool_)
@@ -170,9 +172,10 @@ class Collector:
         if network.recurrent:
             outputs[step, rows], values[step, rows], self._state[rows] = network.step(observations, self._state[rows])
         elif network.shared:
-            outputs[step, rows], values[step, rows] = network(observations)
+            evaluate = network if self._plain is None else self._plain.outputs_and_values
+            outputs[step, rows], values[step, rows] = evaluate(observations)
         else:
-            outputs[step, rows] = network.act(observations)
+            outputs[step, rows] = (network.act if self._plain is None else self._plain.outputs)(observations)
 
     def _evaluate_rest(self, values: Tensor) -> None:
         """The values that `_forward` left out: of all steps, or of the observations after the last."""

@@ -12,6 +12,7 @@ from lab.train import foreach
 from lab.train.collectives import gradients, ranks
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device, autocast
+from lab.train.flat_gradients import FlatGradients
 from lab.train.optimizers import load_optimizer, make_optimizer, set_learning_rate
 from lab.train.sync_batch_norm import convert_batch_norms
 
@@ -29,7 +30,7 @@ class LossSum(NamedTuple):
 class LossTerm(NamedTuple):
     """The term of a micro-batch in the loss of the global batch, 0-d: its mean times its fraction of the rows.
 
-    The loss of the global batch is the sum of all terms; the same holds for each of the statistics, 0-d.
+    The loss of the global batch is the sum of all terms; the same holds for each of the statistics, of any shape.
     """
 
     loss: Tensor
@@ -37,7 +38,7 @@ class LossTerm(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """Result of one step over the global batch: 0-d tensors on the device, equal on all ranks.
+    """Result of one step over the global batch: tensors on the device, equal on all ranks, 0-d but the statistics.
 
     gradient_norm: before clipping. statistics: those of `LossTerm`, added up.
     """
@@ -55,18 +56,31 @@ class GradientStep:
     """
 
     def __init__(
-        self, network: nn.Module, config: OptimizerConfig, device: Device, *, heads: Collection[nn.Module] = ()
+        self,
+        network: nn.Module,
+        config: OptimizerConfig,
+        device: Device,
+        *,
+        heads: Collection[nn.Module] = (),
+        small: bool = False,
     ) -> None:
-        """heads: modules that end in an output layer; see `make_optimizer`."""
+        """heads: modules that end in an output layer; see `make_optimizer`.
+
+        small: the network is so small that torch's bookkeeping takes longer than the step's arithmetic: gradients are
+        one vector. All of its parameters must have gradients in every step.
+        """
         self.network = network
         self._config, self._device, self._ranks = config, device, ranks()
         if self._ranks.size > 1:
             convert_batch_norms(network)
         self._optimizer = make_optimizer(network, config, heads=heads)
+        self._flat = FlatGradients(self._optimizer) if small else None
 
     def reset(self) -> None:
         """Clear the optimizer's moments; its parameters stay, also those that are frozen at present."""
         self._optimizer.state.clear()
+        if self._flat is not None:
+            self._flat.forget()
 
     def __call__(
         self,
@@ -81,24 +95,32 @@ class GradientStep:
 
         losses: called for each micro-batch, a slice of this rank's `rows` numbered from 0. micro_batch: most rows of a
         slice, all by default. mixed_precision: run `losses` under autocast; with False it enters
-        `lab.train.device.autocast` itself for the parts that allow it.
+        `lab.train.device.autocast` itself for the parts that allow it. A loss without a graph says that `losses` has
+        added its gradients to those of the parameters, which it may do for a small network.
         """
         set_learning_rate(self._optimizer, learning_rate)
-        self._optimizer.zero_grad(set_to_none=True)
+        if self._flat is None:
+            self._optimizer.zero_grad(set_to_none=True)
+        else:
+            self._flat.clear()
         parts: list[LossSum | LossTerm] = []
         for part in _micro_batches(rows, micro_batch):
             with autocast(self._device) if mixed_precision else nullcontext():
                 found = losses(part)
             if isinstance(found, LossSum) and self._ranks.size == 1 and part == slice(0, rows):
                 found = LossTerm(found.total / found.weight, {})  # dividing the loss saves a pass over the gradients
-            found[0].backward()
+            if self._flat is None or found[0].requires_grad:
+                found[0].backward()
             parts.append(_detached(found))
-        grads = gradients(self.network)
+        grads = gradients(self.network) if self._flat is None else [self._flat.vector]
         loss, statistics = self._all_reduce_(grads, parts)
         norm = torch.stack(foreach.norms(grads)).norm()
         if self._config.gradient_clip is not None:
             foreach.multiply_(grads, (self._config.gradient_clip / (norm + 1e-6)).clamp(max=1.0))
-        self._optimizer.step()
+        if self._flat is None:
+            self._optimizer.step()
+        else:
+            self._flat.step()
         return StepResult(loss, norm, statistics)
 
     def state_dict(self) -> dict[str, Any]:
@@ -107,6 +129,8 @@ class GradientStep:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load an optimizer state. Raises CheckpointError if it belongs to other parameters or another optimizer."""
+        if self._flat is not None:
+            self._flat.forget()
         try:
             load_optimizer(self._optimizer, state)
         except (KeyError, TypeError, ValueError):
@@ -140,7 +164,7 @@ def _detached(part: LossSum | LossTerm) -> LossSum | LossTerm:
 
 def _sum(values: Sequence[Tensor]) -> Tensor:
     """Their sum as a new tensor, which may be changed in place."""
-    return torch.stack(list(values)).sum()
+    return values[0].clone() if len(values) == 1 else torch.stack(list(values)).sum(0)
 
 
 def _micro_batches(rows: int, size: int | None) -> Iterator[slice]:

@@ -1,0 +1,149 @@
+"""Actor-critics of plain layers, without the overhead of modules: forward passes, and gradients in closed form.
+
+The networks of most control tasks have a few thousand parameters. Their forward and backward passes are some twenty
+matrix products, and calling modules, recording a graph and replaying it takes several times as long. Results are those
+of the modules up to rounding; images, recurrent layers and other activations go through modules and autograd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from agents.environments.observations import VECTOR
+from agents.ppo.network import ActorCritic, Body, Observations
+from lab.nets.layers import Linear
+from lab.nets.mlp import LinearBlock
+
+
+class _Activation(NamedTuple):
+    """An activation in place, and the gradient by its input from that by its output and the output."""
+
+    apply_: Callable[[Tensor], Tensor]
+    gradient: Callable[[Tensor, Tensor], Tensor]
+
+
+def _relu_gradient(by_output: Tensor, output: Tensor) -> Tensor:
+    return torch.ops.aten.threshold_backward(by_output, output, 0.0)
+
+
+_ACTIVATIONS = {
+    nn.Tanh: _Activation(Tensor.tanh_, torch.ops.aten.tanh_backward),
+    nn.ReLU: _Activation(Tensor.relu_, _relu_gradient),
+}
+
+
+class PlainNetwork:
+    """The layers of an `ActorCritic` on vectors [B, D] whose hidden layers are linear with tanh or ReLU."""
+
+    def __init__(self, network: ActorCritic) -> None:
+        self.shared, self.log_std = network.shared, network.log_std
+        self._policy_layers = _hidden_layers(network.body)
+        self._value_layers = self._policy_layers if network.shared else _hidden_layers(network.value_body)
+        self._policy_head, self._value_head = _layer(network.policy), _layer(network.value)
+
+    @staticmethod
+    def of(network: ActorCritic) -> PlainNetwork | None:
+        """The plain form of a network; None if it has layers of other kinds."""
+        bodies = (network.body, network.value_body)
+        if any(body.rnn is not None or body.convolutions for body in bodies):
+            return None
+        layers = [layer for body in bodies for block in _blocks(body) for layer in block]
+        if not all(isinstance(layer, (Linear, *_ACTIVATIONS)) for layer in layers):
+            return None
+        unscaled = all(layer.weight_scale == layer.bias_scale == 1.0 for layer in layers if isinstance(layer, Linear))
+        return PlainNetwork(network) if unscaled else None
+
+    @torch.no_grad()
+    def outputs(self, observations: Observations) -> Tensor:
+        """`ActorCritic.act` without a graph."""
+        return self._outputs(_activations(self._policy_layers, observations[VECTOR])[-1])
+
+    @torch.no_grad()
+    def outputs_and_values(self, observations: Observations) -> tuple[Tensor, Tensor]:
+        """`ActorCritic.forward` without a graph."""
+        passed = self.forward(observations)
+        return passed.outputs, passed.values
+
+    @torch.no_grad()
+    def forward(self, observations: Observations) -> Passed:
+        """Outputs and values of observations with all that `add_gradients` needs."""
+        acting = _activations(self._policy_layers, observations[VECTOR])
+        judging = acting if self.shared else _activations(self._value_layers, observations[VECTOR])
+        weight, bias = self._value_head
+        return Passed(acting, judging, self._outputs(acting[-1]), torch.addmv(bias, judging[-1], weight[0]))
+
+    @torch.no_grad()
+    def add_gradients(self, passed: Passed, by_outputs: Tensor, by_values: Tensor) -> None:
+        """Add to `grad` of all parameters, which must exist, from gradients by outputs [B, P] and by values [B]."""
+        if self.log_std is not None:
+            by_outputs, by_log_std = by_outputs.chunk(2, -1)
+            _grad(self.log_std).add_(by_log_std.sum(0))
+        by_acting = _through(self._policy_head, passed.acting[-1], by_outputs)
+        by_judging = _through(self._value_head, passed.judging[-1], by_values[:, None])
+        if self.shared:
+            _backward(self._policy_layers, passed.acting, by_acting.add_(by_judging))
+        else:
+            _backward(self._policy_layers, passed.acting, by_acting)
+            _backward(self._value_layers, passed.judging, by_judging)
+
+    def _outputs(self, features: Tensor) -> Tensor:
+        weight, bias = self._policy_head
+        outputs = torch.addmm(bias, features, weight.t())
+        return outputs if self.log_std is None else torch.cat([outputs, self.log_std.expand_as(outputs)], -1)
+
+
+class Passed(NamedTuple):
+    """A forward pass of B rows: inputs and outputs of the hidden layers, outputs [B, P] and values [B]."""
+
+    acting: list[Tensor]
+    judging: list[Tensor]
+    outputs: Tensor
+    values: Tensor
+
+
+_Layer = tuple[Tensor, Tensor]
+
+
+def _layer(linear: nn.Module) -> _Layer:
+    assert isinstance(linear, Linear)
+    return linear.weight, linear.bias
+
+
+def _blocks(body: Body) -> list[LinearBlock]:
+    return [block for block in body.hidden.children() if isinstance(block, LinearBlock)]
+
+
+def _hidden_layers(body: Body) -> list[tuple[_Layer, _Activation]]:
+    return [(_layer(block[0]), _ACTIVATIONS[type(block[1])]) for block in _blocks(body)]
+
+
+def _activations(layers: list[tuple[_Layer, _Activation]], x: Tensor) -> list[Tensor]:
+    """The input and the output of every layer."""
+    found = [x]
+    for (weight, bias), activation in layers:
+        found.append(activation.apply_(torch.addmm(bias, found[-1], weight.t())))
+    return found
+
+
+def _backward(layers: list[tuple[_Layer, _Activation]], activations: list[Tensor], by_output: Tensor) -> None:
+    for index in range(len(layers) - 1, -1, -1):
+        layer, activation = layers[index]
+        by_linear = activation.gradient(by_output, activations[index + 1])
+        by_output = _through(layer, activations[index], by_linear, wanted=index > 0)
+
+
+def _through(layer: _Layer, inputs: Tensor, by_outputs: Tensor, wanted: bool = True) -> Tensor:
+    """Add the gradients of a linear layer; return the gradient by its inputs if that is wanted."""
+    weight, bias = layer
+    _grad(weight).addmm_(by_outputs.t(), inputs)
+    _grad(bias).add_(by_outputs.sum(0))
+    return by_outputs @ weight if wanted else by_outputs
+
+
+def _grad(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
