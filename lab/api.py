@@ -194,13 +194,14 @@ class Run:
         return self._call("sample", device, count=count, seed=seed, **options)
 
     def predict(self, inputs: Any, *, device: str = "auto", **options: Any) -> list[dict[str, Any]]:
-        """Predictions of a supervised, sequences or AlphaZero run, one record per input.
+        """Predictions of a supervised, sequences, AlphaZero or PPO run, one record per input.
 
         inputs: supervised: images uint8 [N, H, W] or [N, H, W, C] of the run's size, rows [N, F] of its table (numbers,
         or objects where it has texts; None or NaN for a blank), or the path of an image, a folder, a zip or a CSV file;
         sequences: a text or a list of texts;
-        AlphaZero: moves from the initial position, such as "443", or a list of them. options: `checkpoint`, for
-        sequences `beam` and `steps`, for AlphaZero `simulations`.
+        AlphaZero: moves from the initial position, such as "443", or a list of them;
+        PPO: a list of observations. options: `checkpoint`, for sequences `beam` and `steps`, for AlphaZero
+        `simulations`, for PPO `masks`.
         """
         return list(self._call("predict", device, inputs, **options))
 

@@ -21,7 +21,7 @@ class Recall(gym.Env[NDArray[np.float32], np.int64]):
     effect. Without memory no policy does better than 1 / cues.
     """
 
-    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012 (as Gymnasium declares it)
+    metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012 (as Gymnasium declares it)
 
     def __init__(self, cues: int = 4, delay: int = 8, render_mode: str | None = None) -> None:
         if cues < 2 or delay < 1:

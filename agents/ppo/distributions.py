@@ -117,6 +117,10 @@ class Categorical:
     def to_environment(self, actions: Tensor) -> Tensor:
         return actions
 
+    def probabilities(self, outputs: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+        """Probabilities [..., n] of each category's options."""
+        return [part.softmax(-1) for part in _masked(outputs, mask).split(self.sizes, -1)]
+
 
 class DiagonalGaussian:
     """Independent normal distributions; the network's outputs are means and logarithms of standard deviations."""

@@ -16,6 +16,8 @@ from agents.ppo.policy import Policy
 
 _FIRST_SEED = 1_000_003
 """Evaluations use seeds that training does not."""
+_AT_ONCE = 64
+"""Most environments that are held at once."""
 
 
 class Returns(NamedTuple):
@@ -38,11 +40,27 @@ def play_episodes(
 
     The episodes are a function of the seed; they do not depend on training.
     """
-    environments = SerialEnvironments(maker(config.env), episodes)
+    parts = [range(first, min(first + _AT_ONCE, episodes)) for first in range(0, episodes, _AT_ONCE)]
+    played = [_play(network, distribution, config, part, None if deterministic else seed, seed) for part in parts]
+    return Returns(*(np.concatenate(arrays) for arrays in zip(*played, strict=True)))
+
+
+def _play(
+    network: ActorCritic,
+    distribution: ActionDistribution,
+    config: PPOConfig,
+    numbers: range,
+    sampling_seed: int | None,
+    seed: int,
+) -> Returns:
+    """The episodes with these numbers, together."""
+    episodes = len(numbers)
+    environments = SerialEnvironments(maker(config.env), episodes, numbers=numbers)
     try:
         rows = blank_rows(environments)
         environments.reset(first_seed(seed), rows)
-        policy = Policy(network, distribution, episodes, None if deterministic else seed)
+        noise = None if sampling_seed is None else sampling_seed + numbers.start
+        policy = Policy(network, distribution, episodes, noise)
         starts, running = np.ones(episodes, np.bool_), np.ones(episodes, np.bool_)
         returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
         while running.any():

@@ -23,6 +23,10 @@ class _Deterministic(nn.Module):
         self.network = policy.network
         self._distribution = policy.distribution
         self._names = list(policy.spaces.codec.shapes)
+        self._low = self._high = None
+        if policy.spaces.actions.continuous:
+            self._low = torch.from_numpy(policy.spaces.actions.low)
+            self._high = torch.from_numpy(policy.spaces.actions.high)
         self._masks = policy.spaces.masks
 
     def forward(  # not variadic: torch.export would take the arguments as one tuple
@@ -44,7 +48,8 @@ class _Deterministic(nn.Module):
         return self._actions(outputs, mask), values
 
     def _actions(self, outputs: Tensor, mask: Tensor | None) -> Tensor:
-        return self._distribution.to_environment(self._distribution.mode(outputs, mask))
+        actions = self._distribution.to_environment(self._distribution.mode(outputs, mask))
+        return actions if self._low is None else actions.clamp(self._low, self._high)
 
 
 def export(policy: TrainedPolicy, path: Path) -> float:
@@ -71,7 +76,10 @@ def _inputs(policy: TrainedPolicy, count: int) -> dict[str, Tensor]:
         else:
             inputs[name] = torch.randn(count, *shape, generator=generator)
     if policy.spaces.masks:
-        inputs["action_mask"] = torch.ones(count, policy.spaces.actions.mask_size, dtype=torch.bool)
+        mask = torch.rand(count, policy.spaces.actions.mask_size, generator=generator) < 0.5
+        first = torch.tensor([0, *policy.spaces.actions.sizes[:-1]]).cumsum(0)
+        mask[:, first] = True  # every category has a legal option
+        inputs["action_mask"] = mask
     if policy.network.recurrent:
         inputs["state"] = torch.randn(count, policy.network.state_size, generator=generator)
     return inputs
@@ -94,7 +102,8 @@ def _metadata(policy: TrainedPolicy) -> dict[str, object]:
         "environment": policy.config.env.id,
         "inputs": inputs,
         "outputs": {
-            "actions": f"{kind} [batch, {spaces.actions.columns}], the most probable action, counted from 0",
+            "actions": f"{kind} [batch, {spaces.actions.columns}], the most probable action"
+            + (", within the bounds" if spaces.actions.continuous else ", counted from 0"),
             "values": "float32 [batch], expected discounted return",
         },
     }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
 
 from agents.environments.make import make
 from agents.environments.vector import Spaces, inspect
@@ -23,6 +26,7 @@ class TrainedPolicy:
     name: str
     config: PPOConfig
     spaces: Spaces
+    observation_space: gym.Space[Any]
     network: ActorCritic
     distribution: ActionDistribution
 
@@ -34,10 +38,12 @@ def load_policy(path: str | Path, device: Device, which: str = checkpoints.BEST)
     """
     trained = load_run(Path(path), PPOConfig, which)
     env = make(trained.config.env)
-    spaces = inspect(env)
+    spaces, observation_space = inspect(env), env.observation_space
     env.close()
     network, distribution = make_network(trained.config, spaces)
     with trained.restoring() as state:
         network.load_state_dict(state["learner"]["network"])
     name = f"{trained.checkpoint.parent.parent.name}:{trained.iteration}"
-    return TrainedPolicy(name, trained.config, spaces, network.to(device.device).eval(), distribution)
+    return TrainedPolicy(
+        name, trained.config, spaces, observation_space, network.to(device.device).eval(), distribution
+    )

@@ -104,10 +104,12 @@ KINDS: dict[str, Kind] = {
         build="agents.ppo.experiment:build",
         verbs={
             "eval": "agents.cli.ppo:evaluate",
+            "predict": "agents.cli.ppo:predict",
             "watch": "agents.cli.ppo:watch",
             "export": "agents.cli.ppo:export",
         },
         catalogue="agents.ppo.metrics:CATALOGUE",
+        functions={"predict": "agents.ppo.prediction:predict"},
     ),
     "progressive_gan": Kind(
         config="gans.progressive.config:ProgressiveGANConfig",
