@@ -180,9 +180,10 @@ def test_constraints_pin_public_versions_exactly(name: str) -> None:
 def test_every_direct_dependency_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
+    environments = [line for name in ("box2d", "mujoco", "atari", "minatar", "mpe2") for line in extras[name]]
     pins = (CONSTRAINTS.read_text() + (ROOT / "constraints-peers.txt").read_text()).splitlines()
     pinned = {pin.partition("==")[0] for pin in pins}
-    for requirement in [*project["dependencies"], *extras["dev"], *extras["cluster"], *extras["peers"]]:
+    for requirement in [*project["dependencies"], *extras["dev"], *extras["cluster"], *extras["peers"], *environments]:
         name = re.split(r"[\[<>=!~ ]", requirement)[0].lower().replace("_", "-")
         assert name in pinned, f"{name} is not pinned: run make lock"
 
@@ -190,13 +191,14 @@ def test_every_direct_dependency_is_pinned() -> None:
 # The name under which a distribution is imported, where it is not the distribution's own.
 IMPORT_NAMES = {
     "grpcio": "grpc",
+    "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "pygame-ce": "pygame",
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
-# Imported by others: torch.onnx's exporter and imageio's writer of videos.
-ONLY_BY_OTHERS = {"onnxscript", "imageio_ffmpeg"}
+# Imported by others: torch.onnx's exporter, imageio's writer of videos, and Gymnasium's environments and wrappers.
+ONLY_BY_OTHERS = {"onnxscript", "imageio_ffmpeg", "ale_py", "box2d", "cv2", "minatar", "mpe2", "mujoco"}
 
 
 def import_names(requirements: list[str]) -> set[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
-import warnings
+import importlib.util
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -15,6 +14,8 @@ from gymnasium.envs.registration import EnvSpec
 from pydantic import Field
 
 from agents.environments import recall
+from agents.environments.faults import described, one_line
+from agents.environments.quiet import quiet, tame
 from agents.environments.unmasked import Unmasked
 from lab.config.sections import Config
 from lab.config.suggestions import did_you_mean
@@ -24,12 +25,21 @@ _PACKAGES = {"MinAtar": "minatar.gym", "ALE": "ale_py"}
 """Packages that register the environments of a namespace when they are asked to."""
 
 _EXTRAS = {
-    "gymnasium.envs.box2d": "box2d",
-    "gymnasium.envs.mujoco": "mujoco",
+    "Box2D": "box2d",
+    "mujoco": "mujoco",
     "minatar": "minatar",
     "ale_py": "atari",
-    "gymnasium.envs.toy_text": "play",
+    "cv2": "atari",
+    "pygame": "window",
 }
+"""The extra of this project that installs a package, by the name under which it is imported."""
+
+_NEEDS = {
+    "gymnasium.envs.box2d": ("Box2D", "pygame"),
+    "gymnasium.envs.mujoco": ("mujoco",),
+    "gymnasium.wrappers": ("cv2",),
+}
+"""Packages that environments and wrappers need, by the beginning of their module's name."""
 
 _NOT_BY_NAME = {
     *("Autoreset", "vector"),
@@ -40,7 +50,10 @@ _NOT_BY_NAME = {
 """Names of `gymnasium.wrappers` that a configuration cannot give: resets and rendering belong to the lab, functions are
 no plain values, and observations are arrays of numpy."""
 
-Value = bool | int | float | str | list[int] | list[float]
+_INSTEAD = {"NormalizeObservation": "normalize.observations=true", "NormalizeReward": "normalize.rewards=true"}
+"""Wrappers with statistics of each environment, which evaluations would lack, and the setting that replaces them."""
+
+Value = bool | int | float | str | list[int] | list[float] | list[str] | None
 """An argument that a configuration can give to an environment or a wrapper."""
 
 
@@ -72,28 +85,54 @@ def maker(config: EnvironmentConfig) -> Callable[[], gym.Env[Any, Any]]:
 def make(config: EnvironmentConfig, *, render_mode: str | None = None) -> gym.Env[Any, Any]:
     """An environment with its wrappers. Raises UserError with one line: the cause and the fix."""
     spec = find(config.id)
-    with _quiet(), _explained(spec, f"environment {config.id!r}"):
+    if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
+        tame("mujoco")
+    with quiet(), _explained(str(spec.entry_point), f"environment {config.id!r}"):
         arguments: dict[str, Any] = dict(config.kwargs)
-        env: gym.Env[Any, Any] = gym.make(spec, render_mode=render_mode, **arguments)
+        # Without Gymnasium's checker: what it looks for in the first step is looked for in every one.
+        env: gym.Env[Any, Any] = gym.make(spec, render_mode=render_mode, disable_env_checker=True, **arguments)
     for wrapper in config.wrappers:
         kind = wrapper_class(wrapper.name)
-        with _quiet(), _explained(spec, f"wrapper {wrapper.name}"):
-            env = kind(env, **wrapper.kwargs)
+        with quiet(), _explained("gymnasium.wrappers", f"wrapper {wrapper.name} of {config.id}"):
+            # Lists of a YAML file: the wrappers take tuples for shapes.
+            given = {key: tuple(value) if isinstance(value, list) else value for key, value in wrapper.kwargs.items()}
+            env = kind(env, **given)
     return env if config.masks else Unmasked(env)
 
 
 def has_own_vectorization(config: EnvironmentConfig) -> bool:
-    """Whether Gymnasium has a vectorised implementation of the environment that is equal to the single one."""
-    return bool(find(config.id).vector_entry_point) and not config.wrappers and config.masks
+    """Whether Gymnasium has a vectorised implementation of the environment that is equal to the single one.
+
+    Those of other packages may differ: that of ALE has preprocessing of its own and clips rewards.
+    """
+    known = str(find(config.id).vector_entry_point).startswith("gymnasium.envs.classic_control")
+    return known and not config.wrappers and config.masks
 
 
 def make_vector(config: EnvironmentConfig, count: int) -> gym.vector.VectorEnv[Any, Any, Any]:
-    """Gymnasium's own vectorised implementation of an environment."""
+    """The vectorised implementation that is registered for an environment.
+
+    Raises UserError where there is none, or where its spaces are not those of the single environment, in which
+    policies are evaluated.
+    """
     spec = find(config.id)
-    with _quiet(), _explained(spec, f"environment {config.id!r}"):
+    if not spec.vector_entry_point or config.wrappers or not config.masks:
+        why = "has wrappers or masks=false" if spec.vector_entry_point else "has no vectorised implementation"
+        raise UserError(f"env.vectorization=gymnasium: {config.id} {why}; leave it out")
+    with quiet(), _explained(str(spec.vector_entry_point), f"vectorised environment {config.id!r}"):
         mode = gym.VectorizeMode.VECTOR_ENTRY_POINT
         arguments: dict[str, Any] = dict(config.kwargs)
-        return gym.make_vec(spec, num_envs=count, vectorization_mode=mode, **arguments)
+        env = gym.make_vec(spec, num_envs=count, vectorization_mode=mode, **arguments)
+    single = make(config)
+    same = (single.observation_space, single.action_space) == (env.single_observation_space, env.single_action_space)
+    single.close()
+    if not same:
+        env.close()
+        raise UserError(
+            f"env.vectorization=gymnasium: the vectorised {config.id} has other spaces than the single one, in which "
+            "policies are evaluated; leave it out"
+        )
+    return env
 
 
 def find(name: str) -> EnvSpec:
@@ -107,7 +146,7 @@ def find(name: str) -> EnvSpec:
     namespace = name.rpartition("/")[0]
     if namespace in _PACKAGES and name not in gym.registry:
         _register(namespace)
-    with _quiet():
+    with quiet():
         try:
             return gym.spec(name)
         except gym.error.Error:
@@ -116,7 +155,9 @@ def find(name: str) -> EnvSpec:
 
 def wrapper_class(name: str) -> Any:
     """A wrapper of `gymnasium.wrappers` by its name. Raises UserError for another name."""
-    known = [other for other in gym.wrappers.__all__ if other not in _NOT_BY_NAME]
+    if name in _INSTEAD:
+        raise UserError(f"wrapper {name} keeps statistics that evaluations lack: set {_INSTEAD[name]} instead")
+    known = [other for other in gym.wrappers.__all__ if other not in _NOT_BY_NAME and other not in _INSTEAD]
     if name not in known:
         raise UserError(f"unknown wrapper {name!r}; {did_you_mean(name, known)}")
     return getattr(gym.wrappers, name)
@@ -125,8 +166,9 @@ def wrapper_class(name: str) -> Any:
 def _register(namespace: str) -> None:
     package = _PACKAGES[namespace]
     try:
-        with _quiet():
+        with quiet():
             module = importlib.import_module(package)
+            tame(package)
             if hasattr(module, "register_envs"):
                 module.register_envs()
             else:
@@ -137,37 +179,24 @@ def _register(namespace: str) -> None:
 
 
 @contextlib.contextmanager
-def _explained(spec: EnvSpec, what: str) -> Iterator[None]:
-    """Turn what Gymnasium and an environment's constructor raise into one line."""
+def _explained(entry_point: str, what: str) -> Iterator[None]:
+    """Turn what Gymnasium and the constructor of an environment or a wrapper raise into one line."""
     try:
         yield
     except UserError:
         raise
     except (gym.error.DependencyNotInstalled, ImportError) as error:
-        entry = str(spec.entry_point)
-        extra = next((extra for package, extra in _EXTRAS.items() if entry.startswith(package)), None)
-        hint = f": pip install 'rivals-lab[{extra}]'" if extra else f": {_one_line(error)}"
-        raise UserError(f"{what} needs a package that is not installed{hint}") from None
-    except (gym.error.Error, TypeError, ValueError, AssertionError, KeyError, AttributeError) as error:
-        raise UserError(f"{what} cannot be made: {_one_line(error)}") from None
+        raise UserError(f"{what} needs a package that is not installed: {_remedy(entry_point, error)}") from None
+    except (gym.error.Error, TypeError, ValueError, AssertionError) as error:
+        reason = one_line(error).partition(" was raised from the environment creator")[0]
+        raise UserError(f"{what} cannot be made: {reason}") from error
+    except Exception as error:
+        raise UserError(f"{what} cannot be made: {described(error)}") from error
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Gymnasium's warnings about versions and spaces, which say nothing about a run."""
-    level = gym.logger.min_level
-    root = logging.getLogger()
-    before = root.level
-    gym.logger.min_level = gym.logger.ERROR
-    root.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        gym.logger.min_level = level
-        root.setLevel(before)
+def _remedy(entry_point: str, error: ImportError | gym.error.Error) -> str:
+    needed = next((packages for prefix, packages in _NEEDS.items() if entry_point.startswith(prefix)), ())
+    for package in (*needed, getattr(error, "name", None)):
+        if package in _EXTRAS and importlib.util.find_spec(package) is None:
+            return f"pip install 'rivals-lab[{_EXTRAS[package]}]'"
+    return one_line(error)

@@ -62,9 +62,12 @@ class ObservationCodec:
         return {name: np.zeros((*leading, *shape), dtype) for name, (shape, dtype) in self.shapes.items()}
 
     def write(self, observation: Any, into: Mapping[str, NDArray[Any]], row: int) -> None:
-        """Encode one observation into row `row` of each array."""
+        """Encode one observation into row `row` of each array.
+
+        Raises UserError for one that is not of the space: numpy would repeat it, cut it or count from the end.
+        """
         if self._whole:
-            into[VECTOR][row] = observation
+            into[VECTOR][row] = _of_shape(observation, self._parts[0].shape)
             return
         at = 0
         for part in self._parts:
@@ -76,7 +79,7 @@ class ObservationCodec:
                 at += part.size
 
     def write_batch(self, observations: Any, into: Mapping[str, NDArray[Any]]) -> None:
-        """Encode N observations as Gymnasium's vector environments batch them into N rows."""
+        """Encode N observations as Gymnasium's vector environments batch them into N rows; errors as `write`."""
         at = 0
         for part in self._parts:
             leaf = part.of(observations)
@@ -100,13 +103,14 @@ class ObservationCodec:
         elif isinstance(space, spaces.Box):
             self._add_box(space, path, where)
         elif isinstance(space, spaces.Discrete):
-            self._parts.append(_Part(path, int(space.n), *_one_hot([int(space.n)], int(space.start))))
+            self._parts.append(_Part(path, (), int(space.n), *_one_hot([int(space.n)], int(space.start), ())))
         elif isinstance(space, spaces.MultiDiscrete):
             sizes = [int(n) for n in np.ravel(space.nvec)]
             starts = np.ravel(np.asarray(getattr(space, "start", np.zeros(len(sizes), np.int64))))
-            self._parts.append(_Part(path, sum(sizes), *_one_hot(sizes, starts)))
+            shape = space.nvec.shape
+            self._parts.append(_Part(path, shape, sum(sizes), *_one_hot(sizes, starts, shape)))
         elif isinstance(space, spaces.MultiBinary):
-            self._parts.append(_Part(path, int(np.prod(space.shape)), np.ravel, _flat_rows, plain=True))
+            self._add_numbers(space.shape, path)
         else:
             raise UserError(
                 f"{where} is a {type(space).__name__}, which is not supported; supported are Box, Discrete, "
@@ -120,19 +124,30 @@ class ObservationCodec:
         if dimensions == 3 or (dimensions == 2 and box.dtype == np.uint8):
             image, encode, encode_batch = _image(box, f"image{len(self.images)}")
             self.images.append(image)
-            self._parts.append(_Part(path, 0, encode, encode_batch, image=image))
+            self._parts.append(_Part(path, box.shape, 0, encode, encode_batch, image=image))
         elif dimensions > 3:
             raise UserError(f"{where} is a Box of {dimensions} dimensions; up to three are supported")
         else:
-            plain = dimensions == 1
-            self._parts.append(_Part(path, int(np.prod(box.shape)), np.ravel, _flat_rows, plain=plain))
+            self._add_numbers(box.shape, path)
+
+    def _add_numbers(self, shape: tuple[int, ...], path: tuple[Any, ...]) -> None:
+        def encode(value: Any) -> NDArray[Any]:
+            return _of_shape(value, shape).ravel()
+
+        def encode_batch(values: Any) -> NDArray[Any]:
+            values = _batch_of_shape(values, shape)
+            return values.reshape(len(values), -1)
+
+        plain = len(shape) == 1
+        self._parts.append(_Part(path, shape, int(np.prod(shape)), encode, encode_batch, plain=plain))
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A leaf of the space: where it lies, its size in the vector, and how one value or N values are encoded."""
+    """A leaf of the space: where it lies, its shape, its size in the vector, and how one or N values are encoded."""
 
     path: tuple[Any, ...]
+    shape: tuple[int, ...]
     size: int
     encode: Callable[[Any], Any]
     encode_batch: Callable[[Any], Any]
@@ -145,21 +160,41 @@ class _Part:
         return observation
 
 
-def _flat_rows(values: Any) -> NDArray[Any]:
+def _of_shape(value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The value as an array, if it has the shape."""
+    if getattr(value, "shape", None) != shape:
+        value = np.asarray(value)
+        if value.shape != shape or value.dtype == object:
+            raise UserError(_mismatch(value, shape))
+    return value
+
+
+def _batch_of_shape(values: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     values = np.asarray(values)
-    return values.reshape(len(values), -1)
+    if values.shape[1:] != shape or values.dtype == object:
+        raise UserError(_mismatch(values, (len(values) if values.ndim else 0, *shape)))
+    return values
 
 
-def _one_hot(sizes: list[int], start: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+def _mismatch(value: NDArray[Any], shape: tuple[int, ...]) -> str:
+    if value.dtype == object:
+        kind = type(value.item()).__name__ if value.ndim == 0 else "sequence of unequal parts"
+        return f"an observation is a {kind}, and its space says numbers of shape {list(shape)}"
+    return f"an observation has shape {list(value.shape)}, and its space says {list(shape)}"
+
+
+def _one_hot(sizes: list[int], start: Any, shape: tuple[int, ...]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     """Encoders of categories, each counted from its start, as concatenated one-hot vectors."""
-    offsets = np.cumsum([0, *sizes[:-1]]) - start
-    total = sum(sizes)
+    offsets = np.cumsum([0, *sizes[:-1]])
+    counts, total = np.asarray(sizes), sum(sizes)
 
     def batch(values: Any) -> NDArray[np.float32]:
-        values = np.asarray(values)
-        at = values.reshape(len(values), -1).astype(np.int64) + offsets
+        values = _batch_of_shape(values, shape)
+        numbers = values.reshape(len(values), -1).astype(np.int64) - start
+        if (numbers < 0).any() or (numbers >= counts).any():
+            raise UserError(f"an observation of categories is {values.tolist()}, outside its space")
         encoded = np.zeros((len(values), total), np.float32)
-        np.put_along_axis(encoded, at, 1.0, axis=1)
+        np.put_along_axis(encoded, numbers + offsets, 1.0, axis=1)
         return encoded
 
     return (lambda value: batch(np.asarray(value)[None])[0]), batch
@@ -172,14 +207,26 @@ def _image(box: spaces.Box, name: str) -> tuple[Image, Callable[[Any], Any], Cal
     high = float(np.max(box.high))
     # Bytes are divided by 255; flags and numbers are left alone.
     scale = 255.0 if dtype == np.uint8 and high > 1.0 else 1.0
+    channels_first: tuple[int, ...] = (0, 1, 2)
     if len(shape) == 2:
-        image = Image(name, (1, *shape), dtype, scale)
-        return image, (lambda value: value), (lambda values: np.asarray(values)[:, None])
-    if shape[-1] <= shape[0]:
-        image = Image(name, (shape[2], shape[0], shape[1]), dtype, scale)
-        return (
-            image,
-            (lambda value: np.moveaxis(np.asarray(value), -1, 0)),
-            (lambda values: np.moveaxis(np.asarray(values), -1, 1)),
-        )
-    return Image(name, (shape[0], shape[1], shape[2]), dtype, scale), (lambda value: value), (lambda values: values)
+        size = (1, *shape)
+    elif shape[-1] <= shape[0]:
+        channels_first, size = (2, 0, 1), (shape[2], shape[0], shape[1])
+    else:
+        size = (shape[0], shape[1], shape[2])
+    batched = (0, *(axis + 1 for axis in channels_first))
+
+    def checked(pixels: NDArray[Any]) -> NDArray[Any]:
+        if dtype == np.uint8 and pixels.dtype not in (np.uint8, np.bool_):  # numpy would cut fractions off
+            raise UserError(f"an image observation is of {pixels.dtype}, and its space says {box.dtype}")
+        return pixels
+
+    def encode(value: Any) -> NDArray[Any]:
+        pixels = checked(_of_shape(value, shape))
+        return pixels[None] if len(shape) == 2 else pixels.transpose(channels_first)
+
+    def encode_batch(values: Any) -> NDArray[Any]:
+        pixels = checked(_batch_of_shape(values, shape))
+        return pixels[:, None] if len(shape) == 2 else pixels.transpose(batched)
+
+    return Image(name, size, dtype, scale), encode, encode_batch

@@ -26,7 +26,7 @@ _ATTRIBUTES = {
     "TaxiEnv": ("s", "lastaction", "fickle_step", "taxi_orientation"),
     "FrozenLakeEnv": ("s", "lastaction"),
     "CliffWalkingEnv": ("s", "lastaction"),
-    "BlackjackEnv": ("dealer", "player", "natural", "sab"),
+    "BlackjackEnv": ("dealer", "player"),
 }
 """Attributes that change with each step, by class of `gymnasium.envs`; the generator is saved too."""
 
@@ -43,6 +43,12 @@ _WRAPPERS = {
     "ReshapeObservation": (),
     "DtypeObservation": (),
     "TimeAwareObservation": ("timesteps",),
+    "DelayObservation": ("observation_queue",),
+    "FrameStackObservation": ("obs_queue",),
+    "DiscretizeObservation": (),
+    "DiscretizeAction": (),
+    "RepeatAction": (),
+    "StickyAction": ("last_action", "is_sticky_actions", "num_repeats", "repeats_taken"),
 }
 """The state of wrappers of `gymnasium.wrappers`, by class."""
 
@@ -72,10 +78,15 @@ def load(env: Any, state: Mapping[str, Any]) -> None:
     Raises ValueError for the state of another environment, and what the attributes raise for values that they never
     have.
     """
-    _check(save(env), state)
+    own = save(env)
+    if own is not None and hasattr(env.unwrapped, "load_state_dict"):
+        own, checked = {**own, "own": None}, {**state, "own": None}  # its own method knows what fits
+    else:
+        checked = {**state}
+    _check(own, checked)
     for stored in state["wrappers"]:
         for name, value in stored.items():
-            setattr(env, name, value)
+            setattr(env, name, _restored(value))
         env = env.env
     if hasattr(env, "load_state_dict"):
         env.load_state_dict(state["own"])
@@ -107,19 +118,25 @@ def _check(own: Any, stored: Any) -> None:
 
 def _same_kind(own: Any, stored: Any) -> bool:
     if own is None:
-        return stored is None or _is_number(stored)
+        return stored is None or _is_number(stored) or isinstance(stored, np.ndarray)
+    if _is_number(own):
+        if isinstance(own, int) and isinstance(stored, int) and not 0 <= stored < 2**128:
+            return False
+        return stored is None or (_is_number(stored) and _is_integer(stored) == _is_integer(own))
     if isinstance(own, np.ndarray | tuple):
         is_array = isinstance(stored, np.ndarray | tuple)
         return is_array and np.shape(own) == np.shape(stored) and np.asarray(stored).dtype.kind in "biuf"
     if isinstance(own, list | deque):
         return type(stored) is type(own) and all(_is_number(value) or isinstance(value, np.ndarray) for value in stored)
-    if isinstance(own, np.generic):
-        return isinstance(stored, np.generic) and stored.dtype == own.dtype
-    return type(own) is type(stored) and not (isinstance(own, int) and not 0 <= stored < 2**128)
+    return type(own) is type(stored)
 
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) or isinstance(value, np.number)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer)
 
 
 def _known(env: Any, table: Mapping[str, tuple[str, ...]], package: str) -> tuple[str, ...] | None:
@@ -132,17 +149,25 @@ def _attributes(env: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A copy in plain values: a tuple becomes a tagged dict, since checkpoints read tuples back as lists."""
+    """A copy in values that a checkpoint keeps; what would come back as another type is tagged."""
     if isinstance(value, tuple):
         return {"tuple": [_plain(item) for item in value]}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, deque):
+        return {"deque": [_plain(item) for item in value], "length": value.maxlen}
+    if isinstance(value, np.generic):
+        return {"scalar": np.array(value)}
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _restored(value: Any) -> Any:
     if isinstance(value, Mapping) and set(value) == {"tuple"}:
         return tuple(_restored(item) for item in value["tuple"])
-    return value.copy() if isinstance(value, np.ndarray | list) else value
+    if isinstance(value, Mapping) and set(value) == {"scalar"}:
+        return np.asarray(value["scalar"])[()]
+    if isinstance(value, Mapping) and set(value) == {"deque", "length"}:
+        return deque((_restored(item) for item in value["deque"]), value["length"])
+    if isinstance(value, list):
+        return [_restored(item) for item in value]
+    return np.array(value) if isinstance(value, np.ndarray) else value

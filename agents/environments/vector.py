@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from agents.environments import snapshots
 from agents.environments.actions import ActionSpec, action_spec
+from agents.environments.faults import advance, begin, described, failed, name_of
+from agents.environments.masks import check_legal, legal_options, legal_options_of_all, merged_masks
 from agents.environments.observations import MASK, Arrays, ObservationCodec
 from lab.errors import UserError
 from lab.files.plain import same_form
@@ -98,11 +100,15 @@ class Environments(ABC):
 
 def inspect(env: gym.Env[Any, Any]) -> Spaces:
     """The spaces of an environment; it is reset once. Raises UserError for one that is not supported."""
-    codec, actions = ObservationCodec(env.observation_space), action_spec(env.action_space)
-    _, info = env.reset(seed=0)
-    masks = codec.has_mask or "action_mask" in info
-    if masks and actions.continuous:
-        raise UserError("the environment has action masks, which are for discrete actions, and a Box of actions")
+    try:
+        codec, actions = ObservationCodec(env.observation_space), action_spec(env.action_space)
+    except UserError as error:
+        raise UserError(f"environment {name_of(env)}: {error}") from None
+    except (AttributeError, TypeError) as error:
+        raise failed(env, "its spaces", error) from error
+    _, info = begin(env, seed=0)
+    masks = codec.has_mask or MASK in info
+    _check_masks(masks, actions, name_of(env))
     return Spaces(codec, actions, masks)
 
 
@@ -123,8 +129,8 @@ class SerialEnvironments(Environments):
 
     def reset(self, seed: int, into: Rows) -> None:
         for row, env in enumerate(self._envs):
-            observation, info = env.reset(seed=environment_seed(seed, self._numbers[row]))
-            self._write(observation, info, into, row)
+            observation, info = begin(env, environment_seed(seed, self._numbers[row]))
+            self._write(observation, info, into, row, env)
 
     def send(self, group: int, actions: NDArray[Any]) -> None:
         self._actions = actions
@@ -141,13 +147,17 @@ class SerialEnvironments(Environments):
         to_environment = self.spaces.actions.to_environment
         for row, number in enumerate(which):
             env = self._envs[number]
-            observation, reward[row], terminated[row], truncated[row], info = env.step(to_environment(actions[row]))
-            if terminated[row] or truncated[row]:
-                if not terminated[row]:
-                    self.spaces.codec.write(observation, self._finals, len(finals))
+            observation, gain, over, cut, info = advance(env, to_environment(actions[row]))
+            try:
+                reward[row], terminated[row], truncated[row] = gain, over, cut
+            except (TypeError, ValueError) as error:
+                raise failed(env, "step (reward, terminated, truncated)", error) from None
+            if over or cut:
+                if not over:
+                    self._encode(observation, self._finals, len(finals), env)
                     finals.append(row)
-                observation, info = env.reset()
-            self._write(observation, info, into, row)
+                observation, info = begin(env)
+            self._write(observation, info, into, row, env)
         final = {name: array[: len(finals)].copy() for name, array in self._finals.items()}
         rows = np.asarray(finals, np.int64)
         none = np.zeros(n, np.bool_)
@@ -169,11 +179,22 @@ class SerialEnvironments(Environments):
         for env in self._envs:
             env.close()
 
-    def _write(self, observation: Any, info: Mapping[str, Any], into: Rows, row: int) -> None:
-        self.spaces.codec.write(observation, into.observations, row)
-        if self.spaces.masks:
-            found = observation[MASK] if self.spaces.codec.has_mask else info.get("action_mask")
+    def _encode(self, observation: Any, into: Arrays, row: int, env: gym.Env[Any, Any]) -> None:
+        try:
+            self.spaces.codec.write(observation, into, row)
+        except Exception as error:
+            raise _not_of_its_space(env, error) from None
+
+    def _write(self, observation: Any, info: Mapping[str, Any], into: Rows, row: int, env: gym.Env[Any, Any]) -> None:
+        self._encode(observation, into.observations, row, env)
+        if not self.spaces.masks:
+            return
+        try:
+            found = observation[MASK] if self.spaces.codec.has_mask else info.get(MASK)
             into.mask[row] = legal_options(found, self._mask_size)
+            check_legal(into.mask[row : row + 1], self.spaces.actions.sizes)
+        except UserError as error:
+            raise UserError(f"environment {name_of(env)}: {error}") from None
 
 
 class VectorEnvironments(Environments):
@@ -184,16 +205,20 @@ class VectorEnvironments(Environments):
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         self._env = env
-        codec, actions = ObservationCodec(env.single_observation_space), action_spec(env.single_action_space)
+        try:
+            codec, actions = ObservationCodec(env.single_observation_space), action_spec(env.single_action_space)
+        except UserError as error:
+            raise UserError(f"environment {name_of(env)}: {error}") from None
         self.mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self.count, self.groups = env.num_envs, (slice(0, env.num_envs),)
-        _, info = env.reset(seed=0)
-        self.spaces = Spaces(codec, actions, codec.has_mask or "action_mask" in info)
+        _, info = self._begin(seed=0)
+        self.spaces = Spaces(codec, actions, codec.has_mask or MASK in info)
+        _check_masks(self.spaces.masks, actions, name_of(env))
         self._ended = np.zeros(self.count, np.bool_)
         self._actions: NDArray[Any] = np.zeros((self.count, actions.columns))
 
     def reset(self, seed: int, into: Rows) -> None:
-        observations, info = self._env.reset(seed=environment_seed(seed, 0))
+        observations, info = self._begin(seed=environment_seed(seed, 0))
         self._ended[:] = False
         self._write(observations, info, into)
 
@@ -201,7 +226,11 @@ class VectorEnvironments(Environments):
         self._actions = actions
 
     def receive(self, group: int, into: Rows) -> Step:
-        observations, reward, terminated, truncated, info = self._env.step(self.spaces.actions.to_batch(self._actions))
+        actions = self.spaces.actions.to_batch(self._actions)
+        try:
+            observations, reward, terminated, truncated, info = self._env.step(actions)
+        except Exception as error:
+            raise failed(self._env, "step", error) from error
         ended = terminated | truncated
         only_truncated = np.flatnonzero(truncated & ~terminated)
         valid, starts = np.ones(self.count, np.bool_), ended
@@ -214,8 +243,8 @@ class VectorEnvironments(Environments):
                 rows, final = only_truncated, self._finals(info["final_obs"], only_truncated)
         elif ended.any():
             rows, final = only_truncated, self._select(observations, only_truncated)
-            observations, more = self._env.reset(options={"reset_mask": ended.copy()})
-            info = {**info, **_merged_mask(info, more, ended)}
+            observations, more = self._begin(options={"reset_mask": ended.copy()})
+            info = {**info, **merged_masks(info, more, ended)}
         self._write(observations, info, into)
         none = np.zeros(self.count, np.bool_)
         reward = np.where(valid, reward, 0.0)
@@ -232,11 +261,27 @@ class VectorEnvironments(Environments):
     def close(self) -> None:
         self._env.close()
 
+    def _begin(self, **arguments: Any) -> tuple[Any, Mapping[str, Any]]:
+        try:
+            observations, info = self._env.reset(**arguments)
+        except Exception as error:
+            raise failed(self._env, "reset", error) from error
+        return observations, info
+
     def _write(self, observations: Any, info: Mapping[str, Any], into: Rows) -> None:
-        self.spaces.codec.write_batch(observations, into.observations)
-        if self.spaces.masks:
-            found = observations[MASK] if self.spaces.codec.has_mask else info.get("action_mask")
-            into.mask[:] = _legal_options_of_all(found, self.count, self.spaces.actions.mask_size)
+        try:
+            self.spaces.codec.write_batch(observations, into.observations)
+        except Exception as error:
+            raise _not_of_its_space(self._env, error) from None
+        if not self.spaces.masks:
+            return
+        try:
+            found = observations[MASK] if self.spaces.codec.has_mask else info.get(MASK)
+            into.mask[:] = legal_options_of_all(found, self.count, self.spaces.actions.mask_size)
+            # Where an episode has ended, and the next step resets it, no action is taken.
+            check_legal(into.mask[~self._ended], self.spaces.actions.sizes)
+        except UserError as error:
+            raise UserError(f"environment {name_of(self._env)}: {error}") from None
 
     def _select(self, observations: Any, rows: NDArray[np.int64]) -> Arrays:
         """Encoded rows of batched observations."""
@@ -259,31 +304,11 @@ def environment_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed % 2**63, number]).generate_state(1)[0]) >> 1
 
 
-def legal_options(mask: Any, size: int) -> NDArray[np.bool_]:
-    """A mask [M] from what an environment gives: one array, or a tuple of arrays, one for each category."""
-    if mask is None:
-        raise UserError("the environment gave an action mask before and none now; it must come with every observation")
-    if isinstance(mask, tuple | list):
-        mask = np.concatenate([np.ravel(part) for part in mask])
-    found = np.ravel(np.asarray(mask)).astype(np.bool_)
-    if len(found) != size:
-        raise UserError(f"the environment's action mask has {len(found)} entries, and its actions have {size} options")
-    return found
+def _check_masks(masks: bool, actions: ActionSpec, name: str) -> None:
+    if masks and actions.continuous:
+        raise UserError(f"environment {name} has action masks, which are for discrete actions, and a Box of actions")
 
 
-def _legal_options_of_all(mask: Any, count: int, size: int) -> NDArray[np.bool_]:
-    if isinstance(mask, np.ndarray) and mask.dtype != object and mask.shape == (count, size):
-        return mask.astype(np.bool_)
-    if isinstance(mask, tuple):  # a tuple space is batched as a tuple of arrays [N, options]
-        mask = [tuple(part[row] for part in mask) for row in range(count)]
-    rows: Sequence[Any] = [None] * count if mask is None else mask
-    return np.stack([legal_options(row, size) for row in rows])
-
-
-def _merged_mask(before: Mapping[str, Any], after: Mapping[str, Any], reset: NDArray[np.bool_]) -> dict[str, Any]:
-    """The masks after a partial reset: new ones for the rows that were reset."""
-    if "action_mask" not in after or "action_mask" not in before:
-        return dict(after)
-    merged = np.array(before["action_mask"])
-    merged[reset] = np.asarray(after["action_mask"])[reset]
-    return {**after, "action_mask": merged}
+def _not_of_its_space(env: Any, error: Exception) -> UserError:
+    reason = str(error) if isinstance(error, UserError) else f"an observation is not of its space: {described(error)}"
+    return UserError(f"environment {name_of(env)}: {reason}")

@@ -1,0 +1,71 @@
+"""Calls of an environment. What it raises becomes one line: the environment, the call, the reason, and where."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from lab.errors import UserError
+
+_LONGEST = 300
+
+
+def begin(env: gym.Env[Any, Any], seed: int | None = None) -> tuple[Any, Mapping[str, Any]]:
+    """Reset an environment; returns observation and info. Raises UserError for whatever the environment raises."""
+    try:
+        found = env.reset(seed=seed)
+    except Exception as error:
+        raise failed(env, "reset", error) from error
+    if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict | Mapping)):
+        raise UserError(
+            f"environment {name_of(env)}: reset returned {_described(found)} where Gymnasium wants (observation, info)"
+        )
+    return found
+
+
+def advance(env: gym.Env[Any, Any], action: Any) -> tuple[Any, float, bool, bool, Mapping[str, Any]]:
+    """Step an environment. Raises UserError for whatever the environment raises."""
+    try:
+        found: Any = env.step(action)
+    except Exception as error:
+        raise failed(env, "step", error) from error
+    if not (isinstance(found, tuple) and len(found) == 5 and isinstance(found[4], dict | Mapping)):
+        raise UserError(
+            f"environment {name_of(env)}: step returned {_described(found)} where Gymnasium wants (observation, "
+            "reward, terminated, truncated, info)"
+        )
+    return found
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error on one line, shortened."""
+    return " ".join(str(error).split())[:_LONGEST]
+
+
+def described(error: BaseException) -> str:
+    """Type and message of an error on one line, and the line of code that raised it; the text of a user error."""
+    if isinstance(error, UserError):
+        return one_line(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {one_line(error) or 'no message'}{where}"
+
+
+def name_of(env: Any) -> str:
+    """The id of an environment, or its class where it is not registered."""
+    spec = getattr(env, "spec", None)
+    return str(getattr(spec, "id", None) or type(getattr(env, "unwrapped", env)).__name__)
+
+
+def failed(env: Any, call: str, error: Exception) -> UserError:
+    """The user error for an exception of `env` in `call`; a user error that names no environment gets its name."""
+    return UserError(f"environment {name_of(env)} failed in {call}: {described(error)}")
+
+
+def _described(found: Any) -> str:
+    """What a call returned, for an error: its type, and of a tuple its length."""
+    return f"{len(found)} values" if isinstance(found, tuple) else f"one {type(found).__name__}"
