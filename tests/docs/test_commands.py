@@ -11,7 +11,7 @@ from lab.config import presets
 from lab.config.registry import kind_names
 from tests.docs.pages import ROOT, blocks, commands_by_words, keys_by_kind, metrics, pages
 
-GROUPS = "loss|train|eval|selfplay|replay|stage|cluster|time|system"
+GROUPS = "loss|train|eval|rollout|selfplay|replay|stage|cluster|time|system"
 NEW_METRICS = {"train/weight_norm"}  # that a page adds
 _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 # Lines that show a mistake, or a verb that the page adds.
@@ -82,7 +82,7 @@ def is_missing(code: str) -> bool:
         return not (is_file or name.startswith("game.options") or any(key.startswith(name) for key in keys))
     if re.fullmatch(rf"({GROUPS})/[a-z_0-9]+", code):
         return code not in metrics() | NEW_METRICS and not (ROOT / code).exists()
-    if re.fullmatch(r"(alphazero|progressive_gan|series_gan|sequences|supervised)/\w+", code):
+    if re.fullmatch(r"(alphazero|ppo|progressive_gan|series_gan|sequences|supervised)/\w+", code):
         return code not in presets.preset_names()
     is_path = re.fullmatch(r"(lab|agents|gans|cluster|examples|tests)/[\w/.-]+", code)
     return bool(is_path) and "NAME" not in code and not (ROOT / code).exists()

@@ -47,7 +47,7 @@ lab.api.load_preset = lambda preset, overrides=(): _load(preset, [*overrides, *S
 
 def test_every_tutorial_has_blocks_that_are_run() -> None:
     names = {page.stem for page in RUNNABLE if page.parent == DOCS / "tutorials"}
-    assert names >= {"connect-four", "your-own-game", "gan", "classifier", "sequences", "notebooks"}
+    assert names >= {"connect-four", "your-own-game", "ppo", "gan", "classifier", "sequences", "notebooks"}
 
 
 @pytest.mark.slow

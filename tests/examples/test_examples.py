@@ -37,6 +37,12 @@ def test_gan_grows_through_every_stage(tmp_path: Path, capsys: pytest.CaptureFix
     assert "16 x 16" in capsys.readouterr().out
 
 
+def test_ppo_learns_to_balance(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"environment": "CartPole-v1", "steps": 5_000, "count": 8, "learning_rate": 1e-3, "seed": 0}
+    assert example("ppo").train(**settings) > 50.0  # a random policy: 22
+    assert "mean return" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_alphazero_learns_tic_tac_toe() -> None:

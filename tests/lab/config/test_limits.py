@@ -136,6 +136,12 @@ def test_what_no_run_can_use_is_refused_with_its_key(line: str, tmp_path: Path) 
         ("alphazero/connect_four", "learner.batch_size=1000000000", "learner.batch_size"),
         ("alphazero/connect_four", "selfplay.cache_slots=1180591620717411303424", "selfplay.cache_slots"),
         ("alphazero/connect_four", "game.options.rows=1000000000", "rows and columns must be at most 64"),
+        ("ppo/cartpole", "env.count=1000000000", "env.count"),
+        ("ppo/cartpole", "env.processes=1000000000", "env.processes"),
+        ("ppo/cartpole", "learner.rollout_steps=1000000000", "learner.rollout_steps"),
+        ("ppo/cartpole", "learner.epochs=1000000000", "learner.epochs"),
+        ("ppo/cartpole", "network.recurrent_size=1000000000", "network.recurrent_size"),
+        ("ppo/cartpole", "evaluate.episodes=1000000000", "evaluate.episodes"),
         ("progressive_gan/digits", "evaluate.grid=1000000000", "evaluate.grid"),
         ("progressive_gan/digits", "network.fmap_base=1000000000", "network.fmap_base"),
         ("progressive_gan/digits", "network.mapping_layers=1000000000", "network.mapping_layers"),
@@ -178,7 +184,7 @@ def unbounded(annotation: Any, metadata: Any) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_integer_has_a_largest_value(kind: str) -> None:
     found = {name for name, field in fields(load(KINDS[kind].config)) if unbounded(field.annotation, field.metadata)}
-    assert found <= {"game.options"}  # the game checks its own
+    assert found <= {"game.options", "env.kwargs", "env.wrappers.kwargs"}  # these check their own
 
 
 @pytest.mark.parametrize(
@@ -248,7 +254,8 @@ def test_presets_of_editors_file_systems_and_bases_are_hidden(tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("CartPole-v1", "unknown preset 'CartPole-v1'; `lab list` shows all presets"),
+        ("zzqxv", "unknown preset 'zzqxv'; `lab list` shows all presets"),
+        ("CartPole-v1", "did you mean 'ppo/cartpole'? `lab list` shows all presets"),
         ("conect_four", "did you mean 'alphazero/connect_four'? `lab list` shows all presets"),
         ("mnst", "did you mean"),
         ("x" * 5000, "`lab list` shows all presets"),
