@@ -15,6 +15,7 @@ from pydantic import Field
 
 from agents.environments import recall
 from agents.environments.faults import described, one_line
+from agents.environments.installed import ENTRY_POINTS, register_installed
 from agents.environments.quiet import quiet, tame
 from agents.environments.unmasked import Unmasked
 from lab.config.sections import Config
@@ -139,10 +140,12 @@ def find(name: str) -> EnvSpec:
     """The registered environment of an id. Raises UserError that names the nearest ids, or the missing package."""
     if ":" in name:
         raise UserError(
-            f"environment id {name!r} names a module, which a configuration cannot: install a package that registers "
-            "its environments through the entry point gymnasium.envs, and leave out the part before the colon"
+            f"environment id {name!r} names a module, which a configuration cannot: a package registers its "
+            f"environments through an entry point of the group {ENTRY_POINTS}; leave out the part before the colon"
         )
     recall.register()
+    if name not in gym.registry:
+        register_installed()
     namespace = name.rpartition("/")[0]
     if namespace in _PACKAGES and name not in gym.registry:
         _register(namespace)

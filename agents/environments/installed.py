@@ -1,0 +1,23 @@
+"""Environments of other packages, registered through entry points."""
+
+from functools import cache
+from importlib import metadata
+
+from lab.errors import UserError
+
+ENTRY_POINTS = "rivals.environments"
+"""Group of entry points: any name -> a function without arguments that calls `gymnasium.register`."""
+
+
+@cache
+def register_installed() -> None:
+    """Call every entry point of the group, once. Raises UserError for one that cannot be loaded or raises."""
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            point.load()()
+        except Exception as error:  # whatever the other package raises
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"the environments of {point.name!r} cannot be registered: its entry point {point.value!r} raised "
+                f"{type(error).__name__}: {reason:.200}; repair or reinstall that package"
+            ) from error
