@@ -42,6 +42,9 @@ _NEEDS = {
 }
 """Packages that environments and wrappers need, by the beginning of their module's name."""
 
+_RESERVED = {"id", "render_mode", "disable_env_checker", "num_envs", "vectorization_mode"}
+"""Arguments of `gymnasium.make` that are no arguments of an environment."""
+
 _NOT_BY_NAME = {
     *("Autoreset", "vector"),
     *("RecordVideo", "HumanRendering", "RenderCollection", "AddRenderObservation"),
@@ -86,12 +89,16 @@ def maker(config: EnvironmentConfig) -> Callable[[], gym.Env[Any, Any]]:
 def make(config: EnvironmentConfig, *, render_mode: str | None = None) -> gym.Env[Any, Any]:
     """An environment with its wrappers. Raises UserError with one line: the cause and the fix."""
     spec = find(config.id)
+    for name in _RESERVED & set(config.kwargs):
+        raise UserError(f"env.kwargs.{name} is set by the lab; leave it out")
     if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
         tame("mujoco")
     with quiet(), _explained(str(spec.entry_point), f"environment {config.id!r}"):
-        arguments: dict[str, Any] = dict(config.kwargs)
+        # Not render_mode=None: constructors need not know it.
+        arguments: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+        arguments |= config.kwargs
         # Without Gymnasium's checker: what it looks for in the first step is looked for in every one.
-        env: gym.Env[Any, Any] = gym.make(spec, render_mode=render_mode, disable_env_checker=True, **arguments)
+        env: gym.Env[Any, Any] = gym.make(spec, disable_env_checker=True, **arguments)
     for wrapper in config.wrappers:
         kind = wrapper_class(wrapper.name)
         with quiet(), _explained("gymnasium.wrappers", f"wrapper {wrapper.name} of {config.id}"):

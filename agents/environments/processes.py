@@ -22,6 +22,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.environments.faults import described
 from agents.environments.observations import Arrays
 from agents.environments.vector import Environments, Rows, SerialEnvironments, Step, inspect
 from lab.errors import UserError
@@ -82,6 +83,8 @@ class _Worker:
     busy: list[bool]
     lost: list[bool]
     failures: int = 0
+    reason: str = ""
+    """Why the process failed last."""
 
 
 class ProcessEnvironments(Environments):
@@ -165,7 +168,11 @@ class ProcessEnvironments(Environments):
         states: list[Any] = [None] * self.count
         for worker in self._workers:
             _order(worker, "state", None)
-            own = self._answer(worker)
+            try:
+                own = self._answer(worker)
+            except UserError as error:  # the next step finds what is wrong, and replaces the process
+                _log.warning("the state of environments cannot be saved: %s", error)
+                return {}
             if not own:
                 return {}
             numbers = _numbers(worker.shares)
@@ -189,21 +196,25 @@ class ProcessEnvironments(Environments):
     def _wait(self, worker: _Worker, group: int) -> bool:
         """Wait for a step; returns False if the process has died, failed or does not answer."""
         worker.busy[group] = False
-        try:
-            if not worker.pipe.poll(self._timeout_s):
-                _log.warning("an environment has not answered for %.0f s: its process is replaced", self._timeout_s)
-                return False
-            answer = worker.pipe.recv_bytes()
-        except (EOFError, OSError):
-            _log.warning("a process of environments has died: it is replaced")
-            return False
-        if len(answer) > 1:
-            _log.warning("an environment has failed (%s): its process is replaced", answer.decode(errors="replace"))
+        worker.reason = self._failure(worker)
+        if worker.reason:
+            _log.warning("%s: the process of environments is replaced", worker.reason)
             return False
         share = worker.shares[group]
         if self._arrays.terminated[share].any() or self._arrays.truncated[share].any():
             worker.failures = 0
         return True
+
+    def _failure(self, worker: _Worker) -> str:
+        """Wait for the answer to a step; returns why there is none, or ""."""
+        try:
+            if not worker.pipe.poll(self._timeout_s):
+                return f"no answer for {self._timeout_s:g} s"
+            answer = worker.pipe.recv_bytes()
+        except (EOFError, OSError):
+            worker.process.join(1.0)
+            return f"the process has died ({_exit_reason(worker.process.exitcode)})"
+        return answer.decode(errors="replace") if len(answer) > 1 else ""
 
     def _replace(self, number: int) -> None:
         """Start a process anew; its environments begin episodes, and all its steps in progress are lost."""
@@ -212,8 +223,8 @@ class ProcessEnvironments(Environments):
         _end(old.process)
         if old.failures + 1 >= _ATTEMPTS:
             raise UserError(
-                f"the environments of process {number} have failed {_ATTEMPTS} times without completing an episode: "
-                "training stops, and the last checkpoint is intact"
+                f"the environments of process {number} have failed {_ATTEMPTS} times without completing an episode "
+                f"({old.reason}): training stops, and the last checkpoint is intact"
             )
         self._restarts += 1
         new = self._start(number, old.shares)
@@ -238,12 +249,19 @@ class ProcessEnvironments(Environments):
         self._answer(worker)
 
     def _answer(self, worker: _Worker) -> Any:
+        """The answer to a command. Raises UserError if the process dies, fails or does not answer in time."""
         try:
+            if not worker.pipe.poll(max(self._timeout_s, _START_TIMEOUT_S)):
+                raise UserError("a process of environments does not answer while it is reset, saved or loaded")
             done, value = worker.pipe.recv()
         except (EOFError, OSError):
-            raise UserError("a process of environments died while it was started, saved or loaded") from None
+            worker.process.join(1.0)
+            why = _exit_reason(worker.process.exitcode)
+            raise UserError(
+                f"a process of environments died while it was started, reset, saved or loaded ({why})"
+            ) from None
         if not done:
-            raise UserError(f"an environment has failed: {value}")
+            raise UserError(value)
         return value
 
     def _allocate(self, processes: int) -> _Shared:
@@ -279,7 +297,7 @@ def _serve(
         try:
             environments = SerialEnvironments(make, len(numbers), numbers=numbers)
         except Exception as error:
-            pipe.send((False, _line(error)))
+            pipe.send((False, described(error)))
             return
         pipe.send((True, None))
         starts = np.cumsum([0, *(share.stop - share.start for share in shares)])
@@ -294,7 +312,7 @@ def _serve(
                 which = range(int(starts[group]), int(starts[group + 1]))
                 step = environments.step(arrays.actions[share], which, arrays.rows.part(share))
             except Exception as error:
-                pipe.send_bytes(_line(error).encode())
+                pipe.send_bytes(described(error).encode())
                 return
             arrays.reward[share], arrays.terminated[share] = step.reward, step.terminated
             arrays.truncated[share] = step.truncated
@@ -325,7 +343,7 @@ def _obey(
             start += count
         return True, None
     except Exception as error:
-        return False, _line(error)
+        return False, described(error)
 
 
 def _order(worker: _Worker, command: str, value: Any) -> None:
@@ -356,5 +374,14 @@ def _end(process: BaseProcess) -> None:
     process.join()
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+def _exit_reason(code: int | None) -> str:
+    """Why a process ended, from its exit code: negative for a signal."""
+    if code is None:
+        return "its end is not known"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"{name}: out of memory?" if name == "SIGKILL" else name

@@ -22,6 +22,7 @@ def config(name: str, wrapper: str | None = None, kwargs: Any = None, **own: Any
         (config("os:system"), "names a module"),
         (config("CartPole-v1", gravty=1), "CartPole-v1' cannot be made: .*unexpected keyword argument 'gravty'$"),
         (config("CartPole-v1", max_episode_steps=0), "to be positive"),
+        (config("CartPole-v1", render_mode="human"), "env.kwargs.render_mode is set by the lab"),
         (config("FrozenLake-v1", map_name="9x9"), "KeyError: '9x9'"),
         (config("CartPole-v1", "FrameStackObservations"), "unknown wrapper .*did you mean 'FrameStackObservation'"),
         (config("CartPole-v1", "RecordVideo", {"video_folder": "x"}), "unknown wrapper 'RecordVideo'"),

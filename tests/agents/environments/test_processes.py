@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agents.environments import processes
 from agents.environments.make import EnvironmentConfig, WrapperConfig, maker
 from agents.environments.processes import ProcessEnvironments
 from agents.environments.vector import Environments, Rows, SerialEnvironments
@@ -45,6 +47,18 @@ class Faulty(gym.Env[NDArray[np.float32], np.int64]):
         return np.full(1, self._step, np.float32), 1.0, self._step == 10, False, {}
 
 
+class Sleeper(Faulty):
+    """Never comes back from a reset with a seed of training."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(Path(), "")
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        if seed:
+            time.sleep(1000)
+        return super().reset(seed=seed)
+
+
 def _walk(envs: Environments, steps: int) -> list[list[NDArray[Any]]]:
     spaces = envs.spaces
     mask = spaces.actions.mask_size if spaces.masks else 0
@@ -70,12 +84,12 @@ def _walk(envs: Environments, steps: int) -> list[list[NDArray[Any]]]:
 def test_processes_step_as_this_process_does(name: str) -> None:
     limit = WrapperConfig(name="TimeLimit", kwargs={"max_episode_steps": 9})
     make = maker(EnvironmentConfig(id=name, wrappers=(limit,)))
-    processes = ProcessEnvironments(make, 5, 2)
+    envs = ProcessEnvironments(make, 5, 2)
     try:
-        assert len(processes.groups) == 2
-        found = _walk(processes, 40)
+        assert len(envs.groups) == 2
+        found = _walk(envs, 40)
     finally:
-        processes.close()
+        envs.close()
     serial = _walk(SerialEnvironments(make, 5), 40)
     for number, expected in enumerate(serial):
         pair = found[2 * number : 2 * number + 2]
@@ -111,10 +125,39 @@ def test_environments_that_always_fail_end_training(tmp_path: Path) -> None:
     try:
         rows = Rows(envs.spaces.codec.empty(1), np.ones((1, 0), np.bool_))
         envs.reset(0, rows)
-        with pytest.raises(UserError, match="failed"):
+        with pytest.raises(
+            UserError, match=r"failed 3 times .*\(environment Faulty failed in step: RuntimeError: a joint is broken"
+        ):
             for _ in range(100):
                 envs.send(0, np.zeros((1, 1), np.int64))
                 envs.receive(0, rows)
+    finally:
+        envs.close()
+
+
+def test_a_process_that_died_between_two_steps_is_replaced_and_its_state_not_saved(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    envs = ProcessEnvironments(maker(EnvironmentConfig(id="CartPole-v1")), 2, 2)
+    try:
+        _steps(envs, seed=0)
+        assert envs.state_dict()
+        os.kill(envs._workers[1].process.pid or 0, signal.SIGKILL)
+        assert envs.state_dict() == {}
+        _steps(envs)
+        assert "the process has died (SIGKILL: out of memory?)" in caplog.text
+        assert envs.state_dict()
+    finally:
+        envs.close()
+
+
+def test_a_reset_that_hangs_ends_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_START_TIMEOUT_S", 5.0)
+    envs = ProcessEnvironments(functools.partial(Sleeper, 0), 1, 1, timeout_s=0.1)
+    try:
+        rows = Rows(envs.spaces.codec.empty(1), np.ones((1, 0), np.bool_))
+        with pytest.raises(UserError, match="does not answer while it is reset"):
+            envs.reset(0, rows)
     finally:
         envs.close()
 
@@ -132,8 +175,10 @@ def test_the_state_of_processes_continues(tmp_path: Path) -> None:
         one.close()
 
 
-def _steps(envs: Environments) -> NDArray[Any]:
+def _steps(envs: Environments, seed: int | None = None) -> NDArray[Any]:
     rows = Rows(envs.spaces.codec.empty(envs.count), np.ones((envs.count, 0), np.bool_))
+    if seed is not None:
+        envs.reset(seed, rows)
     for group, part in enumerate(envs.groups):
         envs.send(group, np.ones((part.stop - part.start, 1), np.int64))
         envs.receive(group, rows.part(part))
