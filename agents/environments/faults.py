@@ -56,9 +56,9 @@ def described(error: BaseException) -> str:
 
 
 def name_of(env: Any) -> str:
-    """The id of an environment, or its class where it is not registered."""
-    spec = getattr(env, "spec", None)
-    return str(getattr(spec, "id", None) or type(getattr(env, "unwrapped", env)).__name__)
+    """The id of an environment, PettingZoo's name for it, or its class where it has neither."""
+    spec, metadata = getattr(env, "spec", None), getattr(env, "metadata", None) or {}
+    return str(getattr(spec, "id", None) or metadata.get("name") or type(getattr(env, "unwrapped", env)).__name__)
 
 
 def failed(env: Any, call: str, error: Exception) -> UserError:

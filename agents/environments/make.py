@@ -71,7 +71,11 @@ class WrapperConfig(Config):
 class EnvironmentConfig(Config):
     """A Gymnasium environment."""
 
-    id: str = Field(description="Registered id of the environment, such as CartPole-v1.")
+    id: str = Field(
+        description="Registered id of the environment, such as CartPole-v1; or pettingzoo: and the module of a "
+        "parallel environment of PettingZoo or MPE2, all of whose agents share the policy, such as "
+        "pettingzoo:mpe2.simple_spread_v3."
+    )
     kwargs: dict[str, Value] = Field(default_factory=dict, description="Arguments of the environment by name.")
     wrappers: tuple[WrapperConfig, ...] = Field(
         default=(), description="Wrappers of gymnasium.wrappers around the environment, the innermost first."
@@ -81,9 +85,9 @@ class EnvironmentConfig(Config):
     )
 
 
-def maker(config: EnvironmentConfig) -> Callable[[], gym.Env[Any, Any]]:
+def maker(config: EnvironmentConfig, render_mode: str | None = None) -> Callable[[], gym.Env[Any, Any]]:
     """A function that makes the environment, which another process can be given."""
-    return partial(make, config)
+    return partial(make, config, render_mode=render_mode)
 
 
 def make(config: EnvironmentConfig, *, render_mode: str | None = None) -> gym.Env[Any, Any]:

@@ -54,6 +54,8 @@ class Spaces:
     actions: ActionSpec
     masks: bool
     """Whether the environment gives a mask of legal actions, in its observations or in `info["action_mask"]`."""
+    agents: int = 1
+    """Agents of an environment, which act at the same time; each is a row."""
 
 
 class Rows(NamedTuple):

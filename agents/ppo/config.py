@@ -16,7 +16,9 @@ from lab.train.schedules import Hyperparameter, within
 class VectorConfig(EnvironmentConfig):
     """The environment and how many of it are stepped together."""
 
-    count: Trials = Field(default=8, description="Environments that are stepped together.")
+    count: Trials = Field(
+        default=8, description="Environments that are stepped together; each may have several agents."
+    )
     processes: int = Field(
         default=0,
         ge=0,
@@ -36,6 +38,10 @@ class VectorConfig(EnvironmentConfig):
     def _processes_have_work(self) -> Self:
         if self.processes > self.count:
             raise ValueError(f"processes={self.processes} exceeds count={self.count}; lower one or raise the other")
+        if self.id.startswith("pettingzoo:") and (self.processes or self.vectorization == "gymnasium"):
+            raise ValueError(
+                "parallel environments of PettingZoo are stepped in this process; leave processes and vectorization out"
+            )
         if self.processes and self.vectorization == "gymnasium":
             raise ValueError("processes step single environments; leave vectorization=gymnasium or processes out")
         return self
@@ -149,6 +155,9 @@ class EvaluateConfig(sections.EvaluateConfig):
     every: CountOrZero = Field(default=10, description="Iterations between evaluations; 0 for none.")
     best: str | None = Field(default="eval/return", description="Metric that chooses the best checkpoint.")
     episodes: int = Field(default=20, ge=1, le=10_000, description="Episodes of an evaluation.")
+    max_steps: Count = Field(
+        default=30_000, description="Steps after which an episode is cut; not all environments have a time limit."
+    )
     deterministic: bool = Field(default=True, description="Take the most probable action instead of sampling.")
     video: bool = Field(default=False, description="Record the first episode as MP4 in samples/ and W&B.")
 

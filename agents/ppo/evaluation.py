@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments.make import maker
-from agents.environments.vector import Environments, Rows, SerialEnvironments
+from agents.environments.factory import in_process
+from agents.environments.vector import Environments, Rows
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.network import ActorCritic
 from agents.ppo.policy import Policy
+from lab.errors import UserError
 
+_log = logging.getLogger(__name__)
 _FIRST_SEED = 1_000_003
 """Evaluations use seeds that training does not."""
 _AT_ONCE = 64
@@ -21,7 +24,7 @@ _AT_ONCE = 64
 
 
 class Returns(NamedTuple):
-    """Undiscounted returns [E] and lengths [E] of episodes."""
+    """Undiscounted returns [E] and lengths [E] of episodes; with several agents the mean of their returns."""
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
@@ -54,25 +57,33 @@ def _play(
     seed: int,
 ) -> Returns:
     """The episodes with these numbers, together."""
-    episodes = len(numbers)
-    environments = SerialEnvironments(maker(config.env), episodes, numbers=numbers)
+    environments = in_process(config.env, len(numbers), numbers=numbers)
+    count, agents = environments.count, environments.spaces.agents
     try:
         rows = blank_rows(environments)
         environments.reset(first_seed(seed), rows)
         noise = None if sampling_seed is None else sampling_seed + numbers.start
-        policy = Policy(network, distribution, episodes, noise)
-        starts, running = np.ones(episodes, np.bool_), np.ones(episodes, np.bool_)
-        returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
-        while running.any():
+        policy = Policy(network, distribution, count, noise)
+        starts, running = np.ones(count, np.bool_), np.ones(count, np.bool_)
+        returns, lengths = np.zeros(count), np.zeros(count, np.int64)
+        for _ in range(config.evaluate.max_steps):
             environments.send(0, policy.act(rows, starts))
             step = environments.receive(0, rows)
             returns[running] += step.reward[running]
-            lengths[running] += 1
+            lengths[running] += step.valid[running]
             running &= ~(step.terminated | step.truncated)
             starts = step.starts
+            if not running.any():
+                break
+        else:
+            _log.warning(
+                "%s: episodes were cut after evaluate.max_steps=%d steps", config.env.id, config.evaluate.max_steps
+            )
     finally:
         environments.close()
-    return Returns(returns, lengths)
+    if not np.isfinite(returns).all():
+        raise UserError(f"environment {config.env.id!r} gave a NaN or infinite reward in an evaluation")
+    return Returns(returns.reshape(-1, agents).mean(1), lengths.reshape(-1, agents).max(1))
 
 
 def blank_rows(environments: Environments) -> Rows:

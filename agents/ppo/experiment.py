@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from agents.environments.make import has_own_vectorization, make, make_vector, maker
+from agents.environments.factory import describe, in_process
+from agents.environments.make import has_own_vectorization, make_vector, maker
+from agents.environments.parallel import is_parallel
 from agents.environments.processes import ProcessEnvironments
-from agents.environments.vector import Environments, SerialEnvironments, VectorEnvironments, inspect
+from agents.environments.vector import Environments, VectorEnvironments
 from agents.ppo.config import PPOConfig
 from agents.ppo.evaluation import play_episodes
 from agents.ppo.learner import Learner
@@ -146,19 +148,19 @@ class PPO(Experiment):
 def make_environments(config: PPOConfig) -> Environments:
     """The environments of a configuration."""
     env = config.env
+    if is_parallel(env):
+        return in_process(env, env.count)
     own = env.vectorization == "own" or (env.vectorization == "auto" and not has_own_vectorization(env))
     if env.processes:
         return ProcessEnvironments(maker(env), env.count, env.processes, timeout_s=env.hang_timeout_s)
     if own:
-        return SerialEnvironments(maker(env), env.count)
+        return in_process(env, env.count)
     return VectorEnvironments(make_vector(env, env.count))
 
 
 def build(config: PPOConfig, directory: Path, device: Device) -> PPO:
     """The experiment of a run directory. Raises UserError, before anything large is allocated, if it cannot fit."""
-    env = make(config.env)
-    spaces = inspect(env)
-    env.close()
+    spaces = describe(config.env).spaces
     memory_needs.check(needs(config, spaces, device), device)
     recorder = Recorder(config, directory) if config.evaluate.video else None
     warn_of_early_decay(

@@ -22,8 +22,9 @@ _PASSING = 1.7
 def needs(config: PPOConfig, spaces: Spaces, device: Device) -> list[Need]:
     """The parts of the memory of a run, before any of it is allocated."""
     learner = config.learner
-    steps = (learner.rollout_steps + 1) * config.env.count
-    rows = min(learner.micro_batch or learner.minibatch, learner.minibatch, learner.rollout_steps * config.env.count)
+    count = config.env.count * spaces.agents
+    steps = (learner.rollout_steps + 1) * count
+    rows = min(learner.micro_batch or learner.minibatch, learner.minibatch, learner.rollout_steps * count)
     with torch.device("meta"):
         network, _ = make_network(config, spaces)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import gymnasium as gym
 
-from agents.environments.make import make
-from agents.environments.vector import Spaces, inspect
+from agents.environments.factory import describe
+from agents.environments.vector import Spaces
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.network import ActorCritic
@@ -37,9 +37,7 @@ def load_policy(path: str | Path, device: Device, which: str = checkpoints.BEST)
     Raises UserError where there is no such checkpoint, it is of another kind, or its environment cannot be made.
     """
     trained = load_run(Path(path), PPOConfig, which)
-    env = make(trained.config.env)
-    spaces, observation_space = inspect(env), env.observation_space
-    env.close()
+    spaces, observation_space, _ = describe(trained.config.env)
     network, distribution = make_network(trained.config, spaces)
     with trained.restoring() as state:
         network.load_state_dict(state["learner"]["network"])

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments.make import make
-from agents.environments.vector import SerialEnvironments
+from agents.environments.factory import describe, in_process
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.evaluation import blank_rows, first_seed
@@ -27,9 +26,7 @@ PICTURES, WINDOW, TEXT = "rgb_array", "human", "ansi"
 
 def render_modes(config: PPOConfig) -> list[str]:
     """The render modes of the environment."""
-    env = make(config.env)
-    env.close()
-    return list(env.metadata.get("render_modes") or [])
+    return list(describe(config.env).metadata.get("render_modes") or [])
 
 
 def rendered_episode(
@@ -49,21 +46,25 @@ def rendered_episode(
         os.environ.setdefault(
             "SDL_VIDEODRIVER", "dummy"
         )  # SDL needs no display for pictures, and complains without one
-    environments = SerialEnvironments(lambda: make(config.env, render_mode=mode), 1)
+    environments = in_process(config.env, 1, render_mode=mode)
     env = environments.environment(0)
     try:
         rows = blank_rows(environments)
         environments.reset(first_seed(seed), rows)
-        policy = Policy(network, distribution, 1, None if deterministic else seed)
-        starts, total = np.ones(1, np.bool_), 0.0
+        count = environments.count  # more than one where the environment has several agents
+        policy = Policy(network, distribution, count, None if deterministic else seed)
+        starts, running, returns = np.ones(count, np.bool_), np.ones(count, np.bool_), np.zeros(count)
         yield env.render()
-        while True:
+        for _ in range(config.evaluate.max_steps):
             environments.send(0, policy.act(rows, starts))
             step = environments.receive(0, rows)
-            total, starts = total + float(step.reward[0]), step.starts
-            if step.terminated[0] or step.truncated[0]:
-                return total
+            returns[running] += step.reward[running]
+            running &= ~(step.terminated | step.truncated)
+            starts = step.starts
+            if not running.any():
+                break
             yield env.render()
+        return float(returns.mean())
     finally:
         environments.close()
 
@@ -100,9 +101,7 @@ def watch_episodes(
 
 def frames_per_second(config: PPOConfig) -> int:
     """Frames per second at which the environment is meant to be seen."""
-    env = make(config.env)
-    env.close()
-    return max(1, int(env.metadata.get("render_fps") or 30))
+    return max(1, int(describe(config.env).metadata.get("render_fps") or 30))
 
 
 def picture(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

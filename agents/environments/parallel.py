@@ -1,0 +1,239 @@
+"""Parallel environments of PettingZoo: every agent of every environment is a row, and one policy acts for all.
+
+All agents share the policy (parameter sharing; Gupta et al. 2017), so that their spaces must be equal. An agent that
+has left its episode gives rows that are no steps until the episode of all has ended.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.environments.actions import action_spec
+from agents.environments.faults import described, failed, name_of, one_line
+from agents.environments.make import EnvironmentConfig
+from agents.environments.masks import check_legal, legal_options
+from agents.environments.observations import MASK, ObservationCodec
+from agents.environments.quiet import quiet
+from agents.environments.vector import Environments, Rows, Spaces, Step, environment_seed
+from lab.config.suggestions import did_you_mean
+from lab.errors import UserError
+
+PREFIX = "pettingzoo:"
+"""Begins the ids of parallel environments: "pettingzoo:mpe2.simple_spread_v3"."""
+ENTRY_POINTS = "rivals.parallel_environments"
+"""Group of entry points: a name without a dot -> a function that makes a parallel environment."""
+_PACKAGES = ("pettingzoo", "mpe2")
+"""Packages whose modules an id may name."""
+
+
+def is_parallel(config: EnvironmentConfig) -> bool:
+    """Whether an environment is one of PettingZoo's."""
+    return config.id.startswith(PREFIX)
+
+
+def parallel_maker(config: EnvironmentConfig, render_mode: str | None = None) -> Callable[[], Any]:
+    """A function that makes the environment. Raises UserError with one line: the cause and the fix."""
+    if config.wrappers:
+        raise UserError("env.wrappers are Gymnasium's, which do not fit PettingZoo's environments; leave them out")
+    return partial(_make, config, _factory(config.id.removeprefix(PREFIX)), render_mode)
+
+
+class ParallelEnvironments(Environments):
+    """E environments of A agents in this process: rows e * A to e * A + A - 1 are the agents of environment e."""
+
+    def __init__(
+        self, make: Callable[[], Any], count: int, *, masks: bool = True, numbers: Sequence[int] | None = None
+    ) -> None:
+        """masks: use masks of legal actions where there are some. numbers: of the environments, for their seeds."""
+        self._envs = [make() for _ in range(count)]
+        self._agents: list[Any] = list(self._envs[0].possible_agents)
+        self.spaces = inspect_parallel(self._envs[0], masks)
+        self.count = count * len(self._agents)
+        self.groups = (slice(0, self.count),)
+        self._numbers = range(count) if numbers is None else numbers
+        self._random = [np.random.default_rng(number) for number in self._numbers]
+        self._alive = np.zeros(self.count, np.bool_)
+        self._actions: NDArray[Any] = np.zeros((self.count, self.spaces.actions.columns))
+        self._finals = self.spaces.codec.empty(self.count)
+
+    def reset(self, seed: int, into: Rows) -> None:
+        for index, number in enumerate(self._numbers):
+            self._random[index] = np.random.default_rng(environment_seed(seed, number))
+            self._begin(index, into)
+
+    def send(self, group: int, actions: NDArray[Any]) -> None:
+        self._actions = actions
+
+    def receive(self, group: int, into: Rows) -> Step:
+        n = self.count
+        reward, valid = np.zeros(n), self._alive.copy()
+        terminated, truncated, starts = (np.zeros(n, np.bool_) for _ in range(3))
+        finals: list[int] = []
+        to_environment = self.spaces.actions.to_environment
+        for index, env in enumerate(self._envs):
+            rows = {agent: index * len(self._agents) + at for at, agent in enumerate(self._agents)}
+            acting = [agent for agent in env.agents if self._alive[rows[agent]]]
+            try:
+                observations, rewards, over, cut, infos = env.step(
+                    {agent: to_environment(self._actions[rows[agent]]) for agent in acting}
+                )
+                left = set(acting) - set(env.agents)
+                for agent in acting:
+                    row = rows[agent]
+                    reward[row], truncated[row] = rewards[agent], cut[agent]
+                    terminated[row] = over[agent] or (agent in left and not cut[agent])
+                    if truncated[row] and not terminated[row]:
+                        self.spaces.codec.write(observations[agent], self._finals, len(finals))
+                        finals.append(row)
+            except Exception as error:
+                raise failed(env, "step", error) from error
+            if env.agents:
+                self._write(index, observations, infos, into)
+            else:
+                self._begin(index, into)
+            own = slice(index * len(self._agents), (index + 1) * len(self._agents))
+            starts[own] = self._alive[own] & (~valid[own] | terminated[own] | truncated[own])
+        final = {name: array[: len(finals)].copy() for name, array in self._finals.items()}
+        lost = np.zeros(n, np.bool_)
+        return Step(reward, terminated, truncated, valid, starts, np.asarray(finals, np.int64), final, lost)
+
+    def environment(self, number: int) -> Any:
+        """One of the environments, for rendering."""
+        return self._envs[number]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}  # no environment of PettingZoo can be saved
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        raise ValueError("environments of PettingZoo cannot be loaded")
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+
+    def _begin(self, index: int, into: Rows) -> None:
+        env = self._envs[index]
+        # With a seed each time: without one, some environments draw from the operating system.
+        observations, infos = _reset(env, int(self._random[index].integers(2**31)))
+        self._write(index, observations, infos, into)
+
+    def _write(self, index: int, observations: Mapping[Any, Any], infos: Mapping[Any, Any], into: Rows) -> None:
+        env, present = self._envs[index], set(self._envs[index].agents)
+        for at, agent in enumerate(self._agents):
+            row = index * len(self._agents) + at
+            self._alive[row] = agent in present
+            if agent not in present:
+                into.mask[row] = True
+                for array in into.observations.values():
+                    array[row] = 0
+                continue
+            try:
+                self.spaces.codec.write(observations[agent], into.observations, row)
+                if self.spaces.masks:
+                    found = observations[agent][MASK] if self.spaces.codec.has_mask else infos[agent].get(MASK)
+                    into.mask[row] = legal_options(found, self.spaces.actions.mask_size)
+                    check_legal(into.mask[row : row + 1], self.spaces.actions.sizes)
+            except UserError as error:
+                raise UserError(f"environment {name_of(env)}, agent {agent}: {error}") from None
+            except Exception as error:
+                raise UserError(
+                    f"environment {name_of(env)}, agent {agent}: an observation is not of its space: {described(error)}"
+                ) from None
+
+
+def inspect_parallel(env: Any, masks: bool = True) -> Spaces:
+    """The spaces of a parallel environment's agents. Raises UserError if they differ or are not supported."""
+    agents = list(env.possible_agents)
+    spaces = [(env.observation_space(agent), env.action_space(agent)) for agent in agents]
+    for agent, own in zip(agents, spaces, strict=True):
+        if own != spaces[0]:
+            raise UserError(
+                f"environment {name_of(env)}: the spaces of {agents[0]} and {agent} differ, and one policy acts for "
+                "all agents; pad them to equal spaces first, for example with SuperSuit"
+            )
+    observation_space, action_space = spaces[0]
+    try:
+        codec, actions = ObservationCodec(observation_space), action_spec(action_space)
+    except UserError as error:
+        raise UserError(f"environment {name_of(env)}: {error}") from None
+    _, infos = _reset(env, 0)
+    has_masks = masks and (codec.has_mask or any(MASK in info for info in infos.values()))
+    if has_masks and actions.continuous:
+        raise UserError(f"environment {name_of(env)} has action masks, which are for discrete actions")
+    return Spaces(codec, actions, has_masks, agents=len(agents))
+
+
+def _reset(env: Any, seed: int) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
+    try:
+        observations, infos = env.reset(seed=seed)
+    except Exception as error:
+        raise failed(env, "reset", error) from error
+    return observations, infos
+
+
+def _make(config: EnvironmentConfig, factory: Callable[..., Any], render_mode: str | None) -> Any:
+    arguments: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+    try:
+        with quiet():
+            env = factory(**arguments, **config.kwargs)
+            assert env.possible_agents, "it has no list of possible agents"
+            return env
+    except ImportError as error:
+        raise UserError(f"environment {config.id!r} needs a package that is not installed: {one_line(error)}") from None
+    except Exception as error:
+        raise UserError(f"environment {config.id!r} cannot be made: {described(error)}") from error
+
+
+def _factory(name: str) -> Callable[..., Any]:
+    """The function that makes a parallel environment, of a module of `_PACKAGES` or of an entry point."""
+    if "." not in name:
+        installed = metadata.entry_points(group=ENTRY_POINTS)
+        found = next(iter(installed.select(name=name)), None)
+        if found is None:
+            known = sorted({point.name for point in installed})
+            raise UserError(
+                f"unknown parallel environment {name!r}: name a module such as {PREFIX}mpe2.simple_spread_v3"
+                + (f", or one of {', '.join(known)}" if known else "")
+            )
+        try:
+            made: Callable[..., Any] = found.load()
+        except Exception as error:  # whatever the other package raises on import
+            raise UserError(f"{found.value!r} cannot be imported: {described(error)}") from error
+        return made
+    if name.partition(".")[0] not in _PACKAGES:
+        raise UserError(
+            f"{PREFIX}{name} is not a module of {' or '.join(_PACKAGES)}; other packages register their environments "
+            f"through entry points of the group {ENTRY_POINTS}"
+        )
+    try:
+        with quiet():
+            module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UserError(_missing(name, error)) from None
+    except Exception as error:
+        raise UserError(f"{name} cannot be imported: {described(error)}") from error
+    if not hasattr(module, "parallel_env"):
+        raise UserError(f"{name} has no parallel_env: its agents act in turn, or it is no environment")
+    return module.parallel_env
+
+
+def _missing(name: str, error: ModuleNotFoundError) -> str:
+    if error.name == "mpe2":
+        return "mpe2 is not installed: pip install 'rivals-lab[mpe2]'"
+    parent = name.rpartition(".")[0]
+    if not (error.name or "").startswith(parent):
+        return f"{name} needs {error.name}: pip install {error.name}, or the extra of pettingzoo that it names"
+    try:
+        known = [part.name for part in pkgutil.iter_modules(importlib.import_module(parent).__path__)]
+    except (ImportError, AttributeError):
+        known = []
+    known = [f"{parent}.{part}" for part in known if part.rpartition("_v")[2].isdigit()]
+    return f"unknown environment {PREFIX}{name}; {did_you_mean(name, known)}" if known else f"there is no module {name}"
