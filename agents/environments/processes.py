@@ -105,12 +105,12 @@ class ProcessEnvironments(Environments):
         self.spaces = inspect(env)
         env.close()
         self.count = count
-        self.groups = tuple(_parts(slice(0, count), groups))
+        self.groups = tuple(parts(slice(0, count), groups))
         self._make, self._timeout_s = make, timeout_s
         self._context = multiprocessing.get_context("spawn")
         self._shared = self._allocate(processes)
         self._arrays = _Arrays(self._shared)
-        shares = [list(_parts(group, processes)) for group in self.groups]
+        shares = [list(parts(group, processes)) for group in self.groups]
         self._seed = self._restarts = 0
         self._workers: list[_Worker] = []
         for number in range(processes):
@@ -352,7 +352,7 @@ def _order(worker: _Worker, command: str, value: Any) -> None:
         worker.pipe.send((command, value))
 
 
-def _parts(rows: slice, count: int) -> list[slice]:
+def parts(rows: slice, count: int) -> list[slice]:
     """Rows cut into `count` slices whose lengths differ by at most one."""
     bounds = np.linspace(rows.start, rows.stop, count + 1).astype(int).tolist()
     return [slice(start, stop) for start, stop in pairwise(bounds)]

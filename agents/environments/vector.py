@@ -205,8 +205,9 @@ class VectorEnvironments(Environments):
     The mode is read from the metadata; without one it is NEXT_STEP, Gymnasium's default.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
-        self._env = env
+    def __init__(self, env: VectorEnv[Any, Any, Any], *, first: int = 0) -> None:
+        """first: the number of the first environment among those of the run, from which the seed follows."""
+        self._env, self._first = env, first
         try:
             codec, actions = ObservationCodec(env.single_observation_space), action_spec(env.single_action_space)
         except UserError as error:
@@ -220,7 +221,7 @@ class VectorEnvironments(Environments):
         self._actions: NDArray[Any] = np.zeros((self.count, actions.columns))
 
     def reset(self, seed: int, into: Rows) -> None:
-        observations, info = self._begin(seed=environment_seed(seed, 0))
+        observations, info = self._begin(seed=environment_seed(seed, self._first))
         self._ended[:] = False
         self._write(observations, info, into)
 

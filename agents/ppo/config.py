@@ -165,6 +165,8 @@ class EvaluateConfig(sections.EvaluateConfig):
 class PPOConfig(ExperimentConfig):
     """A complete PPO experiment. The budget counts steps of the environments."""
 
+    supports_workers: ClassVar[bool] = True
+    reproducible_workers: ClassVar[bool] = True
     supports_learners: ClassVar[bool] = True
     perturbable: ClassVar[tuple[str, ...]] = (
         *("learner.learning_rate", "learner.final_fraction", "learner.gradient_clip", "learner.epochs"),
@@ -182,6 +184,17 @@ class PPOConfig(ExperimentConfig):
     @classmethod
     def _decay_over_first_budget(cls, settings: Any) -> Any:
         return from_first_budget(settings, "learner", "decay_steps")
+
+    @model_validator(mode="after")
+    def _workers_have_environments(self) -> Self:
+        workers = self.cluster.workers
+        if workers > self.env.count:
+            raise ValueError(
+                f"cluster.workers={workers} exceeds env.count={self.env.count}; lower one or raise the other"
+            )
+        if workers and self.env.processes:
+            raise ValueError("env.processes and cluster.workers both say who steps the environments; leave one out")
+        return self
 
     @model_validator(mode="after")
     def _sequences_divide_the_rollout(self) -> Self:

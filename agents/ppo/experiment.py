@@ -10,20 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from agents.environments.factory import describe, in_process
-from agents.environments.make import has_own_vectorization, make_vector, maker
-from agents.environments.parallel import is_parallel
-from agents.environments.processes import ProcessEnvironments
-from agents.environments.vector import Environments, VectorEnvironments
+from agents.environments.factory import describe
+from agents.environments.vector import Environments
+from agents.ppo.actors import Actors, LocalActors, make_environments
 from agents.ppo.config import PPOConfig
 from agents.ppo.evaluation import play_episodes
 from agents.ppo.learner import Learner
+from agents.ppo.learner_rank import send
 from agents.ppo.memory import needs
 from agents.ppo.metrics import CATALOGUE
 from agents.ppo.policy import make_network
 from agents.ppo.recording import Recorder
 from agents.ppo.records import Episodes, Rollout
-from agents.ppo.rollout import Collector
 from agents.ppo.rollout_builder import RolloutBuilder
 from lab.errors import CheckpointError
 from lab.files.plain import is_count
@@ -37,20 +35,25 @@ _log = logging.getLogger(__name__)
 
 
 class PPO(Experiment):
-    """Proximal policy optimization (Schulman et al. 2017) on many environments at once."""
+    """Proximal policy optimization (Schulman et al. 2017) on many environments at once.
+
+    Rank 0 owns actors, rollouts and evaluation; other ranks only take part in gradient steps
+    (`agents.ppo.learner_rank`).
+    """
 
     progress = "steps"
     catalogue = CATALOGUE
 
     def __init__(
-        self, config: PPOConfig, environments: Environments, device: Device, recorder: Recorder | None = None
+        self, config: PPOConfig, source: Environments | Actors, device: Device, recorder: Recorder | None = None
     ) -> None:
+        """source: environments that are stepped in this process, or actors with environments of their own."""
         self.config = config
-        network, distribution = make_network(config, environments.spaces)
+        network, distribution = make_network(config, source.spaces)
         self.learner = Learner(network, distribution, config.learner, device, config.seed)
-        self.collector = Collector(environments, network, distribution, config)
-        self.collector.reset(config.seed)
-        self._builder = RolloutBuilder(network, config, environments.count)
+        self.actors = LocalActors(source, network, distribution, config) if isinstance(source, Environments) else source
+        self.actors.publish(network)
+        self._builder = RolloutBuilder(network, config, source.count)
         self._distribution = distribution
         self._recorder = recorder
         self._steps = self._episodes = self._dropped = 0
@@ -71,24 +74,30 @@ class PPO(Experiment):
             found.returns += episodes.returns
             found.lengths += episodes.lengths
             found.dropped += episodes.dropped
+            send(rollout, self._steps)
             metrics = self.learner.update(rollout, self._steps)
+            self.actors.publish(self.learner.network)
         self._episodes += len(found.returns)
         self._dropped += found.dropped
         seconds = time.perf_counter() - start
         if found.returns:
             metrics["rollout/return"] = float(np.mean(found.returns))
             metrics["rollout/length"] = float(np.mean(found.lengths))
-        return metrics | {
-            "rollout/episodes": float(self._episodes),
-            "rollout/dropped": float(self._dropped),
-            "rollout/steps_per_s": (self._steps - before) / seconds,
-            "time/rollout_s": collecting,
-            "time/learning_s": seconds - collecting,
-        }
+        return (
+            metrics
+            | self.actors.metrics()
+            | {
+                "rollout/episodes": float(self._episodes),
+                "rollout/dropped": float(self._dropped),
+                "rollout/steps_per_s": (self._steps - before) / seconds,
+                "time/rollout_s": collecting,
+                "time/learning_s": seconds - collecting,
+            }
+        )
 
     def collect(self) -> tuple[Rollout, Episodes]:
         """One rollout of all environments and the episodes that ended in it."""
-        return self._builder.build(self.collector.collect())
+        return self._builder.build(self.actors.collect())
 
     def evaluate(self) -> Evaluation:
         """Play whole episodes with the present policy, and record one if configured."""
@@ -116,7 +125,7 @@ class PPO(Experiment):
     def state_dict(self) -> dict[str, Any]:
         return {
             "learner": self.learner.state_dict(),
-            "collector": self.collector.state_dict(),
+            "actors": self.actors.state_dict(),
             "rollouts": self._builder.state_dict(),
             "steps": self._steps,
             "episodes": self._episodes,
@@ -129,11 +138,11 @@ class PPO(Experiment):
         except RuntimeError:
             raise CheckpointError("its network is not the one of this run's config.yaml") from None
         self._builder.load_state_dict(state["rollouts"])
-        if not self.collector.load_state_dict(state["collector"]):
+        if not self.actors.load_state_dict(state["actors"]):
             self._builder.forget_episodes()
             _log.warning(
-                "the state of %s cannot be saved: new episodes begin, and the resumed run is not bit for bit the "
-                "uninterrupted one",
+                "the checkpoint has no state of %s that fits: new episodes begin, and the resumed run is not bit for "
+                "bit the uninterrupted one",
                 self.config.env.id,
             )
         counts = state["steps"], state["episodes"], state["dropped"]
@@ -141,29 +150,22 @@ class PPO(Experiment):
             raise CheckpointError("its number of steps or episodes is damaged")
         self._steps, self._episodes, self._dropped = counts
 
+    def follower_state(self) -> dict[str, Any]:
+        return {"learner": self.learner.state_dict()}
+
     def close(self) -> None:
-        self.collector.environments.close()
+        self.actors.close()
 
 
-def make_environments(config: PPOConfig) -> Environments:
-    """The environments of a configuration."""
-    env = config.env
-    if is_parallel(env):
-        return in_process(env, env.count)
-    own = env.vectorization == "own" or (env.vectorization == "auto" and not has_own_vectorization(env))
-    if env.processes:
-        return ProcessEnvironments(maker(env), env.count, env.processes, timeout_s=env.hang_timeout_s)
-    if own:
-        return in_process(env, env.count)
-    return VectorEnvironments(make_vector(env, env.count))
+def build(config: PPOConfig, directory: Path, device: Device, *, actors: Actors | None = None) -> PPO:
+    """The experiment of a run directory, with environments in this process unless actors are given.
 
-
-def build(config: PPOConfig, directory: Path, device: Device) -> PPO:
-    """The experiment of a run directory. Raises UserError, before anything large is allocated, if it cannot fit."""
+    Raises UserError, before anything large is allocated, if it cannot fit.
+    """
     spaces = describe(config.env).spaces
     memory_needs.check(needs(config, spaces, device), device)
     recorder = Recorder(config, directory) if config.evaluate.video else None
     warn_of_early_decay(
         config.learner, config.budget, config.learner.decay_steps or config.budget, PPO.progress, section="learner"
     )
-    return PPO(config, make_environments(config), device, recorder)
+    return PPO(config, actors or make_environments(config), device, recorder)

@@ -165,6 +165,8 @@ class Learner:
             minibatch = minibatch._replace(advantages=_normalized(minibatch.advantages, weight))
         rows = self._ranks.rows(count)
         if self._ranks.size > 1:
+            if rows.start == rows.stop:  # fewer rows than ranks: this one takes part with gradients of 0
+                rows, weight = slice(0, 1), torch.zeros_like(weight)
             minibatch, weight = minibatch.rows(rows), weight[rows]
         return self._gradient_step(
             partial(self._losses, minibatch, weight, coefficients),

@@ -19,7 +19,8 @@ class Trajectories(NamedTuple):
     the first step of an episode. rewards: float64. valid: bool, false in rows that are no step of an episode. lost:
     bool, the environment died. actions [T, n, D], log_probs, values: of the policy that acted. next_values: of the
     observation after each step; where an episode ends, of its final observation. states: [C, n, S], the recurrent state
-    before each of the C sequences; S = 0 without a recurrent layer.
+    before each of the C sequences; S = 0 without a recurrent layer. dropped: bool [n], the environment was replaced
+    before the first step, and the episode that it was in will not end.
 
     Arrays belong to the collector, which writes over them when it collects again.
     """
@@ -37,6 +38,7 @@ class Trajectories(NamedTuple):
     values: Tensor
     next_values: Tensor
     states: Tensor
+    dropped: NDArray[np.bool_]
 
 
 class Rollout(NamedTuple):

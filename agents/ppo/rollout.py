@@ -118,7 +118,7 @@ class Collector:
             "observations": {name: array[self._now].copy() for name, array in self._observations.items()},
             "mask": self._mask[self._now].copy(),
             "starts": self._starts[self._now].copy(),
-            "state": self._state.clone(),
+            "state": self._state.to("cpu", copy=True),
             "steps_taken": self.steps_taken,
         }
 
@@ -220,6 +220,7 @@ class Collector:
             values=values[:-1],
             next_values=next_values,
             states=states,
+            dropped=np.zeros(self.environments.count, np.bool_),
         )
 
     def _carry_over(self) -> None:

@@ -33,7 +33,7 @@ class RolloutBuilder:
         self._episode_return, self._discounted_return = np.zeros(count), np.zeros(count)
         self._episode_length = np.zeros(count, np.int64)
 
-    def forget_episodes(self, rows: slice = slice(None)) -> None:
+    def forget_episodes(self, rows: slice | NDArray[np.bool_] = slice(None)) -> None:
         """The episodes of these environments go on no more: their next step is the first of another one."""
         self._episode_return[rows] = self._discounted_return[rows] = 0.0
         self._episode_length[rows] = 0
@@ -41,6 +41,7 @@ class RolloutBuilder:
     @torch.no_grad()
     def build(self, trajectories: Trajectories) -> tuple[Rollout, Episodes]:
         """The rollout [T, N] and the episodes that ended in it, which the statistics include from now on."""
+        self.forget_episodes(trajectories.dropped)
         config = self._config.learner
         # An environment that was lost ends its episode one step before: the value there stands for the rest.
         lost = trajectories.lost
@@ -111,7 +112,7 @@ class RolloutBuilder:
         return np.clip(rewards / deviation, -normalize.clip, normalize.clip).astype(np.float32)
 
     def _count_episodes(self, trajectories: Trajectories) -> Episodes:
-        episodes = Episodes(dropped=int(trajectories.lost.sum()))
+        episodes = Episodes(dropped=int(trajectories.lost.sum() + trajectories.dropped.sum()))
         over = _over(trajectories)
         for step in range(len(over)):
             self._episode_return += trajectories.rewards[step]

@@ -1,6 +1,5 @@
 """AlphaZero's self-play on Ray: workers play with published weights, the learner collects finished games."""
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -11,16 +10,14 @@ from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.records import FinishedGames
 from agents.search.dynamics import LeafCounts
-from cluster.pool.connection import connect, import_ray
+from cluster.pool.connection import connect
 from cluster.pool.placement import PlacementGroup, placement_group_name, worker_resources
 from cluster.pool.worker_pool import Done, WorkerPool
-from cluster.workers.processes import Played, SelfPlayWorker, unpack, weights_of
+from cluster.workers.processes import Played, SelfPlayWorker, unpack
 from cluster.workers.received_results import ReceivedResults
-from lab.errors import ExperimentStopped, UserError
-from lab.run.repeated import RepeatedMessage
+from cluster.workers.weights import PublishedWeights
+from lab.errors import ExperimentStopped
 from lab.train.device import Device
-
-_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -51,13 +48,11 @@ class RayActors:
 
     def __init__(self, config: AlphaZeroConfig, placement: PlacementGroup) -> None:
         self._config, self._options = config, config.cluster
-        self._ray, self._placement = import_ray(), placement
+        self._placement = placement
         self._settings = config.model_dump(mode="json")
         self._results = ReceivedResults()
         self._pool: WorkerPool | None = None
-        self._version, self._weights_bytes = 0, 0
-        self._weights: Any = None  # reference to the newest version
-        self._too_full = RepeatedMessage(_log.warning, "{count} further versions of the weights were left out")
+        self._weights = PublishedWeights()
         self._counts = LeafCounts()
         self._started = self._polled = time.perf_counter()
         self._waited = 0.0
@@ -67,21 +62,7 @@ class RayActors:
         self._of_this_process: dict[str, Any] = {}
 
     def publish(self, version: int, net: PolicyValueNet) -> None:
-        weights = weights_of(net)
-        try:
-            # Pending calls keep the version that they were given; the last of them frees it.
-            self._weights = self._ray.put(weights)
-        except (self._ray.exceptions.ObjectStoreFullError, self._ray.exceptions.OutOfDiskError) as error:
-            if self._weights is None:
-                raise UserError(
-                    f"Ray's object store is too full for the first version of the weights: {error}"
-                ) from error
-            what = f"version {version} of the weights, workers use an older one"
-            self._too_full(f"Ray's object store is too full for {what}: {error}")
-            return
-        self._too_full.end()
-        self._weights_bytes = sum(array.nbytes for array in weights.values())
-        self._version = version
+        self._weights.put(version, net)
 
     def poll(self) -> list[FinishedGames]:
         """Collect one result per ready worker, and all results that would otherwise lag by more than `max_lag`.
@@ -92,7 +73,7 @@ class RayActors:
         pool = self._pool = self._pool or self._open_pool()
         games: list[FinishedGames] = []
         collected, positions, wanted = 0, 0, max(1, len(pool.ready))
-        oldest = self._version + 1 - self._options.max_lag  # `publish` comes next
+        oldest = self._weights.version + 1 - self._options.max_lag  # `publish` comes next
         while True:
             # With max_lag 0 the next call needs the next version. While the learner waits for one worker, the others
             # play at most `window_start` positions.
@@ -137,10 +118,10 @@ class RayActors:
             "cluster/restarts": float(replaced),
             "cluster/learner_wait": waited / wall,
             "cluster/result_mb_per_s": transferred / 2**20 / wall,
-            "cluster/weights_mb": self._weights_bytes / 2**20,
+            "cluster/weights_mb": self._weights.bytes / 2**20,
         }
         if received:
-            ages = [self._version - played.version for played in received]
+            ages = [self._weights.version - played.version for played in received]
             rates = self._rates(received)
             metrics |= {
                 "cluster/policy_lag": sum(ages) / len(ages),
@@ -187,7 +168,7 @@ class RayActors:
         ahead = self._options.results_ahead if self._options.max_lag else 1
         for worker in pool.ready:
             for _ in range(ahead - len(pool.pending(worker))):
-                pool.call(worker, "play", self._version, self._weights, tag=self._version)
+                pool.call(worker, "play", self._weights.version, self._weights.reference, tag=self._weights.version)
 
     def _receive(self, played: Played) -> list[FinishedGames]:
         if not self._results.accept(played.origin):

@@ -10,7 +10,7 @@ from typing import Any
 from cluster.pool.connection import connect
 from cluster.pool.placement import PlacementGroup, placement_group_name, worker_resources
 from cluster.pool.worker_pool import Done, Lost, WorkerPool
-from cluster.workers.processes import set_up
+from cluster.workers.set_up import set_up
 from lab.config.sections import ExperimentConfig
 from lab.errors import UserError
 from lab.run.evaluator import ATTEMPTS, CheckpointEvaluator, EvaluationFailed

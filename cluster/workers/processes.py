@@ -8,18 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.records import FinishedGames, Samples, concatenate
 from agents.search.dynamics import LeafCounts
 from cluster.workers.received_results import Origin, first_game_id
-from lab.config.loading import from_settings
-from lab.train import device as devices
-from lab.train.device import Device
-
-Weights = Mapping[str, NDArray[Any]]
+from cluster.workers.set_up import set_up
+from cluster.workers.weights import Weights, load
 
 
 class Played(NamedTuple):
@@ -67,16 +63,6 @@ class SelfPlayWorker:
         return Played(origin, version, pack(finished), counts, seconds)
 
 
-def weights_of(net: nn.Module) -> dict[str, NDArray[Any]]:
-    """Parameters and buffers as arrays, which Ray shares between the processes of a node without copying them."""
-    return {name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}
-
-
-def load(net: nn.Module, weights: Weights) -> None:
-    """Load `weights_of` another network of the same shape."""
-    net.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
-
-
 def pack(finished: list[FinishedGames]) -> list[NDArray[Any]] | None:
     """Games as arrays, which Ray shares like weights; None without games."""
     if not finished:
@@ -90,13 +76,3 @@ def unpack(arrays: list[NDArray[Any]]) -> FinishedGames:
     tensors = [torch.from_numpy(np.array(array)) for array in arrays]
     of_positions = len(Samples._fields)
     return FinishedGames(Samples(*tensors[:of_positions]), *tensors[of_positions:])
-
-
-def set_up(settings: Mapping[str, Any], threads: int, on_gpu: bool) -> tuple[Any, Device]:
-    """Configuration and device of this process. Ray shows all GPUs to an actor that reserves none."""
-    if not on_gpu:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    config = from_settings(settings, "the run's configuration")
-    device = devices.resolve("cuda" if on_gpu else "cpu", config.precision if on_gpu else "fp32", threads)
-    devices.apply(device)
-    return config, device

@@ -109,6 +109,8 @@ KINDS: dict[str, Kind] = {
             "export": "agents.cli.ppo:export",
         },
         catalogue="agents.ppo.metrics:CATALOGUE",
+        actors="cluster.workers.rollouts:start",
+        follower="agents.ppo.learner_rank:build_follower",
         functions={"predict": "agents.ppo.prediction:predict"},
     ),
     "progressive_gan": Kind(

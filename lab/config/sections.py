@@ -129,7 +129,8 @@ class ClusterConfig(Config):
     """Workers, data-parallel learners and an evaluator on Ray."""
 
     workers: ProcessesOrZero = Field(
-        default=0, description="Self-play worker processes; with 0 the learner process plays the games."
+        default=0,
+        description="Worker processes that play games or step environments; with 0 the learner's process does.",
     )
     learners: Processes = Field(default=1, description="Data-parallel learner processes (ranks) that share each batch.")
     address: str | None = Field(
@@ -153,9 +154,12 @@ class ClusterConfig(Config):
     learner_gpus: Resources = Field(
         default=0.0, description="GPUs that the single learner of `lab submit` reserves on any node."
     )
-    results_ahead: Processes = Field(default=2, description="Calls of each worker that may wait to be collected.")
+    results_ahead: Processes = Field(
+        default=2, description="Calls of each self-play worker that may wait to be collected."
+    )
     max_lag: CountOrZero = Field(
-        default=4, description="Largest policy lag of a pending call, in versions of the weights; 0 for none."
+        default=4,
+        description="Largest policy lag of a pending call of self-play, in versions of the weights; 0 for none.",
     )
     place_timeout_s: Seconds = Field(default=120.0, description="Seconds to wait for the resources of the workers.")
     hang_timeout_s: Seconds = Field(
@@ -195,7 +199,9 @@ class ExperimentConfig(Config):
     perturbable: ClassVar[tuple[str, ...]] = ()
     """Dotted keys that population based training may change: a checkpoint can be loaded under any value."""
     supports_workers: ClassVar[bool] = False
-    """Whether `cluster.workers` may be set: the kind has self-play that runs in workers."""
+    """Whether `cluster.workers` may be set: the kind has self-play or environments that run in workers."""
+    reproducible_workers: ClassVar[bool] = False
+    """Whether runs with equally many workers are the same bit for bit, as long as none is lost."""
     supports_evaluator: ClassVar[bool] = False
     """Whether checkpoints can be evaluated beside training: `cluster.evaluator` and `evaluate.device`."""
     supports_learners: ClassVar[bool] = False

@@ -138,7 +138,8 @@ def _cluster(config: ExperimentConfig, resolved: Device) -> Iterator[None]:
         return
     with load(CONNECT)(config.cluster, resolved) as connection:
         if workers:
-            say(f"{workers} workers on {connection}; runs with workers are not reproducible bit for bit")
+            note = "" if config.reproducible_workers else "; runs with workers are not reproducible bit for bit"
+            say(f"{workers} workers on {connection}{note}")
         elif learners > 1:
             say(f"{learners} learners on {connection}; the results equal those of one learner, except for rounding")
         else:

@@ -4,7 +4,7 @@ import pytest
 
 from agents.alphazero.agent import make_network
 from cluster.bench import measure
-from cluster.workers.processes import weights_of
+from cluster.workers.weights import weights_of
 from tests.agents.small_alphazero import DEVICE, config
 
 

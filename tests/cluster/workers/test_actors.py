@@ -167,7 +167,7 @@ def test_a_poll_collects_as_many_results_as_there_are_workers(two: RayActors) ->
 def test_workers_pause_when_nothing_is_collected(two: RayActors) -> None:
     pool = two._pool
     assert pool is not None
-    while any(version != two._version for worker in pool.ready for version in pool.pending(worker)):
+    while any(version != two._weights.version for worker in pool.ready for version in pool.pending(worker)):
         two.poll()  # until nothing is left of versions that other tests published
     two.metrics()
     time.sleep(0.5)  # many calls' time
