@@ -19,7 +19,7 @@ def quiet() -> Iterator[None]:
     """Without Gymnasium's warnings about versions and spaces, and what packages log while they are imported."""
     level = gym.logger.min_level
     root = logging.getLogger()
-    before = root.level
+    before, handlers = root.level, list(root.handlers)
     gym.logger.min_level = gym.logger.ERROR
     root.setLevel(logging.ERROR)
     try:
@@ -29,6 +29,7 @@ def quiet() -> Iterator[None]:
     finally:
         gym.logger.min_level = level
         root.setLevel(before)
+        root.handlers[:] = handlers  # `logging.warning` of an import adds one, which would repeat the lab's own lines
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from lab.plots.clips import save_clip
 from lab.plots.media import Video
 
 _LONGEST_S = 60
-"""Seconds of an episode that are recorded: some episodes take an hour, and their frames have to be kept."""
+"""Seconds of an episode that are recorded: some episodes take an hour."""
+_DRAWING_S = 20
+"""Seconds after which a recording ends: without a graphics card MuJoCo draws a few frames a second."""
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +52,7 @@ class Recorder:
         return [Video("eval/video", path, f"first episode after {steps:,} steps")]
 
     def _frames(self, network: ActorCritic, distribution: ActionDistribution) -> Iterator[NDArray[np.uint8]]:
-        longest = _LONGEST_S * frames_per_second(self._config)
+        longest, start = _LONGEST_S * frames_per_second(self._config), time.monotonic()
         episode = rendered_episode(
             network,
             distribution,
@@ -61,5 +64,7 @@ class Recorder:
         try:
             for _, frame in zip(range(longest), episode, strict=False):
                 yield picture(frame)
+                if time.monotonic() - start > _DRAWING_S:
+                    break
         finally:
             episode.close()

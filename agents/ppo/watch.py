@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.environments.factory import describe, in_process
+from agents.environments.faults import failed, name_of
+from agents.environments.quiet import quiet
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.evaluation import blank_rows, first_seed
@@ -43,9 +46,7 @@ def rendered_episode(
     It is the first episode of `agents.ppo.evaluation.play_episodes` with this seed.
     """
     if mode == PICTURES:
-        os.environ.setdefault(
-            "SDL_VIDEODRIVER", "dummy"
-        )  # SDL needs no display for pictures, and complains without one
+        _draw_without_display()
     environments = in_process(config.env, 1, render_mode=mode)
     env = environments.environment(0)
     try:
@@ -54,7 +55,7 @@ def rendered_episode(
         count = environments.count  # more than one where the environment has several agents
         policy = Policy(network, distribution, count, None if deterministic else seed)
         starts, running, returns = np.ones(count, np.bool_), np.ones(count, np.bool_), np.zeros(count)
-        yield env.render()
+        yield _render(env)
         for _ in range(config.evaluate.max_steps):
             environments.send(0, policy.act(rows, starts))
             step = environments.receive(0, rows)
@@ -63,10 +64,33 @@ def rendered_episode(
             starts = step.starts
             if not running.any():
                 break
-            yield env.render()
+            yield _render(env)
         return float(returns.mean())
     finally:
         environments.close()
+
+
+def _draw_without_display() -> None:
+    """Pictures need no display; SDL complains without one, and MuJoCo fails unless it draws through EGL."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    if _is_headless():
+        os.environ.setdefault("MUJOCO_GL", "egl")
+
+
+def _is_headless() -> bool:
+    return sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _render(env: Any) -> Any:
+    """What the environment renders. Raises UserError for whatever rendering libraries raise."""
+    name = name_of(env)
+    if name.startswith("MinAtar/") and importlib.util.find_spec("seaborn") is None:
+        raise UserError(f"pictures of {name} need seaborn: pip install seaborn")
+    try:
+        with quiet():
+            return env.render()
+    except Exception as error:
+        raise failed(env, "render", error) from error
 
 
 def watch_episodes(
@@ -115,10 +139,7 @@ def _choose_mode(modes: list[str], name: str, out: Path | None) -> str:
             raise UserError(f"{name} renders no pictures (it has {', '.join(modes) or 'no render mode'})")
         return PICTURES
     if WINDOW in modes:
-        headless = sys.platform.startswith("linux") and not (
-            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("SDL_VIDEODRIVER")
-        )
-        if not headless:
+        if not _is_headless() or os.environ.get("SDL_VIDEODRIVER"):
             return WINDOW
         if TEXT not in modes:
             raise UserError("there is no display for a window: write a clip with --out FILE.mp4 (or .gif)")
