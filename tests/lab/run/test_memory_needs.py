@@ -11,8 +11,7 @@ import torch
 from agents.alphazero import experiment as alphazero
 from agents.alphazero.memory import needs
 from agents.alphazero.records import blank
-from agents.environments.make import make
-from agents.environments.vector import inspect
+from agents.environments.factory import describe
 from agents.ppo import experiment as ppo
 from agents.ppo import memory as of_ppo
 from gans.progressive.memory import estimate
@@ -76,16 +75,15 @@ def of_alphazero(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
 
 def of_ppo_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
     try:
-        env = make(config.env)
+        spaces = describe(config.env).spaces
     except UserError as error:
         pytest.skip(str(error))
-    needs_of_all = of_ppo.needs(config, inspect(env), CPU)
     with PeakMemory() as memory:
         made = ppo.build(config, folder, CPU)
         for _ in range(2):
             made.learner.update(made.collect()[0], 0)
     made.close()
-    return needs_of_all, memory.peak
+    return of_ppo.needs(config, spaces, CPU), memory.peak
 
 
 def of_sequences_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
