@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _RESAMPLES = 10_000
+_AT_ONCE = 1 << 22
+"""Draws that are held at once."""
 
 
 class ReturnStatistics(NamedTuple):
@@ -24,8 +26,7 @@ class ReturnStatistics(NamedTuple):
 
 def summarise(returns: NDArray[np.float64]) -> ReturnStatistics:
     """Statistics of returns [E]. The interval of the mean is a percentile bootstrap (Efron and Tibshirani 1993)."""
-    draws = np.random.default_rng(0).integers(0, len(returns), (_RESAMPLES, len(returns)))
-    low, high = np.quantile(returns[draws].mean(1), [0.025, 0.975])
+    low, high = np.quantile(_resampled_means(returns), [0.025, 0.975])
     first, median, third = (float(value) for value in np.quantile(returns, [0.25, 0.5, 0.75]))
     return ReturnStatistics(
         episodes=len(returns),
@@ -36,3 +37,10 @@ def summarise(returns: NDArray[np.float64]) -> ReturnStatistics:
         quartiles=(first, median, third),
         maximum=float(returns.max()),
     )
+
+
+def _resampled_means(returns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of samples of E returns, drawn with replacement."""
+    random, rows = np.random.default_rng(0), max(1, _AT_ONCE // len(returns))
+    sizes = [min(rows, _RESAMPLES - first) for first in range(0, _RESAMPLES, rows)]
+    return np.concatenate([returns[random.integers(0, len(returns), (n, len(returns)))].mean(1) for n in sizes])
