@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
+from agents.environments.faults import close
 from agents.environments.make import EnvironmentConfig, make, maker
 from agents.environments.parallel import ParallelEnvironments, inspect_parallel, is_parallel, parallel_maker
 from agents.environments.vector import SerialEnvironments, Spaces, inspect
@@ -38,5 +39,5 @@ def describe(config: EnvironmentConfig) -> Description:
     else:
         env = make(config)
         found = Description(inspect(env), env.observation_space, env.metadata)
-    env.close()
+    close(env)
     return found

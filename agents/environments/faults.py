@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import gymnasium as gym
 
 from lab.errors import UserError
 
+_log = logging.getLogger(__name__)
 _LONGEST = 300
 
 
@@ -18,7 +20,7 @@ def begin(env: gym.Env[Any, Any], seed: int | None = None) -> tuple[Any, Mapping
     """Reset an environment; returns observation and info. Raises UserError for whatever the environment raises."""
     try:
         found = env.reset(seed=seed)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(env, "reset", error) from error
     if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict | Mapping)):
         raise UserError(
@@ -31,7 +33,7 @@ def advance(env: gym.Env[Any, Any], action: Any) -> tuple[Any, float, bool, bool
     """Step an environment. Raises UserError for whatever the environment raises."""
     try:
         found: Any = env.step(action)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(env, "step", error) from error
     if not (isinstance(found, tuple) and len(found) == 5 and isinstance(found[4], dict | Mapping)):
         raise UserError(
@@ -55,13 +57,21 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {one_line(error) or 'no message'}{where}"
 
 
+def close(env: Any) -> None:
+    """Close an environment; what it raises then is no reason to end a run, and is logged."""
+    try:
+        env.close()
+    except Exception as error:
+        _log.warning("environment %s failed in close: %s", name_of(env), described(error))
+
+
 def name_of(env: Any) -> str:
     """The id of an environment, PettingZoo's name for it, or its class where it has neither."""
     spec, metadata = getattr(env, "spec", None), getattr(env, "metadata", None) or {}
     return str(getattr(spec, "id", None) or metadata.get("name") or type(getattr(env, "unwrapped", env)).__name__)
 
 
-def failed(env: Any, call: str, error: Exception) -> UserError:
+def failed(env: Any, call: str, error: BaseException) -> UserError:
     """The user error for an exception of `env` in `call`; a user error that names no environment gets its name."""
     return UserError(f"environment {name_of(env)} failed in {call}: {described(error)}")
 

@@ -14,7 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from pydantic import Field
 
 from agents.environments import recall
-from agents.environments.faults import described, one_line
+from agents.environments.faults import close, described, one_line
 from agents.environments.installed import ENTRY_POINTS, register_installed
 from agents.environments.quiet import quiet, tame
 from agents.environments.unmasked import Unmasked
@@ -137,9 +137,9 @@ def make_vector(config: EnvironmentConfig, count: int) -> gym.vector.VectorEnv[A
         env = gym.make_vec(spec, num_envs=count, vectorization_mode=mode, **arguments)
     single = make(config)
     same = (single.observation_space, single.action_space) == (env.single_observation_space, env.single_action_space)
-    single.close()
+    close(single)
     if not same:
-        env.close()
+        close(env)
         raise UserError(
             f"env.vectorization=gymnasium: the vectorised {config.id} has other spaces than the single one, in which "
             "policies are evaluated; leave it out"
@@ -204,7 +204,7 @@ def _explained(entry_point: str, what: str) -> Iterator[None]:
     except (gym.error.Error, TypeError, ValueError, AssertionError) as error:
         reason = one_line(error).partition(" was raised from the environment creator")[0]
         raise UserError(f"{what} cannot be made: {reason}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{what} cannot be made: {described(error)}") from error
 
 

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.environments.actions import action_spec
-from agents.environments.faults import described, failed, name_of, one_line
+from agents.environments.faults import close, described, failed, name_of, one_line
 from agents.environments.make import EnvironmentConfig
 from agents.environments.masks import check_legal, legal_options
 from agents.environments.observations import MASK, ObservationCodec
 from agents.environments.quiet import quiet
-from agents.environments.vector import Environments, Rows, Spaces, Step, environment_seed
+from agents.environments.vector import Environments, Rows, Spaces, Step, check_spaces, environment_seed
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 
@@ -41,6 +41,8 @@ def is_parallel(config: EnvironmentConfig) -> bool:
 
 def parallel_maker(config: EnvironmentConfig, render_mode: str | None = None) -> Callable[[], Any]:
     """A function that makes the environment. Raises UserError with one line: the cause and the fix."""
+    if "render_mode" in config.kwargs:
+        raise UserError("env.kwargs.render_mode is set by the lab; leave it out")
     if config.wrappers:
         raise UserError("env.wrappers are Gymnasium's, which do not fit PettingZoo's environments; leave them out")
     return partial(_make, config, _factory(config.id.removeprefix(PREFIX)), render_mode)
@@ -117,7 +119,7 @@ class ParallelEnvironments(Environments):
 
     def close(self) -> None:
         for env in self._envs:
-            env.close()
+            close(env)
 
     def _begin(self, index: int, into: Rows) -> None:
         env = self._envs[index]
@@ -164,6 +166,7 @@ def inspect_parallel(env: Any, masks: bool = True) -> Spaces:
         codec, actions = ObservationCodec(observation_space), action_spec(action_space)
     except UserError as error:
         raise UserError(f"environment {name_of(env)}: {error}") from None
+    check_spaces(codec, actions, name_of(env))
     _, infos = _reset(env, 0)
     has_masks = masks and (codec.has_mask or any(MASK in info for info in infos.values()))
     if has_masks and actions.continuous:
@@ -235,5 +238,7 @@ def _missing(name: str, error: ModuleNotFoundError) -> str:
         known = [part.name for part in pkgutil.iter_modules(importlib.import_module(parent).__path__)]
     except (ImportError, AttributeError):
         known = []
-    known = [f"{parent}.{part}" for part in known if part.rpartition("_v")[2].isdigit()]
-    return f"unknown environment {PREFIX}{name}; {did_you_mean(name, known)}" if known else f"there is no module {name}"
+    known = [f"{PREFIX}{parent}.{part}" for part in known if part.rpartition("_v")[2].isdigit()]
+    if not known:
+        return f"there is no module {name}"
+    return f"unknown environment {PREFIX}{name}; {did_you_mean(PREFIX + name, known)}"

@@ -22,7 +22,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments.faults import described
+from agents.environments.faults import close, described
 from agents.environments.observations import Arrays
 from agents.environments.vector import Environments, Rows, SerialEnvironments, Step, inspect
 from lab.errors import UserError
@@ -103,7 +103,7 @@ class ProcessEnvironments(Environments):
         groups = min(groups, count // processes)
         env = make()
         self.spaces = inspect(env)
-        env.close()
+        close(env)
         self.count = count
         self.groups = tuple(parts(slice(0, count), groups))
         self._make, self._timeout_s = make, timeout_s

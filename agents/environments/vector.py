@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from agents.environments import snapshots
 from agents.environments.actions import ActionSpec, action_spec
-from agents.environments.faults import advance, begin, described, failed, name_of
+from agents.environments.faults import advance, begin, close, described, failed, name_of
 from agents.environments.masks import check_legal, legal_options, legal_options_of_all, merged_masks
 from agents.environments.observations import MASK, Arrays, ObservationCodec
 from lab.errors import UserError
@@ -108,6 +108,7 @@ def inspect(env: gym.Env[Any, Any]) -> Spaces:
         raise UserError(f"environment {name_of(env)}: {error}") from None
     except (AttributeError, TypeError) as error:
         raise failed(env, "its spaces", error) from error
+    check_spaces(codec, actions, name_of(env))
     _, info = begin(env, seed=0)
     masks = codec.has_mask or MASK in info
     _check_masks(masks, actions, name_of(env))
@@ -179,7 +180,7 @@ class SerialEnvironments(Environments):
 
     def close(self) -> None:
         for env in self._envs:
-            env.close()
+            close(env)
 
     def _encode(self, observation: Any, into: Arrays, row: int, env: gym.Env[Any, Any]) -> None:
         try:
@@ -190,6 +191,11 @@ class SerialEnvironments(Environments):
     def _write(self, observation: Any, info: Mapping[str, Any], into: Rows, row: int, env: gym.Env[Any, Any]) -> None:
         self._encode(observation, into.observations, row, env)
         if not self.spaces.masks:
+            if MASK in info:
+                raise UserError(
+                    f"environment {name_of(env)} gives an action mask in step and gave none in reset; a mask must "
+                    "come with every observation"
+                )
             return
         try:
             found = observation[MASK] if self.spaces.codec.has_mask else info.get(MASK)
@@ -214,6 +220,7 @@ class VectorEnvironments(Environments):
             raise UserError(f"environment {name_of(env)}: {error}") from None
         self.mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self.count, self.groups = env.num_envs, (slice(0, env.num_envs),)
+        check_spaces(codec, actions, name_of(env))
         _, info = self._begin(seed=0)
         self.spaces = Spaces(codec, actions, codec.has_mask or MASK in info)
         _check_masks(self.spaces.masks, actions, name_of(env))
@@ -262,7 +269,7 @@ class VectorEnvironments(Environments):
         self._ended = same_form(state["ended"], self._ended, "ended").copy()
 
     def close(self) -> None:
-        self._env.close()
+        close(self._env)
 
     def _begin(self, **arguments: Any) -> tuple[Any, Mapping[str, Any]]:
         try:
@@ -305,6 +312,14 @@ class VectorEnvironments(Environments):
 def environment_seed(seed: int, number: int) -> int:
     """The seed of environment `number` of a run, in [0, 2**31)."""
     return int(np.random.SeedSequence([seed % 2**63, number]).generate_state(1)[0]) >> 1
+
+
+def check_spaces(codec: ObservationCodec, actions: ActionSpec, name: str) -> None:
+    """Raise UserError if there is nothing to observe or nothing to decide."""
+    if not codec.shapes:
+        raise UserError(f"environment {name}: there is nothing in its observations (besides a mask of actions)")
+    if not actions.columns:
+        raise UserError(f"environment {name}: its actions have no numbers to decide on")
 
 
 def _check_masks(masks: bool, actions: ActionSpec, name: str) -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.environments.observations import VECTOR, Arrays
+from agents.environments.observations import Arrays
 from agents.environments.vector import Environments, Rows, Step
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
@@ -21,6 +21,7 @@ from lab import rng
 from lab.errors import UserError
 from lab.files.plain import is_count, same_form
 
+_LARGEST = float(np.finfo(np.float32).max)
 VALUE_ROWS = 8192
 """Most observations in one forward pass of the value network: bounds the memory of convolutions."""
 
@@ -106,7 +107,7 @@ class Collector:
             actions.append(taken[0] if len(taken) == 1 else torch.cat(taken))
         for number in range(len(groups)):
             finals += self._receive(steps - 1, number)
-        self._check_finite()
+        self._check_finite(finals)
         self._now, self.steps_taken = steps, self.steps_taken + steps
         self._evaluate_rest(values)
         return self._trajectories(outputs, values, torch.stack(actions), states, finals)
@@ -229,11 +230,18 @@ class Collector:
             array[0] = array[self._now]
         self._now = 0
 
-    def _check_finite(self) -> None:
-        arrays = {"observation": self._observations.get(VECTOR), "reward": self._rewards}
-        for what, array in arrays.items():
-            if array is not None and not np.isfinite(array).all():
-                row = self._first + int(np.argwhere(~np.isfinite(array))[0][1])
+    def _check_finite(self, finals: list[_Final]) -> None:
+        """Raise UserError for a number of an environment that is not finite, or too large for float32."""
+        found: list[tuple[NDArray[Any], str, NDArray[np.int64] | None]] = [(self._rewards, "reward", None)]
+        found += [(array, "observation", None) for array in self._observations.values() if array.dtype.kind == "f"]
+        for final in finals:
+            arrays = final.observations.values()
+            found += [(array, "observation", final.rows) for array in arrays if array.dtype.kind == "f"]
+        for array, what, rows in found:
+            fine = np.abs(array) <= _LARGEST
+            if not fine.all():
+                at = np.argwhere(~fine)[0]
+                row = self._first + int(at[1] if rows is None else rows[at[0]])
                 raise UserError(
                     f"environment {self._config.env.id!r} gave a NaN or infinite {what} (environment {row}): "
                     "training stops, and the last checkpoint is intact"

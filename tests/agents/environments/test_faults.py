@@ -1,5 +1,6 @@
 """Environments that break Gymnasium's interface: one line that names the environment and what it did."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -86,6 +87,13 @@ NESTED = spaces.Dict({"a": spaces.Box(0.0, 1.0, (2, 2)), "b": spaces.MultiDiscre
             lambda: Scripted(actions=spaces.Box(0, 1, (2,)), reset=(ZERO, {"action_mask": [1, 1]})),
             "Scripted has action masks, which are for discrete actions",
         ),
+        (
+            lambda: Scripted(reset=(ZERO, {}), step=_after(ZERO, info={"action_mask": [0, 1]})),
+            "gives an action mask in step and gave none in reset",
+        ),
+        (lambda: Scripted(space=spaces.Dict({"action_mask": CATEGORY})), "there is nothing in its observations"),
+        (lambda: Scripted(actions=spaces.Box(0.0, 1.0, (0,))), "no numbers to decide on"),
+        (lambda: Scripted(step=sys.exit), "failed in step: SystemExit"),
         (lambda: Scripted(reset=(ZERO, {"action_mask": [1, 1, 1]})), "mask has 3 entries, and its actions have 2"),
         (lambda: Scripted(reset=(ZERO, {"action_mask": [0, 0]})), "Scripted: its action mask allows no action"),
         (

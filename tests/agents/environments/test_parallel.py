@@ -127,7 +127,7 @@ def test_training_counts_the_steps_of_agents_and_returns_the_mean_of_a_team(recu
         ("pettingzoo:os.path", {}, "os.path is not a module of pettingzoo or mpe2"),
         ("pettingzoo:os", {}, "unknown parallel environment 'os': name a module such as"),
         ("pettingzoo:pettingzoo.classic.tictactoe_v3", {}, "has no parallel_env: its agents act in turn"),
-        ("pettingzoo:pettingzoo.classic.tictacto_v3", {}, "did you mean 'pettingzoo.classic.tictactoe_v3'"),
+        ("pettingzoo:pettingzoo.classic.tictacto_v3", {}, "did you mean 'pettingzoo:pettingzoo.classic.tictactoe_v3'"),
         ("pettingzoo:pettingzoo.utils", {}, "has no parallel_env"),
         ("pettingzoo:pettingzoo.nothing.here", {}, "nothing"),
         ("pettingzoo:mpe2.simple_spread_v3", {"wrappers": [{"name": "ClipAction"}]}, "env.wrappers are Gymnasium's"),
