@@ -5,8 +5,8 @@ from lab.run.metrics import Catalogue, Metric
 CATALOGUE = Catalogue(
     [
         Metric("rollout/return", "", "mean undiscounted return of episodes that ended in training", "rollout", True),
-        Metric("loss/total", "", "policy loss plus weighted value loss minus weighted entropy", "loss", False),
-        Metric("loss/policy", "", "clipped surrogate objective, negated", "loss", False),
+        Metric("loss/total", "", "policy loss plus weighted value loss minus weighted entropy", "loss"),
+        Metric("loss/policy", "", "clipped surrogate objective, negated", "loss"),
         Metric("loss/value", "", "mean squared error of values against the returns of GAE", "loss", False),
         Metric("rollout/length", "steps", "mean length of episodes that ended in training", "rollout"),
         Metric("rollout/episodes", "", "episodes that have ended in training", "rollout"),
