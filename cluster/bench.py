@@ -1,8 +1,5 @@
 """Speed of self-play by workers on Ray, compared with the same number of plain processes and with one process."""
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +12,11 @@ from agents.alphazero.actors import Actors, LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import PolicyValueNet
+from cluster import plain_processes
 from cluster.pool.connection import connect
 from cluster.workers.actors import RayActors, start
-from lab.terminal.streams import say
 from lab.train import device as devices
 from lab.train.device import Device
-
-_PLAIN = "import sys; from cluster.bench import run_plain_process; run_plain_process(*sys.argv[1:])"
 
 
 @dataclass(frozen=True)
@@ -113,15 +108,14 @@ def measure(config: AlphaZeroConfig, device: Device, *, seconds: float, rounds: 
 
 
 def run_plain_process(settings: str, first_game_id: str) -> None:
-    """Program of a plain process: prints "ready", reads a number of seconds, plays that long and prints its rates."""
+    """Program of a plain process (`cluster.plain_processes`)."""
     config = AlphaZeroConfig.model_validate_json(settings)
     device = devices.resolve("cpu", "fp32", 1)
     devices.apply(device)
     actors = LocalActors(config.game.make(), config, _network(config), device, int(first_game_id))
     actors.poll()
-    say("ready")
-    rate = _measure_actors(actors, config, float(sys.stdin.readline()))
-    say(json.dumps(asdict(rate)))
+    rate = _measure_actors(actors, config, plain_processes.wait_for_start())
+    plain_processes.report(asdict(rate))
 
 
 def _network(config: AlphaZeroConfig) -> PolicyValueNet:
@@ -153,30 +147,7 @@ def _measure_actors(actors: Actors, config: AlphaZeroConfig, seconds: float) -> 
 def _measure_processes(config: AlphaZeroConfig, count: int, seconds: float) -> _Rate:
     """Independent processes that start to play at the same time."""
     settings = config.model_copy(update={"cluster": type(config.cluster)()}).model_dump_json()
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _PLAIN, settings, str(number << 40)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(count)
-    ]
-    try:
-        for process in processes:
-            assert process.stdout is not None
-            if process.stdout.readline().strip() != "ready":
-                raise RuntimeError(f"a plain process ended with exit code {process.wait()}")
-        rates = []
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write(f"{seconds}\n")
-            process.stdin.flush()
-        for process in processes:
-            assert process.stdout is not None
-            rates.append(_Rate(**json.loads(process.stdout.readline())))
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+    arguments = [(settings, str(number << 40)) for number in range(count)]
+    found = plain_processes.measure("cluster.bench:run_plain_process", arguments, seconds)
+    rates = [_Rate(**rate) for rate in found]
     return _Rate(sum(rate.games for rate in rates), sum(rate.moves for rate in rates))

@@ -212,6 +212,10 @@ VERBS: dict[str, Verb] = {
             "cluster": Verb(
                 "Speed of self-play workers on Ray and of plain processes.", "cluster.cli.bench:bench_cluster"
             ),
+            "rollouts": Verb(
+                "Speed of PPO's rollout workers on Ray and of plain processes.",
+                "cluster.cli.bench_rollouts:bench_rollouts",
+            ),
         },
     ),
     "sweep": Verb("Search hyperparameters of a preset on Ray; print the best.", "cluster.cli.sweep:sweep"),
