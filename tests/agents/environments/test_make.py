@@ -54,6 +54,17 @@ def test_a_missing_package_is_said_with_its_extra(name: str, package: str, extra
             make(config(name))
 
 
+@pytest.mark.skipif(importlib.util.find_spec("ale_py") is None, reason="ale_py is not installed")
+def test_the_preprocessing_of_atari_gives_four_stacked_images() -> None:
+    wrappers = (
+        WrapperConfig(name="AtariPreprocessing"),
+        WrapperConfig(name="FrameStackObservation", kwargs={"stack_size": 4}),
+    )
+    spaces = inspect(make(EnvironmentConfig(id="ALE/Breakout-v5", kwargs={"frameskip": 1}, wrappers=wrappers)))
+    assert [(image.shape, image.scale) for image in spaces.codec.images] == [((4, 84, 84), 255.0)]
+    assert spaces.actions.sizes == (4,)
+
+
 def test_wrappers_may_change_the_spaces() -> None:
     stacked = inspect(make(config("CartPole-v1", "FrameStackObservation", {"stack_size": 4})))
     assert stacked.codec.vector_size == 16
