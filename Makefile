@@ -48,7 +48,7 @@ types: install  ## mypy
 docs: install  ## the documentation site in site/, offline, warnings as errors
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(VENV)/bin/python -m mkdocs build --strict --clean $(ARGS)
 
-peers: $(PEERS)/installed  ## compare with mctx and pgx, in an environment of their own
+peers: $(PEERS)/installed  ## compare with mctx, pgx and Stable-Baselines3, in an environment of their own
 	$(PEERS)/bin/python -m pytest -m "" --timeout 1800 $(ARGS) tests/peers tests/bench
 
 lock: check-python  ## resolve pyproject.toml anew into the constraints files

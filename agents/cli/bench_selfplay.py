@@ -3,7 +3,6 @@
 import math
 import statistics
 import time
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -25,6 +24,7 @@ from agents.search.dynamics import GameDynamics
 from lab.cli.arguments import Json, print_json
 from lab.config.loading import validate
 from lab.run import bench
+from lab.run.bench import Stopwatch
 from lab.terminal.consoles import Console
 from lab.train import device as devices
 from lab.train.device import Device
@@ -181,29 +181,13 @@ def _compare_learner(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, d
     return bench.compare(lambda: learner.step(samples, 0), bare_step, COMPARED_S, device, rounds=2)
 
 
-class _Stopwatch:
-    """Adds up the wall time of calls."""
-
-    def __init__(self, call: Callable[..., Any], device: Device) -> None:
-        self._call, self._device = call, device
-        self.seconds = 0.0
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        bench.synchronize(self._device)
-        start = time.perf_counter()
-        result = self._call(*args, **options)
-        bench.synchronize(self._device)
-        self.seconds += time.perf_counter() - start
-        return result
-
-
 class _TimedDynamics(GameDynamics):
     """The same dynamics, with timing of a leaf's step and evaluation."""
 
     def __init__(self, timed: GameDynamics, device: Device) -> None:
-        self.network = _Stopwatch(timed.evaluate, device)
+        self.network = Stopwatch(timed.evaluate, device)
         super().__init__(timed.game, self.network, cache=timed.cache, fixed_shapes=timed.fixed_shapes)
-        self.leaves = _Stopwatch(super().__call__, device)
+        self.leaves = Stopwatch(super().__call__, device)
         self.network_in_leaves = 0.0
 
     def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Any:
@@ -217,7 +201,7 @@ def _components(selfplay: SelfPlay, device: Device, moves: int = 3) -> dict[str,
     """Seconds of a few moves by component, separate from the measurement because timing costs time."""
     plain, search = selfplay.dynamics, selfplay.search
     dynamics = _TimedDynamics(plain, device)
-    timed_search = _Stopwatch(search, device)
+    timed_search = Stopwatch(search, device)
     selfplay.dynamics, selfplay.search = dynamics, timed_search  # type: ignore[assignment]
     if dynamics.cache is not None:
         dynamics.cache.clear()

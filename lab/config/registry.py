@@ -204,6 +204,10 @@ VERBS: dict[str, Verb] = {
             "selfplay": Verb(
                 "Speed of self-play and of its network alone.", "agents.cli.bench_selfplay:bench_selfplay"
             ),
+            "ppo": Verb(
+                "Speed of PPO: environment, policy, learner, and the environment alone.",
+                "agents.cli.bench_ppo:bench_ppo",
+            ),
             "gan": Verb(
                 "Training speed of a progressive GAN and of its convolutions alone.",
                 "gans.progressive.bench:bench_gan",

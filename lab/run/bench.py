@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -29,6 +30,22 @@ def synchronize(device: Device) -> None:
         torch.cuda.synchronize(device.device)
     elif device.device.type == "mps":
         torch.mps.synchronize()
+
+
+class Stopwatch:
+    """Adds up the wall time of calls."""
+
+    def __init__(self, call: Callable[..., Any], device: Device) -> None:
+        self._call, self._device = call, device
+        self.seconds = 0.0
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        synchronize(self._device)
+        start = time.perf_counter()
+        result = self._call(*args, **options)
+        synchronize(self._device)
+        self.seconds += time.perf_counter() - start
+        return result
 
 
 def rate(work: Callable[[], object], seconds: float, device: Device) -> float:
