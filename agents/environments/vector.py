@@ -225,6 +225,7 @@ class VectorEnvironments(Environments):
         self.spaces = Spaces(codec, actions, codec.has_mask or MASK in info)
         _check_masks(self.spaces.masks, actions, name_of(env))
         self._ended = np.zeros(self.count, np.bool_)
+        self._none, self._no_finals = np.zeros(self.count, np.bool_), (np.zeros(0, np.int64), codec.empty(0))
         self._actions: NDArray[Any] = np.zeros((self.count, actions.columns))
 
     def reset(self, seed: int, into: Rows) -> None:
@@ -243,8 +244,8 @@ class VectorEnvironments(Environments):
             raise failed(self._env, "step", error) from error
         ended = terminated | truncated
         only_truncated = np.flatnonzero(truncated & ~terminated)
-        valid, starts = np.ones(self.count, np.bool_), ended
-        rows, final = np.zeros(0, np.int64), self.spaces.codec.empty(0)
+        valid, starts = ~self._none, ended
+        rows, final = self._no_finals
         if self.mode == AutoresetMode.NEXT_STEP:
             valid, starts = ~self._ended, self._ended.copy()
             self._ended = ended.copy()
@@ -256,9 +257,8 @@ class VectorEnvironments(Environments):
             observations, more = self._begin(options={"reset_mask": ended.copy()})
             info = {**info, **merged_masks(info, more, ended)}
         self._write(observations, info, into)
-        none = np.zeros(self.count, np.bool_)
         reward = np.where(valid, reward, 0.0)
-        return Step(reward, terminated & valid, truncated & valid, valid, starts, rows, final, none)
+        return Step(reward, terminated & valid, truncated & valid, valid, starts, rows, final, self._none)
 
     def state_dict(self) -> dict[str, Any]:
         state = snapshots.save(self._env)

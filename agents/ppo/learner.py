@@ -89,8 +89,8 @@ class Learner:
         sums = torch.zeros(len(_STATISTICS), device=batch.returns.device)
         steps, planned = 0, 0
         target = self.config.target_kl
-        for epoch in range(self.config.epochs):
-            minibatches = self._minibatches(batch, epoch)
+        for order in self._orders(len(batch.actions)):
+            minibatches = self._minibatches(batch, order)
             planned = planned or len(minibatches)
             for minibatch in minibatches:
                 result = self._step(minibatch, coefficients, rate)
@@ -143,15 +143,18 @@ class Learner:
             entropy_weight=value_at(config.entropy_weight, taken),
         )
 
-    def _minibatches(self, batch: Batch, epoch: int) -> list[Batch]:
-        """The minibatches of an epoch in a random order, a function of seed, update and epoch."""
-        count = len(batch.actions)
+    def _orders(self, count: int) -> Tensor:
+        """A random order [epochs, N] of N rows for each epoch, a function of seed and update."""
+        epochs, numbers = torch.arange(self.config.epochs)[:, None], torch.arange(count)
+        keys = rng.random_bits(self._seed, int(rng.Stream.MINIBATCH), self.updates, epochs, numbers)
+        return keys.argsort(-1).to(self._device.device)
+
+    def _minibatches(self, batch: Batch, order: Tensor) -> list[Batch]:
+        """The minibatches of an epoch."""
         size = self.config.minibatch
         if self._recurrent:
             size = max(1, size // batch.actions.shape[1])
-        numbers = torch.arange(count)
-        keys = rng.random_bits(self._seed, int(rng.Stream.MINIBATCH), self.updates, epoch, numbers)
-        return batch.rows(keys.argsort().to(batch.actions.device)).split(size)
+        return batch.rows(order).split(size)
 
     def _step(self, minibatch: Batch, coefficients: Coefficients, rate: float) -> StepResult:
         """One step of the optimizer; `statistics["losses"]` are those of `Losses`, in its order."""

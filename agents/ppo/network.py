@@ -16,6 +16,7 @@ from lab.errors import UserError
 from lab.nets.init import ORTHOGONAL
 from lab.nets.layers import Conv2d, Linear, activation_layer
 from lab.nets.mlp import MLP
+from lab.nets.resettable_rnn import run_with_resets
 from lab.nets.rnn import RNN
 
 _SMALL = 24
@@ -87,8 +88,14 @@ class Body(nn.Module):
         """Sequences [B, T, F] -> outputs [B, T, H].
 
         starts: bool [B, T], steps before which the state is cleared. state: [B, S], the state before the first step.
-        Sequences are cut at starts, and all pieces are computed as one packed batch.
         """
+        assert self.rnn is not None
+        if features.device.type == "cpu":
+            return run_with_resets(self.rnn, features, starts, _unpacked(state, self.rnn))
+        return self.packed_sequences(features, starts, state)
+
+    def packed_sequences(self, features: Tensor, starts: Tensor, state: Tensor) -> Tensor:
+        """`sequences` as cuDNN takes them: cut at starts, all pieces in one packed batch."""
         assert self.rnn is not None
         batch, steps = starts.shape
         begins = starts.clone()

@@ -37,5 +37,10 @@ def test_training_computes_what_the_rollout_computed(cell: str, shared: bool, le
         log_probs, _ = experiment.learner.distribution.log_prob_entropy(outputs, batch.actions)
         torch.testing.assert_close(values, batch.values, rtol=0, atol=1e-6)
         torch.testing.assert_close(log_probs, batch.log_probs, rtol=0, atol=1e-6)
+        body = network.body
+        features = torch.randn(*batch.starts.shape, 16)
+        state = batch.states[:, : body.state_size]
+        packed = body.packed_sequences(features, batch.starts, state)  # as on accelerators
+        torch.testing.assert_close(packed, body.sequences(features, batch.starts, state), rtol=0, atol=1e-6)
         assert batch.starts[:, 1:].any()
         assert np.isfinite(values.detach().numpy()).all()
