@@ -142,11 +142,18 @@ def settings(task: Task, threads: list[int], processes: int, own: bool) -> list[
     return found
 
 
-def measure(name: str, seconds: float, rounds: int, threads: list[int], processes: int) -> dict[str, Any]:
-    """Steps per second of every setting by side, and the median over rounds of the ratio of the best settings."""
+def measure(
+    name: str, seconds: float, rounds: int, threads: list[int], processes: int, cpu_time: bool
+) -> dict[str, Any]:
+    """Steps per second of every setting by side, and the median over rounds of the ratio of the best settings.
+
+    cpu_time: seconds are those that this process computed, for machines that others use; one thread, no processes.
+    """
     import torch
 
-    task = TASKS[name]
+    task, clock = TASKS[name], time.process_time if cpu_time else time.perf_counter
+    if cpu_time:
+        threads, processes = [1], 0
     players: dict[tuple[str, Setting], Callable[[], int]] = {}
     for setting in settings(task, threads, processes, own=True):
         players["rivals", setting] = our_player(task, setting)
@@ -156,9 +163,9 @@ def measure(name: str, seconds: float, rounds: int, threads: list[int], processe
     for turn in range(rounds + 1):
         for (side, setting), iterate in players.items():
             torch.set_num_threads(setting.threads)
-            steps, start = 0, time.perf_counter()
+            steps, start = 0, clock()
             # The first turn warms up: caches, and for ours the first moments of Adam.
-            while (spent := time.perf_counter() - start) < (seconds / rounds if turn else 0.0) or not steps:
+            while (spent := clock() - start) < (seconds / rounds if turn else 0.0) or not steps:
                 steps += iterate()
             if turn:
                 rates[side, setting].append(steps / spent)
@@ -178,6 +185,7 @@ def measure(name: str, seconds: float, rounds: int, threads: list[int], processe
         "ratios": ratios,
         "versions": {package: version(package) for package in ("torch", "gymnasium", "stable_baselines3")},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "clock": "CPU time" if cpu_time else "wall time",
         "load": os.getloadavg()[0],
     }
 
@@ -185,7 +193,8 @@ def measure(name: str, seconds: float, rounds: int, threads: list[int], processe
 def report(result: dict[str, Any]) -> str:
     lines = [
         f"{result['env']}, {result['count']} environments x {result['rollout_steps']} steps, minibatches of "
-        f"{result['minibatch']}, {result['epochs']} epochs; {result['machine']}, load {result['load']:.1f}",
+        f"{result['minibatch']}, {result['epochs']} epochs; {result['machine']}, "
+        f"load {result['load']:.1f}, {result['clock']}",
         f"{'':36}{'steps/s':>10}",
     ]
     for side, label in (("rivals", "rivals"), ("sb3", "Stable-Baselines3")):
@@ -203,9 +212,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns that each setting's seconds are split into")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="threads of torch to try")
     parser.add_argument("--processes", type=int, default=2, help="processes of ours to try; 0 tries none on both sides")
+    parser.add_argument("--cpu-time", action="store_true", help="seconds of one thread's CPU time, on busy machines")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    result = measure(options.task, options.seconds, options.rounds, options.threads, options.processes)
+    result = measure(
+        options.task, options.seconds, options.rounds, options.threads, options.processes, options.cpu_time
+    )
     print(json.dumps(result) if options.json else report(result))
 
 
