@@ -13,8 +13,9 @@ from rich.table import Table
 
 from agents.environments.actions import ActionSpec
 from agents.environments.vector import Environments, Rows
+from agents.ppo.actors import LocalActors, make_environments
 from agents.ppo.config import PPOConfig
-from agents.ppo.experiment import PPO, make_environments
+from agents.ppo.experiment import PPO
 from lab.cli.arguments import Json, Overrides, RunsDir, print_json
 from lab.config.loading import validate
 from lab.config.presets import merge, parse_overrides
@@ -44,6 +45,10 @@ def bench_ppo(
     The limit is the speed of the same environments under random actions, without policy and learner.
     """
     config = _configuration(what, overrides or [], runs_dir)
+    if config.cluster.workers:
+        raise UserError(
+            "lab bench ppo measures one process; lab bench rollouts measures workers: set cluster.workers=0"
+        )
     with scratch_experiment(config) as (experiment, device):
         try:
             record = measure(experiment, device, seconds)
@@ -164,11 +169,14 @@ class _TimedEnvironments:
 
 def _components(experiment: PPO, device: Device, seconds: float) -> dict[str, float]:
     """Fractions of the time of training, measured apart, because timing costs time."""
-    collector, learner = experiment.collector, experiment.learner
+    actors, learner = experiment.actors, experiment.learner
+    assert isinstance(actors, LocalActors)
+    collector = actors.collector
     environments = collector.environments
     timed = _TimedEnvironments(environments, device)
     collect, update = Stopwatch(collector.collect, device), Stopwatch(learner.update, device)
-    collector.environments, collector.collect, learner.update = timed, collect, update  # type: ignore[method-assign,assignment]
+    collector.environments = timed  # type: ignore[assignment]
+    collector.collect, learner.update = collect, update  # type: ignore[method-assign]
     start = time.perf_counter()
     try:
         _rate(experiment, device, seconds)

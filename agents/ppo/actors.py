@@ -64,23 +64,23 @@ class LocalActors:
     ) -> None:
         self._environments = environments
         self.spaces, self.count = environments.spaces, environments.count
-        self._collector = Collector(environments, network, distribution, config)
-        self._collector.reset(config.seed)
+        self.collector = Collector(environments, network, distribution, config)
+        self.collector.reset(config.seed)
 
     def publish(self, network: ActorCritic) -> None:
         pass  # the collector acts with the learner's network itself
 
     def collect(self) -> Trajectories:
-        return self._collector.collect()
+        return self.collector.collect()
 
     def metrics(self) -> dict[str, float]:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        return self._collector.state_dict()
+        return self.collector.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        return self._collector.load_state_dict(share_of_state(state, [slice(0, self.count)], 0))
+        return self.collector.load_state_dict(share_of_state(state, [slice(0, self.count)], 0))
 
     def close(self) -> None:
         self._environments.close()

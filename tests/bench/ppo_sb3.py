@@ -60,8 +60,9 @@ class Setting:
 
 def our_player(task: Task, setting: Setting) -> Callable[[], int]:
     """Runs one iteration with each call and returns its environment steps."""
+    from agents.ppo.actors import make_environments
     from agents.ppo.config import PPOConfig
-    from agents.ppo.experiment import PPO, make_environments
+    from agents.ppo.experiment import PPO
     from lab.train.device import resolve
 
     processes = int(setting.vectorization.partition(" ")[0]) if "processes" in setting.vectorization else 0
