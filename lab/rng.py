@@ -42,6 +42,7 @@ class Stream(IntEnum):
     WINDOW = 19
     ACTION = 20
     MINIBATCH = 21
+    EVALUATION = 22
     SERIES = 32
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from agents.ppo.evaluation import play_episodes
+from agents.ppo.evaluation import held_out_seed, play_episodes
 from agents.ppo.export import export as write_export
 from agents.ppo.prediction import predict_one
 from agents.ppo.statistics import summarise
@@ -63,7 +63,7 @@ def evaluate(
         policy.config,
         episodes=episodes,
         deterministic=deterministic,
-        seed=seed,
+        seed=held_out_seed(seed),
     )
     found = summarise(played.returns)
     if as_json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,9 @@ from agents.ppo.policy import Policy
 from lab.errors import UserError
 
 _log = logging.getLogger(__name__)
-_FIRST_SEED = 1_000_003
-"""Evaluations use seeds that training does not."""
+T = TypeVar("T")
+_VALIDATION, _HELD_OUT = 1_000_003, 2_000_003
+"""Added to seeds, so that neither training, nor the evaluations of a run, nor those of others share episodes."""
 _AT_ONCE = 64
 """Most environments that are held at once."""
 
@@ -41,58 +43,70 @@ def play_episodes(
 ) -> Returns:
     """Play `episodes` episodes, each in an environment of its own: no environment plays more of its short ones.
 
-    The episodes are a function of the seed; they do not depend on training.
+    seed: of `validation_seed` or `held_out_seed`. Episode i is a function of the seed, of i and of the policy.
     """
     parts = [range(first, min(first + _AT_ONCE, episodes)) for first in range(0, episodes, _AT_ONCE)]
-    played = [_play(network, distribution, config, part, None if deterministic else seed, seed) for part in parts]
+    played = []
+    for part in parts:
+        environments = in_process(config.env, len(part), numbers=part)
+        try:
+            policy = Policy(
+                network,
+                distribution,
+                environments.count,
+                seed=None if deterministic else seed,
+                first=part.start * environments.spaces.agents,
+            )
+            played.append(_finish(play(environments, policy, seed, config.evaluate.max_steps, show=lambda: None)))
+        finally:
+            environments.close()
     return Returns(*(np.concatenate(arrays) for arrays in zip(*played, strict=True)))
 
 
-def _play(
-    network: ActorCritic,
-    distribution: ActionDistribution,
-    config: PPOConfig,
-    numbers: range,
-    sampling_seed: int | None,
-    seed: int,
-) -> Returns:
-    """The episodes with these numbers, together."""
-    environments = in_process(config.env, len(numbers), numbers=numbers)
-    count, agents = environments.count, environments.spaces.agents
-    try:
-        rows = blank_rows(environments)
-        environments.reset(first_seed(seed), rows)
-        noise = None if sampling_seed is None else sampling_seed + numbers.start
-        policy = Policy(network, distribution, count, noise)
-        starts, running = np.ones(count, np.bool_), np.ones(count, np.bool_)
-        returns, lengths = np.zeros(count), np.zeros(count, np.int64)
-        for _ in range(config.evaluate.max_steps):
-            environments.send(0, policy.act(rows, starts))
-            step = environments.receive(0, rows)
-            returns[running] += step.reward[running]
-            lengths[running] += step.valid[running]
-            running &= ~(step.terminated | step.truncated)
-            starts = step.starts
-            if not running.any():
-                break
-        else:
-            _log.warning(
-                "%s: episodes were cut after evaluate.max_steps=%d steps", config.env.id, config.evaluate.max_steps
-            )
-    finally:
-        environments.close()
-    if not np.isfinite(returns).all():
-        raise UserError(f"environment {config.env.id!r} gave a NaN or infinite reward in an evaluation")
-    return Returns(returns.reshape(-1, agents).mean(1), lengths.reshape(-1, agents).max(1))
+def play(
+    environments: Environments, policy: Policy, seed: int, max_steps: int, *, show: Callable[[], T]
+) -> Generator[T, None, Returns]:
+    """Play the first episode of every environment; yields what `show` returns before each step.
 
-
-def blank_rows(environments: Environments) -> Rows:
-    """Rows for the observations and masks of all environments."""
+    Raises UserError if a reward is NaN or infinite.
+    """
     count, spaces = environments.count, environments.spaces
     mask_size = spaces.actions.mask_size if spaces.masks else 0
-    return Rows(spaces.codec.empty(count), np.ones((count, mask_size), np.bool_))
+    rows = Rows(spaces.codec.empty(count), np.ones((count, mask_size), np.bool_))
+    environments.reset(seed, rows)
+    starts, running = np.ones(count, np.bool_), np.ones(count, np.bool_)
+    returns, lengths = np.zeros(count), np.zeros(count, np.int64)
+    for _ in range(max_steps):
+        yield show()
+        environments.send(0, policy.act(rows, starts))
+        step = environments.receive(0, rows)
+        returns[running] += step.reward[running]
+        lengths[running] += step.valid[running]
+        running &= ~(step.terminated | step.truncated)
+        starts = step.starts
+        if not running.any():
+            break
+    else:
+        _log.warning("episodes were cut after evaluate.max_steps=%d steps", max_steps)
+    if not np.isfinite(returns).all():
+        raise UserError("the environment gave a NaN or infinite reward in an evaluation")
+    return Returns(returns.reshape(-1, spaces.agents).mean(1), lengths.reshape(-1, spaces.agents).max(1))
 
 
-def first_seed(seed: int) -> int:
-    """The seed of the environments of an evaluation."""
-    return _FIRST_SEED + seed
+def validation_seed(seed: int) -> int:
+    """The seed of the evaluations of a run, by which its best checkpoint is chosen."""
+    return _VALIDATION + seed
+
+
+def held_out_seed(seed: int) -> int:
+    """The seed of evaluations after training: the best checkpoint was not chosen by these episodes."""
+    return _HELD_OUT + seed
+
+
+def _finish(playing: Generator[Any, None, Returns]) -> Returns:
+    while True:
+        try:
+            next(playing)
+        except StopIteration as end:
+            found: Returns = end.value
+            return found

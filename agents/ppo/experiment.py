@@ -14,7 +14,7 @@ from agents.environments.factory import describe
 from agents.environments.vector import Environments
 from agents.ppo.actors import Actors, LocalActors, make_environments
 from agents.ppo.config import PPOConfig
-from agents.ppo.evaluation import play_episodes
+from agents.ppo.evaluation import play_episodes, validation_seed
 from agents.ppo.learner import Learner
 from agents.ppo.learner_rank import send
 from agents.ppo.memory import needs
@@ -110,7 +110,7 @@ class PPO(Experiment):
                 self.config,
                 episodes=evaluate.episodes,
                 deterministic=evaluate.deterministic,
-                seed=self.config.seed,
+                seed=validation_seed(self.config.seed),
             )
             media = self._recorder.record(network, self._distribution, self._steps) if self._recorder else []
         return Evaluation(

@@ -11,6 +11,7 @@ from agents.environments.vector import Rows, Spaces
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution, make_distribution
 from agents.ppo.network import ActorCritic
+from lab import rng
 from lab.errors import UserError
 
 
@@ -29,14 +30,25 @@ def make_network(config: PPOConfig, spaces: Spaces) -> tuple[ActorCritic, Action
 
 
 class Policy:
-    """Acts in n environments at once, deterministically or by sampling; keeps the recurrent states."""
+    """Acts in n environments at once, deterministically or by sampling; keeps the recurrent states.
 
-    def __init__(self, network: ActorCritic, distribution: ActionDistribution, count: int, seed: int | None) -> None:
-        """seed: of sampled actions; None takes the most probable actions."""
+    A sampled action is a function of the seed, of the steps so far and of the environment's number.
+    """
+
+    def __init__(
+        self,
+        network: ActorCritic,
+        distribution: ActionDistribution,
+        count: int,
+        *,
+        seed: int | None,
+        first: int = 0,
+    ) -> None:
+        """seed: of sampled actions; None takes the deterministic ones. first: number of the first environment."""
         self._network, self._distribution = network, distribution
         self._device = network.value.weight.device
         self._state = network.initial_state(count)
-        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self._seed, self._steps, self._first = seed, 0, first
 
     @torch.no_grad()
     def act(self, rows: Rows, starts: NDArray[np.bool_]) -> NDArray[np.generic]:
@@ -49,13 +61,19 @@ class Policy:
         else:
             outputs = network.act(observations)
         mask = self._tensor(rows.mask) if rows.mask.shape[-1] else None
-        if self._generator is None:
+        if self._seed is None:
             chosen = self._distribution.mode(outputs, mask)
         else:
-            uniform = torch.rand(len(outputs), self._distribution.noise, generator=self._generator)
-            uniform = uniform.clamp(1e-7, 1.0 - 1e-7)
-            chosen = self._distribution.sample(outputs, self._distribution.random(uniform).to(self._device), mask)
+            chosen = self._distribution.sample(outputs, self._random(self._seed, len(outputs)), mask)
+        self._steps += 1
         return self._distribution.to_environment(chosen).cpu().numpy()
+
+    def _random(self, seed: int, count: int) -> Tensor:
+        """Random numbers [count, K] of the samples of a step."""
+        numbers = torch.arange(self._first, self._first + count)[:, None]
+        columns = torch.arange(self._distribution.noise)
+        uniform = rng.uniform(seed, int(rng.Stream.EVALUATION), self._steps, numbers, columns)
+        return self._distribution.random(uniform).to(self._device)
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self._device)

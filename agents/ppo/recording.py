@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
+from agents.ppo.evaluation import validation_seed
 from agents.ppo.network import ActorCritic
 from agents.ppo.watch import PICTURES, frames_per_second, picture, render_modes, rendered_episode
 from lab.errors import UserError
@@ -19,9 +20,9 @@ from lab.plots.clips import save_clip
 from lab.plots.media import Video
 
 _LONGEST_S = 60
-"""Seconds of an episode that are recorded: some episodes take an hour."""
+"""Seconds of an episode that are recorded: some environments have no time limit."""
 _DRAWING_S = 20
-"""Seconds after which a recording ends: without a graphics card MuJoCo draws a few frames a second."""
+"""Seconds after which a recording ends: without a graphics card drawing can take longer than the training between."""
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +60,7 @@ class Recorder:
             self._config,
             PICTURES,
             deterministic=self._config.evaluate.deterministic,
-            seed=self._config.seed,
+            seed=validation_seed(self._config.seed),
         )
         try:
             for _, frame in zip(range(longest), episode, strict=False):

@@ -17,7 +17,7 @@ from agents.environments.faults import failed, name_of
 from agents.environments.quiet import quiet
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
-from agents.ppo.evaluation import blank_rows, first_seed
+from agents.ppo.evaluation import held_out_seed, play
 from agents.ppo.network import ActorCritic
 from agents.ppo.policy import Policy
 from agents.ppo.trained import TrainedPolicy
@@ -41,7 +41,7 @@ def rendered_episode(
     deterministic: bool,
     seed: int,
 ) -> Generator[Any, None, float]:
-    """Play one episode and yield what the environment renders after each step; returns the return.
+    """Play one episode and yield what the environment renders before each step; returns the return.
 
     It is the first episode of `agents.ppo.evaluation.play_episodes` with this seed.
     """
@@ -50,22 +50,11 @@ def rendered_episode(
     environments = in_process(config.env, 1, render_mode=mode)
     env = environments.environment(0)
     try:
-        rows = blank_rows(environments)
-        environments.reset(first_seed(seed), rows)
-        count = environments.count  # more than one where the environment has several agents
-        policy = Policy(network, distribution, count, None if deterministic else seed)
-        starts, running, returns = np.ones(count, np.bool_), np.ones(count, np.bool_), np.zeros(count)
-        yield _render(env)
-        for _ in range(config.evaluate.max_steps):
-            environments.send(0, policy.act(rows, starts))
-            step = environments.receive(0, rows)
-            returns[running] += step.reward[running]
-            running &= ~(step.terminated | step.truncated)
-            starts = step.starts
-            if not running.any():
-                break
-            yield _render(env)
-        return float(returns.mean())
+        # An environment of several agents has a row for each.
+        policy = Policy(network, distribution, environments.count, seed=None if deterministic else seed)
+        playing = play(environments, policy, seed, config.evaluate.max_steps, show=lambda: _render(env))
+        returns = yield from playing
+        return float(returns.returns[0])
     finally:
         environments.close()
 
@@ -109,7 +98,7 @@ def watch_episodes(
                 policy.config,
                 mode,
                 deterministic=deterministic,
-                seed=seed + number,
+                seed=held_out_seed(seed + number),
             )
             returns.append((yield from shown))
 

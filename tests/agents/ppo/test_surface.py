@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import lab
-from agents.ppo.evaluation import play_episodes
+from agents.environments.vector import environment_seed
+from agents.ppo.evaluation import held_out_seed, play_episodes, validation_seed
 from agents.ppo.trained import load_policy
+from agents.ppo.watch import PICTURES, rendered_episode
 from lab.cli.main import main
 from tests.agents import small_ppo
 from tests.agents.small_ppo import DEVICE
@@ -84,16 +86,35 @@ def test_eval_has_mean_interval_and_distribution(runs: Path, capsys: pytest.Capt
     assert "95% interval" in capsys.readouterr().out
 
 
-def test_episodes_do_not_depend_on_how_many_are_played(runs: Path) -> None:
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_episodes_do_not_depend_on_how_many_are_played(runs: Path, deterministic: bool) -> None:
     policy = load_policy(runs / "small", DEVICE)
 
     def returns(episodes: int) -> np.ndarray:
         return play_episodes(
-            policy.network, policy.distribution, policy.config, episodes=episodes, deterministic=True, seed=5
+            policy.network, policy.distribution, policy.config, episodes=episodes, deterministic=deterministic, seed=5
         ).returns
 
-    assert returns(66)[:3].tolist() == returns(3).tolist()
-    assert len(set(returns(66).tolist())) > 3
+    many = returns(66)
+    assert many[:3].tolist() == returns(3).tolist()
+    assert len(set(many.tolist())) > 3
+    shown = rendered_episode(
+        policy.network, policy.distribution, policy.config, PICTURES, deterministic=deterministic, seed=5
+    )
+    frames = 0
+    while True:
+        try:
+            next(shown)
+            frames += 1
+        except StopIteration as end:
+            assert end.value == frames == many[0]  # CartPole gives 1 for each step
+            break
+
+
+def test_the_best_checkpoint_is_not_graded_on_the_episodes_that_chose_it() -> None:
+    chosen = {environment_seed(validation_seed(seed), number) for seed in range(10) for number in range(50)}
+    others = {environment_seed(held_out_seed(seed), number) for seed in range(10) for number in range(50)}
+    assert not chosen & others
 
 
 def test_predict_is_the_action_that_the_environment_takes(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
