@@ -16,6 +16,10 @@ _log = logging.getLogger(__name__)
 _LONGEST = 300
 
 
+class EnvironmentFailed(UserError):
+    """An environment raised: begun anew, in another process, it may go on."""
+
+
 def begin(env: gym.Env[Any, Any], seed: int | None = None) -> tuple[Any, Mapping[str, Any]]:
     """Reset an environment; returns observation and info. Raises UserError for whatever the environment raises."""
     try:
@@ -71,9 +75,9 @@ def name_of(env: Any) -> str:
     return str(getattr(spec, "id", None) or metadata.get("name") or type(getattr(env, "unwrapped", env)).__name__)
 
 
-def failed(env: Any, call: str, error: BaseException) -> UserError:
+def failed(env: Any, call: str, error: BaseException) -> EnvironmentFailed:
     """The user error for an exception of `env` in `call`; a user error that names no environment gets its name."""
-    return UserError(f"environment {name_of(env)} failed in {call}: {described(error)}")
+    return EnvironmentFailed(f"environment {name_of(env)} failed in {call}: {described(error)}")
 
 
 def _described(found: Any) -> str:

@@ -188,8 +188,8 @@ def _join(ray: Any, address: str, cluster: ClusterConfig) -> None:
 def _init(ray: Any, address: str, cluster: ClusterConfig, **options: Any) -> None:
     try:
         ray.init(address, log_to_driver=cluster.worker_logs, logging_level="ERROR", **options)
-    except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # of Ray's own, and a plain Exception where its start takes longer than 30 s
+        reason = error_summary(error)
         if address == "local":
             raise UserError(f"Ray did not start on this machine: {reason}") from error
         raise UserError(

@@ -115,7 +115,9 @@ class WorkerPool:
             if overdue:
                 hanging = self._ray.wait(list(overdue), num_returns=len(overdue), timeout=0, fetch_local=False)[1]
                 if hanging:
-                    return self._replace(overdue[hanging[0]], f"no answer for {self._hang_timeout_s:g} s")
+                    reason = f"no answer for {self._hang_timeout_s:g} s"
+                    self._count_failure(reason)
+                    return self._replace(overdue[hanging[0]], reason)
             if finished:
                 return self._receive(awaited[finished[0]])
             self._check_any_ready()
@@ -139,9 +141,7 @@ class WorkerPool:
         except self._ray.exceptions.RayError as error:
             # Not only dead actors: a result can be lost with its node or for lack of memory, and the state of an actor
             # that raised is unknown.
-            self._failures += 1
-            if self._failures > _MAX_FAILURES_PER_WORKER * len(self._workers):
-                raise ExperimentStopped(f"{self._name}s fail repeatedly: {error_summary(error)}") from error
+            self._count_failure(error_summary(error))
             _log.debug("%s %d", self._name, worker.index, exc_info=error)
             return self._replace(worker, error_summary(error))
         worker.since, self._none_ready_since = time.monotonic(), None
@@ -151,6 +151,11 @@ class WorkerPool:
         _, tag = worker.calls.popleft()
         self._failures = 0
         return Done(worker.index, tag, value)
+
+    def _count_failure(self, reason: str) -> None:
+        self._failures += 1
+        if self._failures > _MAX_FAILURES_PER_WORKER * len(self._workers):
+            raise ExperimentStopped(f"{self._name}s fail repeatedly: {reason}")
 
     def _replace(self, worker: _Worker, reason: str) -> Lost:
         _log.warning("%s %d is replaced: %s", self._name, worker.index, reason)

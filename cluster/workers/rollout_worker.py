@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from agents.environments.faults import EnvironmentFailed
 from agents.ppo.actors import make_environments
 from agents.ppo.policy import make_network
 from agents.ppo.records import Trajectories
@@ -74,7 +75,7 @@ class RolloutWorker:
         start = time.perf_counter()
         try:
             return Answer(work(), time.perf_counter() - start)
+        except EnvironmentFailed:
+            raise
         except UserError as error:
-            if error.__cause__ is not None:  # an environment raised: begun anew, in another process, it may go on
-                raise
             return Answer(None, 0.0, str(error))

@@ -76,7 +76,7 @@ class RayRollouts:
         )
 
     def publish(self, network: ActorCritic) -> None:
-        self._weights.put(self._versions, network)
+        self._weights.put(self._versions, network, required=True)
         self._versions += 1
 
     def collect(self) -> Trajectories:

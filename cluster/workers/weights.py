@@ -29,18 +29,18 @@ class PublishedWeights:
         self._ray = import_ray()
         self._too_full = RepeatedMessage(_log.warning, "{count} further versions of the weights were left out")
 
-    def put(self, version: int, net: nn.Module) -> None:
+    def put(self, version: int, net: nn.Module, *, required: bool = False) -> None:
         """Publish a version. If the store is full, workers keep an older one.
 
-        Raises UserError if it is too full for the first version.
+        Raises UserError if it is too full for the first version, or for one that is required.
         """
         weights = weights_of(net)
         try:
             self.reference = self._ray.put(weights)
         except (self._ray.exceptions.ObjectStoreFullError, self._ray.exceptions.OutOfDiskError) as error:
-            if self.reference is None:
+            if self.reference is None or required:
                 raise UserError(
-                    f"Ray's object store is too full for the first version of the weights: {error}"
+                    f"Ray's object store is too full for version {version} of the weights: {error}"
                 ) from error
             what = f"version {version} of the weights, workers use an older one"
             self._too_full(f"Ray's object store is too full for {what}: {error}")

@@ -145,3 +145,14 @@ def test_who_only_ever_fails_ends_the_run_with_the_reason(ray_here: object) -> N
         for _ in range(20):
             pool.next()
     pool.close()
+
+
+@pytest.mark.slow
+def test_who_only_ever_hangs_ends_the_run(make: Make) -> None:
+    pool = make(1, hang_timeout_s=0.3)
+    with pytest.raises(UserError, match=r"echos fail repeatedly: no answer for 0.3 s"):
+        for _ in range(20):
+            os.kill(pool.pid(0), signal.SIGSTOP)
+            pool.call(0, "repeat", "never")
+            assert isinstance(pool.next(), Lost)
+            up(pool, 1)
