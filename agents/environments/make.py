@@ -22,6 +22,9 @@ from lab.config.sections import Config
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 
+PARALLEL_PREFIX = "pettingzoo:"
+"""Begins the ids of parallel environments: "pettingzoo:mpe2.simple_spread_v3"."""
+
 _PACKAGES = {"MinAtar": "minatar.gym", "ALE": "ale_py"}
 """Packages that register the environments of a namespace when they are asked to."""
 

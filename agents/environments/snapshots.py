@@ -54,7 +54,7 @@ _WRAPPERS = {
 
 
 def save(env: Any) -> dict[str, Any] | None:
-    """The state of an environment and its wrappers as plain values and arrays; None if it is not known."""
+    """The state of an environment and its wrappers as plain values and arrays; None if `load` could not restore it."""
     wrappers: list[dict[str, Any]] = []
     while isinstance(env, gym.Wrapper):
         names = () if isinstance(env, Unmasked) else _known(env, _WRAPPERS, "gymnasium.wrappers")
@@ -69,7 +69,8 @@ def save(env: Any) -> dict[str, Any] | None:
         if names is None:
             return None
         own = _attributes(env, names)
-    return {"wrappers": wrappers, "own": own, "generator": env.np_random.bit_generator.state}
+    state = {"wrappers": wrappers, "own": own, "generator": env.np_random.bit_generator.state}
+    return state if _can_be_loaded(state) else None
 
 
 def load(env: Any, state: Mapping[str, Any]) -> None:
@@ -94,6 +95,16 @@ def load(env: Any, state: Mapping[str, Any]) -> None:
         for name, value in state["own"].items():
             setattr(env, name, _restored(value))
     env.np_random.bit_generator.state = state["generator"]
+
+
+def _can_be_loaded(state: Mapping[str, Any]) -> bool:
+    """Whether wrappers and generator have values that `load` takes; an environment's own state is its own matter."""
+    known = {**state, "own": None}
+    try:
+        _check(known, known)
+    except ValueError:
+        return False
+    return True
 
 
 def _check(own: Any, stored: Any) -> None:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
 
-from agents.environments.make import EnvironmentConfig
+from agents.environments.make import PARALLEL_PREFIX, EnvironmentConfig
 from lab.config import sections
 from lab.config.budget_defaults import from_first_budget
 from lab.config.limits import BatchSize, Count, CountOrZero, Few, Length, Trials, Width
@@ -38,7 +38,7 @@ class VectorConfig(EnvironmentConfig):
     def _processes_have_work(self) -> Self:
         if self.processes > self.count:
             raise ValueError(f"processes={self.processes} exceeds count={self.count}; lower one or raise the other")
-        if self.id.startswith("pettingzoo:") and (self.processes or self.vectorization == "gymnasium"):
+        if self.id.startswith(PARALLEL_PREFIX) and (self.processes or self.vectorization == "gymnasium"):
             raise ValueError(
                 "parallel environments of PettingZoo are stepped in this process; leave processes and vectorization out"
             )
@@ -87,8 +87,12 @@ class NetworkConfig(Config):
 class NormalizeConfig(Config):
     """Normalisation by running statistics, which are part of the checkpoint."""
 
-    observations: bool = Field(default=False, description="Subtract the mean of vectors, divide by their deviation.")
-    rewards: bool = Field(default=False, description="Divide rewards by the deviation of the discounted return.")
+    observations: bool = Field(
+        default=False, description="Subtract the mean of vectors, divide by their standard deviation."
+    )
+    rewards: bool = Field(
+        default=False, description="Divide rewards by the standard deviation of the discounted return."
+    )
     clip: PositiveFloat = Field(default=10.0, description="Largest magnitude after normalisation.")
 
 
@@ -120,7 +124,9 @@ class LearnerConfig(ScheduledOptimizerConfig):
     updates_per_iteration: Trials = Field(default=1, description="Rollouts, each with its update, per iteration.")
     epochs: Few = Field(default=4, description="Passes over a rollout.")
     minibatch: BatchSize = Field(
-        default=256, description="Steps per optimizer step; with a recurrent policy whole sequences of about as many."
+        default=256,
+        description="Steps per optimizer step, about: an epoch is cut into minibatches of nearly equal size, with a "
+        "recurrent policy of whole sequences.",
     )
     micro_batch: BatchSize | None = Field(default=None, description="Gradient accumulation: rows per forward pass.")
     sequence_length: Length | None = Field(
@@ -130,10 +136,12 @@ class LearnerConfig(ScheduledOptimizerConfig):
     discount: float = Field(default=0.99, ge=0.0, le=1.0, description="Discount factor (gamma) of a step.")
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0, description="Lambda of generalized advantage estimation.")
     clip_ratio: Annotated[Hyperparameter, within(gt=0.0)] = Field(
-        default=0.2, description="Largest change of the probability ratio that is rewarded."
+        default=0.2, description="Clipping range epsilon of the probability ratio (Schulman et al. 2017, equation 7)."
     )
     clip_value: PositiveFloat | None = Field(
-        default=None, description="Largest change of a value that is rewarded; null for no limit."
+        default=None,
+        description="Clipping range of the value around that of the rollout, in units of the scaled returns; null for "
+        "none.",
     )
     value_weight: Annotated[Hyperparameter, within(ge=0.0)] = Field(
         default=0.5, description="Weight of the value loss, a mean squared error."
@@ -142,10 +150,13 @@ class LearnerConfig(ScheduledOptimizerConfig):
         default=0.0, description="Weight of the entropy bonus."
     )
     normalize_advantages: bool = Field(
-        default=True, description="Subtract the mean of a minibatch's advantages and divide by their deviation."
+        default=True,
+        description="Subtract the mean of a minibatch's advantages and divide by their standard deviation.",
     )
     target_kl: PositiveFloat | None = Field(
-        default=None, description="End an update once the KL divergence from the old policy exceeds 1.5 times this."
+        default=None,
+        description="End an update after the optimizer step whose KL divergence from the old policy exceeds 1.5 times "
+        "this.",
     )
 
 
@@ -158,7 +169,10 @@ class EvaluateConfig(sections.EvaluateConfig):
     max_steps: Count = Field(
         default=30_000, description="Steps after which an episode is cut; not all environments have a time limit."
     )
-    deterministic: bool = Field(default=True, description="Take the most probable action instead of sampling.")
+    deterministic: bool = Field(
+        default=True,
+        description="Take the most probable option, or the mean (with squash its tanh), instead of sampling.",
+    )
     video: bool = Field(default=False, description="Record the first episode as MP4 in samples/ and W&B.")
 
 
@@ -174,11 +188,22 @@ class PPOConfig(ExperimentConfig):
     )
 
     kind: Literal["ppo"] = Field(default="ppo", description="Kind of experiment.")
+    precision: Literal["auto", "fp32"] = Field(
+        default="fp32", description="Floating-point precision of networks: PPO computes in fp32, also where it is auto."
+    )
     env: VectorConfig = Field(description="The environment and how many of it are stepped together.")
     network: NetworkConfig = Field(default=NetworkConfig(), description="Policy and value network.")
     normalize: NormalizeConfig = Field(default=NormalizeConfig(), description="Normalisation by running statistics.")
     learner: LearnerConfig = Field(default=LearnerConfig(), description="PPO updates.")
     evaluate: EvaluateConfig = Field(default=EvaluateConfig(), description="Evaluations by whole episodes.")
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _fp32(cls, precision: Any) -> Any:
+        """In bf16 the policy that is trained would differ from the one that acted before the first update."""
+        if precision == "bf16":
+            raise ValueError("PPO computes in fp32; leave precision=bf16 out")
+        return "fp32" if precision == "auto" else precision
 
     @model_validator(mode="before")
     @classmethod

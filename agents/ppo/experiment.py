@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class PPO(Experiment):
     def iterate(self) -> dict[str, float]:
         """Collect rollouts and train on each."""
         start, before = time.perf_counter(), self._steps
-        found, metrics, collecting = Episodes(), {}, 0.0
+        found, updates, collecting = Episodes(), [], 0.0
         for _ in range(self.config.learner.updates_per_iteration):
             began = time.perf_counter()
             rollout, episodes = self.collect()
@@ -75,8 +76,9 @@ class PPO(Experiment):
             found.lengths += episodes.lengths
             found.dropped += episodes.dropped
             send(rollout, self._steps)
-            metrics = self.learner.update(rollout, self._steps)
+            updates.append(self.learner.update(rollout, self._steps))
             self.actors.publish(self.learner.network)
+        metrics = _over_updates(updates)
         self._episodes += len(found.returns)
         self._dropped += found.dropped
         seconds = time.perf_counter() - start
@@ -155,6 +157,16 @@ class PPO(Experiment):
 
     def close(self) -> None:
         self.actors.close()
+
+
+def _over_updates(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means over the updates of an iteration; learning rate and optimizer steps are those of the last."""
+    last = dict(updates[-1])
+    for name in last.keys() - {"train/learning_rate", "train/steps"}:
+        # The explained variance of a rollout with constant returns is NaN.
+        values = [update[name] for update in updates if not math.isnan(update[name])]
+        last[name] = sum(values) / len(values) if values else math.nan
+    return last
 
 
 def build(config: PPOConfig, directory: Path, device: Device, *, actors: Actors | None = None) -> PPO:

@@ -19,13 +19,16 @@ from agents.ppo.records import Rollout
 from lab import rng
 from lab.files.plain import is_count
 from lab.train.collectives import ranks
-from lab.train.device import Device, autocast
+from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at
 from lab.train.schedules import value_at
 from lab.train.step import GradientStep, LossTerm, StepResult
 
 _STOP_AT = 1.5
-"""An update ends where the KL divergence exceeds the target this many times, as in Stable-Baselines3."""
+"""An update ends after the optimizer step whose KL divergence exceeds 1.5 times the target.
+
+Stable-Baselines3 has the same factor and leaves that step out: here an update ends one step later.
+"""
 _STATISTICS = (
     *("loss/total", "loss/policy", "loss/value", "train/entropy", "train/kl", "train/clip_fraction"),
     "train/gradient_norm",
@@ -56,10 +59,10 @@ class Batch(NamedTuple):
         observations = {name: values[index] for name, values in self.observations.items()}
         return Batch._make((observations, *(field[index] for field in self[1:])))
 
-    def split(self, size: int) -> list[Batch]:
-        """Consecutive parts of `size` rows, the last maybe smaller, as views."""
-        observations = {name: values.split(size) for name, values in self.observations.items()}
-        parts = zip(*(field.split(size) for field in self[1:]), strict=True)
+    def split(self, count: int) -> list[Batch]:
+        """Consecutive parts whose numbers of rows differ by at most one, as views."""
+        observations = {name: values.tensor_split(count) for name, values in self.observations.items()}
+        parts = zip(*(field.tensor_split(count) for field in self[1:]), strict=True)
         return [
             Batch._make(({name: values[number] for name, values in observations.items()}, *fields))
             for number, fields in enumerate(parts)
@@ -76,7 +79,7 @@ class Learner:
         self.updates = self.steps = 0
         self._device, self._seed, self._ranks = device, seed, ranks()
         self._gradient_step = GradientStep(network, config, device, heads=[network.policy, network.value], small=True)
-        self._plain = PlainNetwork.of(network) if device.precision == "fp32" else None
+        self._plain = PlainNetwork.of(network)
 
     def update(self, rollout: Rollout, taken: int) -> dict[str, float]:
         """Train on a rollout and return metrics; taken: environment steps so far, the counter of schedules.
@@ -150,11 +153,11 @@ class Learner:
         return keys.argsort(-1).to(self._device.device)
 
     def _minibatches(self, batch: Batch, order: Tensor) -> list[Batch]:
-        """The minibatches of an epoch."""
+        """The minibatches of an epoch: as many as whole ones come nearest to, of nearly equal size."""
         size = self.config.minibatch
         if self._recurrent:
             size = max(1, size // batch.actions.shape[1])
-        return batch.rows(order).split(size)
+        return batch.rows(order).split(minibatch_count(len(order), size))
 
     def _step(self, minibatch: Batch, coefficients: Coefficients, rate: float) -> StepResult:
         """One step of the optimizer; `statistics["losses"]` are those of `Losses`, in its order."""
@@ -164,7 +167,7 @@ class Learner:
             weight /= weight.sum().clamp_min(1.0)
         else:
             weight = minibatch.advantages.new_full((count,), 1.0 / count)
-        if config.normalize_advantages and count > 1:
+        if config.normalize_advantages and minibatch.advantages.numel() > 1:
             minibatch = minibatch._replace(advantages=_normalized(minibatch.advantages, weight))
         rows = self._ranks.rows(count)
         if self._ranks.size > 1:
@@ -192,13 +195,17 @@ class Learner:
             )
             self._plain.add_gradients(passed, *gradients)
             return LossTerm(found.total, {"losses": torch.stack(found)})
-        with autocast(self._device):
-            if self._recurrent:
-                outputs, values = self.network.sequences(minibatch.observations, minibatch.starts, minibatch.states)
-            else:
-                outputs, values = self.network(minibatch.observations)
-        found = losses(self.distribution, outputs.float(), values.float(), targets, coefficients)
+        if self._recurrent:
+            outputs, values = self.network.sequences(minibatch.observations, minibatch.starts, minibatch.states)
+        else:
+            outputs, values = self.network(minibatch.observations)
+        found = losses(self.distribution, outputs, values, targets, coefficients)
         return LossTerm(found.total, {"losses": torch.stack(found).detach()})
+
+
+def minibatch_count(rows: int, size: int) -> int:
+    """Minibatches of an epoch over this many rows, of about `size` rows each."""
+    return max(1, round(rows / size))
 
 
 def as_batch(rollout: Rollout, length: int | None, recurrent: bool) -> Batch:

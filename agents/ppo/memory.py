@@ -7,6 +7,7 @@ from torch import Tensor
 
 from agents.environments.vector import Spaces
 from agents.ppo.config import PPOConfig
+from agents.ppo.learner import minibatch_count
 from agents.ppo.network import ActorCritic, Observations
 from agents.ppo.policy import make_network
 from agents.ppo.rollout import VALUE_ROWS
@@ -24,7 +25,9 @@ def needs(config: PPOConfig, spaces: Spaces, device: Device) -> list[Need]:
     learner = config.learner
     count = config.env.count * spaces.agents
     steps = (learner.rollout_steps + 1) * count
-    rows = min(learner.micro_batch or learner.minibatch, learner.minibatch, learner.rollout_steps * count)
+    trained = learner.rollout_steps * count
+    minibatch = math.ceil(trained / minibatch_count(trained, learner.minibatch))
+    rows = min(learner.micro_batch or minibatch, minibatch)
     with torch.device("meta"):
         network, _ = make_network(config, spaces)
 
@@ -37,10 +40,9 @@ def needs(config: PPOConfig, spaces: Spaces, device: Device) -> list[Need]:
         # Values of the whole rollout are computed afterwards, in parts of this many rows.
         evaluated = 1 if network.recurrent else min(steps, VALUE_ROWS)
         values = saved_bytes(network, lambda: outputs(evaluated)) * _PASSING
-    minibatch = min(learner.minibatch, steps) * _row_bytes(spaces)
     kept = steps * (_row_bytes(spaces) * _COPIES)
     rollout = Need("the rollout", kept, "env.count or learner.rollout_steps")
-    training = Need(step.what, step.size * _PASSING + minibatch, step.reduce_with)
+    training = Need(step.what, step.size * _PASSING + minibatch * _row_bytes(spaces), step.reduce_with)
     # Values are computed before the first training step, so that the larger of the two counts.
     largest = training if training.size > values else Need("the values of a rollout", values, "the observations' size")
     return [weights(network, learner, reduce_with="network.hidden or network.convolutions"), largest, rollout]

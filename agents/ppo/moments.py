@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from lab.files.plain import same_form
-from lab.train.collectives import Ranks
 
 
 class Moments:
@@ -24,20 +23,13 @@ class Moments:
         """The variance; ones before the second row."""
         return self._squares / self.count if self.count > 1 else torch.ones_like(self.mean)
 
-    def update(self, rows: Tensor, ranks: Ranks | None = None) -> None:
-        """Add rows [N, D]; with several ranks, those of all ranks."""
-        rows = rows.detach().to("cpu", torch.float64)
-        count = torch.tensor([float(len(rows))], dtype=torch.float64)
-        total = rows.sum(0)
-        if ranks is not None:
-            ranks.all_reduce_([count, total])
-        if not count:
+    def update(self, rows: Tensor) -> None:
+        """Add rows [N, D]."""
+        if not len(rows):
             return
-        mean = total / count
-        squares = (rows - mean).square().sum(0)
-        if ranks is not None:
-            ranks.all_reduce_([squares])
-        self._merge(float(count), mean, squares)
+        rows = rows.detach().to("cpu", torch.float64)
+        mean = rows.sum(0) / len(rows)
+        self._merge(float(len(rows)), mean, (rows - mean).square().sum(0))
 
     def state_dict(self) -> dict[str, Any]:
         return {"count": self.count, "mean": self.mean.clone(), "squares": self._squares.clone()}

@@ -49,8 +49,17 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
         adamw_fraction: float = 1.0,
+        eps: float = 1e-8,
     ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": 0.0, "orthogonal": False}
+        """eps: added to the root of AdamW's second moment."""
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": 0.0,
+            "orthogonal": False,
+        }
         # With "fused" torch loads AdamW's step counts onto the device of the parameters.
         super().__init__(groups, defaults | {"adamw_fraction": adamw_fraction, "fused": True})
 
@@ -100,6 +109,6 @@ class Muon(torch.optim.Optimizer):
             beta2=group["betas"][1],
             lr=group["lr"] * group["adamw_fraction"],
             weight_decay=group["weight_decay"],
-            eps=1e-8,
+            eps=group["eps"],
             maximize=False,
         )

@@ -42,6 +42,7 @@ def make_optimizer(
         momentum=config.momentum,
         betas=betas,
         adamw_fraction=config.adamw_fraction,
+        eps=config.epsilon,
     )
 
 

@@ -86,6 +86,38 @@ def test_a_state_is_a_copy() -> None:
     assert repr(state) == before
 
 
+class Pair(gym.Env[dict[str, Any], np.int64]):
+    """Dict observations, and a state that can be saved."""
+
+    observation_space = gym.spaces.Dict({"a": gym.spaces.Box(0.0, 1.0, (2,)), "b": gym.spaces.Box(0.0, 1.0, (3,))})
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: np.int64) -> Any:
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Any) -> None:
+        assert state == {}
+
+
+def test_what_could_not_be_loaded_is_not_saved() -> None:
+    """A wrapper that keeps Dict observations: a state that `load` refuses would make the checkpoint useless."""
+    plain, stacked = Pair(), gym.wrappers.DelayObservation(Pair(), delay=2)
+    for env in (plain, stacked):
+        env.reset(seed=0)
+        env.step(0)
+    state = snapshots.save(plain)
+    assert state is not None
+    snapshots.load(plain, state)
+    assert snapshots.save(stacked) is None
+
+
 def test_what_is_not_known_is_not_saved() -> None:
     class Own(gym.Wrapper[Any, Any, Any, Any]):
         pass

@@ -96,6 +96,17 @@ def test_the_learning_rate_is_set_for_all_parameters_and_muons_adamw_takes_its_f
     assert float(torch.linalg.matrix_norm(moved["hidden.weight"], 2)) == pytest.approx(0.04, rel=0.35)
 
 
+def test_muons_adamw_adds_epsilon_to_the_root_of_the_second_moment() -> None:
+    net = Net()
+    tool = made("muon", net, epsilon=3.0, weight_decay=0.0)
+    set_learning_rate(tool, 0.04)
+    before = net.out.weight.detach().clone()
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    tool.step()
+    torch.testing.assert_close(before - net.out.weight.detach(), torch.full((3, 16), 0.04 / (1.0 + 3.0)))
+
+
 # Muon
 
 
