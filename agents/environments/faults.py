@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-
 from lab.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -20,31 +18,38 @@ class EnvironmentFailed(UserError):
     """An environment raised: begun anew, in another process, it may go on."""
 
 
-def begin(env: gym.Env[Any, Any], seed: int | None = None) -> tuple[Any, Mapping[str, Any]]:
-    """Reset an environment; returns observation and info. Raises UserError for whatever the environment raises."""
+def begin(env: Any, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Mapping[str, Any]]:
+    """Reset an environment, a vector environment or a parallel one; returns observations and info.
+
+    Raises UserError for whatever the environment raises.
+    """
     try:
-        found = env.reset(seed=seed)
+        found: Any = env.reset(seed=seed) if options is None else env.reset(seed=seed, options=options)
     except (Exception, SystemExit) as error:
         raise failed(env, "reset", error) from error
     if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict | Mapping)):
         raise UserError(
-            f"environment {name_of(env)}: reset returned {_described(found)} where Gymnasium wants (observation, info)"
+            f"environment {name_of(env)}: reset returned {_described(found)} where the interface is (observation, info)"
         )
-    return found
+    return found[0], found[1]
 
 
-def advance(env: gym.Env[Any, Any], action: Any) -> tuple[Any, float, bool, bool, Mapping[str, Any]]:
-    """Step an environment. Raises UserError for whatever the environment raises."""
+def advance(env: Any, action: Any) -> tuple[Any, Any, Any, Any, Mapping[str, Any]]:
+    """Step an environment, a vector environment or a parallel one.
+
+    Raises UserError for whatever the environment raises.
+    """
     try:
         found: Any = env.step(action)
     except (Exception, SystemExit) as error:
         raise failed(env, "step", error) from error
     if not (isinstance(found, tuple) and len(found) == 5 and isinstance(found[4], dict | Mapping)):
         raise UserError(
-            f"environment {name_of(env)}: step returned {_described(found)} where Gymnasium wants (observation, "
+            f"environment {name_of(env)}: step returned {_described(found)} where the interface is (observation, "
             "reward, terminated, truncated, info)"
         )
-    return found
+    observation, reward, terminated, truncated, info = found
+    return observation, reward, terminated, truncated, info
 
 
 def one_line(error: BaseException) -> str:

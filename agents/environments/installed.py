@@ -3,6 +3,7 @@
 from functools import cache
 from importlib import metadata
 
+from agents.environments.faults import one_line
 from lab.errors import UserError
 
 ENTRY_POINTS = "rivals.environments"
@@ -16,8 +17,7 @@ def register_installed() -> None:
         try:
             point.load()()
         except Exception as error:  # whatever the other package raises
-            reason = " ".join(str(error).split())
             raise UserError(
                 f"the environments of {point.name!r} cannot be registered: its entry point {point.value!r} raised "
-                f"{type(error).__name__}: {reason:.200}; repair or reinstall that package"
+                f"{type(error).__name__}: {one_line(error)}; repair or reinstall that package"
             ) from error

@@ -17,17 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.environments.actions import action_spec
-from agents.environments.faults import close, described, failed, name_of, one_line
-from agents.environments.make import EnvironmentConfig
+from agents.environments.faults import advance, begin, close, described, failed, name_of, one_line
+from agents.environments.make import PARALLEL_PREFIX, EnvironmentConfig
 from agents.environments.masks import check_legal, legal_options
 from agents.environments.observations import MASK, ObservationCodec
 from agents.environments.quiet import quiet
-from agents.environments.vector import Environments, Rows, Spaces, Step, check_spaces, environment_seed
+from agents.environments.vector import (
+    Environments,
+    Rows,
+    Spaces,
+    Step,
+    check_masks,
+    check_spaces,
+    environment_seed,
+    refuse_late_mask,
+)
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 
-PREFIX = "pettingzoo:"
-"""Begins the ids of parallel environments: "pettingzoo:mpe2.simple_spread_v3"."""
 ENTRY_POINTS = "rivals.parallel_environments"
 """Group of entry points: a name without a dot -> a function that makes a parallel environment."""
 _PACKAGES = ("pettingzoo", "mpe2")
@@ -36,7 +43,7 @@ _PACKAGES = ("pettingzoo", "mpe2")
 
 def is_parallel(config: EnvironmentConfig) -> bool:
     """Whether an environment is one of PettingZoo's."""
-    return config.id.startswith(PREFIX)
+    return config.id.startswith(PARALLEL_PREFIX)
 
 
 def parallel_maker(config: EnvironmentConfig, render_mode: str | None = None) -> Callable[[], Any]:
@@ -45,7 +52,7 @@ def parallel_maker(config: EnvironmentConfig, render_mode: str | None = None) ->
         raise UserError("env.kwargs.render_mode is set by the lab; leave it out")
     if config.wrappers:
         raise UserError("env.wrappers are Gymnasium's, which do not fit PettingZoo's environments; leave them out")
-    return partial(_make, config, _factory(config.id.removeprefix(PREFIX)), render_mode)
+    return partial(_make, config, _factory(config.id.removeprefix(PARALLEL_PREFIX)), render_mode)
 
 
 class ParallelEnvironments(Environments):
@@ -62,6 +69,7 @@ class ParallelEnvironments(Environments):
         self.groups = (slice(0, self.count),)
         self._numbers = range(count) if numbers is None else numbers
         self._random = [np.random.default_rng(number) for number in self._numbers]
+        self._wants_masks = masks
         self._alive = np.zeros(self.count, np.bool_)
         self._actions: NDArray[Any] = np.zeros((self.count, self.spaces.actions.columns))
         self._finals = self.spaces.codec.empty(self.count)
@@ -83,20 +91,19 @@ class ParallelEnvironments(Environments):
         for index, env in enumerate(self._envs):
             rows = {agent: index * len(self._agents) + at for at, agent in enumerate(self._agents)}
             acting = [agent for agent in env.agents if self._alive[rows[agent]]]
+            actions = {agent: to_environment(self._actions[rows[agent]]) for agent in acting}
+            observations, rewards, termination, truncation, infos = advance(env, actions)
             try:
-                observations, rewards, over, cut, infos = env.step(
-                    {agent: to_environment(self._actions[rows[agent]]) for agent in acting}
-                )
                 left = set(acting) - set(env.agents)
                 for agent in acting:
                     row = rows[agent]
-                    reward[row], truncated[row] = rewards[agent], cut[agent]
-                    terminated[row] = over[agent] or (agent in left and not cut[agent])
+                    reward[row], truncated[row] = rewards[agent], truncation[agent]
+                    terminated[row] = termination[agent] or (agent in left and not truncation[agent])
                     if truncated[row] and not terminated[row]:
                         self.spaces.codec.write(observations[agent], self._finals, len(finals))
                         finals.append(row)
             except Exception as error:
-                raise failed(env, "step", error) from error
+                raise failed(env, "step (results of the agents)", error) from error
             if env.agents:
                 self._write(index, observations, infos, into)
             else:
@@ -124,7 +131,7 @@ class ParallelEnvironments(Environments):
     def _begin(self, index: int, into: Rows) -> None:
         env = self._envs[index]
         # With a seed each time: without one, some environments draw from the operating system.
-        observations, infos = _reset(env, int(self._random[index].integers(2**31)))
+        observations, infos = begin(env, int(self._random[index].integers(2**31)))
         self._write(index, observations, infos, into)
 
     def _write(self, index: int, observations: Mapping[Any, Any], infos: Mapping[Any, Any], into: Rows) -> None:
@@ -143,6 +150,8 @@ class ParallelEnvironments(Environments):
                     found = observations[agent][MASK] if self.spaces.codec.has_mask else infos[agent].get(MASK)
                     into.mask[row] = legal_options(found, self.spaces.actions.mask_size)
                     check_legal(into.mask[row : row + 1], self.spaces.actions.sizes)
+                elif self._wants_masks:
+                    refuse_late_mask(infos.get(agent, {}), env)
             except UserError as error:
                 raise UserError(f"environment {name_of(env)}, agent {agent}: {error}") from None
             except Exception as error:
@@ -167,19 +176,10 @@ def inspect_parallel(env: Any, masks: bool = True) -> Spaces:
     except UserError as error:
         raise UserError(f"environment {name_of(env)}: {error}") from None
     check_spaces(codec, actions, name_of(env))
-    _, infos = _reset(env, 0)
+    _, infos = begin(env, 0)
     has_masks = masks and (codec.has_mask or any(MASK in info for info in infos.values()))
-    if has_masks and actions.continuous:
-        raise UserError(f"environment {name_of(env)} has action masks, which are for discrete actions")
+    check_masks(has_masks, actions, name_of(env))
     return Spaces(codec, actions, has_masks, agents=len(agents))
-
-
-def _reset(env: Any, seed: int) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
-    try:
-        observations, infos = env.reset(seed=seed)
-    except Exception as error:
-        raise failed(env, "reset", error) from error
-    return observations, infos
 
 
 def _make(config: EnvironmentConfig, factory: Callable[..., Any], render_mode: str | None) -> Any:
@@ -203,7 +203,7 @@ def _factory(name: str) -> Callable[..., Any]:
         if found is None:
             known = sorted({point.name for point in installed})
             raise UserError(
-                f"unknown parallel environment {name!r}: name a module such as {PREFIX}mpe2.simple_spread_v3"
+                f"unknown parallel environment {name!r}: name a module such as {PARALLEL_PREFIX}mpe2.simple_spread_v3"
                 + (f", or one of {', '.join(known)}" if known else "")
             )
         try:
@@ -213,8 +213,8 @@ def _factory(name: str) -> Callable[..., Any]:
         return made
     if name.partition(".")[0] not in _PACKAGES:
         raise UserError(
-            f"{PREFIX}{name} is not a module of {' or '.join(_PACKAGES)}; other packages register their environments "
-            f"through entry points of the group {ENTRY_POINTS}"
+            f"{PARALLEL_PREFIX}{name} is not a module of {' or '.join(_PACKAGES)}; other packages register their "
+            f"environments through entry points of the group {ENTRY_POINTS}"
         )
     try:
         with quiet():
@@ -238,7 +238,7 @@ def _missing(name: str, error: ModuleNotFoundError) -> str:
         known = [part.name for part in pkgutil.iter_modules(importlib.import_module(parent).__path__)]
     except (ImportError, AttributeError):
         known = []
-    known = [f"{PREFIX}{parent}.{part}" for part in known if part.rpartition("_v")[2].isdigit()]
+    known = [f"{PARALLEL_PREFIX}{parent}.{part}" for part in known if part.rpartition("_v")[2].isdigit()]
     if not known:
         return f"there is no module {name}"
-    return f"unknown environment {PREFIX}{name}; {did_you_mean(PREFIX + name, known)}"
+    return f"unknown environment {PARALLEL_PREFIX}{name}; {did_you_mean(PARALLEL_PREFIX + name, known)}"

@@ -102,17 +102,7 @@ class Environments(ABC):
 
 def inspect(env: gym.Env[Any, Any]) -> Spaces:
     """The spaces of an environment; it is reset once. Raises UserError for one that is not supported."""
-    try:
-        codec, actions = ObservationCodec(env.observation_space), action_spec(env.action_space)
-    except UserError as error:
-        raise UserError(f"environment {name_of(env)}: {error}") from None
-    except (AttributeError, TypeError) as error:
-        raise failed(env, "its spaces", error) from error
-    check_spaces(codec, actions, name_of(env))
-    _, info = begin(env, seed=0)
-    masks = codec.has_mask or MASK in info
-    _check_masks(masks, actions, name_of(env))
-    return Spaces(codec, actions, masks)
+    return inspect_spaces(env, lambda: (env.observation_space, env.action_space))
 
 
 class SerialEnvironments(Environments):
@@ -150,13 +140,13 @@ class SerialEnvironments(Environments):
         to_environment = self.spaces.actions.to_environment
         for row, number in enumerate(which):
             env = self._envs[number]
-            observation, gain, over, cut, info = advance(env, to_environment(actions[row]))
+            observation, *results, info = advance(env, to_environment(actions[row]))
             try:
-                reward[row], terminated[row], truncated[row] = gain, over, cut
+                reward[row], terminated[row], truncated[row] = results
             except (TypeError, ValueError) as error:
                 raise failed(env, "step (reward, terminated, truncated)", error) from None
-            if over or cut:
-                if not over:
+            if terminated[row] or truncated[row]:
+                if not terminated[row]:
                     self._encode(observation, self._finals, len(finals), env)
                     finals.append(row)
                 observation, info = begin(env)
@@ -191,11 +181,7 @@ class SerialEnvironments(Environments):
     def _write(self, observation: Any, info: Mapping[str, Any], into: Rows, row: int, env: gym.Env[Any, Any]) -> None:
         self._encode(observation, into.observations, row, env)
         if not self.spaces.masks:
-            if MASK in info:
-                raise UserError(
-                    f"environment {name_of(env)} gives an action mask in step and gave none in reset; a mask must "
-                    "come with every observation"
-                )
+            refuse_late_mask(info, env)
             return
         try:
             found = observation[MASK] if self.spaces.codec.has_mask else info.get(MASK)
@@ -214,22 +200,16 @@ class VectorEnvironments(Environments):
     def __init__(self, env: VectorEnv[Any, Any, Any], *, first: int = 0) -> None:
         """first: the number of the first environment among those of the run, from which the seed follows."""
         self._env, self._first = env, first
-        try:
-            codec, actions = ObservationCodec(env.single_observation_space), action_spec(env.single_action_space)
-        except UserError as error:
-            raise UserError(f"environment {name_of(env)}: {error}") from None
+        self.spaces = inspect_spaces(env, lambda: (env.single_observation_space, env.single_action_space))
+        codec, actions = self.spaces.codec, self.spaces.actions
         self.mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self.count, self.groups = env.num_envs, (slice(0, env.num_envs),)
-        check_spaces(codec, actions, name_of(env))
-        _, info = self._begin(seed=0)
-        self.spaces = Spaces(codec, actions, codec.has_mask or MASK in info)
-        _check_masks(self.spaces.masks, actions, name_of(env))
         self._ended = np.zeros(self.count, np.bool_)
         self._none, self._no_finals = np.zeros(self.count, np.bool_), (np.zeros(0, np.int64), codec.empty(0))
         self._actions: NDArray[Any] = np.zeros((self.count, actions.columns))
 
     def reset(self, seed: int, into: Rows) -> None:
-        observations, info = self._begin(seed=environment_seed(seed, self._first))
+        observations, info = begin(self._env, environment_seed(seed, self._first))
         self._ended[:] = False
         self._write(observations, info, into)
 
@@ -238,10 +218,12 @@ class VectorEnvironments(Environments):
 
     def receive(self, group: int, into: Rows) -> Step:
         actions = self.spaces.actions.to_batch(self._actions)
+        observations, *results, info = advance(self._env, actions)
         try:
-            observations, reward, terminated, truncated, info = self._env.step(actions)
-        except Exception as error:
-            raise failed(self._env, "step", error) from error
+            reward = np.asarray(results[0], np.float64).reshape(self.count)
+            terminated, truncated = (np.asarray(result, np.bool_).reshape(self.count) for result in results[1:])
+        except (TypeError, ValueError) as error:
+            raise failed(self._env, "step (reward, terminated, truncated)", error) from None
         ended = terminated | truncated
         only_truncated = np.flatnonzero(truncated & ~terminated)
         valid, starts = ~self._none, ended
@@ -251,10 +233,10 @@ class VectorEnvironments(Environments):
             self._ended = ended.copy()
         elif self.mode == AutoresetMode.SAME_STEP:
             if len(only_truncated):
-                rows, final = only_truncated, self._finals(info["final_obs"], only_truncated)
+                rows, final = only_truncated, self._finals(info.get("final_obs"), only_truncated)
         elif ended.any():
             rows, final = only_truncated, self._select(observations, only_truncated)
-            observations, more = self._begin(options={"reset_mask": ended.copy()})
+            observations, more = begin(self._env, options={"reset_mask": ended.copy()})
             info = {**info, **merged_masks(info, more, ended)}
         self._write(observations, info, into)
         reward = np.where(valid, reward, 0.0)
@@ -271,19 +253,13 @@ class VectorEnvironments(Environments):
     def close(self) -> None:
         close(self._env)
 
-    def _begin(self, **arguments: Any) -> tuple[Any, Mapping[str, Any]]:
-        try:
-            observations, info = self._env.reset(**arguments)
-        except Exception as error:
-            raise failed(self._env, "reset", error) from error
-        return observations, info
-
     def _write(self, observations: Any, info: Mapping[str, Any], into: Rows) -> None:
         try:
             self.spaces.codec.write_batch(observations, into.observations)
         except Exception as error:
             raise _not_of_its_space(self._env, error) from None
         if not self.spaces.masks:
+            refuse_late_mask(info, self._env)
             return
         try:
             found = observations[MASK] if self.spaces.codec.has_mask else info.get(MASK)
@@ -301,17 +277,44 @@ class VectorEnvironments(Environments):
 
     def _finals(self, final: Any, rows: NDArray[np.int64]) -> Arrays:
         """Encoded rows of `info["final_obs"]`, a batch or an object for each row."""
-        if not (isinstance(final, np.ndarray) and final.dtype == object):
-            return self._select(final, rows)
-        found = self.spaces.codec.empty(len(rows))
-        for at, row in enumerate(rows):
-            self.spaces.codec.write(final[row], found, at)
+        if final is None:
+            raise UserError(
+                f"environment {name_of(self._env)} truncated an episode and gave no info['final_obs'], which the "
+                "autoreset mode SAME_STEP needs"
+            )
+        try:
+            if not (isinstance(final, np.ndarray) and final.dtype == object):
+                return self._select(final, rows)
+            found = self.spaces.codec.empty(len(rows))
+            for at, row in enumerate(rows):
+                self.spaces.codec.write(final[row], found, at)
+        except Exception as error:
+            raise _not_of_its_space(self._env, error) from None
         return found
 
 
 def environment_seed(seed: int, number: int) -> int:
     """The seed of environment `number` of a run, in [0, 2**31)."""
     return int(np.random.SeedSequence([seed % 2**63, number]).generate_state(1)[0]) >> 1
+
+
+def inspect_spaces(env: Any, spaces_of: Callable[[], tuple[Any, Any]]) -> Spaces:
+    """The spaces of an environment from those of observations and actions; it is reset once.
+
+    Raises UserError for one that is not supported.
+    """
+    try:
+        observation_space, action_space = spaces_of()
+        codec, actions = ObservationCodec(observation_space), action_spec(action_space)
+    except UserError as error:
+        raise UserError(f"environment {name_of(env)}: {error}") from None
+    except (AttributeError, TypeError) as error:
+        raise failed(env, "its spaces", error) from error
+    check_spaces(codec, actions, name_of(env))
+    _, info = begin(env, seed=0)
+    masks = codec.has_mask or MASK in info
+    check_masks(masks, actions, name_of(env))
+    return Spaces(codec, actions, masks)
 
 
 def check_spaces(codec: ObservationCodec, actions: ActionSpec, name: str) -> None:
@@ -322,9 +325,19 @@ def check_spaces(codec: ObservationCodec, actions: ActionSpec, name: str) -> Non
         raise UserError(f"environment {name}: its actions have no numbers to decide on")
 
 
-def _check_masks(masks: bool, actions: ActionSpec, name: str) -> None:
+def check_masks(masks: bool, actions: ActionSpec, name: str) -> None:
+    """Raise UserError for masks of actions that are not discrete."""
     if masks and actions.continuous:
         raise UserError(f"environment {name} has action masks, which are for discrete actions, and a Box of actions")
+
+
+def refuse_late_mask(info: Mapping[str, Any], env: Any) -> None:
+    """Raise UserError for a mask from an environment whose first reset gave none."""
+    if MASK in info:
+        raise UserError(
+            f"environment {name_of(env)} gives an action mask in step and gave none in reset; a mask must come with "
+            "every observation"
+        )
 
 
 def _not_of_its_space(env: Any, error: Exception) -> UserError:

@@ -19,7 +19,10 @@ from agents.ppo.shares import share_of_state
 
 
 class Actors(Protocol):
-    """The policy in all environments of a run; `count` rows, seeds and action noise are functions of their numbers."""
+    """The policy in all environments of a run.
+
+    Seeds and action noise are functions of the run's seed and of an environment's number, whoever steps it.
+    """
 
     @property
     def spaces(self) -> Spaces:

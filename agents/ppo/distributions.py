@@ -22,7 +22,7 @@ _NODES = 9
 
 
 class Evaluated(NamedTuple):
-    """Log-probability (density) of actions and entropy in nats [...], and how their gradients lead to the outputs'.
+    """Log-probability (density) of actions and entropy in nats [...], with the vector-Jacobian product of both.
 
     pull_back: gradients by log-probability and by entropy (None: zero) [...] -> gradient by the outputs [..., P].
     """
@@ -51,11 +51,14 @@ class ActionDistribution(Protocol):
         ...
 
     def mode(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The most probable actions."""
+        """The deterministic actions: the most probable options, or the mean (of a squashed Gaussian its tanh)."""
         ...
 
     def log_prob_entropy(self, outputs: Tensor, actions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Log-probability (density) of actions, and the distribution's entropy in nats: both [...]."""
+        """Log-probability (density) of actions, and the distribution's entropy in nats: both [...].
+
+        Both are those before actions are scaled to the bounds of the space.
+        """
         ...
 
     def evaluate(self, outputs: Tensor, actions: Tensor, mask: Tensor | None = None) -> Evaluated:
@@ -108,8 +111,8 @@ class Categorical:
         columns = actions.split(1, -1)
         parts = [_evaluate_one(part, own) for part, own in zip(logits.split(self.sizes, -1), columns, strict=True)]
 
-        def pull_back(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
-            return torch.cat([part.pull_back(by_log_prob, by_entropy) for part in parts], -1)
+        def pull_back(grad_log_prob: Tensor, grad_entropy: Tensor | None) -> Tensor:
+            return torch.cat([part.pull_back(grad_log_prob, grad_entropy) for part in parts], -1)
 
         log_prob = torch.stack([part.log_prob for part in parts]).sum(0)
         return Evaluated(log_prob, torch.stack([part.entropy for part in parts]).sum(0), pull_back)
@@ -152,12 +155,12 @@ class DiagonalGaussian:
         sums = log_std.sum(-1)
         constant = self.noise * _LOG_SQRT_2PI
 
-        def pull_back(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
-            weight = by_log_prob[..., None]
-            by_log_std = (squares - 1.0) * weight
-            if by_entropy is not None:
-                by_log_std += by_entropy[..., None]
-            return torch.cat([scaled.mul_(inverse).mul_(weight), by_log_std], -1)
+        def pull_back(grad_log_prob: Tensor, grad_entropy: Tensor | None) -> Tensor:
+            weight = grad_log_prob[..., None]
+            grad_log_std = (squares - 1.0) * weight
+            if grad_entropy is not None:
+                grad_log_std += grad_entropy[..., None]
+            return torch.cat([scaled.mul_(inverse).mul_(weight), grad_log_std], -1)
 
         return Evaluated(squares.sum(-1).mul(-0.5) - sums - constant, sums + (0.5 * self.noise + constant), pull_back)
 
@@ -194,13 +197,13 @@ class SquashedGaussian(DiagonalGaussian):
         spread = log_std.exp()[..., None] * nodes
         points = mean[..., None] + spread
 
-        def pull_back(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
-            gradient = gaussian.pull_back(by_log_prob, by_entropy)
-            if by_entropy is None:
+        def pull_back(grad_log_prob: Tensor, grad_entropy: Tensor | None) -> Tensor:
+            gradient = gaussian.pull_back(grad_log_prob, grad_entropy)
+            if grad_entropy is None:
                 return gradient
             slopes = points.tanh() * -2.0  # the derivative of log(1 - tanh(x)**2)
             parts = torch.cat([slopes @ weights, (slopes * spread) @ weights], -1)
-            return gradient.addcmul_(parts, by_entropy[..., None])
+            return gradient.addcmul_(parts, grad_entropy[..., None])
 
         slopes = (_log_slope(points) @ weights).sum(-1)
         return Evaluated(gaussian.log_prob - _log_slope(actions).sum(-1), gaussian.entropy + slopes, pull_back)
@@ -233,12 +236,12 @@ def _evaluate_one(logits: Tensor, actions: Tensor) -> Evaluated:
     probs = log_probs.exp()
     entropy = (probs * log_probs).sum(-1).neg_()
 
-    def pull_back(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
-        weight = by_log_prob[:, None]
-        if by_entropy is None:
+    def pull_back(grad_log_prob: Tensor, grad_entropy: Tensor | None) -> Tensor:
+        weight = grad_log_prob[:, None]
+        if grad_entropy is None:
             gradient = probs * -weight
         else:
-            gradient = probs * -torch.addcmul(weight, log_probs + entropy[:, None], by_entropy[:, None])
+            gradient = probs * -torch.addcmul(weight, log_probs + entropy[:, None], grad_entropy[:, None])
         return gradient.scatter_add_(-1, actions, weight)
 
     return Evaluated(log_probs.gather(-1, actions)[:, 0], entropy, pull_back)

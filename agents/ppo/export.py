@@ -102,7 +102,7 @@ def _metadata(policy: TrainedPolicy) -> dict[str, object]:
         "environment": policy.config.env.id,
         "inputs": inputs,
         "outputs": {
-            "actions": f"{kind} [batch, {spaces.actions.columns}], the most probable action"
+            "actions": f"{kind} [batch, {spaces.actions.columns}], the most probable option or the mean"
             + (", within the bounds" if spaces.actions.continuous else ", counted from 0"),
             "values": "float32 [batch], expected discounted return",
         },

@@ -238,8 +238,8 @@ def explained_variance(batch: Batch) -> float:
 
 
 def _normalized(advantages: Tensor, weight: Tensor) -> Tensor:
-    """Advantages with mean 0 and deviation 1 under weights that add up to 1."""
+    """Advantages with mean 0 and standard deviation 1 under weights that add up to 1."""
     advantages_, weight_ = advantages.flatten(), weight.flatten()
     centred = advantages_ - torch.dot(advantages_, weight_)
-    deviation = torch.dot(centred.square(), weight_).sqrt_()
-    return centred.div_(deviation.add_(1e-8)).view_as(advantages)
+    std = torch.dot(centred.square(), weight_).sqrt_()
+    return centred.div_(std.add_(1e-8)).view_as(advantages)

@@ -50,8 +50,8 @@ def losses(
     log_ratio = log_probs - targets.log_probs
     ratio = log_ratio.exp()
     clip, weight, advantages = coefficients.clip_ratio, targets.weight, targets.advantages
-    gain = torch.minimum(ratio * advantages, ratio.clamp(1.0 - clip, 1.0 + clip) * advantages)
-    policy = -(gain * weight).sum()
+    surrogate = torch.minimum(ratio * advantages, ratio.clamp(1.0 - clip, 1.0 + clip) * advantages)
+    policy = -(surrogate * weight).sum()
     value = (value_errors(values, targets, coefficients.clip_value) * weight).sum()
     entropy = (entropies * weight).sum()
     total = policy + coefficients.value_weight * value
@@ -73,32 +73,31 @@ def losses_and_gradients(
     found = distribution.evaluate(outputs, targets.actions, targets.mask)
     log_ratio = found.log_prob - targets.log_probs
     ratio = log_ratio.exp()
-    gain = ratio * advantages
-    limited = ratio.clamp(1.0 - clip, 1.0 + clip).mul_(advantages)
-    # Where the limited gain is the lower one, it does not depend on the policy.
-    by_log_prob = (gain * weight).neg_().mul_(gain <= limited)
-    by_entropy = weight * -coefficients.entropy_weight if coefficients.entropy_weight else None
-    by_outputs = found.pull_back(by_log_prob, by_entropy)
+    surrogate = ratio * advantages
+    clipped_surrogate = ratio.clamp(1.0 - clip, 1.0 + clip).mul_(advantages)
+    # Where the clipped surrogate is the lower one, it does not depend on the policy.
+    grad_log_prob = (surrogate * weight).neg_().mul_(surrogate <= clipped_surrogate)
+    grad_entropy = weight * -coefficients.entropy_weight if coefficients.entropy_weight else None
+    grad_outputs = found.pull_back(grad_log_prob, grad_entropy)
     errors = values - targets.returns
-    by_values = errors * weight
+    grad_values = errors * weight
     squares = errors.square_()
     if coefficients.clip_value is not None:
         change = values - targets.values
         clipped = change.clamp(-coefficients.clip_value, coefficients.clip_value)
         inside = clipped == change
         clipped = clipped.add_(targets.values).sub_(targets.returns).square_()
-        by_values.mul_(inside | (squares >= clipped))
+        grad_values.mul_(inside | (squares >= clipped))
         squares = torch.maximum(squares, clipped)
-    by_values.mul_(2.0 * coefficients.value_weight)
-    policy = torch.dot(torch.minimum(gain, limited), weight).neg_()
+    grad_values.mul_(2.0 * coefficients.value_weight)
+    policy = torch.dot(torch.minimum(surrogate, clipped_surrogate), weight).neg_()
     value, entropy = torch.dot(squares, weight), torch.dot(found.entropy, weight)
     total = torch.add(policy, value, alpha=coefficients.value_weight)
     if coefficients.entropy_weight:
         total.sub_(entropy, alpha=coefficients.entropy_weight)
-    departure = ratio.sub_(1.0)
-    kl = torch.dot(departure - log_ratio, weight)
-    clip_fraction = torch.dot((departure.abs_() > clip).to(weight.dtype), weight)
-    return Losses(total, policy, value, entropy, kl, clip_fraction), by_outputs, by_values
+    kl = torch.dot(ratio - 1.0 - log_ratio, weight)
+    clip_fraction = torch.dot(((ratio - 1.0).abs_() > clip).to(weight.dtype), weight)
+    return Losses(total, policy, value, entropy, kl, clip_fraction), grad_outputs, grad_values
 
 
 def value_errors(values: Tensor, targets: Targets, clip: float | None) -> Tensor:

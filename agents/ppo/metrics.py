@@ -12,8 +12,10 @@ CATALOGUE = Catalogue(
         Metric("rollout/episodes", "", "episodes that have ended in training", "rollout"),
         Metric("rollout/dropped", "", "episodes dropped with an environment that died", "rollout", False),
         Metric("rollout/steps_per_s", "1/s", "environment steps per second, training included", "speed", True),
-        Metric("train/entropy", "nat", "mean entropy of the policy", "train"),
-        Metric("train/kl", "nat", "KL divergence from the policy of the rollout, mean of the update", "train"),
+        Metric(
+            "train/entropy", "nat", "mean entropy of the policy, before actions are scaled to their bounds", "train"
+        ),
+        Metric("train/kl", "nat", "KL divergence from the policy of the rollout, mean of the updates", "train"),
         Metric("train/clip_fraction", "", "fraction of steps whose probability ratio was clipped", "train"),
         Metric(
             "train/explained_variance", "", "fraction of the returns' variance that the values explain", "train", True

@@ -26,8 +26,8 @@ class _Activation(NamedTuple):
     gradient: Callable[[Tensor, Tensor], Tensor]
 
 
-def _relu_gradient(by_output: Tensor, output: Tensor) -> Tensor:
-    return torch.ops.aten.threshold_backward(by_output, output, 0.0)
+def _relu_gradient(grad_output: Tensor, output: Tensor) -> Tensor:
+    return torch.ops.aten.threshold_backward(grad_output, output, 0.0)
 
 
 _ACTIVATIONS = {
@@ -69,26 +69,33 @@ class PlainNetwork:
         return passed.outputs, passed.values
 
     @torch.no_grad()
-    def forward(self, observations: Observations) -> Passed:
+    def forward(self, observations: Observations) -> ForwardPass:
         """Outputs and values of observations with all that `add_gradients` needs."""
-        acting = _activations(self._policy_layers, observations[VECTOR])
-        judging = acting if self.shared else _activations(self._value_layers, observations[VECTOR])
+        policy_activations = _activations(self._policy_layers, observations[VECTOR])
+        value_activations = (
+            policy_activations if self.shared else _activations(self._value_layers, observations[VECTOR])
+        )
         weight, bias = self._value_head
-        return Passed(acting, judging, self._outputs(acting[-1]), torch.addmv(bias, judging[-1], weight[0]))
+        return ForwardPass(
+            policy_activations,
+            value_activations,
+            self._outputs(policy_activations[-1]),
+            torch.addmv(bias, value_activations[-1], weight[0]),
+        )
 
     @torch.no_grad()
-    def add_gradients(self, passed: Passed, by_outputs: Tensor, by_values: Tensor) -> None:
+    def add_gradients(self, passed: ForwardPass, grad_outputs: Tensor, grad_values: Tensor) -> None:
         """Add to `grad` of all parameters, which must exist, from gradients by outputs [B, P] and by values [B]."""
         if self.log_std is not None:
-            by_outputs, by_log_std = by_outputs.chunk(2, -1)
-            _grad(self.log_std).add_(by_log_std.sum(0))
-        by_acting = _through(self._policy_head, passed.acting[-1], by_outputs)
-        by_judging = _through(self._value_head, passed.judging[-1], by_values[:, None])
+            grad_outputs, grad_log_std = grad_outputs.chunk(2, -1)
+            _grad(self.log_std).add_(grad_log_std.sum(0))
+        grad_policy_features = _through(self._policy_head, passed.policy_activations[-1], grad_outputs)
+        grad_value_features = _through(self._value_head, passed.value_activations[-1], grad_values[:, None])
         if self.shared:
-            _backward(self._policy_layers, passed.acting, by_acting.add_(by_judging))
+            _backward(self._policy_layers, passed.policy_activations, grad_policy_features.add_(grad_value_features))
         else:
-            _backward(self._policy_layers, passed.acting, by_acting)
-            _backward(self._value_layers, passed.judging, by_judging)
+            _backward(self._policy_layers, passed.policy_activations, grad_policy_features)
+            _backward(self._value_layers, passed.value_activations, grad_value_features)
 
     def _outputs(self, features: Tensor) -> Tensor:
         weight, bias = self._policy_head
@@ -96,11 +103,11 @@ class PlainNetwork:
         return outputs if self.log_std is None else torch.cat([outputs, self.log_std.expand_as(outputs)], -1)
 
 
-class Passed(NamedTuple):
+class ForwardPass(NamedTuple):
     """A forward pass of B rows: inputs and outputs of the hidden layers, outputs [B, P] and values [B]."""
 
-    acting: list[Tensor]
-    judging: list[Tensor]
+    policy_activations: list[Tensor]
+    value_activations: list[Tensor]
     outputs: Tensor
     values: Tensor
 
@@ -129,19 +136,19 @@ def _activations(layers: list[tuple[_Layer, _Activation]], x: Tensor) -> list[Te
     return found
 
 
-def _backward(layers: list[tuple[_Layer, _Activation]], activations: list[Tensor], by_output: Tensor) -> None:
+def _backward(layers: list[tuple[_Layer, _Activation]], activations: list[Tensor], grad_output: Tensor) -> None:
     for index in range(len(layers) - 1, -1, -1):
         layer, activation = layers[index]
-        by_linear = activation.gradient(by_output, activations[index + 1])
-        by_output = _through(layer, activations[index], by_linear, wanted=index > 0)
+        grad_linear = activation.gradient(grad_output, activations[index + 1])
+        grad_output = _through(layer, activations[index], grad_linear, wanted=index > 0)
 
 
-def _through(layer: _Layer, inputs: Tensor, by_outputs: Tensor, wanted: bool = True) -> Tensor:
+def _through(layer: _Layer, inputs: Tensor, grad_outputs: Tensor, wanted: bool = True) -> Tensor:
     """Add the gradients of a linear layer; return the gradient by its inputs if that is wanted."""
     weight, bias = layer
-    _grad(weight).addmm_(by_outputs.t(), inputs)
-    _grad(bias).add_(by_outputs.sum(0))
-    return by_outputs @ weight if wanted else by_outputs
+    _grad(weight).addmm_(grad_outputs.t(), inputs)
+    _grad(bias).add_(grad_outputs.sum(0))
+    return grad_outputs @ weight if wanted else grad_outputs
 
 
 def _grad(parameter: Tensor) -> Tensor:

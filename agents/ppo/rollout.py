@@ -36,7 +36,7 @@ class _Final(NamedTuple):
 
 
 class Collector:
-    """Steps the environments with the policy; keeps what connects two rollouts: observations and recurrent states.
+    """Steps the environments with the policy; keeps the last observations and recurrent states for the next rollout.
 
     Actions are a function of the seed, the steps so far and the environment's number: a rollout does not depend on
     groups, processes or workers, except for rounding in batches of another size.

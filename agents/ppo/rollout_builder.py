@@ -22,7 +22,7 @@ from lab.files.plain import same_form
 class RolloutBuilder:
     """Builds the rollouts of all N environments, whoever collected their trajectories.
 
-    Keeps the running statistics of observations and rewards and what is unfinished of every episode.
+    Keeps the running statistics of observations and rewards, and returns and lengths of unfinished episodes.
     """
 
     def __init__(self, network: ActorCritic, config: PPOConfig, count: int) -> None:
@@ -34,7 +34,7 @@ class RolloutBuilder:
         self._episode_length = np.zeros(count, np.int64)
 
     def forget_episodes(self, rows: slice | NDArray[np.bool_] = slice(None)) -> None:
-        """The episodes of these environments go on no more: their next step is the first of another one."""
+        """Set returns and lengths of these environments' episodes to 0: their next step begins an episode."""
         self._episode_return[rows] = self._discounted_return[rows] = 0.0
         self._episode_length[rows] = 0
 
@@ -43,9 +43,7 @@ class RolloutBuilder:
         """The rollout [T, N] and the episodes that ended in it, which the statistics include from now on."""
         self.forget_episodes(trajectories.dropped)
         config = self._config.learner
-        # An environment that was lost ends its episode one step before: the value there stands for the rest.
-        lost = trajectories.lost
-        lost_next = np.concatenate([lost[1:], np.zeros_like(lost[:1])])
+        # The invalid row of a lost environment ends its episode too: the value of the step before stands for the rest.
         ended = trajectories.terminated | trajectories.truncated
         valid = self._tensor(trajectories.valid)
         advantages = generalized_advantages(
@@ -53,7 +51,7 @@ class RolloutBuilder:
             values=trajectories.values,
             next_values=trajectories.next_values,
             terminated=self._tensor(trajectories.terminated),
-            ended=self._tensor(ended | lost_next),
+            ended=self._tensor(ended),
             valid=valid,
             discount=config.discount,
             gae_lambda=config.gae_lambda,
@@ -97,7 +95,7 @@ class RolloutBuilder:
             array[:] = same_form(state[name], array, name)
 
     def _scaled_rewards(self, trajectories: Trajectories) -> NDArray[np.float32]:
-        """Rewards [T, N], divided by the deviation of the discounted return if configured."""
+        """Rewards [T, N], divided by the standard deviation of the discounted return if configured."""
         normalize, rewards = self._config.normalize, trajectories.rewards
         if not normalize.rewards:
             return rewards.astype(np.float32)
@@ -108,8 +106,8 @@ class RolloutBuilder:
             seen[step] = self._discounted_return
             self._discounted_return[over[step]] = 0.0
         self.return_moments.update(torch.from_numpy(seen[trajectories.valid])[:, None])
-        deviation = float(self.return_moments.variance.sqrt()) + 1e-8
-        return np.clip(rewards / deviation, -normalize.clip, normalize.clip).astype(np.float32)
+        std = float(self.return_moments.variance.sqrt()) + 1e-8
+        return np.clip(rewards / std, -normalize.clip, normalize.clip).astype(np.float32)
 
     def _count_episodes(self, trajectories: Trajectories) -> Episodes:
         episodes = Episodes(dropped=int(trajectories.lost.sum() + trajectories.dropped.sum()))

@@ -1,4 +1,4 @@
-"""PPO on CartPole, small enough to train in a blink."""
+"""PPO on CartPole, with a network of 8 hidden units and a budget of 500 steps."""
 
 from pathlib import Path
 from typing import Any

@@ -66,7 +66,7 @@ NESTED = spaces.Dict({"a": spaces.Box(0.0, 1.0, (2, 2)), "b": spaces.MultiDiscre
         (lambda: Scripted(reset=({"a": 1}, {})), "an observation is a dict"),
         (lambda: Scripted(reset=(["x", "y", "z"], {})), "not of its space"),
         (lambda: Scripted(step=_fail), r"Scripted failed in step: RuntimeError: a joint is broken \(test_faults"),
-        (lambda: Scripted(step=(ZERO, 1.0, False, {})), "step returned 4 values where Gymnasium wants"),
+        (lambda: Scripted(step=(ZERO, 1.0, False, {})), "step returned 4 values where the interface is"),
         (lambda: Scripted(), "step returned one NoneType where"),
         (lambda: Scripted(step=_after(np.zeros((3, 3)))), r"an observation has shape \[3, 3\]"),
         (lambda: Scripted(step=_after(ZERO, reward=[1.0, 2.0])), "reward, terminated, truncated"),

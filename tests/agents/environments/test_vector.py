@@ -1,25 +1,28 @@
 """Vector environments: every autoreset mode gives the same episodes, and no row that is none."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from agents.environments import snapshots
 from agents.environments.make import EnvironmentConfig, make
 from agents.environments.vector import Environments, Rows, SerialEnvironments, VectorEnvironments, inspect
+from lab.errors import UserError
 
 MODES = ["own", AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
 
 
 class Counter(gym.Env[NDArray[np.float32], np.int64]):
-    """Counts its steps in the observation; a seed decides when it terminates; the reward is the count."""
+    """Observes its episode, its step, and the step at which it terminates, drawn by seed; the reward is the step."""
 
     def __init__(self) -> None:
-        self.observation_space = gym.spaces.Box(0.0, 1e6, (2,), np.float32)
+        self.observation_space = gym.spaces.Box(0.0, 1e6, (3,), np.float32)
         self.action_space = gym.spaces.Discrete(3)
         self._episode = self._step = 0
 
@@ -35,7 +38,7 @@ class Counter(gym.Env[NDArray[np.float32], np.int64]):
         return self._observe(), float(self._step), self._step == self._ends, False, {"action_mask": self._legal()}
 
     def _observe(self) -> NDArray[np.float32]:
-        return np.array([self._episode, self._step], np.float32)
+        return np.array([self._episode, self._step, self._ends], np.float32)
 
     def _legal(self) -> NDArray[np.int8]:
         return (np.arange(3) != (self._episode + self._step) % 3).astype(np.int8)
@@ -69,18 +72,17 @@ def test_rows_are_the_steps_of_episodes(mode: Any) -> None:
         following = rows.observations["vector"]
         valid = step.valid
         np.testing.assert_array_equal(step.reward[valid], seen[valid, 1] + 1)
-        np.testing.assert_array_equal(step.truncated[valid] | step.terminated[valid], step.reward[valid] >= 5) if (
-            step.reward[valid].max(initial=0) > 5
-        ) else None
+        np.testing.assert_array_equal(step.terminated[valid], step.reward[valid] == seen[valid, 2])
+        np.testing.assert_array_equal(step.truncated[valid], step.reward[valid] == 5)
         going_on = valid & ~(step.terminated | step.truncated)
-        np.testing.assert_array_equal(following[going_on], seen[going_on] + [0, 1])
-        np.testing.assert_array_equal(step.final["vector"], seen[step.final_rows] + [0, 1])
+        np.testing.assert_array_equal(following[going_on], seen[going_on] + [0, 1, 0])
+        np.testing.assert_array_equal(step.final["vector"], seen[step.final_rows] + [0, 1, 0])
         assert not (step.reward[~valid].any() or step.terminated[~valid].any() or step.truncated[~valid].any())
         # The observation after a truncation is the final one, unless that is handed over apart.
         apart = np.zeros(3, np.bool_)
         apart[step.final_rows] = True
         kept = step.truncated & ~step.terminated & ~apart
-        np.testing.assert_array_equal(following[kept], seen[kept] + [0, 1])
+        np.testing.assert_array_equal(following[kept], seen[kept] + [0, 1, 0])
         truncations += int((step.truncated & ~step.terminated).sum())
         terminations += int(step.terminated.sum())
         invalid += int((~valid).sum())
@@ -88,6 +90,52 @@ def test_rows_are_the_steps_of_episodes(mode: Any) -> None:
     assert truncations > 3
     assert terminations > 3
     assert (invalid > 0) == (mode == AutoresetMode.NEXT_STEP)
+
+
+class Scripted(VectorEnv[Any, Any, Any]):
+    """Two environments whose step is a function."""
+
+    def __init__(self, fault: Callable[[], Any], metadata: dict[str, Any] | None = None) -> None:
+        self.num_envs, self.metadata = 2, metadata or {}
+        self.single_observation_space = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
+        self.single_action_space = gym.spaces.Discrete(2)
+        self._fault = fault
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        return np.zeros((2, 3), np.float32), {}
+
+    def step(self, actions: Any) -> Any:
+        return self._fault()
+
+
+def _truncated(info: dict[str, Any], reward: Any = (0.0, 0.0)) -> Any:
+    return np.zeros((2, 3), np.float32), np.array(reward), np.zeros(2, np.bool_), np.array([True, False]), info
+
+
+SAME_STEP = {"autoreset_mode": AutoresetMode.SAME_STEP}
+
+
+@pytest.mark.parametrize(
+    ("fault", "metadata", "message"),
+    [
+        (lambda: sys.exit(), None, "Scripted failed in step: SystemExit"),
+        (lambda: None, None, "step returned one NoneType where"),
+        (lambda: _truncated({}, reward=[1.0, 2.0, 3.0]), None, "failed in step .reward, terminated, truncated.: Value"),
+        (lambda: _truncated({"action_mask": np.ones((2, 2))}), None, "gives an action mask in step and gave none in"),
+        (lambda: _truncated({}), SAME_STEP, r"truncated an episode and gave no info\['final_obs'\]"),
+        (lambda: _truncated({"final_obs": [[0.0]]}), SAME_STEP, "Scripted: an observation"),
+    ],
+)
+def test_a_vector_environment_that_breaks_the_interface_is_one_line(
+    fault: Callable[[], Any], metadata: Any, message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        envs = VectorEnvironments(Scripted(fault, metadata))
+        rows = Rows(envs.spaces.codec.empty(2), np.ones((2, 0), np.bool_))
+        envs.reset(0, rows)
+        envs.send(0, np.zeros((2, 1), np.int64))
+        envs.receive(0, rows)
+    assert "\n" not in str(caught.value)
 
 
 def test_masks_can_be_left_out() -> None:

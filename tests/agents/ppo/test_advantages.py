@@ -1,11 +1,23 @@
 """Generalized advantage estimation against a plain loop over episodes."""
 
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
+from agents.environments.observations import VECTOR
+from agents.environments.vector import Environments, SerialEnvironments, VectorEnvironments
 from agents.ppo.advantages import generalized_advantages
+from agents.ppo.config import PPOConfig
+from agents.ppo.network import ActorCritic
+from agents.ppo.policy import make_network
+from agents.ppo.rollout import Collector
+from agents.ppo.rollout_builder import RolloutBuilder
 
 DISCOUNT, LAMBDA = 0.97, 0.9
 
@@ -77,3 +89,93 @@ def test_advantages_equal_a_loop_over_ragged_episodes(autoreset: str, seed: int)
     expected = _expected(rewards, values, next_values, terminated, ended, valid)
     np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-12)
     assert not found.numpy()[~valid].any()
+
+
+class Recorded(gym.Env[NDArray[np.float32], np.int64]):
+    """Random observations, rewards and ends; keeps every episode: observations and rewards, and how it ended."""
+
+    observation_space = gym.spaces.Box(-9.0, 9.0, (4,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.episodes: list[Episode] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.episodes.append(Episode())
+        return self._observe(), {}
+
+    def step(self, action: np.int64) -> Any:
+        episode, draw = self.episodes[-1], self.np_random.random()
+        observation = self._observe()
+        episode.rewards.append(float(self.np_random.normal()))
+        episode.terminated = draw < 0.15
+        return observation, episode.rewards[-1], episode.terminated, 0.15 <= draw < 0.3, {}
+
+    def _observe(self) -> NDArray[np.float32]:
+        self.episodes[-1].observations.append(self.np_random.normal(size=4).astype(np.float32))
+        return self.episodes[-1].observations[-1]
+
+
+@dataclass
+class Episode:
+    """n rewards, and n + 1 observations."""
+
+    observations: list[NDArray[np.float32]] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    terminated: bool = False
+
+
+@pytest.mark.parametrize(
+    "mode", ["own", AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED], ids=str
+)
+def test_advantages_of_rollouts_are_those_of_the_episodes_that_environments_record(mode: Any) -> None:
+    """In every autoreset mode, truncated and terminated, within a rollout and over its end."""
+    config = PPOConfig.model_validate(
+        {
+            "budget": 1000,
+            "env": {"id": "CartPole-v1", "count": 3},
+            "network": {"hidden": (16,)},
+            "learner": {"rollout_steps": 20, "discount": DISCOUNT, "gae_lambda": LAMBDA},
+        }
+    )
+    envs = [Recorded() for _ in range(3)]
+    waiting = list(envs)
+    if mode == "own":
+        environments: Environments = SerialEnvironments(lambda: waiting.pop(0), 3)
+    else:
+        environments = VectorEnvironments(SyncVectorEnv([lambda: waiting.pop(0)] * 3, autoreset_mode=mode))
+    torch.manual_seed(0)
+    network, distribution = make_network(config, environments.spaces)
+    torch.nn.init.normal_(network.value.weight)
+    collector = Collector(environments, network, distribution, config)
+    builder = RolloutBuilder(network, config, 3)
+    for env in envs:
+        env.episodes.clear()  # those of inspection
+    collector.reset(0)
+    known = [0, 0, 0]
+    """Steps of each environment in earlier rollouts."""
+    for _ in range(4):
+        rollout, _ = builder.build(collector.collect())
+        for number, env in enumerate(envs):
+            expected: list[float] = []
+            taken = 0
+            for episode in env.episodes:
+                first, taken = max(0, known[number] - taken), taken + len(episode.rewards)
+                if first >= len(episode.rewards):
+                    continue
+                values = _values(network, episode.observations[first:])
+                last = 0.0 if episode.terminated else values[-1]
+                expected += _episode_advantages(episode.rewards[first:], values[:-1], last, DISCOUNT, LAMBDA)
+            known[number] = taken
+            found = rollout.advantages[:, number][rollout.valid[:, number]]
+            np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-4)
+    assert all(len(env.episodes) > 8 for env in envs)
+
+
+def _values(network: ActorCritic, observations: list[NDArray[np.float32]]) -> list[float]:
+    with torch.no_grad():
+        found: list[float] = network.values(
+            network.prepare({VECTOR: torch.from_numpy(np.stack(observations))})
+        ).tolist()
+    return found
