@@ -139,6 +139,8 @@ class ParallelEnvironments(Environments):
         for at, agent in enumerate(self._agents):
             row = index * len(self._agents) + at
             self._alive[row] = agent in present
+            if self._wants_masks and not self.spaces.masks:
+                refuse_late_mask(infos.get(agent, {}), env)
             if agent not in present:
                 into.mask[row] = True
                 for array in into.observations.values():
@@ -150,8 +152,6 @@ class ParallelEnvironments(Environments):
                     found = observations[agent][MASK] if self.spaces.codec.has_mask else infos[agent].get(MASK)
                     into.mask[row] = legal_options(found, self.spaces.actions.mask_size)
                     check_legal(into.mask[row : row + 1], self.spaces.actions.sizes)
-                elif self._wants_masks:
-                    refuse_late_mask(infos.get(agent, {}), env)
             except UserError as error:
                 raise UserError(f"environment {name_of(env)}, agent {agent}: {error}") from None
             except Exception as error:

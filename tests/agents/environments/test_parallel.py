@@ -144,6 +144,40 @@ def test_agents_with_other_spaces_are_refused() -> None:
         ParallelEnvironments(lambda: Relay(unequal=True), 1)
 
 
+class Faulty(Relay):
+    """Its step ends the process, gives too few results, or gives a mask that reset did not give."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self._fault = fault
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        return super().reset(seed)[0], {agent: {} for agent in self.agents}
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        if self._fault == "exit":
+            raise SystemExit(3)
+        found = super().step(dict.fromkeys(actions, self._step % 2))
+        return found[:4] if self._fault == "few" else found
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("exit", "relay failed in step: SystemExit: 3"),
+        ("few", "step returned 4 values where the interface is"),
+        ("mask", "gives an action mask in step and gave none in reset"),
+    ],
+)
+def test_what_breaks_the_interface_is_one_line(fault: str, message: str) -> None:
+    envs = ParallelEnvironments(lambda: Faulty(fault), 1)
+    rows = Rows(envs.spaces.codec.empty(3), np.ones((3, 0), np.bool_))
+    envs.reset(0, rows)
+    envs.send(0, np.zeros((3, 1), np.int64))
+    with pytest.raises(UserError, match=message):
+        envs.receive(0, rows)
+
+
 def test_processes_are_refused() -> None:
     with pytest.raises(ValueError, match="stepped in this process"):
         small_ppo.config(env={"id": "pettingzoo:mpe2.simple_spread_v3", "processes": 2})

@@ -111,7 +111,7 @@ def test_what_could_not_be_loaded_is_not_saved() -> None:
     plain, stacked = Pair(), gym.wrappers.DelayObservation(Pair(), delay=2)
     for env in (plain, stacked):
         env.reset(seed=0)
-        env.step(0)
+        env.step(np.int64(0))
     state = snapshots.save(plain)
     assert state is not None
     snapshots.load(plain, state)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from agents.ppo import learner as learner_module
 from agents.ppo.actors import make_environments
 from agents.ppo.experiment import PPO
 from agents.ppo.learner import minibatch_count
+from agents.ppo.losses import losses
 from lab.train.device import Device
 from tests.agents.ppo.five_environments import DEVICE, RECURRENT, config
 
@@ -25,13 +25,12 @@ def _experiment(*changes: dict[str, Any], device: Device = DEVICE) -> PPO:
 def targets(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The targets that the losses of recurrent networks are given, in order."""
     seen: list[Any] = []
-    losses = learner_module.losses
 
     def recorded(*arguments: Any) -> Any:
         seen.append(arguments[3])
         return losses(*arguments)
 
-    monkeypatch.setattr(learner_module, "losses", recorded)
+    monkeypatch.setattr("agents.ppo.learner.losses", recorded)
     return seen
 
 
