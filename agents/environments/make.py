@@ -121,7 +121,9 @@ def has_own_vectorization(config: EnvironmentConfig) -> bool:
     Those of other packages may differ: that of ALE has preprocessing of its own and clips rewards.
     """
     known = str(find(config.id).vector_entry_point).startswith("gymnasium.envs.classic_control")
-    return known and not config.wrappers and config.masks
+    limit = config.kwargs.get("max_episode_steps", 1)
+    unlimited = isinstance(limit, int | float) and limit < 1  # for the vectorised ones that is a limit
+    return known and not config.wrappers and config.masks and not unlimited
 
 
 def make_vector(config: EnvironmentConfig, count: int) -> gym.vector.VectorEnv[Any, Any, Any]:

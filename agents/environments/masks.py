@@ -18,7 +18,10 @@ def legal_options(mask: Any, size: int) -> NDArray[np.bool_]:
         raise UserError("it gave an action mask before and none now; a mask must come with every observation")
     if isinstance(mask, tuple | list):
         mask = np.concatenate([np.ravel(part) for part in mask])
-    found = np.ravel(np.asarray(mask)).astype(np.bool_)
+    entries = np.ravel(np.asarray(mask))
+    if entries.dtype.kind == "f" and not np.isfinite(entries).all():
+        raise UserError("its action mask holds numbers that are not finite; entries are 1 or 0, or true or false")
+    found = entries.astype(np.bool_)
     if len(found) != size:
         raise UserError(f"its action mask has {len(found)} entries, and its actions have {size} options")
     return found
@@ -36,7 +39,7 @@ def check_legal(masks: NDArray[np.bool_], sizes: Sequence[int]) -> None:
 
 
 def legal_options_of_all(mask: Any, count: int, size: int) -> NDArray[np.bool_]:
-    if isinstance(mask, np.ndarray) and mask.dtype != object and mask.shape == (count, size):
+    if isinstance(mask, np.ndarray) and mask.dtype.kind in "biu" and mask.shape == (count, size):
         return mask.astype(np.bool_)
     if isinstance(mask, tuple):  # a tuple space is batched as a tuple of arrays [N, options]
         mask = [tuple(part[row] for part in mask) for row in range(count)]

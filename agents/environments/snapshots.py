@@ -7,6 +7,8 @@ Gymnasium adds itself and those without a state are known. `save` answers None f
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +16,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from agents.environments.faults import described, name_of
 from agents.environments.unmasked import Unmasked
+
+_log = logging.getLogger(__name__)
 
 _ATTRIBUTES = {
     "CartPoleEnv": ("state", "steps_beyond_terminated"),
@@ -63,7 +68,9 @@ def save(env: Any) -> dict[str, Any] | None:
         wrappers.append(_attributes(env, names))
         env = env.env
     if hasattr(env, "state_dict") and hasattr(env, "load_state_dict"):
-        own: Any = env.state_dict()
+        own: Any = _own_state(env)
+        if own is None:
+            return None
     else:
         names = _known(env, _ATTRIBUTES, "gymnasium.envs")
         if names is None:
@@ -95,6 +102,34 @@ def load(env: Any, state: Mapping[str, Any]) -> None:
         for name, value in state["own"].items():
             setattr(env, name, _restored(value))
     env.np_random.bit_generator.state = state["generator"]
+
+
+def _own_state(env: Any) -> dict[str, Any] | None:
+    """What the environment's `state_dict` returns; None, said once, where it fails or a checkpoint cannot keep it."""
+    try:
+        state: Any = env.state_dict()
+    except Exception as error:
+        _say_once(f"state_dict of environment {name_of(env)} failed: {described(error)}")
+        return None
+    if not isinstance(state, dict) or not _is_plain(state):
+        _say_once(f"state_dict of environment {name_of(env)} is no dict of plain values and arrays by name")
+        return None
+    return state
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biuf"
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+@functools.cache
+def _say_once(what: str) -> None:
+    _log.warning("%s: a resumed run begins new episodes", what)
 
 
 def _can_be_loaded(state: Mapping[str, Any]) -> bool:

@@ -161,6 +161,9 @@ class PPO(Experiment):
 
 def _over_updates(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Means over the updates of an iteration; learning rate and optimizer steps are those of the last."""
+    updates = [update for update in updates if update]  # without those that had nothing to train on
+    if not updates:
+        return {}
     last = dict(updates[-1])
     for name in last.keys() - {"train/learning_rate", "train/steps"}:
         # The explained variance of a rollout with constant returns is NaN.

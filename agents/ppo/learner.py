@@ -84,9 +84,13 @@ class Learner:
     def update(self, rollout: Rollout, taken: int) -> dict[str, float]:
         """Train on a rollout and return metrics; taken: environment steps so far, the counter of schedules.
 
+        Without a valid step nothing is trained and there are no metrics.
+
         Raises FloatingPointError if a loss or a gradient is NaN or infinite.
         """
         batch = as_batch(rollout, self.config.sequence_length if self.network.recurrent else None, self._recurrent)
+        if not bool(batch.valid.any()):  # one step of environments that all began an episode in it
+            return {}
         rate = learning_rate_at(self.config, taken, self.config.decay_steps)
         coefficients = self._coefficients(taken)
         sums = torch.zeros(len(_STATISTICS), device=batch.returns.device)

@@ -95,6 +95,7 @@ NESTED = spaces.Dict({"a": spaces.Box(0.0, 1.0, (2, 2)), "b": spaces.MultiDiscre
         (lambda: Scripted(actions=spaces.Box(0.0, 1.0, (0,))), "no numbers to decide on"),
         (lambda: Scripted(step=sys.exit), "failed in step: SystemExit"),
         (lambda: Scripted(reset=(ZERO, {"action_mask": [1, 1, 1]})), "mask has 3 entries, and its actions have 2"),
+        (lambda: Scripted(reset=(ZERO, {"action_mask": [np.nan, 1]})), "mask holds numbers that are not finite"),
         (lambda: Scripted(reset=(ZERO, {"action_mask": [0, 0]})), "Scripted: its action mask allows no action"),
         (
             lambda: Scripted(actions=spaces.MultiDiscrete([2, 2]), reset=(ZERO, {"action_mask": ([0, 1], [0, 0])})),

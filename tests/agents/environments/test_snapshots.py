@@ -130,3 +130,22 @@ def test_what_is_not_known_is_not_saved() -> None:
         pass
 
     assert snapshots.save(CartPoleEnv()) is None
+
+
+@pytest.mark.parametrize(
+    "state", [ZeroDivisionError("no state"), {"a": b"bytes"}, {"a": np.array([object()])}, {1: 2}, 7]
+)
+def test_a_state_that_a_checkpoint_cannot_keep_is_not_saved(state: Any, caplog: pytest.LogCaptureFixture) -> None:
+    class Own(gym.Env[Any, Any]):
+        def state_dict(self) -> Any:
+            if isinstance(state, Exception):
+                raise state
+            return state
+
+        def load_state_dict(self, state: Any) -> None:
+            raise AssertionError
+
+    snapshots._say_once.cache_clear()
+    assert [snapshots.save(Own()), snapshots.save(Own())] == [None, None]
+    (line,) = caplog.messages
+    assert "state_dict of environment Own" in line and "begins new episodes" in line

@@ -1,5 +1,6 @@
 """Rollouts: what the learner is given is what the policy saw."""
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ from agents.ppo.config import PPOConfig
 from agents.ppo.experiment import PPO
 from lab.train import random_state
 from lab.train.device import resolve
+from tests.agents import small_ppo
 
 
 class Pictures(gym.Env[NDArray[np.uint8], np.int64]):
@@ -59,3 +61,21 @@ def test_observations_masks_and_starts_are_those_of_the_actions(recurrent: str) 
             outputs = outputs.transpose(0, 1)
         log_probs, _ = experiment.learner.distribution.log_prob_entropy(outputs, rollout.actions, rollout.mask)
         torch.testing.assert_close(log_probs, rollout.log_probs, rtol=0, atol=1e-5)
+
+
+def test_rollouts_without_a_valid_step_train_nothing(tmp_path: Path) -> None:
+    changes = {"env": {"count": 1}, "learner": {"rollout_steps": 1, "updates_per_iteration": 60}}
+    trained = small_ppo.experiment(tmp_path, **changes)  # CartPole's step after an end is the reset of the next episode
+    metrics = trained.iterate()
+    assert trained.counters["steps"] < 60 and trained.counters["updates"] == trained.counters["steps"]
+    assert np.isfinite(metrics["loss/total"])
+
+
+def test_metrics_are_means_over_the_updates_of_an_iteration(tmp_path: Path) -> None:
+    one, many = (small_ppo.experiment(tmp_path, learner={"updates_per_iteration": updates}) for updates in (1, 3))
+    many.learner.network.load_state_dict(one.learner.network.state_dict())
+    single = [one.iterate() for _ in range(3)]
+    together = many.iterate()
+    for name in ("loss/total", "train/entropy"):
+        assert together[name] == pytest.approx(np.mean([metrics[name] for metrics in single]), rel=1e-4)
+    assert together["train/steps"] == single[-1]["train/steps"]
