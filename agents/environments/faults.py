@@ -29,7 +29,7 @@ def begin(env: Any, seed: int | None = None, options: dict[str, Any] | None = No
         raise failed(env, "reset", error) from error
     if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict | Mapping)):
         raise UserError(
-            f"environment {name_of(env)}: reset returned {_described(found)} where the interface is (observation, info)"
+            f"environment {name_of(env)}: reset returned {_described(found)} where the interface is (observation, dict)"
         )
     return found[0], found[1]
 
@@ -46,7 +46,7 @@ def advance(env: Any, action: Any) -> tuple[Any, Any, Any, Any, Mapping[str, Any
     if not (isinstance(found, tuple) and len(found) == 5 and isinstance(found[4], dict | Mapping)):
         raise UserError(
             f"environment {name_of(env)}: step returned {_described(found)} where the interface is (observation, "
-            "reward, terminated, truncated, info)"
+            "reward, terminated, truncated, dict)"
         )
     observation, reward, terminated, truncated, info = found
     return observation, reward, terminated, truncated, info
@@ -86,5 +86,7 @@ def failed(env: Any, call: str, error: BaseException) -> EnvironmentFailed:
 
 
 def _described(found: Any) -> str:
-    """What a call returned, for an error: its type, and of a tuple its length."""
-    return f"{len(found)} values" if isinstance(found, tuple) else f"one {type(found).__name__}"
+    """What a call returned, for an error: its type, and of a tuple the types of its values."""
+    if not isinstance(found, tuple):
+        return f"one {type(found).__name__}"
+    return f"({', '.join(type(value).__name__ for value in found[:8])}{', ...' if len(found) > 8 else ''})"

@@ -32,7 +32,7 @@ def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, An
     dotted = ".".join(map(str, path))
     key = shortened(dotted)[1:-1]
     if kind == "extra_forbidden":
-        return f"unknown key {shortened(dotted)}; {_nearest_key(path, config_class)}"
+        return f"unknown key {shortened(dotted)}; {_no_space_after_colon(path) or _nearest_key(path, config_class)}"
     if kind == "missing":
         return f"{'.'.join(map(str, (*path, problem['loc'][-1])))} is missing: give it a value"
     if kind == "union_tag_invalid":  # sections that are distinguished by their name
@@ -64,6 +64,12 @@ def _in_settings(location: Sequence[str | int], settings: Any) -> Path:
             settings = settings[part]
             path.append(part)
     return tuple(path)
+
+
+def _no_space_after_colon(path: Path) -> str:
+    """YAML reads `{name:value}` as one key without a value."""
+    name, colon, value = str(path[-1]).partition(":")
+    return f"YAML wants a space after the colon: {{{name}: {shortened(value)[1:-1]}}}" if colon and value else ""
 
 
 def _nearest_key(path: Path, config_class: type[BaseModel]) -> str:

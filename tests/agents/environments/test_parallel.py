@@ -165,7 +165,7 @@ class Faulty(Relay):
     ("fault", "message"),
     [
         ("exit", "relay failed in step: SystemExit: 3"),
-        ("few", "step returned 4 values where the interface is"),
+        ("few", r"step returned \(dict, dict, dict, dict\) where the interface is"),
         ("mask", "gives an action mask in step and gave none in reset"),
     ],
 )

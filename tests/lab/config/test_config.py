@@ -118,6 +118,7 @@ def test_a_circle_of_bases_is_refused(tmp_path: Path) -> None:
     [
         ("search.simulatons=4", "unknown key 'search.simulatons'; did you mean 'search.simulations'?"),
         ("simulations=4", "unknown key 'simulations'; did you mean 'search.simulations'?"),
+        ("search={simulations:4}", "YAML wants a space after the colon: {simulations: 4}"),
         ("serch.simulations=4", "unknown key 'serch'; did you mean 'search'?"),
         ("search.stages=[{evry: 1}]", "did you mean 'search.stages.0.every'?"),
         ("search.qqqq=1", "known: search.fraction, search.simulations, search.stages, search.variant"),
