@@ -158,6 +158,7 @@ def test_a_process_that_died_between_two_steps_is_replaced_and_its_state_not_sav
         envs.close()
 
 
+@pytest.mark.slow
 def test_a_reset_that_hangs_ends_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_START_TIMEOUT_S", 5.0)
     envs = ProcessEnvironments(functools.partial(Sleeper, 0), 1, 1, timeout_s=0.1)

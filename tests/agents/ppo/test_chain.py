@@ -51,7 +51,7 @@ def _environments(mode: Any, terminates: bool) -> Environments:
     return VectorEnvironments(SyncVectorEnv([make] * 4, autoreset_mode=mode))
 
 
-@pytest.mark.parametrize("recurrent", ["none", "gru"])
+@pytest.mark.parametrize("recurrent", ["none", pytest.param("gru", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("terminates", [True, False], ids=["termination", "truncation"])
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_values_of_a_chain_are_the_closed_form(mode: Any, terminates: bool, recurrent: str) -> None:
