@@ -24,6 +24,7 @@ def test_a_checkpoint_is_evaluated_as_the_experiment_is(tmp_path: Path) -> None:
     assert [item.name for item in found.media] == [item.name for item in own.media] == ["samples", "real"]
 
 
+@pytest.mark.slow
 def test_a_run_records_evaluations_once_and_waits_for_the_last(tmp_path: Path) -> None:
     file = preset(tmp_path, evaluate=METRICS | {"every": 3, "device": "cpu"})
     assert main(["train", str(file), "--runs-dir", str(tmp_path), "--name", "run"]) == 0

@@ -37,7 +37,8 @@ def alphas(run: Path) -> dict[int, float]:
     }
 
 
-@pytest.mark.parametrize("variant", ["paper", pytest.param("conditional", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["paper", "conditional"])
 def test_killed_in_a_fade_and_resumed_equals_uninterrupted(variant: str, tmp_path: Path) -> None:
     file = preset(tmp_path, **VARIANTS[variant])
     whole, killed = tmp_path / "whole", tmp_path / "killed"
