@@ -1,7 +1,8 @@
 """Actor-critics of plain layers, without the overhead of modules: forward passes, and gradients in closed form.
 
 The networks of most control tasks have a few thousand parameters. Calling their modules, recording a graph and
-replaying it takes longer than the matrix products. Results are those of the modules up to rounding; images, recurrent layers and other activations go through modules and autograd.
+replaying it takes longer than the matrix products. Results are those of the modules up to rounding; images, recurrent
+layers and other activations go through modules and autograd.
 """
 
 from __future__ import annotations
