@@ -13,6 +13,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 import torch
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from agents.environments.observations import VECTOR
@@ -42,13 +43,15 @@ class PPO:
     def __init__(self, environment: str, count: int, learning_rate: float, seed: int) -> None:
         mode = gym.VectorizeMode.VECTOR_ENTRY_POINT
         self.environments = VectorEnvironments(gym.make_vec(environment, count, vectorization_mode=mode))
+        if self.environments.mode != AutoresetMode.NEXT_STEP:  # `collect` finds final observations in the next rows
+            raise SystemExit(f"{environment} does not reset in the step after the end of an episode")
         spaces = self.environments.spaces
         self.distribution = make_distribution(spaces.actions, squash=False)
         self.network = ActorCritic(spaces.codec, self.distribution, NetworkConfig())
         self.optimizer = torch.optim.Adam(self.network.parameters(), learning_rate, eps=1e-5)
         self.rows = Rows(spaces.codec.empty(count), np.ones((count, 0), np.bool_))
         self.environments.reset(seed, self.rows)
-        self.steps, self.running, self.returns = 0, np.zeros(count), [0.0]
+        self.steps, self.running, self.returns = 0, np.zeros(count), list[float]()
 
     @torch.no_grad()
     def collect(self) -> Rollout:
@@ -116,7 +119,7 @@ def train(*, environment: str, steps: int, count: int, learning_rate: float, see
         for group in ppo.optimizer.param_groups:
             group["lr"] = learning_rate * (1 - ppo.steps / steps)
         values = ppo.update(ppo.collect())
-        recent = float(np.mean(ppo.returns[-20:]))
+        recent = float(np.mean(ppo.returns[-20:])) if ppo.returns else 0.0
         if ppo.steps >= shown:
             shown += steps // 10
             print(
@@ -130,7 +133,7 @@ def train(*, environment: str, steps: int, count: int, learning_rate: float, see
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--environment", default="CartPole-v1", help="an id with a vectorised implementation")
+    parser.add_argument("--environment", default="CartPole-v1", help="an id with Gymnasium's vectorised one")
     parser.add_argument("--steps", type=int, default=100_000, help="steps of all environments together")
     parser.add_argument("--count", type=int, default=8, help="environments")
     parser.add_argument("--learning-rate", type=float, default=1e-3)

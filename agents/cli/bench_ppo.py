@@ -64,7 +64,7 @@ def measure(experiment: PPO, device: Device, seconds: float) -> dict[str, Any]:
     """The record of one measurement: training and the environments alone in turns, then training with stopwatches.
 
     steps_per_s: of training, the median of the rounds. env_steps_per_s: of the environments alone. env_ratio: the first
-    over the second. seconds_by_component: of one second, each component's fraction; with processes "environment" is the
+    over the second. fraction_by_component: each component's fraction of the time; with processes "environment" is the
     time that the policy waits for them.
     """
     environments = make_environments(experiment.config)  # others: those of training expect the policy's actions
@@ -88,7 +88,7 @@ def measure(experiment: PPO, device: Device, seconds: float) -> dict[str, Any]:
         "steps_per_s": ours,
         "env_steps_per_s": limit,
         "env_ratio": float(np.median([one / other for one, other in pairs])),
-        "seconds_by_component": _components(experiment, device, seconds),
+        "fraction_by_component": _components(experiment, device, seconds),
         "peak_memory_mb": bench.peak_memory_mb(),
     }
 
@@ -204,7 +204,7 @@ def _print(record: dict[str, Any]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("training", f"{speed.steps_per_s:,.0f} steps/s", f"{speed.env_ratio:.2f} of the environment alone")
     table.add_row("environment alone", f"{speed.env_steps_per_s:,.0f} steps/s", "random actions")
-    parts = ", ".join(f"{name} {part:.0%}" for name, part in speed.seconds_by_component.items())
+    parts = ", ".join(f"{name} {part:.0%}" for name, part in speed.fraction_by_component.items())
     table.add_row("time", parts)
     if speed.peak_memory_mb is not None:
         table.add_row("peak memory", f"{speed.peak_memory_mb:,.0f} MB")

@@ -21,7 +21,7 @@ from agents.ppo.shares import share_of_state
 class Actors(Protocol):
     """The policy in all environments of a run.
 
-    Seeds and action noise are functions of the run's seed and of an environment's number, whoever steps it.
+    Seeds and sampled actions depend on the run's seed and the environment's number, not on the process that steps it.
     """
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.environments.faults import one_line
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.evaluation import validation_seed
@@ -45,10 +46,8 @@ class Recorder:
             save_clip(path, self._frames(network, distribution), frames_per_second(self._config))
         except Exception as error:  # rendering libraries raise whatever their drivers do
             self._possible = False
-            reason = " ".join(str(error).split()) or type(error).__name__
-            _log.warning(
-                "no videos of evaluations, training goes on: %.300s; evaluate.video=false leaves them out", reason
-            )
+            reason = one_line(error) or type(error).__name__
+            _log.warning("no videos of evaluations, training goes on: %s; evaluate.video=false leaves them out", reason)
             return []
         return [Video("eval/video", path, f"first episode after {steps:,} steps")]
 

@@ -20,7 +20,7 @@ from lab.files.plain import same_form
 
 
 class RolloutBuilder:
-    """Builds the rollouts of all N environments, whoever collected their trajectories.
+    """Builds the rollout of all N environments from trajectories that one process or several workers collected.
 
     Keeps the running statistics of observations and rewards, and returns and lengths of unfinished episodes.
     """

@@ -2,11 +2,11 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cluster.pool.connection import gpus_per_worker, import_ray
+from cluster.pool.connection import connect, gpus_per_worker, import_ray
 from lab.config.sections import ClusterConfig
 from lab.errors import UserError
 from lab.train.collectives import ranks
@@ -138,3 +138,19 @@ def _missing_resources(ray: Any, resources: Sequence[Resources], timeout_s: floa
         f"{shown}, and other jobs use part of it: lower {' or '.join(f'cluster.{key}' for key in keys)} or their CPUs "
         "and GPUs, or raise cluster.place_timeout_s"
     )
+
+
+@contextlib.contextmanager
+def placed_workers(cluster: ClusterConfig, device: Device) -> Iterator[PlacementGroup]:
+    """Connect to the cluster and reserve the resources of its workers; on exit they are released."""
+    with (
+        connect(cluster, device),
+        contextlib.closing(
+            PlacementGroup(
+                worker_resources(cluster, device)[: cluster.workers],
+                cluster.place_timeout_s,
+                name=placement_group_name(),
+            )
+        ) as placement,
+    ):
+        yield placement

@@ -10,8 +10,7 @@ from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.records import FinishedGames
 from agents.search.dynamics import LeafCounts
-from cluster.pool.connection import connect
-from cluster.pool.placement import PlacementGroup, placement_group_name, worker_resources
+from cluster.pool.placement import PlacementGroup, placed_workers
 from cluster.pool.worker_pool import Done, WorkerPool
 from cluster.workers.processes import Played, SelfPlayWorker, unpack
 from cluster.workers.received_results import ReceivedResults
@@ -23,18 +22,7 @@ from lab.train.device import Device
 @contextmanager
 def start(config: AlphaZeroConfig, device: Device) -> "Iterator[RayActors]":
     """Actors on the cluster; see `lab.config.registry.Kind.actors`. On exit they end and release their resources."""
-    cluster = config.cluster
-    with (
-        connect(cluster, device),
-        closing(
-            PlacementGroup(
-                worker_resources(cluster, device)[: cluster.workers],
-                cluster.place_timeout_s,
-                name=placement_group_name(),
-            )
-        ) as placement,
-        closing(RayActors(config, placement)) as actors,
-    ):
+    with placed_workers(config.cluster, device) as placement, closing(RayActors(config, placement)) as actors:
         yield actors
 
 

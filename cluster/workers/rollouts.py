@@ -13,8 +13,7 @@ from agents.ppo.config import PPOConfig
 from agents.ppo.network import ActorCritic
 from agents.ppo.records import Trajectories
 from agents.ppo.shares import joined, joined_states, share_of_state
-from cluster.pool.connection import connect
-from cluster.pool.placement import PlacementGroup, placement_group_name, worker_resources
+from cluster.pool.placement import PlacementGroup, placed_workers
 from cluster.pool.worker_pool import Done, Lost, WorkerPool
 from cluster.workers.rollout_worker import Answer, RolloutWorker
 from cluster.workers.weights import PublishedWeights
@@ -25,18 +24,7 @@ from lab.train.device import Device
 @contextmanager
 def start(config: PPOConfig, device: Device) -> "Iterator[RayRollouts]":
     """Actors on the cluster; see `lab.config.registry.Kind.actors`. On exit they end and release their resources."""
-    cluster = config.cluster
-    with (
-        connect(cluster, device),
-        closing(
-            PlacementGroup(
-                worker_resources(cluster, device)[: cluster.workers],
-                cluster.place_timeout_s,
-                name=placement_group_name(),
-            )
-        ) as placement,
-        closing(RayRollouts(config, device, placement)) as actors,
-    ):
+    with placed_workers(config.cluster, device) as placement, closing(RayRollouts(config, device, placement)) as actors:
         yield actors
 
 

@@ -26,7 +26,7 @@ def measured(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, A
 def test_the_numbers_agree_with_each_other(env: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = measured(capsys, env)
     assert (found["env"], found["environments"], found["rollout_steps"], found["minibatch"]) == (env, 4, 16, 32)
-    parts = found["seconds_by_component"]
+    parts = found["fraction_by_component"]
     assert parts.keys() == {"environment", "policy", "learner", "rest"}
     assert min(parts.values()) > 0 and sum(parts.values()) == pytest.approx(1.0)
     # Rounds this short say nothing about which is faster.
