@@ -35,6 +35,10 @@ _COMMAND = b"c"
 """Announces a command; any other message is the number of a group, whose step is wanted."""
 
 
+class _DiedError(UserError):
+    """A process has died before it answered a command."""
+
+
 class _Block(NamedTuple):
     """An array in shared memory that other processes can map."""
 
@@ -230,9 +234,13 @@ class ProcessEnvironments(Environments):
         new = self._start(number, old.shares)
         new.failures, new.lost = old.failures + 1, [True] * len(self.groups)
         self._workers[number] = new
-        self._await_start(new)
-        _order(new, "reset", self._seed + self._restarts)
-        self._answer(new)
+        try:
+            self._await_start(new)
+            _order(new, "reset", self._seed + self._restarts)
+            self._answer(new)
+        except _DiedError as error:
+            new.reason = str(error)
+            self._replace(number)
 
     def _start(self, number: int, shares: tuple[slice, ...]) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -257,7 +265,7 @@ class ProcessEnvironments(Environments):
         except (EOFError, OSError):
             worker.process.join(1.0)
             why = _exit_reason(worker.process.exitcode)
-            raise UserError(
+            raise _DiedError(
                 f"a process of environments died while it was started, reset, saved or loaded ({why})"
             ) from None
         if not done:

@@ -1,5 +1,6 @@
 """Environments in processes: equal to those in this process, replaced when they die, hang or fail."""
 
+import contextlib
 import functools
 import os
 import signal
@@ -52,6 +53,16 @@ class Faulty(gym.Env[NDArray[np.float32], np.int64]):
         except FileNotFoundError:
             return False
         return True
+
+
+class Stillborn(Faulty):
+    """Dies once at its third step, and then once in its constructor."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "dies")
+        with contextlib.suppress(FileNotFoundError):
+            (path.parent / "broken").unlink()
+            os._exit(1)
 
 
 class Sleeper(Faulty):
@@ -154,6 +165,23 @@ def test_a_process_that_died_between_two_steps_is_replaced_and_its_state_not_sav
         _steps(envs)
         assert "the process has died (SIGKILL: out of memory?)" in caplog.text
         assert envs.state_dict()
+    finally:
+        envs.close()
+
+
+def test_a_replacement_that_dies_while_it_starts_is_replaced_too(tmp_path: Path) -> None:
+    (tmp_path / "fault").touch()
+    envs = ProcessEnvironments(functools.partial(Stillborn, tmp_path / "fault"), 2, 1, timeout_s=30.0)
+    try:
+        rows = Rows(envs.spaces.codec.empty(2), np.ones((2, 0), np.bool_))
+        envs.reset(0, rows)
+        (tmp_path / "broken").touch()
+        lost = 0
+        for _ in range(4):
+            for group, part in enumerate(envs.groups):
+                envs.send(group, np.zeros((1, 1), np.int64))
+                lost += int(envs.receive(group, rows.part(part)).lost.sum())
+        assert lost == 2 and not (tmp_path / "broken").exists()
     finally:
         envs.close()
 

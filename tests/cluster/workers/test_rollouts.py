@@ -17,6 +17,7 @@ from cluster.workers.rollouts import RayRollouts
 from lab.errors import UserError
 from lab.run import launch
 from tests.agents.ppo.five_environments import DEVICE, RECURRENT, config
+from tests.same_run import assert_same_bits
 
 pytestmark = pytest.mark.usefixtures("ray_here")
 
@@ -108,6 +109,17 @@ def test_an_error_that_every_worker_would_have_ends_the_run_with_its_line() -> N
         with pytest.raises(UserError, match="unknown environment 'CartPol-v1'"):
             experiment.iterate()
         assert experiment.state_dict()["actors"]["environments"] == {}
+
+
+@pytest.mark.slow
+def test_runs_with_equally_many_workers_are_the_same_bit_for_bit() -> None:
+    states = []
+    for _ in range(2):
+        with with_workers(config(RECURRENT, CLUSTER)) as experiment:
+            for _ in range(2):
+                experiment.iterate()
+            states.append(experiment.state_dict())
+    assert_same_bits(states[0], states[1])
 
 
 def test_workers_and_environments_must_fit() -> None:
