@@ -16,8 +16,9 @@ import torch
 from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
+from agents.environments.environments import Rows
 from agents.environments.observations import VECTOR
-from agents.environments.vector import Rows, VectorEnvironments
+from agents.environments.vector import VectorEnvironments
 from agents.ppo.advantages import generalized_advantages
 from agents.ppo.config import NetworkConfig
 from agents.ppo.distributions import make_distribution

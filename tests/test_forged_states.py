@@ -33,7 +33,7 @@ KINDS: dict[str, Callable[[Path], Experiment]] = {
     "alphazero": lambda folder: alphazero.build(small_alphazero.config(), folder, DEVICE),
     "ppo": lambda folder: small_ppo.experiment(
         folder,
-        env={"vectorization": "own"},
+        env={"vectorization": "serial"},
         network={"recurrent": "lstm", "recurrent_size": 8},
         normalize={"observations": True, "rewards": True},
     ),

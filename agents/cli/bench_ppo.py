@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from agents.environments.actions import ActionSpec
-from agents.environments.vector import Environments, Rows
+from agents.environments.environments import Environments, Rows
 from agents.ppo.actors import LocalActors, make_environments
 from agents.ppo.config import PPOConfig
 from agents.ppo.experiment import PPO

@@ -75,7 +75,7 @@ def evaluate(
                 "checkpoint": policy.name.rpartition(":")[2],
                 "actions": "most probable" if deterministic else "sampled",
                 "return": {
-                    **{"mean": found.mean, "interval_95": list(found.interval), "std": found.std},
+                    **{"mean": found.mean, "interval_95": found.interval and list(found.interval), "std": found.std},
                     **{"minimum": found.minimum, "quartiles": list(found.quartiles), "maximum": found.maximum},
                 },
                 "length": float(played.lengths.mean()),
@@ -87,10 +87,11 @@ def evaluate(
         f"{policy.name} in {policy.config.env.id}: {found.episodes:,} episodes, "
         f"{'most probable' if deterministic else 'sampled'} actions"
     )
-    console.say(
-        f"return {found.mean:.4g}, 95% interval of the mean {found.interval[0]:.4g} to {found.interval[1]:.4g}; "
-        f"standard deviation {found.std:.3g}; mean length {played.lengths.mean():.4g} steps"
-    )
+    spread = ""
+    if found.interval is not None:
+        low, high = found.interval
+        spread = f", 95% interval of the mean {low:.4g} to {high:.4g}; standard deviation {found.std:.3g}"
+    console.say(f"return {found.mean:.4g}{spread}; mean length {played.lengths.mean():.4g} steps")
     console.print(_distribution(played.returns))
 
 

@@ -74,7 +74,9 @@ def action_spec(space: spaces.Space[Any]) -> ActionSpec:
     if isinstance(space, spaces.MultiBinary):
         return ActionSpec(space, (2,) * int(np.prod(space.shape)), none, none)
     if isinstance(space, spaces.Box) and space.dtype is not None and space.dtype.kind == "f":
-        return ActionSpec(space, (), np.ravel(space.low).astype(np.float32), np.ravel(space.high).astype(np.float32))
+        with np.errstate(over="ignore"):  # a bound beyond float32 is infinite: no action reaches it
+            low, high = (np.ravel(bound).astype(np.float32) for bound in (space.low, space.high))
+        return ActionSpec(space, (), low, high)
     found = f"Box of {space.dtype}" if isinstance(space, spaces.Box) else type(space).__name__
     raise UserError(
         f"the action space is a {found}, which is not supported; supported are Discrete, MultiDiscrete, MultiBinary "

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
+from agents.environments.environments import Spaces
 from agents.environments.faults import close
+from agents.environments.inspection import inspect
 from agents.environments.make import EnvironmentConfig, make, maker
 from agents.environments.parallel import ParallelEnvironments, inspect_parallel, is_parallel, parallel_maker
-from agents.environments.vector import SerialEnvironments, Spaces, inspect
+from agents.environments.serial import SerialEnvironments
 
 
 class Description(NamedTuple):

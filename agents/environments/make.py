@@ -11,7 +11,7 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from agents.environments import recall
 from agents.environments.faults import close, described, one_line
@@ -87,6 +87,18 @@ class EnvironmentConfig(Config):
         default=True, description="Use the environment's action masks where it gives them; false leaves them out."
     )
 
+    @field_validator("id", mode="before")
+    @classmethod
+    def _module_of_pettingzoo(cls, name: Any) -> Any:
+        """Name the prefix and the module in errors: YAML reads an id that ends in a colon as a mapping."""
+        if isinstance(name, dict) and list(name.values()) == [None]:
+            name = f"{next(iter(name))}:"
+        if isinstance(name, str) and name.lower().startswith(PARALLEL_PREFIX):
+            module = name[len(PARALLEL_PREFIX) :]
+            if not module or not name.startswith(PARALLEL_PREFIX):
+                raise ValueError(f"write {PARALLEL_PREFIX}{module or 'mpe2.simple_spread_v3'}, not {name}")
+        return name
+
 
 def maker(config: EnvironmentConfig, render_mode: str | None = None) -> Callable[[], gym.Env[Any, Any]]:
     """A function that makes the environment, which another process can be given."""
@@ -115,7 +127,7 @@ def make(config: EnvironmentConfig, *, render_mode: str | None = None) -> gym.En
     return env if config.masks else Unmasked(env)
 
 
-def has_own_vectorization(config: EnvironmentConfig) -> bool:
+def has_vectorised(config: EnvironmentConfig) -> bool:
     """Whether Gymnasium has a vectorised implementation of the environment that is equal to the single one.
 
     Those of other packages may differ: that of ALE has preprocessing of its own and clips rewards.

@@ -61,6 +61,7 @@ class ObservationCodec:
         """Zeros for observations [*leading, ...]."""
         return {name: np.zeros((*leading, *shape), dtype) for name, (shape, dtype) in self.shapes.items()}
 
+    @np.errstate(over="ignore", invalid="ignore")  # numbers beyond float32 become infinite, which is an error later
     def write(self, observation: Any, into: Mapping[str, NDArray[Any]], row: int) -> None:
         """Encode one observation into row `row` of each array.
 
@@ -78,6 +79,7 @@ class ObservationCodec:
                 into[VECTOR][row, at : at + part.size] = part.encode(leaf)
                 at += part.size
 
+    @np.errstate(over="ignore", invalid="ignore")
     def write_batch(self, observations: Any, into: Mapping[str, NDArray[Any]]) -> None:
         """Encode N observations as Gymnasium's vector environments batch them into N rows; errors as `write`."""
         at = 0

@@ -17,21 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.environments.actions import action_spec
+from agents.environments.environments import Environments, Rows, Spaces, Step, environment_seed
 from agents.environments.faults import advance, begin, close, described, failed, name_of, one_line
+from agents.environments.inspection import check_masks, check_spaces, refuse_late_mask
 from agents.environments.make import PARALLEL_PREFIX, EnvironmentConfig
 from agents.environments.masks import check_legal, legal_options
 from agents.environments.observations import MASK, ObservationCodec
 from agents.environments.quiet import quiet
-from agents.environments.vector import (
-    Environments,
-    Rows,
-    Spaces,
-    Step,
-    check_masks,
-    check_spaces,
-    environment_seed,
-    refuse_late_mask,
-)
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 

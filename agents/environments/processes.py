@@ -7,74 +7,34 @@ dies or hangs is replaced. Its environments begin new episodes, and the rows of 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import multiprocessing
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments.faults import close, described
-from agents.environments.observations import Arrays
-from agents.environments.vector import Environments, Rows, SerialEnvironments, Step, inspect
+from agents.environments.environment_process import COMMAND, numbers_of, serve
+from agents.environments.environments import Environments, Rows, Step, parts
+from agents.environments.faults import close
+from agents.environments.inspection import inspect
+from agents.environments.shared_memory import SharedArrays, allocate, copy_rows
 from lab.errors import UserError
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 3
 """Times that a process may fail without the end of an episode between, before training ends."""
 _START_TIMEOUT_S = 120.0
-_COMMAND = b"c"
-"""Announces a command; any other message is the number of a group, whose step is wanted."""
 
 
 class _DiedError(UserError):
     """A process has died before it answered a command."""
-
-
-class _Block(NamedTuple):
-    """An array in shared memory that other processes can map."""
-
-    memory: Any
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    def array(self) -> NDArray[Any]:
-        return np.frombuffer(self.memory, self.dtype, count=int(np.prod(self.shape))).reshape(self.shape)
-
-
-@dataclass(frozen=True)
-class _Shared:
-    """All arrays of N environments; `final` holds final observations at the front of each share's rows."""
-
-    observations: dict[str, _Block]
-    final: dict[str, _Block]
-    mask: _Block
-    actions: _Block
-    reward: _Block
-    terminated: _Block
-    truncated: _Block
-    final_rows: _Block
-    finals: _Block
-    """Number of final observations [groups, processes]."""
-
-
-class _Arrays:
-    """The shared arrays as numpy arrays."""
-
-    def __init__(self, shared: _Shared) -> None:
-        self.rows = Rows({name: block.array() for name, block in shared.observations.items()}, shared.mask.array())
-        self.final: Arrays = {name: block.array() for name, block in shared.final.items()}
-        self.actions, self.reward = shared.actions.array(), shared.reward.array()
-        self.terminated, self.truncated = shared.terminated.array(), shared.truncated.array()
-        self.final_rows, self.finals = shared.final_rows.array(), shared.finals.array()
 
 
 @dataclass
@@ -112,8 +72,8 @@ class ProcessEnvironments(Environments):
         self.groups = tuple(parts(slice(0, count), groups))
         self._make, self._timeout_s = make, timeout_s
         self._context = multiprocessing.get_context("spawn")
-        self._shared = self._allocate(processes)
-        self._arrays = _Arrays(self._shared)
+        self._shared = allocate(self._context, self.spaces, count=count, groups=groups, processes=processes)
+        self._arrays = SharedArrays(self._shared)
         shares = [list(parts(group, processes)) for group in self.groups]
         self._seed = self._restarts = 0
         self._workers: list[_Worker] = []
@@ -129,7 +89,7 @@ class ProcessEnvironments(Environments):
             _order(worker, "reset", seed)
         for worker in self._workers:
             self._answer(worker)
-        _copy(self._arrays.rows, into, slice(None), slice(None))
+        copy_rows(self._arrays.rows, into, slice(None), slice(None))
 
     def send(self, group: int, actions: NDArray[Any]) -> None:
         self._arrays.actions[self.groups[group]] = actions
@@ -144,7 +104,7 @@ class ProcessEnvironments(Environments):
             if worker.busy[group] and not self._wait(worker, group):
                 self._replace(number)
         rows, arrays = self.groups[group], self._arrays
-        _copy(arrays.rows, into, rows, slice(None))
+        copy_rows(arrays.rows, into, rows, slice(None))
         lost = np.zeros(rows.stop - rows.start, np.bool_)
         final_rows, finals = [], []
         for number, worker in enumerate(self._workers):
@@ -179,14 +139,14 @@ class ProcessEnvironments(Environments):
                 return {}
             if not own:
                 return {}
-            numbers = _numbers(worker.shares)
+            numbers = numbers_of(worker.shares)
             for number, state in zip(numbers, own["environments"], strict=True):
                 states[number] = state
         return {"environments": states}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         for worker in self._workers:
-            own = [state["environments"][number] for number in _numbers(worker.shares)]
+            own = [state["environments"][number] for number in numbers_of(worker.shares)]
             _order(worker, "load", {"environments": own})
             self._answer(worker)
 
@@ -245,7 +205,7 @@ class ProcessEnvironments(Environments):
     def _start(self, number: int, shares: tuple[slice, ...]) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_serve, args=(theirs, self._make, self._shared, shares, number), daemon=True
+            target=serve, args=(theirs, self._make, self._shared, shares, number), daemon=True
         )
         process.start()
         theirs.close()
@@ -272,108 +232,11 @@ class ProcessEnvironments(Environments):
             raise UserError(value)
         return value
 
-    def _allocate(self, processes: int) -> _Shared:
-        spaces, count = self.spaces, self.count
-
-        def block(shape: tuple[int, ...], dtype: Any) -> _Block:
-            kind = np.dtype(dtype)
-            size = max(1, int(np.prod(shape)) * kind.itemsize)
-            return _Block(self._context.RawArray(ctypes.c_byte, size), shape, kind)
-
-        actions = np.float32 if spaces.actions.continuous else np.int64
-        return _Shared(
-            observations={name: block((count, *shape), dtype) for name, (shape, dtype) in spaces.codec.shapes.items()},
-            final={name: block((count, *shape), dtype) for name, (shape, dtype) in spaces.codec.shapes.items()},
-            mask=block((count, spaces.actions.mask_size if spaces.masks else 0), np.bool_),
-            actions=block((count, spaces.actions.columns), actions),
-            reward=block((count,), np.float64),
-            terminated=block((count,), np.bool_),
-            truncated=block((count,), np.bool_),
-            final_rows=block((count,), np.int64),
-            finals=block((len(self.groups), processes), np.int64),
-        )
-
-
-def _serve(
-    pipe: Connection, make: Callable[[], gym.Env[Any, Any]], shared: _Shared, shares: Sequence[slice], number: int
-) -> None:
-    """The loop of a process: steps its share of a group for each byte, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process saves and closes
-    arrays = _Arrays(shared)
-    numbers = _numbers(shares)
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        try:
-            environments = SerialEnvironments(make, len(numbers), numbers=numbers)
-        except Exception as error:
-            pipe.send((False, described(error)))
-            return
-        pipe.send((True, None))
-        starts = np.cumsum([0, *(share.stop - share.start for share in shares)])
-        while True:
-            message = pipe.recv_bytes()
-            if message == _COMMAND:
-                pipe.send(_obey(environments, arrays, shares, *pipe.recv()))
-                continue
-            group = message[0]
-            share = shares[group]
-            try:
-                which = range(int(starts[group]), int(starts[group + 1]))
-                step = environments.step(arrays.actions[share], which, arrays.rows.part(share))
-            except Exception as error:
-                pipe.send_bytes(described(error).encode())
-                return
-            arrays.reward[share], arrays.terminated[share] = step.reward, step.terminated
-            arrays.truncated[share] = step.truncated
-            found = slice(share.start, share.start + len(step.final_rows))
-            arrays.finals[group, number] = len(step.final_rows)
-            arrays.final_rows[found] = step.final_rows + share.start
-            for name, array in step.final.items():
-                arrays.final[name][found] = array
-            pipe.send_bytes(b"d")
-
-
-def _obey(
-    environments: SerialEnvironments, arrays: _Arrays, shares: Sequence[slice], command: str, value: Any
-) -> tuple[bool, Any]:
-    """Carry out a command; returns whether it succeeded, and the answer or the reason."""
-    try:
-        if command == "state":
-            return True, environments.state_dict()
-        if command == "load":
-            environments.load_state_dict(value)
-            return True, None
-        own = Rows(environments.spaces.codec.empty(environments.count), np.ones_like(arrays.rows.mask))
-        environments.reset(value, own)
-        start = 0
-        for share in shares:
-            count = share.stop - share.start
-            _copy(own, arrays.rows.part(share), slice(start, start + count), slice(None))
-            start += count
-        return True, None
-    except Exception as error:
-        return False, described(error)
-
 
 def _order(worker: _Worker, command: str, value: Any) -> None:
     with contextlib.suppress(OSError):  # a dead process is found when its answer is awaited
-        worker.pipe.send_bytes(_COMMAND)
+        worker.pipe.send_bytes(COMMAND)
         worker.pipe.send((command, value))
-
-
-def parts(rows: slice, count: int) -> list[slice]:
-    """Rows cut into `count` slices whose lengths differ by at most one."""
-    bounds = np.linspace(rows.start, rows.stop, count + 1).astype(int).tolist()
-    return [slice(start, stop) for start, stop in pairwise(bounds)]
-
-
-def _numbers(shares: Sequence[slice]) -> list[int]:
-    return [number for share in shares for number in range(share.start, share.stop)]
-
-
-def _copy(source: Rows, target: Rows, source_rows: slice, target_rows: slice) -> None:
-    for name, array in source.observations.items():
-        target.observations[name][target_rows] = array[source_rows]
-    target.mask[target_rows] = source.mask[source_rows]
 
 
 def _end(process: BaseProcess) -> None:

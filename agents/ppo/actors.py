@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from agents.environments.environments import Environments, Spaces
 from agents.environments.factory import in_process
-from agents.environments.make import has_own_vectorization, make_vector, maker
+from agents.environments.make import has_vectorised, make_vector, maker
 from agents.environments.parallel import is_parallel
 from agents.environments.processes import ProcessEnvironments
-from agents.environments.vector import Environments, Spaces, VectorEnvironments
+from agents.environments.vector import VectorEnvironments
+from agents.ppo.collector import Collector
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.network import ActorCritic
 from agents.ppo.records import Trajectories
-from agents.ppo.rollout import Collector
 from agents.ppo.shares import share_of_state
 
 
@@ -90,14 +91,14 @@ class LocalActors:
 
 
 def make_environments(config: PPOConfig, numbers: range | None = None) -> Environments:
-    """The environments of a configuration, or those of the given numbers."""
+    """The environments of a configuration, or those of the given numbers, which are stepped in this process."""
     env = config.env
+    if env.processes and numbers is None:
+        return ProcessEnvironments(maker(env), env.count, env.processes, timeout_s=env.hang_timeout_s)
     numbers = range(env.count) if numbers is None else numbers
     if is_parallel(env):
         return in_process(env, len(numbers), numbers=numbers)
-    own = env.vectorization == "own" or (env.vectorization == "auto" and not has_own_vectorization(env))
-    if env.processes:
-        return ProcessEnvironments(maker(env), env.count, env.processes, timeout_s=env.hang_timeout_s)
-    if own:
+    serial = env.vectorization == "serial" or (env.vectorization == "auto" and not has_vectorised(env))
+    if serial:
         return in_process(env, len(numbers), numbers=numbers)
     return VectorEnvironments(make_vector(env, len(numbers)), first=numbers.start)

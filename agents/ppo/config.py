@@ -28,10 +28,10 @@ class VectorConfig(EnvironmentConfig):
     hang_timeout_s: PositiveFloat = Field(
         default=60.0, description="Seconds without an answer after which a process of environments is replaced."
     )
-    vectorization: Literal["auto", "own", "gymnasium"] = Field(
+    vectorization: Literal["auto", "serial", "gymnasium"] = Field(
         default="auto",
-        description="own steps single environments; gymnasium uses its vectorised implementation; auto takes that "
-        "where there is one.",
+        description="serial steps single environments one after the other; gymnasium uses its vectorised "
+        "implementation; auto takes that where there is one.",
     )
 
     @model_validator(mode="after")
@@ -158,6 +158,10 @@ class LearnerConfig(ScheduledOptimizerConfig):
         description="End an update after the optimizer step whose KL divergence from the old policy exceeds 1.5 times "
         "this.",
     )
+
+    @property
+    def period(self) -> int | None:
+        return self.decay_steps
 
 
 class EvaluateConfig(sections.EvaluateConfig):

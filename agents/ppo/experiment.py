@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from agents.environments.factory import describe
-from agents.environments.vector import Environments
 from agents.ppo.actors import Actors, LocalActors, make_environments
 from agents.ppo.config import PPOConfig
 from agents.ppo.evaluation import play_episodes, validation_seed
@@ -45,23 +44,16 @@ class PPO(Experiment):
     progress = "steps"
     catalogue = CATALOGUE
 
-    def __init__(
-        self, config: PPOConfig, source: Environments | Actors, device: Device, recorder: Recorder | None = None
-    ) -> None:
-        """source: environments that are stepped in this process, or actors with environments of their own."""
-        self.config = config
-        network, distribution = make_network(config, source.spaces)
-        self.learner = Learner(network, distribution, config.learner, device, config.seed)
-        self.actors = LocalActors(source, network, distribution, config) if isinstance(source, Environments) else source
-        self.actors.publish(network)
-        self._builder = RolloutBuilder(network, config, source.count)
-        self._distribution = distribution
+    def __init__(self, config: PPOConfig, learner: Learner, actors: Actors, recorder: Recorder | None = None) -> None:
+        self.config, self.learner, self.actors = config, learner, actors
+        self.actors.publish(learner.network)
+        self._builder = RolloutBuilder(learner.network, config, actors.count)
         self._recorder = recorder
         self._steps = self._episodes = self._dropped = 0
 
     @property
     def counters(self) -> dict[str, int]:
-        return {"steps": self._steps, "episodes": self._episodes, "updates": self.learner.updates}
+        return {"steps": self._steps, "episodes": self._of_all_agents(self._episodes), "updates": self.learner.updates}
 
     def iterate(self) -> dict[str, float]:
         """Collect rollouts and train on each."""
@@ -89,8 +81,8 @@ class PPO(Experiment):
             metrics
             | self.actors.metrics()
             | {
-                "rollout/episodes": float(self._episodes),
-                "rollout/dropped": float(self._dropped),
+                "rollout/episodes": float(self._of_all_agents(self._episodes)),
+                "rollout/dropped": float(self._of_all_agents(self._dropped)),
                 "rollout/steps_per_s": (self._steps - before) / seconds,
                 "time/rollout_s": collecting,
                 "time/learning_s": seconds - collecting,
@@ -101,6 +93,10 @@ class PPO(Experiment):
         """One rollout of all environments and the episodes that ended in it."""
         return self._builder.build(self.actors.collect())
 
+    def _of_all_agents(self, rows: int) -> int:
+        """Episodes of environments whose agents' episodes, one for each, are `rows`."""
+        return rows // self.actors.spaces.agents
+
     def evaluate(self) -> Evaluation:
         """Play whole episodes with the present policy, and record one if configured."""
         network = self.learner.network
@@ -108,13 +104,13 @@ class PPO(Experiment):
         with evaluating(network):
             played = play_episodes(
                 network,
-                self._distribution,
+                self.learner.distribution,
                 self.config,
                 episodes=evaluate.episodes,
                 deterministic=evaluate.deterministic,
                 seed=validation_seed(self.config.seed),
             )
-            media = self._recorder.record(network, self._distribution, self._steps) if self._recorder else []
+            media = self._recorder.record(network, self.learner.distribution, self._steps) if self._recorder else []
         return Evaluation(
             {
                 "eval/return": float(played.returns.mean()),
@@ -177,10 +173,14 @@ def build(config: PPOConfig, directory: Path, device: Device, *, actors: Actors 
 
     Raises UserError, before anything large is allocated, if it cannot fit.
     """
-    spaces = describe(config.env).spaces
-    memory_needs.check(needs(config, spaces, device), device)
-    recorder = Recorder(config, directory) if config.evaluate.video else None
+    environment = describe(config.env)
+    memory_needs.check(needs(config, environment.spaces, device), device)
+    recorder = Recorder(config, environment, directory) if config.evaluate.video else None
     warn_of_early_decay(
         config.learner, config.budget, config.learner.decay_steps or config.budget, PPO.progress, section="learner"
     )
-    return PPO(config, actors or make_environments(config), device, recorder)
+    network, distribution = make_network(config, environment.spaces)
+    learner = Learner(network, distribution, config.learner, device, config.seed)
+    if actors is None:
+        actors = LocalActors(make_environments(config), learner.network, distribution, config)
+    return PPO(config, learner, actors, recorder)

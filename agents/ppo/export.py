@@ -9,10 +9,7 @@ from torch import Tensor, nn
 
 from agents.environments.observations import VECTOR
 from agents.ppo.trained import TrainedPolicy
-from lab.errors import UserError
 from lab.nets import export as exporting
-
-_MOST_INPUTS = 6
 
 
 class _Deterministic(nn.Module):
@@ -29,20 +26,12 @@ class _Deterministic(nn.Module):
             self._high = torch.from_numpy(policy.spaces.actions.high)
         self._masks = policy.spaces.masks
 
-    def forward(  # not variadic: torch.export would take the arguments as one tuple
-        self,
-        first: Tensor,
-        second: Tensor | None = None,
-        third: Tensor | None = None,
-        fourth: Tensor | None = None,
-        fifth: Tensor | None = None,
-        sixth: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:
-        given = [tensor for tensor in (first, second, third, fourth, fifth, sixth) if tensor is not None]
-        observations = self.network.prepare({name: given.pop(0) for name in self._names})
-        mask = given.pop(0) if self._masks else None
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        given = iter(inputs)
+        observations = self.network.prepare({name: next(given) for name in self._names})
+        mask = next(given) if self._masks else None
         if self.network.recurrent:
-            outputs, values, state = self.network.step(observations, given.pop(0))
+            outputs, values, state = self.network.step(observations, next(given))
             return self._actions(outputs, mask), values, state
         outputs, values = self.network(observations)
         return self._actions(outputs, mask), values
@@ -54,15 +43,12 @@ class _Deterministic(nn.Module):
 
 def export(policy: TrainedPolicy, path: Path) -> float:
     """Write .onnx or .pt2 with a free batch size, see `lab.nets.export`; returns the largest difference."""
-    recurrent, inputs = policy.network.recurrent, _inputs(policy, 2)
-    if len(inputs) > _MOST_INPUTS:
-        raise UserError(f"{policy.name} has {len(inputs)} inputs; policies of up to {_MOST_INPUTS} can be exported")
     return exporting.export(
         _Deterministic(policy).eval(),
-        inputs,
+        _inputs(policy, 2),
         _inputs(policy, 5),
         path,
-        outputs=("actions", "values", "state_after") if recurrent else ("actions", "values"),
+        outputs=("actions", "values", "state_after") if policy.network.recurrent else ("actions", "values"),
         metadata=_metadata(policy),
     )
 
@@ -97,13 +83,16 @@ def _metadata(policy: TrainedPolicy) -> dict[str, object]:
     if policy.network.recurrent:
         inputs["state"] = f"float32 [batch, {policy.network.state_size}], zeros at the start of an episode"
     kind = "float32" if spaces.actions.continuous else "int64"
+    outputs = {
+        "actions": f"{kind} [batch, {spaces.actions.columns}], the most probable option or the mean"
+        + (", within the bounds" if spaces.actions.continuous else ", counted from 0"),
+        "values": "float32 [batch], expected discounted return",
+    }
+    if policy.network.recurrent:
+        outputs["state_after"] = f"float32 [batch, {policy.network.state_size}], the input of the next step"
     return {
         "kind": policy.config.kind,
         "environment": policy.config.env.id,
         "inputs": inputs,
-        "outputs": {
-            "actions": f"{kind} [batch, {spaces.actions.columns}], the most probable option or the mean"
-            + (", within the bounds" if spaces.actions.continuous else ", counted from 0"),
-            "values": "float32 [batch], expected discounted return",
-        },
+        "outputs": outputs,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -78,7 +78,9 @@ class Learner:
         self.network, self.distribution, self.config = network.to(device.device), distribution, config
         self.updates = self.steps = 0
         self._device, self._seed, self._ranks = device, seed, ranks()
-        self._gradient_step = GradientStep(network, config, device, heads=[network.policy, network.value], small=True)
+        self._gradient_step = GradientStep(
+            network, config, device, heads=[network.policy, network.value], flat_gradients=True
+        )
         self._plain = PlainNetwork.of(network)
 
     def update(self, rollout: Rollout, taken: int) -> dict[str, float]:
@@ -91,25 +93,18 @@ class Learner:
         batch = as_batch(rollout, self.config.sequence_length if self.network.recurrent else None, self._recurrent)
         if not bool(batch.valid.any()):  # one step of environments that all began an episode in it
             return {}
-        rate = learning_rate_at(self.config, taken, self.config.decay_steps)
+        rate = learning_rate_at(self.config, taken, self.config.period)
         coefficients = self._coefficients(taken)
         sums = torch.zeros(len(_STATISTICS), device=batch.returns.device)
-        steps, planned = 0, 0
-        target = self.config.target_kl
-        for order in self._orders(len(batch.actions)):
-            minibatches = self._minibatches(batch, order)
-            planned = planned or len(minibatches)
-            for minibatch in minibatches:
-                result = self._step(minibatch, coefficients, rate)
-                statistics = result.statistics["losses"]
-                sums[:-1] += statistics
-                sums[-1] += result.gradient_norm
-                steps += 1
-                if target is not None and float(statistics[_KL]) > _STOP_AT * target:
-                    break
-            else:
-                continue
-            break
+        steps, target, of_an_epoch = 0, self.config.target_kl, self._minibatch_count(batch)
+        for minibatch in self._minibatches(batch, of_an_epoch):
+            result = self._step(minibatch, coefficients, rate)
+            statistics = result.statistics["losses"]
+            sums[:-1] += statistics
+            sums[-1] += result.gradient_norm
+            steps += 1
+            if target is not None and float(statistics[_KL]) > _STOP_AT * target:
+                break
         self.updates += 1
         self.steps += steps
         means = (sums / steps).tolist()
@@ -118,7 +113,7 @@ class Learner:
         return dict(zip(_STATISTICS, means, strict=True)) | {
             "train/learning_rate": rate,
             "train/steps": float(self.steps),
-            "train/epochs": steps / planned,
+            "train/epochs": steps / of_an_epoch,
             "train/explained_variance": explained_variance(batch),
         }
 
@@ -156,12 +151,17 @@ class Learner:
         keys = rng.random_bits(self._seed, int(rng.Stream.MINIBATCH), self.updates, epochs, numbers)
         return keys.argsort(-1).to(self._device.device)
 
-    def _minibatches(self, batch: Batch, order: Tensor) -> list[Batch]:
-        """The minibatches of an epoch: as many as whole ones come nearest to, of nearly equal size."""
+    def _minibatches(self, batch: Batch, of_an_epoch: int) -> Iterator[Batch]:
+        """The minibatches of all epochs, each epoch in an order of its own, of nearly equal size."""
+        for order in self._orders(len(batch.actions)):
+            yield from batch.rows(order).split(of_an_epoch)
+
+    def _minibatch_count(self, batch: Batch) -> int:
+        """Minibatches of an epoch."""
         size = self.config.minibatch
         if self._recurrent:
             size = max(1, size // batch.actions.shape[1])
-        return batch.rows(order).split(minibatch_count(len(order), size))
+        return minibatch_count(len(batch.actions), size)
 
     def _step(self, minibatch: Batch, coefficients: Coefficients, rate: float) -> StepResult:
         """One step of the optimizer; `statistics["losses"]` are those of `Losses`, in its order."""
@@ -198,7 +198,7 @@ class Learner:
                 self.distribution, passed.outputs, passed.values, targets, coefficients
             )
             self._plain.add_gradients(passed, *gradients)
-            return LossTerm(found.total, {"losses": torch.stack(found)})
+            return LossTerm(found.total, {"losses": torch.stack(found)}, has_gradients=True)
         if self._recurrent:
             outputs, values = self.network.sequences(minibatch.observations, minibatch.starts, minibatch.states)
         else:

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from agents.environments.vector import Spaces
+from agents.environments.environments import Spaces
+from agents.ppo.collector import VALUE_ROWS
 from agents.ppo.config import PPOConfig
 from agents.ppo.learner import minibatch_count
 from agents.ppo.network import ActorCritic, Observations
 from agents.ppo.policy import make_network
-from agents.ppo.rollout import VALUE_ROWS
 from lab.run.memory_needs import Need, activations, saved_bytes, weights
 from lab.train.device import Device
 

@@ -90,26 +90,7 @@ class Body(nn.Module):
         starts: bool [B, T], steps before which the state is cleared. state: [B, S], the state before the first step.
         """
         assert self.rnn is not None
-        if features.device.type == "cpu":
-            return run_with_resets(self.rnn, features, starts, _unpacked(state, self.rnn))
-        return self.packed_sequences(features, starts, state)
-
-    def packed_sequences(self, features: Tensor, starts: Tensor, state: Tensor) -> Tensor:
-        """`sequences` as cuDNN takes them: cut at starts, all pieces in one packed batch."""
-        assert self.rnn is not None
-        batch, steps = starts.shape
-        begins = starts.clone()
-        begins[:, 0] = True
-        piece = begins.flatten().cumsum(0) - 1
-        first = begins.flatten().nonzero()[:, 0]
-        position = torch.arange(batch * steps, device=starts.device) - first[piece]
-        lengths = torch.bincount(piece)
-        padded = features.new_zeros(len(first), int(lengths.max()), features.shape[-1])
-        padded = padded.index_put((piece, position), features.flatten(0, 1))
-        carried = (first % steps == 0) & ~starts.flatten()[first]
-        initial = state[first // steps] * carried[:, None]
-        outputs, _ = self.rnn(padded, lengths, _unpacked(initial, self.rnn))
-        return outputs[piece, position].view(batch, steps, -1)
+        return run_with_resets(self.rnn, features, starts, _unpacked(state, self.rnn))
 
 
 class ActorCritic(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.environments.vector import Rows, Spaces
+from agents.environments.environments import Rows, Spaces
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution, make_distribution
 from agents.ppo.network import ActorCritic

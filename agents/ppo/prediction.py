@@ -11,8 +11,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from agents.environments.environments import Rows
 from agents.environments.observations import MASK
-from agents.environments.vector import Rows
 from agents.ppo.distributions import Categorical
 from agents.ppo.trained import TrainedPolicy, load_policy
 from lab.errors import UserError
@@ -53,7 +53,9 @@ def predict_one(policy: TrainedPolicy, observation: Any, mask: Any = None) -> di
         given = dict(observation)
         mask = given.pop(MASK, mask)
         observation = {MASK: np.ones(found.actions.mask_size, np.int8), **given}
-    found.codec.write(_as_the_space(policy.observation_space, observation, "the observation"), rows.observations, 0)
+    found.codec.write(
+        _as_the_space(policy.environment.observation_space, observation, "the observation"), rows.observations, 0
+    )
     if mask is not None:
         rows.mask[0] = _mask(policy, mask)
     device = network.value.weight.device

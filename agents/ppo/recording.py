@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.environments.factory import Description
 from agents.environments.faults import one_line
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
@@ -30,8 +31,9 @@ _log = logging.getLogger(__name__)
 class Recorder:
     """Records the first episode of evaluations. What prevents it is said once, and training goes on without videos."""
 
-    def __init__(self, config: PPOConfig, directory: Path) -> None:
+    def __init__(self, config: PPOConfig, environment: Description, directory: Path) -> None:
         self._config, self._folder = config, directory / "samples"
+        self._modes, self._per_second = render_modes(environment), frames_per_second(environment)
         self._possible = True
 
     def record(self, network: ActorCritic, distribution: ActionDistribution, steps: int) -> list[Video]:
@@ -40,10 +42,10 @@ class Recorder:
             return []
         path = self._folder / f"{steps:010d}.mp4"
         try:
-            if PICTURES not in render_modes(self._config):
+            if PICTURES not in self._modes:
                 raise UserError(f"{self._config.env.id} renders no pictures")
             self._folder.mkdir(exist_ok=True)
-            save_clip(path, self._frames(network, distribution), frames_per_second(self._config))
+            save_clip(path, self._frames(network, distribution), self._per_second)
         except Exception as error:  # rendering libraries raise whatever their drivers do
             self._possible = False
             reason = one_line(error) or type(error).__name__
@@ -52,7 +54,7 @@ class Recorder:
         return [Video("eval/video", path, f"first episode after {steps:,} steps")]
 
     def _frames(self, network: ActorCritic, distribution: ActionDistribution) -> Iterator[NDArray[np.uint8]]:
-        longest, start = _LONGEST_S * frames_per_second(self._config), time.monotonic()
+        longest, start = _LONGEST_S * self._per_second, time.monotonic()
         episode = rendered_episode(
             network,
             distribution,

@@ -13,12 +13,15 @@ _AT_ONCE = 1 << 22
 
 
 class ReturnStatistics(NamedTuple):
-    """Mean of E returns with its 95% interval, standard deviation, and quantiles from the smallest to the largest."""
+    """Mean of E returns with its 95% interval, standard deviation, and quantiles from the smallest to the largest.
+
+    interval, std: None of a single return.
+    """
 
     episodes: int
     mean: float
-    interval: tuple[float, float]
-    std: float
+    interval: tuple[float, float] | None
+    std: float | None
     minimum: float
     quartiles: tuple[float, float, float]
     maximum: float
@@ -26,13 +29,14 @@ class ReturnStatistics(NamedTuple):
 
 def summarise(returns: NDArray[np.float64]) -> ReturnStatistics:
     """Statistics of returns [E]. The interval of the mean is a percentile bootstrap (Efron and Tibshirani 1993)."""
+    several = len(returns) > 1
     low, high = np.quantile(_resampled_means(returns), [0.025, 0.975])
     first, median, third = (float(value) for value in np.quantile(returns, [0.25, 0.5, 0.75]))
     return ReturnStatistics(
         episodes=len(returns),
         mean=float(returns.mean()),
-        interval=(float(low), float(high)),
-        std=float(returns.std(ddof=1)) if len(returns) > 1 else 0.0,
+        interval=(float(low), float(high)) if several else None,
+        std=float(returns.std(ddof=1)) if several else None,
         minimum=float(returns.min()),
         quartiles=(first, median, third),
         maximum=float(returns.max()),

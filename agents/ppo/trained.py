@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import gymnasium as gym
-
-from agents.environments.factory import describe
-from agents.environments.vector import Spaces
+from agents.environments.environments import Spaces
+from agents.environments.factory import Description, describe
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.network import ActorCritic
@@ -21,14 +18,18 @@ from lab.train.device import Device
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """The network of a checkpoint, the distribution over its actions, and the spaces of its environment."""
+    """The network of a checkpoint, the distribution over its actions, and what is known of its environment."""
 
     name: str
     config: PPOConfig
-    spaces: Spaces
-    observation_space: gym.Space[Any]
+    environment: Description
     network: ActorCritic
     distribution: ActionDistribution
+
+    @property
+    def spaces(self) -> Spaces:
+        """The spaces of the environment as the policy sees them."""
+        return self.environment.spaces
 
 
 def load_policy(path: str | Path, device: Device, which: str = checkpoints.BEST) -> TrainedPolicy:
@@ -37,11 +38,9 @@ def load_policy(path: str | Path, device: Device, which: str = checkpoints.BEST)
     Raises UserError where there is no such checkpoint, it is of another kind, or its environment cannot be made.
     """
     trained = load_run(Path(path), PPOConfig, which)
-    spaces, observation_space, _ = describe(trained.config.env)
-    network, distribution = make_network(trained.config, spaces)
+    environment = describe(trained.config.env)
+    network, distribution = make_network(trained.config, environment.spaces)
     with trained.restoring() as state:
         network.load_state_dict(state["learner"]["network"])
     name = f"{trained.checkpoint.parent.parent.name}:{trained.iteration}"
-    return TrainedPolicy(
-        name, trained.config, spaces, observation_space, network.to(device.device).eval(), distribution
-    )
+    return TrainedPolicy(name, trained.config, environment, network.to(device.device).eval(), distribution)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments.factory import describe, in_process
+from agents.environments.factory import Description, in_process
 from agents.environments.faults import failed, name_of
 from agents.environments.quiet import quiet
 from agents.ppo.config import PPOConfig
@@ -27,9 +27,14 @@ from lab.plots.clips import save_clip
 PICTURES, WINDOW, TEXT = "rgb_array", "human", "ansi"
 
 
-def render_modes(config: PPOConfig) -> list[str]:
-    """The render modes of the environment."""
-    return list(describe(config.env).metadata.get("render_modes") or [])
+def render_modes(environment: Description) -> list[str]:
+    """The render modes of an environment."""
+    return list(environment.metadata.get("render_modes") or [])
+
+
+def frames_per_second(environment: Description) -> int:
+    """Frames per second at which an environment is meant to be seen."""
+    return max(1, int(environment.metadata.get("render_fps") or 30))
 
 
 def rendered_episode(
@@ -86,7 +91,7 @@ def watch_episodes(
     policy: TrainedPolicy, *, episodes: int, out: Path | None, deterministic: bool, seed: int
 ) -> Iterator[str]:
     """Show episodes and yield lines to print; with `out` they become one clip. Raises UserError where it cannot."""
-    modes = render_modes(policy.config)
+    modes = render_modes(policy.environment)
     mode = _choose_mode(modes, policy.config.env.id, out)
     returns: list[float] = []
 
@@ -103,7 +108,7 @@ def watch_episodes(
             returns.append((yield from shown))
 
     if out is not None:
-        count = save_clip(out, (np.asarray(frame) for frame in frames()), frames_per_second(policy.config))
+        count = save_clip(out, map(picture, frames()), frames_per_second(policy.environment))
         yield f"{out}: {count:,} frames"
     else:
         for frame in frames():
@@ -112,14 +117,13 @@ def watch_episodes(
     yield "return of each episode: " + ", ".join(f"{total:.4g}" for total in returns)
 
 
-def frames_per_second(config: PPOConfig) -> int:
-    """Frames per second at which the environment is meant to be seen."""
-    return max(1, int(describe(config.env).metadata.get("render_fps") or 30))
-
-
-def picture(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A rendered frame as uint8 [H, W, 3]."""
-    return np.ascontiguousarray(np.asarray(frame)[..., :3], dtype=np.uint8)
+def picture(frame: Any) -> NDArray[np.uint8]:
+    """A rendered frame as uint8 [H, W, 3]. Raises UserError for what is no picture."""
+    pixels = np.asarray(frame)
+    if pixels.ndim != 3 or pixels.shape[2] < 3 or pixels.dtype == object:
+        found = type(frame).__name__ if pixels.ndim == 0 else f"an array of shape {list(pixels.shape)}"
+        raise UserError(f"render gave {found} where a picture [height, width, 3] is expected")
+    return np.ascontiguousarray(pixels[..., :3], dtype=np.uint8)
 
 
 def _choose_mode(modes: list[str], name: str, out: Path | None) -> str:

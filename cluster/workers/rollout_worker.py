@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from agents.environments.faults import EnvironmentFailed
 from agents.ppo.actors import make_environments
+from agents.ppo.collector import Collector
 from agents.ppo.policy import make_network
 from agents.ppo.records import Trajectories
-from agents.ppo.rollout import Collector
 from agents.ppo.shares import packed
 from cluster.workers.set_up import set_up
 from cluster.workers.weights import Weights, load
@@ -46,8 +46,7 @@ class RolloutWorker:
             if version != self._version:
                 load(self._network, weights)
                 self._version = version
-            self._collector.steps_taken = steps_taken
-            return packed(self._collector.collect())
+            return packed(self._collector.collect(steps_taken))
 
         return self._answer(work)
 

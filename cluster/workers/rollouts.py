@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from agents.environments.environments import parts
 from agents.environments.factory import describe
-from agents.environments.processes import parts
 from agents.ppo.config import PPOConfig
 from agents.ppo.network import ActorCritic
 from agents.ppo.records import Trajectories

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ def export(
     with torch.no_grad(), warnings.catch_warnings():
         # Of recurrent layers, whose list of weights is rebuilt while they are traced.
         warnings.filterwarnings("ignore", message=".*assigned during export", category=UserWarning)
-        program = torch.export.export(module, _tensors(inputs), dynamic_shapes=shapes)
+        # The arguments of a variadic `forward` are one tuple to torch.export.
+        variadic = any(own.kind is own.VAR_POSITIONAL for own in signature(module.forward).parameters.values())
+        program = torch.export.export(module, _tensors(inputs), dynamic_shapes=(shapes,) if variadic else shapes)
     _forget_source(program.graph_module)
     described = _described(metadata)
     if path.suffix == ".onnx":

@@ -1,8 +1,10 @@
-"""Sequences through one recurrent layer whose state is cleared at given steps, on a CPU.
+"""Sequences through one recurrent layer whose state is cleared at given steps.
 
-torch's own loop computes the gradient of the weights step by step, which for a few sequences takes most of the time.
-Here all that does not depend on the step before is one operation over all steps: the inputs' part of the gates, the
-slopes of the activations, and the gradients of the weights. Results are those of `nn.LSTM` and `nn.GRU` up to rounding.
+On accelerators the sequences are cut at these steps for cuDNN. On a CPU torch's own loop computes the gradient of the
+weights step by step, which for a few sequences takes most of the time. All that does not depend on the step before is
+one operation over all steps there: the inputs' part of the gates, the slopes of the activations, and the gradients of
+the weights. The equations are those in the documentation of `nn.LSTM` and `nn.GRU`, and results are theirs up to
+rounding.
 """
 
 from __future__ import annotations
@@ -19,6 +21,27 @@ from lab.nets.rnn import RNN, State
 def run_with_resets(rnn: RNN, x: Tensor, starts: Tensor, state: State) -> Tensor:
     """Outputs [B, T, H] of x [B, T, F]. starts: bool [B, T], steps before which the state [1, B, H] is cleared."""
     assert rnn.layers == rnn.directions == 1
+    return (run_unrolled if x.device.type == "cpu" else run_packed)(rnn, x, starts, state)
+
+
+def run_packed(rnn: RNN, x: Tensor, starts: Tensor, state: State) -> Tensor:
+    """`run_with_resets` by torch's layer: sequences are cut at starts, and all pieces are one packed batch."""
+    batch, steps = starts.shape
+    begins = starts.clone()
+    begins[:, 0] = True
+    piece = begins.flatten().cumsum(0) - 1
+    first = begins.flatten().nonzero()[:, 0]
+    position = torch.arange(batch * steps, device=starts.device) - first[piece]
+    lengths = torch.bincount(piece)
+    padded = x.new_zeros(len(first), int(lengths.max()), x.shape[-1])
+    padded = padded.index_put((piece, position), x.flatten(0, 1))
+    carried = (first % steps == 0) & ~starts.flatten()[first]
+    outputs, _ = rnn(padded, lengths, tuple(part[:, first // steps] * carried[:, None] for part in state))
+    return outputs[piece, position].view(batch, steps, -1)
+
+
+def run_unrolled(rnn: RNN, x: Tensor, starts: Tensor, state: State) -> Tensor:
+    """`run_with_resets` step by step, with gradients in closed form."""
     weights = (rnn.core.weight_ih_l0, rnn.core.weight_hh_l0, rnn.core.bias_ih_l0, rnn.core.bias_hh_l0)
     keep = (~starts).t().to(x.dtype)[:, :, None].contiguous()
     inputs = x.transpose(0, 1).contiguous()

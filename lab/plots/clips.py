@@ -1,7 +1,8 @@
 """Moving pictures as gif or mp4, written atomically."""
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,17 @@ def save_clip(path: Path, frames: Iterable[np.ndarray], per_second: int = 20) ->
         options = {"duration": 1000 / per_second, "loop": 0}
     count = 0
     writer: Any
-    with replacing(path) as temporary, imageio.get_writer(temporary, **options) as writer:
+    with _touched(path) as temporary, imageio.get_writer(temporary, **options) as writer:
         for frame in frames:
             odd = [(0, side % 2 if suffix == ".mp4" else 0) for side in frame.shape[:2]]
             writer.append_data(np.pad(frame, [*odd, (0, 0)]).repeat(3 // frame.shape[2], 2))
             count += 1
     return count
+
+
+@contextmanager
+def _touched(path: Path) -> Iterator[Path]:
+    """As `replacing`, with a file that exists: imageio prints a traceback for one that it cannot open."""
+    with replacing(path) as temporary:
+        temporary.touch()
+        yield temporary

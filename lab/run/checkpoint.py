@@ -193,6 +193,21 @@ def run_ids(directory: Path) -> set[str]:
     return found - {""}
 
 
+def check_settings(directory: Path, origin: Origin) -> None:
+    """Raise ForeignCheckpointError, one line on the newest, where no checkpoint has the origin's run and settings."""
+    refused: ForeignCheckpointError | None = None
+    for path in numbered(directory):
+        try:
+            read_manifest(path, origin)
+            return
+        except ForeignCheckpointError as error:
+            refused = refused or error
+        except CheckpointError:
+            continue  # damaged: said when checkpoints are read
+    if refused is not None:
+        raise refused
+
+
 def newest_first(directory: Path, report: Report, origin: Origin | None = None) -> Iterator[Checkpoint]:
     """Every checkpoint that verifies, newest first; `report` gets one line for each that does not."""
     for path in numbered(directory):

@@ -19,7 +19,7 @@ from lab.run.run_dir import RunDir
 from lab.terminal import streams
 from lab.terminal.streams import say, say_next
 from lab.train import device, random_state
-from lab.train.config import TrainingConfig
+from lab.train.config import ScheduledOptimizerConfig
 from lab.train.device import Device
 from lab.train.learning_rate import reaches_zero_at
 
@@ -51,6 +51,7 @@ def continue_run(path: Path, overrides: Sequence[str], *, actors: StartActors | 
         config = load_run_config(run_dir.config_path, overrides)
         resolved = _resolve(config)
         run_dir.lock()
+        checkpoint.check_settings(run_dir.checkpoints, run_dir.origin)
         if overrides:
             run_dir.write_config(dump_changes(run_dir.config_path, config))
         if run_dir.finished and _settle(run_dir):
@@ -166,8 +167,8 @@ def _train(config: ExperimentConfig, run_dir: RunDir, resolved: Device, actors: 
 
 def _how_to_go_on(config: ExperimentConfig, run_dir: RunDir) -> str:
     """What to do with a run that has reached its budget: a larger one trains nothing at a learning rate of 0."""
-    training = getattr(config, "training", None)
-    zero_at = reaches_zero_at(training, training.period) if isinstance(training, TrainingConfig) else None
+    training = getattr(config, "training", None) or getattr(config, "learner", None)
+    zero_at = reaches_zero_at(training, training.period) if isinstance(training, ScheduledOptimizerConfig) else None
     if zero_at is not None and zero_at <= config.budget:
         return "its learning rate has reached 0, so a larger budget has no effect: start a new run to train longer"
     return f"train it further with `lab resume {run_dir.path} budget=N`"

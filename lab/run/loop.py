@@ -1,5 +1,6 @@
 """The run loop: trains any experiment to its budget and resumes it exactly."""
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,9 @@ def run(
                 else:
                     break
             session.save()  # nothing to do unless interrupted
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            if not interrupt:  # no signal has come: the code of an environment, say, raised it
+                raise UserError(f"KeyboardInterrupt was raised without a signal, in {_where(error)}") from error
             progress.say("stopped at once: the iterations after the last checkpoint are lost")
         except ExperimentStopped:
             session.save()
@@ -88,3 +91,9 @@ def run(
             progress.say(session.summary())
         session.exit_code = interrupt.exit_code
         return Outcome(interrupt.exit_code, session.state.iteration, dict(experiment.counters), session.saved)
+
+
+def _where(error: BaseException) -> str:
+    """The line of code that raised an error."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}, line {frame.lineno}"

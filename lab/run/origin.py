@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,21 @@ def check(origin: Origin, *, run: str, settings: Mapping[str, Any], same_version
     keys = [*settings, *(key for key in own if key not in settings and same_version)]
     changed = [key for key in keys if not _same(settings.get(key, absent), own.get(key, absent))]
     if changed:
-        was, now = (
-            ", ".join(f"{key}={shortened(values.get(key, 'absent'))}" for key in changed[:_SHOWN])
-            for values in (settings, own)
-        )
+        changed = [key for key in changed if not _is_empty_parent(key, changed)]
+        was, now = (", ".join(_shown(key, values) for key in changed[:_SHOWN]) for values in (settings, own))
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise ForeignCheckpointError(
             f"was trained with {was}{more}, but {_CONFIG} now says {now}: put the old values back"
         )
+
+
+def _is_empty_parent(key: str, changed: Sequence[str]) -> bool:
+    """Whether a section differs only in being empty: its keys are among those that changed."""
+    return any(other.startswith(f"{key}.") for other in changed)
+
+
+def _shown(key: str, settings: Mapping[str, Any]) -> str:
+    return f"{key}={shortened(settings[key])}" if key in settings else f"{key} not set"
 
 
 def new_record(run: Path) -> None:

@@ -55,6 +55,11 @@ class ScheduledOptimizerConfig(OptimizerConfig):
         default=0.0, ge=0.0, le=1.0, description="Learning rate at the end of the schedule, as a fraction of its peak."
     )
 
+    @property
+    def period(self) -> int | None:
+        """Count of the budget at which the schedule ends; None where no setting says it."""
+        return None
+
     @model_validator(mode="after")
     def _one_cycle_rises(self) -> Self:
         check_cycle(self.schedule, self.warmup)
@@ -69,11 +74,6 @@ class TrainingConfig(ScheduledOptimizerConfig):
         default=None,
         description="Gradient accumulation: samples per forward pass. Batch norm uses the statistics of a micro-batch.",
     )
-
-    @property
-    def period(self) -> int | None:
-        """Samples after which the learning-rate schedule ends; None where no setting says it."""
-        return None
 
     def check_learners(self, learners: int, dropout: float | None) -> None:
         """Raise ValueError if this many learners would not train as one process does."""

@@ -14,6 +14,12 @@ from torch import Tensor
 
 _KERNELS = {torch.optim.Adam: "_fused_adam_", torch.optim.AdamW: "_fused_adamw_"}
 """Private functions of torch that its own fused optimizers call."""
+_ARGUMENTS = [
+    *("self", "grads", "exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs", "state_steps"),
+    *("lr", "beta1", "beta2", "weight_decay", "eps", "amsgrad", "maximize"),
+    *("grad_scale", "found_inf"),
+]
+"""Their arguments in the versions of torch that this was written for; with others torch's own step is taken."""
 
 
 class FlatGradients:
@@ -28,7 +34,7 @@ class FlatGradients:
         sizes = [parameter.numel() for parameter in self._parameters]
         pieces = self.vector.detach().split(sizes)
         self._views = [piece.view_as(own) for piece, own in zip(pieces, self._parameters, strict=True)]
-        self._kernel = getattr(torch, _KERNELS.get(type(optimizer), ""), None)
+        self._kernel = _kernel_of(optimizer)
         self._steps: Tensor | None = None
         """Adam's number of steps, one tensor for all parameters, once the optimizer has moments."""
 
@@ -83,3 +89,12 @@ class FlatGradients:
             for state in states:
                 state["step"] = self._steps  # type: ignore[index]
         return self._steps
+
+
+def _kernel_of(optimizer: torch.optim.Optimizer) -> Any:
+    """The function that takes a step of all parameters; None where torch has none, or has one of other arguments."""
+    name = _KERNELS.get(type(optimizer), "")
+    schemas = [] if not hasattr(torch, name) else [getattr(torch.ops.aten, name).default._schema]
+    if [argument.name for schema in schemas for argument in schema.arguments] != _ARGUMENTS:
+        return None
+    return getattr(torch, name)

@@ -31,10 +31,13 @@ class LossTerm(NamedTuple):
     """The term of a micro-batch in the loss of the global batch, 0-d: its mean times its fraction of the rows.
 
     The loss of the global batch is the sum of all terms; the same holds for each of the statistics, of any shape.
+    has_gradients: the gradients of the term have been added to those of the parameters, which a `GradientStep` with
+    `flat_gradients` allows; without, they are computed from the loss.
     """
 
     loss: Tensor
     statistics: Mapping[str, Tensor]
+    has_gradients: bool = False
 
 
 class StepResult(NamedTuple):
@@ -62,19 +65,19 @@ class GradientStep:
         device: Device,
         *,
         heads: Collection[nn.Module] = (),
-        small: bool = False,
+        flat_gradients: bool = False,
     ) -> None:
         """heads: modules that end in an output layer; see `make_optimizer`.
 
-        small: the network is so small that torch's bookkeeping takes longer than the step's arithmetic: gradients are
-        one vector. All of its parameters must have gradients in every step.
+        flat_gradients: gradients are views of one vector (`lab.train.flat_gradients`), which saves torch's bookkeeping
+        for every tensor. All parameters must have gradients in every step.
         """
         self.network = network
         self._config, self._device, self._ranks = config, device, ranks()
         if self._ranks.size > 1:
             convert_batch_norms(network)
         self._optimizer = make_optimizer(network, config, heads=heads)
-        self._flat = FlatGradients(self._optimizer) if small else None
+        self._flat = FlatGradients(self._optimizer) if flat_gradients else None
 
     def reset(self) -> None:
         """Clear the optimizer's moments; its parameters stay, also those that are frozen at present."""
@@ -95,8 +98,7 @@ class GradientStep:
 
         losses: called for each micro-batch, a slice of this rank's `rows` numbered from 0. micro_batch: most rows of a
         slice, all by default. mixed_precision: run `losses` under autocast; with False it enters
-        `lab.train.device.autocast` itself for the parts that allow it. A loss without a graph says that `losses` has
-        added its gradients to those of the parameters, which it may do for a small network.
+        `lab.train.device.autocast` itself for the parts that allow it.
         """
         set_learning_rate(self._optimizer, learning_rate)
         if self._flat is None:
@@ -109,7 +111,7 @@ class GradientStep:
                 found = losses(part)
             if isinstance(found, LossSum) and self._ranks.size == 1 and part == slice(0, rows):
                 found = LossTerm(found.total / found.weight, {})  # dividing the loss saves a pass over the gradients
-            if self._flat is None or found[0].requires_grad:
+            if not (isinstance(found, LossTerm) and found.has_gradients):
                 found[0].backward()
             parts.append(_detached(found))
         grads = gradients(self.network) if self._flat is None else [self._flat.vector]

@@ -5,8 +5,12 @@ from typing import Any
 
 import torch
 
+from agents.environments.environments import Environments
+from agents.ppo.actors import LocalActors
 from agents.ppo.config import PPOConfig
 from agents.ppo.experiment import PPO, build
+from agents.ppo.learner import Learner
+from agents.ppo.policy import make_network
 from lab.config.loading import dump
 from lab.config.presets import merge
 from lab.train.device import Device
@@ -33,6 +37,13 @@ def config(**changes: Any) -> PPOConfig:
 def experiment(folder: Path, **changes: Any) -> PPO:
     """The experiment of `config`."""
     return build(config(**changes), folder, DEVICE)
+
+
+def in_environments(settings: PPOConfig, environments: Environments, device: Device = DEVICE) -> PPO:
+    """An experiment in the given environments of this process."""
+    network, distribution = make_network(settings, environments.spaces)
+    learner = Learner(network, distribution, settings.learner, device, settings.seed)
+    return PPO(settings, learner, LocalActors(environments, network, distribution, settings))
 
 
 def preset(folder: Path, **changes: Any) -> Path:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 
@@ -60,9 +61,8 @@ class Setting:
 
 def our_player(task: Task, setting: Setting) -> Callable[[], int]:
     """Runs one iteration with each call and returns its environment steps."""
-    from agents.ppo.actors import make_environments
     from agents.ppo.config import PPOConfig
-    from agents.ppo.experiment import PPO
+    from agents.ppo.experiment import build
     from lab.train.device import resolve
 
     processes = int(setting.vectorization.partition(" ")[0]) if "processes" in setting.vectorization else 0
@@ -81,7 +81,7 @@ def our_player(task: Task, setting: Setting) -> Callable[[], int]:
             },
         }
     )
-    experiment = PPO(config, make_environments(config), resolve("cpu", "fp32", setting.threads))
+    experiment = build(config, Path.cwd(), resolve("cpu", "fp32", setting.threads))
 
     def iterate() -> int:
         before = experiment.counters["steps"]
@@ -97,6 +97,9 @@ def their_player(task: Task, setting: Setting) -> Callable[[], int]:
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
+    from agents.environments.quiet import tame
+
+    tame("mujoco")  # it would write warnings to MUJOCO_LOG.TXT
     options: dict[str, Any] = {
         **{"n_steps": task.rollout_steps, "batch_size": task.minibatch, "n_epochs": task.epochs},
         **{"device": "cpu", "learning_rate": 3e-4, "seed": 0},

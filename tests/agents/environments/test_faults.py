@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from agents.environments.vector import Rows, SerialEnvironments
+from agents.environments.environments import Rows
+from agents.environments.serial import SerialEnvironments
 from lab.errors import UserError
 
 

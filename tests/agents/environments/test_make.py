@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from agents.environments.make import EnvironmentConfig, WrapperConfig, has_own_vectorization, make, make_vector
-from agents.environments.vector import inspect
+from agents.environments.inspection import inspect
+from agents.environments.make import EnvironmentConfig, WrapperConfig, has_vectorised, make, make_vector
 from lab.errors import UserError
 
 
@@ -74,9 +74,9 @@ def test_wrappers_may_change_the_spaces() -> None:
 
 
 def test_vectorised_environments_are_those_known_to_equal_the_single_one() -> None:
-    assert has_own_vectorization(config("CartPole-v1"))
+    assert has_vectorised(config("CartPole-v1"))
     limited = config("CartPole-v1", "TimeLimit", {"max_episode_steps": 5})
-    assert not has_own_vectorization(limited)
+    assert not has_vectorised(limited)
     for wanted, reason in (
         (limited, "has wrappers or masks=false"),
         (config("Acrobot-v1"), "has no vectorised implementation"),

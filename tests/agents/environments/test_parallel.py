@@ -1,6 +1,7 @@
 """Parallel environments: each agent a row, and no row of an agent that has left its episode is a step."""
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from gymnasium import spaces
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
+from pydantic import ValidationError
 
+from agents.environments.environments import Rows
 from agents.environments.make import EnvironmentConfig
 from agents.environments.parallel import ParallelEnvironments, parallel_maker
-from agents.environments.vector import Rows
 from agents.ppo.experiment import build
 from lab.errors import UserError
 from tests.agents import small_ppo
@@ -114,7 +116,7 @@ def test_training_counts_the_steps_of_agents_and_returns_the_mean_of_a_team(recu
     experiment = build(config, tmp_path, small_ppo.DEVICE)
     found = experiment.iterate()
     assert experiment.counters["steps"] == 2 * 2 * (2 + 3 + 5)
-    assert found["rollout/episodes"] == 2 * 2 * 3
+    assert found["rollout/episodes"] == experiment.counters["episodes"] == 2 * 2
     mean = (3 + 6 + 15) / 3
     assert found["rollout/return"] == mean
     evaluation = experiment.evaluate().metrics
@@ -137,6 +139,21 @@ def test_what_cannot_be_made_is_one_line(name: str, changes: Any, message: str) 
     with pytest.raises(UserError, match=message) as caught:
         parallel_maker(EnvironmentConfig(id=name, **changes))()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("PettingZoo:mpe2.simple_spread_v3", "write pettingzoo:mpe2.simple_spread_v3, not PettingZoo:mpe2"),
+        ("pettingzoo:", "write pettingzoo:mpe2.simple_spread_v3, not pettingzoo:$"),
+        ({"pettingzoo": None}, "write pettingzoo:mpe2.simple_spread_v3, not pettingzoo:$"),  # as YAML reads it
+    ],
+    ids=str,
+)
+def test_a_wrong_prefix_is_named(name: Any, message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        EnvironmentConfig(id=name)
+    assert re.search(message, caught.value.errors()[0]["msg"])
 
 
 def test_agents_with_other_spaces_are_refused() -> None:

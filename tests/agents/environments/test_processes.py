@@ -14,9 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from agents.environments import processes
+from agents.environments.environments import Environments, Rows
 from agents.environments.make import EnvironmentConfig, WrapperConfig, maker
 from agents.environments.processes import ProcessEnvironments
-from agents.environments.vector import Environments, Rows, SerialEnvironments
+from agents.environments.serial import SerialEnvironments
 from lab.errors import UserError
 
 pytestmark = pytest.mark.timeout(120)

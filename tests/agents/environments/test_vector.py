@@ -11,8 +11,11 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from agents.environments import snapshots
+from agents.environments.environments import Environments, Rows
+from agents.environments.inspection import inspect
 from agents.environments.make import EnvironmentConfig, make
-from agents.environments.vector import Environments, Rows, SerialEnvironments, VectorEnvironments, inspect
+from agents.environments.serial import SerialEnvironments
+from agents.environments.vector import VectorEnvironments
 from lab.errors import UserError
 
 MODES = ["own", AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]

@@ -11,7 +11,7 @@ from tests.agents.small_ppo import DEVICE
 __all__ = ["DEVICE", "RECURRENT", "config"]
 
 _FIVE: dict[str, Any] = {
-    "env": {"count": 5, "vectorization": "own"},
+    "env": {"count": 5, "vectorization": "serial"},
     "network": {"hidden": (16,)},
     "normalize": {"observations": True, "rewards": True},
     "learner": {"rollout_steps": 12, "minibatch": 24, "learning_rate": 0.01},

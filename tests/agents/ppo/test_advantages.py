@@ -10,13 +10,15 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
+from agents.environments.environments import Environments
 from agents.environments.observations import VECTOR
-from agents.environments.vector import Environments, SerialEnvironments, VectorEnvironments
+from agents.environments.serial import SerialEnvironments
+from agents.environments.vector import VectorEnvironments
 from agents.ppo.advantages import generalized_advantages
+from agents.ppo.collector import Collector
 from agents.ppo.config import PPOConfig
 from agents.ppo.network import ActorCritic
 from agents.ppo.policy import make_network
-from agents.ppo.rollout import Collector
 from agents.ppo.rollout_builder import RolloutBuilder
 
 DISCOUNT, LAMBDA = 0.97, 0.9

@@ -13,11 +13,12 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
-from agents.environments.vector import Environments, SerialEnvironments, VectorEnvironments
+from agents.environments.environments import Environments
+from agents.environments.serial import SerialEnvironments
+from agents.environments.vector import VectorEnvironments
 from agents.ppo.config import PPOConfig
-from agents.ppo.experiment import PPO
 from lab.train import random_state
-from lab.train.device import resolve
+from tests.agents import small_ppo
 
 DISCOUNT = 0.9
 MODES = ["own", AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
@@ -67,7 +68,7 @@ def test_values_of_a_chain_are_the_closed_form(mode: Any, terminates: bool, recu
         }
     )
     random_state.seed_everything(0)
-    experiment = PPO(config, _environments(mode, terminates), resolve("cpu", threads=1))
+    experiment = small_ppo.in_environments(config, _environments(mode, terminates))
     for _ in range(60):
         experiment.iterate()
     rollout, _ = experiment.collect()

@@ -12,13 +12,14 @@ from agents.ppo.experiment import PPO
 from agents.ppo.learner import minibatch_count
 from agents.ppo.losses import losses
 from lab.train.device import Device
+from tests.agents import small_ppo
 from tests.agents.ppo.five_environments import DEVICE, RECURRENT, config
 
 
 def _experiment(*changes: dict[str, Any], device: Device = DEVICE) -> PPO:
     torch.manual_seed(0)
     settings = config(*changes)
-    return PPO(settings, make_environments(settings), device)
+    return small_ppo.in_environments(settings, make_environments(settings), device)
 
 
 @pytest.fixture

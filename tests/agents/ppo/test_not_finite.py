@@ -1,5 +1,6 @@
 """Numbers of an environment that are not finite, or too large for float32, end training with one line."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ class Bad(gym.Env[Any, Any]):
         return seen, self._value if bad and self._where == "reward" else 1.0, False, over, {}
 
 
-@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
-@pytest.mark.parametrize("value", ["nan", "inf", "1e300"])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("value", ["nan", "inf", "1e300", "1e39"])
 @pytest.mark.parametrize("where", ["vector", "image", "final", "reward"])
 def test_training_ends_and_names_the_environment(
     where: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -44,6 +45,9 @@ def test_training_ends_and_names_the_environment(
     monkeypatch.setitem(gym.registry, "Bad-v0", EnvSpec("Bad-v0", entry_point=made))
     env = {"id": "Bad-v0", "count": 2, "kwargs": {"value": value, "where": where}}
     config = small_ppo.config(env=env)
-    what = "reward" if where == "reward" else "observation"
-    with pytest.raises(UserError, match=rf"'Bad-v0' gave a NaN or infinite {what} \(environment 0\)"):
+    what = "a reward" if where == "reward" else "an observation"
+    # Observations are kept as float32, in which large numbers are infinite.
+    number = {"nan": "nan", "inf": "inf"}.get(value, f"{float(value):g}" if where == "reward" else "inf")
+    message = rf"'Bad-v0' gave {what} that is no finite float32 number: {re.escape(number)} \(environment 0\)"
+    with pytest.raises(UserError, match=message):
         build(config, tmp_path, small_ppo.DEVICE).iterate()

@@ -13,6 +13,7 @@ from agents.ppo.learner_rank import LearnerRank
 from lab.run import checkpoint
 from lab.run.data_parallel import RankZero, follow
 from lab.train.collectives import ranks
+from tests.agents import small_ppo
 from tests.agents.ppo.five_environments import DEVICE, RECURRENT, config
 from tests.ranked import alone_and_in_ranks
 from tests.same_run import assert_same_bits
@@ -66,7 +67,7 @@ def test_accumulated_minibatches_train_what_whole_ones_do(name: str) -> None:
 def _experiment(*changes: dict[str, Any]) -> PPO:
     torch.manual_seed(0)
     settings = config(*changes)
-    return PPO(settings, make_environments(settings), DEVICE)
+    return small_ppo.in_environments(settings, make_environments(settings))
 
 
 def _train_all(folder: Path) -> None:

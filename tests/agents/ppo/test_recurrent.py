@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from agents.environments.make import maker
-from agents.environments.vector import SerialEnvironments
+from agents.environments.serial import SerialEnvironments
 from agents.ppo.config import PPOConfig
-from agents.ppo.experiment import PPO
 from agents.ppo.learner import as_batch
 from lab.train import random_state
-from lab.train.device import resolve
+from tests.agents import small_ppo
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -27,7 +26,7 @@ def test_training_computes_what_the_rollout_computed(cell: str, shared: bool, le
         }
     )
     random_state.seed_everything(1)
-    experiment = PPO(config, SerialEnvironments(maker(config.env), 3), resolve("cpu", threads=1))
+    experiment = small_ppo.in_environments(config, SerialEnvironments(maker(config.env), 3))
     torch.nn.init.normal_(experiment.learner.network.policy.weight)  # distinct outputs
     for _ in range(5):
         rollout, _ = experiment.collect()
@@ -37,10 +36,5 @@ def test_training_computes_what_the_rollout_computed(cell: str, shared: bool, le
         log_probs, _ = experiment.learner.distribution.log_prob_entropy(outputs, batch.actions)
         torch.testing.assert_close(values, batch.values, rtol=0, atol=1e-6)
         torch.testing.assert_close(log_probs, batch.log_probs, rtol=0, atol=1e-6)
-        body = network.body
-        features = torch.randn(*batch.starts.shape, 16)
-        state = batch.states[:, : body.state_size]
-        packed = body.packed_sequences(features, batch.starts, state)  # as on accelerators
-        torch.testing.assert_close(packed, body.sequences(features, batch.starts, state), rtol=0, atol=1e-6)
         assert batch.starts[:, 1:].any()
         assert np.isfinite(values.detach().numpy()).all()

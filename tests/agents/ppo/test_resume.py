@@ -22,7 +22,7 @@ from tests.same_run import assert_same_bits, assert_same_run
 _MEASURED = ("_s", "_per_s")
 KINDS: dict[str, dict[str, Any]] = {
     "vectorised": {},
-    "own": {"env": {"vectorization": "own"}},
+    "serial": {"env": {"vectorization": "serial"}},
     "masks": {"env": {"id": "Taxi-v4"}},
     "time limit": {"env": {"wrappers": [{"name": "TimeLimit", "kwargs": {"max_episode_steps": 11}}]}},
     "stacked": {"env": {"wrappers": [{"name": "FrameStackObservation", "kwargs": {"stack_size": 3}}]}},

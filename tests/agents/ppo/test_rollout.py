@@ -9,11 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from agents.environments.vector import SerialEnvironments
+from agents.environments.serial import SerialEnvironments
 from agents.ppo.config import PPOConfig
-from agents.ppo.experiment import PPO
 from lab.train import random_state
-from lab.train.device import resolve
 from tests.agents import small_ppo
 
 
@@ -48,7 +46,7 @@ def test_observations_masks_and_starts_are_those_of_the_actions(recurrent: str) 
         "learner": {"rollout_steps": 7},
     }
     random_state.seed_everything(1)
-    experiment = PPO(PPOConfig.model_validate(settings), SerialEnvironments(Pictures, 3), resolve("cpu", threads=1))
+    experiment = small_ppo.in_environments(PPOConfig.model_validate(settings), SerialEnvironments(Pictures, 3))
     torch.nn.init.normal_(experiment.learner.network.policy.weight)  # distinct outputs
     for _ in range(4):
         rollout, _ = experiment.collect()

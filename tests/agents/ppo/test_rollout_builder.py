@@ -7,8 +7,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from agents.environments.actions import action_spec
+from agents.environments.environments import Spaces
 from agents.environments.observations import VECTOR, ObservationCodec
-from agents.environments.vector import Spaces
 from agents.ppo.config import PPOConfig
 from agents.ppo.policy import make_network
 from agents.ppo.records import Trajectories

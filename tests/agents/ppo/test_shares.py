@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from agents.ppo.actors import LocalActors, make_environments
+from agents.ppo.collector import Collector
 from agents.ppo.config import PPOConfig
 from agents.ppo.policy import make_network
 from agents.ppo.records import Rollout, Trajectories
-from agents.ppo.rollout import Collector
 from agents.ppo.rollout_builder import RolloutBuilder
 from agents.ppo.shares import joined, joined_states, packed, share_of_state
 from tests.agents.ppo.five_environments import DEVICE, RECURRENT, config

@@ -1,19 +1,27 @@
 """The verbs and functions of a trained PPO run."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import lab
-from agents.environments.vector import environment_seed
+from agents.environments.actions import action_spec
+from agents.environments.environments import Spaces, environment_seed
+from agents.environments.factory import Description
+from agents.environments.observations import ObservationCodec
 from agents.ppo.evaluation import held_out_seed, play_episodes, validation_seed
-from agents.ppo.trained import load_policy
-from agents.ppo.watch import PICTURES, rendered_episode
+from agents.ppo.export import export
+from agents.ppo.policy import make_network
+from agents.ppo.trained import TrainedPolicy, load_policy
+from agents.ppo.watch import PICTURES, picture, rendered_episode
 from lab.cli.main import main
+from lab.errors import UserError
 from tests.agents import small_ppo
 from tests.agents.small_ppo import DEVICE
 
@@ -71,6 +79,14 @@ def test_what_prevents_videos_is_said_once_and_training_goes_on(
     lines = [line for line in capsys.readouterr().out.split("\n") if "no videos" in line]
     assert len(lines) == 1 and "rivals/Recall-v0 renders no pictures" in lines[0]
     assert "no videos" in (tmp_path / "a" / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("frame", "found"), [(None, "NoneType"), (np.zeros((4, 4)), "shape [4, 4]"), (np.zeros((4, 4, 1)), "[4, 4, 1]")]
+)
+def test_what_is_no_picture_is_named(frame: Any, found: str) -> None:
+    with pytest.raises(UserError, match=re.escape(found)):
+        picture(frame)
 
 
 def test_eval_has_mean_interval_and_distribution(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,6 +198,18 @@ def test_the_exported_policy_normalises_raw_observations_itself(
     assert np.allclose([record["value"] for record in records], values, atol=1e-4)
 
 
+def test_a_policy_of_many_inputs_is_exported(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    space = gym.spaces.Dict({f"eye{index}": gym.spaces.Box(0, 255, (4, 4, 1), np.uint8) for index in range(7)})
+    config = small_ppo.config(network={"recurrent": "gru", "recurrent_size": 4})
+    codec, actions = ObservationCodec(space), action_spec(gym.spaces.Discrete(3))
+    spaces = Spaces(codec, actions, masks=True)
+    network, distribution = make_network(config, spaces)
+    policy = TrainedPolicy("eyes", config, Description(spaces, space, {}), network, distribution)
+    assert export(policy, tmp_path / "policy.onnx") < 1e-4
+
+
 @pytest.mark.slow
 def test_a_recurrent_policy_is_exported_with_its_state(runs: Path, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -192,8 +220,6 @@ def test_a_recurrent_policy_is_exported_with_its_state(runs: Path, tmp_path: Pat
     state = policy.network.initial_state(1).numpy()
     env, own = gym.make("rivals/Recall-v0"), policy.network.initial_state(1)
     observation, _ = env.reset(seed=3)
-    import torch
-
     for _ in range(5):
         given = np.asarray(observation, np.float32)[None]
         action, value, state = session.run(None, {"vector": given, "state": state})

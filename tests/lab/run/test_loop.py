@@ -38,6 +38,17 @@ def train(
     return outcome, output.getvalue()
 
 
+class Interrupting(Toy):
+    def iterate(self) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+
+def test_a_keyboard_interrupt_that_no_signal_has_caused_is_an_error(tmp_path: Path) -> None:
+    settings = config(budget=80)
+    with pytest.raises(UserError, match=r"KeyboardInterrupt was raised without a signal, in .*test_loop.py, line \d+$"):
+        train(tmp_path / "run", settings, Interrupting(settings))
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 20 iterations through the command line."""

@@ -113,6 +113,16 @@ def test_an_edited_configuration_is_refused_by_name_and_nothing_is_lost(run: Pat
     assert not RunDir.open(run).finished
 
 
+def test_resuming_an_edited_run_is_one_line(run: Path) -> None:
+    edit(run, "batch: 8\n", "")
+    edit(run, "budget: 80", "budget: 160")
+    message = lab("resume", run, code=2)
+    assert (
+        message.count("\n") == 1
+        and "000010: was trained with batch=8, but config.yaml now says batch not set" in message
+    )
+
+
 RESUMABLE = [
     ("budget: 80", "budget: 160"),
     ("patience: null", "patience: 9"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from lab.train import flat_gradients
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device
 from lab.train.step import GradientStep, LossSum
@@ -15,8 +16,8 @@ DEVICE = Device(torch.device("cpu"), "fp32", 1)
 X = torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
 
 
-def _step(net: nn.Module, settings: dict[str, Any], small: bool) -> GradientStep:
-    return GradientStep(net, OptimizerConfig.model_validate(settings), DEVICE, small=small)
+def _step(net: nn.Module, settings: dict[str, Any], flat: bool) -> GradientStep:
+    return GradientStep(net, OptimizerConfig.model_validate(settings), DEVICE, flat_gradients=flat)
 
 
 def _take(step: GradientStep, times: int, micro_batch: int | None = None) -> None:
@@ -34,11 +35,11 @@ def _take(step: GradientStep, times: int, micro_batch: int | None = None) -> Non
 def test_steps_are_those_of_single_gradients(optimizer: str, micro_batch: int | None) -> None:
     torch.manual_seed(0)
     plain = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 2))
-    small = copy.deepcopy(plain)
+    flat = copy.deepcopy(plain)
     settings = {"optimizer": optimizer, "gradient_clip": 0.5, "weight_decay": 0.1}
-    for net, flag in ((plain, False), (small, True)):
+    for net, flag in ((plain, False), (flat, True)):
         _take(_step(net, settings, flag), 4, micro_batch)
-    for ours, theirs in zip(small.parameters(), plain.parameters(), strict=True):
+    for ours, theirs in zip(flat.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
@@ -46,10 +47,10 @@ def test_steps_are_those_of_single_gradients(optimizer: str, micro_batch: int | 
 def test_a_loaded_state_continues_bit_for_bit(optimizer: str) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 2))
-    step = _step(net, {"optimizer": optimizer}, small=True)
+    step = _step(net, {"optimizer": optimizer}, flat=True)
     _take(step, 3)
     other = copy.deepcopy(net)
-    resumed = _step(other, {"optimizer": optimizer}, small=True)
+    resumed = _step(other, {"optimizer": optimizer}, flat=True)
     _take(resumed, 1)  # has moments of its own, which are replaced
     other.load_state_dict(net.state_dict())
     resumed.load_state_dict(copy.deepcopy(step.state_dict()))
@@ -58,3 +59,20 @@ def test_a_loaded_state_continues_bit_for_bit(optimizer: str) -> None:
     assert all(float(state["step"]) == 6 for state in step.state_dict()["state"].values())
     for ours, theirs in zip(other.parameters(), net.parameters(), strict=True):
         assert ours.equal(theirs)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_this_torch_has_the_kernel(optimizer: str) -> None:
+    step = _step(nn.Linear(5, 2), {"optimizer": optimizer}, flat=True)
+    own = step._flat
+    assert own is not None and own._kernel is not None, f"torch {torch.__version__} has another fused {optimizer}"
+
+
+def test_a_kernel_of_other_arguments_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flat_gradients, "_ARGUMENTS", [*flat_gradients._ARGUMENTS, "another"])
+    torch.manual_seed(0)
+    plain = nn.Linear(5, 2)
+    flat = copy.deepcopy(plain)
+    for net, flag in ((plain, False), (flat, True)):
+        _take(_step(net, {"optimizer": "adam"}, flag), 3)
+    torch.testing.assert_close(flat.weight, plain.weight)

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.environments.environments import Environments, Rows, Step
 from agents.environments.observations import Arrays
-from agents.environments.vector import Environments, Rows, Step
 from agents.ppo.config import PPOConfig
 from agents.ppo.distributions import ActionDistribution
 from agents.ppo.network import ActorCritic
@@ -78,12 +78,15 @@ class Collector:
         self._state.zero_()
 
     @torch.no_grad()
-    def collect(self) -> Trajectories:
+    def collect(self, steps_taken: int | None = None) -> Trajectories:
         """The next `rollout_steps` steps of every environment.
 
+        steps_taken: steps of each environment so far, where they are counted elsewhere.
         Raises UserError if an environment gives NaN or an infinite number.
         """
         self._carry_over()
+        if steps_taken is not None:
+            self.steps_taken = steps_taken
         steps, count = self._steps, self.environments.count
         random = self._random()
         outputs = torch.empty(steps, count, self.distribution.outputs, device=self._device)
@@ -232,19 +235,19 @@ class Collector:
 
     def _check_finite(self, finals: list[_Final]) -> None:
         """Raise UserError for a number of an environment that is not finite, or too large for float32."""
-        found: list[tuple[NDArray[Any], str, NDArray[np.int64] | None]] = [(self._rewards, "reward", None)]
-        found += [(array, "observation", None) for array in self._observations.values() if array.dtype.kind == "f"]
+        found: list[tuple[NDArray[Any], str, NDArray[np.int64] | None]] = [(self._rewards, "a reward", None)]
+        found += [(array, "an observation", None) for array in self._observations.values() if array.dtype.kind == "f"]
         for final in finals:
             arrays = final.observations.values()
-            found += [(array, "observation", final.rows) for array in arrays if array.dtype.kind == "f"]
+            found += [(array, "an observation", final.rows) for array in arrays if array.dtype.kind == "f"]
         for array, what, rows in found:
-            fine = np.abs(array) <= _LARGEST
+            fine = np.abs(array) <= _LARGEST  # also false for NaN
             if not fine.all():
                 at = np.argwhere(~fine)[0]
                 row = self._first + int(at[1] if rows is None else rows[at[0]])
                 raise UserError(
-                    f"environment {self._config.env.id!r} gave a NaN or infinite {what} (environment {row}): "
-                    "training stops, and the last checkpoint is intact"
+                    f"environment {self._config.env.id!r} gave {what} that is no finite float32 number: "
+                    f"{array[tuple(at)]:g} (environment {row}); training stops, and checkpoints are intact"
                 )
 
     def _rows(self, step: int, rows: slice) -> Rows:
