@@ -177,7 +177,11 @@ class EvaluateConfig(sections.EvaluateConfig):
         default=True,
         description="Take the most probable option, or the mean (with squash its tanh), instead of sampling.",
     )
-    video: bool = Field(default=False, description="Record the first episode as MP4 in samples/ and W&B.")
+    video: bool = Field(
+        default=False,
+        description="Record the first episode as MP4 in samples/ and W&B; off by default, because it needs the extra "
+        "video and the time to draw every frame.",
+    )
 
 
 class PPOConfig(ExperimentConfig):

@@ -169,7 +169,7 @@ def test_options_that_are_added_and_removed_are_noticed() -> None:
 def test_a_setting_that_another_version_added_is_passed_over() -> None:
     own = Origin("id", frozen({"a": 1, "new": 2}))
     check(own, run="id", settings={"a": 1}, same_version=False)
-    with pytest.raises(CheckpointError, match="new='absent'"):
+    with pytest.raises(CheckpointError, match=r"new not set, but config\.yaml now says new=2"):
         check(own, run="id", settings={"a": 1}, same_version=True)
 
 
