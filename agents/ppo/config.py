@@ -179,8 +179,8 @@ class EvaluateConfig(sections.EvaluateConfig):
     )
     video: bool = Field(
         default=False,
-        description="Record the first episode as MP4 in samples/ and W&B; off by default, because it needs the extra "
-        "video and the time to draw every frame.",
+        description="Record the first episode as MP4 in samples/ and W&B; needs the extra video and the time to draw "
+        "every frame: a second for LunarLander, 20 s for HalfCheetah without a GPU.",
     )
 
 
