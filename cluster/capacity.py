@@ -166,11 +166,9 @@ def from_preset(preset: str, changes: dict[str, Any]) -> Figures:
 
 def bytes_per_position(config: AlphaZeroConfig) -> int:
     """Bytes of one row of the replay buffer: packed planes, policy, outcome, root value, version."""
-    from agents.alphazero.records import packed_size
+    from agents.alphazero.records import row_bytes
 
-    game = config.game.make()
-    channels, height, width = game.observation_shape
-    return packed_size(channels * height * width) + 2 * game.num_actions + 1 + 2 + 4
+    return row_bytes(config.game.make(), states=config.selfplay.record_states)
 
 
 def weight_bytes(config: AlphaZeroConfig) -> int:

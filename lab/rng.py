@@ -141,11 +141,13 @@ def gamma(alpha: float, seed: int, *counters: Tensor | int, device: torch.device
     return draw
 
 
-def dirichlet(alpha: float, legal: Tensor, seed: int, *counters: Tensor | int) -> Tensor:
+def dirichlet(alpha: float, legal: Tensor, seed: int, *counters: Tensor | int, actions: Tensor | None = None) -> Tensor:
     """Dirichlet(alpha, ..., alpha) over the legal actions.
 
     legal: bool [B, A]; counters broadcast to [B, 1]. Returns float32 [B, A], 0 on illegal actions, rows summing to 1.
+    actions: int64 [A] or [B, A], the last counter, by default the column.
     """
-    actions = torch.arange(legal.shape[-1], device=legal.device)
+    if actions is None:
+        actions = torch.arange(legal.shape[-1], device=legal.device)
     draws = gamma(alpha, seed, *counters, actions).clamp_min(1e-30) * legal
     return draws / draws.sum(-1, keepdim=True).clamp_min(1e-30)

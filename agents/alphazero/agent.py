@@ -56,7 +56,8 @@ class Agent:
         if simulations == 0:
             zeros = torch.zeros_like(root.logits)
             policy = torch.softmax(root.logits, -1)
-            return SearchResult(root.logits.argmax(-1), policy, root.value, zeros, zeros + torch.nan)
+            action = root.action_of(root.logits.argmax(-1))
+            return SearchResult(action, policy, root.value, zeros, zeros + torch.nan, root.actions)
         return self.search(simulations)(root, dynamics=self._dynamics, seed=0, temperature=0.0)
 
     def think(
@@ -83,7 +84,8 @@ def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: 
 
 def make_network(config: AlphaZeroConfig, game: Game) -> PolicyValueNet:
     """A new network of the configured size."""
-    return PolicyValueNet(game.observation_shape, game.num_actions, **config.network.model_dump())
+    layout = game.action_layout
+    return PolicyValueNet(game.observation_shape, game.num_actions, layout=layout, **config.network.model_dump())
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ class GameConfig(Config):
     """The game and its options."""
 
     name: str = Field(description="Name of a built-in game or of one from an entry point of rivals.games.")
-    options: dict[str, bool | int | float | str] = Field(
-        default_factory=dict, description="Options of the game, such as rows, columns and length."
+    options: dict[str, bool | int | float | str | None] = Field(
+        default_factory=dict, description="Options of the game, such as rows, columns, length or komi."
     )
 
     def make(self) -> Game:
@@ -48,14 +48,24 @@ class NetworkConfig(Config):
     channels: Width = Field(default=64, description="Channels of the trunk.")
     blocks: Depth = Field(default=5, description="Residual blocks, or pairs of sweeps of a recurrent trunk.")
     cell: Literal["lstm", "gru"] = Field(default="gru", description="Cell of a recurrent trunk.")
+    heads: Literal["linear", "convolutional"] = Field(
+        default="linear",
+        description=(
+            "Fully connected heads for one size of board, or a convolutional policy and globally pooled features, "
+            "whose weights fit every size."
+        ),
+    )
     norm: Literal["batch", "group", "layer", "none"] = Field(
         default="batch", description="Normalisation of the tower and the heads; of a recurrent trunk's heads only."
     )
     squeeze_excitation: WidthOrZero = Field(
         default=0, description="Hidden features of squeeze-and-excitation in residual blocks; 0 leaves it out."
     )
-    policy_planes: Width = Field(default=2, description="Channels of the policy head's 1x1 convolution.")
-    value_planes: Width = Field(default=1, description="Channels of the value head's 1x1 convolution.")
+    policy_planes: Width = Field(default=2, description="Linear heads: channels of the policy's 1x1 convolution.")
+    value_planes: Width = Field(default=1, description="Linear heads: channels of the value's 1x1 convolution.")
+    head_channels: Width = Field(
+        default=32, description="Convolutional heads: channels of each head's 1x1 convolutions."
+    )
     value_hidden: Width = Field(default=64, description="Hidden features of the value head.")
 
     @model_validator(mode="after")
@@ -126,6 +136,10 @@ class SelfPlayConfig(Config):
     )
     cache_slots: Slots = Field(
         default=2**18, description="Entries of the evaluation cache, a power of two; 0 for none. CPU only."
+    )
+    record_states: bool = Field(
+        default=False,
+        description="Also record the exact state of every position, from which it can be searched or played on.",
     )
 
     @model_validator(mode="after")
@@ -262,6 +276,11 @@ class AlphaZeroConfig(ExperimentConfig):
             game = self.game.make()
         except UserError as error:
             raise ValueError(str(error)) from None
+        if self.network.heads == "convolutional" and game.action_layout is None:
+            raise ValueError(
+                f"the actions of {game.name} have no place on its board, which network.heads=convolutional needs; "
+                "use network.heads=linear"
+            )
         if self.selfplay.opening_plies >= game.max_plies:
             raise ValueError(
                 f"selfplay.opening_plies {self.selfplay.opening_plies} must be below the {game.max_plies} plies of "

@@ -39,7 +39,13 @@ class AlphaZero(Experiment):
         self, config: AlphaZeroConfig, directory: Path, *, learner: Learner, actors: Actors, evaluator: NetworkEvaluator
     ) -> None:
         self.config, self.learner, self.actors, self._evaluator = config, learner, actors, evaluator
-        self.replay = ReplayBuffer(config.game.make(), config.replay, directory / "replay", config.checkpoint.keep)
+        self.replay = ReplayBuffer(
+            config.game.make(),
+            config.replay,
+            directory / "replay",
+            config.checkpoint.keep,
+            states=config.selfplay.record_states,
+        )
         self._ranks = ranks()
         self._version = 0
         self._games = 0

@@ -80,7 +80,8 @@ def _metadata(trained: TrainedNetwork, game: Game) -> dict[str, Any]:
         "game": game.name,
         "game_options": dict(game.options),
         "actions": list(game.action_names),
-        "observation": "[batch, planes, rows, columns], zeros and ones; the planes of the player to move are first",
+        "observation": "[batch, planes, rows, columns]; the planes of the player to move are first, then other bits",
+        "number_planes": game.number_planes,  # the last planes, each one number in all cells
         "policy_logits": "[batch, actions]; set illegal moves to -inf, then softmax",
         "value": "[batch]; expected outcome for the player to move: 1 win, 0 draw, -1 loss",
         "average_symmetries": trained.config.search.average_symmetries,

@@ -1,6 +1,5 @@
 """The AlphaZero learner: gradient steps on replayed positions, and the EMA of the weights that plays."""
 
-import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from agents.alphazero.config import LearnerConfig
 from agents.alphazero.network import DRAW, LOSS, WIN, PolicyValueNet
-from agents.alphazero.records import Samples, unpack_bits
+from agents.alphazero.records import Samples, dense_policy, unpack_observation
 from agents.games.game import Game
 from lab import rng
 from lab.errors import CheckpointError
@@ -37,7 +36,7 @@ class Learner:
         self.average = EMA(self.net)
         self.steps = 0
         self._ranks = ranks()
-        self._gradient_step = GradientStep(self.net, config, device, heads=[net.policy, net.value])
+        self._gradient_step = GradientStep(self.net, config, device, heads=net.output_layers)
         self._symmetries = game.symmetries(device.device)
         self._shape = game.observation_shape
 
@@ -101,8 +100,8 @@ class Learner:
         """
         numbers = torch.arange(len(positions), device=self.device.device)[rows]
         positions = Samples(*(field[rows] for field in positions))
-        planes = unpack_bits(positions.planes, math.prod(self._shape))
-        policy = positions.policy.to(torch.float32)
+        planes = unpack_observation(self.game, positions)
+        policy = dense_policy(positions, self.game.num_actions)
         if self.config.symmetries:
             count = len(self._symmetries.actions)
             which = rng.integers(count, self.seed, int(rng.Stream.SYMMETRY), self.steps, numbers)

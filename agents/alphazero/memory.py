@@ -1,6 +1,5 @@
 """Memory of an AlphaZero run: search trees, replay buffer, evaluation cache, unfinished games and the network."""
 
-import math
 from typing import Any
 
 import torch
@@ -8,13 +7,17 @@ from torch import Tensor
 
 from agents.alphazero.agent import CACHE_SLOTS, make_network
 from agents.alphazero.config import AlphaZeroConfig
-from agents.alphazero.records import blank
+from agents.alphazero.records import row_bytes
 from agents.games.game import Game
+from agents.search.dynamics import history_of
+from agents.search.node_states import NodeStates
 from lab.run.memory_needs import Need, activations, weights
 from lab.train.device import Device
 
 _EDGE = 4 + 4 + 4 * 4 + 8  # logits and prior, visits, value sum, reward and discount, child
+_SLOT = 2  # the action of an edge, where slots are fewer than actions
 _NODE = 4 + 8  # value, choice
+_CPU = torch.device("cpu")
 _AT_ONCE = 512  # positions of an evaluation that are searched together
 
 
@@ -34,7 +37,12 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
             activations(network, forward, device, reduce_with="learner.micro_batch or learner.batch_size"),
         ]
     kept = min(config.replay.capacity, config.budget)
-    replay = Need("the replay buffer", kept * _bytes(blank(1, game)), "replay.capacity", on_device=False)
+    replay = Need(
+        "the replay buffer",
+        kept * row_bytes(game, states=config.selfplay.record_states),
+        "replay.capacity",
+        on_device=False,
+    )
     evaluated = tree_bytes(game, _AT_ONCE, config.evaluate.simulations) if config.evaluate.every else 0
     searched = 0 if config.cluster.workers else tree_bytes(game, config.selfplay.boards, config.search.simulations)
     if evaluated > searched:
@@ -43,7 +51,7 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
         trees = Need("the search trees", searched, "selfplay.boards or search.simulations")
     if config.cluster.workers:
         return [*learning, replay, trees]
-    entry = 4 * game.num_actions + 20
+    entry = 4 * game.num_slots + 20
     slots = config.selfplay.cache_slots if device.device.type == "cpu" else 0
     if config.evaluate.every and device.device.type == "cpu":
         slots += CACHE_SLOTS
@@ -52,18 +60,26 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
         replay,
         trees,
         Need("the evaluation cache", slots * entry, "selfplay.cache_slots"),
-        Need("the records of unfinished games", _record_bytes(game) * config.selfplay.boards, "selfplay.boards"),
+        Need("the records of unfinished games", _record_bytes(config, game), "selfplay.boards"),
     ]
 
 
 def tree_bytes(game: Game, boards: int, simulations: int) -> int:
     """Bytes of the search trees of this many boards; see `agents.search.tree.Tree`."""
-    state = _bytes(game.initial(1, torch.device("cpu")))
-    return boards * (simulations + 1) * (game.num_actions * _EDGE + _NODE + state)
+    return boards * ((simulations + 1) * node_bytes(game) + _bytes(game.initial(1, _CPU)))
 
 
-def _record_bytes(game: Game) -> int:
-    return game.max_plies * (math.ceil(math.prod(game.observation_shape) / 8) + 2 * game.num_actions + 2 + 4 + 1)
+def node_bytes(game: Game) -> int:
+    """Bytes of one node of a search tree: its edges, its evaluation and its state."""
+    state = game.initial(1, _CPU)
+    stored = NodeStates(state, history_of(game, state), nodes=1).nbytes
+    edge = _EDGE + (_SLOT if game.num_slots < game.num_actions else 0)
+    return game.num_slots * edge + _NODE + stored
+
+
+def _record_bytes(config: AlphaZeroConfig, game: Game) -> int:
+    # Outcomes are not kept while a game lasts; who moved takes as much.
+    return config.selfplay.boards * game.max_plies * row_bytes(game, states=config.selfplay.record_states)
 
 
 def _bytes(row: Any) -> int:

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from agents.alphazero.heads import ConvolutionalPolicy, PooledValue
+from agents.games.game import ActionLayout
 from lab.nets.cnn import ConvBlock, ResidualTower
 from lab.nets.fold import fold, fold_into
 from lab.nets.fused_cpu import FusedTower, pixel_linear
@@ -17,8 +19,10 @@ from lab.nets.renet import ReNet
 from lab.train.device import resolve
 
 WIN, DRAW, LOSS = 0, 1, 2
+OUTCOMES = 3
 
 Trunk = Literal["residual", "recurrent"]
+Heads = Literal["linear", "convolutional"]
 
 
 class PolicyValueNet(nn.Module):
@@ -26,13 +30,18 @@ class PolicyValueNet(nn.Module):
 
     observation [B, C, H, W] float32 -> policy logits [B, A], win/draw/loss logits [B, 3].
 
-    The residual tower and the heads follow Silver et al. 2017 (AlphaGo Zero), Methods, "Neural network architecture":
-    each head is a 1x1 convolution block to a few planes (2 and 1 there), then linear layers. Three outcome classes
-    replace the scalar value, which cannot distinguish a draw from even chances. With `trunk` "recurrent" a ReNet of
-    `cell`s replaces the tower.
+    With `heads` "linear" the network is for one size of board. With "convolutional" it takes every size, and the
+    actions are those of `layout` on it (`agents.alphazero.heads`).
+
+    The residual tower and the linear heads follow Silver et al. 2017 (AlphaGo Zero), Methods, "Neural network
+    architecture": each head is a 1x1 convolution block to a few planes (2 and 1 there), then linear layers. Three
+    outcome classes replace the scalar value, which cannot distinguish a draw from even chances. With `trunk`
+    "recurrent" a ReNet of `cell`s replaces the tower.
     """
 
     tower: ResidualTower | ReNet
+    policy: Linear | ConvolutionalPolicy
+    value: MLP | PooledValue
 
     def __init__(
         self,
@@ -45,8 +54,11 @@ class PolicyValueNet(nn.Module):
         cell: str = "gru",
         norm: str = "batch",
         squeeze_excitation: int = 0,
+        heads: Heads = "linear",
+        layout: ActionLayout | None = None,
         policy_planes: int = 2,
         value_planes: int = 1,
+        head_channels: int = 32,
         value_hidden: int = 64,
         init: Init = HE,
     ) -> None:
@@ -60,16 +72,33 @@ class PolicyValueNet(nn.Module):
             self.tower = ResidualTower(
                 planes, channels, blocks, norm=norm, squeeze_excitation=squeeze_excitation, init=init
             )
-        self.policy_planes = ConvBlock(channels, policy_planes, 1, norm=norm, init=init)
-        self.policy = Linear(policy_planes * height * width, num_actions, init=init.with_gain(1.0))
-        self.value_planes = ConvBlock(channels, value_planes, 1, norm=norm, init=init)
-        self.value = MLP(value_planes * height * width, [value_hidden], 3, init=init)
+        self.heads = heads
+        if heads == "convolutional":
+            if layout is None:
+                raise ValueError("convolutional heads need the layout of the actions")
+            self.policy = ConvolutionalPolicy(channels, head_channels, layout, norm=norm, init=init)
+            self.value = PooledValue(channels, head_channels, value_hidden, OUTCOMES, norm=norm, init=init)
+        else:
+            self.policy_planes = ConvBlock(channels, policy_planes, 1, norm=norm, init=init)
+            self.policy = Linear(policy_planes * height * width, num_actions, init=init.with_gain(1.0))
+            self.value_planes = ConvBlock(channels, value_planes, 1, norm=norm, init=init)
+            self.value = MLP(value_planes * height * width, [value_hidden], OUTCOMES, init=init)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         features = self.tower(observation)
+        if self.heads == "convolutional":
+            return self.policy(features), self.value(features)
         policy = self.policy(self.policy_planes(features).flatten(1))
         outcome = self.value(self.value_planes(features).flatten(1))
         return policy, outcome
+
+    @property
+    def output_layers(self) -> list[nn.Module]:
+        """Modules that end in an output layer (see `lab.train.optimizers.make_optimizer`)."""
+        if not isinstance(self.policy, ConvolutionalPolicy):
+            return [self.policy, self.value]
+        others = [] if self.policy.others is None else [self.policy.others]
+        return [self.policy.out, *others, self.value]
 
 
 def expected_value(outcome: Tensor) -> Tensor:
@@ -137,16 +166,26 @@ class _Fused:
 
     @torch.no_grad()
     def _pack_planes(self) -> None:
-        policy, value = self._folded.policy_planes.conv, self._folded.value_planes.conv
-        self._weight = torch.cat([policy.weight, value.weight]).flatten(1)
-        assert policy.bias is not None and value.bias is not None
-        self._bias = torch.cat([policy.bias, value.bias])
-        self._split = policy.out_channels
+        convolutions = [block.conv for block in self._head_blocks()]
+        self._weight = torch.cat([conv.weight for conv in convolutions]).flatten(1)
+        self._bias = torch.cat([conv.bias for conv in convolutions if conv.bias is not None])
+        self._widths = [conv.out_channels for conv in convolutions]
+
+    def _head_blocks(self) -> list[ConvBlock]:
+        """The heads' 1x1 convolutions."""
+        net = self._folded
+        if isinstance(net.policy, ConvolutionalPolicy) and isinstance(net.value, PooledValue):
+            return [net.policy.cells, net.policy.pooled, net.value.planes]
+        return [net.policy_planes, net.value_planes]
 
     def __call__(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        planes = pixel_linear(self._tower(observation), self._weight, self._bias).relu_()
-        policy, value = planes[:, : self._split], planes[:, self._split :]
-        return self._folded.policy(policy.flatten(1)), self._folded.value(value.flatten(1))
+        net, size = self._folded, observation.shape[2:]
+        planes = pixel_linear(self._tower(observation), self._weight, self._bias)
+        if isinstance(net.policy, ConvolutionalPolicy) and isinstance(net.value, PooledValue):
+            cells, pooled, value = planes.split(self._widths, 1)
+            return net.policy.logits(cells, pooled.relu(), *size), net.value.logits(value.relu(), *size)
+        policy, value = planes.relu_().split(self._widths, 1)
+        return net.policy(policy.flatten(1)), net.value(value.flatten(1))
 
 
 @torch.inference_mode()

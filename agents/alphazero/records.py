@@ -1,24 +1,32 @@
 """Records of self-play: training samples and finished games."""
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from agents.games.codec import code_size
 from agents.games.game import Game
+from agents.search.root import spread
 
 
 class Samples(NamedTuple):
-    """N positions of finished games, in order of play within a game.
+    """N positions of finished games, in order of play within a game; K slots of actions (see `agents.games.Game`).
 
-    planes: uint8 [N, ceil(C*H*W / 8)], the observation's bits, most significant first.
-    policy: float16 [N, A], the improved policy. outcome: int8 [N], +1, 0 or -1 for the player to move.
+    planes: uint8 [N, ceil(bits / 8)], the observation's planes of bits, most significant first.
+    numbers: float32 [N, P], the numbers of its other planes.
+    policy: float16 [N, K], the improved policy.
+    actions: int16 [N, K], the action of each slot, -1 for none; [N, 0] where slot k is action k.
+    state: uint8 [N, E], the code of the state (`agents.games.codec`); [N, 0] where states are not recorded.
+    outcome: int8 [N], +1, 0 or -1 for the player to move.
     search_value: float16 [N], the root's value after search. version: int32 [N], of the weights that searched.
     """
 
     planes: Tensor
+    numbers: Tensor
     policy: Tensor
+    actions: Tensor
+    state: Tensor
     outcome: Tensor
     search_value: Tensor
     version: Tensor
@@ -43,15 +51,53 @@ class FinishedGames(NamedTuple):
     wrong_resignation: Tensor
 
 
-def blank(count: int, game: Game) -> Samples:
-    """Samples of `count` positions, all zeros."""
+def blank(count: int, game: Game, *, states: bool = False, device: torch.device | None = None) -> Samples:
+    """Samples of `count` positions, all zeros; states: with room for the codes of states."""
+
+    def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
+        return torch.zeros(count, *shape, dtype=dtype, device=device)
+
     return Samples(
-        planes=torch.zeros(count, packed_size(math.prod(game.observation_shape)), dtype=torch.uint8),
-        policy=torch.zeros(count, game.num_actions, dtype=torch.float16),
-        outcome=torch.zeros(count, dtype=torch.int8),
-        search_value=torch.zeros(count, dtype=torch.float16),
-        version=torch.zeros(count, dtype=torch.int32),
+        planes=zeros(packed_size(_bits(game)), dtype=torch.uint8),
+        numbers=zeros(game.number_planes, dtype=torch.float32),
+        policy=zeros(game.num_slots, dtype=torch.float16),
+        actions=zeros(game.num_slots if game.num_slots < game.num_actions else 0, dtype=torch.int16),
+        state=zeros(code_size(game) if states else 0, dtype=torch.uint8),
+        outcome=zeros(dtype=torch.int8),
+        search_value=zeros(dtype=torch.float16),
+        version=zeros(dtype=torch.int32),
     )
+
+
+def row_bytes(game: Game, *, states: bool = False) -> int:
+    """Bytes of one position."""
+    return sum(field.nbytes for field in blank(1, game, states=states))
+
+
+def dense_policy(samples: Samples, num_actions: int) -> Tensor:
+    """float32 [N, A]: the policies over all actions."""
+    policy = samples.policy.to(torch.float32)
+    return spread(policy, samples.actions.to(torch.int64), num_actions) if samples.actions.shape[1] else policy
+
+
+def pack_observation(game: Game, observation: Tensor) -> tuple[Tensor, Tensor]:
+    """Observations [N, C, H, W] as `planes` and `numbers` of `Samples`."""
+    bits = observation.shape[1] - game.number_planes
+    return pack_bits(observation[:, :bits].flatten(1)), observation[:, bits:, 0, 0]
+
+
+def unpack_observation(game: Game, samples: Samples) -> Tensor:
+    """float32 [N, C*H*W]: the observations of samples."""
+    planes = unpack_bits(samples.planes, _bits(game))
+    if not game.number_planes:
+        return planes
+    _, height, width = game.observation_shape
+    return torch.cat([planes, samples.numbers.repeat_interleave(height * width, 1)], 1)
+
+
+def _bits(game: Game) -> int:
+    planes, height, width = game.observation_shape
+    return (planes - game.number_planes) * height * width
 
 
 def concatenate(batches: list[FinishedGames]) -> FinishedGames:

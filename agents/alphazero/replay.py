@@ -59,10 +59,13 @@ class ReplayBuffer:
     the last `saves_kept` states are kept.
     """
 
-    def __init__(self, game: Game, config: ReplayConfig, directory: Path, saves_kept: int) -> None:
+    def __init__(
+        self, game: Game, config: ReplayConfig, directory: Path, saves_kept: int, *, states: bool = False
+    ) -> None:
+        """states: positions have the codes of their states (`Samples.state`)."""
         self.config, self.directory = config, directory
         self.total = 0
-        self._ring = blank(config.capacity, game)
+        self._ring = blank(config.capacity, game, states=states)
         self._row_bytes = sum(field[:1].nbytes for field in self._ring)
         self._segments: list[_Segment] = []
         # One more, because writing the checkpoint of a state may fail.

@@ -23,6 +23,7 @@ class SampleGame(NamedTuple):
     """One game from the empty board, without noise. text: moves, values and the last board.
 
     policies: float32 [plies, A], the searched policy at each ply. actions: the moves. players: who made them, 0 or 1.
+    names: what the moves are called.
     """
 
     game: Game
@@ -30,6 +31,7 @@ class SampleGame(NamedTuple):
     policies: NDArray[np.float32]
     actions: Sequence[int]
     players: Sequence[int]
+    names: Sequence[str]
 
     def media(self) -> list[Media]:
         """The game as text, and its policies as heat maps."""
@@ -42,17 +44,18 @@ def play_sample_game(agent: Agent, simulations: int) -> SampleGame:
     game = agent.game
     state = game.initial(1, agent.device)
     lines = [f"{'ply':>3}  {'move':>4}  {'value':>6}  for the side to move"]
-    policies, actions, players = [], [], []
+    policies, actions, players, names = [], [], [], []
     while not bool(game.done(state)[0]):
         result = agent.decide(state, simulations)
         players.append(int(game.player(state)[0]))
         actions.append(int(result.action[0]))
-        lines.append(f"{len(lines):>3}  {game.action_names[actions[-1]]:>4}  {float(result.value[0]):>+6.2f}")
-        policies.append(result.policy[0].cpu().numpy())
+        names.append(game.move_name(state, actions[-1]))
+        lines.append(f"{len(lines):>3}  {names[-1]:>4}  {float(result.value[0]):>+6.2f}")
+        policies.append(result.over_actions(game.num_actions).policy[0].cpu().numpy())
         state = game.step(state, result.action)
     winner = {1.0: "X wins", 0.0: "a draw", -1.0: "O wins"}[float(game.reward(state)[0, 0])]
     text = "\n".join([*lines, "", game.render(state, 0), winner, ""])
-    return SampleGame(game, text, np.stack(policies), actions, players)
+    return SampleGame(game, text, np.stack(policies), actions, players, names)
 
 
 def heat_map(played: SampleGame) -> NDArray[np.uint8]:
@@ -105,7 +108,7 @@ def _board(played: SampleGame, ply: int, rows: int, columns: int) -> Matrix:
 
 
 def _move(played: SampleGame, ply: int) -> str:
-    return f"{ply + 1}: {'XO'[played.players[ply]]} {played.game.action_names[played.actions[ply]]}"
+    return f"{ply + 1}: {'XO'[played.players[ply]]} {played.names[ply]}"
 
 
 def _percent(policy: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -48,5 +48,5 @@ def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int, device: torc
     The evaluation cache is for the CPU, where batches may vary in size; a GPU needs fixed shapes.
     """
     on_cpu = device.type == "cpu"
-    cache = EvaluationCache(cache_slots, game.num_actions, device) if on_cpu and cache_slots > 0 else None
+    cache = EvaluationCache(cache_slots, game.num_slots, device) if on_cpu and cache_slots > 0 else None
     return GameDynamics(game, evaluate, cache=cache, fixed_shapes=not on_cpu)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from agents.alphazero.config import SelfPlayConfig, TemperatureConfig
-from agents.alphazero.records import FinishedGames, Samples, pack_bits, packed_size
+from agents.alphazero.records import FinishedGames, Samples, blank, pack_observation
+from agents.games.codec import encode
 from agents.games.game import Game, where
 from agents.search import Search
 from agents.search.dynamics import GameDynamics
@@ -21,7 +22,10 @@ class _Records:
     """Positions of unfinished games; row b, column t is the t-th searched position of board b."""
 
     planes: Tensor  # uint8 [B, T, bytes]
-    policy: Tensor  # float16 [B, T, A]
+    numbers: Tensor  # float32 [B, T, P]
+    policy: Tensor  # float16 [B, T, K]
+    actions: Tensor  # int16 [B, T, K or 0]
+    state: Tensor  # uint8 [B, T, E or 0]
     search_value: Tensor  # float16 [B, T]
     version: Tensor  # int32 [B, T]
     player: Tensor  # int8 [B, T]
@@ -52,16 +56,22 @@ class SelfPlay:
         self.seed, self.device = seed, device
         self._stride = game_id_stride
         boards, plies = config.boards, game.max_plies
-        channels, height, width = game.observation_shape
+        rows = blank(boards * plies, game, states=config.record_states, device=device)
 
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(boards, *shape, dtype=dtype, device=device)
 
+        def recorded(field: Tensor) -> Tensor:
+            return field.view(boards, plies, *field.shape[1:])
+
         self._records = _Records(
-            planes=zeros(plies, packed_size(channels * height * width), dtype=torch.uint8),
-            policy=zeros(plies, game.num_actions, dtype=torch.float16),
-            search_value=zeros(plies, dtype=torch.float16),
-            version=zeros(plies, dtype=torch.int32),
+            planes=recorded(rows.planes),
+            numbers=recorded(rows.numbers),
+            policy=recorded(rows.policy),
+            actions=recorded(rows.actions),
+            state=recorded(rows.state),
+            search_value=recorded(rows.search_value),
+            version=recorded(rows.version),
             player=zeros(plies, dtype=torch.int8),
             length=zeros(dtype=torch.int64),
             resigner=zeros(dtype=torch.int8) - 1,
@@ -80,8 +90,14 @@ class SelfPlay:
         result = self.search(root, dynamics=self.dynamics, seed=self.seed, temperature=temperature)
         player = game.player(state)
         at = (self._rows, records.length)
-        records.planes[at] = pack_bits(game.observe(state).flatten(1))
+        records.planes[at], numbers = pack_observation(game, game.observe(state))
+        if game.number_planes:
+            records.numbers[at] = numbers
         records.policy[at] = result.policy.to(torch.float16)
+        if result.actions is not None:
+            records.actions[at] = result.actions.to(torch.int16)
+        if self.config.record_states:
+            records.state[at] = encode(state)
         records.search_value[at] = result.value.to(torch.float16)
         records.version[at] = version
         records.player[at] = player.to(torch.int8)
@@ -156,7 +172,10 @@ class SelfPlay:
         at = (ended[game], ply)
         positions = Samples(
             planes=records.planes[at],
+            numbers=records.numbers[at],
             policy=records.policy[at],
+            actions=records.actions[at],
+            state=records.state[at],
             outcome=reward[game, records.player[at].to(torch.int64)].to(torch.int8),
             search_value=records.search_value[at],
             version=records.version[at],

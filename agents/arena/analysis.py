@@ -22,7 +22,7 @@ MAX_SIMULATIONS = 100_000
 class Analysis:
     """An agent's analysis of one position; arrays are over the game's A actions.
 
-    moves: A names of actions.
+    moves: A names of actions; those of legal actions are their names in this position.
     legal: bool `[A]`.
     policy: float32 `[A]`, the policy after search; 0 for illegal actions.
     value: expected outcome in [-1, 1] for the player to move.
@@ -84,21 +84,24 @@ def analyse(agent: AgentLike, position: Moves | tuple[Any, ...], *, simulations:
         raise UserError("the game is over; there is nothing to analyse")
     legal = game.legal(state)[0]
     decision = agent.decide(state, simulations)
-    names = game.action_names
+    names = list(game.action_names)
+    for number in legal.nonzero()[:, 0].tolist():
+        names[number] = game.move_name(state, number)
+    dense = decision.over_actions(game.num_actions)
     line, action = [names[int(decision.action[0])]], decision.action
     while len(line) < line_plies:
         state = game.step(state, action)
         if game.done(state)[0]:
             break
         action = agent.decide(state, simulations).action
-        line.append(names[int(action[0])])
+        line.append(game.move_name(state, int(action[0])))
     return Analysis(
         moves=tuple(names),
         legal=legal.cpu().numpy(),
-        policy=decision.policy[0].float().cpu().numpy(),
+        policy=dense.policy[0].float().cpu().numpy(),
         value=float(decision.value[0]),
-        visits=decision.visits[0].long().cpu().numpy(),
-        q=decision.q[0].float().cpu().numpy(),
+        visits=dense.visits[0].long().cpu().numpy(),
+        q=dense.q[0].float().cpu().numpy(),
         best_move=line[0],
         principal_variation=tuple(line[:line_plies]),
     )

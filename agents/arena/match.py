@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agents.arena.elo import Rating, ratings
-from agents.arena.players import Player, random_actions
+from agents.arena.players import Player, random_moves
 from agents.arena.positions import CPU
 from agents.games.game import Game, concatenate, select, where
 from lab import rng
@@ -19,6 +19,8 @@ CHUNK = 512  # boards per call of a player
 _IDS_PER_PAIR = 1 << 32
 _FIRST_SAMPLES = 1024  # openings sampled in the first round; each later round doubles the number of samples
 _ENOUGH_SAMPLES = 16  # samples per different opening after which a round without a new one ends the sampling
+
+_LONGEST_OPENING = 10  # plies; the limit of a long game says nothing about its opening
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def play_out(
 def openings(game: Game, count: int, seed: int, device: torch.device = CPU) -> Openings:
     """`count` different running boards after a few random moves; they repeat if the game has fewer.
 
-    The number of moves is a ninth of the longest game, at least 2 (4 in Connect Four). Opening k depends only on the
+    The number of moves is a ninth of the longest game, from 2 to 10 (4 in Connect Four). Opening k depends only on the
     seed, not on `count`: openings are sampled with replacement, and each new one gets the next number.
     """
     found, different, sampled = game.initial(0, device), 0, 0
@@ -194,8 +196,8 @@ def openings(game: Game, count: int, seed: int, device: torch.device = CPU) -> O
 def _random_openings(game: Game, number: Tensor, seed: int) -> Any:
     """A running board for each number int64 `[B]`, after random legal moves."""
     state = game.initial(len(number), number.device)
-    for ply in range(max(2, game.max_plies // 9)):
-        action = random_actions(game.legal(state), seed, int(rng.Stream.RANDOM_OPENING), number, ply)
+    for ply in range(min(max(2, game.max_plies // 9), _LONGEST_OPENING)):
+        action = random_moves(game, state, seed, int(rng.Stream.RANDOM_OPENING), number, ply)
         after = game.step(state, action)
         state = where(game.done(after), state, after)
     return state

@@ -12,6 +12,7 @@ from agents.games.game import Game, concatenate, select
 from lab.errors import UserError
 
 MAX_POSITIONS = 10_000  # of a game that is solved, also for evaluations during training
+_EDGES_PER_POSITION = 10  # moves from the positions of one ply, over `limit`, above which a game is too large
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,22 @@ def solve(game: Game, limit: int = MAX_POSITIONS) -> Solution:
 
     Raises UserError when it has more than `limit` positions.
     """
+    too_many = UserError(f"{game.name} {game.options} has more than {limit:,} positions; too many to solve")
     start = game.initial(1, CPU)
     levels, all_children = [start], []
     total = 1
     while True:
-        successors, children = _next_level(game, levels[-1], total)
+        legal = game.legal(levels[-1])
+        if int(legal.sum()) > _EDGES_PER_POSITION * limit:
+            raise too_many  # before boards of so many successors are made
+        successors, children = _next_level(game, levels[-1], legal, total)
         all_children.append(children)
         if successors is None:
             break
         levels.append(successors)
         total += len(game.done(successors))
         if total > limit:
-            raise UserError(f"{game.name} {game.options} has more than {limit:,} positions; too many to solve")
+            raise too_many
     states, children = concatenate(levels), torch.cat(all_children)
     sizes = [len(c) for c in all_children]
     return Solution(game, states, sizes, children, _score(game, states, children, sizes))
@@ -105,12 +110,11 @@ def count_lines(solution: Solution, action: Tensor, side: int) -> LineCounts:
     return LineCounts(won, drawn, lost)
 
 
-def _next_level(game: Game, states: Any, offset: int) -> tuple[Any | None, Tensor]:
+def _next_level(game: Game, states: Any, legal: Tensor, offset: int) -> tuple[Any | None, Tensor]:
     """The different successors of one ply's positions (None if there are none) and the table of children.
 
-    Successors are numbered from `offset`.
+    legal: bool [N, A], of the positions. Successors are numbered from `offset`.
     """
-    legal = game.legal(states)
     parent, action = legal.nonzero(as_tuple=True)
     children = torch.full(legal.shape, -1, dtype=torch.int64, device=legal.device)
     if not len(parent):

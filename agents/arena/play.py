@@ -14,6 +14,7 @@ from agents.arena.positions import CPU
 from agents.games.board import STYLES, board_of, stone, terminal_text
 from agents.games.game import Game
 from agents.games.line_game import LineGame
+from agents.games.moves import legal_names
 from lab.config.suggestions import shortened
 from lab.terminal.consoles import Console
 from lab.terminal.text import printable
@@ -99,16 +100,16 @@ class GameSession:
 
     def parse_move(self, text: str) -> int | str:
         """The action that `text` names, or why it cannot be played."""
+        action = self.game.find_move(self.state, text)
+        if action is not None:
+            return action
         kind, blocked = self._words()
-        names, legal = list(self.game.action_names), self.game.legal(self.state)[0].tolist()
-        if text not in names:
-            if not text.removeprefix("-").isdecimal():
-                return f"{shortened(text, 60)} is no move: type a {kind} from {names[0]} to {names[-1]}, or help"
-            return f"there is no {kind} {text[:12]}: choose from {names[0]} to {names[-1]}"
-        if not legal[names.index(text)]:
-            free = ", ".join(name for name, open_ in zip(names, legal, strict=True) if open_)
-            return f"{kind} {text} is {blocked}: choose from {free}"
-        return names.index(text)
+        names = list(self.game.action_names)
+        if text in names:
+            return f"{kind} {text} is {blocked}: choose from {', '.join(legal_names(self.game, self.state))}"
+        if not text.removeprefix("-").isdecimal():
+            return f"{shortened(text, 60)} is no move: type a {kind} from {names[0]} to {names[-1]}, or help"
+        return f"there is no {kind} {text[:12]}: choose from {names[0]} to {names[-1]}"
 
     def _words(self) -> tuple[str, str]:
         """What a move is called, and why it can be illegal."""
@@ -142,11 +143,11 @@ def _run(session: GameSession, console: Console, ask: Ask) -> None:
     show = True
     while True:
         if not session.over and not session.persons_turn:
+            before = session.state
             with console.status("thinking ..."):
                 action, expected = session.reply()
-            console.print(
-                f"the agent plays {session.game.action_names[action]} and expects {expected:.0%} of the points"
-            )
+            move = session.game.move_name(before, action)
+            console.print(f"the agent plays {move} and expects {expected:.0%} of the points")
             show = True
         if show:
             show_board(session, console, unicode)

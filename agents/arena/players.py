@@ -8,6 +8,7 @@ from torch import Tensor
 
 from agents.games.game import Game
 from agents.search.cache import Evaluate
+from agents.search.dynamics import legal_slots, slot_actions
 from agents.search.root import SearchResult
 from lab import rng
 
@@ -56,7 +57,7 @@ class RandomPlayer:
     name: str = "random"
 
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
-        return random_actions(self.game.legal(state), self.seed, rng.Stream.RANDOM_PLAYER, game_ids, plies)
+        return random_moves(self.game, state, self.seed, rng.Stream.RANDOM_PLAYER, game_ids, plies)
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ class AgentPlayer:
 def to_device(state: Any, device: torch.device) -> Any:
     """A state (or any NamedTuple of tensors) on `device`."""
     return type(state)(*(field.to(device) for field in state))
+
+
+def random_moves(game: Game, state: Any, seed: int, *counters: Tensor | int) -> Tensor:
+    """One uniformly random legal action per board, int64 `[B]`; counters as in `random_actions`."""
+    actions = slot_actions(game, state)
+    slot = random_actions(legal_slots(game, state, actions), seed, *counters)
+    return slot if actions is None else actions.gather(1, slot[:, None])[:, 0].clamp_min(0)
 
 
 def random_actions(legal: Tensor, seed: int, *counters: Tensor | int) -> Tensor:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.arena.players import random_actions
+from agents.arena.players import random_moves
 from agents.games.game import Game, select
-from agents.search.dynamics import advance
+from agents.search.dynamics import advance, history_of, legal_slots, slot_actions
 from agents.search.root import Root
 from agents.search.tree import ILLEGAL, Leaf, NodeStats, Tree, descend_to_leaves, grow
 from lab import rng
@@ -34,19 +34,23 @@ class RolloutPlayer:
         return f"rollout:{self.simulations}"
 
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
-        stats = self.search(state, game_ids, plies).root_stats()
+        tree = self.search(state, game_ids, plies)
+        stats = tree.root_stats()
         mean = stats.value_sum / stats.visits.clamp_min(1.0)
         # Means are in [-1, 1], so they only break ties of visit counts.
         score = torch.where(stats.logits > ILLEGAL, stats.visits + mean / 4, -math.inf)
-        return score.argmax(1)
+        slot, roots = score.argmax(1), torch.arange(tree.batch, device=score.device)
+        return tree.action_of(roots * tree.slots + slot, roots)
 
     @torch.inference_mode()
     def search(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tree:
         """The trees of B roots; game_ids and plies: int64 [B], with the seed they determine the random numbers."""
         leaves = _RolloutLeaves(self, game_ids, plies)
-        logits, value = leaves.order(state), torch.zeros(len(game_ids), device=game_ids.device)
+        logits, actions = leaves.order(state)
+        value = torch.zeros(len(game_ids), device=game_ids.device)
+        history = history_of(self.game, state)
         return grow(
-            Root(state, self.game.legal(state), logits, value, game_ids, plies),
+            Root(state, logits > ILLEGAL, logits, value, game_ids, plies, actions, history),
             dynamics=leaves,
             root_choice=self._root_choice,
             interior_choice=self._choice,
@@ -79,14 +83,19 @@ class _RolloutLeaves:
         after = advance(self.game, state, action)
         self.leaf += 1
         value = self.values(after.states, wanted & ~after.ended)
-        return Leaf(*after, self.order(after.states), value)
+        logits, actions = self.order(after.states)
+        return Leaf(*after, logits, value, actions)
 
-    def order(self, state: Any) -> Tensor:
-        """Random numbers in (0, 1) as logits [B, A]: the order in which a node's actions are first tried."""
-        legal = self.game.legal(state)
+    def order(self, state: Any) -> tuple[Tensor, Tensor | None]:
+        """Random numbers in (0, 1) as logits [B, K]: the order in which a node's actions are first tried.
+
+        Also the action of each slot (see `slot_actions`).
+        """
+        actions = slot_actions(self.game, state)
+        legal = legal_slots(self.game, state, actions)
         bits = self._bits(self.game_ids, self.plies, self.leaf, -1)
-        actions = torch.arange(legal.shape[1], device=legal.device)
-        return torch.where(legal, rng.uniform(self.player.seed, bits[:, None], actions), ILLEGAL)
+        numbers = torch.arange(legal.shape[1], device=legal.device) if actions is None else actions
+        return torch.where(legal, rng.uniform(self.player.seed, bits[:, None], numbers), ILLEGAL), actions
 
     def values(self, state: Any, wanted: Tensor) -> Tensor:
         """Results [B] for the mover of a random game from each board in `wanted` bool [B]; zero elsewhere."""
@@ -98,7 +107,7 @@ class _RolloutLeaves:
         state, step = select(state, row), 0
         # Only running games are stepped: half the work, at the cost of a host sync per ply.
         while len(row):
-            action = random_actions(self.game.legal(state), self.player.seed, bits, step)
+            action = random_moves(self.game, state, self.player.seed, bits, step)
             state = self.game.step(state, action)
             value[row] = self.game.reward(state).gather(1, mover[row][:, None])[:, 0]
             running = (~self.game.done(state)).nonzero()[:, 0]

@@ -1,6 +1,5 @@
 """`lab bench selfplay`: self-play against the bare network, and the learner's step against a bare loop."""
 
-import math
 import statistics
 import time
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.learner import Learner
 from agents.alphazero.network import InferenceNet, PolicyValueNet
-from agents.alphazero.records import Samples, blank, packed_size
+from agents.alphazero.records import Samples, blank, dense_policy
 from agents.alphazero.search import make_dynamics, make_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games import Game
@@ -161,16 +160,19 @@ def _play(selfplay: SelfPlay, device: Device, seconds: float) -> tuple[int, int,
 def _compare_learner(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, device: Device) -> bench.Comparison:
     """The learner's step against a bare forward and backward pass of the same network."""
     size = config.learner.batch_size
-    policy = torch.softmax(torch.randn(size, game.num_actions), -1)
-    planes = torch.randint(0, 256, (size, packed_size(math.prod(game.observation_shape))), dtype=torch.uint8)
+    empty = blank(size, game)
+    slots = torch.arange(empty.actions.shape[1], dtype=torch.int16).expand_as(empty.actions).contiguous()
+    policy = torch.softmax(torch.randn(size, game.num_slots), -1)
+    planes = torch.randint(0, 256, empty.planes.shape, dtype=torch.uint8)
     outcome = torch.randint(-1, 2, (size,), dtype=torch.int8)
-    content = {"planes": planes, "policy": policy.to(torch.float16), "outcome": outcome}
-    samples = Samples(**blank(size, game)._asdict() | content)
+    content = {"planes": planes, "policy": policy.to(torch.float16), "actions": slots, "outcome": outcome}
+    samples = Samples(**empty._asdict() | content)
     learner = Learner(net, game, config.learner, device, config.seed)
     net.train()
     observation = torch.rand(size, *game.observation_shape, device=device.device)
     observation = observation.contiguous(memory_format=torch.channels_last)
-    target, classes = policy.to(device.device), outcome.to(device.device, torch.int64) % 3
+    target = dense_policy(samples, game.num_actions).to(device.device)
+    classes = outcome.to(device.device, torch.int64) % 3
 
     def bare_step() -> None:
         net.zero_grad(set_to_none=True)

@@ -8,7 +8,7 @@ from rich.table import Table
 from agents.alphazero.agent import load_agent
 from agents.arena.analysis import MAX_SIMULATIONS, Analysis
 from agents.arena.play import board_text
-from agents.games.moves import parse_moves, state_after
+from agents.games.moves import play_moves
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.run.lookup import RUNS_DIR, find_run
@@ -45,11 +45,11 @@ def predict(
     """Predict the policy, the value and the best move of a position, for the player to move."""
     agent = load_agent(find_run(run, runs_dir), device_of(device), checkpoint)
     game, count = agent.game, agent.config.search.simulations if simulations is None else simulations
-    state = state_after(game, moves, agent.device)
+    state, actions = play_moves(game, moves, agent.device)
     found = agent.think(state, simulations=count)
     mover = int(game.player(state)[0])
     if as_json:
-        names = [game.action_names[action] for action in parse_moves(game, moves)]
+        names = [game.action_names[action] for action in actions]
         about = {"run": run, "checkpoint": agent.name.partition(":")[2] or "best", "game": game.name}
         print_json(about | {"moves": names, "player": mover, "simulations": count} | found.as_record())
         return

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agents.games.board import board_of, plain_text
-from agents.games.game import Symmetries
+from agents.games.game import ActionLayout, Game, Symmetries
 from lab.errors import UserError
 
 _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -37,7 +37,7 @@ class _Tables(NamedTuple):
     symmetries: Symmetries
 
 
-class LineGame:
+class LineGame(Game):
     """Two players place stones in turn; `length` in a row, column or diagonal wins; a full board is a draw.
 
     With `gravity` an action is a column and the stone falls (Connect Four), else an action is a cell (tic-tac-toe).
@@ -53,7 +53,8 @@ class LineGame:
         self.name = name
         self.options: Mapping[str, Any] = {"rows": rows, "columns": columns, "length": length}
         self.rows, self.columns, self.length, self.gravity = rows, columns, length, gravity
-        self.num_actions = columns if gravity else rows * columns
+        self.num_actions = self.num_slots = columns if gravity else rows * columns
+        self.action_layout = ActionLayout(planes=1, columns=gravity)
         self.observation_shape = (2, rows, columns)
         self.max_plies = rows * columns
         self.action_names: Sequence[str] = [str(a + 1) for a in range(self.num_actions)]
@@ -104,12 +105,15 @@ class LineGame:
         first = (state.plies % 2 * 2 - 1) * (state.outcome == LAST_MOVER_WON)
         return torch.stack([first, -first], 1).to(torch.float32)
 
-    def observe(self, state: LineState) -> Tensor:
+    def observe(self, state: LineState, player: Tensor | None = None) -> Tensor:
         cells = state.cells[:, None]
+        if player is not None:
+            cells = torch.where((player == self.player(state))[:, None, None], cells, -cells)
         planes = (cells == self._tables(cells.device).sides).to(torch.float32)
         return planes.view(-1, 2, self.rows, self.columns)
 
     def from_observation(self, planes: Tensor) -> LineState:
+        """The state of an observation float32 [B, C, H, W] (see `ObservableGame`)."""
         stones = planes.flatten(2).to(torch.int8)
         cells = stones[:, 0] - stones[:, 1]
         plies = stones.sum((1, 2))

@@ -12,31 +12,46 @@ from lab.errors import UserError
 Moves = str | Sequence[str | int]
 """Names of actions, as `lab play` takes them: "443", "4 4 3", ["4", "4", "3"] or [4, 4, 3]."""
 
+CPU = torch.device("cpu")
+_SHOWN = 40  # legal moves that an error lists
+
 
 def parse_moves(game: Game, moves: Moves) -> list[int]:
-    """Actions of `moves`. Raises UserError for a name that the game does not have."""
-    names = list(game.action_names)
-    actions = []
-    for place, word in enumerate(_words(names, moves), start=1):
-        if word not in names:
-            raise UserError(
-                f"move {place} is {shortened(word, 60)}, which is no move of {game.name}; {did_you_mean(word, names)}"
-            )
-        actions.append(names.index(word))
-    return actions
+    """Actions of `moves` from the initial position. Raises UserError when one of them is unknown or illegal."""
+    return play_moves(game, moves, CPU)[1]
 
 
 def state_after(game: Game, moves: Moves, device: torch.device) -> Any:
     """The state after `moves`, B = 1. Raises UserError when one of them is unknown or illegal."""
-    state = game.initial(1, device)
-    for place, action in enumerate(parse_moves(game, moves), start=1):
-        legal = game.legal(state)[0]
-        if not legal[action]:
-            free = ", ".join(game.action_names[a] for a in legal.nonzero()[:, 0].tolist())
-            reason = f"legal moves are {free}" if free else "the game is over"
-            raise UserError(f"move {place}, {game.action_names[action]}, is illegal in {game.name}: {reason}")
+    return play_moves(game, moves, device)[0]
+
+
+def play_moves(game: Game, moves: Moves, device: torch.device) -> tuple[Any, list[int]]:
+    """The state after `moves`, B = 1, and their actions. Raises UserError when one of them is unknown or illegal."""
+    state, actions = game.initial(1, device), []
+    for place, word in enumerate(_words(game.action_names, moves), start=1):
+        action = game.find_move(state, word)
+        if action is None:
+            raise UserError(_why_not(game, state, word, place))
         state = game.step(state, torch.tensor([action], device=device))
-    return state
+        actions.append(action)
+    return state, actions
+
+
+def legal_names(game: Game, state: Any, *, index: int = 0) -> list[str]:
+    """Names of the legal moves of one board."""
+    legal = game.legal(state)[index].nonzero()[:, 0].tolist()
+    return [game.move_name(state, action, index=index) for action in legal]
+
+
+def _why_not(game: Game, state: Any, word: str, place: int) -> str:
+    legal, names = legal_names(game, state), list(game.action_names)
+    free = ", ".join(legal[:_SHOWN]) + (f" and {len(legal) - _SHOWN} more" if len(legal) > _SHOWN else "")
+    reason = f"legal moves are {free}" if free else "the game is over"
+    if word in names:
+        return f"move {place}, {word}, is illegal in {game.name}: {reason}"
+    hint = did_you_mean(word, legal or names)
+    return f"move {place} is {shortened(word, 60)}, which is no move of {game.name} here; {hint}"
 
 
 def _words(names: Sequence[str], moves: Moves) -> list[str]:

@@ -1,18 +1,22 @@
 """Games by name: those of this package, and those that other packages register by entry point."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
+
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from agents.games.connect_four import connect_four
 from agents.games.game import Game
 from agents.games.tic_tac_toe import tic_tac_toe
-from lab.config.suggestions import did_you_mean
+from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import UserError
 
 ENTRY_POINTS = "rivals.games"
 """Group of entry points: the game's name -> a factory that takes the game's options and returns a `Game`."""
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 GAMES: dict[str, Callable[..., Game]] = {"tic_tac_toe": tic_tac_toe, "connect_four": connect_four}
 
@@ -28,14 +32,32 @@ def make(name: str, **options: Any) -> Game:
     Raises UserError for unknown names and options, and for an entry point that cannot be loaded.
     """
     factory = GAMES.get(name) or _installed(name)
-    known = inspect.signature(factory).parameters
-    for option, value in options.items():
+    known = _parameters(factory)
+    for option in options:
         if option not in known:
             raise UserError(f"{name} has no option {option!r}; its options are: {', '.join(known) or 'none'}")
-        kind = known[option].annotation
-        if kind in (bool, int, str) and type(value) is not kind:
-            raise UserError(f"{name}: option {option} must be {kind.__name__}, not {value!r}")
-    return factory(**options)
+    return factory(**{option: _checked(name, known[option], value) for option, value in options.items()})
+
+
+def _parameters(factory: Callable[..., Game]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(factory, eval_str=True).parameters
+    except NameError:  # annotations that exist for type checkers only stay text
+        return inspect.signature(factory).parameters
+
+
+def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
+    """The value of an option, which must have the annotated type; a whole number is also a float."""
+    kind = parameter.annotation
+    if kind is inspect.Parameter.empty or isinstance(kind, str):
+        return value
+    try:
+        return TypeAdapter(kind, config=_STRICT).validate_python(value)
+    except PydanticSchemaGenerationError:  # a type of another package, which checks its options itself
+        return value
+    except ValidationError:
+        shown = kind.__name__ if isinstance(kind, type) else inspect.formatannotation(kind)
+        raise UserError(f"{name}: option {parameter.name} must be {shown}, not {shortened(value)}") from None
 
 
 def _installed(name: str) -> Callable[..., Game]:

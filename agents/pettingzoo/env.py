@@ -20,12 +20,12 @@ VERSION = 0
 _CPU = torch.device("cpu")
 
 
-class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
+class GameEnv(AECEnv[str, dict[str, NDArray[Any]], int]):
     """One board of a game, without PettingZoo's wrappers; "player_0" moves first, "player_1" second.
 
-    Observations are dictionaries: `observation` int8 [H, W, C], the observing agent's planes first, and
-    `action_mask` int8 [A], all zeros for the agent that is not to move. Rewards are +1, 0 or -1 when the game
-    ends. The rules have no randomness, so a seed has no effect.
+    Observations are dictionaries: `observation` int8 [H, W, C] (float32 for a game whose planes hold numbers), the
+    observing agent's planes first, and `action_mask` int8 [A], all zeros for the agent that is not to move. Rewards are
+    +1, 0 or -1 when the game ends. The rules have no randomness, so a seed has no effect.
     """
 
     def __init__(self, game_name: str, render_mode: str | None = None, **options: Any) -> None:
@@ -41,6 +41,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
             raise UserError(f"unknown render_mode {render_mode!r}; choose one of: {known}")
         self.render_mode = render_mode
         self.game = games.make(game_name, **options)
+        self._dtype: Any = np.float32 if self.game.number_planes else np.int8
         self.possible_agents = ["player_0", "player_1"]
         self.agents = self.possible_agents[:]
         self.observation_spaces = {agent: self._observation_space() for agent in self.agents}
@@ -49,9 +50,11 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
 
     def _observation_space(self) -> spaces.Dict:
         planes, height, width = self.game.observation_shape
+        low, high = (-np.inf, np.inf) if self.game.number_planes else (0, 1)
+        space = spaces.Box(low, high, (height, width, planes), self._dtype)
         return spaces.Dict(
             {
-                "observation": spaces.Box(0, 1, (height, width, planes), np.int8),
+                "observation": space,
                 "action_mask": spaces.Box(0, 1, (self.game.num_actions,), np.int8),
             }
         )
@@ -95,14 +98,13 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
         if self.render_mode == "human":
             self.render()
 
-    def observe(self, agent: str) -> dict[str, NDArray[np.int8]]:
-        """An agent's observation; the two halves of the planes are exchanged for the agent that is not to move."""
-        planes = self.game.observe(self._state)[0].numpy().astype(np.int8)
+    def observe(self, agent: str) -> dict[str, NDArray[Any]]:
+        """An agent's observation, from its own point of view also when it is not to move."""
+        side = torch.tensor([self.possible_agents.index(agent)])
+        planes = self.game.observe(self._state, side)[0].numpy().astype(self._dtype)
         mask = np.zeros(self.game.num_actions, np.int8)
         if agent == self.agent_selection:
             mask = self.game.legal(self._state)[0].numpy().astype(np.int8)
-        if self.possible_agents.index(agent) != int(self.game.player(self._state)):
-            planes = _exchanged(planes)
         return {"observation": planes.transpose(1, 2, 0).copy(), "action_mask": mask}
 
     def render(self) -> str | NDArray[np.uint8] | None:
@@ -128,11 +130,6 @@ class GameEnv(AECEnv[str, dict[str, NDArray[np.int8]], int]):
 
     def _select_agent(self) -> None:
         self.agent_selection = self.possible_agents[int(self.game.player(self._state))]
-
-
-def _exchanged(planes: NDArray[np.int8]) -> NDArray[np.int8]:
-    half = len(planes) // 2
-    return np.concatenate([planes[half : 2 * half], planes[:half], planes[2 * half :]])
 
 
 def raw_env(game_name: str, render_mode: str | None = None, **options: Any) -> GameEnv:

@@ -12,6 +12,7 @@ from pettingzoo import AECEnv
 from torch import Tensor
 
 from agents.arena.players import AgentLike
+from agents.games.game import ObservableGame
 from lab.errors import UserError
 
 
@@ -68,7 +69,14 @@ class Policy:
     def _choose(self, seen: Tensor, mask: Tensor) -> Tensor:
         if self.simulations == 0:
             return _best(self.agent.evaluate(seen)[0], mask)
-        result = self.agent.decide(self.agent.game.from_observation(seen), self.simulations)
+        game = self.agent.game
+        if not isinstance(game, ObservableGame):
+            raise UserError(
+                f"{game.name} cannot be searched from observations, which do not show all that its rules depend on; "
+                "use simulations=0, the network alone"
+            )
+        result = self.agent.decide(game.from_observation(seen), self.simulations)
+        result = result.over_actions(game.num_actions)
         # The mask of an environment may exclude legal moves of the game.
         allowed = mask.gather(1, result.action[:, None])[:, 0]
         return torch.where(allowed, result.action, _best(result.policy, mask))

@@ -15,7 +15,7 @@ _EMPTY = -1
 class Lookup(NamedTuple):
     """Result of a lookup of B positions.
 
-    logits: float32 `[B, A]` and value: float32 `[B]`, valid in rows that were found.
+    logits: float32 `[B, K]` and value: float32 `[B]`, valid in rows that were found.
     missing: int64 `[N]`, rows to evaluate; two rows have the same position only if a third row took their slot.
     duplicates: int64 `[T]`, further rows, each with the position of one of the missing rows.
     duplicate_of: int64 `[T]`, those missing rows.
@@ -29,17 +29,17 @@ class Lookup(NamedTuple):
 
 
 class EvaluationCache:
-    """Direct-mapped hash table that always replaces; the slot is the key's low bits.
+    """Direct-mapped hash table that always replaces; an entry's place is its key's low bits.
 
     The number of missing rows is read on the host, so this is for the CPU; a GPU evaluates full batches instead.
     """
 
-    def __init__(self, slots: int, num_actions: int, device: torch.device) -> None:
-        """slots: a power of two; an entry takes 4 * num_actions + 20 bytes."""
+    def __init__(self, slots: int, width: int, device: torch.device) -> None:
+        """slots: entries, a power of two; width: logits of an entry, K. An entry takes 4 * width + 20 bytes."""
         if slots < 1 or slots & (slots - 1):
             raise ValueError(f"slots must be a power of two, not {slots}")
         self._keys = torch.full((slots,), _EMPTY, dtype=torch.int64, device=device)
-        self._logits = torch.zeros(slots, num_actions, device=device)
+        self._logits = torch.zeros(slots, width, device=device)
         self._value = torch.zeros(slots, device=device)
         self._claims = torch.zeros(slots, dtype=torch.int64, device=device)
 
@@ -60,7 +60,7 @@ class EvaluationCache:
         return Lookup(logits, value, missing[~duplicate], missing[duplicate], winner[duplicate])
 
     def store(self, keys: Tensor, logits: Tensor, value: Tensor) -> None:
-        """Store evaluations: keys int64 `[N]`, logits `[N, A]`, value `[N]`."""
+        """Store evaluations: keys int64 `[N]`, logits `[N, K]`, value `[N]`."""
         slot = keys & (len(self._keys) - 1)
         # The lowest row of a slot is stored. With several threads, indexed writes of all rows could mix the key of one
         # row with the logits of another.

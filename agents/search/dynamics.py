@@ -8,6 +8,7 @@ from torch import Tensor
 
 from agents.games.game import Game, select
 from agents.search.cache import Evaluate, EvaluationCache
+from agents.search.node_states import History
 from agents.search.root import Root
 from agents.search.tree import ILLEGAL, Leaf
 from lab.files.plain import is_count
@@ -67,6 +68,34 @@ def advance(game: Game, state: Any, action: Tensor) -> Successors:
     return Successors(after, reward, discount, ended)
 
 
+def slot_actions(game: Game, states: Any) -> Tensor | None:
+    """int64 `[B, K]`: the action of each slot, -1 for none; None where slot k is action k."""
+    return None if game.num_slots == game.num_actions else game.legal_actions(states)
+
+
+def legal_slots(game: Game, states: Any, actions: Tensor | None) -> Tensor:
+    """bool `[B, K]`: slots with a legal action; actions: those of `slot_actions`."""
+    return game.legal(states) if actions is None else actions >= 0
+
+
+def history_of(game: Game, states: Any) -> History | None:
+    """What the states remember; None for a game that remembers nothing."""
+    return History(game.history, game.plies(states)) if game.history else None
+
+
+class Evaluation(NamedTuple):
+    """Evaluations of B states.
+
+    logits: float32 `[B, K]`, ILLEGAL at illegal actions and empty slots; value: float32 `[B]`. Rows that were not
+    wanted hold any finite numbers.
+    actions: int64 `[B, K]`, the action of each slot, -1 for none; None where slot k is action k.
+    """
+
+    logits: Tensor
+    value: Tensor
+    actions: Tensor | None
+
+
 class GameDynamics:
     """Steps a game and evaluates the new positions.
 
@@ -104,44 +133,55 @@ class GameDynamics:
     def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Leaf:
         """Successors and evaluations of B edges; wanted: bool `[B]` (see `agents.search.tree.Dynamics`)."""
         after = advance(self.game, state, action)
-        logits, value = self.evaluate_states(after.states, wanted & ~after.ended)
-        return Leaf(*after, logits, value)
+        return Leaf(*after, *self.evaluate_states(after.states, wanted & ~after.ended))
 
     def root(self, states: Any, *, game_id: Tensor, ply: Tensor) -> Root:
         """Roots of B states with the network's evaluations; game_id and ply: int64 `[B]`."""
-        logits, value = self.evaluate_states(states, torch.ones_like(game_id, dtype=torch.bool))
-        return Root(states, self.game.legal(states), logits, value, game_id, ply)
+        logits, value, actions = self.evaluate_states(states, torch.ones_like(game_id, dtype=torch.bool))
+        legal = legal_slots(self.game, states, actions)
+        return Root(states, legal, logits, value, game_id, ply, actions, history_of(self.game, states))
 
-    def evaluate_states(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        """Legal-masked logits `[B, A]` and values `[B]` of states; other rows hold any finite numbers."""
+    def evaluate_states(self, states: Any, wanted: Tensor) -> Evaluation:
+        """Evaluations of B states, at least of the rows in `wanted` bool `[B]`."""
+        actions = slot_actions(self.game, states)
         if self.fixed_shapes:
             self._wanted = self._wanted + wanted.sum()
             self._count(len(wanted), 0, 0)
-            logits, value = self.evaluate(self.game.observe(states))
+            logits, value = self._evaluate(states, actions)
         elif self.cache is not None:
-            logits, value = self._with_cache(self.cache, states, wanted)
+            logits, value = self._with_cache(self.cache, states, actions, wanted)
         else:
-            logits, value = self._only_wanted(states, wanted)
-        return torch.where(self.game.legal(states), logits, ILLEGAL), value
+            logits, value = self._only_wanted(states, actions, wanted)
+        return Evaluation(torch.where(legal_slots(self.game, states, actions), logits, ILLEGAL), value, actions)
 
-    def _only_wanted(self, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    def _evaluate(self, states: Any, actions: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The network's logits `[N, K]`, of any value in empty slots, and values `[N]`."""
+        logits, value = self.evaluate(self.game.observe(states))
+        return (logits if actions is None else logits.gather(1, actions.clamp_min(0))), value
+
+    def _rows(self, states: Any, actions: Tensor | None, rows: Tensor) -> tuple[Tensor, Tensor]:
+        return self._evaluate(select(states, rows), None if actions is None else actions.index_select(0, rows))
+
+    def _only_wanted(self, states: Any, actions: Tensor | None, wanted: Tensor) -> tuple[Tensor, Tensor]:
         rows = wanted.nonzero()[:, 0]
         self._count(len(rows), len(wanted) - len(rows), 0)
         if len(rows) == len(wanted):
-            return self.evaluate(self.game.observe(states))
-        logits = torch.zeros(len(wanted), self.game.num_actions, device=wanted.device)
+            return self._evaluate(states, actions)
+        logits = torch.zeros(len(wanted), self.game.num_slots, device=wanted.device)
         value = torch.zeros(len(wanted), device=wanted.device)
         if len(rows):
-            logits[rows], value[rows] = self.evaluate(self.game.observe(select(states, rows)))
+            logits[rows], value[rows] = self._rows(states, actions, rows)
         return logits, value
 
-    def _with_cache(self, cache: EvaluationCache, states: Any, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    def _with_cache(
+        self, cache: EvaluationCache, states: Any, actions: Tensor | None, wanted: Tensor
+    ) -> tuple[Tensor, Tensor]:
         keys = self.game.key(states)
         logits, value, missing, duplicates, duplicate_of = cache.lookup(keys, wanted)
         count = int(wanted.sum())
         self._count(len(missing), len(wanted) - count, count - len(missing))
         if len(missing):
-            new_logits, new_value = self.evaluate(self.game.observe(select(states, missing)))
+            new_logits, new_value = self._rows(states, actions, missing)
             cache.store(keys.index_select(0, missing), new_logits, new_value)
             logits[missing] = new_logits
             value[missing] = new_value

@@ -41,7 +41,7 @@ class GumbelSearch:
         """Search B roots.
 
         temperature: a number or float32 `[B]`, a second factor of the noise, which may depend on the ply.
-        root_noise: float32 `[B, A]`, replaces the noise in tests.
+        root_noise: float32 `[B, K]`, replaces the noise in tests.
         """
         legal = root.legal
         if root_noise is None:
@@ -64,10 +64,10 @@ class GumbelSearch:
             descend=self.descend,
         )
         stats = tree.root_stats()
-        action = self._best_considered(stats, stats.visits.amax(-1), root_noise, legal)
+        slot = self._best_considered(stats, stats.visits.amax(-1), root_noise, legal)
         q = completed_q(stats)
         policy = improved_policy(stats, self._sigma(q, stats), self._max_sigma)
-        return SearchResult(action, policy, (policy * q).sum(-1), stats.visits, q)
+        return SearchResult(root.action_of(slot), policy, (policy * q).sum(-1), stats.visits, q, root.actions)
 
     @property
     def _max_sigma(self) -> float:
@@ -77,12 +77,12 @@ class GumbelSearch:
         return transform(q, stats.visits, value_scale=self.value_scale, visit_offset=self.visit_offset)
 
     def _interior_choice(self, stats: NodeStats) -> Tensor:
-        """int64 `[R]`: the action whose fraction of visits is furthest below the improved policy (section 5)."""
+        """int64 `[R]`: the slot whose fraction of visits is furthest below the improved policy (section 5)."""
         improved = improved_policy(stats, self._sigma(completed_q(stats), stats), self._max_sigma)
         return (improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))).argmax(-1)
 
     def _best_considered(self, stats: NodeStats, visits: Tensor, noise: Tensor, legal: Tensor) -> Tensor:
-        """int64 `[B]`: among legal actions with `visits` `[B]` visits, the best by noise, prior and transformed Q."""
+        """int64 `[B]`: among legal slots with `visits` `[B]` visits, the best by noise, prior and transformed Q."""
         score = noise + stats.logits + self._sigma(completed_q(stats), stats)
         # The clamp keeps legal actions with a tiny prior above excluded actions.
         allowed = legal & (stats.visits == visits[:, None])

@@ -41,7 +41,7 @@ class PuctSearch:
         """Search B roots.
 
         temperature: a number or float32 `[B]`; 0 plays the most visited action.
-        root_noise: float32 `[B, A]`, replaces the Dirichlet sample in tests.
+        root_noise: float32 `[B, K]`, replaces the Dirichlet sample in tests.
         """
         logits = torch.where(root.legal, root.logits, ILLEGAL)
         if self.dirichlet_fraction > 0:
@@ -60,20 +60,20 @@ class PuctSearch:
         q = torch.where(stats.visits > 0, stats.value_sum / stats.visits.clamp_min(1.0), root_value[:, None])
         policy = stats.visits / total.clamp_min(1.0)[:, None]
         action = self._sample_action(root, stats.visits, seed, temperature)
-        return SearchResult(action, policy, root_value, stats.visits, q)
+        return SearchResult(action, policy, root_value, stats.visits, q, root.actions)
 
     def _with_noise(self, root: Root, logits: Tensor, seed: int, noise: Tensor | None) -> Tensor:
-        """float32 `[B, A]`: logits of the prior mixed with Dirichlet noise."""
+        """float32 `[B, K]`: logits of the prior mixed with Dirichlet noise."""
         if noise is None:
             stream = int(rng.Stream.ROOT_DIRICHLET)
             keys = (root.game_id[:, None], root.ply[:, None])
-            noise = rng.dirichlet(self.dirichlet_alpha, root.legal, seed, stream, *keys)
+            noise = rng.dirichlet(self.dirichlet_alpha, root.legal, seed, stream, *keys, actions=root.action_numbers())
         prior = torch.softmax(logits, -1)
         mixed = (1 - self.dirichlet_fraction) * prior + self.dirichlet_fraction * noise
         return torch.where(root.legal, torch.log(mixed.clamp_min(1e-30)), ILLEGAL)
 
     def _choice(self, stats: NodeStats) -> Tensor:
-        """int64 `[R]`: the action with the largest upper confidence bound."""
+        """int64 `[R]`: the slot with the largest upper confidence bound."""
         total = stats.visits.sum(-1, keepdim=True)
         visited = stats.visits > 0
         mean = (stats.value[:, None] + stats.value_sum.sum(-1, keepdim=True)) / (1.0 + total)
@@ -89,4 +89,4 @@ class PuctSearch:
         log_visits = torch.where(visits > 0, torch.log(visits.clamp_min(1.0)), -math.inf)
         score = torch.where(visits > 0, log_visits + per_row(temperature) * noise, -math.inf)
         # Without simulations no action has visits; the first legal action is played.
-        return torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1)
+        return root.action_of(torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1))

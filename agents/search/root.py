@@ -5,17 +5,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from agents.search.node_states import History
 from lab import rng
 
 
 class Root(NamedTuple):
-    """B positions to search.
+    """B positions to search, with K slots of actions each (see `agents.games.Game`).
 
     state: fields `[B, ...]`, the game's state or a learned model's.
-    legal: bool `[B, A]`.
-    logits: float32 `[B, A]`, the network's policy. Values of illegal actions are ignored.
+    legal: bool `[B, K]`, slots with a legal action.
+    logits: float32 `[B, K]`, the network's policy. Values of other slots are ignored.
     value: float32 `[B]`, the network's value for the player to move.
     game_id, ply: int64 `[B]`; with the seed they determine the random numbers of the search.
+    actions: int64 `[B, K]`, the action of each slot, -1 for none; None where slot k is action k.
+    history: what the states remember; None for nothing.
     """
 
     state: Any
@@ -24,16 +27,29 @@ class Root(NamedTuple):
     value: Tensor
     game_id: Tensor
     ply: Tensor
+    actions: Tensor | None = None
+    history: History | None = None
+
+    def action_of(self, slot: Tensor) -> Tensor:
+        """int64 `[B]`: the actions of slots `[B]`."""
+        return slot if self.actions is None else self.actions.gather(1, slot[:, None])[:, 0]
+
+    def action_numbers(self) -> Tensor:
+        """int64 `[K]` or `[B, K]`: the action of each slot, the counters of its random numbers."""
+        if self.actions is not None:
+            return self.actions
+        return torch.arange(self.logits.shape[1], device=self.logits.device)
 
 
 class SearchResult(NamedTuple):
-    """Decisions for B roots.
+    """Decisions for B roots; arrays are over the K slots of the roots.
 
     action: int64 `[B]`, the move to play.
-    policy: float32 `[B, A]`, the improved policy, which is the network's training target.
+    policy: float32 `[B, K]`, the improved policy, which is the network's training target.
     value: float32 `[B]`, the root's value after search, for the player to move.
-    visits: float32 `[B, A]`, visit counts; 0 for illegal actions.
-    q: float32 `[B, A]`, mean returns; actions without visits have the estimated value of the root.
+    visits: float32 `[B, K]`, visit counts; 0 for illegal actions.
+    q: float32 `[B, K]`, mean returns; actions without visits have the estimated value of the root.
+    actions: int64 `[B, K]`, the action of each slot, -1 for none; None where slot k is action k.
     """
 
     action: Tensor
@@ -41,12 +57,27 @@ class SearchResult(NamedTuple):
     value: Tensor
     visits: Tensor
     q: Tensor
+    actions: Tensor | None = None
+
+    def over_actions(self, num_actions: int) -> "SearchResult":
+        """The same with arrays `[B, A]` over all actions; without a slot policy and visits are 0 and q is NaN."""
+        if self.actions is None:
+            return self
+        policy, visits = (spread(values, self.actions, num_actions) for values in (self.policy, self.visits))
+        q = spread(self.q, self.actions, num_actions, torch.nan)
+        return SearchResult(self.action, policy, self.value, visits, q)
+
+
+def spread(values: Tensor, actions: Tensor, num_actions: int, fill: float = 0.0) -> Tensor:
+    """`[B, A]`: the values `[B, K]` of slots at their actions int64 `[B, K]` (-1 for none), elsewhere `fill`."""
+    # Empty slots are written to one more column, which is cut off.
+    dense = values.new_full((len(values), num_actions + 1), fill)
+    return dense.scatter_(1, torch.where(actions < 0, num_actions, actions), values)[:, :num_actions].contiguous()
 
 
 def gumbel_noise(root: Root, seed: int, stream: rng.Stream) -> Tensor:
-    """float32 `[B, A]`: standard Gumbel samples, one per action."""
-    actions = torch.arange(root.logits.shape[1], device=root.logits.device)
-    return rng.gumbel(seed, int(stream), root.game_id[:, None], root.ply[:, None], actions)
+    """float32 `[B, K]`: standard Gumbel samples, one per action."""
+    return rng.gumbel(seed, int(stream), root.game_id[:, None], root.ply[:, None], root.action_numbers())
 
 
 def per_row(temperature: Tensor | float) -> Tensor | float:

@@ -1,9 +1,9 @@
 """B search trees as flat tensors, and the loop that grows them together.
 
-A tree has M = simulations + 1 nodes of K actions. Node m of tree b is row m * B + b of every node array: the nodes that
-one simulation creates are one contiguous block, so that slices write them. Edge (node, action) is element
-node * K + action of every edge array. No node is created where the game is over: the edge is marked ENDED and has the
-reward, so that further visits need no step and no evaluation.
+A tree has M = simulations + 1 nodes of K slots, one for each legal action (see `agents.games.Game`). Node m of tree b
+is row m * B + b of every node array: the nodes that one simulation creates are one contiguous block, so that slices
+write them. Edge (node, slot) is element node * K + slot of every edge array. No node is created where the game is over:
+the edge is marked ENDED and has the reward, so that further visits need no step and no evaluation.
 
 The choice of an interior node depends only on its statistics. It is computed when they change, for all nodes of all
 paths together, and a descent only follows `choice`: three small gathers per level.
@@ -16,19 +16,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from agents.search.node_states import NodeStates
 from agents.search.root import Root
 
 UNEXPANDED, ENDED = -1, -2
 ILLEGAL = torch.finfo(torch.float32).min
-"""Logit of an illegal action; its prior is exactly 0."""
+"""Logit of an illegal action or an empty slot; its prior is exactly 0."""
 
 
 class NodeStats(NamedTuple):
-    """Statistics of R nodes, from which actions are chosen.
+    """Statistics of R nodes, from which slots are chosen.
 
     visits: float32 `[R, K]`, visit counts.
-    value_sum: float32 `[R, K]`, the sum of the returns of each action, for the player to move.
-    logits: float32 `[R, K]`, the prior; ILLEGAL at illegal actions.
+    value_sum: float32 `[R, K]`, the sum of the returns of each slot, for the player to move.
+    logits: float32 `[R, K]`, the prior; ILLEGAL at illegal actions and empty slots.
     prior: float32 `[R, K]`, softmax of the logits.
     value: float32 `[R]`, the network's value.
     """
@@ -48,6 +49,7 @@ class Leaf(NamedTuple):
     discount: float32 `[B]`: -1 where the other player moves next, +1 where the same does, 0 where the game is over.
     ended: bool `[B]`.
     logits: float32 `[B, K]` and value: float32 `[B]`, for the successor's player to move.
+    actions: int64 `[B, K]`, the action of each of the successor's slots; None where slot k is action k.
     """
 
     state: Any
@@ -56,12 +58,13 @@ class Leaf(NamedTuple):
     ended: Tensor
     logits: Tensor
     value: Tensor
+    actions: Tensor | None = None
 
 
 Dynamics = Callable[[Any, Tensor, Tensor], Leaf]
 """(states of B parents, action int64 `[B]`, wanted bool `[B]`) -> Leaf: the rules, or a learned model."""
 Choice = Callable[[NodeStats], Tensor]
-"""Statistics of R nodes -> action int64 `[R]`."""
+"""Statistics of R nodes -> slot int64 `[R]`."""
 Descend = Callable[["Tree", Tensor, int], Tensor]
 """(tree, the roots' edges int64 `[B]`, simulation) -> edges of the paths int64 `[depth, B]`."""
 
@@ -71,8 +74,9 @@ class Tree:
     """Storage of B trees; every array is written in place."""
 
     batch: int
-    actions: int
-    states: Any  # fields [M * B, ...]
+    slots: int
+    states: NodeStates
+    actions: Tensor | None  # [M * B, K], the action of each slot; None where slot k is action k
     logits: Tensor  # [M * B, K]
     prior: Tensor  # [M * B, K], softmax of the logits, computed once per node
     value: Tensor  # [M * B]
@@ -84,20 +88,22 @@ class Tree:
     child: Tensor  # node, UNEXPANDED or ENDED
 
     @classmethod
-    def allocate(cls, root_states: Any, logits: Tensor, simulations: int) -> "Tree":
-        """Empty trees for B roots; logits: float32 `[B, K]`."""
-        batch, actions = logits.shape
+    def allocate(cls, root: Root, simulations: int) -> "Tree":
+        """Trees of B roots, without edges."""
+        logits = root.logits
+        batch, slots = logits.shape
         nodes = batch * (simulations + 1)
 
         def edges(fill: float, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.full((nodes * actions,), fill, dtype=dtype, device=logits.device)
+            return torch.full((nodes * slots,), fill, dtype=dtype, device=logits.device)
 
-        return cls(
+        tree = cls(
             batch=batch,
-            actions=actions,
-            states=type(root_states)(*(f.new_zeros((nodes, *f.shape[1:])) for f in root_states)),
-            logits=logits.new_zeros((nodes, actions)),
-            prior=logits.new_zeros((nodes, actions)),
+            slots=slots,
+            states=NodeStates(root.state, root.history, nodes),
+            actions=None if root.actions is None else edges(-1, torch.int16).view(nodes, slots),
+            logits=logits.new_zeros((nodes, slots)),
+            prior=logits.new_zeros((nodes, slots)),
             value=logits.new_zeros(nodes),
             choice=torch.zeros(nodes, dtype=torch.int64, device=logits.device),
             visits=edges(0.0),
@@ -106,14 +112,16 @@ class Tree:
             discount=edges(0.0),
             child=edges(UNEXPANDED, torch.int64),
         )
+        tree.write_evaluations(slice(0, batch), logits, root.value, root.actions)
+        return tree
 
     def root_stats(self) -> NodeStats:
         """Statistics of the B roots, as views."""
         end = self.batch
-        rows = (end, self.actions)
+        rows = (end, self.slots)
         return NodeStats(
-            self.visits[: end * self.actions].view(rows),
-            self.value_sum[: end * self.actions].view(rows),
+            self.visits[: end * self.slots].view(rows),
+            self.value_sum[: end * self.slots].view(rows),
             self.logits[:end],
             self.prior[:end],
             self.value[:end],
@@ -122,21 +130,27 @@ class Tree:
     def stats(self, nodes: Tensor) -> NodeStats:
         """Statistics of nodes int64 `[R]`."""
         return NodeStats(
-            self.visits.view(-1, self.actions).index_select(0, nodes),
-            self.value_sum.view(-1, self.actions).index_select(0, nodes),
+            self.visits.view(-1, self.slots).index_select(0, nodes),
+            self.value_sum.view(-1, self.slots).index_select(0, nodes),
             self.logits.index_select(0, nodes),
             self.prior.index_select(0, nodes),
             self.value.index_select(0, nodes),
         )
 
-    def write_block(self, index: int, states: Any, logits: Tensor, value: Tensor) -> None:
-        """Write node `index` of every tree."""
-        block = slice(index * self.batch, (index + 1) * self.batch)
-        for stored, new in zip(self.states, states, strict=True):
-            stored[block] = new
+    def write_evaluations(self, block: slice, logits: Tensor, value: Tensor, actions: Tensor | None) -> None:
+        """Write the evaluations and slots of a block of B nodes."""
         self.logits[block] = logits
         self.prior[block] = torch.softmax(logits, -1)
         self.value[block] = value
+        if self.actions is not None:
+            assert actions is not None
+            self.actions[block] = actions
+
+    def action_of(self, edge: Tensor, node: Tensor) -> Tensor:
+        """int64 `[B]`: the actions of edges `[B]` of nodes `[B]`; 0 where a slot is empty."""
+        if self.actions is None:
+            return edge - node * self.slots
+        return self.actions.view(-1).index_select(0, edge).clamp_min(0).to(torch.int64)
 
 
 def grow(
@@ -150,22 +164,22 @@ def grow(
 ) -> Tree:
     """Run `simulations` simulations from B roots: descend, expand one leaf per tree, back up.
 
-    root: its logits are float32 `[B, K]` with ILLEGAL at illegal actions.
-    root_choice: (statistics of the roots, simulation) -> action int64 `[B]`.
-    interior_choice: statistics of R nodes -> action int64 `[R]`.
+    root: its logits are float32 `[B, K]` with ILLEGAL at illegal actions and empty slots.
+    root_choice: (statistics of the roots, simulation) -> slot int64 `[B]`.
+    interior_choice: statistics of R nodes -> slot int64 `[R]`.
     descend: `descend_to_leaves` or `descend_fixed_length`.
     """
-    tree = Tree.allocate(root.state, root.logits, simulations)
-    tree.write_block(0, root.state, root.logits, root.value)
+    tree = Tree.allocate(root, simulations)
     roots = torch.arange(tree.batch, device=root.logits.device)
     for simulation in range(simulations):
-        first = roots * tree.actions + root_choice(tree.root_stats(), simulation)
+        first = roots * tree.slots + root_choice(tree.root_stats(), simulation)
         path = descend(tree, first, simulation)
+        nodes = path // tree.slots
         new = roots + (simulation + 1) * tree.batch
-        leaf_value = _expand(tree, path[-1], new, simulation + 1, dynamics)
+        leaf_value = _expand(tree, path[-1], nodes, new, simulation + 1, dynamics)
         _back_up(tree, path, leaf_value)
-        touched = torch.cat([(path[1:] // tree.actions).flatten(), new])
-        tree.choice[touched] = touched * tree.actions + interior_choice(tree.stats(touched))
+        touched = torch.cat([nodes[1:].flatten(), new])
+        tree.choice[touched] = touched * tree.slots + interior_choice(tree.stats(touched))
     return tree
 
 
@@ -203,14 +217,19 @@ def _follow(tree: Tree, edge: Tensor) -> tuple[Tensor, Tensor]:
     return inside, torch.where(inside, tree.choice.index_select(0, child.clamp_min(0)), edge)
 
 
-def _expand(tree: Tree, edge: Tensor, new: Tensor, index: int, dynamics: Dynamics) -> Tensor:
-    """Create nodes for the unexpanded edges in `edge` `[B]`; returns the leaves' values `[B]`."""
-    parent = edge // tree.actions
+def _expand(tree: Tree, edge: Tensor, nodes: Tensor, new: Tensor, index: int, dynamics: Dynamics) -> Tensor:
+    """Create nodes for the unexpanded edges in `edge` `[B]`; returns the leaves' values `[B]`.
+
+    nodes: `[depth, B]`, the paths' nodes. new: `[B]`, the new nodes, block `index` of the tree.
+    """
+    parent = nodes[-1]
     child = tree.child.index_select(0, edge)
     wanted = child == UNEXPANDED
-    parents = type(tree.states)(*(f.index_select(0, parent) for f in tree.states))
-    leaf = dynamics(parents, edge - parent * tree.actions, wanted)
-    tree.write_block(index, leaf.state, leaf.logits, leaf.value)
+    leaf = dynamics(tree.states.read(parent, nodes), tree.action_of(edge, parent), wanted)
+    block = slice(index * tree.batch, (index + 1) * tree.batch)
+    plies = tree.states.plies(parent)
+    tree.states.write(block, leaf.state, None if plies is None else plies + 1)
+    tree.write_evaluations(block, leaf.logits, leaf.value, leaf.actions)
     tree.child[edge] = torch.where(wanted, torch.where(leaf.ended, ENDED, new), child)
     tree.reward[edge] = torch.where(wanted, leaf.reward, tree.reward.index_select(0, edge))
     tree.discount[edge] = torch.where(wanted, leaf.discount, tree.discount.index_select(0, edge))
