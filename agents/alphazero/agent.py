@@ -57,7 +57,7 @@ class Agent:
             zeros = torch.zeros_like(root.logits)
             policy = torch.softmax(root.logits, -1)
             action = root.action_of(root.logits.argmax(-1))
-            return SearchResult(action, policy, root.value, zeros, zeros + torch.nan, root.actions)
+            return SearchResult(action, policy, root.value, zeros, zeros + torch.nan, root.slot_actions())
         return self.search(simulations)(root, dynamics=self._dynamics, seed=0, temperature=0.0)
 
     def think(

@@ -94,7 +94,7 @@ class SelfPlay:
         if game.number_planes:
             records.numbers[at] = numbers
         records.policy[at] = result.policy.to(torch.float16)
-        if result.actions is not None:
+        if game.num_slots < game.num_actions:
             records.actions[at] = result.actions.to(torch.int16)
         if self.config.record_states:
             records.state[at] = encode(state)

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from agents.games.game import Game, select
+from agents.games.codec import decode, encode
+from agents.games.game import Game, ObservableGame, actions_of, select
 
 CPU = torch.device("cpu")
+_ACTIONS_TRIED = 128  # of games with more actions, on boards that are over
 
 
 class Playout(NamedTuple):
@@ -24,8 +26,9 @@ class Playout(NamedTuple):
 def test_game(game: Game, *, boards: int = 128, seed: int = 0) -> None:
     """Checks a game's invariants on `boards` random games. Call it in the tests of your own rules.
 
-    Checked: shapes and dtypes, legal actions, turns, ends and rewards, observations and keys, symmetries,
-    independence of the boards, tensors without data (no wait for the device), and the end within `max_plies`.
+    Checked: shapes and dtypes, legal actions and slots, turns, ends and rewards, observations, keys, codes of states,
+    the history, symmetries and the layout of actions, independence of the boards, tensors without data (no wait for the
+    device), and the end within `max_plies`.
     Raises AssertionError that names the broken invariant and the fix.
     """
     what = "random games"
@@ -89,6 +92,7 @@ def _shapes(playout: Playout) -> None:
     )
     expected = {
         "legal": ((batch, game.num_actions), torch.bool),
+        "legal_actions": ((batch, game.num_slots), torch.int64),
         "player": ((batch,), torch.int64),
         "plies": ((batch,), torch.int64),
         "done": ((batch,), torch.bool),
@@ -115,25 +119,41 @@ def _empty_batch(playout: Playout) -> None:
     """An empty batch."""
     game = playout.game
     state = game.step(game.initial(0, CPU), torch.zeros(0, dtype=torch.int64))
-    shapes = (game.legal(state).shape, game.observe(state).shape, game.key(state).shape)
-    expected = ((0, game.num_actions), (0, *game.observation_shape), (0,))
+    functions = (game.legal, game.legal_actions, game.observe, game.key)
+    shapes = [function(state).shape for function in functions]
+    expected = ((0, game.num_actions), (0, game.num_slots), (0, *game.observation_shape), (0,))
     _require(tuple(map(tuple, shapes)) == expected, "0 boards get other shapes", "use -1 only where B is not 0")
 
 
 def _legality(playout: Playout) -> None:
     """Legal actions."""
+    game = playout.game
+    _require(
+        1 <= game.num_slots <= game.num_actions, "`num_slots` is not 1 to `num_actions`", "give the most legal moves"
+    )
     for state in playout.states:
+        legal = game.legal(state)
         _require(
-            torch.equal(playout.game.legal(state).any(1), ~playout.game.done(state)),
+            torch.equal(legal.any(1), ~game.done(state)),
             "`legal` and `done` contradict each other",
             "a running board has a legal action, a board that is over has none",
+        )
+        _require(
+            int(legal.sum(1).max()) <= game.num_slots,
+            f"a position has {int(legal.sum(1).max())} legal actions and num_slots is {game.num_slots}",
+            "raise num_slots to the largest number of legal actions that the rules allow",
+        )
+        _require(
+            torch.equal(game.legal_actions(state), actions_of(legal, game.num_slots)),
+            "`legal_actions` and `legal` contradict each other",
+            "list the legal actions in ascending order, then -1",
         )
 
 
 def _finished_boards(playout: Playout) -> None:
     """Boards that are over."""
     game, last = playout.game, playout.states[-1]
-    for action in range(game.num_actions):
+    for action in range(0, game.num_actions, max(1, game.num_actions // _ACTIONS_TRIED)):
         _require(
             same(game.step(last, torch.full_like(game.player(last), action)), last),
             f"`step` with action {action} changes boards that are over",
@@ -174,20 +194,65 @@ def _turns(playout: Playout) -> None:
 def _observations(playout: Playout) -> None:
     """Observations."""
     game = playout.game
+    bits = game.observation_shape[0] - game.number_planes
     for state in playout.states:
-        observation = game.observe(state)
-        _require(
-            ((observation == 0) | (observation == 1)).all(),
-            "`observe` has values other than 0 and 1",
-            "use planes of bits",
-        )
-        rebuilt = game.from_observation(observation)
-        for name in ("observe", "legal", "player", "plies", "done", "reward", "key"):
-            function = getattr(game, name)
+        player = game.player(state)
+        observation, other = game.observe(state), game.observe(state, 1 - player)
+        for seen in (observation, other):
             _require(
-                torch.equal(function(rebuilt), function(state)),
-                f"`from_observation` rebuilds a state with another `{name}`",
-                "let `observe` contain all that the rules depend on, or derive it in `from_observation`",
+                ((seen[:, :bits] == 0) | (seen[:, :bits] == 1)).all(),
+                "`observe` has values other than 0 and 1",
+                "use planes of bits, and put planes of one number each last and count them in `number_planes`",
+            )
+            _require(
+                (seen[:, bits:] == seen[:, bits:, :1, :1]).all() and seen.isfinite().all(),
+                "a plane of `number_planes` is not one finite number on each board",
+                "put the same number into all cells; what differs from cell to cell is planes of bits",
+            )
+        _require(
+            torch.equal(game.observe(state, player), observation),
+            "`observe` with the player to move is not `observe`",
+            "let `player` be by default the player to move",
+        )
+        if isinstance(game, ObservableGame):
+            rebuilt = game.from_observation(observation)
+            for name in ("observe", "legal", "player", "plies", "done", "reward", "key"):
+                function = getattr(game, name)
+                _require(
+                    torch.equal(function(rebuilt), function(state)),
+                    f"`from_observation` rebuilds a state with another `{name}`",
+                    "let `observe` contain all that the rules depend on, or leave `from_observation` out",
+                )
+
+
+def _codes(playout: Playout) -> None:
+    """Codes of states."""
+    game, states, _ = playout
+    for state in states:
+        _require(
+            same(decode(game, encode(state)), state),
+            "a state that was encoded and decoded is another one",
+            "give all fields of the state the dtypes and shapes of `initial`",
+        )
+
+
+def _history(playout: Playout) -> None:
+    """The history."""
+    game, states, _ = playout
+    for name in game.history:
+        _require(
+            name in states[0]._fields and getattr(states[0], name).dim() > 1,
+            f"`history` names {name}, which is no state field [B, T, ...]",
+            "name fields of the state that are rings of entries",
+        )
+        for before, after in pairwise(states):
+            old, new = getattr(before, name), getattr(after, name)
+            places = torch.arange(old.shape[1]) == (game.plies(after) % old.shape[1])[:, None]
+            kept = ~places | game.done(before)[:, None]
+            _require(
+                torch.equal(old[kept], new[kept]),
+                f"`step` changes an entry of {name} that belongs to an earlier position",
+                "write only entry p % T of the new position after p plies, on running boards",
             )
 
 
@@ -195,13 +260,43 @@ def _keys(playout: Playout) -> None:
     """Keys."""
     game, states, _ = playout
     keys = torch.cat([game.key(state) for state in states]).tolist()
-    seen = torch.cat([game.observe(state) for state in states]).to(torch.uint8).flatten(1).numpy()
-    observations = [row.tobytes() for row in seen]
-    pairs, different = len(set(zip(keys, observations, strict=True))), len(set(observations))
+    content = [torch.cat([game.observe(state) for state in states]).flatten(1)]
+    if game.num_slots < game.num_actions:
+        content.append(torch.cat([game.legal_actions(state) for state in states]))
+    rows = zip(*(part.numpy() for part in content), strict=True)
+    positions = [b"".join(part.tobytes() for part in row) for row in rows]
+    pairs, different = len(set(zip(keys, positions, strict=True))), len(set(positions))
     _require(
-        pairs <= len(set(keys)), "two different observations have the same `key`", "hash every bit of the observation"
+        pairs <= len(set(keys)),
+        "two different observations have the same `key`",
+        "hash all of the observation, and the legal actions where num_slots is below num_actions",
     )
     _require(pairs == different, "equal observations have different keys", "hash only the observation")
+
+
+def _layout(playout: Playout) -> None:
+    """The layout of actions."""
+    game, layout = playout.game, playout.game.action_layout
+    if layout is None:
+        return
+    _, height, width = game.observation_shape
+    count, width_of_plane = layout.num_actions(height, width), width if layout.columns else height * width
+    _require(
+        count == game.num_actions,
+        f"`action_layout` describes {count} actions and there are {game.num_actions}",
+        "number the actions plane by plane, then the others",
+    )
+    tables = game.symmetries(CPU)
+    on_board = torch.arange(count) < layout.planes * width_of_plane
+    for planes, order in zip(*tables, strict=True):
+        cells = planes[: height * width] % (height * width)
+        places = cells[:width] % width if layout.columns else cells
+        expected = places.repeat(layout.planes)
+        _require(
+            torch.equal(order[on_board] % width_of_plane, expected) and bool((order[~on_board] >= len(expected)).all()),
+            "`action_layout` and `symmetries` contradict each other",
+            "give an action the number plane * cells + cell, where a symmetry maps the cell as it maps the planes",
+        )
 
 
 def _symmetries(playout: Playout) -> None:
@@ -257,7 +352,10 @@ def _no_data(playout: Playout) -> None:
     game, device = playout.game, torch.device("meta")
     try:
         state = game.step(game.initial(8, device), torch.zeros(8, dtype=torch.int64, device=device))
-        functions = (game.legal, game.player, game.plies, game.done, game.reward, game.observe, game.key)
+        functions = (
+            *(game.legal, game.legal_actions, game.player, game.plies, game.done, game.reward, game.observe, game.key),
+            *(encode, lambda state: game.observe(state, game.player(state))),
+        )
         results = [*state, *(function(state) for function in functions), *game.symmetries(device)]
     except (RuntimeError, NotImplementedError) as error:
         message = str(error).splitlines()[0]
@@ -279,7 +377,10 @@ CHECKS: tuple[Callable[[Playout], None], ...] = (
     _turns,
     _observations,
     _keys,
+    _codes,
+    _history,
     _symmetries,
+    _layout,
     _independence,
     _no_data,
 )

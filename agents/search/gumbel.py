@@ -67,7 +67,7 @@ class GumbelSearch:
         slot = self._best_considered(stats, stats.visits.amax(-1), root_noise, legal)
         q = completed_q(stats)
         policy = improved_policy(stats, self._sigma(q, stats), self._max_sigma)
-        return SearchResult(root.action_of(slot), policy, (policy * q).sum(-1), stats.visits, q, root.actions)
+        return SearchResult(root.action_of(slot), policy, (policy * q).sum(-1), stats.visits, q, root.slot_actions())
 
     @property
     def _max_sigma(self) -> float:

@@ -22,6 +22,8 @@ class NodeStates:
 
     A history field takes one entry per node. The ring of a node is that of its root with the entries of the nodes on
     the path to it.
+
+    fields: [M * B, ...]; a history field without the dimension T.
     """
 
     def __init__(self, roots: Any, history: History | None, nodes: int) -> None:
@@ -30,16 +32,18 @@ class NodeStates:
         rings = () if history is None else history.fields
         self._is_ring = [name in rings for name in roots._fields] if rings else [False] * len(roots)
         self._plies = None if history is None or not rings else history.plies.new_zeros(nodes)
-        self._fields = [
-            field.new_zeros((nodes, *field.shape[2 if ring else 1 :]))
-            for field, ring in zip(roots, self._is_ring, strict=True)
-        ]
+        self.fields = type(roots)(
+            *(
+                field.new_zeros((nodes, *field.shape[2 if ring else 1 :]))
+                for field, ring in zip(roots, self._is_ring, strict=True)
+            )
+        )
         self.write(slice(0, len(roots[0])), roots, None if history is None else history.plies)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all nodes, without the rings of the roots."""
-        return sum(field.nbytes for field in self._fields) + (0 if self._plies is None else self._plies.nbytes)
+        return sum(field.nbytes for field in self.fields) + (0 if self._plies is None else self._plies.nbytes)
 
     def write(self, block: slice, states: Any, plies: Tensor | None) -> None:
         """Write the states of a block of B nodes; plies: int64 `[B]`, of the new states, None without history."""
@@ -47,7 +51,7 @@ class NodeStates:
             assert plies is not None
             self._plies[block] = plies
             rows = torch.arange(len(plies), device=plies.device)
-        for stored, new, ring in zip(self._fields, states, self._is_ring, strict=True):
+        for stored, new, ring in zip(self.fields, states, self._is_ring, strict=True):
             stored[block] = new[rows, plies % new.shape[1]] if ring else new
 
     def plies(self, nodes: Tensor) -> Tensor | None:
@@ -58,7 +62,7 @@ class NodeStates:
         """States of nodes `[B]`; path: nodes `[depth, B]` from the roots to them, where nodes may be repeated."""
         fields = [
             self._ring(root, stored, nodes, path) if ring else stored.index_select(0, nodes)
-            for root, stored, ring in zip(self._roots, self._fields, self._is_ring, strict=True)
+            for root, stored, ring in zip(self._roots, self.fields, self._is_ring, strict=True)
         ]
         return type(self._roots)(*fields)
 

@@ -60,7 +60,7 @@ class PuctSearch:
         q = torch.where(stats.visits > 0, stats.value_sum / stats.visits.clamp_min(1.0), root_value[:, None])
         policy = stats.visits / total.clamp_min(1.0)[:, None]
         action = self._sample_action(root, stats.visits, seed, temperature)
-        return SearchResult(action, policy, root_value, stats.visits, q, root.actions)
+        return SearchResult(action, policy, root_value, stats.visits, q, root.slot_actions())
 
     def _with_noise(self, root: Root, logits: Tensor, seed: int, noise: Tensor | None) -> Tensor:
         """float32 `[B, K]`: logits of the prior mixed with Dirichlet noise."""

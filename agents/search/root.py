@@ -35,10 +35,14 @@ class Root(NamedTuple):
         return slot if self.actions is None else self.actions.gather(1, slot[:, None])[:, 0]
 
     def action_numbers(self) -> Tensor:
-        """int64 `[K]` or `[B, K]`: the action of each slot, the counters of its random numbers."""
+        """int64 `[B, K]` or `[K]`, for all roots: the action of each slot, -1 for none."""
         if self.actions is not None:
             return self.actions
         return torch.arange(self.logits.shape[1], device=self.logits.device)
+
+    def slot_actions(self) -> Tensor:
+        """int64 `[B, K]`: the action of each slot, -1 for none."""
+        return self.action_numbers().expand_as(self.logits)
 
 
 class SearchResult(NamedTuple):
@@ -49,7 +53,7 @@ class SearchResult(NamedTuple):
     value: float32 `[B]`, the root's value after search, for the player to move.
     visits: float32 `[B, K]`, visit counts; 0 for illegal actions.
     q: float32 `[B, K]`, mean returns; actions without visits have the estimated value of the root.
-    actions: int64 `[B, K]`, the action of each slot, -1 for none; None where slot k is action k.
+    actions: int64 `[B, K]`, the action of each slot, -1 for none.
     """
 
     action: Tensor
@@ -57,15 +61,16 @@ class SearchResult(NamedTuple):
     value: Tensor
     visits: Tensor
     q: Tensor
-    actions: Tensor | None = None
+    actions: Tensor
 
     def over_actions(self, num_actions: int) -> "SearchResult":
         """The same with arrays `[B, A]` over all actions; without a slot policy and visits are 0 and q is NaN."""
-        if self.actions is None:
+        if self.policy.shape[1] == num_actions:
             return self
         policy, visits = (spread(values, self.actions, num_actions) for values in (self.policy, self.visits))
         q = spread(self.q, self.actions, num_actions, torch.nan)
-        return SearchResult(self.action, policy, self.value, visits, q)
+        every = torch.arange(num_actions, device=self.actions.device).expand_as(policy)
+        return SearchResult(self.action, policy, self.value, visits, q, every)
 
 
 def spread(values: Tensor, actions: Tensor, num_actions: int, fill: float = 0.0) -> Tensor:

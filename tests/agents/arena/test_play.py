@@ -35,7 +35,8 @@ class First:
         action = legal.to(torch.int8).argmax(1)
         policy = torch.nn.functional.one_hot(action, legal.shape[1]).float()
         q = policy - 0.5 if simulations else policy * torch.nan
-        return SearchResult(action, policy, torch.full((1,), 0.5), policy * simulations, q)
+        every = torch.arange(legal.shape[1]).expand_as(legal)
+        return SearchResult(action, policy, torch.full((1,), 0.5), policy * simulations, q, every)
 
 
 def sit(lines: list[str], side: int = 0, game: Any = FOUR, color: bool = False) -> tuple[str, GameSession]:

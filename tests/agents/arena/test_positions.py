@@ -175,7 +175,14 @@ class Rule:
     def decide(self, state: Any, simulations: int) -> SearchResult:
         batch = len(GAME.plies(state))
         zeros = torch.zeros(batch, 7)
-        return SearchResult(torch.full((batch,), 3 if simulations else 0), zeros, zeros[:, 0], zeros, zeros)
+        return SearchResult(
+            torch.full((batch,), 3 if simulations else 0),
+            zeros,
+            zeros[:, 0],
+            zeros,
+            zeros,
+            torch.arange(7).expand_as(zeros),
+        )
 
 
 def test_evaluation_in_chunks_equals_evaluation_at_once() -> None:

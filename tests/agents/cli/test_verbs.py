@@ -43,7 +43,8 @@ class Uniform:
         root = dynamics.root(state, game_id=ids, ply=ids)
         if simulations == 0:
             nothing = torch.zeros_like(root.logits)
-            return SearchResult(root.logits.argmax(1), root.logits.softmax(1), root.value, nothing, nothing + torch.nan)
+            policy, slots = root.logits.softmax(1), root.slot_actions()
+            return SearchResult(root.logits.argmax(1), policy, root.value, nothing, nothing + torch.nan, slots)
         search = GumbelSearch(simulations=simulations, gumbel_scale=0.0)
         return search(root, dynamics=dynamics, seed=0)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.search import GumbelSearch, SearchResult
+from agents.search import GumbelSearch, Root, SearchResult
 from agents.search.completed_q import completed_q, transform
 from agents.search.tree import NodeStats, Tree
 from tests.agents.reference_search import gumbel_search, improved_policy
@@ -33,8 +33,9 @@ def bandit(values: list[float], logits: list[float] | None = None, root_value: f
 def root_stats(visits: list[float], value_sum: list[float], logits: Tensor, value: float) -> NodeStats:
     """Statistics of one root that has seen this."""
     state = TableState(torch.zeros(1, dtype=torch.int64))
-    tree = Tree.allocate(state, logits[None], simulations=0)
-    tree.write_block(0, state, logits[None], torch.tensor([value]))
+    nothing = torch.zeros(1, dtype=torch.int64)
+    legal = torch.ones_like(logits[None], dtype=torch.bool)
+    tree = Tree.allocate(Root(state, legal, logits[None], torch.tensor([value]), nothing, nothing), simulations=0)
     tree.visits[:] = torch.tensor(visits)
     tree.value_sum[:] = torch.tensor(value_sum)
     return tree.root_stats()

@@ -119,7 +119,7 @@ def test_each_simulation_creates_its_own_node_below_the_right_parent() -> None:
         [[UNEXPANDED, 4], [UNEXPANDED, 5]],
         [[UNEXPANDED, 6], [UNEXPANDED, 7]],
     ]
-    assert tree.states.at.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert tree.states.fields.at.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 SEARCHES = [
