@@ -20,7 +20,7 @@ from agents.alphazero.learner import (
     value_target,
 )
 from agents.alphazero.network import DRAW, LOSS, WIN
-from agents.alphazero.records import Samples, concatenate, pack_bits
+from agents.alphazero.records import Samples, blank, concatenate, pack_bits, pack_observation
 from agents.games import make
 from agents.games.testing import random_playout
 from lab.run import checkpoint
@@ -153,9 +153,8 @@ def test_a_turned_position_is_a_position_in_which_the_turned_policy_means_the_tu
     running = ~game.done(states)
     states, actions = type(states)(*(field[running] for field in states)), actions[running]
     policy = torch.nn.functional.one_hot(actions, game.num_actions).to(torch.float16)
-    zeros = torch.zeros(len(actions))
-    planes = pack_bits(game.observe(states).flatten(1))
-    samples = Samples(planes, policy, zeros.to(torch.int8), zeros.to(torch.float16), zeros.to(torch.int32))
+    planes, _ = pack_observation(game, game.observe(states))
+    samples = blank(len(actions), game)._replace(planes=planes, policy=policy)
     turned_planes, turned_policy, _, _ = teacher._batch(samples)
 
     tables = game.symmetries(CPU).planes

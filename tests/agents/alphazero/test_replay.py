@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from agents.alphazero.config import ReplayConfig
-from agents.alphazero.records import Samples
+from agents.alphazero.records import Samples, blank
 from agents.alphazero.replay import ReplayBuffer, window_size
 from agents.games import make
 from lab.errors import CheckpointError
@@ -32,7 +32,7 @@ def positions(first: int, end: int) -> Samples:
     """Positions whose every field is a function of their index; `version` is the index itself."""
     index = torch.arange(first, end)
     bytes_ = torch.stack([index % 256, index // 256 % 256, index * 7 % 256], 1)
-    return Samples(
+    return blank(end - first, GAME)._replace(
         planes=bytes_.to(torch.uint8),
         policy=torch.nn.functional.one_hot(index % 9, 9).to(torch.float16),
         outcome=(index % 3 - 1).to(torch.int8),

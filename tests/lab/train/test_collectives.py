@@ -130,12 +130,11 @@ def _weights(learner: Learner, of: str) -> dict[str, Tensor]:
 def _positions(step: int) -> Samples:
     """Of any content: a learner does not ask whether they can come up."""
     draw = torch.Generator().manual_seed(step)
-    return Samples(
-        pack_bits(torch.randint(0, 2, (33, 18), generator=draw)),
-        torch.rand(33, 9, generator=draw).softmax(-1).half(),
-        torch.randint(-1, 2, (33,), generator=draw).to(torch.int8),
-        (torch.rand(33, generator=draw) * 2 - 1).half(),
-        torch.zeros(33, dtype=torch.int32),
+    return blank(33, make("tic_tac_toe"))._replace(
+        planes=pack_bits(torch.randint(0, 2, (33, 18), generator=draw)),
+        policy=torch.rand(33, 9, generator=draw).softmax(-1).half(),
+        outcome=torch.randint(-1, 2, (33,), generator=draw).to(torch.int8),
+        search_value=(torch.rand(33, generator=draw) * 2 - 1).half(),
     )
 
 
