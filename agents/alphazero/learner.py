@@ -90,7 +90,7 @@ class Learner:
     def _of_rank_zero(self, positions: Samples) -> Samples:
         """The positions of rank 0, on the device."""
         fields = [field.to(self.device.device, non_blocking=True) for field in positions]
-        self._ranks.broadcast_(fields)
+        self._ranks.broadcast_([field for field in fields if field.numel()])
         return Samples(*fields)
 
     def _batch(self, positions: Samples, rows: slice = slice(None)) -> Batch:

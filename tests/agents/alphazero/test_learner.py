@@ -154,7 +154,7 @@ def test_a_turned_position_is_a_position_in_which_the_turned_policy_means_the_tu
     states, actions = type(states)(*(field[running] for field in states)), actions[running]
     policy = torch.nn.functional.one_hot(actions, game.num_actions).to(torch.float16)
     planes, _ = pack_observation(game, game.observe(states))
-    samples = blank(len(actions), game)._replace(planes=planes, policy=policy)
+    samples = Samples(**blank(len(actions), game)._asdict() | {"planes": planes, "policy": policy})
     turned_planes, turned_policy, _, _ = teacher._batch(samples)
 
     tables = game.symmetries(CPU).planes

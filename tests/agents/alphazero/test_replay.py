@@ -32,13 +32,14 @@ def positions(first: int, end: int) -> Samples:
     """Positions whose every field is a function of their index; `version` is the index itself."""
     index = torch.arange(first, end)
     bytes_ = torch.stack([index % 256, index // 256 % 256, index * 7 % 256], 1)
-    return blank(end - first, GAME)._replace(
-        planes=bytes_.to(torch.uint8),
-        policy=torch.nn.functional.one_hot(index % 9, 9).to(torch.float16),
-        outcome=(index % 3 - 1).to(torch.int8),
-        search_value=(index % 11 / 11).to(torch.float16),
-        version=index.to(torch.int32),
-    )
+    content = {
+        "planes": bytes_.to(torch.uint8),
+        "policy": torch.nn.functional.one_hot(index % 9, 9).to(torch.float16),
+        "outcome": (index % 3 - 1).to(torch.int8),
+        "search_value": (index % 11 / 11).to(torch.float16),
+        "version": index.to(torch.int32),
+    }
+    return Samples(**blank(end - first, GAME)._asdict() | content)
 
 
 def fill(memory: ReplayBuffer, count: int, step: int = 7) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from importlib import metadata
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from agents.games import test_game as check_game
 from agents.games.line_game import LineGame, LineState
 from agents.games.testing import same
 from lab.errors import UserError
+from tests.agents.games.patrol import Patrol
 from tests.agents.playouts import CASES, IDS, playout
 
 every_game = pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
@@ -50,6 +51,18 @@ def _reading_legal(game: LineGame, state: LineState) -> Tensor:
     return game.legal(state) if bool((state.plies >= 0).all()) else state.cells == 0
 
 
+def _unsorted(game: LineGame, state: LineState) -> Tensor:
+    return game.legal_actions(state).flip(1)
+
+
+def _one_number(game: LineGame, state: LineState, player: Tensor | None = None) -> Tensor:
+    return torch.cat([game.observe(state, player), game.observe(state, player)[:, :1] * 0.3], 1)
+
+
+def _ignoring(game: LineGame, state: LineState, player: Tensor | None = None) -> Tensor:
+    return game.observe(state, None if player is None else 1 - player)
+
+
 def _rolled(game: LineGame, device: torch.device) -> games.Symmetries:
     return games.Symmetries(*(table.roll(1, 1) for table in game.symmetries(device)))
 
@@ -71,7 +84,25 @@ def _unmapped(game: LineGame, device: torch.device) -> games.Symmetries:
         ({"player": Break(lambda game, state: 1 - game.player(state))}, "player 0 does not begin"),
         ({"player": Break(lambda game, state: state.plies // 2 % 2)}, "the players do not alternate"),
         ({"plies": Break(lambda game, state: state.plies * 2)}, "`plies` does not count"),
-        ({"observe": Break(lambda game, state: game.observe(state) * 2)}, "values other than 0 and 1"),
+        ({"num_slots": 13}, "`num_slots` is not 1 to `num_actions`"),
+        ({"num_slots": 5}, "has 12 legal actions and num_slots is 5"),
+        ({"legal_actions": Break(_unsorted)}, "`legal_actions` and `legal` contradict"),
+        (
+            {"observe": Break(lambda game, state, player=None: game.observe(state, player) * 2)},
+            "values other than 0 and 1",
+        ),
+        (
+            {"observe": Break(_one_number), "observation_shape": (3, 3, 4), "number_planes": 1},
+            "a plane of `number_planes` is not one finite number",
+        ),
+        ({"observe": Break(_ignoring)}, "`observe` with the player to move is not `observe`"),
+        ({"history": ("cells",)}, "`step` changes an entry of cells that belongs to an earlier position"),
+        ({"history": ("plies",)}, "`history` names plies, which is no state field"),
+        ({"action_layout": games.ActionLayout(planes=2)}, "`action_layout` describes 24 actions and there are 12"),
+        (
+            {"action_layout": games.ActionLayout(planes=2, others=4, columns=True)},
+            "`action_layout` and `symmetries` contradict",
+        ),
         (
             {"from_observation": Break(lambda game, planes: game.from_observation(planes.flip(1)))},
             "`from_observation` rebuilds a state with another `observe`",
@@ -90,6 +121,23 @@ def _unmapped(game: LineGame, device: torch.device) -> games.Symmetries:
 def test_a_broken_game_is_told_what_broke_and_the_fix(methods: dict[str, Any], message: str) -> None:
     with pytest.raises(AssertionError, match=f"broken: .*{message}"):
         check_game(broken(**methods))
+
+
+def test_a_game_with_slots_history_and_numbers_satisfies_the_invariants() -> None:
+    for options in ({}, {"slots": False, "remembers": False}, {"rows": 5, "columns": 4, "memory": 40}):
+        check_game(Patrol(**options), boards=48)
+
+
+def _late(game: Patrol, state: Any, action: Tensor) -> Any:
+    after = game.step(state, action)
+    return games.where(game.done(state), state, after._replace(seen=after.seen.roll(1, 1)))
+
+
+def test_a_broken_history_is_told() -> None:
+    game, sound = Patrol(), Patrol()
+    vars(game)["step"] = lambda state, action: _late(sound, state, action)
+    with pytest.raises(AssertionError, match="`step` changes an entry of seen that belongs to an earlier"):
+        check_game(game)
 
 
 @every_game
@@ -121,6 +169,9 @@ def test_boards_can_be_selected_merged_and_joined(name: str, options: dict[str, 
         ("connect_four", {"row": 5}, "rows, columns, length"),
         ("connect_four", {"rows": 0}, "at least 1"),
         ("connect_four", {"rows": "5"}, "rows must be int, not '5'"),
+        ("connect_four", {"rows": 5.5}, "rows must be int, not 5.5"),
+        ("connect_four", {"rows": True}, "rows must be int, not True"),
+        ("connect_four", {"rows": None}, "rows must be int, not None"),
         ("tic_tac_toe", {"length": 4}, "length 4"),
         ("tic_tac_toe", {"length": 1}, "at least 2"),
     ],
@@ -146,8 +197,11 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agents.games.registry.metadata", SimpleNamespace(entry_points=entry_points))
 
 
-def blocking(size: int = 3, misere: bool = False) -> LineGame:
+def blocking(
+    size: int = 3, misere: bool = False, komi: float = 7.5, rule: Literal["area", "territory"] = "area"
+) -> LineGame:
     """The game of another package."""
+    assert isinstance(komi, float)
     return LineGame("blocking", size, size, size, gravity=False)
 
 
@@ -157,6 +211,7 @@ NUMBER = 7
 @pytest.mark.usefixtures("installed")
 def test_a_game_of_another_package_is_made_by_its_name() -> None:
     assert games.make("blocking", size=4, misere=True).num_actions == 16
+    assert games.make("blocking", size=4, komi=6, rule="territory").num_actions == 16
     assert games.game_names() == [*games.GAMES, "absent", "blocking", "number"]
 
 
@@ -166,6 +221,9 @@ def test_a_game_of_another_package_is_made_by_its_name() -> None:
     [
         ("bloking", {}, "unknown game 'bloking'; did you mean 'blocking'"),
         ("blocking", {"misere": 1}, "option misere must be bool, not 1"),
+        ("blocking", {"komi": "7.5"}, "option komi must be float, not '7.5'"),
+        ("blocking", {"komi": float("nan")}, "option komi must be float, not nan"),
+        ("blocking", {"rule": "ing"}, "option rule must be .*area.*territory.*, not 'ing'"),
         ("absent", {}, "'no_such_package:game' cannot be imported .ModuleNotFoundError.*repair or reinstall"),
         ("number", {}, "is not a function or class that makes a game"),
     ],

@@ -130,12 +130,13 @@ def _weights(learner: Learner, of: str) -> dict[str, Tensor]:
 def _positions(step: int) -> Samples:
     """Of any content: a learner does not ask whether they can come up."""
     draw = torch.Generator().manual_seed(step)
-    return blank(33, make("tic_tac_toe"))._replace(
-        planes=pack_bits(torch.randint(0, 2, (33, 18), generator=draw)),
-        policy=torch.rand(33, 9, generator=draw).softmax(-1).half(),
-        outcome=torch.randint(-1, 2, (33,), generator=draw).to(torch.int8),
-        search_value=(torch.rand(33, generator=draw) * 2 - 1).half(),
-    )
+    content = {
+        "planes": pack_bits(torch.randint(0, 2, (33, 18), generator=draw)),
+        "policy": torch.rand(33, 9, generator=draw).softmax(-1).half(),
+        "outcome": torch.randint(-1, 2, (33,), generator=draw).to(torch.int8),
+        "search_value": (torch.rand(33, generator=draw) * 2 - 1).half(),
+    }
+    return Samples(**blank(33, make("tic_tac_toe"))._asdict() | content)
 
 
 def _train_classifier(folder: Path) -> None:
