@@ -28,8 +28,8 @@ def decode(game: Game, code: Tensor) -> Any:
     sizes = [_row_bytes(field) for field in template]
     if code.dtype != torch.uint8 or code.dim() != 2 or code.shape[1] != sum(sizes):
         raise ValueError(f"{game.name} has codes of {sum(sizes)} bytes, not {code.dtype} {list(code.shape)}")
-    # A copy of each part: a slice of bytes may begin where no number of several bytes can.
-    parts = (part.contiguous().clone() for part in code.split(sizes, 1))
+    # A copy of each part: a slice of bytes may begin where no number of several bytes can, and so may each of its rows.
+    parts = (part.clone(memory_format=torch.contiguous_format) for part in code.split(sizes, 1))
     fields = zip(parts, template, strict=True)
     return type(template)(*(part.view(field.dtype).view(-1, *field.shape[1:]) for part, field in fields))
 
