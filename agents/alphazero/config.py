@@ -219,6 +219,15 @@ class LearnerConfig(ScheduledOptimizerConfig):
     symmetries: bool = Field(default=True, description="Train on each position under a random symmetry of the board.")
 
 
+class StartConfig(Config):
+    """Weights that training starts from."""
+
+    run: str = Field(
+        default="", description="Name or path of the run whose EMA weights training starts from; empty for new weights."
+    )
+    checkpoint: str = Field(default="best", description="Checkpoint of that run: best, latest or an iteration.")
+
+
 class EvaluateConfig(sections.EvaluateConfig):
     """Evaluations of the EMA network: solved positions, games against fixed opponents, and a sample game."""
 
@@ -242,9 +251,12 @@ class AlphaZeroConfig(ExperimentConfig):
         "selfplay.temperature.decay_plies",
     )
 
+    names_runs: ClassVar[tuple[str, ...]] = ("start.run",)
+
     kind: Literal["alphazero"] = Field(default="alphazero", description="Kind of experiment.")
     game: GameConfig = Field(description="The game and its options.")
     network: NetworkConfig = Field(default=NetworkConfig(), description="Policy and value network.")
+    start: StartConfig = Field(default=StartConfig(), description="Weights that training starts from.")
     search: SearchConfig = Field(default=SearchConfig(), description="Monte Carlo tree search.")
     selfplay: SelfPlayConfig = Field(default=SelfPlayConfig(), description="Batched self-play.")
     replay: ReplayConfig = Field(default=ReplayConfig(), description="Replay buffer.")

@@ -18,7 +18,9 @@ from agents.alphazero.memory import needs
 from agents.alphazero.metrics import CATALOGUE
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import ReplayBuffer
+from agents.alphazero.transfer import start_from
 from agents.search.dynamics import LeafCounts
+from lab.run import checkpoint as checkpoints
 from lab.run import memory_needs
 from lab.run.experiment import Evaluation, Experiment
 from lab.train.collectives import ranks
@@ -169,7 +171,11 @@ def build(config: AlphaZeroConfig, directory: Path, device: Device, *, actors: A
     """The experiment of a run directory, with self-play in this process unless other actors are given."""
     game = config.game.make()
     memory_needs.check(needs(config, game, device), device)
-    learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
+    network = make_network(config, game)
+    # A resumed run has its weights in the checkpoint, and other ranks receive those of rank 0.
+    if config.start.run and not checkpoints.numbered(directory / "checkpoints"):
+        start_from(network, config.start, directory.parent)
+    learner = Learner(network, game, config.learner, device, config.seed)
     return AlphaZero(
         config,
         directory,
