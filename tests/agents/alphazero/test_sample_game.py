@@ -39,7 +39,9 @@ def test_a_shown_game_is_played_to_its_end() -> None:
 
 def game_of(name: str, policies: np.ndarray, **options: Any) -> SampleGame:
     plies = len(policies)
-    return SampleGame(make(name, **options), "", policies, list(range(plies)), [ply % 2 for ply in range(plies)])
+    game, moves = make(name, **options), list(range(plies))
+    names = [game.action_names[move % game.num_actions] for move in moves]
+    return SampleGame(game, "", policies, moves, [ply % 2 for ply in moves], names)
 
 
 def drawn(played: SampleGame, monkeypatch: pytest.MonkeyPatch) -> list[Matrix]:
