@@ -47,7 +47,8 @@ def collect(game: Game, evaluate: InferenceNet, *, boards: int, simulations: int
     while len(board):
         root = dynamics.root(state, game_id=board, ply=game.plies(state))
         result = search(root, dynamics=dynamics, seed=seed)
-        moves.append((board, game.player(state), game.observe(state), result.policy))
+        policy = result.over_actions(game.num_actions).policy
+        moves.append((board, game.player(state), game.observe(state), policy))
         state = game.step(state, result.action)
         ended = game.done(state)
         reward[board[ended]] = game.reward(state)[ended]

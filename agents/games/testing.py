@@ -128,6 +128,7 @@ def _empty_batch(playout: Playout) -> None:
 def _legality(playout: Playout) -> None:
     """Legal actions."""
     game = playout.game
+    _require(game.num_actions < 2**15, "there are more actions than records can number", "have at most 32,767 actions")
     _require(
         1 <= game.num_slots <= game.num_actions, "`num_slots` is not 1 to `num_actions`", "give the most legal moves"
     )

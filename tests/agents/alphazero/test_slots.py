@@ -12,7 +12,7 @@ from agents.alphazero.memory import node_bytes, tree_bytes
 from agents.alphazero.network import PolicyValueNet
 from agents.alphazero.records import Samples, blank, concatenate, dense_policy, row_bytes, unpack_observation
 from agents.alphazero.replay import ReplayBuffer
-from agents.games import select
+from agents.games import GAMES, make, select
 from agents.games.codec import decode, encode
 from agents.search import GumbelSearch, PuctSearch, Search
 from agents.search.dynamics import GameDynamics
@@ -22,6 +22,7 @@ from tests.agents.games.patrol import Patrol
 from tests.agents.small_alphazero import CPU, DEVICE, hashed, play_games, selfplay
 from tests.same_run import assert_same_bits
 
+MEMORY_TABLE = Path(__file__).parents[3] / "docs" / "concepts" / "mcts.md"
 SEARCHES: list[Search] = [GumbelSearch(simulations=8, max_considered_actions=4), PuctSearch(simulations=8)]
 
 
@@ -125,4 +126,9 @@ def test_bytes_of_trees_and_positions_are_those_of_their_tensors() -> None:
         assert tree_bytes(game, 8, 5) == 8 * 6 * node_bytes(game) + roots
         positions = blank(10, game, states=True)
         assert sum(field.nbytes for field in positions) == 10 * row_bytes(game, states=True)
+    for name in GAMES:
+        game = make(name)
+        numbers = (game.num_actions, game.num_slots, node_bytes(game), round(tree_bytes(game, 256, 64) / 1e6, 1))
+        row = [f"`{name}`", *map(str, numbers), str(row_bytes(game)), str(row_bytes(game, states=True))]
+        assert f"| {' | '.join(row)} |" in MEMORY_TABLE.read_text(encoding="utf-8")
     assert node_bytes(Patrol(memory=30)) < node_bytes(Patrol(memory=30, remembers=False))
