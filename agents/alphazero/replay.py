@@ -66,6 +66,7 @@ class ReplayBuffer:
         self.config, self.directory = config, directory
         self.total = 0
         self._ring = blank(config.capacity, game, states=states)
+        self._num_actions = game.num_actions
         self._row_bytes = sum(field[:1].nbytes for field in self._ring)
         self._segments: list[_Segment] = []
         # One more, because writing the checkpoint of a state may fail.
@@ -170,6 +171,8 @@ class ReplayBuffer:
         expected = {name: (ring.dtype, (count, *ring.shape[1:])) for name, ring in self._ring._asdict().items()}
         if {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()} != expected:
             raise CheckpointError(f"replay segment {str(path)!r} does not hold {count} positions of this game")
+        if not ((tensors["actions"] >= -1) & (tensors["actions"] < self._num_actions)).all():
+            raise CheckpointError(f"replay segment {str(path)!r} holds actions that this game does not have")
         return Samples(**tensors)
 
 

@@ -136,7 +136,12 @@ class SelfPlay:
         ]:
             if not isinstance(loaded, Tensor) or (loaded.shape, loaded.dtype) != (own.shape, own.dtype):
                 raise ValueError("games on boards of other shapes")
-        limits = {"length": (0, self.game.max_plies - 1), "player": (0, 1), "resigner": (-1, 1)}
+        limits = {
+            "length": (0, self.game.max_plies - 1),
+            "player": (0, 1),
+            "resigner": (-1, 1),
+            "actions": (-1, self.game.num_actions - 1),
+        }
         if any(not _within(records[name], *limit) for name, limit in limits.items()) or not is_count(saved["next_id"]):
             raise ValueError("records that no game has")
         if not _within(saved["plies"], 0, self.game.max_plies) or not _within(saved["ids"], 0, saved["next_id"] - 1):

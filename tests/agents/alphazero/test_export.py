@@ -92,6 +92,18 @@ def check_metadata(metadata: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("game", [{"name": "connect_four"}, {"name": "tic_tac_toe"}], ids=["columns", "cells"])
+def test_heads_for_every_size_give_the_policy_and_value_that_the_agent_uses(
+    tmp_path: Path, use: Use, game: dict[str, Any]
+) -> None:
+    heads = {"heads": "convolutional", "head_channels": 6, "channels": 8, "blocks": 1}
+    trained = use(game=game, network=heads)
+    out = tmp_path / "net.onnx"
+    assert exporting.export(tmp_path, "best", out) < 1e-4
+    compare(trained, out)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("trunk", ["residual", "recurrent"])
 @pytest.mark.parametrize("average", [False, True])
 def test_every_trunk_gives_the_policy_and_value_that_the_agent_uses(

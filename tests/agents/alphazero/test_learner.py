@@ -185,11 +185,15 @@ def test_symmetries_change_from_step_to_step_and_can_be_turned_off() -> None:
 # Learning
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
-def test_it_overfits_one_batch(optimizer: str) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "network"),
+    [("adamw", {}), ("sgd", {}), ("muon", {}), ("adamw", {"heads": "convolutional", "head_channels": 16})],
+    ids=["adamw", "sgd", "muon", "convolutional"],
+)
+def test_it_overfits_one_batch(optimizer: str, network: dict[str, Any]) -> None:
     positions = some_positions(16)
     rate = 5e-2 if optimizer == "sgd" else 1e-2
-    student = learner(symmetries=False, weight_decay=0.0, optimizer=optimizer, learning_rate=rate)
+    student = learner(network=network, symmetries=False, weight_decay=0.0, optimizer=optimizer, learning_rate=rate)
     for _ in range(150):
         losses = student.step(positions, 0)
     assert float(losses["loss/policy"]) < 0.05

@@ -17,6 +17,7 @@ from agents.games.codec import decode, encode
 from agents.search import GumbelSearch, PuctSearch, Search
 from agents.search.dynamics import GameDynamics
 from agents.search.tree import Tree
+from lab.errors import CheckpointError
 from lab.run import checkpoint
 from tests.agents.games.patrol import Patrol
 from tests.agents.small_alphazero import CPU, DEVICE, hashed, play_games, selfplay
@@ -97,6 +98,27 @@ def test_saved_in_the_middle_of_games_by_slots_it_continues_identically(tmp_path
     other = selfplay(game, **settings)
     other.load_state_dict(checkpoint.load(path)[0])
     assert_same_bits(play_games(straight, 15), play_games(other, 15))
+
+
+def test_a_segment_with_actions_that_the_game_has_not_is_a_damaged_checkpoint(tmp_path: Path) -> None:
+    game = Patrol()
+    config = ReplayConfig(capacity=400, window_start=400, min_positions=10)
+    memory = ReplayBuffer(game, config, tmp_path, 1)
+    positions = played(game).positions
+    positions.actions[3, 0] = game.num_actions
+    memory.extend(positions)
+    with pytest.raises(CheckpointError, match="holds actions that this game does not have"):
+        ReplayBuffer(game, config, tmp_path, 1).load_state_dict(memory.state_dict())
+
+
+def test_unfinished_games_with_actions_that_the_game_has_not_are_damaged() -> None:
+    game = Patrol()
+    player = selfplay(game)
+    play_games(player, 3)
+    state = player.state_dict()
+    state["records"] = {**state["records"], "actions": state["records"]["actions"] + 96}
+    with pytest.raises(ValueError, match="records that no game has"):
+        selfplay(game).load_state_dict(state)
 
 
 def learner(game: Any) -> Learner:
