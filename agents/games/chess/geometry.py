@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from agents.games.chess.bits import bit_index_table, nth_bit_table, signed
+from agents.games.chess.bits import bit_index_table, signed
 
 NORTH, NORTH_EAST, EAST, NORTH_WEST, SOUTH, SOUTH_WEST, WEST, SOUTH_EAST = range(8)
 STEPS = ((1, 0), (1, 1), (0, 1), (1, -1), (-1, 0), (-1, -1), (0, -1), (-1, 1))
@@ -66,7 +66,9 @@ class Tables(NamedTuple):
     enemy pawns and as knights.
     capture, pawn: int64 [8], all ones for the directions in which pawns capture, and move at all.
     plane_offset: int64 [73]. promotion: bool [73, 6], the promoted piece.
-    bits: for `bit_index`. nth: for `nth_bit`. bytes_to_bools: int64 [256], the bits of a byte as eight bytes of 0 and 1.
+    bits: for `bit_index`. Of each byte: byte_counts: int32 [256], its number of bits; byte_squares: int32 [256 * 8], the
+    places of these bits in ascending order; byte_bools: int64 [256], its bits as eight bytes of 0 and 1; byte_floats:
+    float32 [256, 8], its bits.
     """
 
     slide_shift: Tensor
@@ -82,8 +84,10 @@ class Tables(NamedTuple):
     plane_offset: Tensor
     promotion: Tensor
     bits: Tensor
-    nth: Tensor
-    bytes_to_bools: Tensor
+    byte_counts: Tensor
+    byte_squares: Tensor
+    byte_bools: Tensor
+    byte_floats: Tensor
 
 
 @cache
@@ -105,10 +109,17 @@ def tables(device: torch.device) -> Tables:
         "pawn": [ALL if d in PROMOTION_DIRECTIONS else 0 for d in range(8)],
         "plane_offset": [_shift(*plane_step(plane)) for plane in range(PLANES)],
         "promotion": [[promoted_piece(plane) == piece for piece in range(6)] for plane in range(PLANES)],
-        "bytes_to_bools": [sum((byte >> i & 1) << 8 * i for i in range(8)) for byte in range(256)],
     }
-    made = {name: torch.tensor(value, device=device) for name, value in values.items()}
-    return Tables(**made, bits=bit_index_table(device), nth=nth_bit_table(device))
+    places = [[i for i in range(8) if byte >> i & 1] for byte in range(256)]
+    bools = torch.tensor([[i in found for i in range(8)] for found in places])
+    return Tables(
+        **{name: torch.tensor(value, device=device) for name, value in values.items()},
+        bits=bit_index_table(device),
+        byte_counts=bools.sum(1, dtype=torch.int32).to(device),
+        byte_squares=torch.tensor([(found + [0] * 8)[:8] for found in places], dtype=torch.int32).flatten().to(device),
+        byte_bools=bools.view(torch.int64)[:, 0].to(device),
+        byte_floats=bools.to(device, torch.float32),
+    )
 
 
 def _shift(ranks: int, files: int) -> int:

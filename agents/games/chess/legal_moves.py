@@ -5,6 +5,8 @@ it; a move of k squares needs k - 1 empty squares and a target. Pins and checks 
 tried; only en passant, which takes two pieces off a rank, looks at the king's rays again.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -32,11 +34,16 @@ _KINGSIDE_EMPTY, _QUEENSIDE_EMPTY = 0x60, 0x0E
 _KINGSIDE_SAFE, _QUEENSIDE_SAFE = 0x70, 0x1C
 
 
-def legal_moves(position: Position, tables: Tables) -> tuple[Tensor, Tensor]:
-    """Words of legal moves int64 [B, 73], and whether the mover is in check bool [B].
+class LegalMoves(NamedTuple):
+    """words: int64 [B, 73]. check: bool [B], the mover's king is attacked. en_passant: bool [B], it is a legal move."""
 
-    position.en_passant: the square behind a pawn that has just moved two squares, or 0.
-    """
+    words: Tensor
+    check: Tensor
+    en_passant: Tensor
+
+
+def legal_moves(position: Position, tables: Tables) -> LegalMoves:
+    """The legal moves of B positions; `en_passant` of a position may be set where no pawn can capture."""
     own, enemy = position.own_pieces(), position.enemy_pieces()
     occupied = position.occupied()
     safety = king_safety(own, enemy, occupied, tables)
@@ -68,7 +75,7 @@ def legal_moves(position: Position, tables: Tables) -> tuple[Tensor, Tensor]:
     words[:, QUEEN_PLANES:PROMOTIONS] = knights & moved_back(target, tables.jump_shift, tables.jump_from)[:, 0]
     promoting = slides[:, 0, [NORTH, NORTH_EAST, NORTH_WEST]] & (pawns & RANK_7)
     words[:, PROMOTIONS:] = promoting.repeat(1, 3)
-    return words, safety.checkers != 0
+    return LegalMoves(words, safety.checkers != 0, (passing != 0).any(1))
 
 
 def moved_back(words: Tensor, shift: Tensor, stay: Tensor) -> Tensor:

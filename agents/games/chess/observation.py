@@ -1,0 +1,46 @@
+"""Observations of chess: 119 planes as AlphaZero has them, in its order but for the two planes of numbers, which are last.
+
+Planes of the latest position and of the seven before it, 14 each: the viewer's pawns, knights, bishops, rooks, queens
+and king; the other player's; whether the position had occurred once, and twice, before. Then one plane each: the viewer
+is Black; the viewer may still castle on the king's side, on the queen's side; the other player may. Then two numbers:
+plies / `max_plies`, and plies without a capture or a move of a pawn / 100. Positions before the beginning are zeros.
+
+Row 0 is the viewer's first rank, column 0 the a file. Source: Silver et al. 2018, supplementary materials, table S1.
+"""
+
+import torch
+from torch import Tensor
+
+from agents.games.chess.bits import flipped
+from agents.games.chess.geometry import ALL, Tables
+from agents.games.chess.state import OBSERVED, ChessState
+
+POSITION_PLANES = 14
+BIT_PLANES, NUMBER_PLANES = OBSERVED * POSITION_PLANES + 5, 2
+SHAPE = (BIT_PLANES + NUMBER_PLANES, 8, 8)
+_CASTLING = (7, 0, 63, 56)  # bits of the mover's rights, on the king's and queen's side, and of the other player's
+
+
+def observed(state: ChessState, viewer: Tensor, max_plies: int, tables: Tables) -> Tensor:
+    """float32 [B, 119, 8, 8] as the players `viewer` int64 [B] see the boards."""
+    batch, device = len(state.plies), viewer.device
+    ages = torch.arange(OBSERVED, device=device)
+    ply = state.plies[:, None] - ages
+    entries = state.boards.gather(1, (ply % OBSERVED)[..., None].expand(-1, -1, state.boards.shape[2]))
+    pieces, own, occurrences = entries[..., :6], entries[..., 6:7], entries[..., 7:]
+    mine, theirs = pieces & own, pieces & ~own
+    # An entry is seen from the side that was to move then.
+    as_mover = torch.cat([mine, theirs], 2)
+    as_other = flipped(torch.cat([theirs, mine], 2))
+    sides = torch.where((ply % 2 == viewer[:, None])[..., None], as_mover, as_other)
+    repeated = -torch.cat([occurrences >= 1, occurrences >= 2], 2).to(torch.int64)
+    black = viewer[:, None] * ALL
+    rights = -((state.words[:, 7:8] >> torch.tensor(_CASTLING, device=device)) & 1)
+    rights = torch.where((state.plies % 2 == viewer)[:, None], rights, rights.roll(2, 1))
+    numbers = state.words.new_zeros((batch, NUMBER_PLANES))
+    words = torch.cat([torch.cat([sides, repeated], 2).flatten(1), black, rights, numbers], 1)
+    bytes_ = words.view(torch.uint8).flatten().to(torch.int32)
+    planes = tables.byte_floats.index_select(0, bytes_).view(batch, *SHAPE)
+    planes[:, BIT_PLANES] = (state.plies / max_plies)[:, None, None]
+    planes[:, BIT_PLANES + 1] = (state.clock / 100)[:, None, None]
+    return planes
