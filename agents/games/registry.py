@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
+from agents.games.chess import chess
 from agents.games.connect_four import connect_four
 from agents.games.game import Game
 from agents.games.tic_tac_toe import tic_tac_toe
@@ -18,7 +19,7 @@ ENTRY_POINTS = "rivals.games"
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
-GAMES: dict[str, Callable[..., Game]] = {"tic_tac_toe": tic_tac_toe, "connect_four": connect_four}
+GAMES: dict[str, Callable[..., Game]] = {"tic_tac_toe": tic_tac_toe, "connect_four": connect_four, "chess": chess}
 
 
 def game_names() -> list[str]:

@@ -15,8 +15,9 @@ _NOT_AB, _NOT_GH = signed(0xFCFCFCFCFCFCFCFC), 0x3F3F3F3F3F3F3F3F
 class KingSafety(NamedTuple):
     """What the mover's king allows, for B boards.
 
-    checkers: int64 [B], enemy pieces that give check. evasions: int64 [B], squares on which another piece must land: all
-    without check, those between king and checker and the checker itself with one, none with two.
+    checkers: int64 [B], enemy pieces that give check.
+    evasions: int64 [B], squares on which another piece must land: all without check, with one checker its own square and
+    those between it and the king, none with two.
     free: int64 [B, 8], pieces that may move along each direction: all but those pinned along another axis.
     unpinned: int64 [B]. safe: int64 [B], squares that the enemy does not attack once the king has left its own.
     """

@@ -60,15 +60,16 @@ class Tables(NamedTuple):
     """Constants on one device. `half` dimensions hold the directions of one side (see above).
 
     slide_shift, slide_from: int64 [7 * 4] and [2, 7 * 4], distance-major: shift of each move of the first half, and the
-    squares from which the moves of each half stay on the board. jump_shift, jump_from: the same of knights, [4], [2, 4].
+    squares from which the moves of each half stay on the board.
+    jump_shift, jump_from: int64 [4] and [2, 4], the same of knights.
     stride: int64 [4], shift of one step. step_to: int64 [2, 4], the squares that one step of each half can reach.
     rays: int64 [64, 2, 4], the squares in each direction. leaps: int64 [64, 2], the squares that attack a square as
     enemy pawns and as knights.
     capture, pawn: int64 [8], all ones for the directions in which pawns capture, and move at all.
     plane_offset: int64 [73]. promotion: bool [73, 6], the promoted piece.
-    bits: for `bit_index`. Of each byte: byte_counts: int32 [256], its number of bits; byte_squares: int32 [256 * 8], the
-    places of these bits in ascending order; byte_bools: int64 [256], its bits as eight bytes of 0 and 1; byte_floats:
-    float32 [256, 8], its bits.
+    bits: for `bit_index`.
+    byte_counts: int32 [256], number of bits of a byte. byte_squares: int32 [256 * 8], their places, ascending.
+    byte_bools: int64 [256], the bits as eight bytes of 0 and 1. byte_floats: float32 [256, 8], the bits.
     """
 
     slide_shift: Tensor

@@ -1,8 +1,8 @@
 """Legal moves as 73 words per board: bit s of word p says that action p * 64 + s is legal.
 
-All pieces of a board move at once. A word of squares that is moved back by a step shows from where that step leads into
-it; a move of k squares needs k - 1 empty squares and a target. Pins and checks are masks (`attacks`), so that no move is
-tried; only en passant, which takes two pieces off a rank, looks at the king's rays again.
+All pieces of a board move at once. A word of squares that is moved back by a step shows from where that step leads
+into it; a move of k squares needs k - 1 empty squares and a target. Pins and checks are masks (`attacks`), so that no
+move is tried; only en passant, which takes two pieces off a rank, looks at the king's rays again.
 """
 
 from typing import NamedTuple

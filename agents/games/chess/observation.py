@@ -1,4 +1,4 @@
-"""Observations of chess: 119 planes as AlphaZero has them, in its order but for the two planes of numbers, which are last.
+"""Observations of chess: AlphaZero's 119 planes, in its order but for the two planes of numbers, which are last.
 
 Planes of the latest position and of the seven before it, 14 each: the viewer's pawns, knights, bishops, rooks, queens
 and king; the other player's; whether the position had occurred once, and twice, before. Then one plane each: the viewer

@@ -1,0 +1,145 @@
+"""Chess by the laws of FIDE as batched tensors."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agents.games.chess import names
+from agents.games.chess.actions import SLOTS, mask, slots
+from agents.games.chess.bits import flipped, hashed
+from agents.games.chess.fen import fen_of, positions
+from agents.games.chess.geometry import ACTIONS, PLANES, tables
+from agents.games.chess.observation import NUMBER_PLANES, SHAPE, observed
+from agents.games.chess.position import Position
+from agents.games.chess.state import CHECKMATE, OBSERVED, RUNNING, ChessState, Limits, begun, new_games, stepped
+from agents.games.chess.text import board_text
+from agents.games.game import ActionLayout, Game, Symmetries
+from lab.errors import UserError
+
+_LONGEST = 20_000
+
+
+class Chess(Game):
+    """Chess by the FIDE Laws of Chess (2023): actions as in `geometry`, observations as in `observation`.
+
+    With `claims` both players claim every draw: the third occurrence of a position and 50 moves of each player without
+    a capture or a move of a pawn end the game (articles 9.2, 9.3). Without it the fifth occurrence and 75 moves do
+    (9.6). Two positions are the same if the same player is to move and may make the same moves, so that en passant
+    counts only where it is legal. Insufficient material is the dead position that the program knows (5.2.2). A game of
+    `max_plies` plies is drawn.
+    """
+
+    number_planes = NUMBER_PLANES
+    history = ("keys", "boards")
+    action_layout = ActionLayout(PLANES)
+
+    def __init__(self, max_plies: int, claims: bool, start: str) -> None:
+        if not 1 <= max_plies <= _LONGEST:
+            raise UserError(f"chess: max_plies must be 1 to {_LONGEST}, not {max_plies}")
+        self.name = "chess"
+        self.options: Mapping[str, Any] = {"max_plies": max_plies, "claims": claims, "start": start}
+        self.num_actions, self.num_slots = ACTIONS, SLOTS
+        self.observation_shape = SHAPE
+        self.max_plies = max_plies
+        self.limits = Limits(3, 100, max_plies) if claims else Limits(5, 150, max_plies)
+        self.action_names: Sequence[str] = names.action_names()
+        self._start = None if not start else self._first_position(start)
+
+    def initial(self, batch: int, device: torch.device) -> ChessState:
+        if self._start is None:
+            return new_games(batch, self.limits, device)
+        return ChessState(*(field.to(device).repeat(batch, *[1] * (field.dim() - 1)) for field in self._start))
+
+    def legal(self, state: ChessState) -> Tensor:
+        return mask(state.moves, tables(state.moves.device))
+
+    def legal_actions(self, state: ChessState) -> Tensor:
+        return slots(state.moves, tables(state.moves.device))
+
+    def step(self, state: ChessState, action: Tensor) -> ChessState:
+        return stepped(state, action, self.limits)
+
+    def player(self, state: ChessState) -> Tensor:
+        return state.plies % 2
+
+    def plies(self, state: ChessState) -> Tensor:
+        return state.plies
+
+    def done(self, state: ChessState) -> Tensor:
+        return state.outcome != RUNNING
+
+    def reward(self, state: ChessState) -> Tensor:
+        # The player to move is mated: with an even number of plies played, that is White.
+        white = (state.plies % 2 * 2 - 1) * (state.outcome == CHECKMATE)
+        return torch.stack([white, -white], 1).to(torch.float32)
+
+    def observe(self, state: ChessState, player: Tensor | None = None) -> Tensor:
+        viewer = self.player(state) if player is None else player
+        return observed(state, viewer, self.max_plies, tables(viewer.device))
+
+    def key(self, state: ChessState) -> Tensor:
+        # The order of the ring is a function of the plies, which are part of the key.
+        return hashed(torch.cat([state.words, state.clock[:, None], state.plies[:, None], state.boards.flatten(1)], 1))
+
+    def symmetries(self, device: torch.device) -> Symmetries:
+        planes = torch.arange(SHAPE[0] * SHAPE[1] * SHAPE[2], device=device)[None]
+        return Symmetries(planes, torch.arange(ACTIONS, device=device)[None])
+
+    def render(self, state: ChessState, index: int) -> str:
+        return board_text(state, index=index)
+
+    def move_name(self, state: ChessState, action: int, *, index: int = 0) -> str:
+        return names.uci(state, action, index=index)
+
+    def san(self, state: ChessState, action: int, *, index: int = 0) -> str:
+        """Standard algebraic notation of a legal action, such as Nf3 or exd8=Q#."""
+        return names.san(state, action, self.limits, index=index)
+
+    def find_move(self, state: ChessState, text: str, *, index: int = 0) -> int | None:
+        return names.found_move(state, text, index=index)
+
+    def from_fen(self, texts: Sequence[str], device: torch.device) -> ChessState:
+        """States of FEN texts; their plies are those of the move number. Raises UserError that names the mistake.
+
+        What happened before is unknown, so that repetitions count from here, except for the double step of a pawn that
+        can be captured en passant: the observation shows the position before it.
+        """
+        return with_double_steps(begun(positions(texts, device), self.limits))
+
+    def fen(self, state: ChessState, index: int = 0) -> str:
+        """FEN of one board."""
+        return fen_of(state.position, index=index)
+
+    def _first_position(self, start: str) -> ChessState:
+        cpu = torch.device("cpu")
+        position = positions([start], cpu)
+        if int(position.plies) % 2:
+            raise UserError("chess: White is to move in the position `start`; exchange the colours of the pieces")
+        state = begun(position._replace(plies=torch.zeros_like(position.plies)), self.limits)
+        if int(state.outcome) != RUNNING:
+            raise UserError("chess: the game is over in the position `start`; give one with a legal move")
+        return with_double_steps(state)
+
+
+def chess(max_plies: int = 512, claims: bool = True, start: str = "") -> Chess:
+    """Chess. max_plies: a longer game is drawn. claims: draws that can be claimed end the game.
+
+    start: FEN of the first position with White to move; games count their plies from it.
+    """
+    return Chess(max_plies, claims, start)
+
+
+def with_double_steps(state: ChessState) -> ChessState:
+    """Enters the position before a double step into the history, where en passant is legal."""
+    words = state.words
+    passing = words[:, 8]
+    # The mover's view of the board one ply earlier: the pawn on its first square, then seen from the other side.
+    pawns = words[:, 0] ^ (passing >> 8) ^ (passing << 8)
+    pieces = torch.cat([pawns[:, None], words[:, 1:6]], 1)
+    own = Position(torch.cat([pieces, words[:, 6:]], 1), state.clock, state.plies).occupied() ^ words[:, 6]
+    before = torch.cat([flipped(torch.cat([pieces, own[:, None]], 1)), torch.zeros_like(own)[:, None]], 1)
+    place = (((state.plies - 1) % OBSERVED)[:, None, None]).expand(-1, 1, state.boards.shape[2])
+    entry = torch.where((passing != 0)[:, None], before, state.boards.gather(1, place)[:, 0])
+    return state._replace(boards=state.boards.scatter(1, place, entry[:, None]))

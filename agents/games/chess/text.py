@@ -1,0 +1,57 @@
+"""One board of chess as text."""
+
+from collections import Counter
+
+from agents.games.chess.bits import flipped
+from agents.games.chess.fen import board_letters
+from agents.games.chess.state import CHECKMATE, OBSERVED, RESULTS, RUNNING, ChessState
+
+_FULL = Counter({"p": 8, "n": 2, "b": 2, "r": 2, "q": 1, "k": 1})
+
+
+def last_move_squares(state: ChessState, *, index: int = 0) -> frozenset[int]:
+    """The squares, as White sees them, that the last move changed; none where the history does not know it."""
+    plies = int(state.plies[index])
+    now, before = (state.boards[index, ply % OBSERVED] for ply in (plies, plies - 1))
+    if not before[:6].any():
+        return frozenset()
+    # The player to move then is not the one to move now: own pieces are the others, upside down.
+    turned = flipped(before[None])[0]
+    changed = 0
+    for kind in range(6):
+        changed |= int(now[kind] ^ turned[kind])
+    return frozenset(square ^ 56 * (plies % 2) for square in range(64) if changed >> square & 1)
+
+
+def captured(state: ChessState, *, index: int = 0) -> tuple[str, str]:
+    """Letters of the missing pieces of White and of Black, as after captures; promoted pawns count as missing."""
+    present = Counter(board_letters(state.position, index=index))
+    missing = []
+    for side in (str.upper, str.lower):
+        missing.append("".join(side(kind) * max(0, full - present[side(kind)]) for kind, full in _FULL.items()))
+    return missing[0], missing[1]
+
+
+def result_text(state: ChessState, *, index: int = 0) -> str:
+    """Whose turn it is, or how the game ended."""
+    outcome, black = int(state.outcome[index]), int(state.plies[index]) % 2
+    names = ("White", "Black")
+    if outcome == RUNNING:
+        return f"{names[black]} to move"
+    return f"{names[1 - black]} wins: checkmate" if outcome == CHECKMATE else f"draw: {RESULTS[outcome]}"
+
+
+def board_text(state: ChessState, *, index: int = 0) -> str:
+    """The board as White sees it, capitals for White, the squares of the last move in brackets, then captures."""
+    letters, last = board_letters(state.position, index=index), last_move_squares(state, index=index)
+    lines = []
+    for rank in reversed(range(8)):
+        cells = [
+            f"[{letters[square] or '.'}]" if square in last else f" {letters[square] or '.'} "
+            for square in range(8 * rank, 8 * rank + 8)
+        ]
+        lines.append(f"{rank + 1} {''.join(cells)}".rstrip())
+    lines.append("   " + "  ".join("abcdefgh"))
+    white, black = captured(state, index=index)
+    taken = f"; off the board: {' '.join(filter(None, (white, black)))}" if white or black else ""
+    return "\n".join([*lines, result_text(state, index=index) + taken])
