@@ -16,8 +16,8 @@ class KingSafety(NamedTuple):
     """What the mover's king allows, for B boards.
 
     checkers: int64 [B], enemy pieces that give check.
-    evasions: int64 [B], squares on which another piece must land: all without check, with one checker its own square and
-    those between it and the king, none with two.
+    evasions: int64 [B], squares on which another piece must land: all without check; the square of a single checker and
+    those between it and the king; none with two checkers.
     free: int64 [B, 8], pieces that may move along each direction: all but those pinned along another axis.
     unpinned: int64 [B]. safe: int64 [B], squares that the enemy does not attack once the king has left its own.
     """

@@ -85,7 +85,8 @@ def moved_back(words: Tensor, shift: Tensor, stay: Tensor) -> Tensor:
     """
     first = (words[:, None] >> shift) & stay[0]
     second = (words[:, None] << shift) & stay[1]
-    return torch.stack([first.view(len(words), -1, 4), second.view(len(words), -1, 4)], 2).flatten(2)
+    shape = (len(words), len(shift) // 4, 4)
+    return torch.stack([first.view(shape), second.view(shape)], 2).flatten(2)
 
 
 def _castling(position: Position, occupied: Tensor, safety: KingSafety) -> tuple[Tensor, Tensor]:

@@ -15,12 +15,12 @@ def last_move_squares(state: ChessState, *, index: int = 0) -> frozenset[int]:
     now, before = (state.boards[index, ply % OBSERVED] for ply in (plies, plies - 1))
     if not before[:6].any():
         return frozenset()
-    # The player to move then is not the one to move now: own pieces are the others, upside down.
+    # The mover's pieces of either kind of owner; who was to move then is not to move now, and saw the board turned.
+    mine, theirs = now[:6] & now[6], now[:6] & ~now[6]
     turned = flipped(before[None])[0]
-    changed = 0
-    for kind in range(6):
-        changed |= int(now[kind] ^ turned[kind])
-    return frozenset(square ^ 56 * (plies % 2) for square in range(64) if changed >> square & 1)
+    changes = (mine ^ (turned[:6] & ~turned[6])) | (theirs ^ (turned[:6] & turned[6]))
+    words = changes.tolist()
+    return frozenset(s ^ 56 * (plies % 2) for s in range(64) if any(word >> s & 1 for word in words))
 
 
 def captured(state: ChessState, *, index: int = 0) -> tuple[str, str]:
