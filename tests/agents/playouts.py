@@ -1,4 +1,7 @@
-"""Random games of every option set, recorded ply by ply, for tests of rules."""
+"""Random games of lines of every option set, recorded ply by ply, for tests of rules.
+
+The tests of larger games, whose default options make long games, are in folders of their own.
+"""
 
 from functools import cache
 
@@ -20,7 +23,7 @@ OPTIONS: dict[str, list[dict[str, int]]] = {
         {"rows": 9, "columns": 10, "length": 5},
     ],
 }
-CASES = [(name, options) for name in games.GAMES for options in [{}, *OPTIONS.get(name, [])]]
+CASES = [(name, options) for name in OPTIONS for options in [{}, *OPTIONS[name]]]
 IDS = ["-".join([name, *map(str, options.values())]) for name, options in CASES]
 
 
