@@ -61,11 +61,14 @@ class Tables(NamedTuple):
 
     slide_shift, slide_from: int64 [7 * 4] and [2, 7 * 4], distance-major: shift of each move of the first half, and the
     squares from which the moves of each half stay on the board.
-    jump_shift, jump_from: int64 [4] and [2, 4], the same of knights.
+    jump_shift, jump_from: int64 [4] and [2, 4], the same of knights. pawn_shift, pawn_from: int64 [2], the same of a
+    pawn's captures to the north-east and to the north-west.
     stride: int64 [4], shift of one step. step_to: int64 [2, 4], the squares that one step of each half can reach.
     rays: int64 [64, 2, 4], the squares in each direction. leaps: int64 [64, 2], the squares that attack a square as
     enemy pawns and as knights.
     capture, pawn: int64 [8], all ones for the directions in which pawns capture, and move at all.
+    promoting: int64 [3], `PROMOTION_DIRECTIONS`. castling: int64 [4], squares of the rooks with which the mover castles
+    on the king's and on the queen's side, and the other player.
     plane_offset: int64 [73]. promotion: bool [73, 6], the promoted piece.
     bits: for `bit_index`.
     byte_counts: int32 [256], number of bits of a byte. byte_squares: int32 [256 * 8], their places, ascending.
@@ -76,12 +79,16 @@ class Tables(NamedTuple):
     slide_from: Tensor
     jump_shift: Tensor
     jump_from: Tensor
+    pawn_shift: Tensor
+    pawn_from: Tensor
     stride: Tensor
     step_to: Tensor
     rays: Tensor
     leaps: Tensor
     capture: Tensor
     pawn: Tensor
+    promoting: Tensor
+    castling: Tensor
     plane_offset: Tensor
     promotion: Tensor
     bits: Tensor
@@ -97,17 +104,22 @@ def tables(device: torch.device) -> Tables:
     slides = [(d * STEPS[k][0], d * STEPS[k][1]) for d in range(1, 8) for k in range(8)]
     halves = [[s for i, s in enumerate(slides) if i % 8 // 4 == half] for half in range(2)]
     jumps = [JUMPS[:4], JUMPS[4:]]
+    captures = (STEPS[NORTH_EAST], STEPS[NORTH_WEST])
     values = {
         "slide_shift": [_shift(*step) for step in halves[0]],
         "slide_from": [[_squares_from(*step) for step in half] for half in halves],
         "jump_shift": [_shift(*jump) for jump in jumps[0]],
         "jump_from": [[_squares_from(*jump) for jump in half] for half in jumps],
+        "pawn_shift": [_shift(*step) for step in captures],
+        "pawn_from": [_squares_from(*step) for step in captures],
         "stride": [_shift(*step) for step in STEPS[:4]],
         "step_to": [[_squares_from(-ranks, -files) for ranks, files in half] for half in (STEPS[:4], STEPS[4:])],
         "rays": [[[_ray(square, *step) for step in half] for half in (STEPS[:4], STEPS[4:])] for square in range(64)],
         "leaps": [[_targets(square, ((1, 1), (1, -1))), _targets(square, JUMPS)] for square in range(64)],
         "capture": [ALL if d in (NORTH_EAST, NORTH_WEST) else 0 for d in range(8)],
         "pawn": [ALL if d in PROMOTION_DIRECTIONS else 0 for d in range(8)],
+        "promoting": PROMOTION_DIRECTIONS,
+        "castling": (7, 0, 63, 56),
         "plane_offset": [_shift(*plane_step(plane)) for plane in range(PLANES)],
         "promotion": [[promoted_piece(plane) == piece for piece in range(6)] for plane in range(PLANES)],
     }

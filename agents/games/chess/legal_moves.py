@@ -68,12 +68,12 @@ def legal_moves(position: Position, tables: Tables) -> LegalMoves:
     castle_king, castle_queen = _castling(position, occupied, safety)
     slides[:, 1, EAST] |= castle_king
     slides[:, 1, WEST] |= castle_queen
-    passing = _en_passant(position, own, enemy, occupied, free, tables)
+    passing = _en_passant(position, own, enemy, occupied, tables)
     slides[:, 0, NORTH_EAST] |= passing[:, 0]
     slides[:, 0, NORTH_WEST] |= passing[:, 1]
     knights = (own[:, KNIGHT] & safety.unpinned)[:, None]
     words[:, QUEEN_PLANES:PROMOTIONS] = knights & moved_back(target, tables.jump_shift, tables.jump_from)[:, 0]
-    promoting = slides[:, 0, [NORTH, NORTH_EAST, NORTH_WEST]] & (pawns & RANK_7)
+    promoting = slides[:, 0].index_select(1, tables.promoting) & (pawns & RANK_7)
     words[:, PROMOTIONS:] = promoting.repeat(1, 3)
     return LegalMoves(words, safety.checkers != 0, (passing != 0).any(1))
 
@@ -99,18 +99,14 @@ def _castling(position: Position, occupied: Tensor, safety: KingSafety) -> tuple
     return king * home, queen * home
 
 
-def _en_passant(
-    position: Position, own: Tensor, enemy: Tensor, occupied: Tensor, free: Tensor, tables: Tables
-) -> Tensor:
+def _en_passant(position: Position, own: Tensor, enemy: Tensor, occupied: Tensor, tables: Tables) -> Tensor:
     """int64 [B, 2]: the pawns that capture en passant to the north-east and to the north-west.
 
     The king's rays are followed with both pawns gone, since a rook may have stood behind the two.
     """
     target = position.en_passant
     captured = target >> 8
-    directions = [NORTH_EAST, NORTH_WEST]
-    shift, stay = tables.stride[directions], tables.slide_from[0][directions]
-    pawns = own[:, PAWN, None] & (target[:, None] >> shift) & stay
+    pawns = own[:, PAWN, None] & (target[:, None] >> tables.pawn_shift) & tables.pawn_from
     square = bit_index(own[:, KING], tables.bits)
     after = occupied[:, None] ^ pawns ^ (captured | target)[:, None]  # [B, 2]
     first, _ = first_blockers(tables.rays.index_select(0, square)[:, None], after[..., None], tables)

@@ -18,7 +18,6 @@ from agents.games.chess.state import OBSERVED, ChessState
 POSITION_PLANES = 14
 BIT_PLANES, NUMBER_PLANES = OBSERVED * POSITION_PLANES + 5, 2
 SHAPE = (BIT_PLANES + NUMBER_PLANES, 8, 8)
-_CASTLING = (7, 0, 63, 56)  # bits of the mover's rights, on the king's and queen's side, and of the other player's
 
 
 def observed(state: ChessState, viewer: Tensor, max_plies: int, tables: Tables) -> Tensor:
@@ -35,7 +34,7 @@ def observed(state: ChessState, viewer: Tensor, max_plies: int, tables: Tables) 
     sides = torch.where((ply % 2 == viewer[:, None])[..., None], as_mover, as_other)
     repeated = -torch.cat([occurrences >= 1, occurrences >= 2], 2).to(torch.int64)
     black = viewer[:, None] * ALL
-    rights = -((state.words[:, 7:8] >> torch.tensor(_CASTLING, device=device)) & 1)
+    rights = -((state.words[:, 7:8] >> tables.castling) & 1)
     rights = torch.where((state.plies % 2 == viewer)[:, None], rights, rights.roll(2, 1))
     numbers = state.words.new_zeros((batch, NUMBER_PLANES))
     words = torch.cat([torch.cat([sides, repeated], 2).flatten(1), black, rights, numbers], 1)
