@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.games.chess import names
@@ -89,6 +91,12 @@ class Chess(Game):
 
     def render(self, state: ChessState, index: int) -> str:
         return board_text(state, index=index)
+
+    def image(self, state: ChessState, index: int = 0) -> NDArray[np.uint8]:
+        """One board as an image, uint8 [height, width, 3]."""
+        from agents.games.chess.image import board_image  # Pillow is not needed to play
+
+        return board_image(state, index=index)
 
     def move_name(self, state: ChessState, action: int, *, index: int = 0) -> str:
         return names.uci(state, action, index=index)

@@ -74,3 +74,11 @@ def test_the_board_as_text_has_coordinates_the_last_move_and_captures() -> None:
 
 def test_the_text_of_a_game_that_is_over_says_how() -> None:
     assert GAME.render(state_after(GAME, "f3 e5 g4 Qh4", CPU), 0).endswith("Black wins: checkmate")
+
+
+def test_the_picture_of_a_board_marks_the_squares_of_the_last_move() -> None:
+    before, after = state_after(GAME, "e4", CPU), state_after(GAME, "e4 e5", CPU)
+    changed = (GAME.image(before) != GAME.image(after)).any(2)
+    cells = changed[24:-24, 24:-24].reshape(8, 72, 8, 72).any((1, 3)).nonzero()
+    # e2 and e4 lose the mark, e7 and e5 get it.
+    assert sorted(zip(*(place.tolist() for place in cells), strict=True)) == [(1, 4), (3, 4), (4, 4), (6, 4)]
