@@ -12,8 +12,13 @@ _BYTES = PLANES * 8
 
 def mask(words: Tensor, tables: Tables) -> Tensor:
     """bool [B, 4672] of words int64 [B, 73]."""
-    # One 64-bit element of the table holds the eight bools of a byte.
-    return tables.byte_bools.index_select(0, _bytes(words).flatten()).view(torch.bool).view(-1, ACTIONS)
+    return bits(words, tables).view(torch.bool).view(-1, ACTIONS)
+
+
+def bits(words: Tensor, tables: Tables) -> Tensor:
+    """uint8 [B, n, 64]: the bits of words int64 [B, n]."""
+    # One 64-bit element of the table holds the eight bits of a byte.
+    return tables.byte_bools.index_select(0, _bytes(words).flatten()).view(torch.uint8).view(*words.shape, 64)
 
 
 def slots(words: Tensor, tables: Tables) -> Tensor:
@@ -38,5 +43,5 @@ def slots(words: Tensor, tables: Tables) -> Tensor:
 
 
 def _bytes(words: Tensor) -> Tensor:
-    """int32 [B, 584]: byte i has the actions 8 * i to 8 * i + 7. Little-endian, as all supported machines are."""
+    """int32 [B, 8 * n]: byte i has bits 8 * i to 8 * i + 7. Little-endian, as all supported machines are."""
     return words.view(torch.uint8).to(torch.int32)

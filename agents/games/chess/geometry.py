@@ -72,7 +72,7 @@ class Tables(NamedTuple):
     plane_offset: int64 [73]. promotion: bool [73, 6], the promoted piece.
     bits: for `bit_index`.
     byte_counts: int32 [256], number of bits of a byte. byte_squares: int32 [256 * 8], their places, ascending.
-    byte_bools: int64 [256], the bits as eight bytes of 0 and 1. byte_floats: float32 [256, 8], the bits.
+    byte_bools: int64 [256], the bits as eight bytes of 0 and 1.
     """
 
     slide_shift: Tensor
@@ -95,7 +95,6 @@ class Tables(NamedTuple):
     byte_counts: Tensor
     byte_squares: Tensor
     byte_bools: Tensor
-    byte_floats: Tensor
 
 
 @cache
@@ -131,7 +130,6 @@ def tables(device: torch.device) -> Tables:
         byte_counts=bools.sum(1, dtype=torch.int32).to(device),
         byte_squares=torch.tensor([(found + [0] * 8)[:8] for found in places], dtype=torch.int32).flatten().to(device),
         byte_bools=bools.view(torch.int64)[:, 0].to(device),
-        byte_floats=bools.to(device, torch.float32),
     )
 
 

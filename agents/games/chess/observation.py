@@ -11,6 +11,7 @@ Row 0 is the viewer's first rank, column 0 the a file. Source: Silver et al. 201
 import torch
 from torch import Tensor
 
+from agents.games.chess.actions import bits
 from agents.games.chess.bits import flipped
 from agents.games.chess.geometry import ALL, Tables
 from agents.games.chess.state import OBSERVED, ChessState
@@ -38,8 +39,7 @@ def observed(state: ChessState, viewer: Tensor, max_plies: int, tables: Tables) 
     rights = torch.where((state.plies % 2 == viewer)[:, None], rights, rights.roll(2, 1))
     numbers = state.words.new_zeros((batch, NUMBER_PLANES))
     words = torch.cat([torch.cat([sides, repeated], 2).flatten(1), black, rights, numbers], 1)
-    bytes_ = words.view(torch.uint8).flatten().to(torch.int32)
-    planes = tables.byte_floats.index_select(0, bytes_).view(batch, *SHAPE)
+    planes = bits(words, tables).to(torch.float32).view(batch, *SHAPE)
     planes[:, BIT_PLANES] = (state.plies / max_plies)[:, None, None]
     planes[:, BIT_PLANES + 1] = (state.clock / 100)[:, None, None]
     return planes
