@@ -74,7 +74,7 @@ def their_player(settings: Settings) -> Callable[[], None]:
     import pgx
     from pgx.experimental import auto_reset
 
-    env: Any = pgx.make(GAMES[settings.game][2])  # type: ignore[arg-type]
+    env: Any = pgx.make(GAMES[settings.game][2])
     step = jax.vmap(auto_reset(env.step, env.init))
 
     @jax.jit

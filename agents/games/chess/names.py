@@ -33,8 +33,10 @@ def action_names() -> list[str]:
         for square in range(64):
             target = landing(square, *plane_step(plane))
             promotion = _LETTERS[promoted_piece(plane)] if plane >= PROMOTIONS else ""
-            on_board = target is not None and not (promotion and square // 8 != 6)
-            names.append(f"{square_name(square)}{square_name(target)}{promotion}" if on_board else f"-{plane}-{square}")
+            if target is None or (promotion and square // 8 != 6):
+                names.append(f"-{plane}-{square}")
+            else:
+                names.append(f"{square_name(square)}{square_name(target)}{promotion}")
     return names
 
 
@@ -73,8 +75,8 @@ def found_move(state: ChessState, text: str, *, index: int = 0) -> int | None:
         return by_uci[text]
     text = text.rstrip("+#!?").replace("0", "O")
     if text in ("O-O", "O-O-O"):
-        file = {"O-O": 6, "O-O-O": 2}[text]
-        return next((action for action, m in moves.items() if m.castles and m.target % 8 == file), None)
+        landing_file = {"O-O": 6, "O-O-O": 2}[text]
+        return next((a for a, m in moves.items() if m.castles and m.target % 8 == landing_file), None)
     match = _SAN.fullmatch(text)
     if match is None:
         return None
