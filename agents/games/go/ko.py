@@ -1,0 +1,91 @@
+"""The ko rules: points where a stone would repeat an earlier position of the board.
+
+Positions are compared by a 64-bit Zobrist hash that is linear: two sums modulo 2**32 over the board of +1 or -1 times a
+random number of the point. Two different positions have equal hashes with a probability of about 2**-62.
+
+All candidates are tested at once and exactly, captures included. A position can only return at a point where a stone
+of the same colour was captured before: otherwise that stone has not stood there in any earlier position. So most points
+of a normal game need no test. On a CPU only the others are tested; on a device for which the program would have to
+wait for their number, all points are, with the same result.
+"""
+
+import torch
+from torch import Tensor
+
+from agents.games.go.chains import Chains, Sides
+from agents.games.go.geometry import Geometry
+
+_FILTER = 4096  # slots per board
+_CHUNK = 64  # earlier positions that are compared at once
+
+
+def position_hash(board: Geometry, stones: Tensor) -> Tensor:
+    """int64 [B]: hash of stones int8 [B, S]; 0 for the empty board."""
+    high, low = (values.sum(1, dtype=torch.int32) for values in _terms(board, stones))
+    return _joined(high, low)
+
+
+def repeating_points(
+    board: Geometry, position: Chains, colour: Tensor, suspects: Tensor, earlier: Tensor, *, compact: bool
+) -> Tensor:
+    """bool [B, P]: the `suspects` where a stone of `colour` leads to an earlier position.
+
+    colour: int8 [B, 1]. suspects: bool [B, P], otherwise legal moves. earlier: int64 [B, T], hashes of positions; unused
+    entries are 0, as of the empty board, to which no move leads.
+    compact: test the suspects only. This reads their number, so it is for the CPU.
+    """
+    if compact:
+        row, point = suspects.nonzero(as_tuple=True)
+        found = torch.zeros_like(suspects)
+        if len(row):
+            found[row, point] = _among(hashes_after(board, position, colour, row, point), row, earlier)
+        return found
+    batch, points = suspects.shape
+    row = torch.arange(batch, device=suspects.device)
+    point = torch.arange(points, device=suspects.device)
+    hashes = hashes_after(board, position, colour, row.repeat_interleave(points), point.repeat(batch))
+    hashes = hashes.view(batch, points, 1)
+    found = torch.zeros_like(suspects)
+    for part in earlier.split(_CHUNK, 1):
+        found = found | (hashes == part[:, None, :]).any(2)
+    return found & suspects
+
+
+def hashes_after(board: Geometry, position: Chains, colour: Tensor, row: Tensor, point: Tensor) -> Tensor:
+    """int64 [N]: the hash of board `row` [N] after a stone of `colour` at `point` [N] and its captures."""
+    sides = Sides.of(position, row, board.sides.index_select(0, point))
+    mover = colour.index_select(0, row)
+    captured = sides.captured_by(mover).long()
+    # A chain on several sides of the point counts once, for the first of them.
+    repeated = torch.stack([(captured[:, :i] == captured[:, i : i + 1]).any(1) for i in range(4)], 1)
+    taken = (captured > 0) & ~repeated
+    chain = row[:, None] * position.stones.shape[1] + captured.clamp_min(0)
+    cell = board.cells.index_select(0, point)
+    index = position.chains.long()
+    halves = []
+    for numbers, terms in zip(board.zobrist, _terms(board, position.stones), strict=True):
+        of_chain = torch.zeros_like(terms).scatter_add_(1, index, terms).flatten()
+        placed = numbers.index_select(0, cell) * mover[:, 0]
+        lost = (of_chain.index_select(0, chain.flatten()).view_as(chain) * taken).sum(1, dtype=torch.int32)
+        halves.append(terms.sum(1, dtype=torch.int32).index_select(0, row) + placed - lost)
+    return _joined(*halves)
+
+
+def _among(hashes: Tensor, row: Tensor, earlier: Tensor) -> Tensor:
+    """bool [N]: whether hashes int64 [N] are in their row of `earlier`."""
+    # A table of used slots leaves few hashes to compare with all earlier positions.
+    used = torch.zeros((len(earlier), _FILTER), dtype=torch.bool).scatter_(1, earlier & (_FILTER - 1), True)
+    found = used[row, hashes & (_FILTER - 1)]
+    some = found.nonzero()[:, 0]
+    found[some] = (earlier.index_select(0, row[some]) == hashes[some, None]).any(1)
+    return found
+
+
+def _terms(board: Geometry, stones: Tensor) -> tuple[Tensor, Tensor]:
+    """Two int32 [B, S]: what each stone adds to the two sums of the hash."""
+    signs = stones.to(torch.int32)
+    return signs * board.zobrist[0], signs * board.zobrist[1]
+
+
+def _joined(high: Tensor, low: Tensor) -> Tensor:
+    return (high.long() << 32) | (low.long() & 0xFFFFFFFF)
