@@ -25,7 +25,8 @@ def area_score(board: Geometry, stones: Tensor) -> Tensor:
 def _beside_region(board: Geometry, region: Tensor, stones: Tensor) -> Tensor:
     """bool [B, S]: whether the region of each cell has a neighbour in stones int16 [B, S] of 0 and 1."""
     above, below, left, right = board.around(stones)
-    neighbours = torch.zeros_like(stones).scatter_add_(1, board.inner(region), above + below + left + right)
+    beside = board.rows(above + below + left + right)
+    neighbours = torch.zeros_like(stones).scatter_add_(1, board.rows(board.inner(region)), beside)
     return neighbours.gather(1, region) > 0
 
 
@@ -42,7 +43,7 @@ def empty_regions(board: Geometry, stones: Tensor) -> Tensor:
         own = board.inner(region)
         for other in board.around(region):
             usable = (other != own) & (other != 0) & (own != 0)
-            board.inner(beside)[:] = board.inner(beside).minimum(torch.where(usable, other, cells))
+            board.inner(beside).copy_(board.inner(beside).minimum(torch.where(usable, other, cells)))
         goal = torch.full_like(region, cells).scatter_reduce_(1, region.long(), beside, "amin")
         goal = torch.where(goal < cells, goal, numbers)
         # Two regions that chose each other: the smaller number stays. There are no longer circles, because the goal of

@@ -55,16 +55,19 @@ def pseudo_liberties(board: Geometry, stones: Tensor, chains: Tensor) -> Tensor:
     above, below, left, right = board.around(equal(stones, 0))
     index = chains.long()
     of_chain = torch.zeros_like(chains)
-    of_chain.scatter_add_(1, board.inner(index), (above + below + left + right).to(torch.int16))
+    beside = board.rows((above + below + left + right).to(torch.int16))
+    of_chain.scatter_add_(1, board.rows(board.inner(index)), beside)
     of_chain[:, 0] = 0  # cells without a stone were added up here
     return of_chain.gather(1, index)
 
 
-def open_points(board: Geometry, position: Chains, colour: Tensor) -> Tensor:
-    """bool [B, P]: empty points where a stone of `colour` int8 [B, 1] has a liberty, after captures.
+def open_points(board: Geometry, position: Chains, colour: Tensor, lost: Tensor) -> tuple[Tensor, Tensor]:
+    """Empty points where a stone of `colour` int8 [B, 1] has a liberty, after captures: legal but for the ko rule.
 
-    These are the legal moves but for the ko rule. A stone has a liberty if a neighbour is empty, is of its own colour
-    and keeps another liberty, or is captured because this is its last liberty.
+    A stone has a liberty if a neighbour is empty, is of its own colour and keeps another liberty, or is captured
+    because this is its last one.
+    lost: int8 [B, S], see `GoState`.
+    Returns two bool [B, P]: these points, and those of them where a stone of `colour` was captured before.
     """
     chains, liberties = board.around(position.chains), board.around(position.liberties)
     touching: list[Tensor | int] = [1, 1, 1, 1]
@@ -73,12 +76,19 @@ def open_points(board: Geometry, position: Chains, colour: Tensor) -> Tensor:
             same = equal(chains[i], chains[j])
             touching[i] = same + touching[i]
             touching[j] = same + touching[j]
-    friendly = board.around((equal(position.stones, 0) | equal(position.stones, colour)).to(torch.int16))
+    empty = equal(position.stones, 0)
+    friendly = board.around((empty | equal(position.stones, colour)).to(torch.int16))
     # `last` is 0 at empty points and at the border, which have no liberties.
     last = [equal(count, beside) for count, beside in zip(liberties, touching, strict=True)]
     above, below, left, right = (a ^ b for a, b in zip(last, friendly, strict=True))
-    empty = board.inner(equal(position.stones, 0))
-    return board.points((above | below | left | right) & empty).bool()
+    free = (above | below | left | right).to(torch.int8) & board.inner(empty)
+    before = board.inner(lost & lost_bit(colour))
+    return board.points(free).bool(), board.points(free * before).bool()
+
+
+def lost_bit(colour: Tensor) -> Tensor:
+    """int8 [B, 1]: the bit of `GoState.lost` of a colour int8 [B, 1]: 1 for black, 2 for white."""
+    return (3 - colour) // 2
 
 
 NO_CHAIN = -1

@@ -12,7 +12,7 @@ from torch import Tensor
 from agents.games.game import ActionLayout, Game, Symmetries
 from agents.games.go import text
 from agents.games.go.area import area_score
-from agents.games.go.chains import Chains, open_points, place
+from agents.games.go.chains import Chains, lost_bit, open_points, place
 from agents.games.go.geometry import geometry, symmetries
 from agents.games.go.ko import position_hash, repeating_points
 from lab.errors import UserError
@@ -133,26 +133,22 @@ class Go(Game):
         plies = state.plies + running
         passes = torch.where(running, (state.passes + 1) * (move == self.points), state.passes)
         over = (passes >= 2) | (plies >= self.max_plies)
-        # The captured stones are white, which has bit 2, if black moved.
-        lost = state.lost | removed.to(torch.int8) * torch.where(colour == 1, 2, 1).to(torch.int8)
+        lost = state.lost | removed.to(torch.int8) * lost_bit(-colour)
         taken = removed.sum(1, keepdim=True, dtype=torch.int16)
         stones = board.points(board.inner(position.stones))
         hashes = _write(state.hashes, plies, position_hash(board, position.stones))
         boards = _write(state.boards, plies, stones)
 
         mover = _colour(plies)
-        free = open_points(board, position, mover) & ~over[:, None]
-        suspects = free & (board.points(board.inner(lost & torch.where(mover == 1, 1, 2).to(torch.int8))) != 0)
-        earlier = hashes
-        if self.ko == "simple":
-            earlier = hashes.gather(1, ((plies - 1) % self._remembered)[:, None])
-        on_cpu = action.device.type == "cpu"
-        banned = repeating_points(board, position, mover, suspects, earlier, compact=on_cpu)
+        free, suspects = open_points(board, position, mover, lost)
+        banned = repeating_points(
+            board, position, mover, suspects & ~over[:, None], self._earlier(hashes, plies), compact=_on_cpu(plies)
+        )
         return GoState(
             *position,
             lost=lost,
             banned=banned,
-            allowed=torch.cat([free & ~banned, ~over[:, None]], 1),
+            allowed=torch.cat([free & ~banned, torch.ones_like(over)[:, None]], 1) & ~over[:, None],
             captures=state.captures.scatter_add(1, (state.plies % 2)[:, None], taken),
             plies=plies,
             passes=passes,
@@ -162,10 +158,16 @@ class Go(Game):
             boards=boards,
         )
 
+    def _earlier(self, hashes: Tensor, plies: Tensor) -> Tensor:
+        """int64 [B, T]: the hashes of positions that a move may not repeat."""
+        if self.ko == "simple":
+            return hashes.gather(1, ((plies - 1) % self._remembered)[:, None])
+        return hashes[:, : int(plies.max()) + 1] if _on_cpu(plies) and len(plies) else hashes
+
     def _score(self, stones: Tensor, score: Tensor, ended: Tensor) -> Tensor:
         """int16 [B]: the score of boards that have ended now, else the `score` before."""
         board = geometry(self.size, stones.device)
-        if stones.device.type != "cpu":
+        if not _on_cpu(stones):
             return torch.where(ended, area_score(board, stones), score)
         rows = ended.nonzero()[:, 0]
         return score.index_copy(0, rows, area_score(board, stones[rows])) if len(rows) else score
@@ -189,17 +191,20 @@ class Go(Game):
         The number is the player's komi divided by 20.
         """
         player = state.plies % 2 if player is None else player
+        batch, device = len(player), player.device
         sign = (1 - 2 * player).to(torch.int8)
-        entries = (state.plies[:, None] - torch.arange(self.positions, device=sign.device)) % self.positions
-        rows = torch.arange(len(sign), device=sign.device)[:, None] * self.positions + entries
+        entries = (state.plies[:, None] - torch.arange(self.positions, device=device)) % self.positions
+        rows = torch.arange(batch, device=device)[:, None] * self.positions + entries
         boards = state.boards.flatten(0, 1).index_select(0, rows.flatten()).view_as(state.boards) * sign[:, None, None]
-        stones = torch.stack([boards.clamp_min(0), boards.clamp_max(0).neg()], 2)
-        flags = torch.stack([player == 0, state.passes > 0], 1)[:, :, None].expand(-1, -1, self.points)
-        # The ko rule of the player to move.
-        banned = (state.banned & (player == state.plies % 2)[:, None])[:, None]
-        komi = (sign * (-self.komi / _KOMI_SCALE)).to(torch.float32)[:, None, None].expand(-1, 1, self.points)
-        bits = torch.cat([stones.flatten(1, 2), flags.to(torch.int8), banned.to(torch.int8)], 1).to(torch.float32)
-        return torch.cat([bits, komi], 1).unflatten(2, (self.size, self.size))
+        planes = torch.empty((batch, self.observation_shape[0], self.points), device=device)
+        stones, flags = planes[:, :-4].unflatten(1, (self.positions, 2)), planes[:, -4:]
+        stones[:, :, 0] = boards.clamp_min(0)
+        stones[:, :, 1] = boards.clamp_max(0).neg_()
+        flags[:, 0] = (player == 0)[:, None]
+        flags[:, 1] = (state.passes > 0)[:, None]
+        flags[:, 2] = state.banned & (player == state.plies % 2)[:, None]
+        flags[:, 3] = sign[:, None] * (-self.komi / _KOMI_SCALE)
+        return planes.unflatten(2, (self.size, self.size))
 
     def key(self, state: GoState) -> Tensor:
         tables = _key_tables(self.size, self.positions, state.plies.device)
@@ -235,6 +240,11 @@ def _key_tables(size: int, positions: int, device: torch.device) -> _KeyTables:
     numbers = np.random.default_rng(0x5EED).integers(-(2**63), 2**63, positions + size**2 + 2, dtype=np.int64)
     parts = np.split(numbers, [positions, positions + size**2])
     return _KeyTables(*(torch.from_numpy(part).to(device) for part in (parts[0] | 1, parts[1], parts[2])))
+
+
+def _on_cpu(tensor: Tensor) -> bool:
+    """Whether values may be read: a program does not wait for a CPU."""
+    return tensor.device.type == "cpu"
 
 
 def _colour(plies: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The board as one padded row of cells, so that the neighbours of all cells are slices.
+"""Boards as rows of cells with a border, so that the neighbours of all cells are slices.
 
 A board of N x N points is stored with a border: N + 2 rows of W = N + 1 cells, S = (N + 2) * W in all. The point in row
 r (0 on top) and column c is cell (r + 1) * W + c. One border column is enough: the cell to the left of a row's first
@@ -37,23 +37,27 @@ class Geometry(NamedTuple):
     def width(self) -> int:
         return self.size + 1
 
-    def inner(self, cells: Tensor) -> Tensor:
-        """`[B, S]` -> `[B, N * W]`: the rows of points, each with one border cell at its end."""
-        return cells[:, self.width : -self.width]
-
     def around(self, cells: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """`[B, S]` -> four views `[B, N * W]`: what is above, below, left and right of each cell of `inner`."""
-        width, length = self.width, self.size * self.width
-        return (
-            cells[:, :length],
-            cells[:, 2 * width :],
-            cells[:, width - 1 : width - 1 + length],
-            cells[:, width + 1 : width + 1 + length],
-        )
+        """`[B, S]` -> four views `[B * S - 2 * W]`: what is above, below, left and right of each cell of `inner`.
+
+        All boards are one long row, since the neighbours of a point are cells of its own board.
+        """
+        row, width = cells.flatten(), self.width
+        return row[: -2 * width], row[2 * width :], row[width - 1 : -width - 1], row[width + 1 : -width + 1]
+
+    def inner(self, cells: Tensor) -> Tensor:
+        """`[B, S]` -> `[B * S - 2 * W]`: the cells of all boards without the first and the last border row, a view."""
+        return cells.flatten()[self.width : -self.width]
+
+    def rows(self, inner: Tensor) -> Tensor:
+        """`[B * S - 2 * W]` -> `[B, N * W]`: the rows of points of each board, each with a border cell at its end."""
+        cells = len(self.empty)
+        batch = (len(inner) + 2 * self.width) // cells
+        return inner.as_strided((batch, self.size * self.width), (cells, 1))
 
     def points(self, inner: Tensor) -> Tensor:
-        """`[B, N * W]` -> `[B, P]`: the points without the border."""
-        return inner.unflatten(1, (self.size, self.width))[:, :, : self.size].flatten(1)
+        """`[B * S - 2 * W]` -> `[B, P]`: the points of each board."""
+        return self.rows(inner).unflatten(1, (self.size, self.width))[:, :, : self.size].flatten(1)
 
 
 @cache

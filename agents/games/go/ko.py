@@ -35,10 +35,12 @@ def repeating_points(
     compact: test the suspects only. This reads their number, so it is for the CPU.
     """
     if compact:
-        row, point = suspects.nonzero(as_tuple=True)
         found = torch.zeros_like(suspects)
-        if len(row):
-            found[row, point] = _among(hashes_after(board, position, colour, row, point), row, earlier)
+        row, point = suspects.nonzero(as_tuple=True)
+        some, of_some = row.unique_consecutive(return_inverse=True)
+        position = Chains(*(field.index_select(0, some) for field in position))
+        hashes = hashes_after(board, position, colour.index_select(0, some), of_some, point)
+        found[row, point] = _among(hashes, of_some, earlier.index_select(0, some))
         return found
     batch, points = suspects.shape
     row = torch.arange(batch, device=suspects.device)
