@@ -10,6 +10,7 @@ from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, Val
 from agents.games.chess import chess
 from agents.games.connect_four import connect_four
 from agents.games.game import Game
+from agents.games.go import Go
 from agents.games.tic_tac_toe import tic_tac_toe
 from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import UserError
@@ -19,7 +20,12 @@ ENTRY_POINTS = "rivals.games"
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
-GAMES: dict[str, Callable[..., Game]] = {"tic_tac_toe": tic_tac_toe, "connect_four": connect_four, "chess": chess}
+GAMES: dict[str, Callable[..., Game]] = {
+    "tic_tac_toe": tic_tac_toe,
+    "connect_four": connect_four,
+    "chess": chess,
+    "go": Go,
+}
 
 
 def game_names() -> list[str]:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from agents.games.game import ActionLayout, Game, Symmetries
 from agents.games.go import text
-from agents.games.go.area import area_score
-from agents.games.go.chains import Chains, lost_bit, open_points, place
+from agents.games.go.area import area_score, connected_regions
+from agents.games.go.chains import Chains, lost_bit, open_points, place, pseudo_liberties
 from agents.games.go.geometry import geometry, symmetries
 from agents.games.go.ko import position_hash, repeating_points
 from lab.errors import UserError
@@ -118,6 +118,30 @@ class Go(Game):
             last=torch.full((batch,), -1, dtype=torch.int16, device=device),
             hashes=zeros(self._remembered, dtype=torch.int64),
             boards=zeros(self.positions, self.points, dtype=torch.int8),
+        )
+
+    def setup(self, stones: Tensor, player: int) -> GoState:
+        """State of B positions of stones int8 [B, N, N], +1 black and -1 white, with `player` (0 or 1) to move.
+
+        Nothing before these positions counts for the ko rule. Raises UserError for chains without liberties.
+        """
+        batch = len(stones)
+        board = geometry(self.size, stones.device)
+        cells = board.empty.repeat(batch, 1)
+        cells[:, board.cells[:-1]] = stones.reshape(batch, self.points)
+        chains = connected_regions(board, cells == 1) + connected_regions(board, cells == -1)
+        position = Chains(cells, chains, pseudo_liberties(board, cells, chains))
+        if bool(((chains != 0) & (position.liberties == 0)).any()):
+            raise UserError("go: a position has stones without liberties")
+        state = self.initial(batch, stones.device)
+        plies = state.plies + player
+        free, _ = open_points(board, position, _colour(plies), state.lost)
+        return state._replace(
+            **position._asdict(),
+            allowed=torch.cat([free, torch.ones_like(free[:, :1])], 1),
+            plies=plies,
+            hashes=_write(state.hashes, plies, position_hash(board, cells)),
+            boards=_write(state.boards, plies, board.points(board.inner(cells))),
         )
 
     def legal(self, state: GoState) -> Tensor:
