@@ -1,12 +1,12 @@
 """Chains of stones and their liberties: placing a stone, captures, and the points where a stone may be placed.
 
-Each stone has the number of its chain: the cell of the chain's newest stone. A chain's pseudo-liberties are the pairs of
-one of its stones and an empty point beside it: a liberty counts once for each of the chain's stones that touch it. They
-are enough for the rules. A chain is captured where it has none, and point p is its only liberty exactly if the chain
-has as many pseudo-liberties as it has stones beside p.
+Each stone has the number of its chain: a cell of the chain. A chain's pseudo-liberties are the pairs of one of its
+stones and an empty point beside it: a liberty counts once for each of the chain's stones that touch it. They are enough
+for the rules. A chain is captured where it has none, and point p is its only liberty exactly if the chain has as many
+pseudo-liberties as it has stones beside p.
 
-On a CPU `torch.where` and comparisons that return bool cost ten times as much as arithmetic, so 0 and 1 of the operands'
-own type stand for truth values of whole boards.
+On a CPU `torch.where` and comparisons that return bool cost ten times as much as arithmetic. So truth values of whole
+boards are 0 and 1 of the operands' own type.
 """
 
 from typing import NamedTuple

@@ -30,8 +30,8 @@ def repeating_points(
 ) -> Tensor:
     """bool [B, P]: the `suspects` where a stone of `colour` leads to an earlier position.
 
-    colour: int8 [B, 1]. suspects: bool [B, P], otherwise legal moves. earlier: int64 [B, T], hashes of positions; unused
-    entries are 0, as of the empty board, to which no move leads.
+    colour: int8 [B, 1]. suspects: bool [B, P], otherwise legal moves. earlier: int64 [B, T], hashes of positions;
+    unused entries are 0, as of the empty board, to which no move leads.
     compact: test the suspects only. This reads their number, so it is for the CPU.
     """
     if compact:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 LETTERS = "ABCDEFGHJKLMNOPQRST"
 PASS = "pass"
+PLAYERS = ("black", "white")
 
 
 def action_names(size: int) -> list[str]:
@@ -35,8 +36,8 @@ def board_text(game: Go, state: GoState, index: int) -> str:
         lines.append(line)
     lines.append(letters)
     black, white = state.captures[index].tolist()
-    status = result(game, state, index) if bool(game.done(state)[index]) else f"{'XO'[plies % 2]} to move"
-    lines.append(f"X captured {black}, O captured {white}; {'pass; ' if passes == 1 else ''}{status}")
+    status = result(game, state, index) if bool(game.done(state)[index]) else f"{PLAYERS[plies % 2]} to move"
+    lines.append(f"black captured {black}, white captured {white}; {'pass; ' if passes == 1 else ''}{status}")
     return "\n".join(lines)
 
 

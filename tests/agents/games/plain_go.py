@@ -1,4 +1,4 @@
-"""Rules of Go on NumPy boards, written another way: every move is tried on the whole board, positions are compared whole."""
+"""Rules of Go on NumPy boards, written another way: every move is tried, and whole positions are compared."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -165,7 +165,7 @@ def test_boards_can_be_selected_merged_and_joined(name: str, options: dict[str, 
     ("name", "options", "message"),
     [
         ("conect_four", {}, "connect_four"),
-        ("go", {}, "connect_four, tic_tac_toe"),
+        ("goo", {}, "did you mean 'go'"),
         ("connect_four", {"row": 5}, "rows, columns, length"),
         ("connect_four", {"rows": 0}, "at least 1"),
         ("connect_four", {"rows": "5"}, "rows must be int, not '5'"),

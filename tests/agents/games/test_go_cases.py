@@ -184,7 +184,9 @@ def test_dead_stones_count_as_alive() -> None:
 
 
 @pytest.mark.parametrize(
-    ("komi", "first"), [(24.5, 1), (25.0, 0), (25.5, -1), (-25.0, 1)], ids=["half less", "equal", "half more", "negative"]
+    ("komi", "first"),
+    [(24.5, 1), (25.0, 0), (25.5, -1), (-25.0, 1)],
+    ids=["half less", "equal", "half more", "negative"],
 )
 def test_komi(komi: float, first: int) -> None:
     game = Go(5, komi=komi)
@@ -276,11 +278,11 @@ def test_the_board_as_text() -> None:
         " 2 O . . . . . . . . 2\n"
         " 1 X(X). . . . . . . 1\n"
         "   A B C D E F G H J\n"
-        "X captured 0, O captured 0; O to move"
+        "black captured 0, white captured 0; white to move"
     )
     ended = play(game, "pass pass", state)
-    assert game.render(ended, 0).endswith("X captured 0, O captured 0; W+5.5")
-    assert "pass; X to move" in game.render(play(game, "pass", state), 0)
+    assert game.render(ended, 0).endswith("black captured 0, white captured 0; W+5.5")
+    assert "pass; black to move" in game.render(play(game, "pass", state), 0)
 
 
 def test_coordinates_are_those_of_gtp() -> None:
@@ -288,4 +290,11 @@ def test_coordinates_are_those_of_gtp() -> None:
     assert (names[0], names[8], names[18], names[-2], names[-1]) == ("A19", "J19", "T19", "T1", "pass")
     game = Go(5)
     state = game.initial(1, CPU)
-    assert [game.find_move(state, text) for text in ("a5", "E1", "PASS", "i3", "F1", "A0")] == [0, 24, 25, None, None, None]
+    assert [game.find_move(state, text) for text in ("a5", "E1", "PASS", "i3", "F1", "A0")] == [
+        0,
+        24,
+        25,
+        None,
+        None,
+        None,
+    ]

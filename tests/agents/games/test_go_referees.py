@@ -38,8 +38,9 @@ def agree_with_openspiel(game: Go, boards: int, seed: int) -> int:
         actions = weight.argmax(1)
         for b in np.flatnonzero(~done):
             allowed = set(theirs[legal[b]].tolist())
-            assert allowed <= (all_allowed := set(games[b].legal_actions()))
-            for action in all_allowed - allowed:
+            simple_ko = set(games[b].legal_actions())
+            assert allowed <= simple_ko
+            for action in simple_ko - allowed:
                 repeated = games[b].child(action)
                 assert repeated.is_terminal() and repeated.returns() == [0, 0]
                 forbidden += 1

@@ -63,7 +63,9 @@ def test_random_games_agree_with_plain_rules(game: Go, boards: int) -> None:
 
 
 @pytest.mark.parametrize("rule", ["positional", "simple"])
-def test_the_path_without_a_wait_for_the_device_gives_the_same_states(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_without_a_wait_for_the_device_gives_the_same_states(
+    rule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     game = Go(4, komi=0.5, ko=rule)
     playout = random_playout(game, 24)
     assert sum(int(state.banned.sum()) for state in playout.states) > 0
