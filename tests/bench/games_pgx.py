@@ -21,6 +21,7 @@ GAMES: dict[str, tuple[str, dict[str, Any], str]] = {
     "tic_tac_toe": ("tic_tac_toe", {}, "tic_tac_toe"),
     "connect_four": ("connect_four", {}, "connect_four"),
     "chess": ("chess", {}, "chess"),
+    "go": ("go", {"size": 19}, "go_19x19"),
 }
 WARM_UP = 40  # plies before the first round, so that games are mixed
 
