@@ -7,22 +7,40 @@ from agents.games.go.chains import equal
 from agents.games.go.geometry import Geometry
 
 
-def area_score(board: Geometry, stones: Tensor) -> Tensor:
-    """int16 [B]: black points minus white points of stones int8 [B, S]. All stones are alive."""
-    region = connected_regions(board, stones == 0).long()
-    black, white = (equal(stones, colour).to(torch.int16) for colour in (1, -1))
-    near_black, near_white = (_beside_region(board, region, colour) for colour in (black, white))
-    # +1 where a region borders on black only, -1 on white only; 0 on both, or on nothing: the empty board.
-    owner = (near_black.to(torch.int16) - near_white.to(torch.int16)) * equal(stones, 0)
-    return (black - white + owner).sum(1, dtype=torch.int16)
+def area_score(board: Geometry, stones: Tensor, *, fixed_rounds: bool) -> Tensor:
+    """int16 [B]: black points minus white points of stones int8 [B, S]. All stones are alive.
+
+    fixed_rounds: do not look whether the boards are finished, so that the program need not wait for the device.
+    """
+    # The colours of each stone, and of the stones beside each empty region: 1 for black, 2 for white, 3 for both.
+    colours = equal(stones, 1) + 2 * equal(stones, -1)
+    colours = _by_regions(board, stones, colours) if fixed_rounds else _by_flooding(board, stones, colours)
+    return (equal(colours, 1) - equal(colours, 2)).sum(1, dtype=torch.int16)
 
 
-def _beside_region(board: Geometry, region: Tensor, stones: Tensor) -> Tensor:
-    """bool [B, S]: whether the region of each cell has a neighbour in stones int16 [B, S] of 0 and 1."""
-    above, below, left, right = board.around(stones)
-    beside = board.rows(above + below + left + right)
-    neighbours = torch.zeros_like(stones).scatter_add_(1, board.rows(board.inner(region)), beside)
-    return neighbours.gather(1, region) > 0
+def _by_flooding(board: Geometry, stones: Tensor, colours: Tensor) -> Tensor:
+    """Colours of stones and regions int8 [B, S] from those of the stones: they flow into the empty points around."""
+    empty = board.inner(equal(stones, 0))
+    while True:
+        above, below, left, right = board.around(colours)
+        flooded = colours.clone()
+        board.inner(flooded).bitwise_or_((above | below | left | right) * empty)
+        if torch.equal(flooded, colours):
+            return flooded
+        colours = flooded
+
+
+def _by_regions(board: Geometry, stones: Tensor, colours: Tensor) -> Tensor:
+    """The same: the colours beside the points of each region are put together."""
+    empty = equal(stones, 0)
+    region = connected_regions(board, empty.bool()).long()
+    for colour in (1, 2):
+        above, below, left, right = board.around((colours & colour).to(torch.int16))
+        beside = board.rows(above + below + left + right)
+        of_region = torch.zeros_like(region, dtype=torch.int16)
+        of_region.scatter_add_(1, board.rows(board.inner(region)), beside)
+        colours = colours | (of_region.gather(1, region) > 0).to(torch.int8) * empty * colour
+    return colours
 
 
 def connected_regions(board: Geometry, members: Tensor) -> Tensor:

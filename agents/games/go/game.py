@@ -192,9 +192,11 @@ class Go(Game):
         """int16 [B]: the score of boards that have ended now, else the `score` before."""
         board = geometry(self.size, stones.device)
         if not _on_cpu(stones):
-            return torch.where(ended, area_score(board, stones), score)
+            return torch.where(ended, area_score(board, stones, fixed_rounds=True), score)
         rows = ended.nonzero()[:, 0]
-        return score.index_copy(0, rows, area_score(board, stones[rows])) if len(rows) else score
+        if not len(rows):
+            return score
+        return score.index_copy(0, rows, area_score(board, stones[rows], fixed_rounds=False))
 
     def player(self, state: GoState) -> Tensor:
         return state.plies % 2
