@@ -37,6 +37,8 @@ def repeating_points(
     if compact:
         found = torch.zeros_like(suspects)
         row, point = suspects.nonzero(as_tuple=True)
+        if not len(row):
+            return found
         some, of_some = row.unique_consecutive(return_inverse=True)
         position = Chains(*(field.index_select(0, some) for field in position))
         hashes = hashes_after(board, position, colour.index_select(0, some), of_some, point)
