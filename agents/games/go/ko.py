@@ -21,8 +21,7 @@ _CHUNK = 64  # earlier positions that are compared at once
 
 def position_hash(board: Geometry, stones: Tensor) -> Tensor:
     """int64 [B]: hash of stones int8 [B, S]; 0 for the empty board."""
-    high, low = (values.sum(1, dtype=torch.int32) for values in _terms(board, stones))
-    return _joined(high, low)
+    return _joined(_terms(board, stones).sum(2, dtype=torch.int32))
 
 
 def repeating_points(
@@ -61,18 +60,14 @@ def hashes_after(board: Geometry, position: Chains, colour: Tensor, row: Tensor,
     mover = colour.index_select(0, row)
     captured = sides.captured_by(mover).long()
     # A chain on several sides of the point counts once, for the first of them.
-    repeated = torch.stack([(captured[:, :i] == captured[:, i : i + 1]).any(1) for i in range(4)], 1)
+    repeated = (captured[:, :, None] == captured[:, None, :]).tril(-1).any(2)
     taken = (captured > 0) & ~repeated
-    chain = row[:, None] * position.stones.shape[1] + captured.clamp_min(0)
-    cell = board.cells.index_select(0, point)
-    index = position.chains.long()
-    halves = []
-    for numbers, terms in zip(board.zobrist, _terms(board, position.stones), strict=True):
-        of_chain = torch.zeros_like(terms).scatter_add_(1, index, terms).flatten()
-        placed = numbers.index_select(0, cell) * mover[:, 0]
-        lost = (of_chain.index_select(0, chain.flatten()).view_as(chain) * taken).sum(1, dtype=torch.int32)
-        halves.append(terms.sum(1, dtype=torch.int32).index_select(0, row) + placed - lost)
-    return _joined(*halves)
+    terms = _terms(board, position.stones)
+    of_chain = torch.zeros_like(terms).scatter_add_(2, position.chains.long().expand_as(terms), terms)
+    chain = (row[:, None] * terms.shape[2] + captured.clamp_min(0)).flatten()
+    lost = (of_chain.flatten(1).index_select(1, chain).unflatten(1, taken.shape) * taken).sum(2, dtype=torch.int32)
+    placed = board.zobrist.index_select(1, board.cells.index_select(0, point)) * mover[:, 0]
+    return _joined(terms.sum(2, dtype=torch.int32).index_select(1, row) + placed - lost)
 
 
 def _among(hashes: Tensor, row: Tensor, earlier: Tensor) -> Tensor:
@@ -85,11 +80,12 @@ def _among(hashes: Tensor, row: Tensor, earlier: Tensor) -> Tensor:
     return found
 
 
-def _terms(board: Geometry, stones: Tensor) -> tuple[Tensor, Tensor]:
-    """Two int32 [B, S]: what each stone adds to the two sums of the hash."""
-    signs = stones.to(torch.int32)
-    return signs * board.zobrist[0], signs * board.zobrist[1]
+def _terms(board: Geometry, stones: Tensor) -> Tensor:
+    """int32 [2, B, S]: what each stone adds to the two sums of the hash."""
+    return stones * board.zobrist[:, None]
 
 
-def _joined(high: Tensor, low: Tensor) -> Tensor:
-    return (high.long() << 32) | (low.long() & 0xFFFFFFFF)
+def _joined(sums: Tensor) -> Tensor:
+    """int64 [N] from two sums int32 [2, N]."""
+    high, low = sums.long()
+    return (high << 32) | (low & 0xFFFFFFFF)
