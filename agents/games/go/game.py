@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.games.game import ActionLayout, Game, Symmetries
@@ -14,6 +15,7 @@ from agents.games.go import text
 from agents.games.go.area import area_score, connected_regions
 from agents.games.go.chains import Chains, lost_bit, open_points, place, pseudo_liberties
 from agents.games.go.geometry import geometry, symmetries
+from agents.games.go.image import board_image
 from agents.games.go.ko import position_hash, repeating_points
 from lab.errors import UserError
 
@@ -244,6 +246,15 @@ class Go(Game):
 
     def render(self, state: GoState, index: int) -> str:
         return text.board_text(self, state, index)
+
+    def image(self, state: GoState, index: int = 0) -> NDArray[np.uint8]:
+        """One board as an image, uint8 [height, width, 3]."""
+        return board_image(self.stones(state, index), self.size, int(state.last[index]))
+
+    def stones(self, state: GoState, index: int = 0) -> list[int]:
+        """One board in row-major order: +1 black, -1 white, 0 empty."""
+        stones: list[int] = state.boards[index, state.plies[index] % self.positions].tolist()
+        return stones
 
     def find_move(self, state: GoState, text: str, *, index: int = 0) -> int | None:
         """A legal point such as D4, in either case, or pass."""

@@ -160,8 +160,7 @@ def _start(game: Go, root: Node) -> GoState:
 def _reason(game: Go, state: GoState, action: int) -> str:
     if bool(game.done(state)[0]):
         return "is played after the end of the game"
-    stones = state.boards[0, int(state.plies[0]) % game.positions]
-    if int(stones[action]):
+    if game.stones(state)[action]:
         return "is illegal: the point is occupied"
     if bool(state.banned[0, action]):
         rule = "an earlier position" if game.ko == "positional" else "the position before the opponent's move"

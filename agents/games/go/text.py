@@ -21,7 +21,7 @@ def board_text(game: Go, state: GoState, index: int) -> str:
     """One board: X is black, O is white, + a star point; the last stone in parentheses; captures and result below."""
     size = game.size
     plies, passes = int(state.plies[index]), int(state.passes[index])
-    stones = state.boards[index, plies % game.positions].tolist()
+    stones = game.stones(state, index)
     last = int(state.last[index])
     stars = star_points(size)
     letters = "   " + " ".join(LETTERS[:size])

@@ -298,3 +298,20 @@ def test_coordinates_are_those_of_gtp() -> None:
         None,
         None,
     ]
+
+
+def test_the_board_as_an_image() -> None:
+    game = Go(9, komi=7.5)
+    image = game.image(play(game, "A9 J9 E5"))
+    assert image.shape == (576, 576, 3) and image.dtype.name == "uint8"
+    dark, light = image[20, 20], image[20, 556]
+    assert dark.max() < 60 and light.min() > 220
+    assert image[288, 288].max() < 60 < 200 < image[288, 288 + 14].min()  # a ring on the last stone
+    assert (image[96, 96] != image[90, 90]).any()  # lines
+
+
+@pytest.mark.parametrize(
+    "options", [{"size": 3, "komi": 0.5, "positions": 2}, {"size": 5, "ko": "simple", "max_plies": 30}]
+)
+def test_go_satisfies_the_invariants_of_games(options: dict[str, Any]) -> None:
+    games.test_game(games.make("go", **options), boards=16)

@@ -108,7 +108,7 @@ def test_scores_of_finished_games_agree_with_gnu_go(size: int, boards: int) -> N
     lines = []
     for b in settled:
         lines += [f"boardsize {size}", "clear_board", f"komi {game.komi}"]
-        stones = state.boards[b, state.plies[b] % game.positions].tolist()
+        stones = game.stones(state, b)
         for colour, sign in (("black", 1), ("white", -1)):
             lines += [f"play {colour} {game.action_names[p]}" for p in range(game.points) if stones[p] == sign]
         lines.append("final_score 1")
