@@ -97,7 +97,7 @@ class Go(Game):
         self.action_layout = ActionLayout(planes=1, others=1)
         self.action_names: Sequence[str] = text.action_names(size)
         # Superko looks at all positions since the empty board.
-        self._remembered = max_plies + 1 if ko == "positional" else max(positions, 2)
+        self._remembered = max(positions, max_plies + 1 if ko == "positional" else 2)
 
     def initial(self, batch: int, device: torch.device) -> GoState:
         board = geometry(self.size, device)

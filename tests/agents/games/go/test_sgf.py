@@ -11,8 +11,8 @@ from lab.errors import UserError
 
 def test_a_written_game_is_read_as_the_same_game() -> None:
     game = Go(5, komi=0.5)
-    playout = random_playout(game, 8)
-    for b in range(8):
+    playout = random_playout(game, 3)
+    for b in range(3):
         length = int(playout.states[-1].plies[b])
         actions = [int(action[b]) for action in playout.actions[:length]]
         text = write_sgf(game, actions)
