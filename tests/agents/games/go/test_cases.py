@@ -315,4 +315,4 @@ def test_the_board_as_an_image() -> None:
     "options", [{"size": 3, "komi": 0.5, "positions": 2}, {"size": 4, "komi": 0.5, "ko": "simple", "max_plies": 5}]
 )
 def test_go_satisfies_the_invariants_of_games(options: dict[str, Any]) -> None:
-    games.test_game(games.make("go", **options), boards=12)
+    games.test_game(games.make("go", **options), boards=6)

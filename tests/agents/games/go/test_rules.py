@@ -52,8 +52,8 @@ def compare(game: Go, boards: int, seed: int, *, pass_less: bool = True, observe
     [
         (Go(2, komi=0.5), 20),
         (Go(3, komi=0.5, positions=3), 16),
-        (Go(4, komi=1.0, ko="simple"), 10),
-        (Go(5, komi=7.5, positions=1, max_plies=40), 6),
+        (Go(4, komi=1.0, ko="simple"), 6),
+        (Go(5, komi=7.5, positions=1, max_plies=40), 4),
     ],
     ids=["2x2", "3x3", "4x4 simple ko", "5x5"],
 )
