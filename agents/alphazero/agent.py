@@ -23,8 +23,6 @@ from lab.run.checkpoint import BEST
 from lab.run.load import load_run
 from lab.train.device import Device
 
-CACHE_SLOTS = 2**18
-
 
 @dataclass(frozen=True)
 class Agent:
@@ -42,7 +40,7 @@ class Agent:
 
     def dynamics(self) -> GameDynamics:
         """The game's rules with this network at the leaves."""
-        return make_dynamics(self.game, self.evaluate, CACHE_SLOTS, self.device)
+        return make_dynamics(self.game, self.evaluate, None, self.device)
 
     @cached_property
     def _dynamics(self) -> GameDynamics:

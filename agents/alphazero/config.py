@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from agents import games
+from agents.alphazero.records import RecordFormat
 from agents.games import Game
 from lab.config import sections
 from lab.config.budget_defaults import from_first_budget
@@ -134,8 +135,13 @@ class SelfPlayConfig(Config):
     resign_audit: float = Field(
         default=0.1, ge=0.0, le=1.0, description="Fraction of games without resignation, to measure wrong resignations."
     )
-    cache_slots: Slots = Field(
-        default=2**18, description="Entries of the evaluation cache, a power of two; 0 for none. CPU only."
+    cache_slots: Slots | None = Field(
+        default=None,
+        description="Entries of the evaluation cache, a power of two or 0; null: at most 64 MiB and 2**18. CPU only.",
+    )
+    policy_entries: Trials | None = Field(
+        default=None,
+        description="Largest number of actions of a recorded policy, the most likely ones; null for all legal actions.",
     )
     record_states: bool = Field(
         default=False,
@@ -144,9 +150,14 @@ class SelfPlayConfig(Config):
 
     @model_validator(mode="after")
     def _power_of_two(self) -> Self:
-        if self.cache_slots & (self.cache_slots - 1):
+        if self.cache_slots is not None and self.cache_slots & (self.cache_slots - 1):
             raise ValueError(f"cache_slots must be a power of two or 0, not {self.cache_slots}")
         return self
+
+    @property
+    def record_format(self) -> RecordFormat:
+        """What is recorded of each position."""
+        return RecordFormat(entries=self.policy_entries, states=self.record_states)
 
 
 class ReplayConfig(Config):

@@ -46,7 +46,7 @@ class AlphaZero(Experiment):
             config.replay,
             directory / "replay",
             config.checkpoint.keep,
-            states=config.selfplay.record_states,
+            config.selfplay.record_format,
         )
         self._ranks = ranks()
         self._version = 0

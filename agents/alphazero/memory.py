@@ -1,23 +1,18 @@
 """Memory of an AlphaZero run: search trees, replay buffer, evaluation cache, unfinished games and the network."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from agents.alphazero.agent import CACHE_SLOTS, make_network
+from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.records import row_bytes
+from agents.alphazero.search import default_cache_slots
 from agents.games.game import Game
-from agents.search.dynamics import history_of
-from agents.search.node_states import NodeStates
+from agents.search.cache import EvaluationCache
+from agents.search.memory import tree_bytes
 from lab.run.memory_needs import Need, activations, weights
 from lab.train.device import Device
 
-_EDGE = 4 + 4 + 4 * 4 + 8  # logits and prior, visits, value sum, reward and discount, child
-_SLOT = 2  # the action of an edge, where slots are fewer than actions
-_NODE = 4 + 8  # value, choice
-_CPU = torch.device("cpu")
 _AT_ONCE = 512  # positions of an evaluation that are searched together
 
 
@@ -39,7 +34,7 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
     kept = min(config.replay.capacity, config.budget)
     replay = Need(
         "the replay buffer",
-        kept * row_bytes(game, states=config.selfplay.record_states),
+        kept * row_bytes(game, config.selfplay.record_format),
         "replay.capacity",
         on_device=False,
     )
@@ -51,37 +46,20 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
         trees = Need("the search trees", searched, "selfplay.boards or search.simulations")
     if config.cluster.workers:
         return [*learning, replay, trees]
-    entry = 4 * game.num_slots + 20
-    slots = config.selfplay.cache_slots if device.device.type == "cpu" else 0
-    if config.evaluate.every and device.device.type == "cpu":
-        slots += CACHE_SLOTS
+    slots, default = config.selfplay.cache_slots, default_cache_slots(game)
+    slots = default if slots is None else slots
+    if config.evaluate.every:
+        slots += default
+    cached = slots * EvaluationCache.entry_bytes(game.num_slots) if device.device.type == "cpu" else 0
     return [
         *learning,
         replay,
         trees,
-        Need("the evaluation cache", slots * entry, "selfplay.cache_slots"),
+        Need("the evaluation cache", cached, "selfplay.cache_slots"),
         Need("the records of unfinished games", _record_bytes(config, game), "selfplay.boards"),
     ]
 
 
-def tree_bytes(game: Game, boards: int, simulations: int) -> int:
-    """Bytes of the search trees of this many boards; see `agents.search.tree.Tree`."""
-    return boards * ((simulations + 1) * node_bytes(game) + _bytes(game.initial(1, _CPU)))
-
-
-def node_bytes(game: Game) -> int:
-    """Bytes of one node of a search tree: its edges, its evaluation and its state."""
-    state = game.initial(1, _CPU)
-    stored = NodeStates(state, history_of(game, state), nodes=1).nbytes
-    edge = _EDGE + (_SLOT if game.num_slots < game.num_actions else 0)
-    return game.num_slots * edge + _NODE + stored
-
-
 def _record_bytes(config: AlphaZeroConfig, game: Game) -> int:
     # Outcomes are not kept while a game lasts; who moved takes as much.
-    return config.selfplay.boards * game.max_plies * row_bytes(game, states=config.selfplay.record_states)
-
-
-def _bytes(row: Any) -> int:
-    """Bytes of a row of tensors [1, ...]."""
-    return sum(field.nbytes for field in row)
+    return config.selfplay.boards * game.max_plies * row_bytes(game, config.selfplay.record_format)

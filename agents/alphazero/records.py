@@ -10,13 +10,31 @@ from agents.games.game import Game
 from agents.search.root import spread
 
 
+class RecordFormat(NamedTuple):
+    """What is recorded of a position, beside its observation and results.
+
+    entries: largest number of actions of a policy, the most likely ones; None for all K slots.
+    states: whether the code of its state is recorded.
+    """
+
+    entries: int | None = None
+    states: bool = False
+
+    def width(self, game: Game) -> int:
+        """Actions of a recorded policy, R."""
+        return game.num_slots if self.entries is None else min(self.entries, game.num_slots)
+
+
+WHOLE_POLICY = RecordFormat()
+
+
 class Samples(NamedTuple):
-    """N positions of finished games, in order of play within a game; K slots of actions (see `agents.games.Game`).
+    """N positions of finished games, in order of play within a game; R actions of each policy (see `RecordFormat`).
 
     planes: uint8 [N, ceil(bits / 8)], the observation's planes of bits, most significant first.
     numbers: float32 [N, P], the numbers of its other planes.
-    policy: float16 [N, K], the improved policy.
-    actions: int16 [N, K], the action of each slot, -1 for none; [N, 0] where slot k is action k.
+    policy: float16 [N, R], the improved policy.
+    actions: int16 [N, R], its actions in ascending order, -1 for none; [N, 0] where they are all A actions.
     state: uint8 [N, E], the code of the state (`agents.games.codec`); [N, 0] where states are not recorded.
     outcome: int8 [N], +1, 0 or -1 for the player to move.
     search_value: float16 [N], the root's value after search. version: int32 [N], of the weights that searched.
@@ -51,8 +69,9 @@ class FinishedGames(NamedTuple):
     wrong_resignation: Tensor
 
 
-def blank(count: int, game: Game, *, states: bool = False, device: torch.device | None = None) -> Samples:
-    """Samples of `count` positions, all zeros; states: with room for the codes of states."""
+def blank(count: int, game: Game, form: RecordFormat = WHOLE_POLICY, *, device: torch.device | None = None) -> Samples:
+    """Samples of `count` positions, all zeros."""
+    width = form.width(game)
 
     def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
         return torch.zeros(count, *shape, dtype=dtype, device=device)
@@ -60,18 +79,28 @@ def blank(count: int, game: Game, *, states: bool = False, device: torch.device 
     return Samples(
         planes=zeros(packed_size(_bits(game)), dtype=torch.uint8),
         numbers=zeros(game.number_planes, dtype=torch.float32),
-        policy=zeros(game.num_slots, dtype=torch.float16),
-        actions=zeros(game.num_slots if game.num_slots < game.num_actions else 0, dtype=torch.int16),
-        state=zeros(code_size(game) if states else 0, dtype=torch.uint8),
+        policy=zeros(width, dtype=torch.float16),
+        actions=zeros(width if width < game.num_actions else 0, dtype=torch.int16),
+        state=zeros(code_size(game) if form.states else 0, dtype=torch.uint8),
         outcome=zeros(dtype=torch.int8),
         search_value=zeros(dtype=torch.float16),
         version=zeros(dtype=torch.int32),
     )
 
 
-def row_bytes(game: Game, *, states: bool = False) -> int:
+def row_bytes(game: Game, form: RecordFormat = WHOLE_POLICY) -> int:
     """Bytes of one position."""
-    return sum(field.nbytes for field in blank(1, game, states=states))
+    return sum(field.nbytes for field in blank(1, game, form))
+
+
+def likeliest(policy: Tensor, actions: Tensor, entries: int) -> tuple[Tensor, Tensor]:
+    """The `entries` largest probabilities of policies [N, K], scaled to the sum 1, and their actions of int64 [N, K].
+
+    Both are [N, entries] in the order of the slots. Of equal probabilities the first are taken.
+    """
+    chosen = policy.argsort(1, descending=True, stable=True)[:, :entries].sort(1).values
+    kept = policy.gather(1, chosen)
+    return kept / kept.sum(1, keepdim=True), actions.gather(1, chosen)
 
 
 def dense_policy(samples: Samples, num_actions: int) -> Tensor:

@@ -17,7 +17,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from agents.alphazero.config import ReplayConfig
-from agents.alphazero.records import Samples, blank
+from agents.alphazero.records import WHOLE_POLICY, RecordFormat, Samples, blank
 from agents.games.game import Game
 from lab import rng
 from lab.config.suggestions import shortened
@@ -60,12 +60,16 @@ class ReplayBuffer:
     """
 
     def __init__(
-        self, game: Game, config: ReplayConfig, directory: Path, saves_kept: int, *, states: bool = False
+        self,
+        game: Game,
+        config: ReplayConfig,
+        directory: Path,
+        saves_kept: int,
+        form: RecordFormat = WHOLE_POLICY,
     ) -> None:
-        """states: positions have the codes of their states (`Samples.state`)."""
         self.config, self.directory = config, directory
         self.total = 0
-        self._ring = blank(config.capacity, game, states=states)
+        self._ring = blank(config.capacity, game, form)
         self._num_actions = game.num_actions
         self._row_bytes = sum(field[:1].nbytes for field in self._ring)
         self._segments: list[_Segment] = []
@@ -168,6 +172,11 @@ class ReplayBuffer:
             tensors = load_tensors(data)
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"cannot read replay segment {str(path)!r}: {error}") from None
+        if tensors.keys() != set(Samples._fields):
+            raise CheckpointError(
+                f"replay segment {str(path)!r} was written by another version of the program; start a new run, "
+                "with start.run for the weights of this one"
+            )
         expected = {name: (ring.dtype, (count, *ring.shape[1:])) for name, ring in self._ring._asdict().items()}
         if {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()} != expected:
             raise CheckpointError(f"replay segment {str(path)!r} does not hold {count} positions of this game")

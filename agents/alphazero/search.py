@@ -11,6 +11,9 @@ from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.dynamics import GameDynamics
 from agents.search.tree import Descend, descend_fixed_length, descend_to_leaves
 
+_CACHE_BYTES = 2**26
+_MOST_CACHED = 2**18  # about twice what 256 boards evaluate in 16 moves of 32 simulations, with the same weights
+
 
 def make_search(
     config: SearchConfig, *, game: Game, device: torch.device, simulations: int | None = None, noise: bool = True
@@ -42,11 +45,19 @@ def make_search(
     )
 
 
-def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int, device: torch.device) -> GameDynamics:
+def default_cache_slots(game: Game) -> int:
+    """Entries of an evaluation cache: the largest power of two that takes at most 64 MiB, and at most 2**18."""
+    most = _CACHE_BYTES // EvaluationCache.entry_bytes(game.num_slots)
+    return min(1 << most.bit_length() - 1, _MOST_CACHED)
+
+
+def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int | None, device: torch.device) -> GameDynamics:
     """The rules of a game, with `evaluate` at the leaves.
 
-    The evaluation cache is for the CPU, where batches may vary in size; a GPU needs fixed shapes.
+    cache_slots: 0 for none, None for `default_cache_slots`. The evaluation cache is for the CPU, where batches may vary
+    in size; a GPU needs fixed shapes.
     """
     on_cpu = device.type == "cpu"
-    cache = EvaluationCache(cache_slots, game.num_slots, device) if on_cpu and cache_slots > 0 else None
+    slots = default_cache_slots(game) if cache_slots is None else cache_slots
+    cache = EvaluationCache(slots, game.num_slots, device) if on_cpu and slots > 0 else None
     return GameDynamics(game, evaluate, cache=cache, fixed_shapes=not on_cpu)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from agents.alphazero.config import SelfPlayConfig, TemperatureConfig
-from agents.alphazero.records import FinishedGames, Samples, blank, pack_observation
+from agents.alphazero.records import FinishedGames, Samples, blank, likeliest, pack_observation
 from agents.games.codec import encode
 from agents.games.game import Game, where
 from agents.search import Search
-from agents.search.dynamics import GameDynamics
+from agents.search.dynamics import GameDynamics, legal_slots, slot_actions
 from lab import rng
 from lab.files.plain import is_count
 
@@ -23,8 +23,8 @@ class _Records:
 
     planes: Tensor  # uint8 [B, T, bytes]
     numbers: Tensor  # float32 [B, T, P]
-    policy: Tensor  # float16 [B, T, K]
-    actions: Tensor  # int16 [B, T, K or 0]
+    policy: Tensor  # float16 [B, T, R]
+    actions: Tensor  # int16 [B, T, R or 0]
     state: Tensor  # uint8 [B, T, E or 0]
     search_value: Tensor  # float16 [B, T]
     version: Tensor  # int32 [B, T]
@@ -56,7 +56,7 @@ class SelfPlay:
         self.seed, self.device = seed, device
         self._stride = game_id_stride
         boards, plies = config.boards, game.max_plies
-        rows = blank(boards * plies, game, states=config.record_states, device=device)
+        rows = blank(boards * plies, game, config.record_format, device=device)
 
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(boards, *shape, dtype=dtype, device=device)
@@ -93,9 +93,12 @@ class SelfPlay:
         records.planes[at], numbers = pack_observation(game, game.observe(state))
         if game.number_planes:
             records.numbers[at] = numbers
-        records.policy[at] = result.policy.to(torch.float16)
-        if game.num_slots < game.num_actions:
-            records.actions[at] = result.actions.to(torch.int16)
+        policy, actions = result.policy, result.actions
+        if (entries := records.policy.shape[2]) < policy.shape[1]:
+            policy, actions = likeliest(policy, actions, entries)
+        records.policy[at] = policy.to(torch.float16)
+        if records.actions.shape[2]:
+            records.actions[at] = actions.to(torch.int16)
         if self.config.record_states:
             records.state[at] = encode(state)
         records.search_value[at] = result.value.to(torch.float16)
@@ -218,10 +221,12 @@ def random_opening(game: Game, ids: Tensor, seed: int, max_plies: int) -> tuple[
     plies = torch.zeros_like(ids)
     stream = int(rng.Stream.RANDOM_OPENING)
     wanted = rng.integers(max_plies + 1, seed, stream, ids)
-    actions = torch.arange(game.num_actions, device=ids.device)
     for ply in range(max_plies):
-        noise = rng.uniform(seed, stream, ids[:, None], ply + 1, actions)
-        after = game.step(state, (noise * game.legal(state)).argmax(1))
+        actions = slot_actions(game, state)
+        numbers = torch.arange(game.num_actions, device=ids.device) if actions is None else actions
+        noise = rng.uniform(seed, stream, ids[:, None], ply + 1, numbers)
+        slot = (noise * legal_slots(game, state, actions)).argmax(1)
+        after = game.step(state, slot if actions is None else actions.gather(1, slot[:, None])[:, 0])
         played = (ply < wanted) & ~game.done(after)
         state = where(played, after, state)
         plies = plies + played

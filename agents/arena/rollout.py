@@ -13,9 +13,12 @@ from torch import Tensor
 from agents.arena.players import random_moves
 from agents.games.game import Game, select
 from agents.search.dynamics import advance, history_of, legal_slots, slot_actions
+from agents.search.memory import tree_bytes
 from agents.search.root import Root
 from agents.search.tree import ILLEGAL, Leaf, NodeStats, Tree, descend_to_leaves, grow
 from lab import rng
+
+_BYTES = 2**29  # of the trees that are searched together
 
 # Half the constant of UCB1 for rewards in [-1, 1] (Auer et al. 2002), which is a little stronger in Connect Four.
 EXPLORATION = math.sqrt(2.0)
@@ -34,6 +37,12 @@ class RolloutPlayer:
         return f"rollout:{self.simulations}"
 
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
+        rows = torch.arange(len(game_ids), device=game_ids.device)
+        boards = max(1, _BYTES // tree_bytes(self.game, 1, self.simulations))
+        parts = [self._most_visited(select(state, part), game_ids[part], plies[part]) for part in rows.split(boards)]
+        return torch.cat(parts)
+
+    def _most_visited(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
         tree = self.search(state, game_ids, plies)
         stats = tree.root_stats()
         mean = stats.value_sum / stats.visits.clamp_min(1.0)

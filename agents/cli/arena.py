@@ -18,6 +18,7 @@ from lab.cli.arguments import Json, RunsDir, print_json
 from lab.cli.options import DeviceName, device_of
 from lab.config.limits import LARGEST_SEED
 from lab.errors import UserError
+from lab.run.checkpoint import numbered
 from lab.run.lookup import RUNS_DIR, find_run, locate_run
 from lab.terminal.consoles import Console
 from lab.train import device as devices
@@ -27,7 +28,11 @@ _MAX_ROLLOUTS = 100_000
 
 def arena(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN_OR_CHECKPOINT...", help="Runs, as NAME, NAME:ITERATION or a path.")
+        list[str],
+        typer.Argument(
+            metavar="RUN_OR_CHECKPOINT...",
+            help="Runs, as NAME, NAME:ITERATION or a path; NAME:all is every checkpoint that the run has kept.",
+        ),
     ],
     games: Annotated[
         int, typer.Option(min=2, max=1_000_000, help="Games of each pair, rounded up to an even number.")
@@ -46,6 +51,7 @@ def arena(
     Every opening of a few random moves is played with both colours.
     """
     place = device_of(device)
+    runs = [name for run in runs for name in _each_checkpoint(run, runs_dir)]
     agents = [_load(run, place, runs_dir) for run in runs]
     game = agents[0].game
     for run, agent in zip(runs, agents, strict=True):
@@ -87,6 +93,17 @@ def opponents(text: str, game: Game, seed: int) -> list[Player]:
         elif word not in ("", "none"):
             raise UserError(f"unknown opponent {word!r}; use random, rollout:N with N up to {_MAX_ROLLOUTS}, or none")
     return players
+
+
+def _each_checkpoint(text: str, runs_dir: Path) -> list[str]:
+    """NAME:ITERATION of all numbered checkpoints, oldest first, for NAME:all; else the text itself."""
+    run = text.removesuffix(":all")
+    if run == text or locate_run(text, runs_dir) is not None:
+        return [text]
+    kept = numbered(find_run(run, runs_dir) / "checkpoints")
+    if not kept:
+        raise UserError(f"run {run!r} has no numbered checkpoints; checkpoint.keep says how many a run keeps")
+    return [f"{run}:{int(path.name)}" for path in reversed(kept)]
 
 
 def _load(text: str, place: devices.Device, runs_dir: Path) -> Agent:

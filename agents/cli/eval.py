@@ -72,7 +72,7 @@ def _solved_positions(agent: Agent, file: Path | None, exclude_shipped: bool) ->
     try:
         solution = solve(game)
     except UserError as error:
-        raise UserError(f"{error}; give --positions FILE") from error
+        raise UserError(f"{error}; give --positions FILE, or measure its strength with lab arena") from error
     return solution.positions(), solution
 
 

@@ -35,13 +35,18 @@ class EvaluationCache:
     """
 
     def __init__(self, slots: int, width: int, device: torch.device) -> None:
-        """slots: entries, a power of two; width: logits of an entry, K. An entry takes 4 * width + 20 bytes."""
+        """slots: entries, a power of two; width: logits of an entry, K."""
         if slots < 1 or slots & (slots - 1):
             raise ValueError(f"slots must be a power of two, not {slots}")
         self._keys = torch.full((slots,), _EMPTY, dtype=torch.int64, device=device)
         self._logits = torch.zeros(slots, width, device=device)
         self._value = torch.zeros(slots, device=device)
         self._claims = torch.zeros(slots, dtype=torch.int64, device=device)
+
+    @staticmethod
+    def entry_bytes(width: int) -> int:
+        """Bytes of an entry: key, logits, value and claim."""
+        return 8 + 4 * width + 4 + 8
 
     def clear(self) -> None:
         """Remove all entries; call it when the weights change."""

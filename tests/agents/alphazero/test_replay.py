@@ -333,6 +333,24 @@ def test_a_record_without_a_part_is_a_damaged_checkpoint(tmp_path: Path, missing
         replay(tmp_path).load_state_dict(state)
 
 
+def with_first_segment(folder: Path, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """A state whose first segment has these tensors, and their hash."""
+    state = two_saves(folder)
+    first = state["segments"][0]
+    data = safetensors.torch.save(tensors)
+    (folder / "replay" / first["name"]).write_bytes(data)
+    first["sha256"] = hashlib.sha256(data).hexdigest()
+    return state
+
+
+@pytest.mark.parametrize("changed", [{"more": torch.zeros(20)}, {"actions": None}], ids=["more", "less"])
+def test_positions_with_other_fields_are_of_another_version(tmp_path: Path, changed: dict[str, Any]) -> None:
+    tensors = {**positions(0, 20)._asdict(), **changed}
+    state = with_first_segment(tmp_path, {name: tensor for name, tensor in tensors.items() if tensor is not None})
+    with pytest.raises(CheckpointError, match=r"written by another version of the program; start a new run.*start.run"):
+        replay(tmp_path).load_state_dict(state)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -341,16 +359,11 @@ def test_a_record_without_a_part_is_a_damaged_checkpoint(tmp_path: Path, missing
         {"planes": torch.zeros(19, 3, dtype=torch.uint8)},
         {"outcome": torch.zeros(20, 1, dtype=torch.int8)},
         {"version": torch.zeros((), dtype=torch.int32)},
-        {"more": torch.zeros(20)},
     ],
     ids=str,
 )
 def test_a_segment_of_other_shapes_is_a_damaged_checkpoint(tmp_path: Path, fields: dict[str, Any]) -> None:
-    state = two_saves(tmp_path)
-    first = state["segments"][0]
-    data = safetensors.torch.save({**positions(0, 20)._asdict(), **fields})
-    (tmp_path / "replay" / first["name"]).write_bytes(data)
-    first["sha256"] = hashlib.sha256(data).hexdigest()
+    state = with_first_segment(tmp_path, {**positions(0, 20)._asdict(), **fields})
     with pytest.raises(CheckpointError, match="does not hold 20 positions"):
         replay(tmp_path, window_scale=1.0).load_state_dict(state)
 

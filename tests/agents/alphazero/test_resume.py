@@ -11,6 +11,7 @@ import pytest
 
 from lab.run import checkpoint, metrics
 from tests.agents.small_alphazero import preset
+from tests.agents.small_games import OPTIONS
 from tests.command_line import lab, launch, wait_until
 from tests.same_run import assert_same_bits, assert_same_run, computed_metrics, final_state
 
@@ -97,3 +98,25 @@ def test_stopped_by_sigterm_and_resumed_equals_uninterrupted(uninterrupted: Path
     assert files["total"] == other_files["total"]
     assert_same_bits((one, place), (other, other_place))
     assert computed_metrics(uninterrupted) == computed_metrics(killed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["chess", "go"])
+def test_games_with_slots_and_a_history_are_resumed_bit_for_bit(name: str, tmp_path: Path) -> None:
+    settings = preset(
+        tmp_path,
+        budget=450,
+        game={"name": name, "options": OPTIONS[name]},
+        network={"heads": "convolutional", "head_channels": 4},
+        selfplay={"record_states": True, "policy_entries": 12},
+        checkpoint={"every": 3, "keep": 3},
+    )
+    lab("train", settings, "--runs-dir", tmp_path / "straight", "--name", "run")
+    process = launch("train", settings, "--runs-dir", tmp_path / "killed", "--name", "run")
+    run = tmp_path / "killed" / "run"
+    wait_until(lambda: iterations(run) >= 7, process)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and iterations(run) < iterations(tmp_path / "straight" / "run")
+    assert "continuing from iteration" in lab("resume", run)
+    assert_same_run(tmp_path / "straight" / "run", run)

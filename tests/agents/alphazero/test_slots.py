@@ -8,14 +8,26 @@ import torch
 
 from agents.alphazero.config import LearnerConfig, ReplayConfig
 from agents.alphazero.learner import Learner
-from agents.alphazero.memory import node_bytes, tree_bytes
 from agents.alphazero.network import PolicyValueNet
-from agents.alphazero.records import Samples, blank, concatenate, dense_policy, row_bytes, unpack_observation
+from agents.alphazero.records import (
+    WHOLE_POLICY,
+    RecordFormat,
+    Samples,
+    blank,
+    concatenate,
+    dense_policy,
+    likeliest,
+    row_bytes,
+    unpack_observation,
+)
 from agents.alphazero.replay import ReplayBuffer
+from agents.alphazero.search import default_cache_slots, make_dynamics
+from agents.alphazero.selfplay import random_opening
 from agents.games import GAMES, make, select
 from agents.games.codec import decode, encode
 from agents.search import GumbelSearch, PuctSearch, Search
 from agents.search.dynamics import GameDynamics
+from agents.search.memory import node_bytes, tree_bytes
 from agents.search.tree import Tree
 from lab.errors import CheckpointError
 from lab.run import checkpoint
@@ -24,6 +36,7 @@ from tests.agents.small_alphazero import CPU, DEVICE, hashed, play_games, selfpl
 from tests.same_run import assert_same_bits
 
 MEMORY_TABLE = Path(__file__).parents[3] / "docs" / "concepts" / "mcts.md"
+STATES = RecordFormat(states=True)
 SEARCHES: list[Search] = [GumbelSearch(simulations=8, max_considered_actions=4), PuctSearch(simulations=8)]
 
 
@@ -74,9 +87,9 @@ def test_a_position_taken_from_replay_plays_on_exactly_as_the_original(tmp_path:
     """A legal move leads from each state to the next one of its game, byte for byte, what it remembers included."""
     game = Patrol(memory=12)
     config = ReplayConfig(capacity=4000, window_start=2000, min_positions=10)
-    memory = ReplayBuffer(game, config, tmp_path, 1, states=True)
+    memory = ReplayBuffer(game, config, tmp_path, 1, STATES)
     memory.extend(played(game, record_states=True).positions)
-    other = ReplayBuffer(game, config, tmp_path, 1, states=True)
+    other = ReplayBuffer(game, config, tmp_path, 1, STATES)
     other.load_state_dict(memory.state_dict())
     states = decode(game, other._rows(torch.arange(other.total)).state)
     before = (states.plies[1:] == states.plies[:-1] + 1).nonzero()[:, 0]
@@ -146,11 +159,59 @@ def test_bytes_of_trees_and_positions_are_those_of_their_tensors() -> None:
         assert sum(tensor.nbytes for tensor in held) + tree.states.nbytes == 8 * 6 * node_bytes(game)
         roots = sum(field.nbytes for field in state)
         assert tree_bytes(game, 8, 5) == 8 * 6 * node_bytes(game) + roots
-        positions = blank(10, game, states=True)
-        assert sum(field.nbytes for field in positions) == 10 * row_bytes(game, states=True)
-    for name in GAMES:
-        game = make(name)
-        numbers = (game.num_actions, game.num_slots, node_bytes(game), round(tree_bytes(game, 256, 64) / 1e6, 1))
-        row = [f"`{name}`", *map(str, numbers), str(row_bytes(game)), str(row_bytes(game, states=True))]
-        assert f"| {' | '.join(row)} |" in MEMORY_TABLE.read_text(encoding="utf-8")
+        positions = blank(10, game, STATES)
+        assert sum(field.nbytes for field in positions) == 10 * row_bytes(game, STATES)
     assert node_bytes(Patrol(memory=30)) < node_bytes(Patrol(memory=30, remembers=False))
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_the_documentation_has_the_memory_of_each_game(name: str) -> None:
+    game = make(name)
+    counts = (game.num_actions, game.num_slots, node_bytes(game), round(tree_bytes(game, 256, 64) / 1e6, 1))
+    records = [row_bytes(game, form) for form in (WHOLE_POLICY, RecordFormat(entries=64), STATES)]
+    row = f"| {' | '.join(map(str, [f'`{name}`', *counts, *records]))} |"
+    assert row in MEMORY_TABLE.read_text(encoding="utf-8"), f"the table of {MEMORY_TABLE} needs the row {row}"
+
+
+@pytest.mark.parametrize("slots", [True, False])
+def test_a_recorded_policy_has_the_likeliest_actions(slots: bool) -> None:
+    game = Patrol(slots=slots)
+    whole, cut = played(game).positions, played(game, policy_entries=5).positions
+    assert cut.policy.shape[1] == cut.actions.shape[1] == 5
+    policies, kept = dense_policy(whole, game.num_actions), dense_policy(cut, game.num_actions)
+    threshold = policies.sort(1, descending=True).values[:, 4:5]
+    assert (kept[policies > threshold] > 0).all() and not kept[policies < threshold].any()
+    torch.testing.assert_close(kept.sum(1), torch.ones(len(kept)), rtol=0.0, atol=2e-3)
+    chosen = torch.where(kept > 0, policies, 0.0)
+    torch.testing.assert_close(kept, chosen / chosen.sum(1, keepdim=True), rtol=0.0, atol=2e-3)
+    assert all(torch.equal(getattr(cut, name), getattr(whole, name)) for name in ("planes", "numbers", "outcome"))
+    assert row_bytes(game, RecordFormat(entries=5)) < row_bytes(game)
+
+
+def test_likeliest_actions_stay_in_order_and_empty_slots_come_last() -> None:
+    policy = torch.tensor([[0.1, 0.4, 0.2, 0.3], [0.25, 0.75, 0.0, 0.0]])
+    actions = torch.tensor([[3, 5, 7, 9], [2, 8, -1, -1]])
+    kept, chosen = likeliest(policy, actions, 3)
+    assert chosen.tolist() == [[5, 7, 9], [2, 8, -1]]
+    torch.testing.assert_close(kept, torch.tensor([[4 / 9, 2 / 9, 3 / 9], [0.25, 0.75, 0.0]]))
+
+
+def test_more_entries_than_slots_record_the_whole_policy() -> None:
+    game = Patrol()
+    assert_same_bits(tuple(played(game, policy_entries=500)), tuple(played(game)))
+
+
+def test_random_openings_by_slots_are_those_over_all_actions() -> None:
+    ids = torch.arange(200)
+    few, plies = random_opening(Patrol(), ids, 4, 9)
+    all_actions, other_plies = random_opening(Patrol(slots=False), ids, 4, 9)
+    assert_same_bits(tuple(few), tuple(all_actions))
+    assert torch.equal(plies, other_plies) and torch.equal(plies, few.plies) and int(plies.max()) > 5
+
+
+def test_the_evaluation_cache_takes_64_mib_at_most() -> None:
+    assert default_cache_slots(make("connect_four")) == 2**18
+    assert default_cache_slots(Patrol(rows=40, columns=40)) == 2**15  # 320 slots of 4 bytes, key, value and claim
+    dynamics = make_dynamics(Patrol(rows=40, columns=40), hashed(12800), None, CPU)
+    assert dynamics.cache is not None
+    assert sum(tensor.nbytes for tensor in vars(dynamics.cache).values()) <= 2**26

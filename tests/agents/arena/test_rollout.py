@@ -1,11 +1,15 @@
 """Rollout search on positions with known answers."""
 
+import pytest
 import torch
 
+from agents.arena import rollout
 from agents.arena.match import match
 from agents.arena.players import RandomPlayer
 from agents.arena.rollout import RolloutPlayer
 from agents.games import make
+from agents.search.memory import tree_bytes
+from tests.agents.small_games import every_small_game, small
 
 CPU = torch.device("cpu")
 GAME = make("connect_four")
@@ -71,3 +75,21 @@ def test_it_beats_random_play() -> None:
     game = make("tic_tac_toe")
     pairing = match(game, RolloutPlayer(game, 20), RandomPlayer(game), games=60)
     assert pairing.total.points >= 46
+
+
+def test_boards_searched_in_parts_get_the_same_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    player, state = RolloutPlayer(GAME, 25), GAME.initial(9, CPU)
+    together = player.choose(state, *numbers(9))
+    monkeypatch.setattr(rollout, "_BYTES", tree_bytes(GAME, 2, 25))
+    assert torch.equal(player.choose(state, *numbers(9)), together)
+
+
+@every_small_game
+def test_it_plays_every_game(name: str) -> None:
+    game = small(name)
+    player, state, ids = RolloutPlayer(game, 6), game.initial(3, CPU), torch.arange(3)
+    for ply in range(6):
+        action = player.choose(state, ids, torch.full((3,), ply))
+        assert (game.legal(state).gather(1, action[:, None])[:, 0] | game.done(state)).all()
+        state = game.step(state, action)
+    assert (game.plies(state) >= 5).all()

@@ -191,9 +191,20 @@ def test_arena_takes_checkpoints_and_rollouts(capsys: pytest.CaptureFixture[str]
     assert "95% interval" in capsys.readouterr().out
 
 
+def test_arena_takes_every_checkpoint_of_a_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for iteration in (1000, 20, 300):
+        (runs / "three" / "checkpoints" / f"{iteration:06d}").mkdir(parents=True)
+    (runs / "three" / "checkpoints" / "best").mkdir()
+    record = answer(capsys, "arena", "three:all", "--against", "none", "--games", "2", "--simulations", "0")
+    assert [r["player"] for r in record["ratings"]] == ["three:20@0", "three:300@0", "three:1000@0"]
+    assert record["ratings"][0]["elo"] == 0.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["four:all"], "run 'four' has no numbered checkpoints; checkpoint.keep"),
+        (["fore:all"], "did you mean 'four'?"),
         (["four", "three"], "four plays connect_four (rows 6, columns 7, length 4) and three plays tic_tac_toe"),
         (["four", "small"], "give runs of one game"),
         (["four", "four"], "is given twice"),

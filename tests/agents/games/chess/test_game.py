@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from agents.alphazero.memory import tree_bytes
 from agents.games import make, select
 from agents.games import test_game as check_game
 from agents.games.chess import Chess, chess
@@ -11,6 +10,7 @@ from agents.games.chess.state import RESULTS, ChessState
 from agents.games.codec import decode, encode
 from agents.games.moves import state_after
 from agents.games.testing import same
+from agents.search.memory import tree_bytes
 from agents.search.node_states import History, NodeStates
 
 CPU = torch.device("cpu")
