@@ -98,7 +98,7 @@ def likeliest(policy: Tensor, actions: Tensor, entries: int) -> tuple[Tensor, Te
 
     Both are [N, entries] in the order of the slots. Of equal probabilities the first are taken.
     """
-    chosen = policy.argsort(1, descending=True, stable=True)[:, :entries].sort(1).values
+    chosen = policy.sort(dim=1, descending=True, stable=True).indices[:, :entries].sort(1).values
     kept = policy.gather(1, chosen)
     return kept / kept.sum(1, keepdim=True), actions.gather(1, chosen)
 

@@ -211,7 +211,8 @@ def test_random_openings_by_slots_are_those_over_all_actions() -> None:
 
 def test_the_evaluation_cache_takes_64_mib_at_most() -> None:
     assert default_cache_slots(make("connect_four")) == 2**18
-    assert default_cache_slots(Patrol(rows=40, columns=40)) == 2**15  # 320 slots of 4 bytes, key, value and claim
-    dynamics = make_dynamics(Patrol(rows=40, columns=40), hashed(12800), None, CPU)
+    large = Patrol(rows=40, columns=8, slots=False)
+    assert default_cache_slots(large) == 2**12  # 2,560 slots of 4 bytes, and key, value and claim
+    dynamics = make_dynamics(large, hashed(large.num_actions), None, CPU)
     assert dynamics.cache is not None
     assert sum(tensor.nbytes for tensor in vars(dynamics.cache).values()) <= 2**26
