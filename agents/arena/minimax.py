@@ -110,21 +110,28 @@ def count_lines(solution: Solution, action: Tensor, side: int) -> LineCounts:
     return LineCounts(won, drawn, lost)
 
 
-def _next_level(game: Game, states: Any, legal: Tensor, offset: int) -> tuple[Any | None, Tensor]:
-    """The different successors of one ply's positions (None if there are none) and the table of children.
+def successors(game: Game, states: Any, legal: Tensor) -> tuple[Any | None, Tensor, Tensor, Tensor]:
+    """The different positions one ply after N positions, None if there are none, and the E moves that lead to them.
 
-    legal: bool [N, A], of the positions. Successors are numbered from `offset`.
+    legal: bool [N, A], of the positions. Returns the positions and, int64 [E] each, the number of the position before
+    each move, the action, and the number of the position after it.
     """
     parent, action = legal.nonzero(as_tuple=True)
-    children = torch.full(legal.shape, -1, dtype=torch.int64, device=legal.device)
     if not len(parent):
-        return None, children
+        return None, parent, action, action
     reached = game.step(select(states, parent), action)
     different, number = torch.unique(game.key(reached), return_inverse=True)
     first = torch.full_like(different, len(parent))
     first.scatter_reduce_(0, number, torch.arange(len(parent), device=legal.device), "amin")
+    return select(reached, first), parent, action, number
+
+
+def _next_level(game: Game, states: Any, legal: Tensor, offset: int) -> tuple[Any | None, Tensor]:
+    """The successors of one ply's positions, numbered from `offset`, and the table of children int64 [N, A]."""
+    children = torch.full(legal.shape, -1, dtype=torch.int64, device=legal.device)
+    reached, parent, action, number = successors(game, states, legal)
     children[parent, action] = offset + number
-    return select(reached, first), children
+    return reached, children
 
 
 def _score(game: Game, states: Any, children: Tensor, sizes: list[int]) -> Tensor:

@@ -11,6 +11,8 @@ from agents.games.chess import chess
 from agents.games.connect_four import connect_four
 from agents.games.game import Game
 from agents.games.go import Go
+from agents.games.hex import Hex
+from agents.games.othello import Othello
 from agents.games.tic_tac_toe import tic_tac_toe
 from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import UserError
@@ -25,6 +27,8 @@ GAMES: dict[str, Callable[..., Game]] = {
     "connect_four": connect_four,
     "chess": chess,
     "go": Go,
+    "othello": Othello,
+    "hex": Hex,
 }
 
 

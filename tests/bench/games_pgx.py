@@ -20,6 +20,8 @@ from typing import Any
 GAMES: dict[str, tuple[str, dict[str, Any], str]] = {
     "tic_tac_toe": ("tic_tac_toe", {}, "tic_tac_toe"),
     "connect_four": ("connect_four", {}, "connect_four"),
+    "othello": ("othello", {}, "othello"),
+    "hex": ("hex", {}, "hex"),
     "chess": ("chess", {}, "chess"),
     "go": ("go", {"size": 19}, "go_19x19"),
 }
