@@ -65,7 +65,7 @@ class Bitboard(NamedTuple):
         spread = self.byte_cells.index_select(0, _bytes(words)).view(torch.uint8).view(*words.shape, 64)
         return spread[..., : self.size**2]
 
-    def count(self, words: Tensor) -> Tensor:
+    def counts(self, words: Tensor) -> Tensor:
         """int64 [...]: number of cells of each word."""
         return self.byte_counts.index_select(0, _bytes(words)).view(*words.shape, 8).sum(-1)
 

@@ -123,7 +123,7 @@ class Othello(Game):
 
     def margin(self, state: OthelloState) -> Tensor:
         """int64 [B]: black discs minus white ones."""
-        own, other = bitboard(self.size, state.plies.device).count(state.discs).unbind(1)
+        own, other = bitboard(self.size, state.plies.device).counts(state.discs).unbind(1)
         return (own - other) * (1 - state.plies % 2 * 2)
 
     def observe(self, state: OthelloState, player: Tensor | None = None) -> Tensor:

@@ -1,5 +1,7 @@
 """The solver of Hex against minimax over all positions of a small board, and the shipped positions."""
 
+from typing import Any
+
 from agents.arena.minimax import solve
 from agents.games.hex import Hex
 from agents.games.hex.solver import HexSolver
@@ -9,10 +11,11 @@ def test_all_positions_of_3x3_cells_have_the_outcomes_of_minimax() -> None:
     game = Hex(3, swap=False)
     solution = solve(game)
     positions, solver = solution.positions(), HexSolver(3)
+    states: Any = positions.states
     expected = positions.scores.sign().tolist()
     for board in range(0, len(positions), 3):
-        player = int(positions.states.plies[board]) % 2
-        owners = game.owners(positions.states, board)
+        player = int(states.plies[board]) % 2
+        owners = game.owners(states, board)
         stones = [sum(1 << cell for cell in range(9) if owners[cell] == sign) for sign in (1, -1)]
         outcomes = solver.outcomes(stones, player)
         for cell, wins in outcomes.items():
