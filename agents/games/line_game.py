@@ -1,4 +1,4 @@
-"""Games of stones in a row on a grid: tic-tac-toe, Connect Four and larger variants."""
+"""Games of stones in a row on a grid: tic-tac-toe, Connect Four, Gomoku and variants."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -32,6 +32,7 @@ class LineState(NamedTuple):
 
 class _Tables(NamedTuple):
     windows: Tensor  # int64 [cells, 4 * length * (length - 1)]: the other cells of each line through a cell
+    ends: Tensor  # int64 [cells, 4 * length * 2]: the cells next to both ends of each line
     sides: Tensor  # int8 [1, 2, 1]: the signs of the stones in the two observation planes
     hashes: Tensor  # int64 [cells]
     symmetries: Symmetries
@@ -41,9 +42,10 @@ class LineGame(Game):
     """Two players place stones in turn; `length` in a row, column or diagonal wins; a full board is a draw.
 
     With `gravity` an action is a column and the stone falls (Connect Four), else an action is a cell (tic-tac-toe).
+    With `exact` a line that is part of a longer one does not win.
     """
 
-    def __init__(self, name: str, rows: int, columns: int, length: int, gravity: bool) -> None:
+    def __init__(self, name: str, rows: int, columns: int, length: int, gravity: bool, exact: bool = False) -> None:
         if min(rows, columns) < 1 or length < 2:
             raise UserError(f"{name}: rows and columns must be at least 1 and length at least 2")
         if max(rows, columns) > _LARGEST:
@@ -52,7 +54,7 @@ class LineGame(Game):
             raise UserError(f"{name}: length {length} fits neither {rows} rows nor {columns} columns")
         self.name = name
         self.options: Mapping[str, Any] = {"rows": rows, "columns": columns, "length": length}
-        self.rows, self.columns, self.length, self.gravity = rows, columns, length, gravity
+        self.rows, self.columns, self.length, self.gravity, self.exact = rows, columns, length, gravity, exact
         self.num_actions = self.num_slots = columns if gravity else rows * columns
         self.action_layout = ActionLayout(planes=1, columns=gravity)
         self.observation_shape = (2, rows, columns)
@@ -81,8 +83,10 @@ class LineGame(Game):
         placed = cells.scatter(1, target[:, None], 1)
         # Lines that leave the board point to one more column, which is always empty.
         own = torch.nn.functional.pad(placed == 1, (0, 1))
-        lines = own.gather(1, tables.windows.index_select(0, target)).view(-1, 4 * self.length, self.length - 1)
-        won = lines.all(-1).any(-1)
+        lines = self._in_lines(own.gather(1, tables.windows.index_select(0, target)))
+        if self.exact:
+            lines &= ~self._in_ends(own.gather(1, tables.ends.index_select(0, target)))
+        won = lines.any(-1)
         running = outcome == RUNNING
         now = torch.where(won, LAST_MOVER_WON, torch.where(plies + 1 >= self.max_plies, DRAWN, RUNNING))
         return LineState(
@@ -119,10 +123,11 @@ class LineGame(Game):
         plies = stones.sum((1, 2))
         # Only the opponent, who moved last, can have a line.
         theirs = torch.nn.functional.pad(cells == -1, (0, 1))
-        windows = self._tables(cells.device).windows
-        lines = theirs.index_select(1, windows.flatten()).view(-1, *windows.shape)
-        full = lines.view(len(lines), self.max_plies, 4 * self.length, self.length - 1).all(-1).any(-1)
-        won = (full & theirs[:, :-1]).any(-1)
+        windows, ends = self._tables(cells.device)[:2]
+        lines = self._in_lines(theirs.index_select(1, windows.flatten()).view(-1, *windows.shape))
+        if self.exact:
+            lines &= ~self._in_ends(theirs.index_select(1, ends.flatten()).view(-1, *ends.shape))
+        won = (lines.any(-1) & theirs[:, :-1]).any(-1)
         outcome = torch.where(won, LAST_MOVER_WON, torch.where(plies >= self.max_plies, DRAWN, RUNNING))
         return LineState(cells, plies, outcome.to(torch.int8))
 
@@ -136,6 +141,14 @@ class LineGame(Game):
     def render(self, state: LineState, index: int) -> str:
         return plain_text(board_of(self, state, index=index))
 
+    def _in_lines(self, stones: Tensor) -> Tensor:
+        """bool [..., 4 * length]: whether all cells of a line, as in `_Tables.windows`, have a stone."""
+        return stones.unflatten(-1, (4 * self.length, self.length - 1)).all(-1)
+
+    def _in_ends(self, stones: Tensor) -> Tensor:
+        """bool [..., 4 * length]: whether a stone is next to an end of a line, as in `_Tables.ends`."""
+        return stones.unflatten(-1, (4 * self.length, 2)).any(-1)
+
     def _tables(self, device: torch.device) -> _Tables:
         return _tables(self.rows, self.columns, self.length, self.gravity, device)
 
@@ -143,15 +156,18 @@ class LineGame(Game):
 @cache
 def _tables(rows: int, columns: int, length: int, gravity: bool, device: torch.device) -> _Tables:
     cells = rows * columns
-    windows = np.full((cells, 4 * length * (length - 1)), cells, dtype=np.int64)
+    windows = np.full((cells, 4 * length, length - 1), cells, dtype=np.int64)
+    ends = np.full((cells, 4 * length, 2), cells, dtype=np.int64)
     for row, column in product(range(rows), range(columns)):
-        slots = windows[row * columns + column].reshape(4 * length, length - 1)
-        for line, ((dr, dc), start) in enumerate(product(_DIRECTIONS, range(length))):
-            offsets = [k - start for k in range(length) if k != start]
-            for slot, k in enumerate(offsets):
-                r, c = row + k * dr, column + k * dc
-                if 0 <= r < rows and 0 <= c < columns:
-                    slots[line, slot] = r * columns + c
+        for line, ((down, right), start) in enumerate(product(_DIRECTIONS, range(length))):
+            for k in range(-1, length + 1):
+                r, c = row + (k - start) * down, column + (k - start) * right
+                if k == start or not (0 <= r < rows and 0 <= c < columns):
+                    continue
+                if 0 <= k < length:
+                    windows[row * columns + column, line, k - (k > start)] = r * columns + c
+                else:
+                    ends[row * columns + column, line, int(k == length)] = r * columns + c
     rng = np.random.default_rng(0x5EED)
     hashes = rng.integers(-(2**63), 2**63 - 1, size=cells, dtype=np.int64)
     # The same maps for cells, planes and actions; with gravity only the mirror image follows the rules.
@@ -166,4 +182,10 @@ def _tables(rows: int, columns: int, length: int, gravity: bool, device: torch.d
     actions = np.stack([m[0] if gravity else m.ravel() for m in maps])
     symmetries = Symmetries(torch.from_numpy(planes.copy()).to(device), torch.from_numpy(actions.copy()).to(device))
     sides = torch.tensor([1, -1], dtype=torch.int8, device=device).view(1, 2, 1)
-    return _Tables(torch.from_numpy(windows).to(device), sides, torch.from_numpy(hashes).to(device), symmetries)
+    return _Tables(
+        torch.from_numpy(windows).flatten(1).to(device),
+        torch.from_numpy(ends).flatten(1).to(device),
+        sides,
+        torch.from_numpy(hashes).to(device),
+        symmetries,
+    )

@@ -7,10 +7,12 @@ from typing import Any
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
+from agents.games.breakthrough import Breakthrough
 from agents.games.chess import chess
 from agents.games.connect_four import connect_four
 from agents.games.game import Game
 from agents.games.go import Go
+from agents.games.gomoku import Gomoku
 from agents.games.hex import Hex
 from agents.games.othello import Othello
 from agents.games.tic_tac_toe import tic_tac_toe
@@ -25,6 +27,8 @@ _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 GAMES: dict[str, Callable[..., Game]] = {
     "tic_tac_toe": tic_tac_toe,
     "connect_four": connect_four,
+    "gomoku": Gomoku,
+    "breakthrough": Breakthrough,
     "chess": chess,
     "go": Go,
     "othello": Othello,

@@ -1,0 +1,79 @@
+"""Moves and boards of Breakthrough as text: a2a3 steps and a2xb3 captures; player 0 begins at the bottom, in row 1."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from agents.games import coordinates
+
+if TYPE_CHECKING:
+    from agents.games.breakthrough.game import Breakthrough, BreakthroughState
+
+_MOVE = re.compile(r"([a-z]\d+)[x:-]?([a-z]\d+)")
+
+
+def action_names(rows: int, columns: int) -> list[str]:
+    """Different names of all actions, for tables: as player 0 sees the board; with `-` where they leave it."""
+    names = []
+    for plane in range(3):
+        for row in range(rows):
+            for column in range(columns):
+                to = column + plane - 1
+                off = row == 0 or not 0 <= to < columns
+                source = coordinates.cell_name(row, column, rows)
+                names.append(f"-{plane}-{source}" if off else source + coordinates.cell_name(row - 1, to, rows))
+    return names
+
+
+def move_cells(game: Breakthrough, action: int, player: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The cells (row, column), as player 0 sees the board, that a player's action leaves and enters."""
+    plane, cell = divmod(action, game.rows * game.columns)
+    row, column = divmod(cell, game.columns)
+    if player == 0:
+        return (row, column), (row - 1, column + plane - 1)
+    row = game.rows - 1 - row
+    return (row, column), (row + 1, column + plane - 1)
+
+
+def move_name(game: Breakthrough, state: BreakthroughState, action: int, index: int) -> str:
+    """Name of a legal action of one board."""
+    mover = int(state.plies[index]) % 2
+    source, target = move_cells(game, action, mover)
+    captures = game.owners(state, index)[target[0]][target[1]] == 1 - mover
+    names = (coordinates.cell_name(*cell, game.rows) for cell in (source, target))
+    return ("x" if captures else "").join(names)
+
+
+def found_move(game: Breakthrough, state: BreakthroughState, text: str, index: int) -> int | None:
+    """The legal action of one board that a text names; captures may be written with or without x."""
+    match = _MOVE.fullmatch(text.strip().lower())
+    if match is None:
+        return None
+    mover = int(state.plies[index]) % 2
+    legal = game.legal(state)[index].nonzero()[:, 0].tolist()
+    for action in legal:
+        names = (coordinates.cell_name(*cell, game.rows) for cell in move_cells(game, action, mover))
+        if tuple(names) == match.groups():
+            return int(action)
+    return None
+
+
+def last_move_cells(game: Breakthrough, state: BreakthroughState, index: int) -> frozenset[tuple[int, int]]:
+    """The cells of the last move of one board, as player 0 sees it."""
+    last = int(state.last[index])
+    player = 1 - int(state.plies[index]) % 2  # who moved last
+    return frozenset() if last < 0 else frozenset(move_cells(game, last, player))
+
+
+def board_text(game: Breakthrough, state: BreakthroughState, index: int) -> str:
+    """One board: X begins and moves up; the cells of the last move in parentheses; captures and turn or result."""
+    owners = game.owners(state, index)
+    board = coordinates.board_text(
+        [[".XO"[owner + 1] for owner in row] for row in owners], last_move_cells(game, state, index)
+    )
+    pawns = [sum(row.count(player) for row in owners) for player in (0, 1)]
+    first, second = (2 * game.columns - count for count in pawns)
+    mover = int(state.plies[index]) % 2
+    status = f"{'XO'[1 - mover]} wins" if bool(state.over[index]) else f"{'XO'[mover]} to move"
+    return f"{board}\nX captured {second}, O captured {first}; {status}"
