@@ -32,6 +32,7 @@ class Gomoku(LineGame):
         """An empty point such as h8, in either case."""
         return super().find_move(state, text.strip().lower(), index=index)
 
-    def render(self, state: LineState, index: int) -> str:
-        owners = board_of(self, state, index=index).owners
-        return coordinates.board_text([[".XO"[owner + 1] for owner in row] for row in owners])
+    def render(self, state: LineState, index: int = 0, previous: LineState | None = None) -> str:
+        board = board_of(self, state, index=index, previous=previous)
+        last = frozenset() if board.last is None else frozenset([board.last])
+        return coordinates.board_text([[".XO"[owner + 1] for owner in row] for row in board.owners], last)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -23,8 +24,18 @@ from lab.terminal.streams import say, say_next
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
+class GameTemplate(StrEnum):
+    """The small games to start from, each with a file of rules and a file of tests in `lab/templates`."""
+
+    placement = "placement"
+    movement = "movement"
+
+
 def new_game(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the game: letters, digits, _.")],
+    template: Annotated[
+        GameTemplate, typer.Option(help="Stones are placed (an action per cell), or pieces move (cells x directions).")
+    ] = GameTemplate.placement,
     out: Annotated[Path | None, typer.Option(help="Folder to create.", show_default="a folder NAME here")] = None,
 ) -> None:
     """Write a package with a small working game, its preset, its test and its entry point.
@@ -36,8 +47,8 @@ def new_game(
     folder = out or Path(name)
     class_name = "".join(part.capitalize() for part in name.split("_"))
     files = {
-        f"{name}.py": _template("game.py.txt"),
-        f"test_{name}.py": _template("test_game.py.txt"),
+        f"{name}.py": _template(f"{template}.py.txt"),
+        f"test_{name}.py": _template(f"test_{template}.py.txt"),
         f"{name}.yaml": _template("preset.yaml.txt"),
         "pyproject.toml": _template("pyproject.toml.txt"),
     }

@@ -14,6 +14,7 @@ from agents.games.game import ActionLayout, Game, Symmetries
 from lab.errors import UserError
 
 SMALLEST = 4
+_TWO_ROWS = 6  # rows of a board from which on each player has two rows of pawns, as in OpenSpiel
 DIRECTIONS = (-1, 0, 1)
 """Columns to the right by which the planes of actions step: forward to the left, straight, forward to the right."""
 
@@ -34,9 +35,9 @@ class BreakthroughState(NamedTuple):
 
 
 class Breakthrough(Game):
-    """Pawns of both players fill two rows each. A pawn steps to the next row: straight or diagonally to an empty cell,
-    diagonally also onto a pawn of the opponent, which is captured. Who reaches the far row or captures the last pawn
-    wins (Dan Troyka, 2000).
+    """Pawns of both players fill two rows each, one row on boards of four or five rows. A pawn steps to the next row:
+    straight or diagonally to an empty cell, diagonally also onto a pawn of the opponent, which is captured. Who reaches
+    the far row or captures the last pawn wins (Dan Troyka, 2000).
 
     The foremost pawn can always step diagonally, so that there are no draws and no passes, and every ply takes a pawn
     one row further, so that no game is longer than `max_plies`.
@@ -56,14 +57,15 @@ class Breakthrough(Game):
         self.observation_shape = (2, rows, columns)
         self.action_layout = ActionLayout(planes=len(DIRECTIONS))
         self.num_actions = self.action_layout.num_actions(rows, columns)
-        self.num_slots = len(DIRECTIONS) * 2 * columns
-        # All pawns of both sides on the row before the last, and one more step.
-        self.max_plies = 2 * columns * (2 * rows - 5) + 1
+        self.home_rows = 2 if rows >= _TWO_ROWS else 1
+        self.num_slots = len(DIRECTIONS) * self.home_rows * columns
+        # All pawns of both sides go to the row before the last, and one of them a step further.
+        self.max_plies = 2 * columns * sum(rows - 2 - row for row in range(self.home_rows)) + 1
         self.action_names: Sequence[str] = names.action_names(rows, columns)
 
     def initial(self, batch: int, device: torch.device) -> BreakthroughState:
         cells = torch.zeros(batch, self.rows, self.columns, dtype=torch.int8, device=device)
-        cells[:, -2:], cells[:, :2] = 1, -1
+        cells[:, -self.home_rows :], cells[:, : self.home_rows] = 1, -1
         zeros = torch.zeros(batch, dtype=torch.int64, device=device)
         return BreakthroughState(cells.flatten(1), zeros, zeros.to(torch.bool), zeros.to(torch.int16) - 1)
 
@@ -127,7 +129,7 @@ class Breakthrough(Game):
         owners: list[list[int]] = torch.where(grid == 0, -1, torch.where(grid == 1, mover, 1 - mover)).tolist()
         return owners[::-1] if mover else owners
 
-    def render(self, state: BreakthroughState, index: int) -> str:
+    def render(self, state: BreakthroughState, index: int = 0, previous: BreakthroughState | None = None) -> str:
         return names.board_text(self, state, index)
 
     def move_name(self, state: BreakthroughState, action: int, *, index: int = 0) -> str:

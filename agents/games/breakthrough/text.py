@@ -73,7 +73,7 @@ def board_text(game: Breakthrough, state: BreakthroughState, index: int) -> str:
         [[".XO"[owner + 1] for owner in row] for row in owners], last_move_cells(game, state, index)
     )
     pawns = [sum(row.count(player) for row in owners) for player in (0, 1)]
-    first, second = (2 * game.columns - count for count in pawns)
+    first, second = (game.home_rows * game.columns - count for count in pawns)
     mover = int(state.plies[index]) % 2
     status = f"{'XO'[1 - mover]} wins" if bool(state.over[index]) else f"{'XO'[mover]} to move"
     return f"{board}\nX captured {second}, O captured {first}; {status}"

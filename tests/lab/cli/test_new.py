@@ -34,21 +34,30 @@ def test_a_new_game_has_rules_test_preset_and_entry_point(tmp_path: Path) -> Non
     )
 
 
-def test_the_test_of_a_new_game_passes(tmp_path: Path) -> None:
-    main(["new", "game", "passing"])
+@pytest.mark.parametrize(("template", "tests"), [("placement", 2), ("movement", 3)])
+def test_the_tests_of_a_new_game_pass(template: str, tests: int, tmp_path: Path) -> None:
+    main(["new", "game", "passing", "--template", template])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "passing"), str(ROOT)])}
     command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "passing"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    assert f"{tests} passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_rules_of_a_new_game_can_be_solved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("template", ["placement", "movement"])
+def test_the_rules_of_a_new_game_can_be_solved(template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from agents.arena.minimax import solve
 
-    main(["new", "game", "solvable", "--out", "there"])
+    name = f"solvable_{template}"
+    main(["new", "game", name, "--out", "there", "--template", template])
     monkeypatch.syspath_prepend(tmp_path / "there")
-    game = importlib.import_module("solvable").Solvable()
+    game = getattr(importlib.import_module(name), f"Solvable{template.capitalize()}")()
     assert len(solve(game).score) > 1000
+
+
+def test_an_unknown_template_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "game", "mine", "--template", "cards"]) == 2
+    error = capsys.readouterr().err
+    assert "cards" in error and "movement" in error and not list(tmp_path.iterdir())
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

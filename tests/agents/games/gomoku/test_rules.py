@@ -86,11 +86,11 @@ def test_points_have_letters_from_the_left_and_numbers_from_the_bottom() -> None
         state_after(game, "h8 h8", CPU)
 
 
-def test_the_board_as_text_has_coordinates() -> None:
+def test_the_board_as_text_has_coordinates_and_the_last_move() -> None:
     game = Gomoku(5)
-    assert game.render(state_after(game, "a1 c3 e5", CPU), 0) == "\n".join(
+    assert game.render(state_after(game, "a1 c3 e5", CPU), 0, state_after(game, "a1 c3", CPU)) == "\n".join(
         [
-            " 5  .  .  .  .  X",
+            " 5  .  .  .  . (X)",
             " 4  .  .  .  .  .",
             " 3  .  .  O  .  .",
             " 2  .  .  .  .  .",
