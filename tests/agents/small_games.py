@@ -7,6 +7,8 @@ import pytest
 from agents.games import GAMES, Game, make
 
 OPTIONS: dict[str, dict[str, Any]] = {
+    "gomoku": {"size": 5},
+    "breakthrough": {"rows": 4, "columns": 4},
     "chess": {"max_plies": 10},
     "go": {"size": 4, "max_plies": 12},
 }

@@ -57,14 +57,14 @@ def agree_with_openspiel(rows: int, columns: int, boards: int, seed: int) -> int
         if done.all():
             return captured_all
         actions = (rng.random(legal.shape) * legal).argmax(1)
-        for b in np.flatnonzero(~done):
+        keep = np.flatnonzero(~done).tolist()
+        for b in keep:
             assert theirs[b].current_player() == player[b]
             names = {theirs[b].action_to_string(a).replace("*", ""): a for a in theirs[b].legal_actions()}
             ours = {a: their_name(game.move_name(state, a, index=b), rows) for a in np.flatnonzero(legal[b]).tolist()}
             assert sorted(ours.values()) == sorted(names)
             theirs[b].apply_action(names[ours[int(actions[b])]])
         # Games that are over stay in the batch and are not compared again.
-        keep = np.flatnonzero(~done)
         theirs = [theirs[b] for b in keep]
         state = type(state)(*(field[keep] for field in game.step(state, torch.from_numpy(actions))))
         boards = len(keep)
