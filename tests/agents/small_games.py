@@ -7,6 +7,8 @@ import pytest
 from agents.games import GAMES, Game, make
 
 OPTIONS: dict[str, dict[str, Any]] = {
+    "othello": {"size": 4},
+    "hex": {"size": 3},
     "gomoku": {"size": 5},
     "breakthrough": {"rows": 4, "columns": 4},
     "chess": {"max_plies": 10},
