@@ -17,7 +17,7 @@ SMALLEST, LARGEST = 2, 19  # cells on a side
 FIRST_EDGE, LAST_EDGE = 1, 2
 _FIRST_CHAIN = 3
 # Neighbours in the order of the circle around a cell: each of them is a neighbour of the next.
-_AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 0), (1, -1), (0, -1))
+AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 0), (1, -1), (0, -1))
 
 
 class HexState(NamedTuple):
@@ -227,18 +227,11 @@ class Hex(Game):
         return _tables(self.size, self.swap, device)
 
 
-def around(size: int, cell: int) -> list[int]:
-    """The neighbours of a cell, at most six."""
-    row, column = divmod(cell, size)
-    near = [(row + down, column + right) for down, right in _AROUND]
-    return [r * size + c for r, c in near if 0 <= r < size and 0 <= c < size]
-
-
 @cache
 def _tables(size: int, swap: bool, device: torch.device) -> _Tables:
     count = size * size
     rows, columns = np.divmod(np.arange(count), size)
-    down, right = np.array(_AROUND).T
+    down, right = np.array(AROUND).T
     rows_around, columns_around = rows[:, None] + down, columns[:, None] + right
     edges = np.where(rows_around < 0, FIRST_EDGE, np.where(rows_around >= size, LAST_EDGE, 0))
     outside = (edges != 0) | (columns_around < 0) | (columns_around >= size)

@@ -32,7 +32,8 @@ def test_the_first_player_wins_from_the_empty_board() -> None:
     assert all(wins[cell] for cell in (3, 6, 9, 12))
 
 
-def test_moves_after_a_carrier_was_left_lose() -> None:
-    solver = HexSolver(4)
-    proof = solver.solve(0, 1 << 5, 0)
-    assert proof.move & proof.carrier and not proof.carrier & (1 << 5)
+def test_a_chain_of_bridges_wins_although_the_opponent_moves() -> None:
+    # c2 and b4 of 5x5 cells are linked by b3 and c3, and each with its edge by two cells.
+    stones = 1 << 7 | 1 << 16
+    proof = HexSolver(5).solve(stones, 1 << 0, 1)
+    assert not proof.wins and proof.carrier == sum(1 << cell for cell in (2, 3, 11, 12, 20, 21))
