@@ -43,6 +43,7 @@ class Stream(IntEnum):
     ACTION = 20
     MINIBATCH = 21
     EVALUATION = 22
+    INITIAL_POSITION = 23
     SERIES = 32
 
 

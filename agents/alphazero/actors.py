@@ -58,7 +58,9 @@ class LocalActors:
         self._moves = config.selfplay.moves_per_iteration
         self._version = 0
         self._inference = InferenceNet(net, precision=device.precision)
-        self._dynamics = make_dynamics(game, self._inference, config.selfplay.cache_slots, device.device)
+        self._dynamics = make_dynamics(
+            game, self._inference, config.selfplay.cache_slots, device.device, discount=config.search.discount
+        )
         self._selfplay = SelfPlay(
             game,
             search=make_search(config.search, game=game, device=device.device),

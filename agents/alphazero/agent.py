@@ -40,7 +40,7 @@ class Agent:
 
     def dynamics(self) -> GameDynamics:
         """The game's rules with this network at the leaves."""
-        return make_dynamics(self.game, self.evaluate, None, self.device)
+        return make_dynamics(self.game, self.evaluate, None, self.device, discount=self.config.search.discount)
 
     @cached_property
     def _dynamics(self) -> GameDynamics:

@@ -86,6 +86,13 @@ class SearchConfig(Config):
 
     algorithm: Literal["gumbel", "puct"] = Field(default="gumbel", description="Gumbel AlphaZero or PUCT.")
     simulations: Simulations = Field(default=32, description="Simulations per move of self-play.")
+    discount: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="Factor of a value for each ply that it is away; below 1 sooner wins are better. Game outcomes "
+        "are not discounted: set learner.search_value_fraction to 1 with it.",
+    )
     average_symmetries: bool = Field(
         default=True,
         description="Evaluation and play average the network over the board's symmetries; self-play does not.",

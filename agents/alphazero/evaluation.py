@@ -15,9 +15,10 @@ from agents.alphazero.sample_game import play_sample_game
 from agents.arena.match import match
 from agents.arena.minimax import Solution, play_every_line, solve
 from agents.arena.players import AgentPlayer, Player, RandomPlayer
-from agents.arena.position_evaluation import Report, evaluate_positions, has_shipped, shipped
+from agents.arena.position_evaluation import Report, evaluate_positions
 from agents.arena.positions import Positions
 from agents.arena.rollout import RolloutPlayer
+from agents.arena.shipped import SETS, has_shipped, shipped
 from agents.games import Game
 from lab.errors import UserError
 from lab.plots.media import Media, Table
@@ -119,6 +120,10 @@ def _report_metrics(report: Report) -> dict[str, float]:
         "eval/network_optimal_outcome": alone.optimal_outcome.overall or 0.0,
         "eval/network_optimal_score": alone.optimal_score.overall or 0.0,
         "eval/calibration_error": report.calibration.expected_error,
+    } | {
+        f"eval/{name}": rate
+        for name, rate in searched.optimal_outcome.by_set.items()
+        if name in SETS and rate is not None
     }
 
 

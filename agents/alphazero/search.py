@@ -51,7 +51,9 @@ def default_cache_slots(game: Game) -> int:
     return min(1 << most.bit_length() - 1, _MOST_CACHED)
 
 
-def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int | None, device: torch.device) -> GameDynamics:
+def make_dynamics(
+    game: Game, evaluate: Evaluate, cache_slots: int | None, device: torch.device, *, discount: float = 1.0
+) -> GameDynamics:
     """The rules of a game, with `evaluate` at the leaves.
 
     cache_slots: 0 for none, None for `default_cache_slots`. The evaluation cache is for the CPU, where batches may vary
@@ -60,4 +62,4 @@ def make_dynamics(game: Game, evaluate: Evaluate, cache_slots: int | None, devic
     on_cpu = device.type == "cpu"
     slots = default_cache_slots(game) if cache_slots is None else cache_slots
     cache = EvaluationCache(slots, game.num_slots, device) if on_cpu and slots > 0 else None
-    return GameDynamics(game, evaluate, cache=cache, fixed_shapes=not on_cpu)
+    return GameDynamics(game, evaluate, cache=cache, fixed_shapes=not on_cpu, discount=discount)

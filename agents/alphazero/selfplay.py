@@ -215,9 +215,9 @@ def random_opening(game: Game, ids: Tensor, seed: int, max_plies: int) -> tuple[
     """Boards after 0 to `max_plies` uniformly random plies, and the plies played int64 [B]; none is over.
 
     Random openings make the positions of self-play more diverse (Wu 2019, section 5.1).
-    ids: int64 `[B]`; with the seed they determine the plies.
+    ids: int64 `[B]`; with the seed they determine the first position and the plies.
     """
-    state = game.initial(len(ids), ids.device)
+    state = game.sample_initial(seed, ids)
     plies = torch.zeros_like(ids)
     stream = int(rng.Stream.RANDOM_OPENING)
     wanted = rng.integers(max_plies + 1, seed, stream, ids)

@@ -195,7 +195,7 @@ def openings(game: Game, count: int, seed: int, device: torch.device = CPU) -> O
 
 def _random_openings(game: Game, number: Tensor, seed: int) -> Any:
     """A running board for each number int64 `[B]`, after random legal moves."""
-    state = game.initial(len(number), number.device)
+    state = game.sample_initial(seed, number)
     for ply in range(min(max(2, game.max_plies // 9), _LONGEST_OPENING)):
         action = random_moves(game, state, seed, int(rng.Stream.RANDOM_OPENING), number, ply)
         after = game.step(state, action)

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import resources
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from agents.arena.players import AgentLike, to_device
-from agents.arena.positions import Positions, read
+from agents.arena.positions import Positions
 from agents.games.game import Game, select
 
-SHIPPED = "connect_four_positions.csv"
 _BINS = 10
 
 
@@ -84,17 +82,6 @@ class Report:
             "positions": self.positions,
             "simulations": self.simulations,
         }
-
-
-def has_shipped(game: Game) -> bool:
-    """Whether the package contains solved positions of this game."""
-    return game.name == "connect_four" and game.options == {"rows": 6, "columns": 7, "length": 4}
-
-
-def shipped(game: Game) -> Positions:
-    """The 500 solved positions of 6x7 Connect Four in the package; for evaluation, never for training."""
-    with resources.as_file(resources.files("agents") / "data" / SHIPPED) as path:
-        return read(path, game)
 
 
 def evaluate_positions(

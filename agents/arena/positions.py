@@ -1,24 +1,27 @@
 """Solved positions and their CSV files.
 
-A file has the header `moves,c1,...,cN`, with an optional column `set` before it. `moves` are 1-based columns
-from the empty board; the scores are exact for the side to move: positive wins, and a larger score wins
-sooner; `x` is a full column.
+A file has the header `position,scores`, for any game (see `named_positions`), or for Connect Four `moves,c1,...,cN`:
+there `moves` are 1-based columns from the empty board, and `x` is the score of a full column. A column `set` may come
+first. Scores are exact for the side to move: positive wins, and a larger score wins sooner.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from agents.games.game import Game, select, where
+from agents.arena.named_positions import read_row
+from agents.games.game import Game, concatenate, select, where
 from agents.games.line_game import LineGame, LineState
 from lab import rng
 from lab.data.csv_file import read_lines
 from lab.errors import UserError
 
 CPU = torch.device("cpu")
+NAMED = ["position", "scores"]
 _SHOWN = 5  # problems listed with their lines; further ones are counted
 
 
@@ -31,7 +34,7 @@ class Positions:
     """
 
     game: Game
-    states: LineState
+    states: Any
     scores: Tensor
     sets: Sequence[str] = ()
 
@@ -64,11 +67,17 @@ def read(path: Path, game: Game) -> Positions:
     Raises UserError when the file cannot be read, is not for this game, or has malformed or illegal lines:
     the first few with their numbers and a count of the rest.
     """
+    lines = _lines(path)
+    if lines and lines[0][1][-2:] == NAMED:
+        return _named(path, lines, game)
     if not isinstance(game, LineGame) or not game.gravity:
-        raise UserError(f"{path}: positions are for Connect Four and the run plays {game.name}; omit --positions")
+        raise UserError(
+            f"{path}: the columns moves,c1,... are for Connect Four and the run plays {game.name}; "
+            f"give a file with the columns {','.join(NAMED)}"
+        )
     if game.columns > 9:
         raise UserError(f"{path}: a board of {game.columns} columns cannot be written with one digit per move")
-    rows, has_sets = _rows(path, game)
+    rows, has_sets = _rows(path, lines, game)
     problems: dict[int, str] = {}
     moves = [_moves(row.moves, game.columns) for row in rows]
     scores = [_scores(row.scores, game.columns) for row in rows]
@@ -100,12 +109,41 @@ class _Row:
     scores: list[str]
 
 
-def _rows(path: Path, game: LineGame) -> tuple[list[_Row], bool]:
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The lines of a file with their numbers."""
     try:
         found, _ = read_lines(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give a CSV of positions to --positions") from None
-    lines = [(line, [cell.strip() for cell in row]) for line, row in found if any(row)]
+    return [(line, [cell.strip() for cell in row]) for line, row in found if any(row)]
+
+
+def _named(path: Path, lines: list[tuple[int, list[str]]], game: Game) -> Positions:
+    """The positions of a file for any game."""
+    (number, header), *rows = lines
+    if header not in (NAMED, ["set", *NAMED]):
+        message = f"{path}, line {number}: the header must be {','.join(NAMED)}, not {','.join(header)[:80]}"
+        raise UserError(message + " (a column `set` may come first)")
+    if not rows:
+        raise UserError(f"{path} has a header and no positions")
+    states, scores, problems = [], [], {}
+    for line, cells in rows:
+        if len(cells) != len(header):
+            problems[line] = f"{len(cells)} cells instead of {len(header)}"
+            continue
+        found = read_row(game, *cells[-2:], Positions.ILLEGAL)
+        if isinstance(found, str):
+            problems[line] = found
+            continue
+        states.append(found[0])
+        scores.append(found[1])
+    if problems:
+        raise UserError(_message(path, problems))
+    sets = [cells[0] for _, cells in rows] if len(header) > len(NAMED) else ()
+    return Positions(game, concatenate(states), torch.stack(scores), sets)
+
+
+def _rows(path: Path, lines: list[tuple[int, list[str]]], game: LineGame) -> tuple[list[_Row], bool]:
     wanted = ["moves", *(f"c{c + 1}" for c in range(game.columns))]
     if not lines:
         raise UserError(f"{path} is empty; its first line must be {','.join(wanted)}")

@@ -79,7 +79,9 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
     net = make_network(config, game).to(device.device)
     evaluate = InferenceNet(net, precision=device.precision)
     plain_form = InferenceNet(net, precision=device.precision, plain=True)
-    dynamics = make_dynamics(game, evaluate, config.selfplay.cache_slots, device.device)
+    dynamics = make_dynamics(
+        game, evaluate, config.selfplay.cache_slots, device.device, discount=config.search.discount
+    )
     selfplay = SelfPlay(
         game,
         search=make_search(config.search, game=game, device=device.device),

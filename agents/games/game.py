@@ -36,6 +36,17 @@ class ActionLayout(NamedTuple):
         return self.planes * (width if self.columns else height * width) + self.others
 
 
+class Record(NamedTuple):
+    """A position and moves from it, as a text has them.
+
+    start: a state with B = 1. moves: names for `find_move`, not checked. places: of each move, for messages: "12".
+    """
+
+    start: Any
+    moves: Sequence[str]
+    places: Sequence[str]
+
+
 class Game(Protocol):
     """Rules of a two-player, zero-sum, perfect-information game over batches of boards.
 
@@ -84,8 +95,15 @@ class Game(Protocol):
     action_layout: ActionLayout | None = None
 
     def initial(self, batch: int, device: torch.device) -> Any:
-        """State of B new games."""
+        """State of B new games, all alike."""
         ...
+
+    def sample_initial(self, seed: int, game_ids: Tensor) -> Any:
+        """State of new games whose first positions are a function of the seed and the ids int64 [B].
+
+        Self-play and matches begin here. By default `initial`, for games with one first position.
+        """
+        return self.initial(len(game_ids), game_ids.device)
 
     def legal(self, state: Any) -> Tensor:
         """bool [B, A]; all False on boards that are over."""
@@ -149,6 +167,17 @@ class Game(Protocol):
         """The legal action of board `index` that `text` names, in any notation of the game; None if there is none."""
         legal = self.legal(state)[index].nonzero()[:, 0].tolist()
         return next((action for action in legal if self.move_name(state, action, index=index) == text), None)
+
+    def why_illegal(self, state: Any, text: str, *, index: int = 0) -> str | None:
+        """Why the move that `text` names cannot be played on a running board; None where it names no move."""
+        return None
+
+    def read_record(self, text: str, device: torch.device) -> Record | None:
+        """A text in a notation of the game that is not just names of moves, such as FEN or PGN; None for another text.
+
+        Raises UserError that names the mistake of a text in such a notation.
+        """
+        return None
 
 
 @runtime_checkable

@@ -1,16 +1,19 @@
-"""Positions written as moves from the initial position: "443" is columns 4, 4 and 3."""
+"""Positions as text: moves from the initial position ("443" is columns 4, 4 and 3) or a notation of the game."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from agents.games.game import Game
+from agents.games.game import Game, Record
 from lab.config.suggestions import did_you_mean, shortened
 from lab.errors import UserError
 
 Moves = str | Sequence[str | int]
-"""Names of actions, as `lab play` takes them: "443", "4 4 3", ["4", "4", "3"] or [4, 4, 3]."""
+"""Names of actions, as `lab play` takes them: "443", "4 4 3", ["4", "4", "3"] or [4, 4, 3].
+
+A text may also be a record of the game in a notation that it reads, such as FEN and PGN of chess.
+"""
 
 CPU = torch.device("cpu")
 _SHOWN = 40  # legal moves that an error lists
@@ -28,8 +31,12 @@ def state_after(game: Game, moves: Moves, device: torch.device) -> Any:
 
 def play_moves(game: Game, moves: Moves, device: torch.device) -> tuple[Any, list[int]]:
     """The state after `moves`, B = 1, and their actions. Raises UserError when one of them is unknown or illegal."""
-    state, actions = game.initial(1, device), []
-    for place, word in enumerate(_words(game.action_names, moves), start=1):
+    record = game.read_record(moves, device) if isinstance(moves, str) else None
+    if record is None:
+        words = _words(game.action_names, moves)
+        record = Record(game.initial(1, device), words, list(map(str, range(1, len(words) + 1))))
+    state, actions = record.start, list[int]()
+    for word, place in zip(record.moves, record.places, strict=True):
         action = game.find_move(state, word)
         if action is None:
             raise UserError(_why_not(game, state, word, place))
@@ -44,11 +51,14 @@ def legal_names(game: Game, state: Any, *, index: int = 0) -> list[str]:
     return [game.move_name(state, action, index=index) for action in legal]
 
 
-def _why_not(game: Game, state: Any, word: str, place: int) -> str:
+def _why_not(game: Game, state: Any, word: str, place: str) -> str:
     legal, names = legal_names(game, state), list(game.action_names)
     free = ", ".join(legal[:_SHOWN]) + (f" and {len(legal) - _SHOWN} more" if len(legal) > _SHOWN else "")
     reason = f"legal moves are {free}" if free else "the game is over"
-    if word in names:
+    why = game.why_illegal(state, word) if free else None
+    if why is not None:
+        return f"move {place}, {word}, is illegal in {game.name}: {why}"
+    if word in names or not free:
         return f"move {place}, {word}, is illegal in {game.name}: {reason}"
     hint = did_you_mean(word, legal or names)
     return f"move {place} is {shortened(word, 60)}, which is no move of {game.name} here; {hint}"

@@ -47,8 +47,8 @@ class Successors(NamedTuple):
 
     states: fields `[B, ...]`.
     reward: float32 `[B]`, for the player who moved.
-    discount: float32 `[B]`, factor of the successor's value for the player who moved: -1 where the other player moves
-    next, 1 where the same player does, 0 where the game is over.
+    discount: float32 `[B]`, factor of the successor's value for the player who moved: negative where the other player
+    moves next, 0 where the game is over, else of absolute value 1 or the search's discount.
     ended: bool `[B]`.
     """
 
@@ -58,14 +58,14 @@ class Successors(NamedTuple):
     ended: Tensor
 
 
-def advance(game: Game, state: Any, action: Tensor) -> Successors:
-    """The states after `action` int64 `[B]`."""
+def advance(game: Game, state: Any, action: Tensor, discount: float = 1.0) -> Successors:
+    """The states after `action` int64 `[B]`; discount: factor of a value for each ply that it is away."""
     mover = game.player(state)
     after = game.step(state, action)
     ended = game.done(after)
     reward = game.reward(after).gather(1, mover[:, None])[:, 0]
-    discount = torch.where(game.player(after) == mover, 1.0, -1.0) * ~ended
-    return Successors(after, reward, discount, ended)
+    factor = torch.where(game.player(after) == mover, discount, -discount) * ~ended
+    return Successors(after, reward, factor, ended)
 
 
 def slot_actions(game: Game, states: Any) -> Tensor | None:
@@ -101,15 +101,23 @@ class GameDynamics:
 
     fixed_shapes: the network evaluates full batches and nothing waits for the device, for a GPU. Otherwise it evaluates
     only wanted rows, with a cache only those that are not in it.
+    discount: as in `advance`.
     """
 
     def __init__(
-        self, game: Game, evaluate: Evaluate, *, cache: EvaluationCache | None = None, fixed_shapes: bool = False
+        self,
+        game: Game,
+        evaluate: Evaluate,
+        *,
+        cache: EvaluationCache | None = None,
+        fixed_shapes: bool = False,
+        discount: float = 1.0,
     ) -> None:
         if fixed_shapes and cache is not None:
             raise ValueError("with a cache batches vary in size; omit cache or fixed_shapes")
         self.game = game
         self.evaluate = evaluate
+        self.discount = discount
         self.cache = cache
         self.fixed_shapes = fixed_shapes
         self._counted = LeafCounts()
@@ -132,7 +140,7 @@ class GameDynamics:
 
     def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Leaf:
         """Successors and evaluations of B edges; wanted: bool `[B]` (see `agents.search.tree.Dynamics`)."""
-        after = advance(self.game, state, action)
+        after = advance(self.game, state, action, self.discount)
         return Leaf(*after, *self.evaluate_states(after.states, wanted & ~after.ended))
 
     def root(self, states: Any, *, game_id: Tensor, ply: Tensor) -> Root:

@@ -46,7 +46,8 @@ class Leaf(NamedTuple):
 
     state: fields `[B, ...]`, the successor.
     reward: float32 `[B]`, for the player who moved.
-    discount: float32 `[B]`: -1 where the other player moves next, +1 where the same does, 0 where the game is over.
+    discount: float32 `[B]`, factor of the leaf's value: negative where the other player moves next, positive where the
+    same does, 0 where the game is over.
     ended: bool `[B]`.
     logits: float32 `[B, K]` and value: float32 `[B]`, for the successor's player to move.
     actions: int64 `[B, K]`, the action of each of the successor's slots; None where slot k is action k.

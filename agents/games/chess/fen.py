@@ -11,7 +11,7 @@ import torch
 from agents.games.chess.actions import SLOTS, mask
 from agents.games.chess.bits import flipped, signed
 from agents.games.chess.geometry import tables
-from agents.games.chess.legal_moves import legal_moves
+from agents.games.chess.legal_moves import legal_moves, other_king_attacked
 from agents.games.chess.position import Position
 from lab.config.suggestions import shortened
 from lab.errors import UserError
@@ -55,6 +55,11 @@ def fen_of(position: Position, *, index: int = 0) -> str:
     castling = "".join(sign for sign, (rook, _) in _RIGHTS.items() if rights >> (rook ^ turned) & 1)
     target = square_name((passing.bit_length() - 1) ^ turned) if passing else "-"
     return f"{placement} {'wb'[black]} {castling or '-'} {target} {int(position.clock[index])} {plies // 2 + 1}"
+
+
+def is_fen(text: str) -> bool:
+    """Whether a text begins like a FEN, with ranks separated by slashes; PGN has its tags before."""
+    return "/" in text.partition(" ")[0] and not text.lstrip().startswith(("[", "{", "%"))
 
 
 def positions(texts: Sequence[str], device: torch.device) -> Position:
@@ -163,12 +168,8 @@ def _passing(text: str, passing: str, letters: list[str], black: bool) -> int:
 def _check_moves(texts: Sequence[str], found: Position) -> None:
     """Refuse positions that no move leads to: the side that moved last is in check."""
     table = tables(CPU)
-    words = found.words.clone()
-    words[:, 6] = found.occupied() ^ found.own
-    words[:, 8] = 0
-    their_turn = legal_moves(Position(flipped(words), found.clock, found.plies), table)
-    for text, check in zip(texts, their_turn.check.tolist(), strict=True):
-        if check:
+    for text, attacked in zip(texts, other_king_attacked(found, table).tolist(), strict=True):
+        if attacked:
             raise _wrong(text, "the side that is not to move is in check")
     counts = mask(legal_moves(found, table).words, table).sum(1).tolist()
     for text, count in zip(texts, counts, strict=True):

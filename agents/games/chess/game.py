@@ -11,13 +11,16 @@ from torch import Tensor
 from agents.games.chess import names
 from agents.games.chess.actions import SLOTS, mask, slots
 from agents.games.chess.bits import flipped, hashed
-from agents.games.chess.fen import fen_of, positions
+from agents.games.chess.fen import fen_of, is_fen, positions
 from agents.games.chess.geometry import ACTIONS, PLANES, tables
 from agents.games.chess.observation import NUMBER_PLANES, SHAPE, observed
+from agents.games.chess.pgn import is_pgn, read_pgn
 from agents.games.chess.position import Position
+from agents.games.chess.reasons import why_illegal
+from agents.games.chess.starts import first_entry, read_starts, sampled
 from agents.games.chess.state import CHECKMATE, OBSERVED, RUNNING, ChessState, Limits, begun, new_games, stepped
 from agents.games.chess.text import board_text
-from agents.games.game import ActionLayout, Game, Symmetries
+from agents.games.game import ActionLayout, Game, Record, Symmetries
 from lab.errors import UserError
 
 _LONGEST = 20_000
@@ -47,12 +50,20 @@ class Chess(Game):
         self.max_plies = max_plies
         self.limits = Limits(3, 100, max_plies) if claims else Limits(5, 150, max_plies)
         self.action_names: Sequence[str] = names.action_names()
-        self._start = None if not start else self._first_position(start)
+        self._starts = None if not start else read_starts(start, self.limits)
 
     def initial(self, batch: int, device: torch.device) -> ChessState:
-        if self._start is None:
+        if self._starts is None:
             return new_games(batch, self.limits, device)
-        return ChessState(*(field.to(device).repeat(batch, *[1] * (field.dim() - 1)) for field in self._start))
+        return self._begun(first_entry(self._starts, batch, device))
+
+    def sample_initial(self, seed: int, game_ids: Tensor) -> ChessState:
+        if self._starts is None:
+            return new_games(len(game_ids), self.limits, game_ids.device)
+        return self._begun(sampled(self._starts, seed, game_ids))
+
+    def _begun(self, position: Position) -> ChessState:
+        return with_double_steps(begun(position, self.limits))
 
     def legal(self, state: ChessState) -> Tensor:
         return mask(state.moves, tables(state.moves.device))
@@ -108,6 +119,22 @@ class Chess(Game):
     def find_move(self, state: ChessState, text: str, *, index: int = 0) -> int | None:
         return names.found_move(state, text, index=index)
 
+    def why_illegal(self, state: ChessState, text: str, *, index: int = 0) -> str | None:
+        """Why a running board has no such move; None where the text names no move in UCI or SAN."""
+        return why_illegal(state, text, index=index)
+
+    def read_record(self, text: str, device: torch.device) -> Record | None:
+        """The position of a FEN, or the game of a PGN."""
+        if is_fen(text):
+            return Record(self.from_fen([text], device), (), ())
+        if not is_pgn(text):
+            return None
+        game = read_pgn(text)
+        start = self.from_fen([game.fen], device)
+        first = int(start.plies[0])
+        plies = range(first, first + len(game.moves))
+        return Record(start, game.moves, [f"{ply // 2 + 1} of {('White', 'Black')[ply % 2]}" for ply in plies])
+
     def from_fen(self, texts: Sequence[str], device: torch.device) -> ChessState:
         """States of FEN texts; their plies are those of the move number. Raises UserError that names the mistake.
 
@@ -120,21 +147,12 @@ class Chess(Game):
         """FEN of one board."""
         return fen_of(state.position, index=index)
 
-    def _first_position(self, start: str) -> ChessState:
-        cpu = torch.device("cpu")
-        position = positions([start], cpu)
-        if int(position.plies) % 2:
-            raise UserError("chess: White is to move in the position `start`; exchange the colours of the pieces")
-        state = begun(position._replace(plies=torch.zeros_like(position.plies)), self.limits)
-        if int(state.outcome) != RUNNING:
-            raise UserError("chess: the game is over in the position `start`; give one with a legal move")
-        return with_double_steps(state)
-
 
 def chess(max_plies: int = 512, claims: bool = True, start: str = "") -> Chess:
     """Chess. max_plies: a longer game is drawn. claims: draws that can be claimed end the game.
 
-    start: FEN of the first position with White to move; games count their plies from it.
+    start: the first position with White to move, as FEN or as the material of a random ending, such as KQvKR; self-play
+    and matches draw from several, separated by semicolons (see `starts`). Games count their plies from it.
     """
     return Chess(max_plies, claims, start)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from agents.games.chess.attacks import KingSafety, first_blockers, king_safety, leapers, sliders
+from agents.games.chess.attacks import KingSafety, attacked, first_blockers, king_safety, leapers, sliders
 from agents.games.chess.bits import bit_index
 from agents.games.chess.geometry import (
     EAST,
@@ -76,6 +76,13 @@ def legal_moves(position: Position, tables: Tables) -> LegalMoves:
     promoting = slides[:, 0].index_select(1, tables.promoting) & (pawns & RANK_7)
     words[:, PROMOTIONS:] = promoting.repeat(1, 3)
     return LegalMoves(words, safety.checkers != 0, (passing != 0).any(1))
+
+
+def other_king_attacked(position: Position, tables: Tables) -> Tensor:
+    """bool [B]: the player who is not to move is in check, or the kings touch; no game has such a position."""
+    other = position.other_side()
+    enemy = other.enemy_pieces()
+    return (attacked(enemy, sliders(enemy), ~other.occupied(), tables) & other.own_pieces()[:, KING]) != 0
 
 
 def moved_back(words: Tensor, shift: Tensor, stay: Tensor) -> Tensor:

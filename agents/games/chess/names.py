@@ -12,7 +12,9 @@ from agents.games.chess.legal_moves import legal_moves
 from agents.games.chess.state import CHECKMATE, ChessState, Limits, stepped
 
 _LETTERS = "pnbrqk"
-_SAN = re.compile(r"([NBRQK]?)([a-h]?)([1-8]?)[x:-]?([a-h][1-8])=?([NBRQ]?)")
+CASTLING = {"O-O": 6, "O-O-O": 2}
+"""Names of castling, and the file on which the king lands."""
+SAN = re.compile(r"([NBRQK]?)([a-h]?)([1-8]?)[x:-]?([a-h][1-8])=?([NBRQ]?)")
 
 
 class Move(NamedTuple):
@@ -47,8 +49,7 @@ def move_of(state: ChessState, action: int, *, index: int = 0) -> Move:
 
 def uci(state: ChessState, action: int, *, index: int = 0) -> str:
     """e2e4, e1g1, e7e8q."""
-    move = move_of(state, action, index=index)
-    return f"{square_name(move.source)}{square_name(move.target)}{move.promotion}"
+    return _uci(move_of(state, action, index=index))
 
 
 def san(state: ChessState, action: int, limits: Limits, *, index: int = 0) -> str:
@@ -69,29 +70,43 @@ def found_move(state: ChessState, text: str, *, index: int = 0) -> int | None:
     Signs of check and comment may be missing or wrong, and more squares may be named than needed.
     """
     moves = _legal(state, index)
-    text = text.strip()
-    by_uci = {f"{square_name(m.source)}{square_name(m.target)}{m.promotion}": action for action, m in moves.items()}
+    text = trimmed(text)
+    by_uci = {_uci(move): action for action, move in moves.items()}
     if text in by_uci:
         return by_uci[text]
-    text = text.rstrip("+#!?").replace("0", "O")
-    if text in ("O-O", "O-O-O"):
-        landing_file = {"O-O": 6, "O-O-O": 2}[text]
-        return next((a for a, m in moves.items() if m.castles and m.target % 8 == landing_file), None)
-    match = _SAN.fullmatch(text)
-    if match is None:
-        return None
-    piece, file, rank, target, promotion = match.groups()
-    found = [
-        action
-        for action, m in moves.items()
-        if m.piece == (piece.lower() or "p")
-        and square_name(m.target) == target
-        and square_name(m.source).startswith(file)
-        and square_name(m.source).endswith(rank)
-        and m.promotion == promotion.lower()
-        and not m.castles
-    ]
+    if text in CASTLING:
+        return next((a for a, m in moves.items() if m.castles and m.target % 8 == CASTLING[text]), None)
+    match = SAN.fullmatch(text)
+    found = [] if match is None else [action for action, move in moves.items() if _meant(match, move)]
     return found[0] if len(found) == 1 else None
+
+
+def meant(state: ChessState, match: re.Match[str], *, index: int = 0) -> list[str]:
+    """The legal moves, in UCI, that a match of `SAN` may mean."""
+    return [_uci(move) for move in _legal(state, index).values() if _meant(match, move)]
+
+
+def trimmed(text: str) -> str:
+    """A name without signs of check and comment, castling with letters."""
+    text = text.strip().rstrip("+#!?")
+    return text.replace("0", "O") if text.startswith("0") else text
+
+
+def _meant(match: re.Match[str], move: Move) -> bool:
+    piece, file, rank, target, promotion = match.groups()
+    source = square_name(move.source)
+    return (
+        move.piece == (piece.lower() or "p")
+        and square_name(move.target) == target
+        and source.startswith(file)
+        and source.endswith(rank)
+        and move.promotion == promotion.lower()
+        and not move.castles
+    )
+
+
+def _uci(move: Move) -> str:
+    return f"{square_name(move.source)}{square_name(move.target)}{move.promotion}"
 
 
 def _legal(state: ChessState, index: int) -> dict[int, Move]:

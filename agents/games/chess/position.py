@@ -62,6 +62,14 @@ class Position(NamedTuple):
         """int64 [B, 6]: the other player's pieces by kind."""
         return self.words[:, :6] & ~self.words[:, 6:7]
 
+    def other_side(self) -> "Position":
+        """The same boards with the other player to move, without en passant."""
+        others = self.occupied() ^ self.own
+        words = torch.cat(
+            [self.words[:, :6], others[:, None], self.words[:, 7:8], torch.zeros_like(others)[:, None]], 1
+        )
+        return Position(flipped(words), self.clock, self.plies)
+
 
 def initial_position(batch: int, device: torch.device) -> Position:
     """The beginning of a game on B boards."""

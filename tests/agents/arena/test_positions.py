@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.arena.position_evaluation import calibrate, evaluate_moves, evaluate_positions, shipped
+from agents.arena.position_evaluation import calibrate, evaluate_moves, evaluate_positions
 from agents.arena.positions import Positions, read
+from agents.arena.shipped import shipped
 from agents.games import Game, make
 from agents.search.root import SearchResult
 from lab.errors import UserError

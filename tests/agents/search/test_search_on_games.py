@@ -9,12 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from agents.alphazero.actors import LocalActors
+from agents.alphazero.agent import make_agent, make_network
 from agents.games import make
 from agents.games.game import Game, where
+from agents.games.line_game import LineGame
 from agents.search import GumbelSearch, PuctSearch, Search, SearchResult
 from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics
 from agents.search.tree import Descend, descend_fixed_length, descend_to_leaves
+from tests.agents.small_alphazero import DEVICE, config
 
 CPU = torch.device("cpu")
 
@@ -245,3 +249,23 @@ def test_a_bound_on_the_depth_at_the_longest_line_of_play_changes_nothing() -> N
         assert torch.equal(other.visits, found[0].visits)
         assert torch.equal(other.action, found[0].action)
         torch.testing.assert_close(other.policy, found[0].policy)
+
+
+def test_a_discount_makes_later_values_count_less() -> None:
+    # Any two stones side by side make a line, so that the first player wins with the third ply, and not before.
+    game = LineGame("pairs", 3, 3, 2, gravity=False)
+    state = game.initial(1, CPU)
+    for discount in (1.0, 0.5):
+        dynamics = GameDynamics(game, know_nothing(game.num_actions), discount=discount)
+        numbers = torch.zeros(1, dtype=torch.int64)
+        root = dynamics.root(state, game_id=numbers, ply=numbers)
+        result = PuctSearch(simulations=2000, dirichlet_fraction=0.0)(root, dynamics=dynamics, seed=0)
+        # The reward is that of the third ply; two plies discount it.
+        assert float(result.q.max()) == pytest.approx(discount**2, rel=0.15)
+
+
+def test_the_configured_discount_is_that_of_self_play_and_of_agents() -> None:
+    settings = config(search={"discount": 0.9})
+    net = make_network(settings, settings.game.make())
+    actors = LocalActors(settings.game.make(), settings, net, DEVICE)
+    assert actors._dynamics.discount == make_agent("a", settings, net, DEVICE).dynamics().discount == 0.9

@@ -77,6 +77,7 @@ def test_the_double_step_before_en_passant_is_seen() -> None:
         (INITIAL.replace("0 1", "0 0"), "the move number is '0', not a number from 1"),
         (INITIAL.replace("0 1", "0 ²"), "the move number is"),
         ("4k3/4R3/8/8/8/8/8/4K3 w - - 0 1", "the side that is not to move is in check"),
+        ("8/8/8/3kK3/8/8/8/8 w - - 0 1", "the side that is not to move is in check"),
     ],
 )
 def test_a_fen_that_breaks_the_rules_says_why(fen: str, message: str) -> None:
