@@ -109,7 +109,13 @@ def test_eval_names_the_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_eval_without_a_file_uses_the_shipped_positions(capsys: pytest.CaptureFixture[str]) -> None:
-    assert answer(capsys, "eval", "four", "--simulations", "0")["positions"] == 500
+    record = answer(capsys, "eval", "four", "--simulations", "0")
+    assert (record["positions"], record["part"]) == (500, "validation")
+
+
+def test_a_part_that_the_package_lacks_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no test positions of connect_four" in complaint(capsys, "eval", "four", "--part", "test")
+    assert "no validation positions of tic_tac_toe" in complaint(capsys, "eval", "three", "--part", "validation")
 
 
 def test_shipped_positions_can_be_excluded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

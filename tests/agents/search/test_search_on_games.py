@@ -259,7 +259,7 @@ def test_a_discount_makes_later_values_count_less() -> None:
         dynamics = GameDynamics(game, know_nothing(game.num_actions), discount=discount)
         numbers = torch.zeros(1, dtype=torch.int64)
         root = dynamics.root(state, game_id=numbers, ply=numbers)
-        result = PuctSearch(simulations=2000, dirichlet_fraction=0.0)(root, dynamics=dynamics, seed=0)
+        result = PuctSearch(simulations=500, dirichlet_fraction=0.0)(root, dynamics=dynamics, seed=0)
         # The reward is that of the third ply; two plies discount it.
         assert float(result.q.max()) == pytest.approx(discount**2, rel=0.15)
 

@@ -23,7 +23,7 @@ from tests.agents.games.chess.mates import mates_in_one, mates_in_two, taken
 MATERIALS = ("KQvK", "KRvK", "KQRvK", "KRRvK", "KRBvK", "KRNvK", "KQPvK", "KRPvK", "KQvKR", "KQvKN")
 EACH = 50  # puzzles of one material and length
 MOST_SOLUTIONS = 3
-SEED, ROWS = 14, 2048
+SEED, ROWS = 14, 256
 HEADER = "set,position,scores"
 
 

@@ -52,7 +52,7 @@ def test_an_ambiguous_name_is_none() -> None:
 
 
 def test_a_move_list_says_which_move_is_wrong() -> None:
-    with pytest.raises(UserError, match="move 3 is 'Nf5', which is no move of chess here"):
+    with pytest.raises(UserError, match="move 3, Nf5, is illegal in chess: no knight of White's can move to f5"):
         state_after(GAME, "e4 e5 Nf5", CPU)
 
 

@@ -90,7 +90,7 @@ PINNED = "4k3/8/8/8/7b/8/5N2/4K2R w K - 0 1"
         ("4r1k1/8/8/8/8/8/8/R3K2R w KQ - 0 1", "Ra8", "White's king is in check"),
         ("4k3/P7/8/8/8/8/8/R3K3 w - - 0 1", "a8", "the pawn promotes"),
         ("4k3/8/8/8/8/8/P7/R3K3 w - - 0 1", "a5", "the pawn on a2 cannot move to a5"),
-        ("4k3/8/8/8/8/8/P7/R3K3 w - - 0 1", "a2a4q", "does not promote"),
+        ("4k3/8/8/8/8/8/P7/R3K3 w - - 0 1", "a2a4q", "the pawn on a2 does not promote"),
         ("4k3/8/8/8/8/8/8/R3K2R w - - 0 1", "Rd1", None),
         ("4k3/8/8/8/8/4K3/8/R6R w - - 0 1", "Rd1", "it may mean a1d1 or h1d1"),
         ("4k3/8/8/8/8/4K3/8/R6R w - - 0 1", "Rd3", "no rook of White's can move to d3"),

@@ -1,5 +1,7 @@
 """First positions: FEN, and random endings, which are legal, running and a function of seed and game."""
 
+import copy
+
 import pytest
 import torch
 
@@ -36,13 +38,13 @@ def endings() -> Chess:
 
 def test_endings_are_legal_running_and_of_the_material() -> None:
     game = endings()
-    found = fens(game, 1, list(range(400)))
+    found = fens(game, 1, list(range(200)))
     game.from_fen(found, CPU)  # raises where a position breaks the rules
-    state = game.sample_initial(1, torch.arange(400))
+    state = game.sample_initial(1, torch.arange(200))
     assert not game.done(state).any() and not game.plies(state).any()
     counts = {name: sum(material(fen) == name for fen in found) for name in ("KQk", "KRkp", "Kkpp")}
-    assert sum(counts.values()) == 400 and min(counts.values()) > 90
-    assert len(set(found)) > 390
+    assert sum(counts.values()) == 200 and min(counts.values()) > 40
+    assert len(set(found)) > 190
 
 
 def test_a_first_position_depends_on_seed_and_game_alone() -> None:
@@ -54,7 +56,7 @@ def test_a_first_position_depends_on_seed_and_game_alone() -> None:
 
 def test_every_square_is_drawn() -> None:
     game = make("chess", start="KQvK")
-    planes = game.observe(game.sample_initial(0, torch.arange(2000)))
+    planes = game.observe(game.sample_initial(0, torch.arange(600)))
     assert (planes[:, [4, 5, 11]].sum(0) > 0).all()
 
 
@@ -99,7 +101,7 @@ def test_self_play_from_endings_resumes_exactly() -> None:
     one, two = selfplay(), selfplay()
     for _ in range(4):
         one.move(0)
-    two.load_state_dict(one.state_dict())
+    two.load_state_dict(copy.deepcopy(one.state_dict()))
     for _ in range(5):  # past the end of every game, so that both draw new positions
         a, b = one.move(0), two.move(0)
         assert (a is None) == (b is None)
@@ -116,7 +118,7 @@ def test_self_play_from_endings_resumes_exactly() -> None:
         ("QvK", "FEN 'QvK'"),
         (" ; ", "give a FEN or an ending's material"),
         (f"KQvK;{FIRST.replace(' w ', ' b ')}", "White is to move in the position `start`"),
-        (f"KQvK;{FIRST.replace(' 12 ', ' 100 ')}", "the game is over .* moves without progress"),
+        (f"KQvK;{FIRST.replace(' 12 ', ' 100 ')}", "the game is over .*moves without progress"),
     ],
 )
 def test_a_start_that_cannot_be_says_why(start: str, message: str) -> None:
