@@ -131,7 +131,7 @@ def _named(path: Path, lines: list[tuple[int, list[str]]], game: Game) -> Positi
         if len(cells) != len(header):
             problems[line] = f"{len(cells)} cells instead of {len(header)}"
             continue
-        found = read_row(game, *cells[-2:], Positions.ILLEGAL)
+        found = read_row(game, cells[-2], cells[-1], Positions.ILLEGAL)
         if isinstance(found, str):
             problems[line] = found
             continue

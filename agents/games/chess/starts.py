@@ -80,14 +80,14 @@ def sampled(starts: Starts, seed: int, game_ids: Tensor) -> Position:
     zeros = torch.zeros_like(number)
     if not starts.kinds.shape[1]:
         return Position(rows.words, rows.clock, zeros)
-    words, legal = _placements(rows, seed, game_ids)
+    words, legal = placements(rows, seed, game_ids)
     first = legal.to(torch.int8).argmax(1)
     found = words[torch.arange(len(first), device=first.device), first]
     drawn = legal.any(1) & (rows.kinds[:, 0] >= 0)
     return Position(torch.where(drawn[:, None], found, rows.words), rows.clock, zeros)
 
 
-def _placements(rows: Starts, seed: int, game_ids: Tensor) -> tuple[Tensor, Tensor]:
+def placements(rows: Starts, seed: int, game_ids: Tensor) -> tuple[Tensor, Tensor]:
     """Random placements of the endings of B games: words int64 [B, T, 9]; bool [B, T], whether a game runs there."""
     device, (batch, pieces) = game_ids.device, rows.kinds.shape
     tries, squares = torch.arange(_TRIES, device=device), torch.arange(64, device=device)
@@ -135,7 +135,7 @@ def _ending(entry: str) -> Starts:
     white = torch.arange(len(letters))[None] < len(sides[0])
     unknown = Starts(torch.zeros((1, 9), dtype=torch.int64), torch.zeros(1, dtype=torch.int64), kinds, white)
     many = Starts(*(field.repeat_interleave(_PROBED, 0) for field in unknown))
-    words, legal = _placements(many, 0, torch.arange(_PROBED))
+    words, legal = placements(many, 0, torch.arange(_PROBED))
     if float(legal.float().mean()) < _LEAST:
         raise UserError(
             f"chess: too few placements of the ending {entry} are legal and not over; give other or fewer pieces"

@@ -16,14 +16,15 @@ from agents.games.chess import chess
 from agents.games.chess.fen import fen_of
 from agents.games.chess.names import uci
 from agents.games.chess.position import Position
-from agents.games.chess.starts import read_starts, sampled
+from agents.games.chess.starts import Starts, placements, read_starts
 from agents.games.chess.state import begun
 from tests.agents.games.chess.mates import mates_in_one, mates_in_two, taken
 
 MATERIALS = ("KQvK", "KRvK", "KQRvK", "KRRvK", "KRBvK", "KRNvK", "KQPvK", "KRPvK", "KQvKR", "KQvKN")
-EACH = 50  # puzzles of one material and length
+FORCED = MATERIALS[:8]  # the others have hardly any mate in two
+PUZZLES = 500  # of one length, as many of each material
 MOST_SOLUTIONS = 3
-SEED, ROWS = 14, 256
+SEED, ROWS = 14, 64
 HEADER = "set,position,scores"
 
 
@@ -32,11 +33,13 @@ def puzzles(material: str, moves: int) -> Iterator[tuple[str, list[str]]]:
     game, seen, ids = chess(), set[str](), torch.arange(ROWS)
     starts = read_starts(material, game.limits)
     while True:
-        position = sampled(starts, SEED, ids)
+        words, legal = placements(Starts(*(field.expand(ROWS, *field.shape[1:]) for field in starts)), SEED, ids)
+        zeros = torch.zeros(int(legal.sum()), dtype=torch.int64)
+        position = Position(words[legal], zeros, zeros)
         ids = ids + ROWS
         rows, actions = mates_in_one(position)
         if moves == 2:
-            others = torch.ones(ROWS, dtype=torch.bool)
+            others = torch.ones(len(zeros), dtype=torch.bool)
             others[rows] = False
             position = taken(position, others.nonzero()[:, 0])
             rows, actions = mates_in_two(position)
@@ -59,14 +62,13 @@ def _written(position: Position, rows: Tensor, actions: Tensor, seen: set[str]) 
 
 def main(folder: Path) -> None:
     lines: dict[str, list[str]] = {"validation": [HEADER], "test": [HEADER]}
-    for moves, name in ((1, "mate_in_one"), (2, "mate_in_two")):
-        for material in MATERIALS:
-            found = puzzles(material, moves)
-            for number in range(EACH):
-                fen, solving = next(found)
-                part = ("validation", "test")[number % 2]
-                lines[part].append(f"{name},{fen},{' '.join(f'{move}=1' for move in solving)} *=0")
-            print(name, material, flush=True)
+    for moves, name, materials in ((1, "mate_in_one", MATERIALS), (2, "mate_in_two", FORCED)):
+        found = [puzzles(material, moves) for material in materials]
+        for number in range(PUZZLES):
+            fen, solving = next(found[number % len(found)])
+            part = ("validation", "test")[2 * number // PUZZLES]
+            lines[part].append(f"{name},{fen},{' '.join(f'{move}=1' for move in solving)} *=0")
+        print(name, flush=True)
     for part, rows in lines.items():
         (folder / f"chess_mates_{part}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
