@@ -24,7 +24,7 @@ MATERIALS = ("KQvK", "KRvK", "KQRvK", "KRRvK", "KRBvK", "KRNvK", "KQPvK", "KRPvK
 FORCED = MATERIALS[:8]  # the others have hardly any mate in two
 PUZZLES = 500  # of one length, as many of each material
 MOST_SOLUTIONS = 3
-SEED, ROWS = 14, 64
+SEED, ROWS = 14, 16
 HEADER = "set,position,scores"
 
 
