@@ -67,6 +67,7 @@ def test_parts_of_the_shipped_positions() -> None:
     assert not has_shipped(make("tic_tac_toe"))
 
 
+@pytest.mark.slow
 def test_the_parts_of_chess_have_nothing_in_common() -> None:
     game = make("chess")
     validation, test = (shipped(game, part) for part in (VALIDATION, TEST))
