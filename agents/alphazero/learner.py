@@ -102,8 +102,8 @@ class Learner:
         positions = Samples(*(field[rows] for field in positions))
         planes = unpack_observation(self.game, positions)
         policy = dense_policy(positions, self.game.num_actions)
-        if self.config.symmetries:
-            count = len(self._symmetries.actions)
+        count = len(self._symmetries.actions)
+        if self.config.symmetries and count > 1:
             which = rng.integers(count, self.seed, int(rng.Stream.SYMMETRY), self.steps, numbers)
             planes = planes.gather(1, self._symmetries.planes.index_select(0, which))
             policy = policy.gather(1, self._symmetries.actions.index_select(0, which))

@@ -13,6 +13,9 @@ from agents.alphazero.replay import ReplayBuffer
 from agents.alphazero.sample_game import play_sample_game
 from agents.games import select
 from agents.games.codec import decode
+from agents.search import GumbelSearch, PuctSearch
+from agents.search.dynamics import GameDynamics
+from agents.search.tree import descend_fixed_length
 from lab.run import checkpoint
 from tests.agents.small_alphazero import DEVICE, config, play_games, selfplay
 from tests.agents.small_games import OPTIONS, every_small_game, small
@@ -89,3 +92,19 @@ def test_an_agent_plays_a_sample_game(name: str) -> None:
     played = play_sample_game(agent, 2)
     assert len(played.actions) == len(played.names) == len(played.policies) <= agent.game.max_plies
     assert [type(medium).__name__ for medium in played.media()] == ["Text", "Image"]
+
+
+@every_small_game
+def test_nothing_of_a_search_waits_for_the_device(name: str) -> None:
+    """Tensors of the meta device have no values that could be read."""
+    game, meta = small(name), torch.device("meta")
+
+    def evaluate(seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return seen.new_zeros(len(seen), game.num_actions), seen.new_zeros(len(seen))
+
+    dynamics = GameDynamics(game, evaluate, fixed_shapes=True)
+    ids = torch.zeros(4, dtype=torch.int64, device=meta)
+    root = dynamics.root(game.initial(4, meta), game_id=ids, ply=ids)
+    for search in (GumbelSearch, PuctSearch):
+        result = search(simulations=4, descend=descend_fixed_length)(root, dynamics=dynamics, seed=0, temperature=1.0)
+        assert {field.device.type for field in result} == {"meta"}

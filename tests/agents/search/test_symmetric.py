@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from agents.games import make
 from agents.search.symmetric import averaged
 from tests.agents.playouts import CPU, playout
 
@@ -40,3 +41,11 @@ def test_an_evaluator_that_is_symmetric_already_is_left_as_it_is() -> None:
     observation = torch.cat([game.observe(state) for state in states])
     for answer, expected in zip(averaged(stones, game)(observation), stones(observation), strict=True):
         torch.testing.assert_close(answer, expected)
+
+
+def test_without_symmetries_nothing_is_averaged() -> None:
+    def evaluate(observation: Tensor) -> tuple[Tensor, Tensor]:
+        return observation.flatten(1), observation.mean((1, 2, 3))
+
+    assert averaged(evaluate, make("chess")) is evaluate
+    assert averaged(evaluate, make("tic_tac_toe")) is not evaluate
