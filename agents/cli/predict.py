@@ -8,7 +8,7 @@ from rich.table import Table
 from agents.alphazero.agent import load_agent
 from agents.arena.analysis import MAX_SIMULATIONS, Analysis
 from agents.arena.play import board_text
-from agents.games.moves import play_moves
+from agents.games.moves import move_names, play_moves
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.run.lookup import RUNS_DIR, find_run
@@ -49,7 +49,7 @@ def predict(
     found = agent.think(state, simulations=count)
     mover = int(game.player(state)[0])
     if as_json:
-        names = [game.action_names[action] for action in actions]
+        names = move_names(game, actions)
         about = {"run": run, "checkpoint": agent.name.partition(":")[2] or "best", "game": game.name}
         print_json(about | {"moves": names, "player": mover, "simulations": count} | found.as_record())
         return

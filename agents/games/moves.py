@@ -45,6 +45,15 @@ def play_moves(game: Game, moves: Moves, device: torch.device) -> tuple[Any, lis
     return state, actions
 
 
+def move_names(game: Game, actions: Sequence[int]) -> list[str]:
+    """The names of actions played from the initial position."""
+    state, names = game.initial(1, CPU), []
+    for action in actions:
+        names.append(game.move_name(state, action))
+        state = game.step(state, torch.tensor([action]))
+    return names
+
+
 def legal_names(game: Game, state: Any, *, index: int = 0) -> list[str]:
     """Names of the legal moves of one board."""
     legal = game.legal(state)[index].nonzero()[:, 0].tolist()
