@@ -45,7 +45,8 @@ class NetworkEvaluator:
         sample = play_sample_game(agent, self._config.evaluate.simulations)
         self._games.mkdir(exist_ok=True)
         (self._games / f"{positions:010d}.txt").write_text(sample.text, encoding="utf-8")
-        return Evaluation(result.metrics, [*result.media, *sample.media()])
+        metrics = result.metrics | {"eval/first_reward": sample.first_reward}
+        return Evaluation(metrics, [*result.media, *sample.media()])
 
 
 def state_evaluator(config: AlphaZeroConfig, directory: Path, device: Device) -> EvaluateState:

@@ -41,6 +41,7 @@ CATALOGUE = Catalogue(
         Metric("eval/lost_lines", "games", "lines of play that the agent loses", "eval", False),
         Metric("eval/score_random", "fraction", "points against random play", "eval", True),
         Metric("eval/score_rollouts", "fraction", "points against a plain rollout search", "eval", True),
+        Metric("eval/first_reward", "", "reward of the first player in the sample game", "eval"),
         Metric("cluster/workers_alive", "workers", "workers that are up", "cluster", True),
         Metric("cluster/restarts", "workers", "workers replaced since the process began", "cluster", False),
         Metric("cluster/policy_lag", "versions", "mean age of the weights that played the received games", "cluster"),

@@ -23,7 +23,7 @@ class SampleGame(NamedTuple):
     """One game from the empty board, without noise. text: moves, values and the last board.
 
     policies: float32 [plies, A], the searched policy at each ply. actions: the moves. players: who made them, 0 or 1.
-    names: what the moves are called.
+    names: what the moves are called. first_reward: the result for the first player.
     """
 
     game: Game
@@ -32,6 +32,7 @@ class SampleGame(NamedTuple):
     actions: Sequence[int]
     players: Sequence[int]
     names: Sequence[str]
+    first_reward: float
 
     def media(self) -> list[Media]:
         """The game as text, and its policies as heat maps."""
@@ -53,9 +54,10 @@ def play_sample_game(agent: Agent, simulations: int) -> SampleGame:
         lines.append(f"{len(lines):>3}  {names[-1]:>4}  {float(result.value[0]):>+6.2f}")
         policies.append(result.over_actions(game.num_actions).policy[0].cpu().numpy())
         state = game.step(state, result.action)
-    winner = {1.0: "X wins", 0.0: "a draw", -1.0: "O wins"}[float(game.reward(state)[0, 0])]
+    first_reward = float(game.reward(state)[0, 0])
+    winner = {1.0: "X wins", 0.0: "a draw", -1.0: "O wins"}[first_reward]
     text = "\n".join([*lines, "", game.render(state, 0), winner, ""])
-    return SampleGame(game, text, np.stack(policies), actions, players, names)
+    return SampleGame(game, text, np.stack(policies), actions, players, names, first_reward)
 
 
 def heat_map(played: SampleGame) -> NDArray[np.uint8]:

@@ -36,9 +36,16 @@ def board_text(game: Go, state: GoState, index: int) -> str:
         lines.append(line)
     lines.append(letters)
     black, white = state.captures[index].tolist()
-    status = result(game, state, index) if bool(game.done(state)[index]) else f"{PLAYERS[plies % 2]} to move"
+    status = _ending(game, state, index) if bool(game.done(state)[index]) else f"{PLAYERS[plies % 2]} to move"
     lines.append(f"black captured {black}, white captured {white}; {'pass; ' if passes == 1 else ''}{status}")
     return "\n".join(lines)
+
+
+def _ending(game: Go, state: GoState, index: int) -> str:
+    """The areas of a board that is over, and its result: area black +25, komi 24.5: B+0.5."""
+    ahead = int(state.score[index])
+    areas = f"{PLAYERS[ahead < 0]} +{abs(ahead)}" if ahead else "equal"
+    return f"area {areas}, komi {game.komi:g}: {result(game, state, index)}"
 
 
 def result(game: Go, state: GoState, index: int) -> str:

@@ -30,7 +30,7 @@ def test_a_shown_game_is_played_to_its_end() -> None:
     np.testing.assert_allclose(shown.policies.sum(1), 1.0, atol=1e-5)
     board = shown.text.rstrip().splitlines()[-4:-1]
     assert sum(row.count("X") + row.count("O") for row in board) == plies
-    assert shown.text.rstrip().splitlines()[-1] in {"X wins", "O wins", "a draw"}
+    assert shown.text.rstrip().splitlines()[-1] == {1: "X wins", -1: "O wins", 0: "a draw"}[int(shown.first_reward)]
     text, image = shown.media()
     assert isinstance(text, Text) and isinstance(image, Image)
     assert image.pixels.shape[2] == 3 and image.pixels.shape[1] > 400

@@ -43,6 +43,23 @@ def test_training_starts_from_the_weights_of_a_smaller_board(runs: Path) -> None
     assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
+GO = {"name": "go", "options": {"komi": 0.5, "positions": 1, "max_plies": 12}}
+
+
+def go(size: int) -> dict[str, Any]:
+    return {**GO, "options": {**GO["options"], "size": size}}
+
+
+def test_weights_of_go_move_to_a_larger_board_with_heads_for_every_size(tmp_path: Path) -> None:
+    settings = preset(tmp_path, budget=30, game=go(3), network=SIZE_FREE)
+    assert main(["train", str(settings), "--runs-dir", str(tmp_path), "--name", "small"]) == 0
+    expected = load_network(tmp_path / "small", "latest").net.state_dict()
+    found = started(tmp_path, "small", game=go(5), network=SIZE_FREE)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    assert load_network(tmp_path / "small", "latest").net.num_actions == 10
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [

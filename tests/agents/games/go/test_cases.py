@@ -282,7 +282,7 @@ def test_the_board_as_text() -> None:
         "black captured 0, white captured 0; white to move"
     )
     ended = play(game, "pass pass", state)
-    assert game.render(ended, 0).endswith("black captured 0, white captured 0; W+5.5")
+    assert game.render(ended, 0).endswith("black captured 0, white captured 0; area black +2, komi 7.5: W+5.5")
     assert "pass; black to move" in game.render(play(game, "pass", state), 0)
 
 
