@@ -41,7 +41,7 @@ def game_of(name: str, policies: np.ndarray, **options: Any) -> SampleGame:
     plies = len(policies)
     game, moves = make(name, **options), list(range(plies))
     names = [game.action_names[move % game.num_actions] for move in moves]
-    return SampleGame(game, "", policies, moves, [ply % 2 for ply in moves], names)
+    return SampleGame(game, "", policies, moves, [ply % 2 for ply in moves], names, 0.0)
 
 
 def drawn(played: SampleGame, monkeypatch: pytest.MonkeyPatch) -> list[Matrix]:
