@@ -31,19 +31,19 @@ class Record(NamedTuple):
 
 
 def read_sgf(text: str, **options: object) -> Record:
-    """The main line of a game; `options` of `Go` replace those of the file.
+    """The main line of a game; `options` of `Go` replace those of the file, but for the size, which must be the same.
 
-    Raises UserError for text that is no SGF, and for moves that are unknown or illegal: which one, and why.
+    Raises UserError for text that is no SGF, for a board of another size, and for moves that are unknown or illegal:
+    which one, and why.
     """
     nodes = list(_main_line(text))
     root = nodes[0]
     if root.get("GM", ["1"])[0] not in ("1", ""):
         raise UserError(f"SGF: GM is {shortened(root['GM'][0], 20)}, which is not Go (GM[1])")
-    known: dict[str, object] = {
-        "size": int(_number(root, "SZ", 19)),
-        "komi": _number(root, "KM", 7.5),
-        **options,
-    }
+    size = int(_number(root, "SZ", 19))
+    known: dict[str, object] = {"size": size, "komi": _number(root, "KM", 7.5), **options}
+    if known["size"] != size:
+        raise UserError(f"SGF: its board is {size}x{size}, and {known['size']}x{known['size']} is wanted")
     game = Go(**known)  # type: ignore[arg-type]  # Go checks its options
     start = _start(game, root)
     state = start

@@ -70,3 +70,5 @@ def test_options_replace_those_of_the_file() -> None:
     record = read_sgf("(;SZ[5]KM[6.5];B[cc])", ko="simple", komi=0.5)
     assert (record.game.ko, record.game.komi, record.game.size) == ("simple", 0.5, 5)
     assert torch.equal(record.state.plies, torch.tensor([1]))
+    with pytest.raises(UserError, match="its board is 19x19, and 9x9 is wanted"):
+        read_sgf("(;KM[6.5];B[cc])", size=9)
