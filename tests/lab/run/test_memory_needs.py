@@ -40,6 +40,8 @@ LEFT_OUT = {
     "supervised/transfer": "needs the run of its trunk",
     "supervised/cifar10_gpu": "minutes on a CPU",
     "alphazero/connect_four_long": "the sizes of connect_four",
+    "alphazero/go_9x9": "minutes on a CPU",
+    "alphazero/go_19x19": "minutes on a CPU",
 }
 MARKS: dict[str, pytest.MarkDecorator | tuple[pytest.Mark, ...]] = {
     **dict.fromkeys(
