@@ -45,7 +45,7 @@ class NetworkEvaluator:
         sample = play_sample_game(agent, self._config.evaluate.simulations)
         self._games.mkdir(exist_ok=True)
         (self._games / f"{positions:010d}.txt").write_text(sample.text, encoding="utf-8")
-        metrics = result.metrics | {"eval/first_reward": sample.first_reward}
+        metrics = {**result.metrics, "eval/first_reward": sample.first_reward}
         return Evaluation(metrics, [*result.media, *sample.media()])
 
 
