@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.games.game import ActionLayout, Game, Symmetries
+from agents.games.game import ActionLayout, Game, Record, Symmetries
 from agents.games.go import text
 from agents.games.go.area import area_score, connected_regions
 from agents.games.go.chains import Chains, lost_bit, open_points, place, pseudo_liberties
@@ -260,6 +260,17 @@ class Go(Game):
         """A legal point such as D4, in either case, or pass."""
         action = self._actions.get(text.strip().upper())
         return action if action is not None and bool(state.allowed[index, action]) else None
+
+    def read_record(self, text: str, device: torch.device) -> Record | None:
+        """The main line of a game in SGF, whose board must have this size. This game's komi and ko rule count."""
+        from agents.games.go.sgf import read_sgf  # which makes games
+
+        if not text.lstrip("\ufeff \n\t").startswith("("):
+            return None
+        record = read_sgf(text, **self.options)
+        start = GoState(*(field.to(device) for field in record.start))
+        names = [self.action_names[action] for action in record.actions]
+        return Record(start, names, [str(number) for number in range(1, len(names) + 1)])
 
     @property
     def _actions(self) -> dict[str, int]:

@@ -43,11 +43,8 @@ def test_training_starts_from_the_weights_of_a_smaller_board(runs: Path) -> None
     assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
-GO = {"name": "go", "options": {"komi": 0.5, "positions": 1, "max_plies": 12}}
-
-
 def go(size: int) -> dict[str, Any]:
-    return {**GO, "options": {**GO["options"], "size": size}}
+    return {"name": "go", "options": {"size": size, "komi": 0.5, "positions": 1, "max_plies": 12}}
 
 
 def test_weights_of_go_move_to_a_larger_board_with_heads_for_every_size(tmp_path: Path) -> None:

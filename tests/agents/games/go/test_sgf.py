@@ -5,6 +5,7 @@ import torch
 
 from agents.games.go import Go
 from agents.games.go.sgf import read_sgf, write_sgf
+from agents.games.moves import play_moves, state_after
 from agents.games.testing import random_playout, same
 from lab.errors import UserError
 
@@ -72,3 +73,14 @@ def test_options_replace_those_of_the_file() -> None:
     assert torch.equal(record.state.plies, torch.tensor([1]))
     with pytest.raises(UserError, match="its board is 19x19, and 9x9 is wanted"):
         read_sgf("(;KM[6.5];B[cc])", size=9)
+
+
+def test_a_record_is_a_position_wherever_moves_are() -> None:
+    game = Go(5, komi=0.5)
+    state, actions = play_moves(game, "(;SZ[5]KM[6.5];B[cc];W[];B[ba])", torch.device("cpu"))
+    assert [game.action_names[action] for action in actions] == ["C3", "pass", "B5"]
+    assert same(state, state_after(game, "C3 pass b5", torch.device("cpu")))
+    with pytest.raises(UserError, match="move 2, C3, is illegal: the point is occupied"):
+        state_after(game, "(;SZ[5];B[cc];W[cc])", torch.device("cpu"))
+    with pytest.raises(UserError, match="its board is 9x9, and 5x5 is wanted"):
+        state_after(game, "(;SZ[9];B[cc])", torch.device("cpu"))
