@@ -43,7 +43,7 @@ class SampleGame(NamedTuple):
 def play_sample_game(agent: Agent, simulations: int) -> SampleGame:
     """Plays both sides with `simulations` per move."""
     game = agent.game
-    state = game.initial(1, agent.device)
+    state, previous = game.initial(1, agent.device), None
     lines = [f"{'ply':>3}  {'move':>4}  {'value':>6}  for the side to move"]
     policies, actions, players, names = [], [], [], []
     while not bool(game.done(state)[0]):
@@ -53,10 +53,11 @@ def play_sample_game(agent: Agent, simulations: int) -> SampleGame:
         names.append(game.move_name(state, actions[-1]))
         lines.append(f"{len(lines):>3}  {names[-1]:>4}  {float(result.value[0]):>+6.2f}")
         policies.append(result.over_actions(game.num_actions).policy[0].cpu().numpy())
-        state = game.step(state, result.action)
+        state, previous = game.step(state, result.action), state
     first_reward = float(game.reward(state)[0, 0])
-    winner = {1.0: "X wins", 0.0: "a draw", -1.0: "O wins"}[first_reward]
-    text = "\n".join([*lines, "", game.render(state, 0), winner, ""])
+    first, second = game.player_names
+    winner = {1.0: f"{first} wins", 0.0: "a draw", -1.0: f"{second} wins"}[first_reward]
+    text = "\n".join([*lines, "", game.render(state, 0, previous), winner, ""])
     return SampleGame(game, text, np.stack(policies), actions, players, names, first_reward)
 
 
@@ -110,7 +111,7 @@ def _board(played: SampleGame, ply: int, rows: int, columns: int) -> Matrix:
 
 
 def _move(played: SampleGame, ply: int) -> str:
-    return f"{ply + 1}: {'XO'[played.players[ply]]} {played.names[ply]}"
+    return f"{ply + 1}: {played.game.player_names[played.players[ply]]} {played.names[ply]}"
 
 
 def _percent(policy: NDArray[np.float32]) -> NDArray[np.int64]:

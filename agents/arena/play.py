@@ -11,11 +11,10 @@ from rich.text import Text
 from agents.arena.analysis import MAX_SIMULATIONS, Analysis, analyse
 from agents.arena.players import AgentLike
 from agents.arena.positions import CPU
-from agents.games.board import STYLES, board_of, stone, terminal_text
+from agents.games.board import STONES
+from agents.games.board_terminal import STYLES, stone, terminal_text
 from agents.games.game import Game
-from agents.games.line_game import LineGame
-from agents.games.moves import legal_names
-from lab.config.suggestions import shortened
+from agents.games.moves import legal_names, refusal
 from lab.terminal.consoles import Console
 from lab.terminal.text import printable
 
@@ -101,21 +100,12 @@ class GameSession:
     def parse_move(self, text: str) -> int | str:
         """The action that `text` names, or why it cannot be played."""
         action = self.game.find_move(self.state, text)
-        if action is not None:
-            return action
-        kind, blocked = self._words()
-        names = list(self.game.action_names)
-        if text in names:
-            return f"{kind} {text} is {blocked}: choose from {', '.join(legal_names(self.game, self.state))}"
-        if not text.removeprefix("-").isdecimal():
-            return f"{shortened(text, 60)} is no move: type a {kind} from {names[0]} to {names[-1]}, or help"
-        return f"there is no {kind} {text[:12]}: choose from {names[0]} to {names[-1]}"
+        return refusal(self.game, self.state, text) if action is None else action
 
-    def _words(self) -> tuple[str, str]:
-        """What a move is called, and why it can be illegal."""
-        if not isinstance(self.game, LineGame):
-            return "move", "illegal here"
-        return ("column", "full") if self.game.gravity else ("cell", "taken")
+    def player_name(self, player: int, unicode: bool) -> Text:
+        """What a player is called: the stone, or a name such as White."""
+        names = self.game.player_names
+        return Text(stone(player, unicode) if names == STONES else names[player], STYLES[player])
 
     def analysis(self, line_plies: int) -> Analysis:
         """The agent's analysis of the position, with at least `_HINT_SIMULATIONS` simulations."""
@@ -151,17 +141,18 @@ def _run(session: GameSession, console: Console, ask: Ask) -> None:
             show = True
         if show:
             show_board(session, console, unicode)
-        words = ask(_prompt(session)).strip().lower().split()
+        typed = ask(_prompt(session)).strip()
+        words = typed.lower().split()
         if words[:1] in (["quit"], ["q"], ["exit"]) or (session.over and words[:1] in (["n"], ["no"])):
             return
-        show = _execute(session, words, console, unicode)
+        show = _execute(session, typed, console, unicode)
 
 
 def show_board(session: GameSession, console: Console, unicode: bool) -> None:
     """Print the board, and whose turn it is or the result."""
     previous = session.states[-2] if len(session.states) > 1 else None
     console.print(board_text(session.game, session.state, previous=previous, unicode=unicode))
-    own = Text(stone(session.side, unicode), STYLES[session.side])
+    own = session.player_name(session.side, unicode)
     if session.over:
         result = {1.0: ("you win", "bold green"), -1.0: ("the agent wins", "bold red"), 0.0: ("a draw", "bold")}
         console.print(Text(*result[session.outcome]))
@@ -173,13 +164,12 @@ def show_board(session: GameSession, console: Console, unicode: bool) -> None:
 
 def board_text(game: Game, state: Any, *, previous: Any = None, unicode: bool) -> Text:
     """The one board of a state for a terminal. previous: the state one move earlier, to mark the last move."""
-    if not isinstance(game, LineGame):
-        return Text(game.render(state, 0))
-    return terminal_text(board_of(game, state, previous=previous), unicode=unicode)
+    board = game.board(state, 0, previous)
+    return Text(game.render(state, 0, previous)) if board is None else terminal_text(board, unicode=unicode)
 
 
 def _help(moves: str, level: int) -> Text:
-    commands = {moves: "play there", **_COMMANDS}
+    commands = {moves: "a move: play it", **_COMMANDS}
     lines = [((f"{name:<12}", "bold"), f" {meaning.format(level=level)}\n") for name, meaning in commands.items()]
     return Text.assemble(*(part for line in lines for part in line), end="")
 
@@ -187,16 +177,19 @@ def _help(moves: str, level: int) -> Text:
 def _prompt(session: GameSession) -> str:
     if session.over:
         return "play again? [Y/n/undo] "
-    names = session.game.action_names
-    return f"your move ({names[0]}-{names[-1]}): "
+    return f"your move, such as {_example(session)}: "
 
 
-def _execute(session: GameSession, words: list[str], console: Console, unicode: bool) -> bool:
-    """Executes a typed command; returns whether to show the board again."""
-    match words:
+def _example(session: GameSession) -> str:
+    """The name of a move: a legal one, if there is one."""
+    return [*legal_names(session.game, session.state), *session.game.action_names][0]
+
+
+def _execute(session: GameSession, typed: str, console: Console, unicode: bool) -> bool:
+    """Executes a typed command or plays a move; returns whether to show the board again."""
+    match typed.lower().split():
         case ["help" | "?" | "h"]:
-            names = session.game.action_names
-            console.print(_help(f"{names[0]} ... {names[-1]}", session.simulations))
+            console.print(_help(_example(session), session.simulations))
         case ["undo" | "u"]:
             if session.undo():
                 return True
@@ -204,8 +197,8 @@ def _execute(session: GameSession, words: list[str], console: Console, unicode: 
         case ["new"]:
             session.restart()
             return True
-        case ["side"] | ["side", "first" | "second"]:
-            session.side = ["first", "second"].index(words[1]) if len(words) > 1 else 1 - session.side
+        case ["side", *to] if to in ([], ["first"], ["second"]):
+            session.side = ["first", "second"].index(to[0]) if to else 1 - session.side
             if session.over:
                 session.restart()
             return True
@@ -224,7 +217,7 @@ def _execute(session: GameSession, words: list[str], console: Console, unicode: 
         case ["line"]:
             console.print(_line_text(session, unicode))
         case _:
-            return _move(session, " ".join(words), console)
+            return _move(session, typed, console)
     return False
 
 
@@ -251,5 +244,6 @@ def _line_text(session: GameSession, unicode: bool) -> Text:
     first = int(session.game.player(session.state)[0])
     for ply, move in enumerate(session.analysis(_LINE_PLIES).principal_variation):
         who = (first + ply) % 2
-        text.append(f"{stone(who, unicode)}{move} ", STYLES[who])
+        sign = stone(who, unicode) if session.game.player_names == STONES else ""
+        text.append(f"{sign}{move} ", STYLES[who])
     return text

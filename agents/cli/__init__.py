@@ -1,1 +1,1 @@
-"""The verbs of `lab` that concern agents: eval, play, arena and bench selfplay, one module each."""
+"""The verbs of `lab` that concern agents: eval, play, watch, arena, bench selfplay and bench games, one module each."""

@@ -1,110 +1,86 @@
-"""One board as text: plain for files, coloured for the terminal. `board_image` shows the same board as an image."""
+"""What one board shows: a record from which its text, its picture and its form in the terminal are drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
-
-import torch
-from rich.text import Text
-
-from agents.games.game import Game, select
+from itertools import pairwise, product
+from typing import Literal
 
 EMPTY = -1
-STYLES = ("bold red", "bold yellow")
-_UNICODE_STONES, _ASCII_STONES = ("●", "○"), ("X", "O")
+STONES = ("X", "O")
+
+Cell = tuple[int, int]
+"""Row and column, from the top left."""
+Surface = Literal["paper", "frame", "lines", "squares", "felt", "hexagons"]
+"""What a board is drawn on:
+
+paper: crosses and noughts. frame: red and yellow discs that fall into columns. lines: stones on crossings, as in Go.
+squares: light and dark squares with pieces or stones. felt: green squares with discs.
+hexagons: a rhombus whose rows move to the right; player 0 owns its upper and lower edge, player 1 the other two.
+"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Board:
-    """One board of stones.
+    """One board as a person sees it.
 
-    owners: [rows][columns], 0 or 1 for the player whose stone lies there, else EMPTY.
-    gravity: stones fall to the bottom of a column.
-    last: (row, column) of the last move, if known. winning: cells of complete lines.
+    owners: [rows][columns], 0 or 1 for the player whose piece lies there, else EMPTY.
+    signs: [rows][columns], the letters of pieces, "" for none; without it all pieces are stones, X of player 0 and O.
+    row_names, column_names: coordinates. cell_names: [rows][columns], of moves on a board without coordinates.
+    last: the cells that the last move changed. winning: the cells of complete lines. stars: marked empty points.
+    status: a line below the board, such as captures, whose turn it is and the result.
     """
 
     owners: Sequence[Sequence[int]]
-    gravity: bool = False
-    last: tuple[int, int] | None = None
-    winning: frozenset[tuple[int, int]] = frozenset()
+    surface: Surface = "paper"
+    signs: Sequence[Sequence[str]] = ()
+    row_names: Sequence[str] = ()
+    column_names: Sequence[str] = ()
+    cell_names: Sequence[Sequence[str]] = ()
+    last: frozenset[Cell] = frozenset()
+    winning: frozenset[Cell] = frozenset()
+    stars: frozenset[Cell] = frozenset()
+    status: str = ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self.owners), len(self.owners[0])
+
+    def sign(self, row: int, column: int) -> str:
+        """One character: the piece's letter, X or O for a stone, + for a star, a dot for an empty cell."""
+        owner = self.owners[row][column]
+        if owner == EMPTY:
+            return "+" if (row, column) in self.stars else "."
+        return self.signs[row][column] if self.signs else STONES[owner]
 
 
-def board_of(game: Game, state: Any, *, index: int = 0, previous: Any = None) -> Board:
-    """Board `index` of a state, from its observation: the first half of the planes are the mover's stones.
-
-    previous: the state one move earlier, to find the last move.
-    """
-    owners = _owners(game, state, index)
-    last = None
-    if previous is not None:
-        before = _owners(game, previous, index)
-        cells = product(range(len(owners)), range(len(owners[0])))
-        last = next((cell for cell in cells if owners[cell[0]][cell[1]] != before[cell[0]][cell[1]]), None)
-    length = getattr(game, "length", None)
-    winning = frozenset() if length is None else winning_cells(owners, length)
-    return Board(owners, getattr(game, "gravity", False), last, winning)
-
-
-def winning_cells(owners: Sequence[Sequence[int]], length: int) -> frozenset[tuple[int, int]]:
-    """The cells (row, column) of every complete line of `length` stones."""
-    rows, columns = len(owners), len(owners[0])
-    found: set[tuple[int, int]] = set()
-    for row, column, (down, right) in product(range(rows), range(columns), ((0, 1), (1, 0), (1, 1), (1, -1))):
-        line = [(row + k * down, column + k * right) for k in range(length)]
-        end_row, end_column = line[-1]
-        if end_row < rows and 0 <= end_column < columns:
-            stones = {owners[r][c] for r, c in line}
-            if len(stones) == 1 and EMPTY not in stones:
-                found.update(line)
-    return frozenset(found)
+def changed_cells(owners: Sequence[Sequence[int]], before: Sequence[Sequence[int]] | None) -> frozenset[Cell]:
+    """Cells with another owner than before; none where the board before is unknown."""
+    if before is None:
+        return frozenset()
+    cells = product(range(len(owners)), range(len(owners[0])))
+    return frozenset((row, column) for row, column in cells if owners[row][column] != before[row][column])
 
 
 def plain_text(board: Board) -> str:
-    """One character per cell: X moves first, O second; column numbers below if stones fall."""
-    lines = [" ".join({EMPTY: ".", 0: "X", 1: "O"}[owner] for owner in row) for row in board.owners]
-    if board.gravity:
-        lines.append(" ".join(str((c + 1) % 10) for c in range(len(board.owners[0]))))
-    return "\n".join(lines)
-
-
-def stone(player: int, unicode: bool) -> str:
-    """The character of a player's stones."""
-    return (_UNICODE_STONES if unicode else _ASCII_STONES)[player]
-
-
-def terminal_text(board: Board, *, unicode: bool = True) -> Text:
-    """Coloured text with a frame: the last move in parentheses, winning lines in brackets, readable without colour."""
-    columns = len(board.owners[0])
-    width = max(3, len(str(columns if board.gravity else columns * len(board.owners))) + 2)
-    rule = ("─" if unicode else "-") * (width * columns)
-    corners, side = (("┌┐", "└┘"), "│") if unicode else (("++", "++"), "|")
-    text = Text()
-    if board.gravity:
-        text.append(" " + "".join(str(c + 1).center(width) for c in range(columns)) + "\n", "dim")
-    text.append(rule.join(corners[0]) + "\n", "blue")
-    for row, owners in enumerate(board.owners):
-        text.append(side, "blue")
-        for column, owner in enumerate(owners):
-            if owner == EMPTY:
-                empty = ("·" if unicode else ".") if board.gravity else str(row * columns + column + 1)
-                text.append(empty.center(width), "dim")
-                continue
-            sign, wins = stone(owner, unicode), (row, column) in board.winning
-            if wins:
-                sign = f"[{sign}]"
-            elif (row, column) == board.last:
-                sign = f"({sign})"
-            text.append(sign.center(width), f"{STYLES[owner]} reverse" if wins else STYLES[owner])
-        text.append(side + "\n", "blue")
-    text.append(rule.join(corners[1]), "blue")
-    return text
-
-
-def _owners(game: Game, state: Any, index: int) -> list[list[int]]:
-    one = select(state, torch.tensor([index], device=game.done(state).device))
-    planes, mover = game.observe(one)[0] > 0, int(game.player(one)[0])
-    half = len(planes) // 2
-    owners = torch.where(planes[:half].any(0), mover, torch.where(planes[half : 2 * half].any(0), 1 - mover, EMPTY))
-    rows: list[list[int]] = owners.tolist()
-    return rows
+    """A character per cell, the last move in parentheses, coordinates on the left and below, then the status."""
+    rows, columns = board.size
+    width = max(map(len, board.column_names), default=1)
+    names = [name + " " * bool(board.row_names) for name in board.row_names or [""] * rows]
+    margin = max(map(len, names))
+    # Without coordinates there is nothing to the left of the first cell but its parenthesis.
+    first = 0 if board.row_names or board.last else 1
+    lines = []
+    for row in range(rows):
+        marked = [(row, column) in board.last for column in range(-1, columns + 1)]
+        # Between two cells is one character: a parenthesis of the cell after it, else of the one before it.
+        between = ["(" if after else ")" if before else " " for before, after in pairwise(marked)]
+        cells = [board.sign(row, column).rjust(width) for column in range(columns)]
+        text = "".join(mark + cell for mark, cell in zip(between, [*cells, ""], strict=True))
+        lines.append(names[row].rjust(margin)[:-1] + text[first:].rstrip())
+    if board.column_names:
+        below = " ".join(name.rjust(width) for name in board.column_names)
+        lines.append(" " * (margin if board.row_names else 1 - first) + below)
+    if board.surface == "hexagons":
+        lines = [" " * row + line for row, line in enumerate(lines)]
+    return "\n".join([*lines, *filter(None, [board.status])])

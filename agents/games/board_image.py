@@ -1,112 +1,85 @@
-"""One board as an image, rendered with NumPy: shapes are signed distances in pixels, with soft edges."""
+"""One board as an image: the surface with stones, pieces as glyphs, coordinates and the status as text."""
 
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from agents.games.board import EMPTY, Board
-from lab.plots.images import save_png
+from agents.games.board_surfaces import border, centre, extent, painted
 
-Colour = tuple[int, int, int]
-Floats = NDArray[np.floating[Any]]
-
-_PAPER, _RULE = (250, 247, 240), (196, 190, 178)
-_RING = (92, 184, 92)
-_FRAME, _HOLE, _RIM = (36, 84, 166), (228, 234, 244), (26, 64, 132)
-_STONES: tuple[Colour, Colour] = ((214, 58, 52), (246, 196, 52))  # of discs; a darker shade is the rim
-_MARKS: tuple[Colour, Colour] = ((43, 100, 178), (208, 74, 58))
-_LARGEST, _CELL = 768, 96  # pixels: longest side of the image, largest cell
+_INK, _FAINT, _PAPER = (60, 50, 44), (150, 144, 134), (250, 247, 240)
+_LIGHT_INK = (226, 232, 244)  # on a frame
+_WHITE, _BLACK = (255, 255, 255), (40, 38, 36)
+_CHESS = dict(zip("kqrbnp", "♚♛♜♝♞♟", strict=True))
+_LARGEST, _CELL, _SMALLEST = 768, 96, 16  # pixels: longest side of the surface, largest and smallest cell
+_READABLE = 9  # pixels: smallest text
 
 
 def board_image(board: Board) -> NDArray[np.uint8]:
-    """uint8 [height, width, 3] of a board; rings mark winning lines.
-
-    With gravity a Connect Four frame with red (first) and yellow stones, else crosses (first) and noughts on paper.
-    """
-    owners = np.array(board.owners)
-    rows, columns = owners.shape
-    cell = max(16, min(_CELL, _LARGEST // max(rows, columns)))
-    tiles = np.stack([_disc(cell, owner) if board.gravity else _mark(cell, owner) for owner in (EMPTY, 0, 1)])
-    # [H, W, cell, cell, 3] -> [H * cell, W * cell, 3]
-    pixels = tiles[owners + 1].swapaxes(1, 2).reshape(rows * cell, columns * cell, 3)
-    for row, column in board.winning:
-        _ring(pixels[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell])
-    if not board.gravity:
-        _lines(pixels, cell)
-    return _framed(np.rint(pixels).astype(np.uint8), cell // 8, _FRAME if board.gravity else _PAPER)
-
-
-def save_board(path: Path, board: Board) -> None:
-    """Write a board as a PNG file."""
-    save_png(path, board_image(board))
-
-
-def _tile(cell: int, colour: Colour) -> Floats:
-    return np.broadcast_to(np.array(colour, np.float64), (cell, cell, 3)).copy()
-
-
-def _paint(tile: Floats, distance: Floats, colour: Colour) -> None:
-    """Paint the pixels whose signed distance [cell, cell] to the shape is negative, in place."""
-    cover = np.clip(0.5 - distance, 0.0, 1.0)[..., None]
-    tile += cover * (np.array(colour) - tile)
-
-
-def _offsets(cell: int) -> tuple[Floats, Floats]:
-    """Pixel centres relative to the centre of the cell: down [cell, 1] and right [1, cell]."""
-    axis = np.arange(cell, dtype=np.float64) + 0.5 - cell / 2
-    return axis[:, None], axis[None, :]
+    """uint8 [height, width, 3] of a board: with coordinates, the last move marked, rings around winning lines."""
+    cell = max(_SMALLEST, min(_CELL, _LARGEST // max(board.size)))
+    height, width = extent(board, cell)
+    text = min(max(cell // 3, _READABLE), 18)
+    narrow = cell // 8
+    left, below = (text * 7 // 4 if names else narrow for names in (board.row_names, board.column_names))
+    status = 2 * text if board.status else 0
+    image = Image.new("RGB", (left + width + narrow, narrow + height + below + status), border(board.surface))
+    image.paste(Image.fromarray(np.rint(painted(board, cell)).astype(np.uint8)), (left, narrow))
+    draw = ImageDraw.Draw(image)
+    ink = _LIGHT_INK if board.surface == "frame" else _INK
+    rows, columns = board.size
+    for row, name in enumerate(board.row_names):
+        middle, across = centre(board, cell, row, 0)
+        x = left / 2 + (across - 0.7 * cell if board.surface == "hexagons" else 0)
+        draw.text((x, narrow + middle), name, font=_font(text), anchor="mm", fill=ink)
+    for column, name in enumerate(board.column_names):
+        _, across = centre(board, cell, rows - 1, column)
+        draw.text((left + across, narrow + height + below / 2), name, font=_font(text), anchor="mm", fill=ink)
+    for row, column in product(range(rows), range(columns)):
+        middle, across = centre(board, cell, row, column)
+        place = (left + across, narrow + middle)
+        if board.owners[row][column] != EMPTY:
+            if board.signs:
+                _piece(draw, place, cell, board.owners[row][column], board.signs[row][column])
+        elif board.cell_names and cell >= 3 * _READABLE:
+            corner = (place[0] - 0.42 * cell, place[1] - 0.42 * cell)
+            draw.text(corner, board.cell_names[row][column], font=_font(max(_READABLE, cell // 7)), fill=_FAINT)
+    if board.status:
+        size = text
+        while size > _READABLE and draw.textlength(board.status, _font(size)) > image.width - 2 * narrow:
+            size -= 1
+        draw.text((image.width / 2, image.height - text), board.status, font=_font(size), anchor="mm", fill=ink)
+    return np.asarray(image)
 
 
-def _disc(cell: int, owner: int) -> Floats:
-    tile = _tile(cell, _FRAME)
-    radius = np.hypot(*_offsets(cell))
-    _paint(tile, radius - 0.42 * cell, _RIM)
-    if owner == EMPTY:
-        _paint(tile, radius - 0.39 * cell, _HOLE)
-    else:
-        red, green, blue = _STONES[owner]
-        shade = (red * 3 // 4, green * 3 // 4, blue * 3 // 4)
-        _paint(tile, radius - 0.39 * cell, shade)
-        _paint(tile, radius - 0.34 * cell, (red, green, blue))
-        _paint(tile, np.abs(radius - 0.22 * cell) - 0.015 * cell, shade)
-    return tile
+def text_image(text: str) -> NDArray[np.uint8]:
+    """uint8 [height, width, 3]: text in letters of one width, for games that do not say what is on their board."""
+    font = _font(20, mono=True)
+    box = ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((0, 0), text, font=font)
+    image = Image.new("RGB", (int(box[2]) + 32, int(box[3]) + 32), _PAPER)
+    ImageDraw.Draw(image).multiline_text((16, 16), text, font=font, fill=_INK)
+    return np.asarray(image)
 
 
-def _mark(cell: int, owner: int) -> Floats:
-    tile = _tile(cell, _PAPER)
-    down, right = _offsets(cell)
-    thick = 0.06 * cell
-    if owner == 0:
-        reach = 0.28 * cell
-        for sign in (1.0, -1.0):
-            # Distance to the segment from (-reach, -sign * reach) to (reach, sign * reach).
-            along = np.clip((down + sign * right) / 2, -reach, reach)
-            _paint(tile, np.hypot(down - along, right - sign * along) - thick, _MARKS[0])
-    elif owner == 1:
-        _paint(tile, np.abs(np.hypot(down, right) - 0.28 * cell) - thick, _MARKS[1])
-    return tile
+def _piece(draw: ImageDraw.ImageDraw, place: tuple[float, float], cell: int, owner: int, sign: str) -> None:
+    """A chess piece's glyph, or the sign itself; white for player 0."""
+    glyph = _CHESS.get(sign.lower(), sign)
+    font = _font(int(0.8 * cell))
+    # White glyphs without an edge cannot be seen on light squares.
+    edge = max(1, cell // 36) if owner == 0 else 0
+    fill = (_WHITE, _BLACK)[owner]
+    draw.text(place, glyph, font=font, anchor="mm", fill=fill, stroke_width=edge, stroke_fill=_BLACK)
 
 
-def _ring(tile: Floats) -> None:
-    """A green ring in a tile [cell, cell, 3], in place."""
-    cell = len(tile)
-    radius = np.hypot(*_offsets(cell))
-    _paint(tile, np.abs(radius - 0.42 * cell) - 0.03 * cell, _RING)
+@cache
+def _font(size: int, mono: bool = False) -> Any:
+    """DejaVu Sans, which comes with matplotlib and has the pieces of chess."""
+    import matplotlib  # slow to import, needed for images only
 
-
-def _lines(board: Floats, cell: int) -> None:
-    """Lines between the cells, in place."""
-    half = max(1, cell // 48)
-    for row in range(cell, board.shape[0], cell):
-        board[row - half : row + half] = _RULE
-    for column in range(cell, board.shape[1], cell):
-        board[:, column - half : column + half] = _RULE
-
-
-def _framed(board: NDArray[np.uint8], margin: int, colour: Colour) -> NDArray[np.uint8]:
-    height, width, _ = board.shape
-    image = np.full((height + 2 * margin, width + 2 * margin, 3), colour, np.uint8)
-    image[margin : margin + height, margin : margin + width] = board
-    return image
+    name = "DejaVuSansMono.ttf" if mono else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)

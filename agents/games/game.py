@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from agents.games.board import STONES, Board, plain_text
 
 
 class Symmetries(NamedTuple):
@@ -81,6 +85,7 @@ class Game(Protocol):
             komi. The planes before them hold zeros and ones.
         action_names: A different names; for games whose names depend on the position see `move_name`.
         action_layout: None where the actions have no place on the board; such a game has fully connected heads only.
+        player_names: what the players are called; by default the signs of their stones.
     """
 
     name: str
@@ -93,6 +98,7 @@ class Game(Protocol):
     number_planes: int = 0
     history: tuple[str, ...] = ()
     action_layout: ActionLayout | None = None
+    player_names: tuple[str, str] = STONES
 
     def initial(self, batch: int, device: torch.device) -> Any:
         """State of B new games, all alike."""
@@ -155,18 +161,47 @@ class Game(Protocol):
         """The board's symmetries as index tables; the identity alone where the rules have none."""
         ...
 
-    def render(self, state: Any, index: int) -> str:
-        """One board as text; `X` moves first."""
-        ...
+    def board(self, state: Any, index: int = 0, previous: Any = None) -> Board | None:
+        """What one board shows a person; None for a game that only has `render`.
+
+        previous: the state one move earlier, to find the last move where the state does not tell.
+        """
+        return None
+
+    def render(self, state: Any, index: int = 0, previous: Any = None) -> str:
+        """One board as text; `X` moves first. By default drawn from `board`, which a game has or else this method."""
+        board = self.board(state, index, previous)
+        if board is None:
+            raise NotImplementedError(f"{self.name} has neither `board` nor `render`")
+        return plain_text(board)
+
+    def image(self, state: Any, index: int = 0, previous: Any = None) -> NDArray[np.uint8]:
+        """One board as an image, uint8 [height, width, 3]. By default drawn from `board`, else the text of `render`."""
+        from agents.games.board_image import board_image, text_image  # Pillow is not needed to play
+
+        board = self.board(state, index, previous)
+        return text_image(self.render(state, index, previous)) if board is None else board_image(board)
 
     def move_name(self, state: Any, action: int, *, index: int = 0) -> str:
         """Name of a legal action of board `index`, such as e2e4."""
         return self.action_names[action]
 
     def find_move(self, state: Any, text: str, *, index: int = 0) -> int | None:
-        """The legal action of board `index` that `text` names, in any notation of the game; None if there is none."""
+        """The legal action of board `index` that `text` names, in any notation of the game; None if there is none.
+
+        By default a name of `move_name`, in capitals or not.
+        """
         legal = self.legal(state)[index].nonzero()[:, 0].tolist()
-        return next((action for action in legal if self.move_name(state, action, index=index) == text), None)
+        actions = {self.move_name(state, action, index=index): action for action in legal}
+        folded = {name.casefold(): action for name, action in actions.items()}
+        return actions.get(text, folded.get(text.casefold()))
+
+    def why_illegal(self, state: Any, text: str, *, index: int = 0) -> str | None:
+        """Why the move that `text` names cannot be played on a running board, such as "the point is occupied".
+
+        None where the text names no move of the game. Asked only for texts that `find_move` does not find.
+        """
+        return "not legal here" if text.casefold() in map(str.casefold, self.action_names) else None
 
     def why_illegal(self, state: Any, text: str, *, index: int = 0) -> str | None:
         """Why the move that `text` names cannot be played on a running board; None where it names no move."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.games.board import board_of, plain_text
+from agents.games.board import EMPTY, Board, Cell, changed_cells
 from agents.games.game import ActionLayout, Game, Symmetries
 from lab.errors import UserError
 
@@ -138,8 +138,28 @@ class LineGame(Game):
     def symmetries(self, device: torch.device) -> Symmetries:
         return self._tables(device).symmetries
 
-    def render(self, state: LineState, index: int) -> str:
-        return plain_text(board_of(self, state, index=index))
+    def board(self, state: LineState, index: int = 0, previous: LineState | None = None) -> Board:
+        owners = self._owners(state, index)
+        before = None if previous is None else self._owners(previous, index)
+        grid = [self.action_names[row * self.columns : (row + 1) * self.columns] for row in range(self.rows)]
+        return Board(
+            owners=owners,
+            surface="frame" if self.gravity else "paper",
+            column_names=[name[-1] for name in self.action_names] if self.gravity else (),
+            cell_names=() if self.gravity else grid,
+            last=changed_cells(owners, before),
+            winning=winning_cells(owners, self.length),
+        )
+
+    def why_illegal(self, state: LineState, text: str, *, index: int = 0) -> str | None:
+        kind, why = ("column", "full") if self.gravity else ("cell", "taken")
+        return f"the {kind} is {why}" if text in self.action_names else None
+
+    def _owners(self, state: LineState, index: int) -> list[list[int]]:
+        """[rows][columns]: the player whose stone lies there, or EMPTY."""
+        cells, mover = state.cells[index].view(self.rows, self.columns), int(state.plies[index]) % 2
+        owners: list[list[int]] = torch.where(cells == 0, EMPTY, torch.where(cells > 0, mover, 1 - mover)).tolist()
+        return owners
 
     def _in_lines(self, stones: Tensor) -> Tensor:
         """bool [..., 4 * length]: whether all cells of a line, as in `_Tables.windows`, have a stone."""
@@ -151,6 +171,20 @@ class LineGame(Game):
 
     def _tables(self, device: torch.device) -> _Tables:
         return _tables(self.rows, self.columns, self.length, self.gravity, device)
+
+
+def winning_cells(owners: Sequence[Sequence[int]], length: int) -> frozenset[Cell]:
+    """The cells of every complete line of `length` stones."""
+    rows, columns = len(owners), len(owners[0])
+    found: set[Cell] = set()
+    for row, column, (down, right) in product(range(rows), range(columns), _DIRECTIONS):
+        line = [(row + k * down, column + k * right) for k in range(length)]
+        end_row, end_column = line[-1]
+        if end_row < rows and 0 <= end_column < columns:
+            stones = {owners[r][c] for r, c in line}
+            if len(stones) == 1 and EMPTY not in stones:
+                found.update(line)
+    return frozenset(found)
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from agents.games.game import Game, Record
-from lab.config.suggestions import did_you_mean, shortened
+from lab.config.suggestions import nearest, shortened
 from lab.errors import UserError
 
 Moves = str | Sequence[str | int]
@@ -16,7 +16,7 @@ A text may also be a record of the game in a notation that it reads, such as FEN
 """
 
 CPU = torch.device("cpu")
-_SHOWN = 40  # legal moves that an error lists
+_SHOWN = 16  # legal moves that a message lists
 
 
 def parse_moves(game: Game, moves: Moves) -> list[int]:
@@ -39,7 +39,7 @@ def play_moves(game: Game, moves: Moves, device: torch.device) -> tuple[Any, lis
     for word, place in zip(record.moves, record.places, strict=True):
         action = game.find_move(state, word)
         if action is None:
-            raise UserError(_why_not(game, state, word, place))
+            raise UserError(refusal(game, state, word, place))
         state = game.step(state, torch.tensor([action], device=device))
         actions.append(action)
     return state, actions
@@ -60,17 +60,18 @@ def legal_names(game: Game, state: Any, *, index: int = 0) -> list[str]:
     return [game.move_name(state, action, index=index) for action in legal]
 
 
-def _why_not(game: Game, state: Any, word: str, place: str) -> str:
-    legal, names = legal_names(game, state), list(game.action_names)
-    free = ", ".join(legal[:_SHOWN]) + (f" and {len(legal) - _SHOWN} more" if len(legal) > _SHOWN else "")
-    reason = f"legal moves are {free}" if free else "the game is over"
-    why = game.why_illegal(state, word) if free else None
+def refusal(game: Game, state: Any, text: str, place: str | None = None) -> str:
+    """One line on why `text` is no legal move of the one board of a state. place: its number in a list of moves."""
+    legal = legal_names(game, state)
+    free = "legal moves are " + ", ".join(legal[:_SHOWN]) + (f" and {len(legal) - _SHOWN} more" * (len(legal) > _SHOWN))
+    why = game.why_illegal(state, text) if legal else "the game is over"
     if why is not None:
-        return f"move {place}, {word}, is illegal in {game.name}: {why}"
-    if word in names or not free:
-        return f"move {place}, {word}, is illegal in {game.name}: {reason}"
-    hint = did_you_mean(word, legal or names)
-    return f"move {place} is {shortened(word, 60)}, which is no move of {game.name} here; {hint}"
+        subject = shortened(text, 60)[1:-1] if place is None else f"move {place}, {shortened(text, 60)[1:-1]},"
+        return f"{subject} is illegal in {game.name}: {why}" + (f"; {free}" if legal else "")
+    subject = shortened(text, 60) + (" is" if place is None else ", which is")
+    close = nearest(text, legal)
+    hint = free if close is None else f"did you mean {close!r}?"
+    return ("" if place is None else f"move {place} is ") + f"{subject} no move of {game.name} here; {hint}"
 
 
 def _words(names: Sequence[str], moves: Moves) -> list[str]:

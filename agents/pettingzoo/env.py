@@ -11,8 +11,6 @@ from pettingzoo import AECEnv
 from pettingzoo.utils import wrappers
 
 from agents import games
-from agents.games.board import board_of
-from agents.games.board_image import board_image
 from agents.pettingzoo.window import Window
 from lab.errors import UserError
 
@@ -47,6 +45,8 @@ class GameEnv(AECEnv[str, dict[str, NDArray[Any]], int]):
         self.observation_spaces = {agent: self._observation_space() for agent in self.agents}
         self.action_spaces = {agent: spaces.Discrete(self.game.num_actions) for agent in self.agents}
         self._window: Window | None = None
+        self._state: Any = None
+        self._previous: Any = None  # the state one move earlier, for the mark of the last move
 
     def _observation_space(self) -> spaces.Dict:
         planes, height, width = self.game.observation_shape
@@ -67,7 +67,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[Any]], int]):
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Reset to the initial board; `seed` and `options` are part of the interface and have no effect."""
-        self._state = self.game.initial(1, _CPU)
+        self._state, self._previous = self.game.initial(1, _CPU), None
         self.agents = self.possible_agents[:]
         self.rewards = dict.fromkeys(self.agents, 0.0)
         self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
@@ -90,6 +90,7 @@ class GameEnv(AECEnv[str, dict[str, NDArray[Any]], int]):
         legal = self.game.legal(self._state)[0]
         if action is None or not 0 <= action < len(legal) or not legal[action]:
             raise ValueError(f"action {action} is not legal; legal are {legal.nonzero()[:, 0].tolist()}")
+        self._previous = self._state
         self._state = self.game.step(self._state, torch.tensor([int(action)]))
         self.rewards = dict(zip(self.agents, self.game.reward(self._state)[0].tolist(), strict=True))
         self.terminations = dict.fromkeys(self.agents, bool(self.game.done(self._state)))
@@ -113,8 +114,8 @@ class GameEnv(AECEnv[str, dict[str, NDArray[Any]], int]):
             gymnasium.logger.warn("render() does nothing without a render_mode; give one when making it")
             return None
         if self.render_mode == "ansi":
-            return self.game.render(self._state, 0)
-        image = board_image(board_of(self.game, self._state))
+            return self.game.render(self._state, 0, self._previous)
+        image = self.game.image(self._state, 0, self._previous)
         if self.render_mode == "rgb_array":
             return image
         if self._window is None:

@@ -91,6 +91,7 @@ KINDS: dict[str, Kind] = {
             "eval": "agents.cli.eval:evaluate",
             "predict": "agents.cli.predict:predict",
             "play": "agents.cli.play:play",
+            "watch": "agents.cli.watch:watch",
             "export": "agents.cli.export:export",
         },
         catalogue="agents.alphazero.metrics:CATALOGUE",
@@ -170,7 +171,7 @@ VERBS: dict[str, Verb] = {
     "eval": Verb("Evaluate a run."),
     "predict": Verb("Predict with a run's network."),
     "play": Verb("Play against a run."),
-    "watch": Verb("Watch a run's policy in its environment."),
+    "watch": Verb("Watch a run's policy in its environment, or an agent play itself."),
     "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.cli.arena:arena"),
     "sample": Verb("Sample from a run: images or time series of a generator, text of a language model."),
     "export": Verb("Export a run's network to ONNX or torch.export."),
@@ -203,6 +204,9 @@ VERBS: dict[str, Verb] = {
         verbs={
             "selfplay": Verb(
                 "Speed of self-play and of its network alone.", "agents.cli.bench_selfplay:bench_selfplay"
+            ),
+            "games": Verb(
+                "Speed of the rules of games, and the memory of their positions.", "agents.cli.bench_games:bench_games"
             ),
             "ppo": Verb(
                 "Speed of PPO: environment, policy, learner, and the environment alone.",

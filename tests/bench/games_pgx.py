@@ -50,24 +50,12 @@ def our_player(settings: Settings) -> Callable[[], None]:
     """Plays one random ply on every board with each call."""
     import torch
 
-    from agents.games import make, where
+    from agents.games import make
+    from agents.games.random_play import RandomPlay
 
     torch.set_num_threads(settings.threads)
     name, options, _ = GAMES[settings.game]
-    game, cpu = make(name, **options), torch.device("cpu")
-    fresh = game.initial(settings.batch, cpu)
-    generator = torch.Generator().manual_seed(0)
-    state = fresh
-
-    def ply() -> None:
-        nonlocal state
-        actions = game.legal_actions(state)
-        count = (actions >= 0).sum(1)
-        slot = (torch.rand(settings.batch, generator=generator) * count).long()
-        state = game.step(state, actions.gather(1, slot[:, None])[:, 0])
-        state = where(game.done(state), fresh, state)
-
-    return ply
+    return RandomPlay(make(name, **options), settings.batch, torch.device("cpu"))
 
 
 def their_player(settings: Settings) -> Callable[[], None]:

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.games.board import Board
 from agents.games.chess import names
 from agents.games.chess.actions import SLOTS, mask, slots
 from agents.games.chess.bits import flipped, hashed
@@ -19,7 +18,7 @@ from agents.games.chess.position import Position
 from agents.games.chess.reasons import why_illegal
 from agents.games.chess.starts import first_entry, read_starts, sampled
 from agents.games.chess.state import CHECKMATE, OBSERVED, RUNNING, ChessState, Limits, begun, new_games, stepped
-from agents.games.chess.text import board_text
+from agents.games.chess.text import PLAYERS, board_of
 from agents.games.game import ActionLayout, Game, Record, Symmetries
 from lab.errors import UserError
 
@@ -39,6 +38,7 @@ class Chess(Game):
     number_planes = NUMBER_PLANES
     history = ("keys", "boards")
     action_layout = ActionLayout(PLANES)
+    player_names = PLAYERS
 
     def __init__(self, max_plies: int, claims: bool, start: str) -> None:
         if not 1 <= max_plies <= _LONGEST:
@@ -100,14 +100,8 @@ class Chess(Game):
         planes = torch.arange(SHAPE[0] * SHAPE[1] * SHAPE[2], device=device)[None]
         return Symmetries(planes, torch.arange(ACTIONS, device=device)[None])
 
-    def render(self, state: ChessState, index: int) -> str:
-        return board_text(state, index=index)
-
-    def image(self, state: ChessState, index: int = 0) -> NDArray[np.uint8]:
-        """One board as an image, uint8 [height, width, 3]."""
-        from agents.games.chess.image import board_image  # Pillow is not needed to play
-
-        return board_image(state, index=index)
+    def board(self, state: ChessState, index: int = 0, previous: ChessState | None = None) -> Board:
+        return board_of(state, index=index)
 
     def move_name(self, state: ChessState, action: int, *, index: int = 0) -> str:
         return names.uci(state, action, index=index)

@@ -1,11 +1,13 @@
-"""One board of chess as text."""
+"""What one board of chess shows a person."""
 
 from collections import Counter
 
+from agents.games.board import EMPTY, Board
 from agents.games.chess.bits import flipped
 from agents.games.chess.fen import board_letters
 from agents.games.chess.state import CHECKMATE, OBSERVED, RESULTS, RUNNING, ChessState
 
+PLAYERS = ("White", "Black")
 _FULL = Counter({"p": 8, "n": 2, "b": 2, "r": 2, "q": 1, "k": 1})
 
 
@@ -35,23 +37,23 @@ def captured(state: ChessState, *, index: int = 0) -> tuple[str, str]:
 def result_text(state: ChessState, *, index: int = 0) -> str:
     """Whose turn it is, or how the game ended."""
     outcome, black = int(state.outcome[index]), int(state.plies[index]) % 2
-    names = ("White", "Black")
     if outcome == RUNNING:
-        return f"{names[black]} to move"
-    return f"{names[1 - black]} wins: checkmate" if outcome == CHECKMATE else f"draw: {RESULTS[outcome]}"
+        return f"{PLAYERS[black]} to move"
+    return f"{PLAYERS[1 - black]} wins: checkmate" if outcome == CHECKMATE else f"draw: {RESULTS[outcome]}"
 
 
-def board_text(state: ChessState, *, index: int = 0) -> str:
-    """The board as White sees it, capitals for White, the squares of the last move in brackets, then captures."""
-    letters, last = board_letters(state.position, index=index), last_move_squares(state, index=index)
-    lines = []
-    for rank in reversed(range(8)):
-        cells = [
-            f"[{letters[square] or '.'}]" if square in last else f" {letters[square] or '.'} "
-            for square in range(8 * rank, 8 * rank + 8)
-        ]
-        lines.append(f"{rank + 1} {''.join(cells)}".rstrip())
-    lines.append("   " + "  ".join("abcdefgh"))
+def board_of(state: ChessState, *, index: int = 0) -> Board:
+    """What one board shows White: capitals for White, the squares of the last move, captures below."""
+    letters = board_letters(state.position, index=index)
+    grid = [letters[8 * rank : 8 * rank + 8] for rank in reversed(range(8))]
     white, black = captured(state, index=index)
     taken = f"; off the board: {' '.join(filter(None, (white, black)))}" if white or black else ""
-    return "\n".join([*lines, result_text(state, index=index) + taken])
+    return Board(
+        owners=[[int(letter.islower()) if letter else EMPTY for letter in row] for row in grid],
+        surface="squares",
+        signs=grid,
+        row_names="87654321",
+        column_names="abcdefgh",
+        last=frozenset((7 - square // 8, square % 8) for square in last_move_squares(state, index=index)),
+        status=result_text(state, index=index) + taken,
+    )

@@ -7,16 +7,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.games.game import ActionLayout, Game, Record, Symmetries
+from agents.games.board import Board
+from agents.games.game import ActionLayout, Game, Record, Symmetries, select
 from agents.games.go import text
 from agents.games.go.area import area_score, connected_regions
 from agents.games.go.chains import Chains, lost_bit, open_points, place, pseudo_liberties
 from agents.games.go.geometry import geometry, symmetries
-from agents.games.go.image import board_image
 from agents.games.go.ko import position_hash, repeating_points
+from agents.games.go.text import why_illegal as _why_illegal
 from lab.errors import UserError
 
 SMALLEST, LARGEST = 2, 19  # points on a side
@@ -64,6 +64,7 @@ class Go(Game):
     """
 
     history = ("hashes", "boards")
+    player_names = text.PLAYERS
     number_planes = 1
 
     def __init__(
@@ -244,12 +245,8 @@ class Go(Game):
     def symmetries(self, device: torch.device) -> Symmetries:
         return symmetries(self.size, self.observation_shape[0], device)
 
-    def render(self, state: GoState, index: int) -> str:
-        return text.board_text(self, state, index)
-
-    def image(self, state: GoState, index: int = 0) -> NDArray[np.uint8]:
-        """One board as an image, uint8 [height, width, 3]."""
-        return board_image(self.stones(state, index), self.size, int(state.last[index]))
+    def board(self, state: GoState, index: int = 0, previous: GoState | None = None) -> Board:
+        return text.board_of(self, state, index)
 
     def stones(self, state: GoState, index: int = 0) -> list[int]:
         """One board in row-major order: +1 black, -1 white, 0 empty."""
@@ -271,6 +268,12 @@ class Go(Game):
         start = GoState(*(field.to(device) for field in record.start))
         names = [self.action_names[action] for action in record.actions]
         return Record(start, names, [str(number) for number in range(1, len(names) + 1)])
+
+    def why_illegal(self, state: GoState, text: str, *, index: int = 0) -> str | None:
+        action = self._actions.get(text.strip().upper())
+        if action is None:
+            return None
+        return _why_illegal(self, select(state, torch.tensor([index], device=state.plies.device)), action)
 
     @property
     def _actions(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from agents.games.go.game import Go, GoState
-from agents.games.go.text import result
+from agents.games.go.text import result, why_illegal
 from lab.config.suggestions import shortened
 from lab.errors import UserError
 
@@ -56,9 +56,13 @@ def read_sgf(text: str, **options: object) -> Record:
                 raise UserError(f"SGF: move {number} is by {name}, but it is {'BW'[player]}'s turn")
             actions.append(_action(game, node[name][0], number))
             if not bool(state.allowed[0, actions[-1]]):
-                raise UserError(
-                    f"SGF: move {number}, {game.action_names[actions[-1]]}, {_reason(game, state, actions[-1])}"
+                over = bool(game.done(state)[0])
+                why = (
+                    "is played after the end of the game"
+                    if over
+                    else f"is illegal: {why_illegal(game, state, actions[-1])}"
                 )
+                raise UserError(f"SGF: move {number}, {game.action_names[actions[-1]]}, {why}")
             state = game.step(state, torch.tensor(actions[-1:]))
         if node is not root and any(name in node for name in ("AB", "AW", "AE")):
             raise UserError(f"SGF: stones are set up after move {len(actions)}; only the first node may do so")
@@ -156,14 +160,3 @@ def _start(game: Go, root: Node) -> GoState:
     # After handicap stones white moves first, unless the file says otherwise.
     player = {"B": 0, "1": 0, "W": 1, "2": 1}.get(turn, int(bool((stones > 0).any()) and not bool((stones < 0).any())))
     return game.setup(stones.view(1, game.size, game.size), player)
-
-
-def _reason(game: Go, state: GoState, action: int) -> str:
-    if bool(game.done(state)[0]):
-        return "is played after the end of the game"
-    if game.stones(state)[action]:
-        return "is illegal: the point is occupied"
-    if bool(state.banned[0, action]):
-        rule = "an earlier position" if game.ko == "positional" else "the position before the opponent's move"
-        return f"is illegal: it repeats {rule} (ko {game.ko!r})"
-    return "is illegal: suicide"

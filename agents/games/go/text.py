@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agents.games.board import EMPTY, Board
+
 if TYPE_CHECKING:
     from agents.games.go.game import Go, GoState
 
@@ -17,28 +19,38 @@ def action_names(size: int) -> list[str]:
     return [f"{LETTERS[column]}{size - row}" for row in range(size) for column in range(size)] + [PASS]
 
 
-def board_text(game: Go, state: GoState, index: int) -> str:
-    """One board: X is black, O is white, + a star point; the last stone in parentheses; captures and result below."""
-    size = game.size
-    plies, passes = int(state.plies[index]), int(state.passes[index])
-    stones = game.stones(state, index)
-    last = int(state.last[index])
-    stars = star_points(size)
-    letters = "   " + " ".join(LETTERS[:size])
-    lines = [letters]
-    for row in range(size):
-        cells = range(row * size, (row + 1) * size)
-        signs = [{0: "+" if cell in stars else ".", 1: "X", -1: "O"}[stones[cell]] for cell in cells]
-        line = f"{size - row:2d} " + " ".join(signs) + f" {size - row:d}"
-        if last in cells:
-            place = 3 + 2 * (last - cells[0])
-            line = line[: place - 1] + "(" + line[place] + ")" + line[place + 2 :]
-        lines.append(line)
-    lines.append(letters)
+def board_of(game: Go, state: GoState, index: int) -> Board:
+    """What one board shows: black has X, + is a star point; captures and whose turn it is, or the result, below."""
+    size, last = game.size, int(state.last[index])
+    owners = [{0: EMPTY, 1: 0, -1: 1}[stone] for stone in game.stones(state, index)]
+    return Board(
+        owners=[owners[row * size : (row + 1) * size] for row in range(size)],
+        surface="lines",
+        row_names=[str(size - row) for row in range(size)],
+        column_names=LETTERS[:size],
+        last=frozenset([divmod(last, size)] if 0 <= last < game.points else []),
+        stars=frozenset(divmod(point, size) for point in star_points(size)),
+        status=status(game, state, index),
+    )
+
+
+def status(game: Go, state: GoState, index: int) -> str:
+    """Captures, and whose turn it is or the result."""
     black, white = state.captures[index].tolist()
-    status = _ending(game, state, index) if bool(game.done(state)[index]) else f"{PLAYERS[plies % 2]} to move"
-    lines.append(f"black captured {black}, white captured {white}; {'pass; ' if passes == 1 else ''}{status}")
-    return "\n".join(lines)
+    turn = f"{PLAYERS[int(state.plies[index]) % 2]} to move"
+    now = _ending(game, state, index) if bool(game.done(state)[index]) else turn
+    passed = "pass; " if int(state.passes[index]) == 1 else ""
+    return f"black captured {black}, white captured {white}; {passed}{now}"
+
+
+def why_illegal(game: Go, state: GoState, action: int) -> str:
+    """Why a point cannot be played on a board that is not over, B = 1."""
+    if game.stones(state)[action]:
+        return "the point is occupied"
+    if bool(state.banned[0, action]):
+        rule = "an earlier position" if game.ko == "positional" else "the position before the opponent's move"
+        return f"it repeats {rule} (ko {game.ko!r})"
+    return "suicide"
 
 
 def _ending(game: Go, state: GoState, index: int) -> str:

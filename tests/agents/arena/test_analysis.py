@@ -44,7 +44,7 @@ def test_names_longer_than_a_character_need_separators() -> None:
     ("moves", "message"),
     [
         ("5x", "move 2 is 'x', which is no move of tic_tac_toe"),
-        ("55", "move 2, 5, is illegal in tic_tac_toe: legal moves are 1, 2, 3, 4, 6, 7, 8, 9"),
+        ("55", "move 2, 5, is illegal in tic_tac_toe: the cell is taken; legal moves are 1, 2, 3, 4, 6, 7, 8, 9"),
         ("142537", "illegal in tic_tac_toe: the game is over"),
         ("14253", "the game is over; there is nothing to analyse"),
     ],

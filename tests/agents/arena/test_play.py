@@ -13,6 +13,7 @@ from agents.arena.play import GameSession, play
 from agents.games import make
 from agents.search.root import SearchResult
 from lab.terminal.consoles import Console
+from tests.agents.games.patrol import Patrol
 
 CPU = torch.device("cpu")
 FOUR = make("connect_four")
@@ -72,10 +73,10 @@ def test_the_agent_begins_when_the_person_is_second() -> None:
 @pytest.mark.parametrize(
     ("typed", "answer"),
     [
-        ("8", "there is no column 8: choose from 1 to 7"),
-        ("0", "there is no column 0"),
-        ("-1", "there is no column -1"),
-        ("x", "'x' is no move: type a column from 1 to 7, or help"),
+        ("8", "'8' is no move of connect_four here; legal moves are 1, 2, 3, 4, 5, 6, 7"),
+        ("0", "'0' is no move"),
+        ("-1", "'-1' is no move of connect_four here; did you mean '1'?"),
+        ("x", "'x' is no move"),
         ("²", "is no move"),
         ("3.5", "is no move"),
         ("1 2", "'1 2' is no move"),
@@ -91,14 +92,14 @@ def test_a_line_that_makes_no_sense_gets_one_answer_and_another_prompt(typed: st
     seen, session = sit([typed])
     told = [line for line in seen.splitlines() if answer in line]
     assert len(told) == 1
-    assert session.moves == [] and seen.count("your move (1-7): ") == 2
+    assert session.moves == [] and seen.count("your move, such as 1: ") == 2
 
 
 def test_a_full_column_and_a_taken_cell_are_named() -> None:
     seen, session = sit(["1", "1", "1", "1"])
-    assert "column 1 is full: choose from 2, 3, 4, 5, 6, 7" in seen
+    assert "1 is illegal in connect_four: the column is full; legal moves are 2, 3, 4, 5, 6, 7" in seen
     assert len(session.moves) == 6
-    assert "cell 1 is taken: choose from 3, 4, 5, 6, 7, 8, 9" in sit(["1", "1"], game=THREE)[0]
+    assert "the cell is taken; legal moves are 3, 4, 5, 6, 7, 8, 9" in sit(["1", "1"], game=THREE)[0]
 
 
 def test_undo_takes_back_the_move_and_its_answer() -> None:
@@ -182,15 +183,26 @@ def test_colour_adds_nothing_but_colour() -> None:
     assert "\x1b[" in coloured and "\x1b[" not in plain
 
 
-class Other:
-    """Rules of another package: not a game of stones in a row for the terminal."""
+def test_a_game_that_has_only_a_text_is_shown_by_it() -> None:
+    game = Patrol()
+    seen, session = sit(["b2a3", "B1B2", "c1c4"], game=game)
+    assert len(session.moves) == 2
+    assert "O . O\nO . .\n. X .\nX . X" in seen
+    assert "'c1c4' is no move of patrol here" in seen
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(FOUR, name)
+
+def test_moves_of_chess_are_typed_in_any_of_its_notations() -> None:
+    seen, session = sit(["e2e4", "Nf3", "nf3", "Bc4"], game=make("chess"))
+    names = [session.game.move_name(*played) for played in zip(session.states, session.moves, strict=False)]
+    assert names[::2] == ["e2e4", "g1f3", "f1c4"]
+    assert "your move, such as a2a3: " in seen and "you are White, to move" in seen
+    assert "'nf3' is no move of chess here; did you mean" in seen
+    assert "4 │ ·  ·  B  ·  P  ·  ·  · │" in seen
 
 
-def test_a_game_of_another_package_is_shown_by_its_own_text() -> None:
-    seen, session = sit(["4", "9"], game=Other())
-    assert session.moves == [3, 0]
-    assert "O . . X . . .\n1 2 3 4 5 6 7" in seen
-    assert "there is no move 9: choose from 1 to 7" in seen
+def test_an_illegal_point_of_go_has_its_reason() -> None:
+    seen, session = sit(["c3", "C3", "j9", "pass"], game=make("go", size=5))
+    assert session.moves == [12, 0, 25, 1]
+    assert "C3 is illegal in go: the point is occupied; legal moves are B5, C5" in seen
+    assert "'j9' is no move of go here" in seen and "you are black, to move" in seen
+    assert "3 │ ·  ·  ●  ·  · │" in seen and "5 │(○) ·  ·  ·  · │" in seen and "captured 0" in seen

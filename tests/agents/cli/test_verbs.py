@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 import agents
 from agents.cli import arena
 from agents.cli import eval as evaluation
 from agents.cli import play as play_verb
+from agents.cli import watch as watch_verb
 from agents.games import make
 from agents.search import GumbelSearch
 from agents.search.dynamics import GameDynamics
@@ -21,6 +23,7 @@ from agents.search.root import SearchResult
 from lab.cli import main
 from lab.errors import UserError
 from lab.train.device import Device
+from tests.agents.games.patrol import Patrol
 
 CPU = torch.device("cpu")
 HEADER = "moves,c1,c2,c3,c4,c5,c6,c7\n"
@@ -54,6 +57,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Runs named four, other, small and three, of the games their names say."""
     folder = tmp_path / "runs"
     games = {
+        "text": Patrol(),
         "four": make("connect_four"),
         "other": make("connect_four"),
         "small": make("connect_four", rows=4, columns=4),
@@ -66,7 +70,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def load(path: Path, device: Device, which: str = "best") -> Uniform:
         return Uniform(path.name if which == "best" else f"{path.name}:{which}", games[path.name])
 
-    for module in (arena, evaluation, play_verb):
+    for module in (arena, evaluation, play_verb, watch_verb):
         monkeypatch.setattr(module, "load_agent", load)
     monkeypatch.setenv("LAB_RUNS", str(folder))
     return folder
@@ -241,3 +245,29 @@ def test_opponents_are_named_in_a_list() -> None:
     assert [player.name for player in players] == ["random", "rollout:20"]
     with pytest.raises(UserError, match="unknown opponent"):
         arena.opponents("rollout:²", make("tic_tac_toe"), seed=0)
+
+
+def test_watch_shows_every_move_of_a_game(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["watch", "three", "51", "--simulations", "4"]) == 0
+    out = capsys.readouterr().out
+    moves = [line for line in out.splitlines() if " plays " in line]
+    assert moves[0].startswith("3: X plays ") and "(value " in moves[0] and moves[1].startswith("4: O plays ")
+    assert out.count("│") == 6 * len(moves)
+    assert out.splitlines()[-1] in {"X wins", "O wins", "a draw"}
+
+
+@pytest.mark.parametrize("run", ["small", "text"])
+def test_watch_writes_a_clip(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = tmp_path / "game.gif"
+    assert main.main(["watch", run, "--simulations", "0", "--out", str(clip)]) == 0
+    out = capsys.readouterr().out
+    frames = out.count(" plays ") + 5
+    assert f"{frames} frames" in out
+    with Image.open(clip) as shown:
+        assert getattr(shown, "n_frames", 1) > out.count(" plays ") // 2 and min(shown.size) > 50
+    assert "already exists" in complaint(capsys, "watch", run, "--out", str(clip))
+
+
+def test_watch_refuses_what_it_cannot_do_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "move 2, 5, is illegal in tic_tac_toe: the cell is taken" in complaint(capsys, "watch", "three", "55")
+    assert "--out" in complaint(capsys, "watch", "three", "--out", str(tmp_path / "game.txt"))

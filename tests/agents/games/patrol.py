@@ -136,7 +136,7 @@ class Patrol(Game):
         tables = ([torch.arange(len(table), device=device), table] for table in (planes, actions))
         return Symmetries(*(torch.stack(rows) for rows in tables))
 
-    def render(self, state: PatrolState, index: int) -> str:
+    def render(self, state: PatrolState, index: int = 0, previous: PatrolState | None = None) -> str:
         signs = [".XO"[value] for value in state.cells[index].tolist()]  # -1 is the last
         return "\n".join(" ".join(signs[r * self.columns : (r + 1) * self.columns]) for r in range(self.rows))
 

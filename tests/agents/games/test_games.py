@@ -1,15 +1,18 @@
 """Games by name, and the invariants of every game on every option set."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from agents import games
+from agents.games import Board
 from agents.games import test_game as check_game
 from agents.games.line_game import LineGame, LineState
 from agents.games.testing import same
@@ -40,7 +43,7 @@ class Break:
 
     def __call__(self, game: LineGame) -> Callable[..., Any]:
         sound = LineGame("sound", game.rows, game.columns, game.length, game.gravity)
-        return lambda *arguments: self.function(sound, *arguments)
+        return lambda *arguments, **named: self.function(sound, *arguments, **named)
 
 
 def _counting_step(game: LineGame, state: LineState, action: Tensor) -> LineState:
@@ -61,6 +64,13 @@ def _one_number(game: LineGame, state: LineState, player: Tensor | None = None) 
 
 def _ignoring(game: LineGame, state: LineState, player: Tensor | None = None) -> Tensor:
     return game.observe(state, None if player is None else 1 - player)
+
+
+def _moving_owners(game: LineGame, state: LineState, index: int = 0, previous: Any = None) -> Board:
+    return replace(
+        game.board(state, index),
+        owners=[*state.cells[index].view(game.rows, game.columns).tolist()[:-1], [2] * game.columns],
+    )
 
 
 def _rolled(game: LineGame, device: torch.device) -> games.Symmetries:
@@ -113,9 +123,17 @@ def _unmapped(game: LineGame, device: torch.device) -> games.Symmetries:
         ({"symmetries": Break(_unmapped)}, "a game played through symmetry 1 is not the mapped game"),
         ({"legal": Break(_reading_legal)}, "the rules read values of a tensor or mix devices"),
         (
-            {"render": Break(lambda game, state, index: 1 // 0)},
-            "the check of shapes and dtypes raised ZeroDivisionError",
+            {"render": Break(lambda game, state, index, previous: 1 // 0)},
+            "the check of text, images and what is on the board raised ZeroDivisionError",
         ),
+        ({"render": Break(lambda game, state, index, previous: "")}, "`render` returns no text"),
+        ({"image": Break(lambda game, state, index, previous: np.zeros((4, 4)))}, "`image` returns float64 .4, 4."),
+        ({"board": Break(_moving_owners)}, "`board` has owners other than 0, 1 and EMPTY"),
+        ({"board": Break(lambda game, *state: replace(game.board(*state), row_names="ab"))}, "of different sizes"),
+        ({"board": Break(lambda game, *state: replace(game.board(*state), stars={(3, 0)}))}, "marks a cell that is"),
+        ({"move_name": Break(lambda game, state, action, index: "1")}, "two legal moves of a position have the same"),
+        ({"find_move": Break(lambda game, state, text, index: 0)}, "`find_move` finds 0 for '2', the name of move 1"),
+        ({"why_illegal": Break(lambda game, state, text, index: "taken")}, "names no move is taken for one"),
     ],
 )
 def test_a_broken_game_is_told_what_broke_and_the_fix(methods: dict[str, Any], message: str) -> None:

@@ -3,6 +3,7 @@
 import copy
 import sys
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from agents.games.line_game import LineGame
 from agents.pettingzoo import GameEnv, make, raw_env
 from lab.errors import UserError
 from tests.agents.playouts import CASES, IDS
+from tests.agents.small_games import OPTIONS
 
 every_case = pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 every_game = pytest.mark.parametrize("name", list(GAMES))
@@ -53,13 +55,35 @@ def test_pettingzoos_api_test(name: str, options: dict[str, int]) -> None:
 
 
 @every_game
+def test_every_game_passes_pettingzoos_api_test(name: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        api_test(make(name, None, **OPTIONS.get(name, {})), num_cycles=30)
+    expected = (*EXPECTED, "Observation contains") if make_game(name).number_planes else EXPECTED
+    assert [str(w.message) for w in caught if not str(w.message).startswith(expected)] == []
+
+
+@every_game
 def test_pettingzoos_seed_test(name: str) -> None:
-    seed_test(lambda: make(name))
+    seed_test(lambda: make(name, None, **OPTIONS.get(name, {})), num_cycles=30)
 
 
 @every_game
 def test_pettingzoos_render_test(name: str, no_waiting: None) -> None:
-    render_test(lambda **arguments: make(name, **arguments))
+    render_test(lambda **arguments: make(name, **arguments, **OPTIONS.get(name, {})))
+
+
+@every_game
+def test_pictures_of_every_game_show_its_moves(name: str) -> None:
+    env = make(name, "rgb_array", **OPTIONS.get(name, {}))
+    env.reset()
+    pictures = [env.render()]
+    for _ in range(3):
+        env.step(int(env.observe(env.agent_selection)["action_mask"].argmax()))
+        pictures.append(env.render())
+    assert all(picture.dtype == np.uint8 and max(picture.shape) <= 1000 for picture in pictures)
+    assert len({picture.shape for picture in pictures}) == 1
+    assert all((before != after).any() for before, after in pairwise(pictures))
 
 
 @every_game
@@ -187,8 +211,9 @@ def test_ansi_is_the_games_own_picture() -> None:
     env.reset()
     env.step(2)
     env.step(2)
-    assert env.render() == ". . O .\n. . X .\n1 2 3 4"
-    assert make_game("connect_four", rows=2, columns=4).render(env.unwrapped._state, 0) == env.render()
+    assert env.render() == " . .(O).\n . . X .\n 1 2 3 4"
+    game, state = make_game("connect_four", rows=2, columns=4), env.unwrapped._state
+    assert game.render(state) == ". . O .\n. . X .\n1 2 3 4"
 
 
 @pytest.mark.parametrize("ply", [1, 2], ids=["second to move", "first to move"])
@@ -207,10 +232,9 @@ def test_disc_colours_do_not_depend_on_the_player_to_move(ply: int) -> None:
 
 def colour(picture: np.ndarray, row: int, column: int, grid: tuple[int, int]) -> list[int]:
     """Colour at the middle of a cell."""
-    height, width, _ = picture.shape
-    margin = 12
-    y = margin + (row + 0.5) * (height - 2 * margin) / grid[0]
-    x = margin + (column + 0.5) * (width - 2 * margin) / grid[1]
+    margin = 12  # at the top and on the left
+    cell = (picture.shape[1] - 2 * margin) / grid[1]
+    y, x = margin + (row + 0.5) * cell, margin + (column + 0.5) * cell
     return [int(value) for value in picture[int(y), int(x)]]
 
 

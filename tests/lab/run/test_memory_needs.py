@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from agents.alphazero import experiment as alphazero
+from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.memory import needs
 from agents.alphazero.records import blank
 from agents.environments.factory import describe
@@ -176,6 +177,37 @@ def test_a_shipped_preset_needs_what_is_said_within_a_factor_of_two(preset: str,
     assert estimated / 2 - SMALL < measured < estimated * 2 + SMALL, (estimated, measured, parts)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("game", "options", "boards"),
+    [("connect_four", {}, 512), ("go", {"size": 19}, 48), ("chess", {}, 48)],
+    ids=["connect_four", "go", "chess"],
+)
+@pytest.mark.parametrize("states", [False, True], ids=["planes", "states"])
+def test_large_games_need_what_is_said_within_a_factor_of_two(
+    game: str, options: dict[str, Any], boards: int, states: bool, tmp_path: Path
+) -> None:
+    """Slots, histories and records: with a small network and a small cache the trees and records are what counts."""
+    settings = {
+        "budget": 4000,
+        "threads": 1,
+        "game": {"name": game, "options": options},
+        "network": {"channels": 8, "blocks": 1},
+        "search": {"simulations": 24},
+        "selfplay": {"boards": boards, "cache_slots": 64, "record_states": states},
+        "replay": {"capacity": 4000, "window_start": 2000, "min_positions": 100},
+        "learner": {"batch_size": 32},
+        "evaluate": {"every": 0},
+    }
+    found, measured = of_alphazero(AlphaZeroConfig.model_validate(settings), tmp_path)
+    estimated = sum(need.size for need in found)
+    parts = {need.what: round(need.size) for need in found}
+    assert parts["the search trees"] + parts["the records of unfinished games"] > 0.5 * (
+        estimated - parts["the replay buffer"]
+    )
+    assert estimated / 2 < measured < estimated * 2, (estimated, measured, parts)
+
+
 def test_the_largest_part_and_its_keys_are_named() -> None:
     parts = [Need("the replay buffer", 3e9, "replay.capacity"), Need("the search trees", 2e9, "selfplay.boards")]
     check_fits(parts, 5000.0, "this machine")
@@ -205,6 +237,24 @@ def test_the_largest_part_and_its_keys_are_named() -> None:
         ),
         ("alphazero/tic_tac_toe", ["selfplay.cache_slots=4294967296"], "the evaluation cache", "selfplay.cache_slots"),
         ("alphazero/tic_tac_toe", ["network.channels=60000"], "the network", "network.channels or network.blocks"),
+        (
+            "alphazero/tic_tac_toe",
+            ["game.name=go", "replay.capacity=1000000000", "budget=1000000000"],
+            "the replay buffer",
+            "replay.capacity",
+        ),
+        (
+            "alphazero/tic_tac_toe",
+            ["game.name=go", "selfplay.boards=100000", "search.simulations=4096"],
+            "the search trees",
+            "selfplay.boards or search.simulations",
+        ),
+        (
+            "alphazero/tic_tac_toe",
+            ["game.name=chess", "selfplay.boards=1000000", "search.simulations=2"],
+            "the records of unfinished games",
+            "selfplay.boards",
+        ),
         ("series_gan/sines", ["data.synthetic.series=16000000", "data.length=10000"], "the synthetic series", "data."),
         ("series_gan/sines", ["network.hidden=65536"], "the network", "network.hidden"),
         ("ppo/cartpole", ["env.count=10000", "learner.rollout_steps=100000"], "the rollout", "env.count or"),
