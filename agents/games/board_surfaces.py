@@ -180,7 +180,9 @@ def _squares(pixels: Floats, board: Board, cell: int) -> None:
 def _hexagons(pixels: Floats, board: Board, cell: int) -> None:
     rows, columns = board.size
     # The owners' edges: hexagons of their colours that stick out behind those of the board.
-    edges = [(0, row, column) for row in (-0.18, rows - 0.82) for column in range(columns)]
+    edges: list[tuple[int, float, float]] = [
+        (0, row, column) for row in (-0.18, rows - 0.82) for column in range(columns)
+    ]
     edges += [(1, row, column) for row in range(rows) for column in (-0.14, columns - 0.86)]
     for owner, row, column in edges:
         middle, across = centre(board, cell, row, column)
