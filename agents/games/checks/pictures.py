@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agents.games.board import EMPTY
+from agents.games.board import EMPTY, Board
 from agents.games.checks.playout import Playout, require
 
 _POSITIONS_NAMED = 5  # of a playout, and about as many moves of each
@@ -14,6 +14,9 @@ def pictures(playout: Playout) -> None:
     for number in (0, 1, len(states) // 2, len(states) - 1):
         state, previous = states[number], states[number - 1] if number else None
         index = number % len(states[0][0])
+        board = game.board(state, index, previous)
+        if board is not None:
+            _board(board)
         require(
             bool(game.render(state, index, previous).strip()),
             "`render` returns no text",
@@ -25,29 +28,29 @@ def pictures(playout: Playout) -> None:
             f"`image` returns {image.dtype} {list(image.shape)}",
             "return uint8 [height, width, 3]",
         )
-        board = game.board(state, index, previous)
-        if board is None:
-            continue
-        rows, columns = board.size
-        grids = [grid for grid in (board.owners, board.signs, board.cell_names) if grid]
-        require(
-            all(len(grid) == rows and {len(row) for row in grid} == {columns} for grid in grids)
-            and len(board.row_names) in (0, rows)
-            and len(board.column_names) in (0, columns),
-            "`board` has parts of different sizes",
-            "give owners, signs and cell_names as many rows and columns as there are names of rows and columns",
-        )
-        require(
-            {owner for row in board.owners for owner in row} <= {EMPTY, 0, 1},
-            "`board` has owners other than 0, 1 and EMPTY",
-            "give the number of the player, not of the side to move",
-        )
-        marked = board.last | board.winning | board.stars
-        require(
-            all(0 <= row < rows and 0 <= column < columns for row, column in marked),
-            "`board` marks a cell that is not on the board",
-            "give (row, column), row 0 on top",
-        )
+
+
+def _board(board: Board) -> None:
+    rows, columns = board.size
+    grids = [grid for grid in (board.owners, board.signs, board.cell_names) if grid]
+    require(
+        all(len(grid) == rows and {len(row) for row in grid} == {columns} for grid in grids)
+        and len(board.row_names) in (0, rows)
+        and len(board.column_names) in (0, columns),
+        "`board` has parts of different sizes",
+        "give owners, signs and cell_names as many rows and columns as there are names of rows and columns",
+    )
+    require(
+        {owner for row in board.owners for owner in row} <= {EMPTY, 0, 1},
+        "`board` has owners other than 0, 1 and EMPTY",
+        "give the number of the player, not of the side to move",
+    )
+    marked = board.last | board.winning | board.stars
+    require(
+        all(0 <= row < rows and 0 <= column < columns for row, column in marked),
+        "`board` marks a cell that is not on the board",
+        "give (row, column), row 0 on top",
+    )
 
 
 def names(playout: Playout) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agents.games.board import Board
 from agents.games.diagrams import diagram, read_diagram
 from agents.games.game import ActionLayout, Game, Symmetries
-from agents.games.hex.text import action_names, board_text, seen_by_first
+from agents.games.hex.text import SWAP, action_names, board_of, seen_by_first
 from lab.errors import UserError
 
 SMALLEST, LARGEST = 2, 19  # cells on a side
@@ -198,8 +199,14 @@ class Hex(Game):
     def symmetries(self, device: torch.device) -> Symmetries:
         return self._tables(device).symmetries
 
-    def render(self, state: HexState, index: int) -> str:
-        return board_text(self, state, index)
+    def board(self, state: HexState, index: int = 0, previous: HexState | None = None) -> Board:
+        return board_of(self, state, index)
+
+    def why_illegal(self, state: HexState, text: str, *, index: int = 0) -> str | None:
+        word = text.strip().lower()
+        if word not in self.action_names:
+            return None
+        return "only the second player's first move can be a swap" if word == SWAP else "the cell is taken"
 
     def owners(self, state: HexState, index: int = 0) -> list[int]:
         """One board in row-major order of player 0's view: +1 for his stones, -1 for the opponent's, 0 empty."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agents.games.board import EMPTY, STONES, Board
+
 if TYPE_CHECKING:
     from agents.games.hex.game import Hex, HexState
 
 LETTERS = "abcdefghijklmnopqrs"
 SWAP = "swap"
-PLAYERS = ("X", "O")
 
 
 def action_names(size: int, *, swap: bool) -> list[str]:
@@ -35,22 +36,18 @@ def last_cell(game: Hex, state: HexState, index: int) -> int | None:
     return None if last < 0 else seen_by_first(game, last, plies - 1)
 
 
-def board_text(game: Hex, state: HexState, index: int) -> str:
-    """One board: X connects top and bottom, O left and right; the last stone in parentheses; whose turn it is below."""
+def board_of(game: Hex, state: HexState, index: int) -> Board:
+    """What one board shows player 0: X connects top and bottom, O left and right; whose turn it is below."""
     size, last = game.size, last_cell(game, state, index)
-    owners = game.owners(state, index)
-    letters = " ".join(LETTERS[:size])
-    lines = [f"   {letters}"]
-    for row in range(size):
-        cells = range(row * size, (row + 1) * size)
-        line = f"{row + 1:2d} " + " ".join({0: ".", 1: "X", -1: "O"}[owners[cell]] for cell in cells) + f" {row + 1}"
-        if last is not None and last in cells:
-            place = 3 + 2 * (last - cells[0])
-            line = line[: place - 1] + "(" + line[place] + ")" + line[place + 2 :]
-        lines.append(" " * row + line)
-    lines.append(" " * size + f"   {letters}")
-    lines.append(status(game, state, index))
-    return "\n".join(lines)
+    owners = [{0: EMPTY, 1: 0, -1: 1}[owner] for owner in game.owners(state, index)]
+    return Board(
+        owners=[owners[row * size : (row + 1) * size] for row in range(size)],
+        surface="hexagons",
+        row_names=[str(row + 1) for row in range(size)],
+        column_names=LETTERS[:size],
+        last=frozenset() if last is None else frozenset([divmod(last, size)]),
+        status=status(game, state, index),
+    )
 
 
 def status(game: Hex, state: HexState, index: int) -> str:
@@ -58,6 +55,6 @@ def status(game: Hex, state: HexState, index: int) -> str:
     edges = ("top and bottom", "left and right")
     plies = int(state.plies[index])
     if bool(state.won[index]):
-        return f"{PLAYERS[1 - plies % 2]} has connected {edges[1 - plies % 2]}"
+        return f"{STONES[1 - plies % 2]} has connected {edges[1 - plies % 2]}"
     swapped = "swap; " if int(state.last[index]) == game.cells else ""
-    return f"{swapped}{PLAYERS[plies % 2]} to move, connects {edges[plies % 2]}"
+    return f"{swapped}{STONES[plies % 2]} to move, connects {edges[plies % 2]}"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.games.chess.bits import hashed
+from agents.games.board import Board
 from agents.games.diagrams import diagram, read_diagram
 from agents.games.game import ActionLayout, Game, Symmetries
 from agents.games.othello import text
@@ -40,6 +41,8 @@ class Othello(Game):
     Actions are cells in row-major order from the top left, then the pass. Player 0 is black. Two passes never follow
     each other, so that `max_plies` is twice the number of cells that are empty at the start.
     """
+
+    player_names = text.PLAYERS
 
     def __init__(self, size: int = 8) -> None:
         """size: cells on a side."""
@@ -141,8 +144,17 @@ class Othello(Game):
     def symmetries(self, device: torch.device) -> Symmetries:
         return _symmetries(self.size, device)
 
-    def render(self, state: OthelloState, index: int) -> str:
-        return text.board_text(self, state, index)
+    def board(self, state: OthelloState, index: int = 0, previous: OthelloState | None = None) -> Board:
+        return text.board_of(self, state, index)
+
+    def why_illegal(self, state: OthelloState, text: str, *, index: int = 0) -> str | None:
+        word = text.strip().lower()
+        if word not in self.action_names:
+            return None
+        action = self.action_names.index(word)
+        if action == self.cells:
+            return "a player passes only without another move"
+        return "the cell is taken" if self.colours(state, index)[action] else "it turns no disc"
 
     def colours(self, state: OthelloState, index: int = 0) -> list[int]:
         """One board in row-major order: +1 black, -1 white, 0 empty."""

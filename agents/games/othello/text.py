@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agents.games.board import EMPTY, Board
+
 if TYPE_CHECKING:
     from agents.games.othello.game import Othello, OthelloState
 
@@ -17,22 +19,20 @@ def action_names(size: int) -> list[str]:
     return [f"{LETTERS[column]}{row + 1}" for row in range(size) for column in range(size)] + [PASS]
 
 
-def board_text(game: Othello, state: OthelloState, index: int) -> str:
-    """One board: X is black, O is white; the last disc in parentheses; below it the discs and whose turn it is."""
+def board_of(game: Othello, state: OthelloState, index: int) -> Board:
+    """What one board shows: black has X; the last disc; below it the discs and whose turn it is, or the result."""
     size, last = game.size, int(state.last[index])
     colours = game.colours(state, index)
-    letters = "  " + " ".join(LETTERS[:size])
-    lines = [letters]
-    for row in range(size):
-        cells = range(row * size, (row + 1) * size)
-        line = f"{row + 1} " + " ".join({0: ".", 1: "X", -1: "O"}[colours[cell]] for cell in cells) + " "
-        if last in cells:
-            place = 2 + 2 * (last - cells[0])
-            line = line[: place - 1] + "(" + line[place] + ")" + line[place + 2 :]
-        lines.append(line.rstrip())
+    owners = [{0: EMPTY, 1: 0, -1: 1}[colour] for colour in colours]
     passed = "pass; " if last == game.cells else ""
-    lines.append(f"black {colours.count(1)}, white {colours.count(-1)}; {passed}{status(game, state, index)}")
-    return "\n".join(lines)
+    return Board(
+        owners=[owners[row * size : (row + 1) * size] for row in range(size)],
+        surface="felt",
+        row_names=[str(row + 1) for row in range(size)],
+        column_names=LETTERS[:size],
+        last=frozenset([divmod(last, size)] if 0 <= last < game.cells else []),
+        status=f"black {colours.count(1)}, white {colours.count(-1)}; {passed}{status(game, state, index)}",
+    )
 
 
 def status(game: Othello, state: OthelloState, index: int) -> str:

