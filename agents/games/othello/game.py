@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.games.chess.bits import hashed
 from agents.games.board import Board
+from agents.games.chess.bits import hashed
 from agents.games.diagrams import diagram, read_diagram
 from agents.games.game import ActionLayout, Game, Symmetries
 from agents.games.othello import text
