@@ -1,10 +1,11 @@
 """Gomoku: five stones in a row on a square board."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agents.games import coordinates
-from agents.games.board import board_of
+from agents.games.board import Board
 from agents.games.line_game import LineGame, LineState
 from lab.errors import UserError
 
@@ -32,7 +33,11 @@ class Gomoku(LineGame):
         """An empty point such as h8, in either case."""
         return super().find_move(state, text.strip().lower(), index=index)
 
-    def render(self, state: LineState, index: int = 0, previous: LineState | None = None) -> str:
-        board = board_of(self, state, index=index, previous=previous)
-        last = frozenset() if board.last is None else frozenset([board.last])
-        return coordinates.board_text([[".XO"[owner + 1] for owner in row] for row in board.owners], last)
+    def board(self, state: LineState, index: int = 0, previous: LineState | None = None) -> Board:
+        return replace(
+            super().board(state, index, previous),
+            surface="lines",
+            row_names=coordinates.row_names(self.size),
+            column_names=coordinates.COLUMNS[: self.size],
+            cell_names=(),
+        )

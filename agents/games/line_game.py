@@ -148,7 +148,7 @@ class LineGame(Game):
             column_names=[name[-1] for name in self.action_names] if self.gravity else (),
             cell_names=() if self.gravity else grid,
             last=changed_cells(owners, before),
-            winning=winning_cells(owners, self.length),
+            winning=winning_cells(owners, self.length, exact=self.exact),
         )
 
     def why_illegal(self, state: LineState, text: str, *, index: int = 0) -> str | None:
@@ -173,8 +173,8 @@ class LineGame(Game):
         return _tables(self.rows, self.columns, self.length, self.gravity, device)
 
 
-def winning_cells(owners: Sequence[Sequence[int]], length: int) -> frozenset[Cell]:
-    """The cells of every complete line of `length` stones."""
+def winning_cells(owners: Sequence[Sequence[int]], length: int, *, exact: bool = False) -> frozenset[Cell]:
+    """The cells of every complete line of `length` stones; exact: without those that are part of a longer one."""
     rows, columns = len(owners), len(owners[0])
     found: set[Cell] = set()
     for row, column, (down, right) in product(range(rows), range(columns), _DIRECTIONS):
@@ -182,7 +182,10 @@ def winning_cells(owners: Sequence[Sequence[int]], length: int) -> frozenset[Cel
         end_row, end_column = line[-1]
         if end_row < rows and 0 <= end_column < columns:
             stones = {owners[r][c] for r, c in line}
-            if len(stones) == 1 and EMPTY not in stones:
+            if len(stones) != 1 or EMPTY in stones:
+                continue
+            ends = ((row - down, column - right), (end_row + down, end_column + right))
+            if not exact or not any(owners[r][c] in stones for r, c in ends if 0 <= r < rows and 0 <= c < columns):
                 found.update(line)
     return frozenset(found)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.games import coordinates
+from agents.games.board import Board
 from agents.games.breakthrough import text as names
 from agents.games.game import ActionLayout, Game, Symmetries
 from lab.errors import UserError
@@ -129,8 +130,8 @@ class Breakthrough(Game):
         owners: list[list[int]] = torch.where(grid == 0, -1, torch.where(grid == 1, mover, 1 - mover)).tolist()
         return owners[::-1] if mover else owners
 
-    def render(self, state: BreakthroughState, index: int = 0, previous: BreakthroughState | None = None) -> str:
-        return names.board_text(self, state, index)
+    def board(self, state: BreakthroughState, index: int = 0, previous: BreakthroughState | None = None) -> Board:
+        return names.board_of(self, state, index)
 
     def move_name(self, state: BreakthroughState, action: int, *, index: int = 0) -> str:
         """Such as a2a3, and a2xb3 for a capture."""

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from agents.games import coordinates
+from agents.games.board import STONES, Board
 
 if TYPE_CHECKING:
     from agents.games.breakthrough.game import Breakthrough, BreakthroughState
@@ -66,14 +67,18 @@ def last_move_cells(game: Breakthrough, state: BreakthroughState, index: int) ->
     return frozenset() if last < 0 else frozenset(move_cells(game, last, player))
 
 
-def board_text(game: Breakthrough, state: BreakthroughState, index: int) -> str:
-    """One board: X begins and moves up; the cells of the last move in parentheses; captures and turn or result."""
+def board_of(game: Breakthrough, state: BreakthroughState, index: int) -> Board:
+    """What one board shows: X begins and moves up; the cells of the last move; captures and turn or result below."""
     owners = game.owners(state, index)
-    board = coordinates.board_text(
-        [[".XO"[owner + 1] for owner in row] for row in owners], last_move_cells(game, state, index)
-    )
     pawns = [sum(row.count(player) for row in owners) for player in (0, 1)]
     first, second = (game.home_rows * game.columns - count for count in pawns)
     mover = int(state.plies[index]) % 2
-    status = f"{'XO'[1 - mover]} wins" if bool(state.over[index]) else f"{'XO'[mover]} to move"
-    return f"{board}\nX captured {second}, O captured {first}; {status}"
+    status = f"{STONES[1 - mover]} wins" if bool(state.over[index]) else f"{STONES[mover]} to move"
+    return Board(
+        owners=owners,
+        surface="squares",
+        row_names=coordinates.row_names(game.rows),
+        column_names=coordinates.COLUMNS[: game.columns],
+        last=last_move_cells(game, state, index),
+        status=f"X captured {second}, O captured {first}; {status}",
+    )

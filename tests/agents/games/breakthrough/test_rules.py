@@ -103,11 +103,11 @@ def test_the_board_as_text_has_coordinates_the_last_move_and_captures() -> None:
     game = Breakthrough(4, 4)
     assert game.render(state_after(game, "b1b2 a4a3 c1c2 a3xb2", CPU), 0) == "\n".join(
         [
-            " 4  .  O  O  O",
-            " 3 (.) .  .  .",
-            " 2  . (O) X  .",
-            " 1  X  .  .  X",
-            "    a  b  c  d",
+            "4 . O O O",
+            "3(.). . .",
+            "2 .(O)X .",
+            "1 X . . X",
+            "  a b c d",
             "X captured 0, O captured 1; X to move",
         ]
     )

@@ -90,12 +90,12 @@ def test_the_board_as_text_has_coordinates_and_the_last_move() -> None:
     game = Gomoku(5)
     assert game.render(state_after(game, "a1 c3 e5", CPU), 0, state_after(game, "a1 c3", CPU)) == "\n".join(
         [
-            " 5  .  .  .  . (X)",
-            " 4  .  .  .  .  .",
-            " 3  .  .  O  .  .",
-            " 2  .  .  .  .  .",
-            " 1  X  .  .  .  .",
-            "    a  b  c  d  e",
+            "5 . . . .(X)",
+            "4 . . . . .",
+            "3 . . O . .",
+            "2 . . . . .",
+            "1 X . . . .",
+            "  a b c d e",
         ]
     )
 
