@@ -203,10 +203,6 @@ class Game(Protocol):
         """
         return "not legal here" if text.casefold() in map(str.casefold, self.action_names) else None
 
-    def why_illegal(self, state: Any, text: str, *, index: int = 0) -> str | None:
-        """Why the move that `text` names cannot be played on a running board; None where it names no move."""
-        return None
-
     def read_record(self, text: str, device: torch.device) -> Record | None:
         """A text in a notation of the game that is not just names of moves, such as FEN or PGN; None for another text.
 
