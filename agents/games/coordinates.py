@@ -20,3 +20,9 @@ def cell_names(rows: int, columns: int) -> list[str]:
 def row_names(rows: int) -> list[str]:
     """Names of the rows from the top."""
     return [str(rows - row) for row in range(rows)]
+
+
+def found_cell(name: str, rows: int, columns: int) -> tuple[int, int] | None:
+    """Row and column of the cell with a name such as h8; None if it is not on the board."""
+    row, column = rows - int(name[1:]), COLUMNS.index(name[0])
+    return (row, column) if 0 <= row < rows and column < columns else None

@@ -41,3 +41,6 @@ class Gomoku(LineGame):
             column_names=coordinates.COLUMNS[: self.size],
             cell_names=(),
         )
+
+    def why_illegal(self, state: LineState, text: str, *, index: int = 0) -> str | None:
+        return "the point is occupied" if text.strip().lower() in self.action_names else None

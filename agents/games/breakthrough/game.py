@@ -140,6 +140,9 @@ class Breakthrough(Game):
     def find_move(self, state: BreakthroughState, text: str, *, index: int = 0) -> int | None:
         return names.found_move(self, state, text, index)
 
+    def why_illegal(self, state: BreakthroughState, text: str, *, index: int = 0) -> str | None:
+        return names.why_illegal(self, state, text, index)
+
 
 @cache
 def _hashes(cells: int, device: torch.device) -> Tensor:

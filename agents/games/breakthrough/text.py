@@ -60,6 +60,25 @@ def found_move(game: Breakthrough, state: BreakthroughState, text: str, index: i
     return None
 
 
+def why_illegal(game: Breakthrough, state: BreakthroughState, text: str, index: int) -> str | None:
+    """Why the mover of one board may not play from one cell to another; None for what names no two cells."""
+    match = _MOVE.fullmatch(text.strip().lower())
+    if match is None:
+        return None
+    source, target = (coordinates.found_cell(name, game.rows, game.columns) for name in match.groups())
+    if source is None or target is None:
+        return "the cell is not on the board"
+    owners, mover = game.owners(state, index), int(state.plies[index]) % 2
+    if owners[source[0]][source[1]] != mover:
+        return f"{match[1]} has no pawn of {STONES[mover]}"
+    down, right = target[0] - source[0], target[1] - source[1]
+    if down != (1 if mover else -1) or abs(right) > 1:
+        return "a pawn steps to the next row, straight or diagonally"
+    if owners[target[0]][target[1]] == mover:
+        return f"{match[2]} has a pawn of the same side"
+    return "a pawn captures diagonally, not straight"
+
+
 def last_move_cells(game: Breakthrough, state: BreakthroughState, index: int) -> frozenset[tuple[int, int]]:
     """The cells of the last move of one board, as player 0 sees it."""
     last = int(state.last[index])

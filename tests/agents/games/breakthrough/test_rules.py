@@ -114,6 +114,24 @@ def test_the_board_as_text_has_coordinates_the_last_move_and_captures() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("d3d4", "d3 has no pawn of X"),
+        ("b5a4", "b5 has no pawn of X"),
+        ("b2b4", "a pawn steps to the next row, straight or diagonally"),
+        ("b2d3", "a pawn steps to the next row, straight or diagonally"),
+        ("b1b2", "b2 has a pawn of the same side"),
+        ("b3b4", "a pawn captures diagonally, not straight"),
+        ("a2a9", "the cell is not on the board"),
+    ],
+)
+def test_why_a_move_is_illegal(text: str, why: str) -> None:
+    game = Breakthrough(6, 6)
+    with pytest.raises(UserError, match=f"move 5, {text}, is illegal in breakthrough: {why}"):
+        state_after(game, f"c2b3 b5b4 a2a3 f5f4 {text}", CPU)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"rows": 3}, "breakthrough: rows and columns must be from 4 to 26, not 3x8"),

@@ -82,8 +82,8 @@ def test_points_have_letters_from_the_left_and_numbers_from_the_bottom() -> None
     state = game.step(game.initial(1, CPU), torch.tensor([7 * 15 + 7]))
     assert game.find_move(state, " I9 ") == names.index("i9")
     assert game.find_move(state, "h8") is game.find_move(state, "p1") is None
-    with pytest.raises(UserError, match="move 2, h8, is illegal in gomoku"):
-        state_after(game, "h8 h8", CPU)
+    with pytest.raises(UserError, match="move 2, H8, is illegal in gomoku: the point is occupied"):
+        state_after(game, "h8 H8", CPU)
 
 
 def test_the_board_as_text_has_coordinates_and_the_last_move() -> None:
@@ -98,6 +98,13 @@ def test_the_board_as_text_has_coordinates_and_the_last_move() -> None:
             "  a b c d e",
         ]
     )
+
+
+def test_the_winning_row_is_marked_and_an_overline_that_does_not_win_is_not() -> None:
+    moves = "a1 a9 b1 b9 c1 c9 e1 e9 f1 f9 d1"
+    for exact, marked in ((False, 6), (True, 0)):
+        board = Gomoku(9, exact).board(state_after(Gomoku(9), moves, CPU))
+        assert len(board.winning) == marked and board.surface == "lines"
 
 
 @pytest.mark.parametrize(
