@@ -27,6 +27,10 @@ SHIPPED = {
     "connect_four": Shipped(
         "connect_four_positions.csv", "", lambda game: game.options == {"rows": 6, "columns": 7, "length": 4}
     ),
+    "othello": Shipped("othello_6x6_validation.csv", "othello_6x6_test.csv", lambda game: game.options == {"size": 6}),
+    "hex": Shipped(
+        "hex_5x5_validation.csv", "hex_5x5_test.csv", lambda game: game.options == {"size": 5, "swap": False}
+    ),
     "chess": Shipped("chess_mates_validation.csv", "chess_mates_test.csv", lambda game: game.max_plies >= 3),
 }
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from agents.games.board import Board
-from agents.games.diagrams import diagram, read_diagram
-from agents.games.game import ActionLayout, Game, Symmetries
+from agents.games.diagrams import diagram, is_diagram, read_diagram
+from agents.games.game import ActionLayout, Game, Record, Symmetries
 from agents.games.hex.text import SWAP, action_names, board_of, seen_by_first
 from lab.errors import UserError
 
@@ -82,6 +82,10 @@ class Hex(Game):
             torch.full((batch,), -1, dtype=torch.int16, device=device),
             torch.zeros((batch, 2), dtype=torch.int64, device=device),
         )
+
+    def read_record(self, text: str, device: torch.device) -> Record | None:
+        """The position of a diagram."""
+        return Record(self.from_diagram(text, device), (), ()) if is_diagram(text) else None
 
     def from_diagram(self, text: str, device: torch.device) -> HexState:
         """The position of a diagram (see `diagrams`) that comes about without a swap, B = 1.

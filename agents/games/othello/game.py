@@ -10,8 +10,8 @@ from torch import Tensor
 
 from agents.games.board import Board
 from agents.games.chess.bits import hashed
-from agents.games.diagrams import diagram, read_diagram
-from agents.games.game import ActionLayout, Game, Symmetries
+from agents.games.diagrams import diagram, is_diagram, read_diagram
+from agents.games.game import ActionLayout, Game, Record, Symmetries
 from agents.games.othello import text
 from agents.games.othello.bitboard import bitboard
 from lab.errors import UserError
@@ -68,6 +68,10 @@ class Othello(Game):
             torch.zeros(batch, dtype=torch.int64, device=device),
             torch.full((batch,), -1, dtype=torch.int8, device=device),
         )
+
+    def read_record(self, text: str, device: torch.device) -> Record | None:
+        """The position of a diagram."""
+        return Record(self.from_diagram(text, device), (), ()) if is_diagram(text) else None
 
     def from_diagram(self, text: str, device: torch.device) -> OthelloState:
         """The position of a diagram (see `diagrams`), B = 1. Raises UserError that names the mistake.

@@ -1,6 +1,7 @@
 """Positions files of any game: positions as moves or in a notation of the game, scores by the names of moves."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ import torch
 from agents.arena.position_evaluation import evaluate_moves
 from agents.arena.positions import Positions, read
 from agents.arena.shipped import SETS, TEST, VALIDATION, has_shipped, shipped, shipped_parts
-from agents.games import make
+from agents.games import make, select
+from agents.games.hex.solver import HexSolver
 from lab.errors import UserError
+from tests.agents.arena import make_positions
 
 HEADER = "position,scores\n"
 MATE = "7k/8/5K2/8/8/8/8/6Q1 w - - 0 1"
@@ -75,3 +78,28 @@ def test_the_parts_of_chess_have_nothing_in_common() -> None:
         assert [list(positions.sets).count(name) for name in SETS] == [250, 250]
         assert not game.done(positions.states).any()
     assert len(test.without(validation)) == len(test)
+
+
+SOLVED: list[tuple[str, dict[str, Any], int]] = [
+    ("othello", {"size": 6}, 506),
+    ("hex", {"size": 5, "swap": False}, 1001),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options", "count"), SOLVED)
+def test_the_parts_of_solved_positions_have_nothing_in_common(name: str, options: dict[str, Any], count: int) -> None:
+    game = make(name, **options)
+    assert shipped_parts(game) == [VALIDATION, TEST]
+    validation, test = (shipped(game, part) for part in (VALIDATION, TEST))
+    assert len(validation) == len(test) == len(test.without(validation)) == count
+
+
+def test_shipped_scores_are_those_of_the_solvers() -> None:
+    othello = shipped(make("othello", size=6), TEST)
+    late = (make_positions.empty_cells(othello.states) <= 6).nonzero()[:5, 0]
+    assert torch.equal(make_positions.othello_scores(select(othello.states, late)), othello.scores[late])
+    hex_5x5 = shipped(make("hex", size=5, swap=False), TEST)
+    late = (hex_5x5.states.plies >= 15).nonzero()[:5, 0]
+    expected = make_positions.hex_scores(HexSolver(5), select(hex_5x5.states, late))
+    assert len(late) == 5 and torch.equal(expected, hex_5x5.scores[late])
