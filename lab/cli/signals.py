@@ -70,6 +70,8 @@ class Signals:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self._until_exit:
+            _flush()  # a signal from here on ends the process without the buffers of its streams
         self._leaving = True
         if not self._until_exit:
             for number, handler in self._before.items():
@@ -91,11 +93,7 @@ class Signals:
     def _exit(self) -> None:
         # An interruption that C code once met makes Python end itself by SIGINT, whatever the signal and the code.
         if self.received is not None:
-            for stream in (sys.stdout, sys.stderr):
-                try:
-                    stream.flush()
-                except (OSError, ValueError, AttributeError):
-                    continue
+            _flush()
             os._exit(self.code)
 
     def _raise_again(self, unraisable: Any) -> None:
@@ -110,3 +108,11 @@ class Signals:
         self._raise = True
         if self.received is not None:
             os.kill(os.getpid(), self.received)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue

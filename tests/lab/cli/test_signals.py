@@ -38,7 +38,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_command(command: str) -> subprocess.CompletedProcess[str]:
     """Run `lab` with a function `command` in place of all its verbs."""
     code = f"{COMMAND}{command}\nsys.exit(main())"
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=buffered, capture_output=True, text=True, timeout=30
+    )
 
 
 def assert_stopped(code: int, errors: str, number: signal.Signals) -> None:
