@@ -36,6 +36,7 @@ def test_every_module_imports_without_the_modules_of_unix(tmp_path: Path) -> Non
     windows(" ".join(["--import", *names]), runs=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_trains_resumes_and_is_replaced_without_the_modules_of_unix(tmp_path: Path) -> None:
     train = " ".join(["train alphazero/tic_tac_toe --name a budget=60", *TINY])
     said = windows(train, "resume a budget=200", f"{train} --overwrite", runs=tmp_path)

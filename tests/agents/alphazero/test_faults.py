@@ -213,6 +213,7 @@ def test_a_damaged_configuration_is_named(run: Path, text: str, capsys: pytest.C
 # A full disk
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_continues_once_there_is_room(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

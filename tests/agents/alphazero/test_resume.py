@@ -58,12 +58,14 @@ def killed(_killed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(_killed, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(uninterrupted: Path, killed: Path) -> None:
     output = lab("resume", killed)
     assert "continuing from iteration" in output and "bit for bit" not in output
     assert_same_run(uninterrupted, killed)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_and_a_damaged_segment_cost_only_the_way_back(uninterrupted: Path, killed: Path) -> None:
     newest, second, third = checkpoint.numbered(killed / "checkpoints")
     (newest / "tensors.safetensors").unlink()

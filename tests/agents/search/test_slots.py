@@ -135,6 +135,7 @@ def test_a_repetition_of_what_was_played_before_the_search_is_found_in_the_tree(
     assert float(result.q[0, slot]) == 0.0
 
 
+@pytest.mark.slow
 def test_rollouts_play_by_slots_as_over_all_actions_when_they_have_the_same_random_numbers() -> None:
     game = Patrol()
     states = middle_games(game)

@@ -71,7 +71,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("variant", ["sines", pytest.param("conditional", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["sines", "conditional"])
 def test_killed_and_resumed_equals_uninterrupted(
     variant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

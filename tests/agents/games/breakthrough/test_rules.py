@@ -23,7 +23,10 @@ def position(board: str, mover: int) -> tuple[Breakthrough, BreakthroughState]:
     return game, state
 
 
-@pytest.mark.parametrize(("rows", "columns", "boards"), [(8, 8, 4), (6, 6, 24), (4, 4, 48), (5, 7, 16), (7, 5, 16)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "boards"),
+    [pytest.param(8, 8, 4, marks=pytest.mark.slow), (6, 6, 24), (4, 4, 48), (5, 7, 16), (7, 5, 16)],
+)
 def test_the_invariants_of_every_game_hold(rows: int, columns: int, boards: int) -> None:
     check_game(Breakthrough(rows, columns), boards=boards)
 
