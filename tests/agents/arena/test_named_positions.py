@@ -95,6 +95,7 @@ def test_the_parts_of_solved_positions_have_nothing_in_common(name: str, options
     assert len(validation) == len(test) == len(test.without(validation)) == count
 
 
+@pytest.mark.slow
 def test_shipped_scores_are_those_of_the_solvers() -> None:
     othello = shipped(make("othello", size=6), TEST)
     late = (make_positions.empty_cells(othello.states) <= 6).nonzero()[:5, 0]

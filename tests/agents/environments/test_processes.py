@@ -116,7 +116,7 @@ def test_processes_step_as_this_process_does(name: str) -> None:
             np.testing.assert_array_equal(np.concatenate([part[index] for part in pair]), array)
 
 
-@pytest.mark.parametrize("how", ["dies", "hangs", "fails"])
+@pytest.mark.parametrize("how", ["dies", pytest.param("hangs", marks=pytest.mark.slow), "fails"])
 def test_a_process_is_replaced_and_its_episodes_are_dropped(how: str, tmp_path: Path) -> None:
     (tmp_path / "fault").touch()
     envs = ProcessEnvironments(functools.partial(Faulty, tmp_path / "fault", how), 4, 2, timeout_s=4.0)

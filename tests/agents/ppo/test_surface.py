@@ -198,6 +198,7 @@ def test_the_exported_policy_normalises_raw_observations_itself(
     assert np.allclose([record["value"] for record in records], values, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_policy_of_many_inputs_is_exported(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     torch.manual_seed(0)

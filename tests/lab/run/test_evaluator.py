@@ -79,6 +79,7 @@ def test_what_goes_wrong_is_one_line(evaluator: EvaluatorProcess, tmp_path: Path
         wait(evaluator)
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_is_evaluated_gets_the_evaluation_after_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

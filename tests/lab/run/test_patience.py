@@ -83,6 +83,7 @@ def test_patience_without_a_metric_to_wait_for_is_refused() -> None:
         from_settings(settings, "it")
 
 
+@pytest.mark.slow
 def test_resuming_says_that_it_was_stopped_early(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = """
         kind: supervised

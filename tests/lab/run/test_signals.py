@@ -27,7 +27,14 @@ def newest(run: Path) -> int:
     return -1 if path is None else int(path.name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_saves_the_iteration_in_hand_and_resume_goes_on_exactly(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -80,6 +80,7 @@ def test_examples_that_nothing_is_learned_from_are_warned_of(tmp_path: Path, cap
     assert "the learning rate reaches 0 after 128 examples" in caplog.messages[0]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     # Iterations of 20 steps, long enough to be killed on the way.
     training = {"teacher_forcing": 0.5, "examples_per_iteration": 320}
