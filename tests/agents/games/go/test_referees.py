@@ -59,7 +59,7 @@ def test_random_games_agree_with_openspiel() -> None:
     agree_with_openspiel(Go(9), 2, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("size", "boards"), [(5, 4000), (7, 3000), (9, 2900), (19, 100)])
 def test_10_000_random_games_agree_with_openspiel(size: int, boards: int) -> None:

@@ -99,7 +99,7 @@ def test_256_trees_of_65_nodes_fit_in_a_tenth_of_2_gb() -> None:
     assert nodes.nbytes + sum(field.nbytes for field in roots) < 200e6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("game", "boards", "pass_less"),
@@ -117,8 +117,9 @@ def test_10_000_random_games_agree_with_plain_rules(game: Go, boards: int, pass_
         compare(game, min(500, boards - seed), 100 + seed, pass_less=pass_less, observe=seed == 0)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("size", "boards"), [(9, 40), (13, 4)])
+@pytest.mark.parametrize(
+    ("size", "boards"), [pytest.param(9, 40, marks=pytest.mark.slow), pytest.param(13, 4, marks=pytest.mark.long)]
+)
 def test_random_games_on_large_boards_agree_with_plain_rules(size: int, boards: int) -> None:
     assert compare(Go(size), boards, 7) > 0
