@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from agents.games.chess.bits import bit_index, lowest, shifted_right, signed
+from agents.games.chess.bits import bit_index, lowest
 from agents.games.chess.geometry import BISHOP, KING, KNIGHT, PAWN, QUEEN, ROOK, Tables
+from agents.games.words import shifted_right, signed
 
 _NOT_A, _NOT_H = signed(0xFEFEFEFEFEFEFEFE), 0x7F7F7F7F7F7F7F7F
 _NOT_AB, _NOT_GH = signed(0xFCFCFCFCFCFCFCFC), 0x3F3F3F3F3F3F3F3F

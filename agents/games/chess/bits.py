@@ -11,16 +11,6 @@ _DE_BRUIJN = 0x03F79D71B4CB0A89
 """Its 64 windows of six bits are all different, so that multiplying by a power of two shows the exponent."""
 
 
-def signed(word: int) -> int:
-    """An unsigned 64-bit integer as the int64 with the same bits."""
-    return (word + (1 << 63)) % (1 << 64) - (1 << 63)
-
-
-def shifted_right(words: Tensor, bits: int) -> Tensor:
-    """Logical shift to the right by 1 to 63 bits."""
-    return (words >> bits) & ((1 << (64 - bits)) - 1)
-
-
 def lowest(words: Tensor) -> Tensor:
     """The lowest set bit of each word; 0 for 0."""
     return words & -words
@@ -47,15 +37,3 @@ def flipped(words: Tensor) -> Tensor:
 def one_bit(squares: Tensor) -> Tensor:
     """Words with one bit each, for squares 0 to 63."""
     return torch.ones_like(squares) << squares
-
-
-def hashed(words: Tensor) -> Tensor:
-    """int64 [B]: a hash of all words [B, n]; it depends on their places.
-
-    Each word is mixed by the finaliser of SplitMix64 (Steele, Lea, Flood 2014, fig. 14) after an offset of its place.
-    """
-    offsets = torch.arange(1, words.shape[1] + 1, device=words.device) * signed(0x9E3779B97F4A7C15)
-    mixed = words + offsets
-    mixed = (mixed ^ shifted_right(mixed, 30)) * signed(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ shifted_right(mixed, 27)) * signed(0x94D049BB133111EB)
-    return (mixed ^ shifted_right(mixed, 31)).sum(1)

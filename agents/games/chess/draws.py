@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from agents.games.chess.bits import signed
 from agents.games.chess.position import Position
+from agents.games.words import signed
 
 _DARK = signed(0xAA55AA55AA55AA55)
 

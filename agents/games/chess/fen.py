@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import torch
 
 from agents.games.chess.actions import SLOTS, mask
-from agents.games.chess.bits import flipped, signed
+from agents.games.chess.bits import flipped
 from agents.games.chess.geometry import tables
 from agents.games.chess.legal_moves import legal_moves, other_king_attacked
 from agents.games.chess.position import Position
+from agents.games.words import signed
 from lab.config.suggestions import shortened
 from lab.errors import UserError
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from agents.games.board import Board
 from agents.games.chess import names
 from agents.games.chess.actions import SLOTS, mask, slots
-from agents.games.chess.bits import flipped, hashed
+from agents.games.chess.bits import flipped
 from agents.games.chess.fen import fen_of, is_fen, positions
 from agents.games.chess.geometry import ACTIONS, PLANES, tables
 from agents.games.chess.observation import NUMBER_PLANES, SHAPE, observed
@@ -20,6 +20,7 @@ from agents.games.chess.starts import first_entry, read_starts, sampled
 from agents.games.chess.state import CHECKMATE, OBSERVED, RUNNING, ChessState, Limits, begun, new_games, stepped
 from agents.games.chess.text import PLAYERS, board_of
 from agents.games.game import ActionLayout, Game, Record, Symmetries
+from agents.games.words import hashed
 from lab.errors import UserError
 
 _LONGEST = 20_000

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from agents.games.chess.bits import flipped, one_bit, signed
+from agents.games.chess.bits import flipped, one_bit
 from agents.games.chess.geometry import KING, PAWN, RANK_2, RANK_8, ROOK, Tables
+from agents.games.words import signed
 
 WORDS = 9
 _INITIAL = (

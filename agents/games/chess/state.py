@@ -5,11 +5,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from agents.games.chess.bits import hashed
 from agents.games.chess.draws import earlier_occurrences, insufficient_material
 from agents.games.chess.geometry import tables
 from agents.games.chess.legal_moves import legal_moves
 from agents.games.chess.position import WORDS, Position, after_move, initial_position
+from agents.games.words import hashed
 
 RUNNING, CHECKMATE, STALEMATE, DEAD, REPETITION, NO_PROGRESS, TOO_LONG = range(7)
 RESULTS = (

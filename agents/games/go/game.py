@@ -55,10 +55,11 @@ class Go(Game):
     """Black and white place stones on the points of a square board; who has the larger area wins.
 
     Rules: chains without liberties are captured; a move that leaves its own chain without liberties is illegal. With
-    ko "positional" no move may repeat an earlier position of the board, whoever moved (positional superko); with
-    "simple" none may repeat the position before the opponent's last move. A pass is always legal. The game ends after
-    two passes in succession, or after `max_plies` moves, and is scored by Tromp-Taylor: stones and the empty regions
-    that border on one colour only; all stones count as alive. White gets `komi`; equal scores are a draw.
+    `ko="positional"` (positional superko) a move is illegal if the stones then stand as at any earlier time in the
+    game, whichever player moved then; with `ko="simple"` only if they stand as before the opponent's last move. A pass
+    is always legal. The game ends after two passes in succession, or after `max_plies` moves, and is scored by
+    Tromp-Taylor: stones and the empty regions that border on one colour only; all stones count as alive. White gets
+    `komi`; equal scores are a draw.
 
     Actions are points in row-major order from the top left, then the pass. Player 0 is black.
     """

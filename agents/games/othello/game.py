@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from agents.games.board import Board
-from agents.games.chess.bits import hashed
 from agents.games.diagrams import diagram, is_diagram, read_diagram
 from agents.games.game import ActionLayout, Game, Record, Symmetries
 from agents.games.othello import text
 from agents.games.othello.bitboard import bitboard
+from agents.games.words import hashed
 from lab.errors import UserError
 
 SIZES = (4, 6, 8)
