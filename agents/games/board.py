@@ -23,9 +23,9 @@ hexagons: a rhombus whose rows move to the right; player 0 owns its upper and lo
 class Board:
     """One board as a person sees it.
 
-    owners: [rows][columns], 0 or 1 for the player whose piece lies there, else EMPTY.
-    signs: [rows][columns], the letters of pieces, "" for none; without it all pieces are stones, X of player 0 and O.
-    row_names, column_names: coordinates. cell_names: [rows][columns], of moves on a board without coordinates.
+    owners: [rows, columns], 0 or 1 for the player whose piece lies there, else EMPTY.
+    signs: [rows, columns], the letters of pieces, "" for none; without it all pieces are stones, X of player 0 and O.
+    row_names, column_names: coordinates. cell_names: [rows, columns], of moves on a board without coordinates.
     last: the cells that the last move changed. winning: the cells of complete lines. stars: marked empty points.
     status: a line below the board, such as captures, whose turn it is and the result.
     """

@@ -156,7 +156,7 @@ class LineGame(Game):
         return f"the {kind} is {why}" if text in self.action_names else None
 
     def _owners(self, state: LineState, index: int) -> list[list[int]]:
-        """[rows][columns]: the player whose stone lies there, or EMPTY."""
+        """[rows, columns]: the player whose stone lies there, or EMPTY."""
         cells, mover = state.cells[index].view(self.rows, self.columns), int(state.plies[index]) % 2
         owners: list[list[int]] = torch.where(cells == 0, EMPTY, torch.where(cells > 0, mover, 1 - mover)).tolist()
         return owners
