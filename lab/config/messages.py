@@ -13,6 +13,7 @@ from lab.config.suggestions import did_you_mean, nearest, shortened
 
 Path = tuple[str | int, ...]
 _LONGEST = 600  # characters of a line
+_WRONG_TYPE = "Input should be a valid "
 _DETAIL = re.compile(r", (?:unable to|got) .*")  # how pydantic tried to convert the value
 
 
@@ -22,8 +23,31 @@ def explain(error: ValidationError, config_class: type[BaseModel], settings: Map
     # pydantic also counts the elements of a list without the invalid ones.
     inside = {problem["loc"][:-1] for problem in problems}
     problems = [one for one in problems if one["type"] != "too_short" or one["loc"] not in inside]
+    problems = _without_union_members(problems, settings)
     lines = [_line(problem, config_class, settings) for problem in problems]
     return [line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..." for line in dict.fromkeys(lines)]
+
+
+def _without_union_members(problems: Sequence[Any], settings: Mapping[str, Any]) -> list[Any]:
+    """One problem for each value that is of none of the types that its key takes; pydantic has one for each type."""
+    by_key: dict[tuple[Path, bool], list[Any]] = {}
+    for problem in problems:
+        by_key.setdefault((_in_settings(problem["loc"], settings), _is_wrong_type(problem)), []).append(problem)
+    merged = []
+    for (_, wrong_type), same in by_key.items():
+        finite = next((problem for problem in same if problem["type"] == "finite_number"), None)
+        if finite is not None:
+            merged.append(finite)  # a number, but for this
+        elif wrong_type and len(same) > 1:
+            *types, last = [_DETAIL.sub("", problem["msg"].removeprefix(_WRONG_TYPE)) for problem in same]
+            merged.append(same[0] | {"type": "union", "msg": f"{_WRONG_TYPE}{', '.join(types)} or {last}"})
+        else:
+            merged += same
+    return merged
+
+
+def _is_wrong_type(problem: Any) -> bool:
+    return bool(problem["msg"].startswith(_WRONG_TYPE)) or problem["type"] == "finite_number"
 
 
 def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, Any]) -> str:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lab.config import yaml_values
 from lab.config.loading import differences, dump, load_preset, load_run_config
+from lab.config.messages import explain
 from lab.config.registry import KINDS
 from lab.config.sections import ExperimentConfig
 from lab.errors import UserError
@@ -151,6 +153,30 @@ def test_every_problem_has_its_line(preset: str) -> None:
     lines = message(preset, "search.simulations=0", "rate=fast", "sed=1").splitlines()
     assert "3 problems" in lines[0]
     assert sorted(line.split()[0] for line in lines[1:]) == ["rate", "search.simulations", "unknown"]
+
+
+class _Options(BaseModel):
+    options: dict[str, bool | int | float | str | None]
+    rates: list[int | float]
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {"options": {"a": [1]}, "rates": []},
+            "options.a should be a valid boolean, integer, number or string, not [1]",
+        ),
+        ({"options": {"a": math.nan}, "rates": []}, "options.a should be a finite number, not nan"),
+        ({"options": {}, "rates": [1, "x"]}, "rates.1 should be a valid integer or number, not 'x'"),
+    ],
+)
+def test_a_value_of_none_of_several_types_is_one_problem(settings: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        _Options.model_validate(settings)
+    assert explain(error.value, _Options, settings) == [expected]
 
 
 def test_a_missing_value_is_named(tmp_path: Path) -> None:
