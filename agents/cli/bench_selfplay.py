@@ -1,5 +1,6 @@
 """`lab bench selfplay`: self-play against the bare network, and the learner's step against a bare loop."""
 
+import json
 import statistics
 import time
 from types import SimpleNamespace
@@ -21,7 +22,8 @@ from agents.alphazero.selfplay import SelfPlay
 from agents.games import Game
 from agents.search.dynamics import GameDynamics
 from lab.cli.arguments import Json, print_json
-from lab.config.loading import validate
+from lab.config.loading import load_preset, validate
+from lab.errors import UserError
 from lab.run import bench
 from lab.run.bench import Stopwatch
 from lab.terminal.consoles import Console
@@ -32,12 +34,18 @@ COMPARED_S = 1.5  # per round of the network, the learner and the bare loop
 
 
 def bench_selfplay(
-    game: Annotated[str, typer.Option(help="Game to play.")] = "connect_four",
-    channels: Annotated[int, typer.Option(min=1, help="Channels of the tower.")] = 64,
-    blocks: Annotated[int, typer.Option(min=1, help="Residual blocks of the tower.")] = 5,
-    batch: Annotated[int, typer.Option(min=1, help="Games played at once.")] = 256,
-    simulations: Annotated[int, typer.Option(min=1, help="Simulations per move.")] = 32,
-    search: Annotated[str, typer.Option(help="gumbel or puct.")] = "gumbel",
+    preset: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PRESET", help="An AlphaZero preset; options replace its settings.", show_default="64 x 5 network"
+        ),
+    ] = None,
+    game: Annotated[str | None, typer.Option(help="Game to play.", show_default="connect_four")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, help="Channels of the tower.")] = None,
+    blocks: Annotated[int | None, typer.Option(min=1, help="Residual blocks of the tower.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Games played at once.")] = None,
+    simulations: Annotated[int | None, typer.Option(min=1, help="Simulations per move.")] = None,
+    search: Annotated[str | None, typer.Option(help="gumbel or puct.")] = None,
     table: Annotated[bool, typer.Option(help="Use the evaluation cache (CPU).")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
@@ -49,20 +57,38 @@ def bench_selfplay(
 
     Before the measurement every board plays as many fast plies as the longest game has, so that all phases occur.
     """
-    settings = {
-        "budget": 1,
-        "game": {"name": game},
-        "network": {"channels": channels, "blocks": blocks},
-        "search": {"algorithm": search, "simulations": simulations},
-        "selfplay": {"boards": batch} | ({} if table else {"cache_slots": 0}),
+    given = {
+        "game.name": game,
+        "network.channels": channels,
+        "network.blocks": blocks,
+        "selfplay.boards": batch,
+        "search.simulations": simulations,
+        "search.algorithm": search,
+        "selfplay.cache_slots": None if table else 0,
     }
-    config = validate(AlphaZeroConfig, settings, "bench selfplay")
+    config = _config(preset, {key: value for key, value in given.items() if value is not None})
     target = devices.apply(devices.resolve(device, precision, threads))
     record = measure(config, target, seconds)
     if as_json:
         print_json(record)
     else:
         _print(record)
+
+
+def _config(preset: str | None, given: dict[str, Any]) -> AlphaZeroConfig:
+    """A preset's settings, or the defaults with Connect Four, with those that are given in their place."""
+    if preset is None:
+        settings: dict[str, Any] = {"budget": 1, "game": {"name": "connect_four"}}
+        for key, value in given.items():
+            section, _, name = key.partition(".")
+            settings.setdefault(section, {})[name] = value
+        return validate(AlphaZeroConfig, settings, "bench selfplay")
+    if "game.name" in given:
+        raise UserError(f"--game {given['game.name']} and preset {preset} both say what is played; give one of them")
+    config = load_preset(preset, [f"{key}={json.dumps(value)}" for key, value in given.items()])
+    if not isinstance(config, AlphaZeroConfig):
+        raise UserError(f"{preset} is of kind {config.kind!r}, not alphazero")
+    return config
 
 
 def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str, Any]:

@@ -58,6 +58,23 @@ def test_the_numbers_agree_with_each_other(options: list[str], capsys: pytest.Ca
     assert found["games_per_h"] > 0 and 50 < found["peak_memory_mb"] < 10_000
 
 
+def test_a_preset_gives_game_network_and_search(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    preset = tmp_path / "own.yaml"
+    preset.write_text(
+        "kind: alphazero\nbudget: 100\ngame: {name: go, options: {size: 3}}\nnetwork: {channels: 4, blocks: 1}\n"
+        "search: {simulations: 4}\nselfplay: {boards: 8}\n"
+    )
+    quick = ["--device", "cpu", "--threads", "1", "--seconds", "0.2", "--json"]
+    assert main(["bench", "selfplay", str(preset), "--batch", "4", *quick]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["game"], found["channels"], found["blocks"]) == ("go", 4, 1)
+    assert (found["batch"], found["simulations"]) == (4, 4)
+    assert main(["bench", "selfplay", str(preset), "--game", "tic_tac_toe", *quick]) == 2
+    assert "give one of them" in capsys.readouterr().err
+    assert main(["bench", "selfplay", "supervised/digits", *quick]) == 2
+    assert "not alphazero" in capsys.readouterr().err
+
+
 def test_without_json_it_is_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "selfplay", *SMALL.split()]) == 0
     output = capsys.readouterr().out
