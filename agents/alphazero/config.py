@@ -90,8 +90,8 @@ class SearchConfig(Config):
         default=1.0,
         gt=0.0,
         le=1.0,
-        description="Factor of a value for each ply that it is away; below 1 sooner wins are better. Game outcomes "
-        "are not discounted: set learner.search_value_fraction to 1 with it.",
+        description="Factor of a value for each ply that it is away; below 1 sooner wins are better. Only the "
+        "search's share of the value target is discounted (learner.search_value_fraction), not the game's outcome.",
     )
     average_symmetries: bool = Field(
         default=True,
