@@ -1,5 +1,6 @@
 """Chess by the laws of FIDE as batched tensors."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from agents.games.chess.actions import SLOTS, mask, slots
 from agents.games.chess.bits import flipped
 from agents.games.chess.fen import fen_of, is_fen, positions
 from agents.games.chess.geometry import ACTIONS, PLANES, tables
-from agents.games.chess.observation import NUMBER_PLANES, SHAPE, observed
+from agents.games.chess.observation import NUMBER_PLANES, observed, shape
 from agents.games.chess.pgn import is_pgn, read_pgn
 from agents.games.chess.position import Position
 from agents.games.chess.reasons import why_illegal
@@ -41,14 +42,17 @@ class Chess(Game):
     action_layout = ActionLayout(PLANES)
     player_names = PLAYERS
 
-    def __init__(self, max_plies: int, claims: bool, start: str) -> None:
+    def __init__(self, max_plies: int, claims: bool, start: str, positions: int) -> None:
         if not 1 <= max_plies <= _LONGEST:
             raise UserError(f"chess: max_plies must be 1 to {_LONGEST}, not {max_plies}")
+        if not 1 <= positions <= OBSERVED:
+            raise UserError(f"chess: positions must be 1 to {OBSERVED}, not {positions}")
         self.name = "chess"
-        self.options: Mapping[str, Any] = {"max_plies": max_plies, "claims": claims, "start": start}
+        options = {"max_plies": max_plies, "claims": claims, "start": start, "positions": positions}
+        self.options: Mapping[str, Any] = options
         self.num_actions, self.num_slots = ACTIONS, SLOTS
-        self.observation_shape = SHAPE
-        self.max_plies = max_plies
+        self.observation_shape = shape(positions)
+        self.max_plies, self.positions = max_plies, positions
         self.limits = Limits(3, 100, max_plies) if claims else Limits(5, 150, max_plies)
         self.action_names: Sequence[str] = names.action_names()
         self._starts = None if not start else read_starts(start, self.limits)
@@ -91,14 +95,19 @@ class Chess(Game):
 
     def observe(self, state: ChessState, player: Tensor | None = None) -> Tensor:
         viewer = self.player(state) if player is None else player
-        return observed(state, viewer, self.max_plies, tables(viewer.device))
+        return observed(state, viewer, self.positions, self.max_plies, tables(viewer.device))
 
     def key(self, state: ChessState) -> Tensor:
         # The order of the ring is a function of the plies, which are part of the key.
-        return hashed(torch.cat([state.words, state.clock[:, None], state.plies[:, None], state.boards.flatten(1)], 1))
+        boards = state.boards
+        if self.positions < OBSERVED:
+            ages = torch.arange(self.positions, device=boards.device)
+            place = ((state.plies[:, None] - ages) % OBSERVED)[..., None]
+            boards = boards.gather(1, place.expand(-1, -1, boards.shape[2]))
+        return hashed(torch.cat([state.words, state.clock[:, None], state.plies[:, None], boards.flatten(1)], 1))
 
     def symmetries(self, device: torch.device) -> Symmetries:
-        planes = torch.arange(SHAPE[0] * SHAPE[1] * SHAPE[2], device=device)[None]
+        planes = torch.arange(math.prod(self.observation_shape), device=device)[None]
         return Symmetries(planes, torch.arange(ACTIONS, device=device)[None])
 
     def board(self, state: ChessState, index: int = 0, previous: ChessState | None = None) -> Board:
@@ -143,13 +152,14 @@ class Chess(Game):
         return fen_of(state.position, index=index)
 
 
-def chess(max_plies: int = 512, claims: bool = True, start: str = "") -> Chess:
+def chess(max_plies: int = 512, claims: bool = True, start: str = "", positions: int = OBSERVED) -> Chess:
     """Chess. max_plies: a longer game is drawn. claims: draws that can be claimed end the game.
 
+    positions: number of positions in the observation, the latest and those before it, at most 8.
     start: the first position with White to move, as FEN or as the material of a random ending, such as KQvKR; self-play
     and matches draw from several, separated by semicolons (see `starts`). Games count their plies from it.
     """
-    return Chess(max_plies, claims, start)
+    return Chess(max_plies, claims, start, positions)
 
 
 def with_double_steps(state: ChessState) -> ChessState:

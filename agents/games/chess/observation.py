@@ -4,6 +4,7 @@ Planes of the latest position and of the seven before it, 14 each: the viewer's 
 and king; the other player's; whether the position had occurred once, and twice, before. Then one plane each: the viewer
 is Black; the viewer may still castle on the king's side, on the queen's side; the other player may. Then two numbers:
 plies / `max_plies`, and plies without a capture or a move of a pawn / 100. Positions before the beginning are zeros.
+Fewer positions make the network's first layer smaller; a single one does not show whether en passant is legal.
 
 Row 0 is the viewer's first rank, column 0 the a file. Source: Silver et al. 2018, supplementary materials, table S1.
 """
@@ -17,14 +18,18 @@ from agents.games.chess.geometry import ALL, Tables
 from agents.games.chess.state import OBSERVED, ChessState
 
 POSITION_PLANES = 14
-BIT_PLANES, NUMBER_PLANES = OBSERVED * POSITION_PLANES + 5, 2
-SHAPE = (BIT_PLANES + NUMBER_PLANES, 8, 8)
+NUMBER_PLANES = 2
 
 
-def observed(state: ChessState, viewer: Tensor, max_plies: int, tables: Tables) -> Tensor:
-    """float32 [B, 119, 8, 8] as the players `viewer` int64 [B] see the boards."""
+def shape(positions: int) -> tuple[int, int, int]:
+    """(C, 8, 8) of observations with this many positions; 8 have 119 planes."""
+    return positions * POSITION_PLANES + 5 + NUMBER_PLANES, 8, 8
+
+
+def observed(state: ChessState, viewer: Tensor, positions: int, max_plies: int, tables: Tables) -> Tensor:
+    """float32 [B, C, 8, 8] as the players `viewer` int64 [B] see the boards, with up to 8 positions."""
     batch, device = len(state.plies), viewer.device
-    ages = torch.arange(OBSERVED, device=device)
+    ages = torch.arange(positions, device=device)
     ply = state.plies[:, None] - ages
     entries = state.boards.gather(1, (ply % OBSERVED)[..., None].expand(-1, -1, state.boards.shape[2]))
     pieces, own, occurrences = entries[..., :6], entries[..., 6:7], entries[..., 7:]
@@ -39,7 +44,7 @@ def observed(state: ChessState, viewer: Tensor, max_plies: int, tables: Tables) 
     rights = torch.where((state.plies % 2 == viewer)[:, None], rights, rights.roll(2, 1))
     numbers = state.words.new_zeros((batch, NUMBER_PLANES))
     words = torch.cat([torch.cat([sides, repeated], 2).flatten(1), black, rights, numbers], 1)
-    planes = bits(words, tables).to(torch.float32).view(batch, *SHAPE)
-    planes[:, BIT_PLANES] = (state.plies / max_plies)[:, None, None]
-    planes[:, BIT_PLANES + 1] = (state.clock / 100)[:, None, None]
+    planes = bits(words, tables).to(torch.float32).view(batch, *shape(positions))
+    planes[:, -2] = (state.plies / max_plies)[:, None, None]
+    planes[:, -1] = (state.clock / 100)[:, None, None]
     return planes

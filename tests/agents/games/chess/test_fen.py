@@ -91,6 +91,7 @@ def test_a_fen_that_breaks_the_rules_says_why(fen: str, message: str) -> None:
         ({"max_plies": 0}, "max_plies must be 1 to"),
         ({"max_plies": True}, "max_plies must be int"),
         ({"claims": 1}, "claims must be bool"),
+        ({"positions": 9}, "positions must be 1 to 8, not 9"),
         ({"start": "8/8/8/8"}, "FEN '8/8/8/8'"),
         ({"start": INITIAL.replace(" w ", " b ")}, "White is to move in the position `start`"),
         ({"start": "4k3/8/8/8/8/8/8/4K3 w - - 0 1"}, "the game is over in the position `start`"),

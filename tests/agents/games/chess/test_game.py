@@ -67,6 +67,26 @@ def test_positions_without_a_common_past_have_different_keys() -> None:
     assert not torch.equal(*(game.key(state) for state in orders))
 
 
+@pytest.mark.parametrize("positions", [1, 3])
+def test_an_observation_of_fewer_positions_is_a_part_of_the_whole_one(positions: int) -> None:
+    moves = "e4 e5 Nf3 Nc6 Bb5 a6 Ba4"
+    game, fewer = chess(), chess(positions=positions)
+    state = state_after(game, moves, CPU)
+    for viewer in (torch.tensor([0]), torch.tensor([1])):
+        whole = game.observe(state, viewer)
+        expected = torch.cat([whole[:, : 14 * positions], whole[:, 112:]], 1)
+        assert torch.equal(fewer.observe(state, viewer), expected)
+    assert fewer.observation_shape == (14 * positions + 7, 8, 8)
+
+
+def test_only_what_is_observed_tells_positions_apart() -> None:
+    orders = ("Nf3 Nf6 Nc3", "Nc3 Nf6 Nf3")
+    for positions, same_key in ((8, False), (2, False), (1, True)):
+        game = chess(positions=positions)
+        one, other = (game.key(state_after(game, moves, CPU)) for moves in orders)
+        assert torch.equal(one, other) == same_key
+
+
 def test_the_view_of_a_player_is_that_of_the_mirrored_board_for_the_other() -> None:
     game = chess()
     state = game.from_fen(["r3k3/1P6/8/8/2q5/8/8/4K2R w Kq - 3 9", "4k2r/8/8/2Q5/8/8/1p6/R3K3 b Qk - 3 9"], CPU)
