@@ -40,12 +40,22 @@ def bench_selfplay(
             metavar="PRESET", help="An AlphaZero preset; options replace its settings.", show_default="64 x 5 network"
         ),
     ] = None,
-    game: Annotated[str | None, typer.Option(help="Game to play.", show_default="connect_four")] = None,
-    channels: Annotated[int | None, typer.Option(min=1, help="Channels of the tower.")] = None,
-    blocks: Annotated[int | None, typer.Option(min=1, help="Residual blocks of the tower.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Games played at once.")] = None,
-    simulations: Annotated[int | None, typer.Option(min=1, help="Simulations per move.")] = None,
-    search: Annotated[str | None, typer.Option(help="gumbel or puct.")] = None,
+    game: Annotated[
+        str | None, typer.Option(help="Game to play.", show_default="connect_four, or the preset's")
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(min=1, help="Channels of the tower.", show_default="64, or the preset's")
+    ] = None,
+    blocks: Annotated[
+        int | None, typer.Option(min=1, help="Residual blocks of the tower.", show_default="5, or the preset's")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Games played at once.", show_default="256, or the preset's")
+    ] = None,
+    simulations: Annotated[
+        int | None, typer.Option(min=1, help="Simulations per move.", show_default="32, or the preset's")
+    ] = None,
+    search: Annotated[str | None, typer.Option(help="gumbel or puct.", show_default="gumbel, or the preset's")] = None,
     table: Annotated[bool, typer.Option(help="Use the evaluation cache (CPU).")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",

@@ -13,7 +13,7 @@ from agents.games.chess.actions import SLOTS, mask, slots
 from agents.games.chess.bits import flipped
 from agents.games.chess.fen import fen_of, is_fen, positions
 from agents.games.chess.geometry import ACTIONS, PLANES, tables
-from agents.games.chess.observation import NUMBER_PLANES, observed, shape
+from agents.games.chess.observation import NUMBER_PLANES, observed, recent, shape
 from agents.games.chess.pgn import is_pgn, read_pgn
 from agents.games.chess.position import Position
 from agents.games.chess.reasons import why_illegal
@@ -99,11 +99,7 @@ class Chess(Game):
 
     def key(self, state: ChessState) -> Tensor:
         # The order of the ring is a function of the plies, which are part of the key.
-        boards = state.boards
-        if self.positions < OBSERVED:
-            ages = torch.arange(self.positions, device=boards.device)
-            place = ((state.plies[:, None] - ages) % OBSERVED)[..., None]
-            boards = boards.gather(1, place.expand(-1, -1, boards.shape[2]))
+        boards = state.boards if self.positions == OBSERVED else recent(state, self.positions)
         return hashed(torch.cat([state.words, state.clock[:, None], state.plies[:, None], boards.flatten(1)], 1))
 
     def symmetries(self, device: torch.device) -> Symmetries:

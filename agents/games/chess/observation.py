@@ -26,12 +26,19 @@ def shape(positions: int) -> tuple[int, int, int]:
     return positions * POSITION_PLANES + 5 + NUMBER_PLANES, 8, 8
 
 
+def recent(state: ChessState, positions: int) -> Tensor:
+    """int64 [B, positions, 8]: the entries of the latest positions (see `ChessState`), the latest first."""
+    ages = torch.arange(positions, device=state.plies.device)
+    place = ((state.plies[:, None] - ages) % OBSERVED)[..., None]
+    return state.boards.gather(1, place.expand(-1, -1, state.boards.shape[2]))
+
+
 def observed(state: ChessState, viewer: Tensor, positions: int, max_plies: int, tables: Tables) -> Tensor:
     """float32 [B, C, 8, 8] as the players `viewer` int64 [B] see the boards, with up to 8 positions."""
     batch, device = len(state.plies), viewer.device
     ages = torch.arange(positions, device=device)
     ply = state.plies[:, None] - ages
-    entries = state.boards.gather(1, (ply % OBSERVED)[..., None].expand(-1, -1, state.boards.shape[2]))
+    entries = recent(state, positions)
     pieces, own, occurrences = entries[..., :6], entries[..., 6:7], entries[..., 7:]
     mine, theirs = pieces & own, pieces & ~own
     # An entry is seen from the side that was to move then.
