@@ -31,8 +31,9 @@ class LineState(NamedTuple):
 
 
 class _Tables(NamedTuple):
-    windows: Tensor  # int64 [cells, 4 * length * (length - 1)]: the other cells of each line through a cell
-    ends: Tensor  # int64 [cells, 4 * length * 2]: the cells next to both ends of each line
+    rays: Tensor  # int64 [cells, 8 * reach]: the next cells in each direction; beyond the edge, the cell itself
+    on_board: Tensor  # bool [cells, 8 * reach]: whether a cell of a ray is on the board
+    columns: Tensor  # int64 [columns, rows]: the cells of each column from below
     sides: Tensor  # int8 [1, 2, 1]: the signs of the stones in the two observation planes
     hashes: Tensor  # int64 [cells]
     symmetries: Symmetries
@@ -76,24 +77,22 @@ class LineGame(Game):
     def step(self, state: LineState, action: Tensor) -> LineState:
         cells, plies, outcome = state
         tables = self._tables(cells.device)
-        target = action
-        if self.gravity:
-            height = (cells != 0).view(-1, self.rows, self.columns).sum(1).gather(1, action[:, None])[:, 0]
-            target = ((self.rows - 1 - height) * self.columns + action).clamp_(min=0)
-        placed = cells.scatter(1, target[:, None], 1)
-        # Lines that leave the board point to one more column, which is always empty.
-        own = torch.nn.functional.pad(placed == 1, (0, 1))
-        lines = self._in_lines(own.gather(1, tables.windows.index_select(0, target)))
-        if self.exact:
-            lines &= ~self._in_ends(own.gather(1, tables.ends.index_select(0, target)))
-        won = lines.any(-1)
         running = outcome == RUNNING
-        now = torch.where(won, LAST_MOVER_WON, torch.where(plies + 1 >= self.max_plies, DRAWN, RUNNING))
-        return LineState(
-            torch.where(running[:, None], -placed, cells),
-            plies + running,
-            torch.where(running, now.to(torch.int8), outcome),
-        )
+        target = action[:, None]
+        if self.gravity:
+            column = tables.columns.index_select(0, action)
+            height = cells.gather(1, column).abs_().sum(1, keepdim=True)
+            target = column.gather(1, height.clamp_(max=self.rows - 1))
+        # The cell is empty, so that a ray that leaves the board meets no stone in its place.
+        own = cells.gather(1, tables.rays.index_select(0, target[:, 0])) == 1
+        won = self._in_line(own) & running
+        # Arithmetic on one byte per board: on small boards a step costs what its number of operations costs.
+        moved = running.to(torch.int8)
+        plies = plies + moved
+        ended = outcome + won.to(torch.int8)
+        full = (plies == self.max_plies).to(torch.int8)
+        placed = cells.scatter(1, target, cells.gather(1, target) | moved[:, None])
+        return LineState(placed * (1 - 2 * moved)[:, None], plies, torch.where(ended == RUNNING, DRAWN * full, ended))
 
     def player(self, state: LineState) -> Tensor:
         return state.plies % 2
@@ -121,13 +120,10 @@ class LineGame(Game):
         stones = planes.flatten(2).to(torch.int8)
         cells = stones[:, 0] - stones[:, 1]
         plies = stones.sum((1, 2))
-        # Only the opponent, who moved last, can have a line.
-        theirs = torch.nn.functional.pad(cells == -1, (0, 1))
-        windows, ends = self._tables(cells.device)[:2]
-        lines = self._in_lines(theirs.index_select(1, windows.flatten()).view(-1, *windows.shape))
-        if self.exact:
-            lines &= ~self._in_ends(theirs.index_select(1, ends.flatten()).view(-1, *ends.shape))
-        won = (lines.any(-1) & theirs[:, :-1]).any(-1)
+        theirs = cells == -1  # only the opponent, who moved last, can have a line
+        rays, on_board = self._tables(cells.device)[:2]
+        near = theirs.index_select(1, rays.flatten()).view(-1, *rays.shape)
+        won = (self._in_line(near & on_board) & theirs).any(-1)
         outcome = torch.where(won, LAST_MOVER_WON, torch.where(plies >= self.max_plies, DRAWN, RUNNING))
         return LineState(cells, plies, outcome.to(torch.int8))
 
@@ -161,16 +157,16 @@ class LineGame(Game):
         owners: list[list[int]] = torch.where(cells == 0, EMPTY, torch.where(cells > 0, mover, 1 - mover)).tolist()
         return owners
 
-    def _in_lines(self, stones: Tensor) -> Tensor:
-        """bool [..., 4 * length]: whether all cells of a line, as in `_Tables.windows`, have a stone."""
-        return stones.unflatten(-1, (4 * self.length, self.length - 1)).all(-1)
-
-    def _in_ends(self, stones: Tensor) -> Tensor:
-        """bool [..., 4 * length]: whether a stone is next to an end of a line, as in `_Tables.ends`."""
-        return stones.unflatten(-1, (4 * self.length, 2)).any(-1)
+    def _in_line(self, stones: Tensor) -> Tensor:
+        """bool [...]: whether a stone completes a line, from the stones on its rays bool [..., 8 * reach]."""
+        # On each ray the stones up to the first gap, then both rays of a line together.
+        adjacent = stones.unflatten(-1, (4, 2, -1)).cumprod(-1, dtype=torch.int8).sum((-2, -1), dtype=torch.int8)
+        complete = adjacent == self.length - 1 if self.exact else adjacent >= self.length - 1
+        return complete.any(-1)
 
     def _tables(self, device: torch.device) -> _Tables:
-        return _tables(self.rows, self.columns, self.length, self.gravity, device)
+        # An exact line ends where the next cell in its direction is not a stone of it.
+        return _tables(self.rows, self.columns, self.length - (not self.exact), self.gravity, device)
 
 
 def winning_cells(owners: Sequence[Sequence[int]], length: int, *, exact: bool = False) -> frozenset[Cell]:
@@ -191,24 +187,17 @@ def winning_cells(owners: Sequence[Sequence[int]], length: int, *, exact: bool =
 
 
 @cache
-def _tables(rows: int, columns: int, length: int, gravity: bool, device: torch.device) -> _Tables:
+def _tables(rows: int, columns: int, reach: int, gravity: bool, device: torch.device) -> _Tables:
     cells = rows * columns
-    windows = np.full((cells, 4 * length, length - 1), cells, dtype=np.int64)
-    ends = np.full((cells, 4 * length, 2), cells, dtype=np.int64)
-    for row, column in product(range(rows), range(columns)):
-        for line, ((down, right), start) in enumerate(product(_DIRECTIONS, range(length))):
-            for k in range(-1, length + 1):
-                r, c = row + (k - start) * down, column + (k - start) * right
-                if k == start or not (0 <= r < rows and 0 <= c < columns):
-                    continue
-                if 0 <= k < length:
-                    windows[row * columns + column, line, k - (k > start)] = r * columns + c
-                else:
-                    ends[row * columns + column, line, int(k == length)] = r * columns + c
+    grid = np.arange(cells).reshape(rows, columns)
+    directions = np.array([(sign * down, sign * right) for down, right in _DIRECTIONS for sign in (1, -1)])
+    steps = directions[:, None] * np.arange(1, reach + 1)[:, None]  # [8, reach, 2]
+    places = np.stack(np.divmod(grid.ravel(), columns), 1)[:, None, None] + steps  # [cells, 8, reach, 2]
+    on_board = ((places >= 0) & (places < (rows, columns))).all(-1)
+    rays = np.where(on_board, places @ (columns, 1), grid.reshape(-1, 1, 1))
     rng = np.random.default_rng(0x5EED)
     hashes = rng.integers(-(2**63), 2**63 - 1, size=cells, dtype=np.int64)
     # The same maps for cells, planes and actions; with gravity only the mirror image follows the rules.
-    grid = np.arange(cells).reshape(rows, columns)
     if gravity:
         maps = [grid, grid[:, ::-1]]
     elif rows == columns:
@@ -220,8 +209,9 @@ def _tables(rows: int, columns: int, length: int, gravity: bool, device: torch.d
     symmetries = Symmetries(torch.from_numpy(planes.copy()).to(device), torch.from_numpy(actions.copy()).to(device))
     sides = torch.tensor([1, -1], dtype=torch.int8, device=device).view(1, 2, 1)
     return _Tables(
-        torch.from_numpy(windows).flatten(1).to(device),
-        torch.from_numpy(ends).flatten(1).to(device),
+        torch.from_numpy(rays).flatten(1).to(device),
+        torch.from_numpy(on_board).flatten(1).to(device),
+        torch.from_numpy(grid[::-1].T.copy()).to(device),
         sides,
         torch.from_numpy(hashes).to(device),
         symmetries,

@@ -64,6 +64,15 @@ class Ballast:
         ray.init(address, log_to_driver=False, logging_level="ERROR")
         self._held: list[Any] = []
 
+    def load_until(self, condition: Callable[[], bool]) -> Callable[[], bool]:
+        """The condition; before it is asked, the store is filled: what the run held meanwhile is free later."""
+
+        def filled() -> bool:
+            self.load()
+            return condition()
+
+        return filled
+
     def load(self) -> None:
         import ray
 
@@ -102,8 +111,7 @@ def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Bal
     run = prepare(address)
     run.train()
     run.wait(run.all_ready)
-    ballast.load()
-    run.wait(lambda: "workers use an older one" in run.output)
+    run.wait(ballast.load_until(lambda: "workers use an older one" in run.output))
     run.advance(10)
     ballast.drop()
     run.wait(lambda: run.metric("cluster/policy_lag") <= 4)
@@ -120,8 +128,7 @@ def test_results_that_a_full_object_store_cannot_hold_are_lost_and_no_others(
     run = prepare(address, selfplay={"boards": 256, "moves_per_iteration": 8}, replay={"capacity": 20_000})
     run.train()
     run.wait(run.all_ready)
-    ballast.load()
-    run.wait(lambda: "self-play worker 0 is replaced" in run.output)
+    run.wait(ballast.load_until(lambda: "self-play worker 0 is replaced" in run.output))
     ballast.drop()
     at = len(run.entries())
     run.wait(lambda: len(run.entries()) > at and run.all_ready())
