@@ -253,9 +253,9 @@ def _where_rows(mask: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """torch.where by rows; rows of bytes are copied as rows of wider integers, several times as fast on a CPU."""
     if x.dim() == 1:
         return torch.where(mask, x, y)
-    row_bytes = x[0].nbytes if len(x) else 0
+    row_bytes = x.shape[1:].numel() * x.itemsize
     for wide in (torch.int64, torch.int32, torch.int16):
-        fits = x.element_size() < wide.itemsize and row_bytes % wide.itemsize == 0
+        fits = x.itemsize < wide.itemsize and row_bytes % wide.itemsize == 0
         if fits and all(t.is_contiguous() and t.storage_offset() * t.itemsize % wide.itemsize == 0 for t in (x, y)):
             chosen = torch.where(mask[:, None], x.flatten(1).view(wide), y.flatten(1).view(wide))
             return chosen.view(x.dtype).view_as(x)
