@@ -251,8 +251,8 @@ def where(mask: Tensor, a: State, b: State) -> State:
 
 def _where_rows(mask: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """torch.where by rows; rows of bytes are copied as rows of wider integers, several times as fast on a CPU."""
-    if x.dim() == 1:
-        return torch.where(mask, x, y)
+    if x.dim() == 1 or len(x) == 0:
+        return torch.where(mask.view(-1, *[1] * (x.dim() - 1)), x, y)
     row_bytes = x.shape[1:].numel() * x.itemsize
     for wide in (torch.int64, torch.int32, torch.int16):
         fits = x.itemsize < wide.itemsize and row_bytes % wide.itemsize == 0
