@@ -10,6 +10,7 @@ from agents.alphazero.records import FinishedGames
 from agents.alphazero.search import make_dynamics, make_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games.game import Game
+from agents.search import RootSearch
 from agents.search.dynamics import LeafCounts
 from lab.train.device import Device
 
@@ -50,10 +51,19 @@ class Actors(Protocol):
 
 
 class LocalActors:
-    """Self-play in this process; each poll plays `moves_per_iteration` moves on every board."""
+    """Self-play in this process; each poll plays `moves_per_iteration` moves on every board.
+
+    search: replaces the configured one.
+    """
 
     def __init__(
-        self, game: Game, config: AlphaZeroConfig, net: PolicyValueNet, device: Device, first_game_id: int = 0
+        self,
+        game: Game,
+        config: AlphaZeroConfig,
+        net: PolicyValueNet,
+        device: Device,
+        first_game_id: int = 0,
+        search: RootSearch | None = None,
     ) -> None:
         self._moves = config.selfplay.moves_per_iteration
         self._version = 0
@@ -63,7 +73,7 @@ class LocalActors:
         )
         self._selfplay = SelfPlay(
             game,
-            search=make_search(config.search, game=game, device=device.device),
+            search=search or make_search(config.search, game=game, device=device.device),
             dynamics=self._dynamics,
             config=config.selfplay,
             seed=config.seed,

@@ -155,6 +155,12 @@ class SelfPlayConfig(Config):
         description="Also record the exact state of every position, from which it can be searched or played on.",
     )
 
+    recorded_boards: CountOrZero = Field(
+        default=4,
+        description="Boards of each actor whose games are kept in games/selfplay, move by move with the visit counts, "
+        "for `lab replay`; 0 for none.",
+    )
+
     @model_validator(mode="after")
     def _power_of_two(self) -> Self:
         if self.cache_slots is not None and self.cache_slots & (self.cache_slots - 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from agents.arena.positions import Positions
 from agents.arena.rollout import RolloutPlayer
 from agents.arena.shipped import SETS, has_shipped, shipped
 from agents.games import Game
+from agents.games.game_files import games_text, suffix_of
 from lab.errors import UserError
 from lab.plots.media import Media, Table
 from lab.run.evaluator import EvaluateState
@@ -28,7 +30,7 @@ from lab.train.device import Device
 
 
 class NetworkEvaluator:
-    """Evaluates networks, and writes one game of each to the run's `games/`."""
+    """Evaluates networks, and writes one game of each to the run's `games/`, as text and as a record."""
 
     def __init__(self, config: AlphaZeroConfig, directory: Path, device: Device) -> None:
         self._config, self._games, self._device = config, directory / "games", device
@@ -44,7 +46,10 @@ class NetworkEvaluator:
         result = self._agent_evaluator.evaluate(agent)
         sample = play_sample_game(agent, self._config.evaluate.simulations)
         self._games.mkdir(exist_ok=True)
-        (self._games / f"{positions:010d}.txt").write_text(sample.text, encoding="utf-8")
+        record = replace(sample.played(), event=f"sample game after {positions:,} positions")
+        texts = {".txt": sample.text, suffix_of(sample.game): games_text([record])}
+        for suffix, text in texts.items():
+            (self._games / f"{positions:010d}{suffix}").write_text(text, encoding="utf-8")
         metrics = {**result.metrics, "eval/first_reward": sample.first_reward}
         return Evaluation(metrics, [*result.media, *sample.media()])
 

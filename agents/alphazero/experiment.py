@@ -1,5 +1,6 @@
 """The AlphaZero experiment: self-play with the EMA weights, training on the replay buffer, publishing the weights."""
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from agents.alphazero.actors import Actors, LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.evaluation import NetworkEvaluator
+from agents.alphazero.game_records import records_folder, write_records
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.memory import needs
 from agents.alphazero.metrics import CATALOGUE
@@ -20,11 +22,14 @@ from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import ReplayBuffer
 from agents.alphazero.transfer import start_from
 from agents.search.dynamics import LeafCounts
+from lab.files.durable import explain
 from lab.run import checkpoint as checkpoints
 from lab.run import memory_needs
 from lab.run.experiment import Evaluation, Experiment
 from lab.train.collectives import ranks
 from lab.train.device import Device
+
+_log = logging.getLogger(__name__)
 
 
 class AlphaZero(Experiment):
@@ -48,6 +53,7 @@ class AlphaZero(Experiment):
             config.checkpoint.keep,
             config.selfplay.record_format,
         )
+        self._directory, self._record_failed = directory, False
         self._ranks = ranks()
         self._version = 0
         self._games = 0
@@ -71,6 +77,7 @@ class AlphaZero(Experiment):
         for games in finished:
             self.replay.extend(games.positions)
             self._games += len(games.game_id)
+            self._record(games)
         counts, seconds = self.actors.counts().since(before), self.actors.seconds() - seconds_before
         metrics = self._selfplay_metrics(finished, counts, seconds) | self.actors.metrics()
         start = time.perf_counter()
@@ -137,6 +144,15 @@ class AlphaZero(Experiment):
     def _publish(self) -> None:
         self._version += 1
         self.actors.publish(self._version, self.learner.average.module)
+
+    def _record(self, games: FinishedGames) -> None:
+        """Keep the games that are recorded. Training does not depend on them, so that it goes on without."""
+        try:
+            write_records(self._directory, games)
+        except OSError as error:
+            if not self._record_failed:
+                _log.warning("self-play games are not recorded: %s", explain(error, records_folder(self._directory)))
+            self._record_failed = True
 
     def _selfplay_metrics(self, finished: list[FinishedGames], counts: LeafCounts, seconds: float) -> dict[str, float]:
         leaves = counts.leaves

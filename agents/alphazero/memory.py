@@ -5,6 +5,7 @@ from torch import Tensor
 
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
+from agents.alphazero.move_recorder import move_bytes
 from agents.alphazero.records import row_bytes
 from agents.alphazero.search import default_cache_slots
 from agents.games.game import Game
@@ -62,4 +63,6 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
 
 def _record_bytes(config: AlphaZeroConfig, game: Game) -> int:
     # Outcomes are not kept while a game lasts; who moved takes as much.
-    return config.selfplay.boards * game.max_plies * row_bytes(game, config.selfplay.record_format)
+    positions = config.selfplay.boards * game.max_plies * row_bytes(game, config.selfplay.record_format)
+    recorded = min(config.selfplay.recorded_boards, config.selfplay.boards)
+    return positions + recorded * game.max_plies * move_bytes(game)

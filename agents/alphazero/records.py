@@ -53,8 +53,28 @@ class Samples(NamedTuple):
         return int(self.planes.shape[0])
 
 
+class PlayedMoves(NamedTuple):
+    """M moves of recorded games (see `SelfPlayConfig.recorded_boards`), in order of play within a game; K slots.
+
+    game_id: int64 [M]. ply: int16 [M], of the position before the move. action: int16 [M], the move that was played.
+    visits: int32 [M, K], visit counts of the search. actions: int16 [M, K], the action of each slot, -1 for none.
+    value: float32 [M], the root's value after search. version: int32 [M], of the weights that searched.
+    """
+
+    game_id: Tensor
+    ply: Tensor
+    action: Tensor
+    visits: Tensor
+    actions: Tensor
+    value: Tensor
+    version: Tensor
+
+    def __len__(self) -> int:
+        return int(self.game_id.shape[0])
+
+
 class FinishedGames(NamedTuple):
-    """G finished games and their positions.
+    """G finished games, their positions, and the moves of those that are recorded.
 
     game_id, plies, first_reward: int64, int64 and int8 [G]; the reward is the first player's. resigned: bool [G].
     wrong_resignation: int8 [G], 1 if the side that would have resigned an audited game did not lose, 0 if it did;
@@ -62,6 +82,7 @@ class FinishedGames(NamedTuple):
     """
 
     positions: Samples
+    moves: PlayedMoves
     game_id: Tensor
     plies: Tensor
     first_reward: Tensor
@@ -132,7 +153,20 @@ def _bits(game: Game) -> int:
 def concatenate(batches: list[FinishedGames]) -> FinishedGames:
     """All games of several batches, in order."""
     positions = Samples(*(torch.cat(field) for field in zip(*(b.positions for b in batches), strict=True)))
-    return FinishedGames(positions, *(torch.cat(f) for f in list(zip(*batches, strict=True))[1:]))
+    moves = PlayedMoves(*(torch.cat(field) for field in zip(*(b.moves for b in batches), strict=True)))
+    return FinishedGames(positions, moves, *(torch.cat(f) for f in list(zip(*batches, strict=True))[2:]))
+
+
+def flattened(games: FinishedGames) -> list[Tensor]:
+    """All tensors of games, which `unflattened` takes."""
+    return [*games.positions, *games.moves, *games[2:]]
+
+
+def unflattened(tensors: list[Tensor]) -> FinishedGames:
+    """The games of `flattened`."""
+    first = len(Samples._fields)
+    end = first + len(PlayedMoves._fields)
+    return FinishedGames(Samples(*tensors[:first]), PlayedMoves(*tensors[first:end]), *tensors[end:])
 
 
 def packed_size(bits: int) -> int:

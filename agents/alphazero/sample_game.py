@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from agents.alphazero.agent import Agent
 from agents.games.game import Game
 from agents.games.line_game import LineGame
+from agents.games.played import CPU, PlayedGame
 from lab.plots.figures import Matrix, matrices
 from lab.plots.media import Image, Media, Text
 
@@ -23,7 +24,8 @@ class SampleGame(NamedTuple):
     """One game from the empty board, without noise. text: moves, values and the last board.
 
     policies: float32 [plies, A], the searched policy at each ply. actions: the moves. players: who made them, 0 or 1.
-    names: what the moves are called. first_reward: the result for the first player.
+    names: what the moves are called. first_reward: the result for the first player. values: after search, for the
+    player to move. agent: its name.
     """
 
     game: Game
@@ -33,11 +35,24 @@ class SampleGame(NamedTuple):
     players: Sequence[int]
     names: Sequence[str]
     first_reward: float
+    values: Sequence[float] = ()
+    agent: str = ""
 
     def media(self) -> list[Media]:
-        """The game as text, and its policies as heat maps."""
+        """The game as text, its last board as a picture, and its policies as heat maps."""
+        *_, before, last = self.played().states()
+        board = self.game.image(last, 0, before)
         caption = "policy after search (%) at each ply; the title or the row names the player and the move"
-        return [Text("eval/game", self.text), Image("eval/policy", heat_map(self), caption)]
+        return [
+            Text("eval/game", self.text),
+            Image("eval/board", board, "the last position"),
+            Image("eval/policy", heat_map(self), caption),
+        ]
+
+    def played(self) -> PlayedGame:
+        """The game as a record, with the values."""
+        start = self.game.initial(1, CPU)
+        return PlayedGame(self.game, start, self.actions, self.values, players=(self.agent, self.agent))
 
 
 def play_sample_game(agent: Agent, simulations: int) -> SampleGame:
@@ -45,20 +60,21 @@ def play_sample_game(agent: Agent, simulations: int) -> SampleGame:
     game = agent.game
     state, previous = game.initial(1, agent.device), None
     lines = [f"{'ply':>3}  {'move':>4}  {'value':>6}  for the side to move"]
-    policies, actions, players, names = [], [], [], []
+    policies, actions, players, names, values = [], [], [], [], []
     while not bool(game.done(state)[0]):
         result = agent.decide(state, simulations)
         players.append(int(game.player(state)[0]))
         actions.append(int(result.action[0]))
         names.append(game.move_name(state, actions[-1]))
-        lines.append(f"{len(lines):>3}  {names[-1]:>4}  {float(result.value[0]):>+6.2f}")
+        values.append(float(result.value[0]))
+        lines.append(f"{len(lines):>3}  {names[-1]:>4}  {values[-1]:>+6.2f}")
         policies.append(result.over_actions(game.num_actions).policy[0].cpu().numpy())
         state, previous = game.step(state, result.action), state
     first_reward = float(game.reward(state)[0, 0])
     first, second = game.player_names
     winner = {1.0: f"{first} wins", 0.0: "a draw", -1.0: f"{second} wins"}[first_reward]
     text = "\n".join([*lines, "", game.render(state, 0, previous), winner, ""])
-    return SampleGame(game, text, np.stack(policies), actions, players, names, first_reward)
+    return SampleGame(game, text, np.stack(policies), actions, players, names, first_reward, values, agent.name)
 
 
 def heat_map(played: SampleGame) -> NDArray[np.uint8]:

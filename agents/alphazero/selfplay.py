@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from agents.alphazero.config import SelfPlayConfig, TemperatureConfig
+from agents.alphazero.move_recorder import MoveRecorder
 from agents.alphazero.records import FinishedGames, Samples, blank, likeliest, pack_observation
 from agents.games.codec import encode
 from agents.games.game import Game, where
-from agents.search import Search
+from agents.search import RootSearch
 from agents.search.dynamics import GameDynamics, legal_slots, slot_actions
 from lab import rng
 from lab.files.plain import is_count
@@ -44,7 +45,7 @@ class SelfPlay:
         self,
         game: Game,
         *,
-        search: Search,
+        search: RootSearch,
         dynamics: GameDynamics,
         config: SelfPlayConfig,
         seed: int,
@@ -76,6 +77,7 @@ class SelfPlay:
             length=zeros(dtype=torch.int64),
             resigner=zeros(dtype=torch.int8) - 1,
         )
+        self._recorder = MoveRecorder(game, min(config.recorded_boards, boards), device)
         self._rows = torch.arange(boards, device=device)
         self._ids = first_game_id + self._rows * game_id_stride
         self._next_id = first_game_id + boards * game_id_stride
@@ -104,6 +106,7 @@ class SelfPlay:
         records.search_value[at] = result.value.to(torch.float16)
         records.version[at] = version
         records.player[at] = player.to(torch.int8)
+        self._recorder.record(records.length, self._ids, self._plies, result, version)
         records.length += 1
         self._plies += 1
         self._state = game.step(state, result.action)
@@ -124,6 +127,7 @@ class SelfPlay:
             "next_id": self._next_id,
             "plies": self._plies,
             "records": dict(vars(self._records)),
+            "moves": self._recorder.state_dict(),
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
@@ -149,6 +153,7 @@ class SelfPlay:
             raise ValueError("records that no game has")
         if not _within(saved["plies"], 0, self.game.max_plies) or not _within(saved["ids"], 0, saved["next_id"] - 1):
             raise ValueError("games that were never begun")
+        self._recorder.load_state_dict(saved.get("moves"))
         self._state = type(self._state)(*(t.to(self.device) for t in saved["state"]))
         self._ids = saved["ids"].to(self.device)
         self._next_id = saved["next_id"]
@@ -189,13 +194,15 @@ class SelfPlay:
             version=records.version[at],
         )
         games = (self._ids[ended], self._plies[ended], reward[:, 0].to(torch.int8), gave_up, wrong)
-        return FinishedGames(Samples(*(t.cpu() for t in positions)), *(t.cpu() for t in games))
+        moves = self._recorder.collect(ended, records.length)
+        return FinishedGames(Samples(*(t.cpu() for t in positions)), moves, *(t.cpu() for t in games))
 
     def _restart(self, ended: Tensor) -> None:
         self._ids[ended] = self._next_id + torch.arange(len(ended), device=self.device) * self._stride
         self._next_id += len(ended) * self._stride
         self._records.length[ended] = 0
         self._records.resigner[ended] = -1
+        self._recorder.restart(ended)
         fresh, self._plies[ended] = random_opening(self.game, self._ids[ended], self.seed, self.config.opening_plies)
         for field, new in zip(self._state, fresh, strict=True):
             field[ended] = new

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from agents.arena.elo import Rating, ratings
-from agents.arena.players import Player, random_moves
+from agents.arena.players import Player, random_moves, to_device
 from agents.arena.positions import CPU
 from agents.games.game import Game, concatenate, select, where
+from agents.games.played import PlayedGame
 from lab import rng
 
 CHUNK = 512  # boards per call of a player
@@ -48,7 +49,7 @@ class Pairing:
     """The games of two players; both results are those of `player`.
 
     results: 1, 0 or -1 for `player`, game by game; it moves first in games of even number. Games 2k and 2k + 1 have the
-    same opening.
+    same opening. games: the games themselves, if they were kept.
     """
 
     player: str
@@ -56,6 +57,7 @@ class Pairing:
     first: WinDrawLoss
     second: WinDrawLoss
     results: list[int]
+    games: Sequence[PlayedGame] = ()
 
     @property
     def total(self) -> WinDrawLoss:
@@ -76,10 +78,15 @@ class Result:
 
 
 class Openings(NamedTuple):
-    """N running boards; the first `distinct` are different, later ones repeat them in order."""
+    """N running boards; the first `distinct` are different, later ones repeat them in order.
+
+    first: the boards before the moves of the openings. moves: int64 [N, P], these moves, then -1.
+    """
 
     states: Any
     distinct: int
+    first: Any
+    moves: Tensor
 
 
 def match(
@@ -97,15 +104,16 @@ def round_robin(
     seed: int = 0,
     device: torch.device = CPU,
     progress: Callable[[int], None] = lambda count: None,
+    keep_games: bool = False,
 ) -> Result:
     """Every pair of players plays `games` games (made even).
 
     Ratings are relative to the player named "random", or to the first. progress: called
-    after each ply with the number of games that ended.
+    after each ply with the number of games that ended. keep_games: return the games themselves too.
     """
     pairs = list(itertools.combinations(range(len(players)), 2))
     starts = openings(game, (games + 1) // 2, seed, device)
-    pairings = play_pairings(game, players, pairs, starts, progress)
+    pairings = play_pairings(game, players, pairs, starts, progress, keep_games=keep_games)
     score = np.zeros((len(players), len(players)))
     played = np.zeros_like(score)
     for (a, b), pairing in zip(pairs, pairings, strict=True):
@@ -123,6 +131,8 @@ def play_pairings(
     pairs: Sequence[tuple[int, int]],
     starts: Openings,
     progress: Callable[[int], None] = lambda count: None,
+    *,
+    keep_games: bool = False,
 ) -> list[Pairing]:
     """Each pair of players plays each opening twice, once with each colour.
 
@@ -136,13 +146,34 @@ def play_pairings(
     # [games of all pairs, 2]: who moves first and who second; colours alternate within an opening.
     sides = torch.cat([torch.tensor([(a, b), (b, a)], device=device).repeat(games // 2, 1) for a, b in pairs])
     ids = torch.cat([(b * (b - 1) // 2 + a) * _IDS_PER_PAIR + number for a, b in map(sorted, pairs)])
-    reward = play_out(game, players, states, sides, ids, progress)
+    moves: list[Tensor] | None = [] if keep_games else None
+    reward = play_out(game, players, states, sides, ids, progress, moves)
     pairings = []
-    for (a, b), rows in zip(pairs, reward.view(len(pairs), games, 2), strict=True):
+    for index, ((a, b), rows) in enumerate(zip(pairs, reward.view(len(pairs), games, 2), strict=True)):
         results = torch.where(number % 2 == 0, rows[:, 0], rows[:, 1]).to(torch.int64)
         first, second = _tally(results[::2]), _tally(results[1::2])
-        pairings.append(Pairing(players[a].name, players[b].name, first, second, results.tolist()))
+        names = (players[a].name, players[b].name)
+        of_pair = [] if moves is None else [ply[index * games : (index + 1) * games] for ply in moves]
+        played = [] if moves is None else _played_games(game, starts, of_pair, names)
+        pairings.append(Pairing(*names, first, second, results.tolist(), played))
     return pairings
+
+
+def _played_games(game: Game, starts: Openings, plies: Sequence[Tensor], names: tuple[str, str]) -> list[PlayedGame]:
+    """The games of two players; plies: the moves int64 `[G]` of each ply, -1 in games that are over."""
+    opening = starts.moves.repeat_interleave(2, 0)
+    moves = torch.cat([opening, *(ply[:, None] for ply in plies)], 1).tolist()
+    first = to_device(starts.first, CPU)
+    return [
+        PlayedGame(
+            game,
+            select(first, torch.tensor([number // 2])),
+            [action for action in actions if action >= 0],
+            players=names if number % 2 == 0 else (names[1], names[0]),
+            round=str(number + 1),
+        )
+        for number, actions in enumerate(moves)
+    ]
 
 
 def play_out(
@@ -152,10 +183,12 @@ def play_out(
     sides: Tensor,
     ids: Tensor,
     progress: Callable[[int], None] = lambda count: None,
+    moves: list[Tensor] | None = None,
 ) -> Tensor:
     """Play G boards to the end; returns the rewards, float32 `[G, 2]`.
 
-    sides: int64 [G, 2], indices of the players who move first and second; ids: int64 [G].
+    sides: int64 [G, 2], indices of the players who move first and second; ids: int64 [G]. moves: a list to which each
+    ply's moves int64 [G] are appended, -1 on boards that are over.
     """
     ended = 0
     for ply in itertools.count():
@@ -170,6 +203,8 @@ def play_out(
             for rows in (running & (mover == number)).nonzero()[:, 0].split(CHUNK):
                 if len(rows):
                     action[rows] = player.choose(select(states, rows), ids[rows], torch.full_like(rows, ply))
+        if moves is not None:
+            moves.append(torch.where(running, action, -1).cpu())
         states = game.step(states, action)
     raise AssertionError("unreachable")
 
@@ -180,27 +215,41 @@ def openings(game: Game, count: int, seed: int, device: torch.device = CPU) -> O
     The number of moves is a ninth of the longest game, from 2 to 10 (4 in Connect Four). Opening k depends only on the
     seed, not on `count`: openings are sampled with replacement, and each new one gets the next number.
     """
-    found, different, sampled = game.initial(0, device), 0, 0
-    while different < count:
+    none = game.initial(0, device)
+    found = Openings(none, 0, none, torch.zeros(0, _plies(game), dtype=torch.int64))
+    sampled = 0
+    while found.distinct < count:
         end = max(2 * sampled, _FIRST_SAMPLES)
         fresh = _random_openings(game, torch.arange(sampled, end, device=device), seed)
-        sampled = end
-        before, together = different, concatenate([found, fresh])
-        found = select(together, _first_of_each(game.key(together)))
-        different = len(game.done(found))
-        if different == before and sampled >= _ENOUGH_SAMPLES * different:
+        sampled, before = end, found.distinct
+        states, first = concatenate([found.states, fresh.states]), concatenate([found.first, fresh.first])
+        moves = torch.cat([found.moves, fresh.moves])
+        new = _first_of_each(game.key(states))
+        found = Openings(select(states, new), len(new), select(first, new), moves[new.cpu()])
+        if found.distinct == before and sampled >= _ENOUGH_SAMPLES * found.distinct:
             break
-    return Openings(select(found, torch.arange(count, device=device) % max(different, 1)), min(different, count))
+    index = torch.arange(count, device=device) % max(found.distinct, 1)
+    return Openings(
+        select(found.states, index), min(found.distinct, count), select(found.first, index), found.moves[index.cpu()]
+    )
 
 
-def _random_openings(game: Game, number: Tensor, seed: int) -> Any:
+def _random_openings(game: Game, number: Tensor, seed: int) -> Openings:
     """A running board for each number int64 `[B]`, after random legal moves."""
-    state = game.sample_initial(seed, number)
-    for ply in range(min(max(2, game.max_plies // 9), _LONGEST_OPENING)):
+    first = state = game.sample_initial(seed, number)
+    moves = []
+    for ply in range(_plies(game)):
         action = random_moves(game, state, seed, int(rng.Stream.RANDOM_OPENING), number, ply)
         after = game.step(state, action)
-        state = where(game.done(after), state, after)
-    return state
+        over = game.done(after)
+        moves.append(torch.where(over, -1, action).cpu())
+        state = where(over, state, after)
+    return Openings(state, 0, first, torch.stack(moves, 1))
+
+
+def _plies(game: Game) -> int:
+    """Moves of an opening."""
+    return min(max(2, game.max_plies // 9), _LONGEST_OPENING)
 
 
 def _first_of_each(keys: Tensor) -> Tensor:

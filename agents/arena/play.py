@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import torch
@@ -9,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.arena.analysis import MAX_SIMULATIONS, Analysis, analyse
-from agents.arena.players import AgentLike
+from agents.arena.players import AgentLike, to_device
 from agents.arena.positions import CPU
 from agents.games.board import STONES
 from agents.games.board_terminal import STYLES, stone, terminal_text
 from agents.games.game import Game
 from agents.games.moves import legal_names, refusal
+from agents.games.played import PlayedGame
 from lab.terminal.consoles import Console
 from lab.terminal.text import printable
 
@@ -39,7 +41,8 @@ class GameSession:
 
     simulations: the agent's, per move.
     side: 0 if the person moves first, else 1.
-    states: the boards so far, B = 1 each, the initial one first. moves: the actions between them.
+    states: the boards so far, B = 1 each, the initial one first. moves: the actions between them. values: of the moves,
+    the agent's evaluation for the player to move; None for the person's. earlier: games that were left for a new one.
     """
 
     agent: AgentLike
@@ -48,6 +51,8 @@ class GameSession:
     device: torch.device = CPU
     states: list[Any] = field(default_factory=list)
     moves: list[int] = field(default_factory=list)
+    values: list[float | None] = field(default_factory=list)
+    earlier: list[PlayedGame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -75,18 +80,35 @@ class GameSession:
 
     def restart(self) -> None:
         """An empty board."""
-        self.states, self.moves = [self.game.initial(1, self.device)], []
+        self.earlier = self.games()
+        self.states, self.moves, self.values = [self.game.initial(1, self.device)], [], []
 
-    def move(self, action: int) -> None:
+    def games(self) -> list[PlayedGame]:
+        """All games that have moves, the current one last."""
+        if not self.moves:
+            return self.earlier
+        names = ("person", self.agent.name)
+        played = PlayedGame(
+            self.game,
+            to_device(self.states[0], CPU),
+            list(self.moves),
+            list(self.values),
+            players=names if self.side == 0 else (names[1], names[0]),
+            date=date.today().isoformat(),
+        )
+        return [*self.earlier, played]
+
+    def move(self, action: int, value: float | None = None) -> None:
         """Plays a legal action for the side to move."""
         self.states.append(self.game.step(self.state, torch.tensor([action], device=self.device)))
         self.moves.append(action)
+        self.values.append(value)
 
     def reply(self) -> tuple[int, float]:
         """Plays the agent's move; returns it with the agent's expected score in [0, 1]."""
         decision = self.agent.decide(self.state, self.simulations)
         action = int(decision.action[0])
-        self.move(action)
+        self.move(action, float(decision.value[0]))
         return action, float(decision.value[0] + 1) / 2
 
     def undo(self) -> bool:
@@ -94,7 +116,7 @@ class GameSession:
         own = [ply for ply in range(len(self.moves)) if ply % 2 == self.side]
         if not own:
             return False
-        del self.states[own[-1] + 1 :], self.moves[own[-1] :]
+        del self.states[own[-1] + 1 :], self.moves[own[-1] :], self.values[own[-1] :]
         return True
 
     def parse_move(self, text: str) -> int | str:

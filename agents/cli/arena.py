@@ -8,6 +8,7 @@ import typer
 
 from agents.alphazero.agent import Agent, load_agent
 from agents.arena.elo import Rating
+from agents.arena.game_folder import check_new_folder, save_matches
 from agents.arena.match import Pairing, Result, round_robin
 from agents.arena.players import AgentPlayer, Player, RandomPlayer
 from agents.arena.rollout import RolloutPlayer
@@ -42,6 +43,10 @@ def arena(
         str, typer.Option(help="More players: random, rollout:N (N simulations), separated by commas; or none.")
     ] = "random",
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of openings and random players.")] = 0,
+    save_games: Annotated[
+        Path | None,
+        typer.Option("--save-games", help="Write all games to this new folder: SGF, PGN of chess, else JSON."),
+    ] = None,
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
@@ -50,6 +55,8 @@ def arena(
 
     Every opening of a few random moves is played with both colours.
     """
+    if save_games is not None:
+        check_new_folder(save_games)
     place = device_of(device)
     runs = [name for run in runs for name in _each_checkpoint(run, runs_dir)]
     agents = [_load(run, place, runs_dir) for run in runs]
@@ -68,7 +75,17 @@ def arena(
         raise UserError("the arena needs two players; give another run or --against random")
     total = (games + games % 2) * len(players) * (len(players) - 1) // 2
     with progress_bar("playing", total, hidden=as_json) as advance:
-        result = round_robin(game, players, games=games, seed=seed, device=place.device, progress=advance)
+        result = round_robin(
+            game,
+            players,
+            games=games,
+            seed=seed,
+            device=place.device,
+            progress=advance,
+            keep_games=save_games is not None,
+        )
+    if save_games is not None:
+        save_matches(save_games, result.pairings)
     if as_json:
         print_json(_result_json(result) | {"game": game.name, "simulations": simulations, "seed": seed})
         return

@@ -242,7 +242,7 @@ def _components(selfplay: SelfPlay, device: Device, moves: int = 3) -> dict[str,
     plain, search = selfplay.dynamics, selfplay.search
     dynamics = _TimedDynamics(plain, device)
     timed_search = Stopwatch(search, device)
-    selfplay.dynamics, selfplay.search = dynamics, timed_search  # type: ignore[assignment]
+    selfplay.dynamics, selfplay.search = dynamics, timed_search
     if dynamics.cache is not None:
         dynamics.cache.clear()
     start = time.perf_counter()

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.games.board import EMPTY, Board, Cell, changed_cells
-from agents.games.game import ActionLayout, Game, Symmetries
+from agents.games.board import EMPTY, STONES, Board, Cell, changed_cells
+from agents.games.game import ActionLayout, Game, Record, Symmetries
+from agents.games.sgf_record import read_sgf_record
 from lab.errors import UserError
 
 _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -126,6 +127,34 @@ class LineGame(Game):
         won = (self._in_line(near & on_board) & theirs).any(-1)
         outcome = torch.where(won, LAST_MOVER_WON, torch.where(plies >= self.max_plies, DRAWN, RUNNING))
         return LineState(cells, plies, outcome.to(torch.int8))
+
+    def from_owners(self, owners: Sequence[int], player: int, device: torch.device) -> LineState:
+        """The position of cells in row-major order, +1 for stones of player 0, -1 for player 1, 0 empty; B = 1.
+
+        Raises UserError unless `player` is to move with these numbers of stones, and for discs that would fall.
+        """
+        stones = torch.tensor(owners, dtype=torch.int8, device=device)
+        first, second = int((stones > 0).sum()), int((stones < 0).sum())
+        if first - second != player:
+            raise UserError(
+                f"{self.name}: {STONES[player]} is to move with {first} {STONES[0]} and {second} {STONES[1]}; before X "
+                "moves they are as many, and before O moves there is one X more"
+            )
+        grid = stones.view(self.rows, self.columns) != 0
+        if self.gravity and bool((grid[:-1] & ~grid[1:]).any()):
+            raise UserError(f"{self.name}: a disc has an empty cell below it")
+        mine = stones * (1 - 2 * player)
+        planes = torch.stack([mine > 0, mine < 0]).view(1, 2, self.rows, self.columns).to(torch.float32)
+        return self.from_observation(planes)
+
+    def colours(self, state: LineState, index: int = 0) -> list[int]:
+        """One board in row-major order: +1 for stones of player 0, -1 for player 1, 0 empty."""
+        owners: list[int] = (state.cells[index] * (1 - 2 * (state.plies[index] % 2))).tolist()
+        return owners
+
+    def read_record(self, text: str, device: torch.device) -> Record | None:
+        """The main line of a game in SGF, of games that have one."""
+        return read_sgf_record(self, text, device)
 
     def key(self, state: LineState) -> Tensor:
         # A random linear form modulo 2**64: two different boards collide with probability 2**-63.

@@ -1,7 +1,7 @@
 """Positions as text: moves from the initial position ("443" is columns 4, 4 and 3) or a notation of the game."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -29,20 +29,40 @@ def state_after(game: Game, moves: Moves, device: torch.device) -> Any:
     return play_moves(game, moves, device)[0]
 
 
+class ReadMoves(NamedTuple):
+    """start, state: before and after the moves, B = 1. left_out: number of moves after the end of the game."""
+
+    start: Any
+    actions: list[int]
+    state: Any
+    left_out: int
+
+
 def play_moves(game: Game, moves: Moves, device: torch.device) -> tuple[Any, list[int]]:
     """The state after `moves`, B = 1, and their actions. Raises UserError when one of them is unknown or illegal."""
+    read = read_moves(game, moves, device)
+    return read.state, read.actions
+
+
+def read_moves(game: Game, moves: Moves, device: torch.device, *, beyond_end: bool = False) -> ReadMoves:
+    """Plays `moves`. beyond_end: leave out moves after the end of the game instead of refusing them.
+
+    Raises UserError when one of them is unknown or illegal.
+    """
     record = game.read_record(moves, device) if isinstance(moves, str) else None
     if record is None:
         words = _words(game.action_names, moves)
         record = Record(game.initial(1, device), words, list(map(str, range(1, len(words) + 1))))
     state, actions = record.start, list[int]()
     for word, place in zip(record.moves, record.places, strict=True):
+        if beyond_end and bool(game.done(state)[0]):
+            break
         action = game.find_move(state, word)
         if action is None:
             raise UserError(refusal(game, state, word, place))
         state = game.step(state, torch.tensor([action], device=device))
         actions.append(action)
-    return state, actions
+    return ReadMoves(record.start, actions, state, len(record.moves) - len(actions))
 
 
 def move_names(game: Game, actions: Sequence[int]) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
-from agents.alphazero.records import FinishedGames, Samples, concatenate
+from agents.alphazero.records import FinishedGames, concatenate, flattened, unflattened
 from agents.search.dynamics import LeafCounts
 from cluster.workers.received_results import Origin, first_game_id
 from cluster.workers.set_up import set_up
@@ -19,7 +19,7 @@ from cluster.workers.weights import Weights, load
 
 
 class Played(NamedTuple):
-    """The result of a call. games: fields of `FinishedGames`, those of its positions first; None when no game ended.
+    """The result of a call. games: the arrays of `FinishedGames` (see `flattened`); None when no game ended.
 
     version: version of the weights. seconds: time that playing took.
     """
@@ -67,12 +67,9 @@ def pack(finished: list[FinishedGames]) -> list[NDArray[Any]] | None:
     """Games as arrays, which Ray shares like weights; None without games."""
     if not finished:
         return None
-    games = concatenate(finished)
-    return [tensor.numpy() for tensor in (*games.positions, *games[1:])]
+    return [tensor.numpy() for tensor in flattened(concatenate(finished))]
 
 
 def unpack(arrays: list[NDArray[Any]]) -> FinishedGames:
     """Games from arrays, copied so that Ray can free its memory."""
-    tensors = [torch.from_numpy(np.array(array)) for array in arrays]
-    of_positions = len(Samples._fields)
-    return FinishedGames(Samples(*tensors[:of_positions]), *tensors[of_positions:])
+    return unflattened([torch.from_numpy(np.array(array)) for array in arrays])

@@ -1,10 +1,11 @@
 """Games in Portable Game Notation (PGN standard, 1994): the main line of the first game of a text.
 
-Tags but FEN, comments, variations, annotation glyphs and the result are skipped. Move numbers may be missing or wrong.
+Comments (with clocks and evaluations, as Lichess writes them), variations, annotation glyphs and the result are
+skipped. Move numbers may be missing or wrong.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from agents.games.chess.fen import INITIAL
@@ -12,19 +13,22 @@ from lab.config.suggestions import shortened
 from lab.errors import UserError
 
 _BEGINNING = re.compile(r"\s*(\[|\{|%|\d+\s*\.)")
+_STANDARD = ("", "?", "standard", "chess", "from position", "fromposition", "normal")
 _TOKEN = re.compile(
     r"""\s+ | ^%[^\n]* | ;[^\n]* | \{[^}]*\} | \$\d+ | e\.p\. | \d+\s*\.+ | \.+ | [!?]+
     | \[\s*(?P<tag>\w+)\s*"(?P<value>(?:[^"\\]|\\.)*)"\s*\]
-    | (?P<open>\() | (?P<close>\)) | (?P<result>1-0|0-1|1/2-1/2|\*)(?=\s|$) | (?P<move>[A-Za-z0][\w=+\#!?:-]*)""",
+    | (?P<open>\() | (?P<close>\)) | (?P<result>1-0|0-1|1/2-1/2|\*)(?=\s|$)
+    | (?P<move>--|[A-Za-z0](?:(?!e\.p\.)[\w=+\#!?:-])*)""",
     re.VERBOSE | re.MULTILINE,
 )
 
 
 class Pgn(NamedTuple):
-    """fen: of the position before the first move. moves: their names as written."""
+    """fen: of the position before the first move. moves: their names as written. tags: by name."""
 
     fen: str
     moves: list[str]
+    tags: Mapping[str, str]
 
 
 def is_pgn(text: str) -> bool:
@@ -34,14 +38,13 @@ def is_pgn(text: str) -> bool:
 
 def read_pgn(text: str) -> Pgn:
     """The first game of a text. Raises UserError for text that is no PGN; the moves are not checked."""
-    fen, moves, depth = INITIAL, list[str](), 0
+    moves, tags, depth = list[str](), dict[str, str](), 0
     for token in _tokens(text):
         kind, value = token.lastgroup, token[0]
         if kind == "value":
             if moves:
                 break  # the next game
-            if token["tag"].upper() == "FEN":
-                fen = token["value"]
+            tags.setdefault(token["tag"], re.sub(r"\\(.)", r"\1", token["value"]))
         elif kind in ("open", "close"):
             depth += 1 if kind == "open" else -1
             if depth < 0:
@@ -52,7 +55,11 @@ def read_pgn(text: str) -> Pgn:
             moves.append(value)
     if depth > 0:
         raise UserError("PGN: a variation is not closed; add )")
-    return Pgn(fen, moves)
+    variant = next((value for name, value in tags.items() if name.lower() == "variant"), "")
+    if variant.lower() not in _STANDARD:
+        raise UserError(f"PGN: the game is of the variant {shortened(variant, 40)}, and only standard chess is known")
+    fen = next((value for name, value in tags.items() if name.upper() == "FEN"), INITIAL)
+    return Pgn(fen, moves, tags)
 
 
 def _tokens(text: str) -> Iterator[re.Match[str]]:

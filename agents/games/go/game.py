@@ -17,6 +17,7 @@ from agents.games.go.chains import Chains, lost_bit, open_points, place, pseudo_
 from agents.games.go.geometry import geometry, symmetries
 from agents.games.go.ko import position_hash, repeating_points
 from agents.games.go.text import why_illegal as _why_illegal
+from agents.games.sgf_record import read_sgf_record
 from lab.errors import UserError
 
 SMALLEST, LARGEST = 2, 19  # points on a side
@@ -261,14 +262,7 @@ class Go(Game):
 
     def read_record(self, text: str, device: torch.device) -> Record | None:
         """The main line of a game in SGF, whose board must have this size. This game's komi and ko rule count."""
-        from agents.games.go.sgf import read_sgf  # which makes games
-
-        if not text.lstrip("\ufeff \n\t").startswith("("):
-            return None
-        record = read_sgf(text, **self.options)
-        start = GoState(*(field.to(device) for field in record.start))
-        names = [self.action_names[action] for action in record.actions]
-        return Record(start, names, [str(number) for number in range(1, len(names) + 1)])
+        return read_sgf_record(self, text, device)
 
     def why_illegal(self, state: GoState, text: str, *, index: int = 0) -> str | None:
         action = self._actions.get(text.strip().upper())

@@ -12,6 +12,7 @@ from agents.games.board import Board
 from agents.games.diagrams import diagram, is_diagram, read_diagram
 from agents.games.game import ActionLayout, Game, Record, Symmetries
 from agents.games.hex.text import SWAP, action_names, board_of, seen_by_first
+from agents.games.sgf_record import read_sgf_record
 from lab.errors import UserError
 
 SMALLEST, LARGEST = 2, 19  # cells on a side
@@ -84,7 +85,9 @@ class Hex(Game):
         )
 
     def read_record(self, text: str, device: torch.device) -> Record | None:
-        """The position of a diagram."""
+        """The position of a diagram, or the main line of a game in SGF."""
+        if (record := read_sgf_record(self, text, device)) is not None:
+            return record
         return Record(self.from_diagram(text, device), (), ()) if is_diagram(text) else None
 
     def from_diagram(self, text: str, device: torch.device) -> HexState:
@@ -92,8 +95,15 @@ class Hex(Game):
 
         Raises UserError that names the mistake.
         """
-        owners, player = read_diagram(self.name, text, self.size)
-        first, second = owners.count(1), owners.count(-1)
+        return self.from_owners(*read_diagram(self.name, text, self.size), device)
+
+    def from_owners(self, owners: Sequence[int], player: int, device: torch.device) -> HexState:
+        """The position of cells in row-major order of player 0's view, that comes about without a swap; B = 1.
+
+        owners: +1 for player 0's stones, -1 for the opponent's, 0 for empty cells. player: to move, 0 or 1. Raises
+        UserError for numbers of stones of which another player is to move, and for a game that is over.
+        """
+        first, second = list(owners).count(1), list(owners).count(-1)
         if first - second != player:
             raise UserError(
                 f"hex: {'XO'[player]} is to move with {first} X and {second} O; before X moves they are as many, and "

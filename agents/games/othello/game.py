@@ -13,6 +13,7 @@ from agents.games.diagrams import diagram, is_diagram, read_diagram
 from agents.games.game import ActionLayout, Game, Record, Symmetries
 from agents.games.othello import text
 from agents.games.othello.bitboard import bitboard
+from agents.games.sgf_record import read_sgf_record
 from agents.games.words import hashed
 from lab.errors import UserError
 
@@ -70,15 +71,21 @@ class Othello(Game):
         )
 
     def read_record(self, text: str, device: torch.device) -> Record | None:
-        """The position of a diagram."""
+        """The position of a diagram, or the main line of a game in SGF."""
+        if (record := read_sgf_record(self, text, device)) is not None:
+            return record
         return Record(self.from_diagram(text, device), (), ()) if is_diagram(text) else None
 
     def from_diagram(self, text: str, device: torch.device) -> OthelloState:
-        """The position of a diagram (see `diagrams`), B = 1. Raises UserError that names the mistake.
+        """The position of a diagram (see `diagrams`), B = 1. Raises UserError that names the mistake."""
+        return self.from_owners(*read_diagram(self.name, text, self.size), device)
 
-        Its plies are the discs that were placed, and a pass if the other player would be to move then.
+    def from_owners(self, owners: Sequence[int], player: int, device: torch.device) -> OthelloState:
+        """The position of cells in row-major order, +1 black, -1 white, 0 empty, with `player` (0 or 1) to move; B = 1.
+
+        Its plies are the discs that were placed, and a pass if the other player would be to move then. Raises UserError
+        for fewer than 4 discs.
         """
-        owners, player = read_diagram(self.name, text, self.size)
         first = torch.tensor(owners, device=device) * (1 - 2 * player)
         board = bitboard(self.size, device)
         discs = torch.stack([board.bits[:-1][first == side].sum() for side in (1, -1)])[None]

@@ -91,7 +91,7 @@ def test_an_agent_plays_a_sample_game(name: str) -> None:
     agent = make_agent("new", settings, make_network(settings, small(name)), DEVICE)
     played = play_sample_game(agent, 2)
     assert len(played.actions) == len(played.names) == len(played.policies) <= agent.game.max_plies
-    assert [type(medium).__name__ for medium in played.media()] == ["Text", "Image"]
+    assert [type(medium).__name__ for medium in played.media()] == ["Text", "Image", "Image"]
 
 
 @every_small_game

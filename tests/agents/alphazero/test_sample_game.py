@@ -31,8 +31,11 @@ def test_a_shown_game_is_played_to_its_end() -> None:
     board = shown.text.rstrip().splitlines()[-4:-1]
     assert sum(row.count("X") + row.count("O") for row in board) == plies
     assert shown.text.rstrip().splitlines()[-1] == {1: "X wins", -1: "O wins", 0: "a draw"}[int(shown.first_reward)]
-    text, image = shown.media()
-    assert isinstance(text, Text) and isinstance(image, Image)
+    text, picture, image = shown.media()
+    assert isinstance(text, Text) and isinstance(picture, Image) and isinstance(image, Image)
+    last = [*shown.played().states()][-2:]
+    np.testing.assert_array_equal(picture.pixels, shown.game.image(last[1], 0, last[0]))
+    assert shown.played().values == shown.values and len(shown.values) == plies
     assert image.pixels.shape[2] == 3 and image.pixels.shape[1] > 400
     assert shown.players == [ply % 2 for ply in range(plies)] and len(set(shown.actions)) == plies
 

@@ -46,7 +46,7 @@ def split(game: Any, batches: list[FinishedGames]) -> dict[int, Game]:
     for g, plies in enumerate(games.plies.tolist()):
         end = start + int((stones[start:] == plies - 1).nonzero()[0, 0]) + 1
         positions = Samples(*(field[start:end] for field in games.positions))
-        header = [int(field[g]) for field in games[1:]]
+        header = [int(field[g]) for field in games[2:]]
         found[header[0]] = Game(header[0], header[1], header[2], bool(header[3]), header[4], positions)
         start = end
     assert start == len(games.positions)

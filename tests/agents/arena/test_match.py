@@ -29,7 +29,7 @@ class Fixed:
 
 
 def test_openings_are_random_reproducible_and_running() -> None:
-    state, distinct = openings(GAME, 200, seed=3)
+    state, distinct, *_ = openings(GAME, 200, seed=3)
     assert (GAME.plies(state) == 4).all() and not GAME.done(state).any()
     assert len(GAME.key(state).unique()) == distinct == 200
     assert torch.equal(state.cells, openings(GAME, 200, seed=3).states.cells)
@@ -45,7 +45,7 @@ def test_an_opening_depends_on_its_number_and_not_on_how_many_there_are() -> Non
 
 def test_openings_repeat_in_order_where_the_game_has_no_more() -> None:
     game = make("tic_tac_toe")
-    state, distinct = openings(game, 100, seed=0)
+    state, distinct, *_ = openings(game, 100, seed=0)
     keys = game.key(state)
     assert distinct == 72 == len(keys[:72].unique())  # 9 cells for the first move, 8 for the second
     assert torch.equal(keys[72:], keys[:28])
@@ -54,7 +54,7 @@ def test_openings_repeat_in_order_where_the_game_has_no_more() -> None:
 
 def test_an_opening_stops_before_it_would_end_the_game() -> None:
     game = make("connect_four", rows=6, columns=9, length=2)
-    state, _ = openings(game, 50, seed=0)
+    state = openings(game, 50, seed=0).states
     assert not game.done(state).any()
     assert game.plies(state).min() < 6 == game.plies(state).max()
 
