@@ -30,7 +30,7 @@ def save_matches(folder: Path, pairings: Sequence[Pairing]) -> None:
             # The number tells apart names that are equal without their special characters.
             event = f"{pairing.player} against {pairing.opponent}"
             stem = f"{number:03d}-{_plain(pairing.player)}-{_plain(pairing.opponent)}"
-            games = [replace(game, event=event, date=today) for game in pairing.games]
+            games = [replace(game, event=event, date=today) for game in pairing.records()]
             if not games:
                 continue
             suffix = suffix_of(games[0].game)

@@ -1,11 +1,13 @@
 """Players choose moves for a batch of boards."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from agents.arena.line import Line
 from agents.games.game import Game
 from agents.search.cache import Evaluate
 from agents.search.dynamics import legal_slots, slot_actions
@@ -24,6 +26,34 @@ class Player(Protocol):
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
         """Legal actions int64 `[B]`; game_ids and plies: int64 `[B]`, keys of the random numbers."""
         ...
+
+
+class Forfeit(NamedTuple):
+    """A player gives up a game, which it loses. fault: whether it broke down or played no legal move."""
+
+    reason: str
+    fault: bool
+
+
+@runtime_checkable
+class LinePlayer(Protocol):
+    """A player of games whose moves it must know, not just the boards: an engine with a memory of its own."""
+
+    @property
+    def name(self) -> str:
+        """The name in tables and ratings."""
+        ...
+
+    def choose_moves(self, lines: Sequence[Line], game_ids: Sequence[int]) -> list[int | Forfeit]:
+        """A legal action for each running game."""
+        ...
+
+    def finish(self, game_id: int) -> None:
+        """A game is over, by a move or a forfeit of either player, or is not played on."""
+        ...
+
+
+AnyPlayer = Player | LinePlayer
 
 
 class AgentLike(Protocol):

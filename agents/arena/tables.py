@@ -7,9 +7,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from agents.arena.elo import Rating
-from agents.arena.match import Pairing, Result, WinDrawLoss
+from agents.arena.match import Pairing, Result, SequentialResult, WinDrawLoss
 from agents.arena.minimax import LineCounts
 from agents.arena.position_evaluation import Calibration, MoveQuality, Rates, Report
+
+_FAULTS_SHOWN = 10
 
 _LEGEND = (
     "outcome: moves that keep the outcome of best play (win, draw or loss).",
@@ -49,6 +51,36 @@ def result_tables(result: Result) -> RenderableType:
     for rating in sorted(result.ratings, key=lambda r: -r.elo):
         strongest.add_row(rating.name, elo_text(rating), interval_text(rating))
     return Group(games, "+won =drawn -lost; score: points of all games, a draw counts half", "", strongest)
+
+
+def sequential_tables(result: SequentialResult) -> RenderableType:
+    """A match with a sequential test, the rating of its player relative to its opponent, and the decision."""
+    test, rating = result.test, result.ratings[1]
+    games = _table("player", "opponent", "score", "moving first", "moving second")
+    games.add_row(*_pairing_cells(result.pairing))
+    pairing = result.pairing
+    hypotheses = {"H0": f"H0 is accepted: {test.elo0:+g} Elo", "H1": f"H1 is accepted: {test.elo1:+g} Elo"}
+    decision = "not decided" if result.decision is None else hypotheses[result.decision]
+    return Group(
+        games,
+        f"pairs of games with 0, 1/2, 1, 3/2, 2 points: {', '.join(f'{count:.0f}' for count in pairing.pairs)}",
+        "",
+        f"{pairing.player} against {pairing.opponent}: {elo_text(rating)} Elo, 95% interval {interval_text(rating)}",
+        f"SPRT of {test.elo0:+g} (H0) and {test.elo1:+g} (H1) Elo: {decision}; "
+        f"LLR {result.llr:+.2f} of {test.lower:+.2f} to {test.upper:+.2f} after {pairing.total.games:,} games",
+    )
+
+
+def fault_lines(pairings: Sequence[Pairing]) -> list[str]:
+    """Games that a player lost because it broke down or played no legal move: the first ones, and how many others."""
+    found = [(pairing, fault) for pairing in pairings for fault in pairing.faults]
+    lines = []
+    for pairing, fault in found[:_FAULTS_SHOWN]:
+        other = pairing.opponent if fault.player == pairing.player else pairing.player
+        lines.append(f"{fault.player} lost game {fault.game + 1} against {other} at ply {fault.ply}: {fault.reason}")
+    if len(found) > _FAULTS_SHOWN:
+        lines.append(f"and {len(found) - _FAULTS_SHOWN:,} more games were lost so; --json lists them all")
+    return lines
 
 
 def elo_text(rating: Rating) -> str:

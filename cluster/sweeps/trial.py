@@ -1,6 +1,5 @@
 """Trials of a sweep: ordinary runs in runs/SWEEP/TRIAL, each trained by `lab` in a separate process."""
 
-import ctypes
 import math
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 from cluster.ray_metrics import RayMetricsSink
 from cluster.sweeps import copy_run
 from cluster.sweeps.copy_run import Segment
+from lab.child_processes import die_with_parent
 from lab.errors import UserError
 from lab.run.metrics import Catalogue, Entry, read
 from lab.run.run_dir import CONFIG, RunDir
@@ -141,6 +141,5 @@ def wait_until_unlocked(run: Path) -> None:
 
 
 def _terminate_with_parent() -> None:
-    """Have the kernel send SIGTERM when the parent process dies (Linux), so that no run outlives the cluster."""
-    pr_set_pdeathsig = 1
-    getattr(ctypes.CDLL(None), "prctl", lambda *_: 0)(pr_set_pdeathsig, signal.SIGTERM)
+    """No run outlives the cluster."""
+    die_with_parent(signal.SIGTERM)

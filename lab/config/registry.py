@@ -176,7 +176,7 @@ VERBS: dict[str, Verb] = {
     "watch": Verb("Watch a run's policy in its environment, or an agent play itself."),
     "analyse": Verb("Review a recorded game with a run's agent: the loss of every move."),
     "replay": Verb("Show a run's self-play game move by move, with its searches."),
-    "arena": Verb("Let runs and checkpoints play each other: Elo and intervals.", "agents.cli.arena:arena"),
+    "arena": Verb("Let runs, opponents and engines play each other: Elo and intervals.", "agents.cli.arena:arena"),
     "sample": Verb("Sample from a run: images or time series of a generator, text of a language model."),
     "export": Verb("Export a run's network to ONNX or torch.export."),
     "data": Verb(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from agents.cli import arena
 from agents.cli import eval as evaluation
 from agents.cli import play as play_verb
 from agents.cli import watch as watch_verb
+from agents.cli.arena_players import opponents
 from agents.games import make
 from agents.search import GumbelSearch
 from agents.search.dynamics import GameDynamics
@@ -241,10 +243,10 @@ def test_play_reads_its_moves_from_standard_input(
 
 
 def test_opponents_are_named_in_a_list() -> None:
-    players = arena.opponents("random, rollout:20", make("tic_tac_toe"), seed=0)
+    players = opponents("random, rollout:20", make("tic_tac_toe"), seed=0)
     assert [player.name for player in players] == ["random", "rollout:20"]
     with pytest.raises(UserError, match="unknown opponent"):
-        arena.opponents("rollout:²", make("tic_tac_toe"), seed=0)
+        opponents("rollout:²", make("tic_tac_toe"), seed=0)
 
 
 def test_watch_shows_every_move_of_a_game(capsys: pytest.CaptureFixture[str]) -> None:
@@ -271,3 +273,51 @@ def test_watch_writes_a_clip(run: str, tmp_path: Path, capsys: pytest.CaptureFix
 def test_watch_refuses_what_it_cannot_do_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "move 2, 5, is illegal in tic_tac_toe: the cell is taken" in complaint(capsys, "watch", "three", "55")
     assert "--out" in complaint(capsys, "watch", "three", "--out", str(tmp_path / "game.txt"))
+
+
+def test_arena_seats_engines_of_other_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    engine = Path(__file__).parent.parent / "engines" / "fake_gtp.py"
+    word = f"gtp:timeout=5 {sys.executable} -I -S {engine} crash=3"
+    record = answer(capsys, "arena", "three", word, "--games", "6", "--simulations", "0", "--concurrency", "2")
+    # Without --against random: the engine is the anchor.
+    assert [rating["player"] for rating in record["ratings"]] == [word, "three@0"]
+    (pairing,) = record["pairings"]
+    assert pairing["player"] == word and sum(pairing["pairs"]) == 3 and pairing["faults"]
+    assert "exit code 3" in pairing["faults"][0]["reason"]
+    assert main.main(["arena", "three", word, "--games", "2", "--simulations", "0"]) == 0
+    assert "lost game" in capsys.readouterr().out
+
+
+def test_arena_stops_when_a_sequential_test_is_decided(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["arena", "three", "random", "--sprt", "0", "200", "--simulations", "8"]
+    record = answer(capsys, *arguments)
+    (pairing,) = record["pairings"]
+    assert pairing["player"] == "three@8" and pairing["games"] < 200
+    assert record["sprt"]["accepted"] == "H1" and record["sprt"]["llr"] >= record["sprt"]["upper"]
+    assert [rating["elo"] > 0 for rating in record["ratings"]] == [False, True]
+    assert main.main(arguments) == 0
+    assert "H1 is accepted: +200 Elo" in " ".join(capsys.readouterr().out.split())
+
+
+def test_arena_takes_the_exact_player_and_balanced_openings(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["arena", "three", "--against", "minimax", "--games", "20", "--simulations", "8", "--balance", "0.5"]
+    record = answer(capsys, *arguments)
+    assert record["ratings"][0]["player"] == "minimax" and record["pairings"][0]["score"] >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gtp:true"], "give at least one run"),
+        (["four", "gtp:true"], "gtp:true: it ended with exit code 0 before answer to list_commands"),
+        (["four", "stockfish:skill=0"], "stockfish plays chess, and the run plays connect_four"),
+        (["four", "--sprt", "0", "5"], "the arena needs two players"),
+        (["four", "random", "rollout:5", "--sprt", "0", "5"], "there are 3; give two"),
+        (["four", "random", "--sprt", "5", "0"], "the smaller one first"),
+        (["four", "openspiel:gumbel"], "unknown bot 'openspiel:gumbel'"),
+    ],
+)
+def test_arena_names_mistakes_of_engines_and_tests(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in complaint(capsys, "arena", *arguments)

@@ -7,7 +7,7 @@ import torch
 
 from agents.alphazero.config import SelfPlayConfig
 from agents.alphazero.selfplay import SelfPlay, random_opening
-from agents.arena.match import openings
+from agents.arena.openings import openings
 from agents.games import make, select
 from agents.games.chess import Chess
 from agents.games.testing import same
