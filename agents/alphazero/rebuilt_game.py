@@ -49,7 +49,11 @@ class RebuiltMove:
 
     def equals(self, recorded: RecordedMove) -> bool:
         """Whether move, visit counts and value are those of the record, bit for bit."""
-        return (self.action, self.visits, self.value) == (recorded.action, recorded.visits, recorded.value)
+        return self.has_visits(recorded) and self.value == recorded.value
+
+    def has_visits(self, recorded: RecordedMove) -> bool:
+        """Whether move and visit counts are those of the record; the value may be rounded differently."""
+        return (self.action, self.visits) == (recorded.action, recorded.visits)
 
 
 @dataclass(frozen=True)

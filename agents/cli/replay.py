@@ -123,13 +123,15 @@ def _comparison(move: RecordedMove, search: RebuiltMove | None) -> str:
         return "not kept; from the record"
     if search.equals(move):
         return f"checkpoint {search.checkpoint}: the recorded search, bit for bit"
+    if search.has_visits(move):
+        return f"checkpoint {search.checkpoint}: the recorded visits, value differs by {search.value - move.value:.0e}"
     return f"checkpoint {search.checkpoint}: differs from the recorded search"
 
 
 def _search_table(game: Any, state: Any, move: RecordedMove, search: RebuiltMove | None) -> Table:
     """The most visited actions; the recorded counts beside those of a search that differs."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    differs = search is not None and not search.equals(move)
+    differs = search is not None and not search.has_visits(move)
     for column in ("", "prior", "visits", *(["recorded"] if differs else []), "value"):
         table.add_column(column, justify="right")
     visits = move.visits if search is None else search.visits
@@ -168,7 +170,8 @@ def _print_summary(console: Console, rebuilt: RebuiltGame, kept: dict[int, Path]
             if alone
             else "another processor, number of threads or version of PyTorch rounds differently"
         )
-        console.say(f"other searches differ: {reason}")
+        visits = sum(search is not None and search.has_visits(move) for move, search in pairs)
+        console.say(f"other searches differ ({visits} have the recorded visit counts): {reason}")
 
 
 def _played(rebuilt: RebuiltGame, run: str) -> PlayedGame:
