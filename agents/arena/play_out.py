@@ -9,7 +9,7 @@ from torch import Tensor
 
 from agents.arena.line import Line
 from agents.arena.openings import Openings
-from agents.arena.players import AnyPlayer, Forfeit, LinePlayer, to_device
+from agents.arena.players import AnyPlayer, EvaluatingPlayer, Forfeit, LinePlayer, to_device
 from agents.arena.positions import CPU
 from agents.games.game import Game, select
 from agents.games.played import PlayedGame
@@ -36,7 +36,8 @@ class MatchGame:
 
     opening: the number of its opening. sides: the numbers of the players who move first and second. actions: from the
     first position on, with the moves of the opening, of which there are `opening_plies`. reward: of both players, once
-    it is over. forfeit: the side, 0 or 1, that gave the game up, and why.
+    it is over. forfeit: the side, 0 or 1, that gave the game up, and why. values: of the moves, what a player that
+    evaluates expected of its own; None for others and for the opening.
     """
 
     game: Game
@@ -47,6 +48,7 @@ class MatchGame:
     opening_plies: int
     reward: tuple[float, float] | None = None
     forfeit: tuple[int, Forfeit] | None = None
+    values: list[float | None] = field(default_factory=list)
 
     def line(self) -> Line:
         """The game's first position and moves; the list of moves is that of this record, and grows with it."""
@@ -60,6 +62,7 @@ class MatchGame:
             self.game,
             self.line().start,
             list(self.actions),
+            values=list(self.values),
             players=names,
             winner=None if forfeit is None else 1 - side,
             ending="" if forfeit is None else "forfeit" if forfeit.fault else "resignation",
@@ -119,7 +122,15 @@ class _Table:
         self.game, self.players, self.games = game, players, games
         moves = [games.starts.moves(number) for number in range(len(games.starts.actions))]
         self.played = [
-            MatchGame(game, games.starts, number, (first, second), list(moves[number]), len(moves[number]))
+            MatchGame(
+                game,
+                games.starts,
+                number,
+                (first, second),
+                list(moves[number]),
+                len(moves[number]),
+                values=[None] * len(moves[number]),
+            )
             for number, (first, second) in zip(games.opening.tolist(), games.sides.tolist(), strict=True)
         ]
         self._lines: dict[int, Line] = {}  # of running games, by row
@@ -129,7 +140,7 @@ class _Table:
 
         Returns the states after it and which games have ended, bool [N].
         """
-        actions, forfeits = self._chosen(rows, states)
+        actions, values, forfeits = self._chosen(rows, states)
         states = self.game.step(states, actions)
         over = self.game.done(states)
         rewards = self.game.reward(states).tolist()
@@ -141,6 +152,7 @@ class _Table:
                 self.played[row].reward = (-1.0, 1.0) if side == 0 else (1.0, -1.0)
             else:
                 self.played[row].actions.append(action)
+                self.played[row].values.append(values[place])
         for place in over.nonzero()[:, 0].tolist():
             row = int(rows[place])
             if place not in forfeits:
@@ -148,15 +160,17 @@ class _Table:
             self._finish(row)
         return states, over
 
-    def _chosen(self, rows: Tensor, states: Any) -> tuple[Tensor, dict[int, tuple[int, Forfeit]]]:
-        """The action of each game, int64 [N], and by number in 0 ... N - 1 the forfeits with the side that gives up.
+    def _chosen(self, rows: Tensor, states: Any) -> tuple[Tensor, list[float | None], dict[int, tuple[int, Forfeit]]]:
+        """The action of each game, int64 [N], and its value, None if unknown.
 
-        The board of a game that is given up gets some legal action.
+        Also, by number in 0 ... N - 1, the forfeits with the side that gives up. The board of a game that is given up
+        gets some legal action.
         """
         side = self.game.player(states)
         mover = self.games.sides[rows].gather(1, side[:, None])[:, 0]
         plies = torch.tensor([self._plies(row) for row in rows.tolist()], device=rows.device)
         actions = torch.zeros_like(mover)
+        values: list[float | None] = [None] * len(rows)
         forfeits: dict[int, tuple[int, Forfeit]] = {}
         for number, player in enumerate(self.players):
             places = (mover == number).nonzero()[:, 0]
@@ -173,8 +187,14 @@ class _Table:
                         actions[place] = choice
                 continue
             for part in places.split(CHUNK):
-                actions[part] = player.choose(select(states, part), self.games.ids[rows[part]], plies[part])
-        return actions, forfeits
+                asked = select(states, part), self.games.ids[rows[part]], plies[part]
+                if isinstance(player, EvaluatingPlayer):
+                    actions[part], expected = player.choose_and_evaluate(*asked)
+                    for place, value in zip(part.tolist(), expected.tolist(), strict=True):
+                        values[place] = value
+                else:
+                    actions[part] = player.choose(*asked)
+        return actions, values, forfeits
 
     def _plies(self, row: int) -> int:
         """Moves since the opening."""

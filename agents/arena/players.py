@@ -28,6 +28,15 @@ class Player(Protocol):
         ...
 
 
+@runtime_checkable
+class EvaluatingPlayer(Player, Protocol):
+    """A player that says what it expects of its moves, for the records of games."""
+
+    def choose_and_evaluate(self, state: Any, game_ids: Tensor, plies: Tensor) -> tuple[Tensor, Tensor]:
+        """What `choose` returns, and the expected outcomes for the player to move, float32 `[B]` in [-1, 1]."""
+        ...
+
+
 class Forfeit(NamedTuple):
     """A player gives up a game, which it loses. fault: whether it broke down or played no legal move."""
 
@@ -102,7 +111,11 @@ class AgentPlayer:
         return f"{self.agent.name}@{self.simulations}"
 
     def choose(self, state: Any, game_ids: Tensor, plies: Tensor) -> Tensor:
-        return self.agent.decide(to_device(state, self.agent.device), self.simulations).action.to(game_ids.device)
+        return self.choose_and_evaluate(state, game_ids, plies)[0]
+
+    def choose_and_evaluate(self, state: Any, game_ids: Tensor, plies: Tensor) -> tuple[Tensor, Tensor]:
+        decision = self.agent.decide(to_device(state, self.agent.device), self.simulations)
+        return decision.action.to(game_ids.device), decision.value
 
 
 def to_device(state: Any, device: torch.device) -> Any:

@@ -66,6 +66,10 @@ def test_the_arena_writes_every_game_with_its_opening(tmp_path: Path, capsys: py
             assert int(game.plies(played.start)[0]) == 0
             names = (pairing["player"], pairing["opponent"])
             assert played.players == (names if second % 2 == 0 else (names[1], names[0]))
+            # An agent says what it expects of its moves; the random player and the opening do not.
+            evaluated = ["V[" in node for node in files[number].read_text().split(";")[2:]]
+            is_agent = [name != "random" for name in played.players]
+            assert evaluated == [ply >= 2 and is_agent[ply % 2] for ply in range(len(played.actions))]
             points += (1 + float(game.reward(last)[0, second % 2])) / 2
             number += 1
         assert points / 4 == pairing["score"]
