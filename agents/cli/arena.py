@@ -20,8 +20,9 @@ from agents.arena.openings import openings
 from agents.arena.players import AgentLike, AgentPlayer, AnyPlayer, to_device
 from agents.arena.sprt import Sprt
 from agents.arena.tables import fault_lines, result_tables, sequential_tables
-from agents.cli.arena_players import is_external, is_other, opponents, other_player
+from agents.cli.arena_players import is_other, opponents, other_player
 from agents.cli.options import Simulations, progress_bar
+from agents.engines.specs import is_engine
 from agents.games import Game
 from agents.games.game import select
 from lab.cli.arguments import Json, RunsDir, print_json
@@ -45,7 +46,7 @@ def arena(
             metavar="PLAYER...",
             help="Runs, as NAME, NAME:ITERATION or a path; NAME:all is every checkpoint that the run has kept. "
             "Engines: gnugo:--level=1, gtp-rhino:level=1, stockfish:skill=0, fairy-stockfish:nodes=100, "
-            'gtp:"COMMAND", uci:"COMMAND", openspiel:mcts=N.',
+            'gtp:"COMMAND", uci:"COMMAND".',
         ),
     ],
     games: Annotated[
@@ -116,7 +117,7 @@ def arena(
     agents = {word: _agents(word, place, runs_dir) for word in runs if word not in others}
     game = _common_game(agents)
     if against is None:
-        against = "none" if test is not None or any(map(is_external, others)) else "random"
+        against = "none" if test is not None or any(map(is_engine, others)) else "random"
     openings_of_pair = ((games or (_GAMES if test is None else _GAMES_OF_A_TEST)) + 1) // 2
     accept = None if balance == 1.0 else partial(_balanced, [one for each in agents.values() for one in each], balance)
     together = concurrency or min(os.cpu_count() or 1, _MOST_ENGINES)

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from agents.arena.minimax_player import MinimaxPlayer
 from agents.arena.players import AnyPlayer, RandomPlayer
 from agents.arena.rollout import RolloutPlayer
-from agents.engines import openspiel_bots
 from agents.engines.specs import PROGRAMS, is_engine, parse_engine
 from agents.games import Game
 from lab.errors import UserError
@@ -38,18 +37,11 @@ def fixed_opponent(word: str, game: Game, seed: int) -> AnyPlayer | None:
 
 def is_other(word: str) -> bool:
     """Whether a word names a player that is not a run."""
-    return word in ("random", "minimax") or word.startswith("rollout:") or is_external(word)
-
-
-def is_external(word: str) -> bool:
-    """Whether a word names a player of another program."""
-    return is_engine(word) or openspiel_bots.is_bot(word)
+    return word in ("random", "minimax") or word.startswith("rollout:") or is_engine(word)
 
 
 def other_player(word: str, game: Game, seed: int, stack: ExitStack) -> AnyPlayer:
     """The player of a word that `is_other` knows; a process that it starts ends with `stack`. Raises UserError."""
-    if openspiel_bots.is_bot(word):
-        return openspiel_bots.parse_bot(word, game, seed)
     if is_engine(word):
         return stack.enter_context(parse_engine(word, game).player(game, seed))
     player = fixed_opponent(word, game, seed)

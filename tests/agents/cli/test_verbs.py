@@ -314,7 +314,6 @@ def test_arena_takes_the_exact_player_and_balanced_openings(capsys: pytest.Captu
         (["four", "--sprt", "0", "5"], "the arena needs two players"),
         (["four", "random", "rollout:5", "--sprt", "0", "5"], "there are 3; give two"),
         (["four", "random", "--sprt", "5", "0"], "the smaller one first"),
-        (["four", "openspiel:gumbel"], "unknown bot 'openspiel:gumbel'"),
     ],
 )
 def test_arena_names_mistakes_of_engines_and_tests(
