@@ -17,7 +17,7 @@ SMALL += [
     "replay.min_positions=32",
     "learner.batch_size=32",
     "evaluate.every=100",
-    "evaluate.simulations=0",
+    "evaluate.simulations=1",
     "checkpoint.every=1",
     "device=cpu",
 ]
