@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # that of `typing`, which is slow to import: `lab` handle
 if TYPE_CHECKING:
     from typing import Any
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 _API = ("Run", "list_presets", "list_runs", "open_run", "preset_config", "train_preset")
 
