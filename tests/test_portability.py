@@ -68,6 +68,8 @@ def test_every_kind_trains_and_its_verbs_work_without_the_modules_of_unix(tmp_pa
 GUARDED = {
     ("lab/run/memory.py", "sysconf"),
     ("lab/child_processes.py", "pthread_sigmask"),
+    ("agents/engines/process.py", "killpg"),
+    ("agents/engines/process.py", "SIGKILL"),
     ("lab/cli/doctor.py", "sched_getaffinity"),
 }
 
