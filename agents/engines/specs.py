@@ -5,6 +5,7 @@
 | `gnugo:ARGUMENTS` | GNU Go with the rules of the run; arguments as of its command line, level=N for --level N |
 | `gtp-rhino:ARGUMENTS` | gtp-rhino, Othello |
 | `stockfish:SETTINGS`, `fairy-stockfish:SETTINGS` | settings by commas or spaces |
+| `openspiel:mcts=N`, `openspiel:random` | bots of OpenSpiel, where the package is installed |
 | `gtp:COMMAND`, `uci:COMMAND` | any program; settings before the command, as in uci:"nodes=100 lc0 --weights=net" |
 
 Settings are movetime (milliseconds for a move), timeout (seconds that an answer may come late), nodes and depth (UCI),
@@ -22,6 +23,7 @@ from agents.engines.client import EngineClient
 from agents.engines.external import EnginePlayer
 from agents.engines.gtp_client import GtpClient, GtpSettings
 from agents.engines.limits import Limits
+from agents.engines.openspiel import openspiel_command
 from agents.engines.process import EngineProcess
 from agents.engines.uci_client import UciClient
 from agents.engines.vertices import Coordinates
@@ -30,7 +32,7 @@ from agents.games.go import Go
 from lab.config.suggestions import shortened
 from lab.errors import UserError
 
-GTP, UCI = "gtp", "uci"
+GTP, UCI, OPENSPIEL = "gtp", "uci", "openspiel"
 MOVETIME_MS = 100
 """Time for a move of an engine of UCI without another limit."""
 _SETTING = re.compile(r"([A-Za-z][\w. -]*)=(.*)", re.DOTALL)
@@ -96,13 +98,15 @@ class EngineSpec:
 
 def is_engine(word: str) -> bool:
     """Whether a word names an external engine."""
-    return word.partition(":")[0] in (GTP, UCI, *PROGRAMS)
+    return word.partition(":")[0] in (GTP, UCI, OPENSPIEL, *PROGRAMS)
 
 
 def parse_engine(word: str, game: Game) -> EngineSpec:
     """The engine that a word names, for runs of a game. Raises UserError."""
     kind, _, rest = word.partition(":")
     word = " ".join(word.split())  # as it is shown, in one line
+    if kind == OPENSPIEL:
+        return EngineSpec(word, GTP, tuple(openspiel_command(game, rest)), Limits(), {}, Coordinates.game)
     program = PROGRAMS.get(kind)
     words = _split(word, rest, commas=program is not None)
     if program is None:
