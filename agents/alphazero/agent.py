@@ -1,12 +1,13 @@
 """A trained network with its search, used by evaluations, the arena, `lab play` and PettingZoo policies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import InferenceNet, PolicyValueNet
@@ -26,13 +27,17 @@ from lab.train.device import Device
 
 @dataclass(frozen=True)
 class Agent:
-    """A network (EMA weights) with its game and configuration. It plays without noise."""
+    """A network (EMA weights) with its game and configuration. It plays without noise.
+
+    outcomes: observations float32 [B, C, H, W] -> probabilities of a win, a draw and a loss for the mover, [B, 3].
+    """
 
     name: str
     game: Game
     evaluate: Evaluate
     config: AlphaZeroConfig
     device: torch.device
+    outcomes: Callable[[Tensor], Tensor]
 
     def search(self, simulations: int) -> Search:
         """The run's search with this many simulations, without noise."""
@@ -74,10 +79,11 @@ class Agent:
 def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> Agent:
     """An agent that plays with a copy of `net`, which is on the device."""
     game = config.game.make()
-    evaluate: Evaluate = InferenceNet(net, precision=device.precision)
+    network = InferenceNet(net, precision=device.precision)
+    evaluate: Evaluate = network
     if config.search.average_symmetries:
         evaluate = averaged(evaluate, game)
-    return Agent(name, game, evaluate, config, device.device)
+    return Agent(name, game, evaluate, config, device.device, network.outcomes)
 
 
 def make_network(config: AlphaZeroConfig, game: Game) -> PolicyValueNet:

@@ -142,12 +142,20 @@ class InferenceNet:
 
     @torch.inference_mode()
     def __call__(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        if self._fused is not None:
-            logits, outcome = self._fused(observation)
-        else:
-            channels_last = observation.to(self.dtype).contiguous(memory_format=torch.channels_last)
-            logits, outcome = self.folded(channels_last)
+        logits, outcome = self._forward(observation)
         return logits.float(), expected_value(outcome.float())
+
+    @torch.inference_mode()
+    def outcomes(self, observation: Tensor) -> Tensor:
+        """float32 [B, 3]: probabilities of a win, a draw and a loss for the mover."""
+        return self._forward(observation)[1].float().softmax(-1)
+
+    def _forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        if self._fused is not None:
+            return self._fused(observation)
+        channels_last = observation.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        logits, outcome = self.folded(channels_last)
+        return logits, outcome
 
 
 class _Fused:

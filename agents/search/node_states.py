@@ -1,6 +1,7 @@
 """Game states of the nodes of search trees; what a game remembers is stored once per root and along the paths."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -39,6 +40,18 @@ class NodeStates:
             )
         )
         self.write(slice(0, len(roots[0])), roots, None if history is None else history.plies)
+
+    def extended(self, nodes: int) -> "NodeStates":
+        """The same states with room for `nodes` of them."""
+        longer = copy(self)
+        room = [field.new_zeros((nodes, *field.shape[1:])) for field in self.fields]
+        for new, field in zip(room, self.fields, strict=True):
+            new[: len(field)] = field
+        longer.fields = type(self.fields)(*room)
+        if self._plies is not None:
+            longer._plies = self._plies.new_zeros(nodes)
+            longer._plies[: len(self._plies)] = self._plies
+        return longer
 
     @property
     def nbytes(self) -> int:

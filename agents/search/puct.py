@@ -49,8 +49,8 @@ class PuctSearch:
         tree = grow(
             root._replace(logits=logits),
             dynamics=dynamics,
-            root_choice=lambda stats, simulation: self._choice(stats),
-            interior_choice=self._choice,
+            root_choice=lambda stats, simulation: self.choice(stats),
+            interior_choice=self.choice,
             simulations=self.simulations,
             descend=self.descend,
         )
@@ -72,7 +72,7 @@ class PuctSearch:
         mixed = (1 - self.dirichlet_fraction) * prior + self.dirichlet_fraction * noise
         return torch.where(root.legal, torch.log(mixed.clamp_min(1e-30)), ILLEGAL)
 
-    def _choice(self, stats: NodeStats) -> Tensor:
+    def choice(self, stats: NodeStats) -> Tensor:
         """int64 `[R]`: the slot with the largest upper confidence bound."""
         total = stats.visits.sum(-1, keepdim=True)
         visited = stats.visits > 0

@@ -10,7 +10,7 @@ paths together, and a descent only follows `choice`: three small gathers per lev
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -116,6 +116,31 @@ class Tree:
         tree.write_evaluations(slice(0, batch), logits, root.value, root.actions)
         return tree
 
+    def extended(self, simulations: int) -> "Tree":
+        """The same trees with room for `simulations` simulations, which are no fewer than now."""
+        nodes = self.batch * (simulations + 1)
+
+        def longer(stored: Tensor, count: int, fill: float = 0.0) -> Tensor:
+            room = stored.new_full((count, *stored.shape[1:]), fill)
+            room[: len(stored)] = stored
+            return room
+
+        edges = nodes * self.slots
+        return replace(
+            self,
+            states=self.states.extended(nodes),
+            actions=None if self.actions is None else longer(self.actions, nodes, -1),
+            logits=longer(self.logits, nodes),
+            prior=longer(self.prior, nodes),
+            value=longer(self.value, nodes),
+            choice=longer(self.choice, nodes),
+            visits=longer(self.visits, edges),
+            value_sum=longer(self.value_sum, edges),
+            reward=longer(self.reward, edges),
+            discount=longer(self.discount, edges),
+            child=longer(self.child, edges, UNEXPANDED),
+        )
+
     def root_stats(self) -> NodeStats:
         """Statistics of the B roots, as views."""
         end = self.batch
@@ -171,17 +196,28 @@ def grow(
     descend: `descend_to_leaves` or `descend_fixed_length`.
     """
     tree = Tree.allocate(root, simulations)
-    roots = torch.arange(tree.batch, device=root.logits.device)
     for simulation in range(simulations):
-        first = roots * tree.slots + root_choice(tree.root_stats(), simulation)
-        path = descend(tree, first, simulation)
-        nodes = path // tree.slots
-        new = roots + (simulation + 1) * tree.batch
-        leaf_value = _expand(tree, path[-1], nodes, new, simulation + 1, dynamics)
-        _back_up(tree, path, leaf_value)
-        touched = torch.cat([nodes[1:].flatten(), new])
-        tree.choice[touched] = touched * tree.slots + interior_choice(tree.stats(touched))
+        slot = root_choice(tree.root_stats(), simulation)
+        simulate(tree, slot, simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
     return tree
+
+
+def simulate(
+    tree: Tree, slot: Tensor, simulation: int, *, dynamics: Dynamics, interior_choice: Choice, descend: Descend
+) -> Tensor:
+    """Run simulation number `simulation`, from 0, through the slots int64 `[B]` of the roots.
+
+    Arguments as in `grow`. Returns the edges of the paths, int64 `[depth, B]`.
+    """
+    roots = torch.arange(tree.batch, device=slot.device)
+    path = descend(tree, roots * tree.slots + slot, simulation)
+    nodes = path // tree.slots
+    new = roots + (simulation + 1) * tree.batch
+    leaf_value = _expand(tree, path[-1], nodes, new, simulation + 1, dynamics)
+    _back_up(tree, path, leaf_value)
+    touched = torch.cat([nodes[1:].flatten(), new])
+    tree.choice[touched] = touched * tree.slots + interior_choice(tree.stats(touched))
+    return path
 
 
 def descend_to_leaves(tree: Tree, first: Tensor, simulation: int) -> Tensor:
