@@ -15,7 +15,15 @@ Dialect = Literal["lz", "kata"]
 DEFAULT_INTERVAL_S = 1.0
 _PLAYERS = {"b": 0, "black": 0, "w": 1, "white": 1}
 _IGNORED = frozenset(
-    ["ownership", "ownershipStdev", "movesOwnership", "movesOwnershipStdev", "pvVisits", "pvEdgeVisits", "noResultValue"]
+    [
+        "ownership",
+        "ownershipStdev",
+        "movesOwnership",
+        "movesOwnershipStdev",
+        "pvVisits",
+        "pvEdgeVisits",
+        "noResultValue",
+    ]
 )
 
 

@@ -105,20 +105,21 @@ class GrowingTree:
     def lines(self, count: int | None = None, plies: int = 24) -> list[Line]:
         """The best `count` moves (all by default), the best first: by visits, then value, then prior.
 
-        plies: largest number of moves of a line.
+        A move that wins at once comes before all others. plies: largest number of moves of a line.
         """
         stats = self._tree.root_stats()
         slots = (stats.logits[0] > ILLEGAL).nonzero()[:, 0].tolist()
         visits, sums, prior = (values[0].tolist() for values in (stats.visits, stats.value_sum, stats.prior))
         value = float(stats.value[0])
         mean = {slot: sums[slot] / visits[slot] if visits[slot] else value for slot in slots}
-        best = sorted(slots, key=lambda slot: (-visits[slot], -mean[slot], -prior[slot]))[:count]
+        wins = {slot for slot in slots if self._wins(slot)}
+        best = sorted(slots, key=lambda slot: (slot not in wins, -visits[slot], -mean[slot], -prior[slot]))[:count]
         return [
-            Line(int(visits[slot]), mean[slot], prior[slot], self._expected(slot, plies), self._wins(slot))
-            for slot in best
+            Line(int(visits[slot]), mean[slot], prior[slot], self._expected(slot, plies), slot in wins) for slot in best
         ]
 
     def _wins(self, slot: int) -> bool:
+        """Whether a move of the root was seen to end the game, won."""
         return int(self._tree.child[slot]) == ENDED and float(self._tree.reward[slot]) == 1.0
 
     def _expected(self, slot: int, plies: int) -> tuple[int, ...]:
