@@ -33,9 +33,10 @@ class UciServer:
         self._lines = 1
         self._show_wdl = False
         self._overhead_ms = 50
-        self._state = game.start(None)
-        self._moves: tuple[str | None, tuple[str, ...]] = (None, ())
-        """The FEN and the moves that led to the state."""
+        self._fen: str | None = None
+        self._moves: list[str] = []
+        self._states = [game.start(None)]
+        """The states after 0, 1, ... of the moves."""
 
     @torch.inference_mode()
     def serve(self) -> None:
@@ -133,25 +134,25 @@ class UciServer:
 
     def _place(self, fen: str | None, moves: Sequence[str]) -> None:
         """Set up a position. Clients send the whole game each time, so that mostly one or two moves are new."""
-        known, played = self._moves
-        if fen == known and tuple(moves[: len(played)]) == played:
-            state, done = self._state, len(played)
-        else:
-            state, done = self._game.start(fen), 0
-        for number, name in enumerate(moves[done:], done):
-            action = self._game.find(state, name)
+        if fen != self._fen:
+            first = self._game.start(fen)  # raises for a mistake, and the position stays
+            self._fen, self._moves, self._states = fen, [], [first]
+        same = [new == old for new, old in zip(moves, self._moves, strict=False)]
+        known = same.index(False) if False in same else len(same)
+        del self._moves[known:], self._states[known + 1 :]
+        for name in moves[known:]:
+            action = self._game.find(self._states[-1], name)
             if action is None:
-                self._say(f"move {number + 1}, {name}, is illegal; it and what follows are ignored")
-                moves = moves[:number]
-                break
-            state = self._game.step(state, action)
-        self._state, self._moves = state, (fen, tuple(moves))
+                self._say(f"move {len(self._moves) + 1}, {name}, is illegal; it and what follows are ignored")
+                return
+            self._states.append(self._game.step(self._states[-1], action))
+            self._moves.append(name)
 
     def _go(self, words: Sequence[str]) -> None:
         limits, wrong = parse_go(words)
         if wrong:
             self._say(f"go: ignored {' '.join(wrong)}")
-        state = self._game.playable(self._state)
+        state = self._game.playable(self._states[-1])
         game = self._thinker.game
         if bool(game.done(state)[0]):
             self._say("the game is over")

@@ -163,7 +163,7 @@ def test_python_chess_plays_whole_games_analyses_and_stops(tmp_path: Path) -> No
         assert "Rivals" in engine.id["name"]
         engine.configure({"Hash": 64, "Move Overhead": 10})
         board = chess.Board()
-        while not board.is_game_over(claim_draw=False) and len(board.move_stack) < 120:
+        while not board.is_game_over(claim_draw=False) and len(board.move_stack) < 60:
             limit: Any = chess.engine.Limit(nodes=4) if board.turn else chess.engine.Limit(time=0.02)
             played = engine.play(board, limit, info=chess.engine.INFO_ALL, ponder=bool(len(board.move_stack) % 2))
             assert played.move in board.legal_moves  # python-chess raises for an illegal one as well

@@ -124,6 +124,14 @@ def test_mistakes_in_positions_keep_what_is_known() -> None:
         assert best(client, "go")[10] in "78" and "1" not in best(client, "go")[9:11]
 
 
+def test_a_position_may_share_the_beginning_of_the_one_before() -> None:
+    with uci(simulations=1) as client:
+        for moves, ranks in (("e2e4 e7e5", "124"), ("e2e4", "78"), ("e2e4 a7a6 h2h3", "678"), ("e2e4 a7a6", "124")):
+            assert best(client, f"position startpos moves {moves}", "go").split()[1][1] in ranks
+        fen = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR b KQkq - 0 1"
+        assert best(client, f"position fen {fen}", "go").split()[1][1] in "78"
+
+
 def test_unknown_words_before_a_command_are_skipped() -> None:
     with uci() as client:
         client.send("joho debug on", "joho isready", "nonsense")
