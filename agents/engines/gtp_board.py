@@ -16,6 +16,7 @@ from agents.games.go import Go
 from agents.games.go.area import area_score
 from agents.games.go.geometry import geometry
 from agents.games.go.text import result
+from agents.games.line_game import LineGame
 from agents.games.moves import play_moves
 from agents.games.othello import Othello
 
@@ -31,7 +32,7 @@ class GtpBoard:
     """States of one game, B = 1, the first one first."""
 
     def __init__(self, game: Game, device: torch.device, coordinates: Coordinates) -> None:
-        self.game, self._device, self._coordinates = game, device, coordinates
+        self.game, self._device, self.coordinates = game, device, coordinates
         self.clear()
 
     @property
@@ -78,7 +79,7 @@ class GtpBoard:
     def play(self, player: int, name: str) -> None:
         """Play a move. Raises GtpError for one that is illegal."""
         state = self.turned(player)
-        action = find_move(self.game, state, name, self._coordinates)
+        action = find_move(self.game, state, name, self.coordinates)
         if action is None:
             raise GtpError("illegal move")
         self.push(state, action)
@@ -89,11 +90,17 @@ class GtpBoard:
 
     def name(self, state: Any, action: int) -> str:
         """The name of a legal action."""
-        return move_name(self.game, state, action, self._coordinates)
+        return move_name(self.game, state, action, self.coordinates)
+
+    @property
+    def names_depend_on_the_position(self) -> bool:
+        """Whether an action can have different names: in Hex, and where stones fall down."""
+        falling = isinstance(self.game, LineGame) and self.game.gravity
+        return falling or type(self.game).move_name is not Game.move_name
 
     def legal(self, state: Any) -> dict[str, int]:
         """The legal actions by name."""
-        return legal_moves(self.game, state, self._coordinates)
+        return legal_moves(self.game, state, self.coordinates)
 
     def load(self, text: str, moves: int | None) -> None:
         """The position of a record, such as SGF. moves: only the first so many. Raises UserError."""
@@ -154,7 +161,7 @@ class GtpBoard:
     def handicap_cell(self, name: str) -> tuple[int, int]:
         """The cell of a vertex of an empty board. Raises GtpError."""
         game = self._go()
-        action = find_move(game, game.initial(1, self._device), name, self._coordinates)
+        action = find_move(game, game.initial(1, self._device), name, self.coordinates)
         if action is None or name.lower() == PASS:
             raise GtpError("bad vertex list")
         return divmod(action, game.size)

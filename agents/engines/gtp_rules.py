@@ -7,14 +7,16 @@ move for the board, the legal moves, the side to move and the result.
 import json
 
 from agents.engines.gtp_board import COLOURS, GtpBoard, GtpError
-from agents.engines.vertices import vertex
+from agents.engines.vertices import Coordinates, vertex
 from agents.games.game import Game
 from agents.games.go import Go
 from agents.games.hex import Hex
 
 
 def board_text(board: GtpBoard, *, labelled: bool) -> str:
-    """The rows from the top; labelled: with vertices around them and the side to move."""
+    """The rows from the top; labelled: with coordinates around them and the side to move."""
+    if labelled and board.coordinates is Coordinates.game:
+        return board.game.render(board.state)
     grid = board.stones()
     if not labelled:
         return "\n".join(" ".join(row) for row in grid)

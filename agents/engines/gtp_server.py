@@ -211,6 +211,8 @@ class GtpServer:
 
     def final_status_list(self, words: Sequence[str]) -> str:
         # All stones of a game that is scored by area as it stands are alive.
+        if not isinstance(self.board.game, Go):
+            raise GtpError(f"{self.board.game.name} has no life and death")
         if words and words[0] in ("dead", "seki"):
             return ""
         if words[:1] != ["alive"]:
@@ -232,9 +234,7 @@ class GtpServer:
 
         if dialect is not None:
             self._channel.send(f"={self._id}\n")
-        best = think(tree, self._budget(player), stopped=self._interrupted, report=report, every_s=request.interval_s)[
-            0
-        ]
+        best = think(tree, self._budget(player), stopped=self._interrupted, report=report, every_s=request.interval_s)
         report()
         if self._clocks:
             self._clocks[player].use(time.monotonic() - began)
@@ -254,7 +254,9 @@ class GtpServer:
 
     def _report(self, dialect: Dialect, state: Any, lines: Sequence[Line], request: Request) -> None:
         def names(line: Line) -> list[str]:
-            return self._thinker.names(state, line.actions, self.board.name)
+            if self.board.names_depend_on_the_position:
+                return self._thinker.names(state, line.actions, self.board.name)
+            return [self.board.name(state, action) for action in line.actions]
 
         self._channel.send(info_line(dialect, lines, names, request) + "\n")
 

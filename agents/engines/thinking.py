@@ -17,6 +17,7 @@ from lab.errors import UserError
 
 DEFAULT_MEMORY_MB, LARGEST_MEMORY_MB = 512, 65_536
 _IDLE_S = 0.01
+_LEAST_PAUSE = 4.0  # between two reports, in durations of a report
 
 
 @dataclass
@@ -93,18 +94,20 @@ def think(
     stopped: Callable[[], bool],
     report: Callable[[], None] | None = None,
     every_s: float = 1.0,
-) -> list[Line]:
-    """Grow a tree until the budget is spent or `stopped`; returns the lines of all moves, the best first.
+) -> Line:
+    """Grow a tree until the budget is spent or `stopped`; returns the line of the best move.
 
-    stopped: asked before every simulation. report: called every `every_s` seconds, and not at the end.
+    stopped: asked before every simulation. report: called every `every_s` seconds, less often where it takes more than
+    a fifth of the time, and not at the end.
     """
-    reported = time.monotonic()
+    due = time.monotonic() + every_s
     while not stopped() and not budget.spent(tree):
         if tree.full:
             time.sleep(_IDLE_S)  # held: the client ends this search
         else:
             tree.simulate()
-        if report is not None and time.monotonic() - reported >= every_s:
+        if report is not None and (began := time.monotonic()) >= due:
             report()
-            reported = time.monotonic()
-    return tree.lines()
+            ended = time.monotonic()
+            due = max(began + every_s, ended + _LEAST_PAUSE * (ended - began))
+    return tree.lines(1)[0]

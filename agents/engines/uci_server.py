@@ -171,7 +171,7 @@ class UciServer:
         best = think(tree, budget, stopped=lambda: self._interrupted(budget, deferred), report=report, every_s=_INFO_S)
         self._channel.lines.put_back(deferred)
         report()
-        moves = self._thinker.names(state, best[0].actions[:2], self._game.name)
+        moves = self._thinker.names(state, best.actions[:2], self._game.name)
         self._send(" ponder ".join([f"bestmove {moves[0]}", *moves[1:]]))
 
     def _budget(self, limits: Go, player: int, plies: int) -> Budget:

@@ -107,6 +107,23 @@ def test_an_engine_plays_itself_to_the_end_by_the_rules_extension(name: str, coo
         assert one.gtp("gogui-rules_final_result") == other.gtp("gogui-rules_final_result") != "="
 
 
+def test_a_board_is_shown_with_the_coordinates_in_use() -> None:
+    with gtp("othello", size=4) as client:
+        assert client.gtp("showboard").split("\n")[:3] == ["=    A B C D", " 4 . . . .", " 3 . O X ."]
+    with gtp("othello", size=4, coordinates=Coordinates.game) as client:
+        assert client.gtp("showboard").removeprefix("= ").split("\n")[1].strip() == "2  . O X ."
+
+
+def test_analysis_names_the_moves_of_a_line_as_they_are_when_their_turn_comes() -> None:
+    with gtp("connect_four", rows=4, columns=1, length=2) as client:
+        client.send("kata-analyze 1")
+        assert client.line() == "="
+        while not (line := client.line() or "").endswith("pv A1 A2 A3 A4"):
+            assert "pv A1" in line
+        client.send("")
+        client.answer()
+
+
 def test_analysis_of_another_game_than_go() -> None:
     with gtp("othello", size=4) as client:
         client.send("lz-analyze 1", "")
@@ -114,3 +131,4 @@ def test_analysis_of_another_game_than_go() -> None:
         assert client.gtp("rivals-policy").startswith("= ")
         assert client.gtp("kata-get-rules") == "? the rules are not those of Go"
         assert client.gtp("fixed_handicap 2") == "? othello has no handicap"
+        assert client.gtp("final_status_list alive") == "? othello has no life and death"
