@@ -17,6 +17,7 @@ from lab.errors import UserError
 
 DEFAULT_MEMORY_MB, LARGEST_MEMORY_MB = 512, 65_536
 _IDLE_S = 0.01
+_FIRST_S = 0.1  # to the first report
 _LEAST_PAUSE = 4.0  # between two reports, in durations of a report
 
 
@@ -97,10 +98,10 @@ def think(
 ) -> Line:
     """Grow a tree until the budget is spent or `stopped`; returns the line of the best move.
 
-    stopped: asked before every simulation. report: called every `every_s` seconds, less often where it takes more than
-    a fifth of the time, and not at the end.
+    stopped: asked before every simulation. report: called soon and then every `every_s` seconds, less often where it
+    takes more than a fifth of the time, and not at the end.
     """
-    due = time.monotonic() + every_s
+    due = time.monotonic() + min(every_s, _FIRST_S)
     while not stopped() and not budget.spent(tree):
         if tree.full:
             time.sleep(_IDLE_S)  # held: the client ends this search
