@@ -1,31 +1,27 @@
 """A run as a GTP engine (Go Text Protocol, version 2, draft 2), for Go and, by GoGui's rules extension, other games."""
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from agents.engines.channel import Channel
-from agents.engines.clock import Budget, expected_moves
-from agents.engines.gtp_analysis import Dialect, Request, info_line, parse_request
+from agents.engines.gtp_analysis import Dialect, Request, parse_request
 from agents.engines.gtp_board import COLOURS, GtpBoard, GtpError
-from agents.engines.gtp_clock import PlayerClock, TimeSettings
+from agents.engines.gtp_clock import TimeSettings
+from agents.engines.gtp_moves import GtpMoves
 from agents.engines.gtp_rules import analyze_commands, board_size, board_text, final_result, legal_names, rules_json
-from agents.engines.thinking import Thinker, think
+from agents.engines.thinking import Thinker
 from agents.engines.uci_go import whole
-from agents.engines.vertices import PASS, RESIGN, Coordinates
+from agents.engines.vertices import Coordinates
 from agents.games.go import Go
-from agents.search.growing import GrowingTree, Line
 from lab import __version__
 from lab.errors import UserError
 from lab.files.plain import read_regular
 from lab.terminal.text import one_line
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_INTERRUPT = re.compile(r"#\s*interrupt\s*")
 _PLAYERS = {"b": 0, "black": 0, "w": 1, "white": 1}
 _LARGEST_RECORD = 2**24  # bytes of a file for loadsgf
 _MOST_SECONDS = 10**7
@@ -48,10 +44,9 @@ class GtpServer:
         coordinates: Coordinates = Coordinates.gtp,
         resign_below: float | None = None,
     ) -> None:
-        self._thinker, self._channel, self._resign_below = thinker, channel, resign_below
+        self._thinker, self._channel = thinker, channel
         self.board = GtpBoard(thinker.game, thinker.device, coordinates)
-        self._settings: TimeSettings | None = None
-        self._clocks: list[PlayerClock] = []
+        self.moves = GtpMoves(thinker, self.board, channel, resign_below)
         self._id = ""
 
     @torch.inference_mode()
@@ -103,7 +98,7 @@ class GtpServer:
 
     def clear_board(self, words: Sequence[str]) -> str:
         self.board.clear()
-        self._restart_clocks()
+        self.moves.restart_clocks()
         return ""
 
     def komi(self, words: Sequence[str]) -> str:
@@ -166,47 +161,32 @@ class GtpServer:
         numbers = [number for word in words if (number := whole(word)) is not None and 0 <= number <= _MOST_SECONDS]
         if len(numbers) != 3 or len(words) != 3:
             raise GtpError("not three integers")
-        settings = TimeSettings(*numbers)
-        self._settings = None if settings.unlimited else settings
-        self._restart_clocks()
+        self.moves.set_time(TimeSettings(*numbers))
         return ""
 
     def time_left(self, words: Sequence[str]) -> str:
         numbers = [number for word in words[1:] if (number := whole(word)) is not None]
         if len(words) != 3 or len(numbers) != 2 or words[0].lower() not in _PLAYERS:
             raise GtpError("time and stones not two integers")
-        if not self._clocks:
-            self._clocks = [PlayerClock(TimeSettings(0, 0, 0)) for _ in COLOURS]
-        self._clocks[_player(words[0])].set(float(numbers[0]), max(numbers[1], 0))
+        self.moves.set_time_left(_player(words[0]), float(numbers[0]), max(numbers[1], 0))
         return ""
 
     def genmove(self, words: Sequence[str], *, plays: bool = True) -> str:
         player = _player(words[0]) if len(words) == 1 else None
         if player is None:
             raise GtpError("invalid color")
-        return self._generate(player, plays, None, Request())
+        return self.moves.generate(player, plays=plays, request=Request())
 
     def genmove_analyze(self, words: Sequence[str], *, dialect: Dialect) -> None:
         request = _request(words)
         player = self.board.mover if request.player is None else request.player
-        name = self._generate(player, True, dialect, request)
+        name = self.moves.generate(player, dialect=dialect, request=request, beginning=f"={self._id}\n")
         self._channel.send(f"play {name}\n\n")
 
     def analyze(self, words: Sequence[str], *, dialect: Dialect) -> None:
         request = _request(words)
         player = self.board.mover if request.player is None else request.player
-        state = self.board.turned(player)
-        tree = self._tree(state, player, request)
-        budget = Budget(held=True)
-
-        def report() -> None:
-            self._report(dialect, state, tree.lines(), request)
-
-        self._channel.send(f"={self._id}\n")
-        lines = self._channel.lines
-        # At once the network's first answer; every further line of the client, also an empty one, ends the analysis.
-        think(tree, budget, stopped=lambda: lines.wait(0.0), report=report, every_s=request.interval_s)
-        report()
+        self.moves.analyze(player, dialect, request, f"={self._id}\n")
         self._channel.send("\n")
 
     def final_status_list(self, words: Sequence[str]) -> str:
@@ -219,74 +199,9 @@ class GtpServer:
             raise GtpError("invalid status")
         return " ".join(self.board.vertices("X") + self.board.vertices("O"))
 
-    def _generate(self, player: int, plays: bool, dialect: Dialect | None, request: Request) -> str:
-        began = time.monotonic()
-        if self.board.over and isinstance(self._thinker.game, Go):
-            if dialect is not None:
-                self._channel.send(f"={self._id}\n")
-            return PASS  # the game has ended by two passes; a client may ask on
-        state = self.board.turned(player)
-        tree = self._tree(state, player, request)
-
-        def report() -> None:
-            if dialect is not None:
-                self._report(dialect, state, tree.lines(), request)
-
-        if dialect is not None:
-            self._channel.send(f"={self._id}\n")
-        best = think(tree, self._budget(player), stopped=self._interrupted, report=report, every_s=request.interval_s)
-        report()
-        if self._clocks:
-            self._clocks[player].use(time.monotonic() - began)
-        if self._resign_below is not None and best.value < self._resign_below:
-            return RESIGN
-        name = self.board.name(state, best.actions[0])
-        if plays:
-            self.board.push(state, best.actions[0])
-        return name
-
-    def _tree(self, state: Any, player: int, request: Request) -> GrowingTree:
-        legal = {name.lower(): action for name, action in self.board.legal(state).items()}
-        allowed = {legal[name.lower()] for who, name in request.allowed if who == player and name.lower() in legal}
-        avoided = {legal[name.lower()] for who, name in request.avoided if who == player and name.lower() in legal}
-        only = [action for action in allowed or legal.values() if action not in avoided]
-        return self._thinker.tree(state, only or None)
-
-    def _report(self, dialect: Dialect, state: Any, lines: Sequence[Line], request: Request) -> None:
-        def names(line: Line) -> list[str]:
-            if self.board.names_depend_on_the_position:
-                return self._thinker.names(state, line.actions, self.board.name)
-            return [self.board.name(state, action) for action in line.actions]
-
-        self._channel.send(info_line(dialect, lines, names, request) + "\n")
-
-    def _budget(self, player: int) -> Budget:
-        if not self._clocks:
-            return Budget(simulations=self._thinker.simulations)
-        moves = expected_moves(self._thinker.game, self.board.plies)
-        return Budget(seconds=self._clocks[player].clock().allowance_s(moves), on_clock=True)
-
-    def _interrupted(self) -> bool:
-        """Whether GoGui's line `# interrupt` has arrived; other lines wait for the move."""
-        line = self._channel.lines.poll()
-        if line is None or _INTERRUPT.fullmatch(line.strip()):
-            return line is not None
-        self._channel.lines.put_back([line])
-        return False
-
-    def _restart_clocks(self) -> None:
-        self._clocks = [] if self._settings is None else [PlayerClock(self._settings) for _ in COLOURS]
-
     def forget(self, words: Sequence[str]) -> str:
         self._thinker.forget()
         return ""
-
-    def policy(self, words: Sequence[str]) -> str:
-        """The network's probability of each move in percent, as GoGui shows it on the board."""
-        state = self.board.turned(self.board.mover)
-        lines = self._thinker.tree(state).lines(plies=1)
-        pairs = [(self.board.name(state, line.actions[0]), round(100 * line.prior)) for line in lines]
-        return "\n".join(f"{name} {percent}" for name, percent in pairs if percent and name != PASS)
 
 
 def _player(word: str) -> int:
@@ -345,6 +260,6 @@ COMMANDS: dict[str, Command] = {
     "gogui-rules_legal_moves": lambda server, words: legal_names(server.board),
     "gogui-rules_side_to_move": lambda server, words: COLOURS[server.board.mover],
     "gogui-rules_final_result": lambda server, words: final_result(server.board),
-    "rivals-policy": GtpServer.policy,
+    "rivals-policy": lambda server, words: server.moves.policy(),
 }
 """Commands by name, but for `quit`."""
