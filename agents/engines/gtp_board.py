@@ -60,11 +60,11 @@ class GtpBoard:
         """An empty board."""
         self._states = [self.game.initial(1, self._device)]
 
-    def undo(self) -> None:
-        """Take one move back. Raises GtpError at the beginning."""
-        if not self.begun:
+    def undo(self, moves: int = 1) -> None:
+        """Take moves back. Raises GtpError where there are not so many."""
+        if moves >= len(self._states):
             raise GtpError("cannot undo")
-        self._states.pop()
+        del self._states[len(self._states) - moves :]
 
     def turned(self, player: int) -> Any:
         """The position with `player` to move, running. Raises GtpError."""

@@ -127,8 +127,7 @@ class GtpServer:
         return ""
 
     def undo(self, words: Sequence[str]) -> str:
-        for _ in range(max(whole(words[0]) or 1, 1) if words else 1):
-            self.board.undo()
+        self.board.undo(max(whole(words[0]) or 1, 1) if words else 1)
         return ""
 
     def handicap(self, words: Sequence[str], *, free: bool) -> str:

@@ -37,6 +37,7 @@ def test_play_undo_and_errors() -> None:
         assert client.gtp("play white C3") == "? illegal move"
         assert client.gtp("play white I3") == "? illegal move"
         assert client.gtp("play green C4") == "? invalid color"
+        assert client.gtp("gg-undo 2") == "? cannot undo"
         assert client.gtp("undo") == "=" and client.gtp("undo") == "? cannot undo"
         assert client.gtp("boardsize 9") == "? unacceptable size"
         assert client.gtp("boardsize x") == "? boardsize not an integer"
