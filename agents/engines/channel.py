@@ -6,6 +6,7 @@ C libraries included, and what they print goes to standard error.
 
 import os
 import queue
+import select
 import sys
 import threading
 
@@ -101,6 +102,15 @@ class Channel:
         data = text.encode("utf-8", "replace")
         while data:
             data = data[os.write(self._writing, data) :]
+
+    @property
+    def deserted(self) -> bool:
+        """Whether the reader of what is sent is gone, as where a client was killed. Never known on Windows."""
+        if not hasattr(select, "poll"):
+            return False
+        poll = select.poll()
+        poll.register(self._writing, 0)  # errors alone, which are always reported
+        return bool(poll.poll(0))
 
 
 def _some_bytes(descriptor: int) -> bytes:

@@ -61,7 +61,7 @@ class GtpBoard:
         self._states = [self.game.initial(1, self._device)]
 
     def undo(self, moves: int = 1) -> None:
-        """Take moves back. Raises GtpError where there are not so many."""
+        """Take moves back, all of them or, with a GtpError, none where there are not so many."""
         if moves >= len(self._states):
             raise GtpError("cannot undo")
         del self._states[len(self._states) - moves :]
@@ -86,7 +86,7 @@ class GtpBoard:
 
     def push(self, state: Any, action: int) -> None:
         """Play a legal action in a state of `turned`."""
-        self._states.append(self.game.step(state, torch.tensor([action], device=self._device)))
+        self._states.append(self._after(state, action))
 
     def name(self, state: Any, action: int) -> str:
         """The name of a legal action."""
@@ -107,13 +107,14 @@ class GtpBoard:
         record = self.game.read_record(text, self._device)
         if record is None:
             raise GtpError("cannot load file")
-        self._states = [record.start]
+        states = [record.start]
         for name in record.moves[:moves]:
-            action = self.game.find_move(self.state, name)
+            action = self.game.find_move(states[-1], name)
             if action is None:
                 play_moves(self.game, text, self._device)  # raises the reason
                 raise GtpError("cannot load file")
-            self.push(self.state, action)
+            states.append(self._after(states[-1], action))
+        self._states = states
 
     def score(self) -> str:
         """The result as GTP writes it: B+3.5, W+1, 0. Raises GtpError where there is none yet.
@@ -195,6 +196,9 @@ class GtpBoard:
             cells = [(row, column) for row in range(game.size) for column in range(game.size) if (row + column) % 2]
             return sorted(cells, key=lambda cell: (abs(cell[0] - middle) + abs(cell[1] - middle), cell))[:count]
 
+    def _after(self, state: Any, action: int) -> Any:
+        return self.game.step(state, torch.tensor([action], device=self._device))
+
     def _go(self) -> Go:
         if not isinstance(self.game, Go):
             raise GtpError(f"{self.game.name} has no handicap")
@@ -203,7 +207,7 @@ class GtpBoard:
     def _turned(self, game: Go, player: int) -> Any:
         state = self.state
         if player != self.mover and not self.over:
-            state = game.step(state, torch.tensor([game.points], device=self._device))
+            state = self._after(state, game.points)
         if bool(game.done(state)[0]):
             stones = torch.tensor(game.stones(self.state), dtype=torch.int8, device=self._device)
             state = game.setup(stones.view(1, game.size, game.size), player)

@@ -126,9 +126,13 @@ class GtpMoves:
         return Budget(seconds=self._clocks[player].clock().allowance_s(moves), on_clock=True)
 
     def _interrupted(self) -> bool:
-        """Whether GoGui's line `# interrupt` has arrived; other lines wait for the move."""
+        """Whether GoGui's line `# interrupt` has arrived or nobody waits for the move; other lines are kept for later.
+
+        The end of the input alone does not end the search: commands may come from a file.
+        """
         line = self._channel.lines.poll()
-        if line is None or _INTERRUPT.fullmatch(line.strip()):
-            return line is not None
-        self._channel.lines.put_back([line])
-        return False
+        if line is not None:
+            if _INTERRUPT.fullmatch(line.strip()):
+                return True
+            self._channel.lines.put_back([line])
+        return self._channel.deserted

@@ -127,7 +127,10 @@ class GtpServer:
         return ""
 
     def undo(self, words: Sequence[str]) -> str:
-        self.board.undo(max(whole(words[0]) or 1, 1) if words else 1)
+        moves = whole(words[0]) if words else 1
+        if moves is None or moves < 0:
+            raise GtpError("not a number of moves")
+        self.board.undo(moves)
         return ""
 
     def handicap(self, words: Sequence[str], *, free: bool) -> str:
@@ -234,7 +237,7 @@ COMMANDS: dict[str, Command] = {
     "gogui-play_sequence": GtpServer.play_sequence,
     "genmove": GtpServer.genmove,
     "reg_genmove": lambda server, words: server.genmove(words, plays=False),
-    "undo": GtpServer.undo,
+    "undo": lambda server, words: server.undo(()),
     "gg-undo": GtpServer.undo,
     "fixed_handicap": lambda server, words: server.handicap(words, free=False),
     "place_free_handicap": lambda server, words: server.handicap(words, free=True),

@@ -123,14 +123,34 @@ def test_signals_end_the_engine(go: Path, number: signal.Signals, code: int, bus
     assert errors.strip() == f"lab: stopped by {number.name}"
 
 
-def test_mistakes_on_the_command_line_leave_standard_output_empty(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "breakthrough", rows=4, columns=4)
-    for words, text in (
-        (["nowhere"], "no run 'nowhere'"),
-        ([str(run), "--resign-below", "-0.9"], "UCI engines do not resign"),
-    ):
-        done = subprocess.run(command(*map(Path, words[:1]), *words[1:]), capture_output=True, text=True, cwd=ROOT)
-        assert (done.returncode, done.stdout) == (2, "") and text in done.stderr and "Traceback" not in done.stderr
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_an_engine_whose_client_was_killed_ends_in_the_middle_of_a_move(go: Path) -> None:
+    popen = Process(command(go, "--simulations", "100000")).popen
+    assert popen.stdin is not None and popen.stdout is not None and popen.stderr is not None
+    popen.stdin.write("name\ngenmove b\nname\n")
+    popen.stdin.flush()
+    assert popen.stdout.readline().startswith("= Rivals")
+    popen.stdin.close()
+    popen.stdout.close()
+    errors = popen.stderr.read()
+    assert popen.wait(60) == 1 and "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("game", "options", "words", "text"),
+    [
+        ("breakthrough", {"rows": 4, "columns": 4}, ["--resign-below", "-0.9"], "UCI engines do not resign"),
+        ("connect_four", {"rows": 4, "columns": 26}, [], "GTP has letters for 25 columns"),
+        (None, {}, [], "no run"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_standard_output_empty(
+    game: str | None, options: dict[str, int], words: list[str], text: str, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, game, **options) if game else tmp_path / "nowhere"
+    done = subprocess.run(command(run, *words), capture_output=True, text=True, cwd=ROOT, input="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert text in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_a_closed_output_ends_the_engine(go: Path) -> None:
@@ -163,11 +183,12 @@ def test_python_chess_plays_whole_games_analyses_and_stops(tmp_path: Path) -> No
         assert "Rivals" in engine.id["name"]
         engine.configure({"Hash": 64, "Move Overhead": 10})
         board = chess.Board()
-        while not board.is_game_over(claim_draw=False) and len(board.move_stack) < 60:
+        while not board.is_game_over(claim_draw=True):  # long after the run's rules have ended the game
             limit: Any = chess.engine.Limit(nodes=4) if board.turn else chess.engine.Limit(time=0.02)
             played = engine.play(board, limit, info=chess.engine.INFO_ALL, ponder=bool(len(board.move_stack) % 2))
             assert played.move in board.legal_moves  # python-chess raises for an illegal one as well
             board.push(played.move)
+        assert len(board.move_stack) > 20
         for fen in (chess.STARTING_FEN, "r3k2r/8/8/8/8/8/8/R3K2R b KQkq - 7 60", "8/P6k/8/8/8/8/8/K7 w - - 0 1"):
             board = chess.Board(fen)
             infos = engine.analyse(board, chess.engine.Limit(nodes=30), multipv=3)

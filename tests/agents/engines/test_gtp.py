@@ -39,6 +39,10 @@ def test_play_undo_and_errors() -> None:
         assert client.gtp("play green C4") == "? invalid color"
         assert client.gtp("gg-undo 2") == "? cannot undo"
         assert client.gtp("undo") == "=" and client.gtp("undo") == "? cannot undo"
+        assert client.gtp("gogui-play_sequence b a1 w b1 b c1") == "="
+        assert client.gtp("gg-undo x") == client.gtp("gg-undo -1") == "? not a number of moves"
+        assert client.gtp("gg-undo 4") == "? cannot undo"
+        assert client.gtp("gg-undo 2") == "=" and client.gtp("final_status_list alive") == "= A1"
         assert client.gtp("boardsize 9") == "? unacceptable size"
         assert client.gtp("boardsize x") == "? boardsize not an integer"
         assert client.gtp("boardsize 5") == "="
@@ -122,6 +126,7 @@ def test_a_record_is_loaded(tmp_path: Path) -> None:
         assert client.gtp("loadsgf nowhere.sgf") == "? cannot open file"
         file.write_text("(;GM[1]SZ[5];B[zz])")
         assert client.gtp(f"loadsgf {file}").startswith("? SGF")
+        assert client.gtp("final_status_list alive") == "= C3"  # the position of before
 
 
 def test_rules_of_go_in_the_words_of_katago() -> None:

@@ -29,7 +29,7 @@ def grown(dynamics: GameDynamics, root: Root, simulations: int, **settings: int 
     return tree
 
 
-@pytest.mark.parametrize(("name", "simulations"), [("tic_tac_toe", 60), ("go", 40), ("chess", 20)])
+@pytest.mark.parametrize(("name", "simulations"), [("tic_tac_toe", 30), ("go", 20), ("chess", 12)])
 def test_visits_and_values_are_those_of_puct(name: str, simulations: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of Go with its history and of chess with its slots too, through several extensions of the storage."""
     monkeypatch.setattr(growing, "_FIRST_ROOM", 3)
@@ -47,7 +47,7 @@ def test_visits_and_values_are_those_of_puct(name: str, simulations: int, monkey
 def test_a_line_is_legal_and_its_moves_are_expected_one_after_the_other() -> None:
     dynamics, root = prepared("tic_tac_toe", "5 1")
     game, state = dynamics.game, root.state
-    line = grown(dynamics, root, 200).lines(1)[0]
+    line = grown(dynamics, root, 60).lines(1)[0]
     assert len(line.actions) > 2
     for action in line.actions:
         assert bool(game.legal(state)[0, action])
