@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.engines.uci_go import whole
+from agents.engines.vertices import PLAYERS
 from agents.search.growing import Line
 
 Dialect = Literal["lz", "kata"]
 DEFAULT_INTERVAL_S = 1.0
-_PLAYERS = {"b": 0, "black": 0, "w": 1, "white": 1}
 _IGNORED = frozenset(
     [
         "ownership",
@@ -46,7 +46,7 @@ class Request:
 def parse_request(words: Sequence[str]) -> Request:
     """The arguments of `lz-analyze` and `kata-analyze`. Raises ValueError for others."""
     rest = list(words)
-    player = _PLAYERS[rest.pop(0).lower()] if rest and rest[0].lower() in _PLAYERS else None
+    player = PLAYERS[rest.pop(0).lower()] if rest and rest[0].lower() in PLAYERS else None
     interval, fewest, most, root = DEFAULT_INTERVAL_S, 0, None, False
     moves: dict[str, list[tuple[int, str]]] = {"allow": [], "avoid": []}
     if rest and (number := whole(rest[0])) is not None:
@@ -56,7 +56,7 @@ def parse_request(words: Sequence[str]) -> Request:
         name = rest.pop(0)
         if name in moves:
             colour, names, *_ = (*rest[:2], "", "")
-            moves[name] += [(_PLAYERS[colour.lower()], move) for move in names.split(",") if move]
+            moves[name] += [(PLAYERS[colour.lower()], move) for move in names.split(",") if move]
             rest = rest[3 if rest[2:] and whole(rest[2]) is not None else 2 :]
             continue
         if not rest:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from agents.engines.vertices import PASS, Coordinates, find_move, legal_moves, move_name, vertex
+from agents.engines.vertices import COLOURS, PASS, Coordinates, find_move, legal_moves, move_name, vertex
 from agents.games.game import Game
 from agents.games.go import Go
 from agents.games.go.area import area_score
@@ -19,9 +19,6 @@ from agents.games.go.text import result
 from agents.games.line_game import LineGame
 from agents.games.moves import play_moves
 from agents.games.othello import Othello
-
-COLOURS = ("black", "white")
-"""Player 0 and player 1."""
 
 
 class GtpError(Exception):

@@ -15,14 +15,13 @@ import torch
 from agents.arena.line import CPU, Line
 from agents.engines.limits import Limits
 from agents.engines.process import EngineFailure, EngineProcess
-from agents.engines.vertices import PASS, Coordinates, check_game, find_move, legal_moves, move_name
+from agents.engines.vertices import COLOURS, PASS, Coordinates, check_game, find_move, legal_moves, move_name
 from agents.games.game import Game
 from agents.games.go import Go
 from lab.config.suggestions import shortened
 from lab.errors import UserError
 
 START_S = 30.0  # for an engine to start and to answer commands that need no thought
-_COLOURS = ("black", "white")
 _RESPONSE = re.compile(r"([=?])(\d*)\s*(.*)", re.DOTALL)
 _FEW_LINES = 100_000  # of one response
 
@@ -77,7 +76,7 @@ class GtpClient:
         for number in range(len(self._board), len(moves)):
             self._play(number, moves[number])
         self._board = moves
-        colour = _COLOURS[len(moves) % 2]
+        colour = COLOURS[len(moves) % 2]
         if self._limits.movetime_ms is not None and "time_left" in self._commands:
             self._run(f"time_left {colour} {self._seconds} 1")
         self._send(f"genmove {colour}")
@@ -145,7 +144,7 @@ class GtpClient:
 
     def _play(self, number: int, move: str) -> None:
         try:
-            self._run(f"play {_COLOURS[number % 2]} {move}")
+            self._run(f"play {COLOURS[number % 2]} {move}")
         except GtpRefusal as refusal:
             if move == PASS and self._game.name == "othello":
                 return  # gtp-rhino knows no passes of the opponent: the player who can move is to move

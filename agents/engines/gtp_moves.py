@@ -8,10 +8,10 @@ from typing import Any
 from agents.engines.channel import Channel
 from agents.engines.clock import Budget, expected_moves
 from agents.engines.gtp_analysis import Dialect, Request, info_line
-from agents.engines.gtp_board import COLOURS, GtpBoard
+from agents.engines.gtp_board import GtpBoard
 from agents.engines.gtp_clock import PlayerClock, TimeSettings
 from agents.engines.thinking import Thinker, think
-from agents.engines.vertices import PASS, RESIGN
+from agents.engines.vertices import COLOURS, PASS, RESIGN
 from agents.games.go import Go
 from agents.search.growing import GrowingTree, Line
 

@@ -6,8 +6,8 @@ move for the board, the legal moves, the side to move and the result.
 
 import json
 
-from agents.engines.gtp_board import COLOURS, GtpBoard, GtpError
-from agents.engines.vertices import Coordinates, vertex
+from agents.engines.gtp_board import GtpBoard, GtpError
+from agents.engines.vertices import COLOURS, Coordinates, vertex
 from agents.games.game import Game
 from agents.games.go import Go
 from agents.games.hex import Hex

@@ -8,13 +8,13 @@ import torch
 
 from agents.engines.channel import Channel
 from agents.engines.gtp_analysis import Dialect, Request, parse_request
-from agents.engines.gtp_board import COLOURS, GtpBoard, GtpError
+from agents.engines.gtp_board import GtpBoard, GtpError
 from agents.engines.gtp_clock import TimeSettings
 from agents.engines.gtp_moves import GtpMoves
 from agents.engines.gtp_rules import analyze_commands, board_size, board_text, final_result, legal_names, rules_json
 from agents.engines.thinking import Thinker
 from agents.engines.uci_go import whole
-from agents.engines.vertices import Coordinates
+from agents.engines.vertices import COLOURS, PLAYERS, Coordinates
 from agents.games.go import Go
 from lab import __version__
 from lab.errors import UserError
@@ -22,7 +22,6 @@ from lab.files.plain import read_regular
 from lab.terminal.text import one_line
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_PLAYERS = {"b": 0, "black": 0, "w": 1, "white": 1}
 _LARGEST_RECORD = 2**24  # bytes of a file for loadsgf
 _MOST_SECONDS = 10**7
 
@@ -168,7 +167,7 @@ class GtpServer:
 
     def time_left(self, words: Sequence[str]) -> str:
         numbers = [number for word in words[1:] if (number := whole(word)) is not None]
-        if len(words) != 3 or len(numbers) != 2 or words[0].lower() not in _PLAYERS:
+        if len(words) != 3 or len(numbers) != 2 or words[0].lower() not in PLAYERS:
             raise GtpError("time and stones not two integers")
         self.moves.set_time_left(_player(words[0]), float(numbers[0]), max(numbers[1], 0))
         return ""
@@ -207,9 +206,9 @@ class GtpServer:
 
 
 def _player(word: str) -> int:
-    if word.lower() not in _PLAYERS:
+    if word.lower() not in PLAYERS:
         raise GtpError("invalid color")
-    return _PLAYERS[word.lower()]
+    return PLAYERS[word.lower()]
 
 
 def _request(words: Sequence[str]) -> Request:

@@ -10,7 +10,7 @@ _LARGEST = 10**9  # of a number: milliseconds, simulations
 
 
 @dataclass(frozen=True)
-class Go:
+class GoArguments:
     """Limits of a search as the client gives them. numbers: by name; times in milliseconds, 0 or more."""
 
     numbers: dict[str, int] = field(default_factory=dict)
@@ -19,7 +19,7 @@ class Go:
     moves: tuple[str, ...] = ()
 
 
-def parse_go(words: Sequence[str]) -> tuple[Go, list[str]]:
+def parse_go(words: Sequence[str]) -> tuple[GoArguments, list[str]]:
     """The arguments of `go`, and what in them is not understood. Those are left out."""
     numbers: dict[str, int] = {}
     flags = set[str]()
@@ -37,7 +37,7 @@ def parse_go(words: Sequence[str]) -> tuple[Go, list[str]]:
             del rest[0]
         else:
             wrong.append(word)
-    return Go(numbers, "infinite" in flags, "ponder" in flags, tuple(moves)), wrong
+    return GoArguments(numbers, "infinite" in flags, "ponder" in flags, tuple(moves)), wrong
 
 
 def whole(text: str) -> int | None:

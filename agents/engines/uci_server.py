@@ -12,7 +12,7 @@ import torch
 from agents.engines.channel import Channel
 from agents.engines.clock import Budget, Clock, expected_moves
 from agents.engines.thinking import DEFAULT_MEMORY_MB, LARGEST_MEMORY_MB, Thinker, think
-from agents.engines.uci_go import Go, parse_go, parse_option, whole
+from agents.engines.uci_go import GoArguments, parse_go, parse_option, whole
 from agents.engines.uci_positions import UciGame
 from agents.engines.uci_score import outcomes, score
 from agents.search.growing import GrowingTree, Line
@@ -174,7 +174,7 @@ class UciServer:
         moves = self._thinker.names(state, best.actions[:2], self._game.name)
         self._send(" ponder ".join([f"bestmove {moves[0]}", *moves[1:]]))
 
-    def _budget(self, limits: Go, player: int, plies: int) -> Budget:
+    def _budget(self, limits: GoArguments, player: int, plies: int) -> Budget:
         numbers = limits.numbers
         seconds, on_clock = None, False
         if "movetime" in numbers:
@@ -212,7 +212,7 @@ class UciServer:
                 deferred.append(line)
         return self._channel.lines.ended
 
-    def _wait_for_release(self, limits: Go) -> None:
+    def _wait_for_release(self, limits: GoArguments) -> None:
         """Wait for `stop` where the client must not get a move before."""
         budget, deferred = Budget(held=limits.infinite or limits.ponder), list[str]()
         while budget.held and not self._interrupted(budget, deferred):

@@ -1,4 +1,4 @@
-"""Names of moves in the Go Text Protocol (GTP), for all games with moves on the cells of a board.
+"""Names of moves and players in the Go Text Protocol (GTP), for all games with moves on the cells of a board.
 
 A vertex is a letter for the column, without I, and a number for the row from the bottom, as GTP has it and as GoGui
 draws it for every game. Programs of other games than Go often use the names of their game instead: gtp-rhino counts the
@@ -15,6 +15,10 @@ from agents.games.line_game import LineGame
 from lab.errors import UserError
 
 LETTERS = "ABCDEFGHJKLMNOPQRSTUVWXYZ"
+COLOURS = ("black", "white")
+"""Player 0 and player 1."""
+PLAYERS = {"b": 0, "black": 0, "w": 1, "white": 1}
+"""The player of each name of a colour, in small letters."""
 PASS, RESIGN, SWAP_PIECES = "pass", "resign", "swap-pieces"
 GAMES = ("go", "othello", "hex", "gomoku", "connect_four", "tic_tac_toe")
 """Games that GTP can name the moves of."""

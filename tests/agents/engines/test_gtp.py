@@ -124,9 +124,10 @@ def test_a_record_is_loaded(tmp_path: Path) -> None:
         assert client.gtp(f"loadsgf {file} 2") == "="
         assert client.gtp("final_status_list alive") == "= C3"
         assert client.gtp("loadsgf nowhere.sgf") == "? cannot open file"
-        file.write_text("(;GM[1]SZ[5];B[zz])")
-        assert client.gtp(f"loadsgf {file}").startswith("? SGF")
-        assert client.gtp("final_status_list alive") == "= C3"  # the position of before
+        for wrong in ("B[zz]", "B[dd];W[dd]"):
+            file.write_text(f"(;GM[1]SZ[5];{wrong})")
+            assert client.gtp(f"loadsgf {file}").startswith("? ")
+            assert client.gtp("final_status_list alive") == "= C3"  # the position of before
 
 
 def test_rules_of_go_in_the_words_of_katago() -> None:

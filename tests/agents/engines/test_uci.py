@@ -8,7 +8,7 @@ import pytest
 from agents.engines import thinking
 from agents.engines.clock import Budget, Clock, expected_moves
 from agents.engines.thinking import Thinker
-from agents.engines.uci_go import Go, parse_go, parse_option, whole
+from agents.engines.uci_go import GoArguments, parse_go, parse_option, whole
 from agents.engines.uci_positions import UciBreakthrough
 from agents.engines.uci_score import MOST_CENTIPAWNS, outcomes, score
 from agents.engines.uci_server import UciServer
@@ -149,7 +149,7 @@ def test_a_game_that_is_sent_move_by_move_is_played_once() -> None:
 
     thinker = Thinker(agent("breakthrough", rows=6, columns=6), 1)
     game = Counting(Breakthrough(rows=6, columns=6), CPU)
-    moves = "a2a3 a5a4 b2b3 b5b4 c2c3 c5c4".split()
+    moves = ["a2a3", "a5a4", "b2b3", "b5b4", "c2c3", "c5c4"]
     with served(lambda channel: UciServer(thinker, game, channel)) as client:
         for count in range(len(moves) + 1):
             client.send(f"position startpos moves {' '.join(moves[:count])}")
@@ -192,9 +192,8 @@ def test_a_client_may_play_on_where_the_run_counts_a_draw() -> None:
         client.send(f"position startpos moves {knights}e2e4")
         assert re.fullmatch(MOVE, best(client, "go nodes 5"))
         assert best(client, "go nodes 5").split()[1][1] in "78"  # black answers e2e4
-        assert re.fullmatch(
-            MOVE, best(client, f"position startpos moves {knights}g1f3 g8f6 f3g1", "go nodes 5")
-        )  # 15 plies
+        fifteen_plies = f"{knights}g1f3 g8f6 f3g1"
+        assert re.fullmatch(MOVE, best(client, f"position startpos moves {fifteen_plies}", "go nodes 5"))
         assert re.fullmatch(MOVE, best(client, "position fen 7k/8/8/8/8/8/R7/K7 w - - 99 400", "go nodes 5"))
 
 
@@ -233,7 +232,7 @@ def test_a_full_tree_waits_for_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_arguments_of_go_and_setoption() -> None:
     text = "wtime 100 x btime y searchmoves e2e4 d2d4 infinite nodes 99999999999999999999"
     found, wrong = parse_go(text.split())
-    assert found == Go({"wtime": 100, "nodes": 10**9}, infinite=True, moves=("e2e4", "d2d4"))
+    assert found == GoArguments({"wtime": 100, "nodes": 10**9}, infinite=True, moves=("e2e4", "d2d4"))
     assert wrong == ["x", "btime", "y"]
     assert parse_option(["name", "Move", "Overhead", "value", "10"]) == ("Move Overhead", "10")
     assert parse_option(["name", "Clear", "Hash"]) == ("Clear Hash", "")

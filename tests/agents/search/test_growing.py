@@ -1,5 +1,7 @@
 """Growing trees: the same search as PUCT with a fixed number of simulations, in any number of steps."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -37,7 +39,7 @@ def test_visits_and_values_are_those_of_puct(name: str, simulations: int, monkey
     tree = grown(dynamics, root, simulations)
     search = PuctSearch(simulations=simulations, dirichlet_fraction=0.0)
     result = search(root, dynamics=dynamics, seed=0, temperature=0.0)
-    found = {line.actions[0]: (line.visits, line.value) for line in tree.lines() if line.visits}
+    found: dict[int, Any] = {line.actions[0]: (line.visits, line.value) for line in tree.lines() if line.visits}
     slots = result.visits[0].nonzero()[:, 0]
     visits, q, actions = (values[0, slots].tolist() for values in (result.visits, result.q, result.actions))
     assert found == {a: (n, pytest.approx(v)) for a, n, v in zip(actions, visits, q, strict=True)}
@@ -57,6 +59,18 @@ def test_a_line_is_legal_and_its_moves_are_expected_one_after_the_other() -> Non
 def test_a_move_that_wins_at_once_is_found_and_marked() -> None:
     line = grown(*prepared("tic_tac_toe", "1 4 2 5"), 100).lines(1)[0]
     assert line.actions == (2,) and line.wins and line.value == 1.0
+
+
+def test_a_move_that_wins_at_once_comes_first_as_soon_as_it_was_seen() -> None:
+    """X wins at the top right; the search visits other moves more at first."""
+    tree = grown(*prepared("tic_tac_toe", "1 4 2 5"), 0)
+    seen = list[bool]()
+    for _ in range(30):
+        tree.simulate()
+        lines = tree.lines()
+        seen.append(any(line.wins for line in lines))
+        assert lines[0].wins or not seen[-1]
+    assert seen[-1] and not seen[0]
 
 
 def test_only_the_given_moves_are_considered() -> None:
