@@ -88,8 +88,10 @@ def test_the_swap_and_the_geometry_of_hex() -> None:
         assert client.gtp("gogui-rules_board") == "= . . .\nO . .\n. . ."
 
 
-@pytest.mark.parametrize("coordinates", list(Coordinates))
-@pytest.mark.parametrize("name", [name for name in GAMES if name != "go"])
+@pytest.mark.parametrize(
+    ("name", "coordinates"),
+    [*((name, Coordinates.gtp) for name in GAMES if name != "go"), ("hex", Coordinates.game)],
+)
 def test_an_engine_plays_itself_to_the_end_by_the_rules_extension(name: str, coordinates: Coordinates) -> None:
     """The controller knows no rules: it asks, as GoGui does, and passes each move to a second engine."""
     options = OPTIONS.get(name, {}) | ({"rows": 4, "columns": 4, "length": 3} if name == "connect_four" else {})

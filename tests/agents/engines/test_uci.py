@@ -22,6 +22,11 @@ MATE_IN_ONE = "6k1/5ppp/8/8/8/8/8/R3K3 w Q - 0 1"
 MOVE = r"bestmove [a-h][1-8][a-h][1-8][qrbn]?( ponder [a-h][1-8][a-h][1-8][qrbn]?)?"
 
 
+def small() -> Any:
+    """`served` a UCI engine whose searches are cheap, for what does not depend on the game."""
+    return uci("breakthrough", rows=4, columns=4)
+
+
 def best(client: Client, *lines: str) -> str:
     client.send(*lines)
     return client.until("bestmove")[-1]
@@ -47,7 +52,7 @@ def test_a_bare_go_searches_the_simulations_of_the_run() -> None:
 
 
 def test_search_goes_on_until_stop_and_answers_isready_meanwhile() -> None:
-    with uci() as client:
+    with small() as client:
         client.send("go infinite", "isready")
         assert client.line() == "readyok"
         assert re.fullmatch(MOVE, best(client, "stop"))
@@ -65,7 +70,7 @@ def test_a_mate_in_one_is_found_and_reported() -> None:
 def test_search_of_given_moves_only_and_several_lines_with_outcomes() -> None:
     with uci() as client:
         client.send("setoption name MultiPV value 3", "setoption name UCI_ShowWDL value true")
-        client.send("go nodes 20 searchmoves e2e4 g1f3")
+        client.send("go nodes 5 searchmoves e2e4 g1f3")
         *_, first, second, last = client.until("bestmove")  # a slow machine has reported once before
         infos = [first, second]
         assert last.split()[1] in ("e2e4", "g1f3")
@@ -98,7 +103,7 @@ def test_pondering_ends_with_ponderhit_or_stop_and_not_before() -> None:
     ],
 )
 def test_every_limit_ends_with_a_move(limit: str) -> None:
-    with uci() as client:
+    with small() as client:
         assert re.fullmatch(MOVE, best(client, f"go {limit}"))
 
 
@@ -114,7 +119,7 @@ def test_commands_that_need_another_position_end_a_search_first() -> None:
 
 @pytest.mark.parametrize("end", ["quit", None])
 def test_the_end_of_the_input_ends_a_search_with_a_move(end: str | None) -> None:
-    with uci() as client:
+    with small() as client:
         client.send("go infinite", *([end] if end else []))
         assert sum(line.startswith("bestmove") for line in client.rest()) == 1
 
@@ -132,7 +137,7 @@ def test_mistakes_in_positions_keep_what_is_known() -> None:
 
 
 def test_a_position_may_share_the_beginning_of_the_one_before() -> None:
-    with uci(simulations=1) as client:
+    with uci(simulations=0) as client:
         for moves, ranks in (("e2e4 e7e5", "124"), ("e2e4", "78"), ("e2e4 a7a6 h2h3", "678"), ("e2e4 a7a6", "124")):
             assert best(client, f"position startpos moves {moves}", "go").split()[1][1] in ranks
         fen = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR b KQkq - 0 1"
@@ -158,14 +163,14 @@ def test_a_game_that_is_sent_move_by_move_is_played_once() -> None:
 
 
 def test_unknown_words_before_a_command_are_skipped() -> None:
-    with uci() as client:
+    with small() as client:
         client.send("joho debug on", "joho isready", "nonsense")
         assert client.line() == "readyok"
         assert client.line() == "info string unknown command: nonsense"
 
 
 def test_wrong_options_are_named_and_ignored() -> None:
-    with uci() as client:
+    with small() as client:
         client.send("setoption name Hash value many", "setoption name Nothing value 1", "setoption", "isready")
         assert client.until("readyok")[0] == "info string option 'Hash' takes no 'many'; ignored"
 
@@ -198,7 +203,7 @@ def test_a_client_may_play_on_where_the_run_counts_a_draw() -> None:
 
 
 def test_breakthrough_is_a_variant() -> None:
-    with uci("breakthrough", rows=4, columns=4) as client:
+    with small() as client:
         client.send("uci")
         assert "option name UCI_Variant type combo default breakthrough var breakthrough" in client.until("uciok")
         move = best(client, "position startpos moves a1a2", "go nodes 5").split()[1]

@@ -57,20 +57,17 @@ def test_a_line_is_legal_and_its_moves_are_expected_one_after_the_other() -> Non
 
 
 def test_a_move_that_wins_at_once_is_found_and_marked() -> None:
-    line = grown(*prepared("tic_tac_toe", "1 4 2 5"), 100).lines(1)[0]
+    line = grown(*prepared("tic_tac_toe", "1 4 2 5"), 30).lines(1)[0]
     assert line.actions == (2,) and line.wins and line.value == 1.0
 
 
 def test_a_move_that_wins_at_once_comes_first_as_soon_as_it_was_seen() -> None:
-    """X wins at the top right; the search visits other moves more at first."""
-    tree = grown(*prepared("tic_tac_toe", "1 4 2 5"), 0)
-    seen = list[bool]()
-    for _ in range(30):
+    """X wins at the lower left, a move that the prior puts behind others: those have more visits then."""
+    tree = grown(*prepared("tic_tac_toe", "1 2 4 3"), 0)
+    while not any(line.wins for line in tree.lines()):
         tree.simulate()
-        lines = tree.lines()
-        seen.append(any(line.wins for line in lines))
-        assert lines[0].wins or not seen[-1]
-    assert seen[-1] and not seen[0]
+    first, *others = tree.lines()
+    assert first.wins and first.visits < max(line.visits for line in others)
 
 
 def test_only_the_given_moves_are_considered() -> None:
@@ -92,7 +89,7 @@ def test_a_tree_is_full_after_most_simulations() -> None:
 
 
 def test_settled_is_whether_the_second_move_cannot_catch_up() -> None:
-    tree = grown(*prepared("tic_tac_toe"), 60)
+    tree = grown(*prepared("tic_tac_toe"), 30)
     first, second = (line.visits for line in tree.lines(2))
     assert tree.settled(first - second - 1) and not tree.settled(first - second)
 
