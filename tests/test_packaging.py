@@ -190,6 +190,7 @@ def test_every_direct_dependency_is_pinned() -> None:
 
 # The name under which a distribution is imported, where it is not the distribution's own.
 IMPORT_NAMES = {
+    "open-spiel": "pyspiel",
     "grpcio": "grpc",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",

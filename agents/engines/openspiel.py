@@ -25,7 +25,7 @@ def openspiel_command(game: Game, bot: str) -> list[str]:
         options = ", ".join(f"{key}={value}" for key, value in game.options.items())
         raise UserError(f"OpenSpiel does not have {game.name} with the rules of the run ({options})")
     if find_spec("pyspiel") is None:
-        raise UserError("bots of OpenSpiel need its package; pip install open-spiel")
+        raise UserError("bots of OpenSpiel need its package: pip install 'rivals-lab[openspiel]'")
     return [sys.executable, "-m", "agents.engines.openspiel_gtp", name, bot]
 
 

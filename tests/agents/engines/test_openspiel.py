@@ -90,5 +90,5 @@ def test_mistakes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="OpenSpiel does not have gomoku"):
         parse_engine("openspiel:random", make("gomoku"))
     monkeypatch.setattr("agents.engines.openspiel.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="pip install open-spiel"):
+    with pytest.raises(UserError, match=r"rivals-lab\[openspiel\]"):
         parse_engine("openspiel:random", GAMES[0])
