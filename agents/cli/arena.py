@@ -17,11 +17,12 @@ from agents.arena.elo import Rating
 from agents.arena.game_folder import check_new_folder, save_matches
 from agents.arena.match import Pairing, Result, SequentialResult, round_robin, sequential_match
 from agents.arena.openings import openings
-from agents.arena.players import AgentLike, AgentPlayer, AnyPlayer, to_device
+from agents.arena.players import AgentLike, AnyPlayer, to_device
 from agents.arena.sprt import Sprt
 from agents.arena.tables import fault_lines, result_tables, sequential_tables
 from agents.cli.arena_players import is_other, opponents, other_player
 from agents.cli.options import Simulations, progress_bar
+from agents.cli.referee import Referee, seated
 from agents.engines.specs import is_engine
 from agents.games import Game
 from agents.games.game import select
@@ -100,6 +101,7 @@ def arena(
         Path | None,
         typer.Option("--save-games", help="Write all games to this new folder: SGF, PGN of chess, else JSON."),
     ] = None,
+    referee: Referee = None,
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
@@ -115,15 +117,17 @@ def arena(
     _check_different(runs)
     others = [word for word in runs if is_other(word) and locate_run(word, runs_dir) is None]
     agents = {word: _agents(word, place, runs_dir) for word in runs if word not in others}
-    game = _common_game(agents)
+    every = [agent for several in agents.values() for agent in several]
+    game, given = seated(referee, _common_game(agents), every, simulations)
+    if referee is not None and balance < 1.0:
+        raise UserError("--balance asks the networks about openings of their own game; omit it, or omit --referee")
     if against is None:
         against = "none" if test is not None or any(map(is_engine, others)) else "random"
     openings_of_pair = ((games or (_GAMES if test is None else _GAMES_OF_A_TEST)) + 1) // 2
-    accept = None if balance == 1.0 else partial(_balanced, [one for each in agents.values() for one in each], balance)
+    accept = None if balance == 1.0 else partial(_balanced, every, balance)
     together = concurrency or min(os.cpu_count() or 1, _MOST_ENGINES)
     with ExitStack() as stack:
         fixed = opponents(against, game, seed)
-        given = [AgentPlayer(agent, simulations) for several in agents.values() for agent in several]
         external = [other_player(word, game, seed, stack) for word in others]
         # The first player anchors the ratings, and is the one that a test is about.
         players = (

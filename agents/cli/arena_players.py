@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from agents.arena.minimax_player import MinimaxPlayer
 from agents.arena.players import AnyPlayer, RandomPlayer
 from agents.arena.rollout import RolloutPlayer
+from agents.cli.referee import policy
 from agents.engines.specs import PROGRAMS, is_engine, parse_engine
 from agents.games import Game
 from lab.errors import UserError
@@ -24,7 +25,7 @@ def opponents(text: str, game: Game, seed: int) -> list[AnyPlayer]:
 
 
 def fixed_opponent(word: str, game: Game, seed: int) -> AnyPlayer | None:
-    """The opponent of a word: random, minimax or rollout:N; None for another word. Raises UserError."""
+    """The opponent of a word: random, minimax, rollout:N or policy:NAME; None for another word. Raises UserError."""
     kind, _, count = word.partition(":")
     if word == "random":
         return RandomPlayer(game, seed)
@@ -32,12 +33,14 @@ def fixed_opponent(word: str, game: Game, seed: int) -> AnyPlayer | None:
         return MinimaxPlayer(game, seed)
     if kind == "rollout" and count.isdecimal() and len(count) < 7 and 1 <= int(count) <= _MAX_ROLLOUTS:
         return RolloutPlayer(game, int(count), seed=seed)
+    if kind == "policy":
+        return policy(count, game)
     return None
 
 
 def is_other(word: str) -> bool:
     """Whether a word names a player that is not a run."""
-    return word in ("random", "minimax") or word.startswith("rollout:") or is_engine(word)
+    return word in ("random", "minimax") or word.startswith(("rollout:", "policy:")) or is_engine(word)
 
 
 def other_player(word: str, game: Game, seed: int, stack: ExitStack) -> AnyPlayer:

@@ -202,6 +202,11 @@ def _one_hot(sizes: list[int], start: Any, shape: tuple[int, ...]) -> tuple[Call
     return (lambda value: batch(np.asarray(value)[None])[0]), batch
 
 
+def channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether the channels of three dimensions are the last: they are the smaller of the first and the last."""
+    return shape[-1] <= shape[0]
+
+
 def _image(box: spaces.Box, name: str) -> tuple[Image, Callable[[Any], Any], Callable[[Any], Any]]:
     """The image leaf of a box [H, W], [H, W, C] or [C, H, W]; channels are the smaller of first and last axis."""
     shape = box.shape
@@ -212,7 +217,7 @@ def _image(box: spaces.Box, name: str) -> tuple[Image, Callable[[Any], Any], Cal
     channels_first: tuple[int, ...] = (0, 1, 2)
     if len(shape) == 2:
         size = (1, *shape)
-    elif shape[-1] <= shape[0]:
+    elif channels_last(shape):
         channels_first, size = (2, 0, 1), (shape[2], shape[0], shape[1])
     else:
         size = (shape[0], shape[1], shape[2])

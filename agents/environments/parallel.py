@@ -6,11 +6,8 @@ has left its episode gives rows that are no steps until the episode of all has e
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -23,14 +20,21 @@ from agents.environments.inspection import check_masks, check_spaces, refuse_lat
 from agents.environments.make import PARALLEL_PREFIX, EnvironmentConfig
 from agents.environments.masks import check_legal, legal_options
 from agents.environments.observations import MASK, ObservationCodec
+from agents.environments.pettingzoo_modules import Source, find
 from agents.environments.quiet import quiet
-from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 
 ENTRY_POINTS = "rivals.parallel_environments"
 """Group of entry points: a name without a dot -> a function that makes a parallel environment."""
-_PACKAGES = ("pettingzoo", "mpe2")
-"""Packages whose modules an id may name."""
+_SOURCE = Source(
+    kind="parallel",
+    attribute="parallel_env",
+    packages=("pettingzoo", "mpe2"),
+    group=ENTRY_POINTS,
+    example="mpe2.simple_spread_v3",
+    prefix=PARALLEL_PREFIX,
+    lacks="its agents act in turn, or it is no environment",
+)
 
 
 def is_parallel(config: EnvironmentConfig) -> bool:
@@ -188,49 +192,4 @@ def _make(config: EnvironmentConfig, factory: Callable[..., Any], render_mode: s
 
 
 def _factory(name: str) -> Callable[..., Any]:
-    """The function that makes a parallel environment, of a module of `_PACKAGES` or of an entry point."""
-    if "." not in name:
-        installed = metadata.entry_points(group=ENTRY_POINTS)
-        found = next(iter(installed.select(name=name)), None)
-        if found is None:
-            known = sorted({point.name for point in installed})
-            raise UserError(
-                f"unknown parallel environment {name!r}: name a module such as {PARALLEL_PREFIX}mpe2.simple_spread_v3"
-                + (f", or one of {', '.join(known)}" if known else "")
-            )
-        try:
-            made: Callable[..., Any] = found.load()
-        except Exception as error:  # whatever the other package raises on import
-            raise UserError(f"{found.value!r} cannot be imported: {described(error)}") from error
-        return made
-    if name.partition(".")[0] not in _PACKAGES:
-        raise UserError(
-            f"{PARALLEL_PREFIX}{name} is not a module of {' or '.join(_PACKAGES)}; other packages register their "
-            f"environments through entry points of the group {ENTRY_POINTS}"
-        )
-    try:
-        with quiet():
-            module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UserError(_missing(name, error)) from None
-    except Exception as error:
-        raise UserError(f"{name} cannot be imported: {described(error)}") from error
-    if not hasattr(module, "parallel_env"):
-        raise UserError(f"{name} has no parallel_env: its agents act in turn, or it is no environment")
-    return module.parallel_env
-
-
-def _missing(name: str, error: ModuleNotFoundError) -> str:
-    if error.name == "mpe2":
-        return "mpe2 is not installed: pip install 'rivals-lab[mpe2]'"
-    parent = name.rpartition(".")[0]
-    if not (error.name or "").startswith(parent):
-        return f"{name} needs {error.name}: pip install {error.name}, or the extra of pettingzoo that it names"
-    try:
-        known = [part.name for part in pkgutil.iter_modules(importlib.import_module(parent).__path__)]
-    except (ImportError, AttributeError):
-        known = []
-    known = [f"{PARALLEL_PREFIX}{parent}.{part}" for part in known if part.rpartition("_v")[2].isdigit()]
-    if not known:
-        return f"there is no module {name}"
-    return f"unknown environment {PARALLEL_PREFIX}{name}; {did_you_mean(PARALLEL_PREFIX + name, known)}"
+    return find(name, _SOURCE)

@@ -177,7 +177,7 @@ class ProcessEnvironments(Environments):
             answer = worker.pipe.recv_bytes()
         except (EOFError, OSError):
             worker.process.join(1.0)
-            return f"the process has died ({_exit_reason(worker.process.exitcode)})"
+            return f"the process has died ({exit_reason(worker.process.exitcode)})"
         return answer.decode(errors="replace") if len(answer) > 1 else ""
 
     def _replace(self, number: int) -> None:
@@ -224,7 +224,7 @@ class ProcessEnvironments(Environments):
             done, value = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join(1.0)
-            why = _exit_reason(worker.process.exitcode)
+            why = exit_reason(worker.process.exitcode)
             raise _DiedError(
                 f"a process of environments died while it was started, reset, saved or loaded ({why})"
             ) from None
@@ -245,7 +245,7 @@ def _end(process: BaseProcess) -> None:
     process.join()
 
 
-def _exit_reason(code: int | None) -> str:
+def exit_reason(code: int | None) -> str:
     """Why a process ended, from its exit code: negative for a signal."""
     if code is None:
         return "its end is not known"

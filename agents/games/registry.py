@@ -1,5 +1,6 @@
 """Games by name: those of this package, and those that other packages register by entry point."""
 
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -36,8 +37,12 @@ GAMES: dict[str, Callable[..., Game]] = {
 }
 
 
+DOORS = {"pettingzoo": "agents.pettingzoo.game:PettingZooGame"}
+"""Games whose rules come from elsewhere, imported on use. Without options they are none, so they are not in `GAMES`."""
+
+
 def game_names() -> list[str]:
-    """Names of all games: built-in ones first, then those of installed packages."""
+    """Names of all games with rules of their own: built-in ones first, then those of installed packages."""
     return list(dict.fromkeys([*GAMES, *sorted(metadata.entry_points(group=ENTRY_POINTS).names)]))
 
 
@@ -46,12 +51,21 @@ def make(name: str, **options: Any) -> Game:
 
     Raises UserError for unknown names and options, and for an entry point that cannot be loaded.
     """
-    factory = GAMES.get(name) or _installed(name)
-    known = _parameters(factory)
+    factory = GAMES.get(name) or _door(name) or _installed(name)
+    known = dict(_parameters(factory))
+    # A door takes any further option and hands it on.
+    rest = next(
+        (known.pop(option) for option in list(known) if known[option].kind is inspect.Parameter.VAR_KEYWORD), None
+    )
     for option in options:
-        if option not in known:
+        if option not in known and rest is None:
             raise UserError(f"{name} has no option {option!r}; its options are: {', '.join(known) or 'none'}")
-    return factory(**{option: _checked(name, known[option], value) for option, value in options.items()})
+    missing = [option for option, found in known.items() if found.default is found.empty and option not in options]
+    if missing:
+        raise UserError(f"{name} needs the option {missing[0]}; set game.options.{missing[0]}")
+    return factory(
+        **{option: _checked(name, option, known.get(option, rest), value) for option, value in options.items()}
+    )
 
 
 def _parameters(factory: Callable[..., Game]) -> Mapping[str, inspect.Parameter]:
@@ -61,8 +75,9 @@ def _parameters(factory: Callable[..., Game]) -> Mapping[str, inspect.Parameter]
         return inspect.signature(factory).parameters
 
 
-def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
+def _checked(name: str, option: str, parameter: inspect.Parameter | None, value: Any) -> Any:
     """The value of an option, which must have the annotated type; a whole number is also a float."""
+    assert parameter is not None
     kind = parameter.annotation
     if kind is inspect.Parameter.empty or isinstance(kind, str):
         return value
@@ -72,13 +87,21 @@ def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
         return value
     except ValidationError:
         shown = kind.__name__ if isinstance(kind, type) else inspect.formatannotation(kind)
-        raise UserError(f"{name}: option {parameter.name} must be {shown}, not {shortened(value)}") from None
+        raise UserError(f"{name}: option {option} must be {shown}, not {shortened(value)}") from None
+
+
+def _door(name: str) -> Callable[..., Game] | None:
+    if name not in DOORS:
+        return None
+    module, _, attribute = DOORS[name].partition(":")
+    made: Callable[..., Game] = getattr(importlib.import_module(module), attribute)
+    return made
 
 
 def _installed(name: str) -> Callable[..., Game]:
     found = next(iter(metadata.entry_points(group=ENTRY_POINTS, name=name)), None)
     if found is None:
-        raise UserError(f"unknown game {name!r}; {did_you_mean(name, game_names())}")
+        raise UserError(f"unknown game {name!r}; {did_you_mean(name, [*game_names(), *DOORS])}")
     try:
         factory = found.load()
     except Exception as error:  # whatever the other package raises on import
