@@ -31,13 +31,7 @@ def decode(game: Game, code: Tensor) -> Any:
     # A copy of each part: a slice of bytes may begin where no number of several bytes can, and so may each of its rows.
     parts = (part.clone(memory_format=torch.contiguous_format) for part in code.split(sizes, 1))
     fields = zip(parts, template, strict=True)
-    return type(template)(
-        *(
-            part.view(field.dtype).view(-1, *field.shape[1:]) if part.shape[1] else field.new_zeros(shape)
-            for part, field in fields
-            for shape in [(len(part), *field.shape[1:])]
-        )
-    )
+    return type(template)(*(part.view(field.dtype).view(-1, *field.shape[1:]) for part, field in fields))
 
 
 def _row_bytes(field: Tensor) -> int:
@@ -45,6 +39,4 @@ def _row_bytes(field: Tensor) -> int:
 
 
 def _bytes(field: Tensor) -> Tensor:
-    flat = field.reshape(len(field), math.prod(field.shape[1:])).contiguous()
-    # Rows without numbers have strides that torch takes for those of a slice.
-    return flat.view(torch.uint8) if flat.shape[1] else torch.zeros_like(flat, dtype=torch.uint8)
+    return field.reshape(len(field), math.prod(field.shape[1:])).contiguous().view(torch.uint8)

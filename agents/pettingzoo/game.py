@@ -31,7 +31,8 @@ class LineState(NamedTuple):
 
     moves: int16 [B, max_plies + 1], a ring that never wraps: entry p is the move that led to the position after p
     plies, entry 0 is -1. plies: int64 [B].
-    planes: uint8 [B, bytes], the bits of the mover's observation, packed. numbers: float32 [B, P], its other planes.
+    planes: uint8 [B, bytes], the bits of the mover's observation, packed. numbers: float32 [B, P], its other planes; one
+    column of zeros where P is 0, since a field without columns cannot be viewed as bytes.
     mask: uint8 [B, ceil(A / 8)], legal actions, packed. done: bool [B]. outcome: int8 [B], of the first player.
     """
 
@@ -148,7 +149,8 @@ class PettingZooGame(Game):
             codes = self._pool.seen_by(lines, player[others].tolist())
             planes, numbers = planes.clone(), numbers.clone()
             planes[others] = torch.from_numpy(np.stack([code.bits for code in codes])).to(planes.device)
-            numbers[others] = torch.from_numpy(np.stack([code.numbers for code in codes])).to(numbers.device)
+            if self.number_planes:
+                numbers[others] = torch.from_numpy(np.stack([code.numbers for code in codes])).to(numbers.device)
         count, (channels, height, width) = len(planes), self.observation_shape
         bits = unpack_bits(planes, self._bits).view(count, channels - self.number_planes, height, width)
         if not self.number_planes:

@@ -28,7 +28,7 @@ _SUM = 1e-6  # of the two players' rewards, which are zero-sum
 class Rows(NamedTuple):
     """N positions as the player to move sees them.
 
-    bits: uint8 [N, bytes], numbers: float32 [N, P] (see `Code`). mask: uint8 [N, ceil(A / 8)], legal actions packed as
+    bits: uint8 [N, bytes], numbers: float32 [N, P] (see `Code`), one column of zeros where P is 0. mask: uint8 [N, ceil(A / 8)], legal actions packed as
     numpy.packbits, zeros where the game is over. done: bool [N]. outcome: int8 [N], +1, 0 or -1 for the first player.
     """
 
@@ -94,7 +94,7 @@ class Stepper:
         count = len(entries)
         rows = Rows(
             np.zeros((count, len(self._root.code.bits)), np.uint8),
-            np.zeros((count, planes.number_planes), np.float32),
+            np.zeros((count, max(1, planes.number_planes)), np.float32),
             np.zeros((count, size), np.uint8),
             np.zeros(count, np.bool_),
             np.zeros(count, np.int8),
