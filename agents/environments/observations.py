@@ -203,12 +203,18 @@ def _one_hot(sizes: list[int], start: Any, shape: tuple[int, ...]) -> tuple[Call
 
 
 def channels_last(shape: tuple[int, ...]) -> bool:
-    """Whether the channels of three dimensions are the last: they are the smaller of the first and the last."""
-    return shape[-1] <= shape[0]
+    """Whether the channels of three dimensions are the last, not the first.
+
+    Where the other two are equal, as on a square board with many planes, it is that; else the smaller of the two.
+    """
+    first, middle, last = shape
+    if (first == middle) != (middle == last):
+        return first == middle
+    return last <= first
 
 
 def _image(box: spaces.Box, name: str) -> tuple[Image, Callable[[Any], Any], Callable[[Any], Any]]:
-    """The image leaf of a box [H, W], [H, W, C] or [C, H, W]; channels are the smaller of first and last axis."""
+    """The image leaf of a box [H, W], [H, W, C] or [C, H, W], as `channels_last` has it."""
     shape = box.shape
     dtype = np.dtype(np.uint8) if box.dtype in (np.uint8, np.bool_) else np.dtype(np.float32)
     high = float(np.max(box.high))

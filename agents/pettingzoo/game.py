@@ -31,8 +31,8 @@ class LineState(NamedTuple):
 
     moves: int16 [B, max_plies + 1], a ring that never wraps: entry p is the move that led to the position after p
     plies, entry 0 is -1. plies: int64 [B].
-    planes: uint8 [B, bytes], the bits of the mover's observation, packed. numbers: float32 [B, P], its other planes; one
-    column of zeros where P is 0, since a field without columns cannot be viewed as bytes.
+    planes: uint8 [B, bytes], the bits of the mover's observation, packed.
+    numbers: float32 [B, P], its other planes; one column of zeros where P is 0, which can be viewed as bytes.
     mask: uint8 [B, ceil(A / 8)], legal actions, packed. done: bool [B]. outcome: int8 [B], of the first player.
     """
 

@@ -1,7 +1,7 @@
 """Observations as planes of a board: bits, one-hot values, and numbers that are the same in all cells.
 
-A box of two or three dimensions is a board [C, H, W]; channels are the smaller of the first and the last axis. Whole
-numbers with few values become one plane of bits per value. Everything else (vectors, nested spaces, boards of other
+A box of two or three dimensions is a board [C, H, W] (`channels_last` says which axis is C). Whole numbers with few
+values become one plane of bits per value. Everything else (vectors, nested spaces, boards of other
 numbers) becomes a board of one cell with a plane per number, for fully connected heads.
 """
 

@@ -167,7 +167,7 @@ def _refuse_open_spiel(env: Any, name: str) -> None:
         (kind.information, "PERFECT_INFORMATION", "has hidden information"),
         (kind.utility, "ZERO_SUM", "is not zero-sum"),
     ):
-        if not str(found).endswith(needed):
+        if str(found).rpartition(".")[2] != needed:
             raise UserError(f"environment {name}: {kind.short_name} of OpenSpiel {said}, which no search here handles")
 
 

@@ -101,7 +101,10 @@ def _agent_selector_of_old() -> Iterator[None]:
 
 
 def _open_spiel(game: str, *, render_mode: str | None = None, **arguments: Any) -> Any:
-    """A game of OpenSpiel through Shimmy; its own text is printed and cannot be had, so `render_mode` has no effect."""
+    """A game of OpenSpiel through Shimmy; its own text is printed and cannot be had, so `render_mode` has no effect.
+
+    Shimmy loads the game anew at every reset, by its name and the parameters that it was given apart from the game.
+    """
     for package, installs in (("pyspiel", "open_spiel"), ("shimmy", "shimmy")):
         if importlib.util.find_spec(package) is None:
             raise UserError(f"environment {OPEN_SPIEL}{game} needs {package}: pip install {installs}")
@@ -111,6 +114,7 @@ def _open_spiel(game: str, *, render_mode: str | None = None, **arguments: Any) 
     wrapper = importlib.import_module("shimmy.openspiel_compatibility").OpenSpielCompatibilityV0
     try:
         with quiet():
-            return wrapper(env=pyspiel.load_game(game, arguments) if arguments else pyspiel.load_game(game))
+            loaded = pyspiel.load_game(game, arguments) if arguments else pyspiel.load_game(game)
+            return wrapper(game_name=loaded.get_type().short_name, config=loaded.get_parameters() or None)
     except Exception as error:
         raise UserError(f"environment {OPEN_SPIEL}{game} cannot be made: {described(error)}") from error

@@ -28,8 +28,9 @@ _SUM = 1e-6  # of the two players' rewards, which are zero-sum
 class Rows(NamedTuple):
     """N positions as the player to move sees them.
 
-    bits: uint8 [N, bytes], numbers: float32 [N, P] (see `Code`), one column of zeros where P is 0. mask: uint8 [N, ceil(A / 8)], legal actions packed as
-    numpy.packbits, zeros where the game is over. done: bool [N]. outcome: int8 [N], +1, 0 or -1 for the first player.
+    bits: uint8 [N, bytes], numbers: float32 [N, P] (see `Code`), one column of zeros where P is 0. mask: uint8
+    [N, ceil(A / 8)], legal actions packed as numpy.packbits, zeros where the game is over. done: bool [N]. outcome: int8
+    [N], +1, 0 or -1 for the first player.
     """
 
     bits: NDArray[np.uint8]

@@ -11,6 +11,7 @@ from agents.alphazero.agent import make_agent, make_network
 from agents.alphazero.network import InferenceNet
 from agents.alphazero.sample_game import play_sample_game
 from agents.alphazero.selfplay import SelfPlay
+from agents.environments.pettingzoo_modules import find
 from agents.environments.turns import make as turns_make
 from agents.games import Game, make
 from agents.games.checks import rules as rule_checks
@@ -32,7 +33,6 @@ TIC_TAC_TOE = {"env": "pettingzoo.classic.tictactoe_v3", "processes": 0}
 @pytest.fixture
 def environments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of `nim` by the names of their classes, as an entry point would give them."""
-    find = turns_make.find
     monkeypatch.setattr(turns_make, "find", lambda name, source: getattr(nim, name, None) or find(name, source))
 
 
@@ -44,7 +44,7 @@ def test_it_holds_the_invariants_of_every_game(check: Any) -> None:
     check(random_playout(make("pettingzoo", **TIC_TAC_TOE), boards=12))
 
 
-def played_by(game: Game, search: Search, moves: int) -> Any:
+def played_by(game: Game, search: Search, boards: int) -> Any:
     """Games of a real network; its batches are those of all boards, so that rounding is the same."""
     torch.manual_seed(0)
     settings = config(game={"name": "connect_four"}, network={"channels": 16, "blocks": 2})
@@ -53,22 +53,27 @@ def played_by(game: Game, search: Search, moves: int) -> Any:
         game,
         search=search,
         dynamics=GameDynamics(game, net),
-        config=settings.selfplay.model_copy(update={"boards": 6, "opening_plies": 6}),
+        config=settings.selfplay.model_copy(update={"boards": boards, "opening_plies": 6}),
         seed=3,
         device=CPU,
     )
-    return play_games(player, moves)
+    return play_games(player, 30)
 
 
 @pytest.mark.parametrize(
-    "search", [GumbelSearch(simulations=6, max_considered_actions=4), PuctSearch(simulations=6)], ids=["gumbel", "puct"]
+    ("search", "boards"),
+    [
+        pytest.param(GumbelSearch(simulations=4, max_considered_actions=4), 2, id="gumbel"),
+        pytest.param(GumbelSearch(simulations=16, max_considered_actions=7), 8, marks=pytest.mark.slow, id="gumbel-16"),
+        pytest.param(PuctSearch(simulations=16), 8, marks=pytest.mark.slow, id="puct"),
+    ],
 )
-def test_self_play_in_connect_four_is_that_on_tensors_bit_for_bit(search: Search) -> None:
+def test_self_play_in_connect_four_is_that_on_tensors_bit_for_bit(search: Search, boards: int) -> None:
     """So that what is learned, position by position, is what the tensor rules teach."""
     ours, theirs = make("connect_four"), make("pettingzoo", **CONNECT_FOUR)
-    expected = played_by(ours, search, 30)
+    expected = played_by(ours, search, boards)
     assert expected
-    assert_same_bits(played_by(theirs, search, 30), expected)
+    assert_same_bits(played_by(theirs, search, boards), expected)
 
 
 @pytest.mark.slow
@@ -88,14 +93,15 @@ def test_whole_random_games_of_the_classics_are_those_on_tensors() -> None:
 
 def test_unfinished_games_go_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     game = make("pettingzoo", **TIC_TAC_TOE)
-    straight = selfplay(game, boards=4)
+    straight = selfplay(game, boards=2)
     play_games(straight, 3)
     path = checkpoint.save(tmp_path, straight.state_dict(), iteration=1, counters={})
-    other = selfplay(make("pettingzoo", **TIC_TAC_TOE), boards=4)
+    other = selfplay(make("pettingzoo", **TIC_TAC_TOE), boards=2)
     other.load_state_dict(checkpoint.load(path)[0])
     assert_same_bits(play_games(straight, 9), play_games(other, 9))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("environments")
 def test_a_game_without_copies_is_the_same(caplog: pytest.LogCaptureFixture) -> None:
     played = [

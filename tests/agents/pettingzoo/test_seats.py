@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from agents.alphazero.agent import Agent, make_agent, make_network
 from agents.arena.match import match
 from agents.arena.players import AgentPlayer, RandomPlayer
+from agents.cli import referee as cli_referee
 from agents.games import Game, make
 from agents.pettingzoo.game import PettingZooGame
 from agents.pettingzoo.policy import Policy
@@ -40,8 +43,8 @@ def first_legal(seen: Mapping[str, NDArray[Any]]) -> int:
 def test_an_agent_of_tensor_rules_plays_in_the_environment_as_on_its_own_board(environment: PettingZooGame) -> None:
     game = make("connect_four")
     player = agent("connect_four", game)
-    expected = match(game, AgentPlayer(player, 4), RandomPlayer(game), games=6)
-    seated = match(environment, SeatedAgent(player, 4, environment), RandomPlayer(environment), games=6)
+    expected = match(game, AgentPlayer(player, 2), RandomPlayer(game), games=4)
+    seated = match(environment, SeatedAgent(player, 2, environment), RandomPlayer(environment), games=4)
     assert seated.results == expected.results
 
 
@@ -70,8 +73,15 @@ def test_a_policy_that_plays_an_illegal_move_is_one_line(environment: PettingZoo
         player.choose(environment.initial(1, torch.device("cpu")), torch.tensor([0]), torch.tensor([0]))
 
 
+def makes_first_legal() -> Any:
+    """What an entry point of a policy names."""
+    return first_legal
+
+
 @pytest.mark.slow
-def test_the_arena_has_a_referee(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_arena_has_a_referee(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = ["--runs-dir", str(tmp_path)]
     assert main(["train", str(preset(tmp_path)), "budget=40", "--name", "ttt", *arguments]) == 0
     capsys.readouterr()
@@ -82,5 +92,15 @@ def test_the_arena_has_a_referee(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert found["game"] == "pettingzoo" and found["pairings"][0]["games"] == 4
     assert main(["arena", "ttt", *arguments, "--referee", "pettingzoo:pettingzoo.classic.connect_four_v3"]) == 2
     assert "with 9 actions, and environment connect_four_v3 has 7" in capsys.readouterr().err
-    assert main(["arena", "ttt", *arguments, "--against", "policy:nobody"]) == 2
-    assert "policy:nobody plays in environments" in capsys.readouterr().err
+    assert main(["arena", "ttt", *arguments, "--against", "policy:first"]) == 2
+    assert "policy:first plays in environments" in capsys.readouterr().err
+    arguments += ["--referee", referee]
+    assert main(["arena", "ttt", "gnugo", *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["arena", "ttt", *arguments, "--against", "policy:first"]) == 2
+    assert "unknown policy 'first'; installed are none" in capsys.readouterr().err
+    value = f"{__name__}:{makes_first_legal.__name__}"
+    points = metadata.EntryPoints([metadata.EntryPoint("first", value, cli_referee.POLICIES)])
+    monkeypatch.setattr(cli_referee, "metadata", SimpleNamespace(entry_points=points.select))
+    assert main(["arena", "ttt", "policy:first", *arguments]) == 0
+    assert {found["player"] for found in json.loads(capsys.readouterr().out)["ratings"]} == {"ttt@2", "first", "random"}

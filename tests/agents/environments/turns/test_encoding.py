@@ -27,6 +27,16 @@ def test_channels_that_are_last_come_first() -> None:
     np.testing.assert_array_equal(bits(encoder, boards[0]), boards[0].transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize(
+    ("shape", "planes"), [((8, 8, 111), (111, 8, 8)), ((3, 3, 13), (13, 3, 3)), ((9, 3, 3), (9, 3, 3))]
+)
+def test_a_square_board_with_more_planes_than_rows_is_known(shape: tuple[int, ...], planes: tuple[int, ...]) -> None:
+    board = RANDOM.integers(0, 2, shape).astype(np.int8)
+    encoder = PlaneEncoder(spaces.Box(0, 1, shape, np.int8), [board])
+    assert encoder.shape == planes
+    np.testing.assert_array_equal(bits(encoder, board), board if shape == planes else board.transpose(2, 0, 1))
+
+
 def test_whole_numbers_become_a_plane_for_each_value() -> None:
     board = np.array([[0, 1, 2], [2, 0, 0]], np.int8)
     encoder = PlaneEncoder(spaces.Box(-1, 2, (2, 3), np.int8), [board])

@@ -52,7 +52,13 @@ def test_the_first_true_way_to_copy_is_taken(
     assert ("would make it fast" in caplog.text) == (way == REPLAY)
 
 
-@pytest.mark.parametrize("name", ["pettingzoo.classic.connect_four_v3", "pettingzoo.classic:tictactoe_v3"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pettingzoo.classic:tictactoe_v3",
+        pytest.param("pettingzoo.classic.connect_four_v3", marks=pytest.mark.slow),
+    ],
+)
 def test_deepcopy_of_the_classics_is_found_to_be_a_new_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(EnvironmentName(name).maker())[0].way == "attributes"
     monkeypatch.delitem(WAYS, "attributes")
@@ -86,6 +92,7 @@ def test_a_maker_can_be_sent_to_another_process() -> None:
     assert ForkingPickler.loads(bytes(ForkingPickler.dumps(maker)))().metadata["name"] == "connect_four_v3"
 
 
+@pytest.mark.slow
 def test_importing_the_registry_of_games_does_not_need_pettingzoo() -> None:
     code = "import agents.games, sys; assert 'pettingzoo' not in sys.modules and 'agents.pettingzoo' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
