@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from agents.environments.faults import name_of
 from agents.environments.observations import MASK
 from agents.environments.turns.cloning import WAYS
+from agents.environments.turns.copies import REPLAY
 from agents.environments.turns.encoding import Code, PlaneEncoder
-from agents.environments.turns.fidelity import REPLAY, Profile
+from agents.environments.turns.fidelity import Profile
 from agents.environments.turns.make import Make
 from agents.environments.turns.reading import begin, flags, mask_of, observed, play, rewards_of, text_of
 from lab.errors import UserError
@@ -29,8 +30,8 @@ class Rows(NamedTuple):
     """N positions as the player to move sees them.
 
     bits: uint8 [N, bytes], numbers: float32 [N, P] (see `Code`), one column of zeros where P is 0. mask: uint8
-    [N, ceil(A / 8)], legal actions packed as numpy.packbits, zeros where the game is over. done: bool [N]. outcome: int8
-    [N], +1, 0 or -1 for the first player.
+    [N, ceil(A / 8)], legal actions packed as numpy.packbits, zeros where the game is over. done: bool [N].
+    outcome: int8 [N], +1, 0 or -1 for the first player.
     """
 
     bits: NDArray[np.uint8]

@@ -53,7 +53,7 @@ def test_chess() -> None:
     ],
 )
 def test_openspiel_through_shimmy(name: str, options: dict[str, Any], shape: tuple[int, ...]) -> None:
-    """Shimmy shows the position before the last move when a game is over, so that keys are not those of observations."""
+    """When a game is over Shimmy shows the position before the last move, whose key is another one."""
     pytest.importorskip("shimmy")
     pytest.importorskip("pyspiel")
     game = holds_the_invariants(4, env=f"openspiel:{name}", **options)

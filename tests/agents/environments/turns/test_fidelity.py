@@ -7,7 +7,8 @@ from multiprocessing.reduction import ForkingPickler
 import pytest
 
 from agents.environments.turns.cloning import WAYS
-from agents.environments.turns.fidelity import REPLAY, check
+from agents.environments.turns.copies import REPLAY
+from agents.environments.turns.fidelity import check
 from agents.environments.turns.make import EnvironmentName
 from lab.errors import UserError
 from tests.agents.pettingzoo import nim
