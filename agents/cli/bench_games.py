@@ -64,7 +64,8 @@ def measure(game: Game, batch: int, simulations: int, seconds: float, device: De
     """The record of one game.
 
     random_plies_per_s: plies of single games with random legal moves. search_plies_per_s: leaves of searches, each a
-    ply of the rules with its observation, where the network is a constant. node_bytes: a node of a search tree.
+    ply of the rules with its observation, where the network is a constant; a random ply lies between two searches.
+    node_bytes: a node of a search tree.
     position_bytes, position_bytes_with_state: a position in the replay buffer.
     """
     play = RandomPlay(game, batch, device.device)
@@ -76,6 +77,7 @@ def measure(game: Game, batch: int, simulations: int, seconds: float, device: De
     ids = torch.arange(batch, device=device.device)
 
     def searched() -> None:
+        play()  # a search of positions that are known already would measure the cache of a game that has one
         with torch.inference_mode():
             search(dynamics.root(play.state, game_id=ids, ply=game.plies(play.state)), dynamics=dynamics, seed=0)
 

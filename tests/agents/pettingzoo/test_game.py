@@ -174,13 +174,11 @@ def test_a_run_stops_resumes_and_is_used_by_every_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Training in processes is training in this one, and a run that was stopped and resumed is the straight one."""
-    straight = {"game.options.processes": 0, "evaluate.every": 8}
-    lab("train", small(tmp_path), *(f"{k}={v}" for k, v in straight.items()), "--runs-dir", tmp_path, "--name", "one")
-    for budget, verb in ((200, ["train", small(tmp_path)]), (400, ["resume", "two"])):
-        named = ["--name", "two"] if verb[0] == "train" else []
-        lab(*verb, f"budget={budget}", "evaluate.every=8", "--runs-dir", tmp_path, *named)
+    lab("train", small(tmp_path), "budget=200", "game.options.processes=0", "--runs-dir", tmp_path, "--name", "one")
+    for budget, verb in ((100, ["train", small(tmp_path), "--name", "two"]), (200, ["resume", "two"])):
+        lab(*verb, f"budget={budget}", "--runs-dir", tmp_path)
     assert_same_run(tmp_path / "one", tmp_path / "two")
-    assert main(["eval", "one", "--simulations", "4", "--json", "--runs-dir", str(tmp_path)]) == 0
+    assert main(["eval", "one", "--simulations", "2", "--json", "--runs-dir", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["positions"] == 4520  # running positions of tic-tac-toe
     assert main(["arena", "one", "--games", "4", "--json", "--runs-dir", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["game"] == "pettingzoo"
