@@ -58,10 +58,10 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
     known = memo.get(id(value))
     if known is not None:
         return known
+    made: Any
     if kind is list:
-        if all(type(item) in _UNCHANGEABLE for item in value):
-            made: Any = value.copy()
-            memo[id(value)] = made
+        if _UNCHANGEABLE.issuperset(map(type, value)):
+            memo[id(value)] = made = value.copy()
             return made
         memo[id(value)] = made = []
         made.extend(copied(item, memo) for item in value)

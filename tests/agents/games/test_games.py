@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
 from types import SimpleNamespace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ from torch import Tensor
 from agents import games
 from agents.games import Board
 from agents.games import test_game as check_game
-from agents.games.game import where
 from agents.games.line_game import LineGame, LineState
 from agents.games.testing import same
 from lab.errors import UserError
@@ -27,20 +26,6 @@ every_game = pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 @every_game
 def test_every_game_satisfies_the_invariants(name: str, options: dict[str, int]) -> None:
     check_game(games.make(name, **options))
-
-
-class Rows(NamedTuple):
-    """A state of one field."""
-
-    field: Tensor
-
-
-@pytest.mark.parametrize("columns", [3, 8])
-def test_a_choice_between_no_boards_is_no_boards(columns: int) -> None:
-    """Also where a row could not be viewed as wider numbers."""
-    none = Rows(torch.zeros(0, columns, dtype=torch.int16))
-    chosen = where(torch.zeros(0, dtype=torch.bool), none, none).field
-    assert (chosen.shape, chosen.dtype) == ((0, columns), torch.int16)
 
 
 def broken(**methods: Any) -> LineGame:

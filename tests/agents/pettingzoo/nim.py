@@ -153,6 +153,18 @@ class Holder(list[int]):
         return Holder()
 
 
+class OldAtTheEnd(Nim):
+    """When the game is over it shows the position before the last move, as Shimmy does."""
+
+    def step(self, action: Any) -> None:
+        self.before = self.heap[0]
+        super().step(action)
+
+    def finish(self, winner: int) -> None:
+        super().finish(winner)
+        self.heap[0] = self.before
+
+
 class HiddenDice(Nim):
     """Takes one more stone now and then, by a generator that the seed does not reach."""
 

@@ -23,7 +23,7 @@ from lab.errors import UserError
 from lab.run import checkpoint
 from tests.agents.pettingzoo import nim
 from tests.agents.small_alphazero import CPU, DEVICE, config, play_games, preset, selfplay
-from tests.command_line import lab
+from tests.command_line import lab, launch, wait_until
 from tests.same_run import assert_same_bits, assert_same_run
 
 CONNECT_FOUR = {"env": "pettingzoo.classic:connect_four_v3", "max_plies": 42, "processes": 0}
@@ -127,6 +127,17 @@ def test_it_shows_what_the_environment_shows() -> None:
 
 
 @pytest.mark.usefixtures("environments")
+def test_a_finished_game_is_another_position_than_the_one_that_it_still_shows() -> None:
+    game = make("pettingzoo", env="OldAtTheEnd", processes=0)
+    state = game.initial(1, CPU)
+    for _ in range(2):
+        state = game.step(state, torch.tensor([2]))
+    over = game.step(state, torch.tensor([2]))
+    assert torch.equal(game.observe(over), game.observe(state)) and bool(game.done(over))
+    assert not torch.equal(game.key(over), game.key(state))
+
+
+@pytest.mark.usefixtures("environments")
 def test_an_agent_plays_a_sample_game() -> None:
     settings = config(game={"name": "pettingzoo", "options": {"env": "Nim", "processes": 0}})
     torch.manual_seed(0)
@@ -170,13 +181,17 @@ def small(folder: Path, **changes: Any) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_run_stops_resumes_and_is_used_by_every_command(
+def test_a_run_is_killed_resumed_and_used_by_every_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Training in processes is training in this one, and a run that was stopped and resumed is the straight one."""
-    lab("train", small(tmp_path), "budget=200", "game.options.processes=0", "--runs-dir", tmp_path, "--name", "one")
-    for budget, verb in ((100, ["train", small(tmp_path), "--name", "two"]), (200, ["resume", "two"])):
-        lab(*verb, f"budget={budget}", "--runs-dir", tmp_path)
+    """Training in processes is training in this one, and a run that was killed and resumed is the straight one."""
+    settings, runs = small(tmp_path, budget=200), ("--runs-dir", tmp_path)
+    lab("train", settings, "game.options.processes=0", *runs, "--name", "one")
+    process = launch("train", settings, "game.options.processes=2", *runs, "--name", "two")
+    wait_until(lambda: (tmp_path / "two" / "checkpoints" / "000006").exists(), process)
+    process.kill()
+    process.communicate(timeout=60)  # the processes hold its standard error until they end
+    lab("resume", "two", *runs)
     assert_same_run(tmp_path / "one", tmp_path / "two")
     assert main(["eval", "one", "--simulations", "2", "--json", "--runs-dir", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["positions"] == 4520  # running positions of tic-tac-toe

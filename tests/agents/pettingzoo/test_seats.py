@@ -17,6 +17,7 @@ from agents.arena.match import match
 from agents.arena.players import AgentPlayer, RandomPlayer
 from agents.cli import referee as cli_referee
 from agents.games import Game, make
+from agents.games.game import concatenate
 from agents.pettingzoo.game import PettingZooGame
 from agents.pettingzoo.policy import Policy
 from agents.pettingzoo.seats import SeatedAgent, SeatedPolicy
@@ -46,6 +47,17 @@ def test_an_agent_of_tensor_rules_plays_in_the_environment_as_on_its_own_board(e
     expected = match(game, AgentPlayer(player, 2), RandomPlayer(game), games=4)
     seated = match(environment, SeatedAgent(player, 2, environment), RandomPlayer(environment), games=4)
     assert seated.results == expected.results
+
+
+def test_boards_of_different_lengths_are_replayed_to_their_own_positions(environment: PettingZooGame) -> None:
+    """The first column stays open on the board that is not played on."""
+    start = environment.initial(1, torch.device("cpu"))
+    state = start
+    for _ in range(6):
+        state = environment.step(state, torch.tensor([1]))
+    player = SeatedAgent(agent("connect_four", make("connect_four")), 0, environment)
+    chosen = player.choose(concatenate([start, state]), torch.tensor([0, 1]), torch.tensor([0, 6]))
+    assert int(chosen[1]) != 1
 
 
 def test_a_policy_is_seated(environment: PettingZooGame) -> None:
