@@ -57,13 +57,13 @@ def played_by(game: Game, search: Search, boards: int) -> Any:
         seed=3,
         device=CPU,
     )
-    return play_games(player, 30)
+    return play_games(player, 42)
 
 
 @pytest.mark.parametrize(
     ("search", "boards"),
     [
-        pytest.param(GumbelSearch(simulations=4, max_considered_actions=4), 2, id="gumbel"),
+        pytest.param(GumbelSearch(simulations=4, max_considered_actions=4), 1, id="gumbel"),
         pytest.param(GumbelSearch(simulations=16, max_considered_actions=7), 8, marks=pytest.mark.slow, id="gumbel-16"),
         pytest.param(PuctSearch(simulations=16), 8, marks=pytest.mark.slow, id="puct"),
     ],
@@ -91,6 +91,7 @@ def test_whole_random_games_of_the_classics_are_those_on_tensors() -> None:
             )
 
 
+@pytest.mark.slow
 def test_unfinished_games_go_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     game = make("pettingzoo", **TIC_TAC_TOE)
     straight = selfplay(game, boards=2)

@@ -41,6 +41,7 @@ def first_legal(seen: Mapping[str, NDArray[Any]]) -> int:
     return int(np.flatnonzero(seen["action_mask"])[0])
 
 
+@pytest.mark.slow
 def test_an_agent_of_tensor_rules_plays_in_the_environment_as_on_its_own_board(environment: PettingZooGame) -> None:
     game = make("connect_four")
     player = agent("connect_four", game)
