@@ -251,7 +251,7 @@ def where(mask: Tensor, a: State, b: State) -> State:
 
 def _where_rows(mask: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """torch.where by rows; rows of bytes are copied as rows of wider integers, several times as fast on a CPU."""
-    if x.dim() == 1 or len(x) == 0:
+    if x.dim() == 1 or x.numel() == 0:
         return torch.where(mask.view(-1, *[1] * (x.dim() - 1)), x, y)
     row_bytes = x.shape[1:].numel() * x.itemsize
     for wide in (torch.int64, torch.int32, torch.int16):

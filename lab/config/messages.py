@@ -56,7 +56,8 @@ def _line(problem: Any, config_class: type[BaseModel], settings: Mapping[str, An
     dotted = ".".join(map(str, path))
     key = shortened(dotted)[1:-1]
     if kind == "extra_forbidden":
-        return f"unknown key {shortened(dotted)}; {_no_space_after_colon(path) or _nearest_key(path, config_class)}"
+        hint = _no_space_after_colon(path) or _nearest_key(path, config_class, settings)
+        return f"unknown key {shortened(dotted)}; {hint}"
     if kind == "missing":
         return f"{'.'.join(map(str, (*path, problem['loc'][-1])))} is missing: give it a value"
     if kind == "union_tag_invalid":  # sections that are distinguished by their name
@@ -96,10 +97,11 @@ def _no_space_after_colon(path: Path) -> str:
     return f"YAML wants a space after the colon: {{{name}: {shortened(value)[1:-1]}}}" if colon and value else ""
 
 
-def _nearest_key(path: Path, config_class: type[BaseModel]) -> str:
+def _nearest_key(path: Path, config_class: type[BaseModel], settings: Mapping[str, Any]) -> str:
     """The sibling most like the last part, else a key of that name elsewhere, else all siblings.
 
-    A key of the section under another name says that name.
+    A key of the section under another name says that name. Sections with free keys, such as a game's options, have
+    those of the settings.
     """
     *section_path, last = path
     prefix = "".join(f"{part}." for part in section_path)
@@ -113,6 +115,9 @@ def _nearest_key(path: Path, config_class: type[BaseModel]) -> str:
     near_sibling = nearest(str(last), [key.rpartition(".")[2] for key in siblings])
     if near_sibling is not None:
         return f"did you mean {prefix + near_sibling!r}?"
+    given = next((k for k in _given_keys(settings) if k.rpartition(".")[2] == last and k != f"{prefix}{last}"), None)
+    if given is not None and last not in by_name:
+        return f"did you mean {given!r}?"
     elsewhere = nearest(str(last), by_name)
     if elsewhere is not None:
         return f"did you mean {by_name[elsewhere]!r}?"
@@ -134,6 +139,14 @@ def _names(section: type[BaseModel]) -> tuple[Any, ...]:
     """The names by which a configuration selects this class of section; none where it has no such key."""
     field = section.model_fields.get("name")
     return get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
+
+
+def _given_keys(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted keys of nested settings."""
+    for name, value in settings.items():
+        yield f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _given_keys(value, f"{prefix}{name}.")
 
 
 def _keys(config_class: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -105,9 +105,9 @@ def _open_spiel(game: str, *, render_mode: str | None = None, **arguments: Any) 
 
     Shimmy loads the game anew at every reset, by its name and the parameters that it was given apart from the game.
     """
-    for package, installs in (("pyspiel", "open_spiel"), ("shimmy", "shimmy")):
+    for package in ("pyspiel", "shimmy"):
         if importlib.util.find_spec(package) is None:
-            raise UserError(f"environment {OPEN_SPIEL}{game} needs {package}: pip install {installs}")
+            raise UserError(f"environment {OPEN_SPIEL}{game} needs {package}: pip install 'rivals-lab[openspiel]'")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     import pyspiel
 

@@ -11,6 +11,11 @@ from lab.errors import UserError
 from tests.agents.small_alphazero import config, preset
 
 
+def test_a_key_of_the_game_is_found_in_its_options() -> None:
+    with pytest.raises(UserError, match=r"unknown key 'size'; did you mean 'game\.options\.size'\?"):
+        load_preset("alphazero/hex_5x5", ["size=4"])
+
+
 def made(*overrides: str) -> AlphaZeroConfig:
     settings = {"kind": "alphazero", "budget": 1000, "game": {"name": "tic_tac_toe"}}
     result = from_settings({**settings, **parse_overrides(overrides)}, "the settings")

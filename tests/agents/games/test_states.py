@@ -15,7 +15,7 @@ class Fields(NamedTuple):
 
 
 @pytest.mark.parametrize("batch", [0, 1, 5])
-@pytest.mark.parametrize("shape", [(1,), (2,), (6, 7), (8, 8), (3, 4, 5)])
+@pytest.mark.parametrize("shape", [(0,), (1,), (2,), (6, 7), (8, 8), (3, 4, 5)])
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.int16, torch.float32, torch.int64])
 def test_where_takes_whole_boards_of_either_state(dtype: torch.dtype, shape: tuple[int, ...], batch: int) -> None:
     def state(seed: int) -> Fields:
