@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from agents.arena.players import AgentLike, to_device
 from agents.games.game import concatenate
 from agents.games.played import PlayedGame
+from lab.config.suggestions import shortened
 from lab.errors import UserError
 from lab.plots.figures import Curve, Plot, plot
 
@@ -66,19 +67,22 @@ class Review:
         first = [0.5 + (move.after_move if move.player == 0 else -move.after_move) / 2 for move in self.moves]
         plies = [float(move.ply + 1) for move in self.moves]
         worst = sorted(self.worst(), key=lambda move: move.ply)
-        names = self.played.game.player_names
+        sides = self.played.game.player_names
+        names = [f"{side} ({name})" if name else side for side, name in zip(sides, self.played.players, strict=True)]
+        dots = Curve(
+            "worst moves" if worst else "",
+            [move.ply + 1.0 for move in worst],
+            [first[self.moves.index(move)] for move in worst],
+            dots=True,
+        )
         shown = Plot(
             curves=[
-                Curve(f"{names[0]}'s expected points", plies, first),
-                Curve(
-                    "worst moves",
-                    [move.ply + 1.0 for move in worst],
-                    [first[self.moves.index(move)] for move in worst],
-                    dots=True,
-                ),
-                Curve("", [plies[0], plies[-1]], [0.5, 0.5], dashed=True, colour=5),
+                Curve(f"{sides[0]}'s expected points", plies, first),
+                dots,
+                Curve("even", [plies[0], plies[-1]], [0.5, 0.5], dashed=True, colour=5),
             ],
-            title=f"{names[0]} and {names[1]}, {self.simulations} simulations a position",
+            title=f"{shortened(' - '.join(names), 80)[1:-1]}, {self.simulations} simulations a position",
+            whole_x=True,
             x_label="move",
             y_label="expected points",
             y_range=(0.0, 1.0),

@@ -12,6 +12,7 @@ from agents.cli.options import Simulations, progress_bar
 from agents.games.game_files import check_suffix, games_text, read_game
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, DeviceName, Overwrite, check_absent, check_suffix_of, device_of
+from lab.errors import UserError
 from lab.files.durable import replacing
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.terminal.consoles import Console
@@ -53,6 +54,8 @@ def analyse(
         check_suffix(save, agent.game)
         check_absent(save, overwrite)
     read = read_game(file, agent.game)
+    if not read.played.actions:
+        raise UserError(f"{file}: the game has no moves")
     with progress_bar("searching", len(read.played.actions) + 1, hidden=as_json) as advance:
         found = review(agent, read.played, simulations, advance)
     if graph is not None:
@@ -83,7 +86,8 @@ def _print(found: Review, left_out: int, written: list[Path]) -> None:
     if worst:
         console.print(_table(found, worst))
     if left_out:
-        console.say(f"the game is over by these rules before the last {left_out} moves of the record")
+        moves = "move" if left_out == 1 else f"{left_out} moves"
+        console.say(f"the game is over by these rules before the last {moves} of the record")
     for path in written:
         console.say(f"wrote {path}")
 

@@ -152,9 +152,9 @@ def arena(
     console = Console()
     console.print(result_tables(result) if isinstance(result, Result) else sequential_tables(result))
     for line in fault_lines(pairings):
-        console.print(line)
+        console.say(line)
     if result.distinct_openings < max(len(pairing.results) // 2 for pairing in pairings):
-        console.print(
+        console.say(
             f"{game.name} has only {result.distinct_openings:,} different openings, so games repeat, "
             "and intervals are too narrow for players without randomness"
         )

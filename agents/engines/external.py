@@ -37,7 +37,8 @@ class EnginePlayer:
         try:
             self._idle.append(start())
         except EngineFailure as failure:
-            raise UserError(f"{name}: {failure}") from None
+            hint = "check its command, and that it speaks GTP (gtp:) or UCI (uci:)"
+            raise UserError(f"{name}: {failure}; {hint}") from None
         except UserError as error:
             raise UserError(f"{name}: {error}") from None
 

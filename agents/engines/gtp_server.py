@@ -121,8 +121,12 @@ class GtpServer:
     def play_sequence(self, words: Sequence[str]) -> str:
         if len(words) % 2:
             raise GtpError("invalid color or coordinate")
-        for colour, name in zip(words[::2], words[1::2], strict=True):
-            self.play((colour, name))
+        for count, (colour, name) in enumerate(zip(words[::2], words[1::2], strict=True)):
+            try:
+                self.play((colour, name))
+            except GtpError:
+                self.board.undo(count)  # all of them or none
+                raise
         return ""
 
     def undo(self, words: Sequence[str]) -> str:

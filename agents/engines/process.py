@@ -17,6 +17,7 @@ from lab.errors import UserError
 
 _LONGEST_LINE = 16 * 1024  # bytes; the rest of a longer line counts as further lines
 _WAITING_LINES = 1024  # read ahead; a program that writes more waits until they are taken
+_LAST_WORDS = 3  # lines of its standard error; the last one often just says where help is
 _LEAVE_S = 1.0  # given to a program to end by itself after `quit`
 
 
@@ -27,7 +28,7 @@ class EngineFailure(Exception):
 class EngineProcess:
     """A running program, started without a shell in a process group of its own, so that Ctrl-C does not reach it.
 
-    Its standard error is read and forgotten but for the last line. On Linux it ends with this process, however that
+    Its standard error is read and forgotten but for the last lines. On Linux it ends with this process, however that
     ends; create it in the main thread, for the kernel looks at the thread.
     """
 
@@ -53,7 +54,7 @@ class EngineProcess:
         self._lines: queue.Queue[str | None] = queue.Queue(_WAITING_LINES)
         self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._closed = self._ended = False
-        self._complaints: deque[str] = deque(maxlen=1)
+        self._complaints: deque[str] = deque(maxlen=_LAST_WORDS)
         for work in (self._read_output, self._read_errors, self._write_input):
             threading.Thread(target=work, daemon=True).start()
 
@@ -110,7 +111,7 @@ class EngineProcess:
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         except ValueError:
             how = f"was ended by signal {-code}"
-        last = f", its last words: {shortened(self._complaints[-1], 120)}" if self._complaints else ""
+        last = f", its last words: {shortened(' / '.join(self._complaints), 200)}" if self._complaints else ""
         return f"it {how} before {waiting_for}{last}"
 
     def _read_output(self) -> None:

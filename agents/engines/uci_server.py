@@ -1,7 +1,8 @@
 """A run as a UCI engine (the Universal Chess Interface of Kahlen and Meyer-Kahlen, 2006).
 
-Every `go` is answered by exactly one `bestmove`, whatever arrives meanwhile: `stop`, the end of the input and commands
-that need another position end the search with the move that is best so far.
+Every `go` is answered by exactly one `bestmove`, whatever arrives meanwhile: `stop`, `quit` and the end of the input
+end the search with the move that is best so far. A command that needs another position waits for a search with a limit,
+and ends one without.
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,13 @@ from agents.engines.uci_positions import UciGame
 from agents.engines.uci_score import outcomes, score
 from agents.search.growing import GrowingTree, Line
 from lab import __version__
+from lab.config.suggestions import shortened
 from lab.errors import UserError
 from lab.terminal.text import one_line
 
 _INFO_S = 1.0
 _MOST_LINES, _MOST_THREADS, _MOST_SIMULATIONS, _MOST_OVERHEAD_MS = 256, 256, 10_000_000, 5_000
-_ENDING = ("position", "go", "ucinewgame", "quit")  # commands that end a search
+_WAITING = ("position", "go", "ucinewgame")  # commands that need the search to be over
 
 
 class UciServer:
@@ -71,7 +73,7 @@ class UciServer:
                     continue
             return True
         if words:
-            self._say(f"unknown command: {' '.join(words)}")
+            self._say(f"unknown command: {shortened(' '.join(words))[1:-1]}")
         return True
 
     def _introduce(self) -> None:
@@ -197,19 +199,22 @@ class UciServer:
     def _interrupted(self, budget: Budget, deferred: list[str]) -> bool:
         """Answer what arrives during a search; whether to end it. deferred: gets lines to execute after it."""
         while (line := self._channel.lines.poll()) is not None:
-            words = line.split()
-            command = next((word for word in words if word in _KNOWN), "")
+            words, command = line.split(), _command(line)
             if command == "stop":
+                if any(_command(one) in _WAITING for one in deferred):
+                    deferred.append(line)  # for the search that waits as well
                 return True
             if command == "ponderhit":
                 budget.release()
             elif command in ("isready", "uci"):
                 self._execute(words)
-            elif command in _ENDING:
+            elif command == "quit":
                 deferred.append(line)
                 return True
-            elif command == "setoption":
+            elif command in _WAITING or command == "setoption":
                 deferred.append(line)
+                if budget.held and command in _WAITING:
+                    return True
         return self._channel.lines.ended
 
     def _wait_for_release(self, limits: GoArguments) -> None:
@@ -239,4 +244,9 @@ class UciServer:
         self._channel.send("".join(f"{line}\n" for line in lines))
 
 
-_KNOWN = ("stop", "ponderhit", "isready", "uci", "setoption", "debug", "register", *_ENDING)
+_KNOWN = ("stop", "ponderhit", "isready", "uci", "setoption", "debug", "register", "quit", *_WAITING)
+
+
+def _command(line: str) -> str:
+    """The first known command of a line, or nothing."""
+    return next((word for word in line.split() if word in _KNOWN), "")

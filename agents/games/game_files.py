@@ -72,7 +72,12 @@ def read_game(path: Path, game: Game) -> ReadGame:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
     try:
-        return _read(decoded(data) if has_sgf(game) else _plain_text(data), game)
+        if path.suffix.lower() == ".sgf" and not data.strip():
+            raise UserError("the file is empty")
+        text = decoded(data) if has_sgf(game) else _plain_text(data)
+        if path.suffix.lower() == ".sgf" and "(" not in text:
+            raise UserError("this is no SGF: there is no parenthesis in it")
+        return _read(text, game)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

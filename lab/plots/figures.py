@@ -39,7 +39,7 @@ class Plot:
     """Curves over one pair of axes. Values that are not finite, or not positive on a logarithmic axis, are left out.
 
     marks: named positions on the x axis, drawn as vertical lines. y_range: ends of the y axis; by default those of the
-    curves.
+    curves. whole_x: the x axis counts, and has ticks at whole numbers.
     """
 
     curves: Sequence[Curve]
@@ -50,6 +50,7 @@ class Plot:
     log_y: bool = False
     marks: Mapping[str, float] = field(default_factory=dict)
     y_range: tuple[float, float] | None = None
+    whole_x: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,10 @@ def _draw_plot(axes: Any, plot: Plot) -> None:
     axes.set_ylabel(plot.y_label, fontsize=_TEXT, parse_math=False)
     _scale_axis(axes.xaxis, [x for x, _ in drawn], plot.log_x)
     _scale_axis(axes.yaxis, [y for _, y in drawn], plot.log_y)
+    if plot.whole_x:
+        from matplotlib.ticker import MaxNLocator
+
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if plot.y_range is not None:
         low, high = plot.y_range
         room = 0.04 * (high - low) or 0.1 * max(abs(high), 1.0)

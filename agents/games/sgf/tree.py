@@ -71,7 +71,9 @@ def _nodes(text: str, position: int) -> Iterator[Node]:
     while position < len(text):
         token = _TOKEN.match(text, position)
         if token is None or (depth == 0 and token[1] != "("):
-            raise UserError(f"SGF: cannot read {shortened(text[position:].strip(), 40)} at character {position + 1}")
+            where = f"{shortened(text[position:].strip(), 40)} at character {position + 1}"
+            unclosed = re.compile(r"\s*[A-Za-z]+\s*\[").match(text, position) and depth
+            raise UserError(f"SGF: cannot read {where}{' (a ] is missing)' if unclosed else ''}")
         position = token.end()
         if token[1] == "(":
             depth += 1

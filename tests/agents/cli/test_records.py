@@ -132,7 +132,10 @@ def test_a_record_is_analysed_with_a_table_a_graph_and_comments(
     ("name", "content", "message"),
     [
         ("game.sgf", "(;SZ[9];B[aa])", "game.sgf: SGF: its board is 9x9, and 4x4 is wanted"),
-        ("game.sgf", "(;SZ[4])", "the game has no moves"),
+        ("game.sgf", "(;SZ[4])", "game.sgf: the game has no moves"),
+        ("game.sgf", "", "game.sgf: the file is empty"),
+        ("game.sgf", "\0\0", "game.sgf: this is no SGF: there is no parenthesis in it"),
+        ("game.sgf", "(;B[aa];W[c", "(a ] is missing)"),
         ("moves.txt", "1 2 9", "moves.txt: move 3 is '9', which is no move"),
         ("", "", "there is no such file"),
     ],

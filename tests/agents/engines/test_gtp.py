@@ -56,6 +56,15 @@ def test_go_takes_several_moves_of_one_colour_and_asks_either_colour_for_a_move(
         assert {"A1", "A2", "A3"} <= set(client.gtp("final_status_list alive").split())
 
 
+def test_a_sequence_is_played_whole_or_not_at_all() -> None:
+    with gtp() as client:
+        assert client.gtp("play b a1") == "="
+        before = client.gtp("showboard")
+        assert client.gtp("gogui-play_sequence w b1 b c1 w a1") == "? illegal move"
+        assert client.gtp("showboard") == before
+        assert client.gtp("undo") == "=" and client.gtp("undo") == "? cannot undo"
+
+
 def test_go_goes_on_after_two_passes() -> None:
     with gtp(size=5) as client:
         assert client.gtp("gogui-play_sequence b c3 w pass b pass") == "="

@@ -117,6 +117,16 @@ def test_commands_that_need_another_position_end_a_search_first() -> None:
         assert second[-1].startswith(("bestmove a1a8", "bestmove a1a7"))
 
 
+def test_commands_that_need_another_position_wait_for_a_search_with_a_limit() -> None:
+    with uci() as client:
+        client.send("go nodes 30", f"position fen {MATE_IN_ONE}", "go nodes 20")
+        assert " nodes 30 " in client.until("bestmove")[-2]
+        assert " nodes 20 " in client.until("bestmove")[-2]
+        # A client that sends `stop` after two searches means both.
+        client.send("go nodes 1000000", "go infinite", "stop", "isready")
+        assert client.until("bestmove") and client.until("bestmove") and client.until("readyok")
+
+
 @pytest.mark.parametrize("end", ["quit", None])
 def test_the_end_of_the_input_ends_a_search_with_a_move(end: str | None) -> None:
     with small() as client:
