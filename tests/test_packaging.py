@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,15 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def imported(path: Path, top_level_only: bool = False) -> set[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def imported(path: Path, top_level_only: bool = False) -> frozenset[str]:
     """Dotted names that a file imports; `from a import b` counts as a.b, relative imports are left out."""
-    tree = ast.parse(path.read_text(), str(path))
+    tree = parsed(path)
     names = set()
     for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -57,7 +64,7 @@ def imported(path: Path, top_level_only: bool = False) -> set[str]:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and _is_import_call(node):
             names.add(str(getattr(node.args[0], "value", "")))
-    return names
+    return frozenset(names)
 
 
 def _is_import_call(node: ast.Call) -> bool:
@@ -208,7 +215,7 @@ def import_names(requirements: list[str]) -> set[str]:
     return {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in names}
 
 
-def third_party(names: set[str]) -> set[str]:
+def third_party(names: Set[str]) -> set[str]:
     own = {*PACKAGES, *sys.stdlib_module_names, ""}
     return {name.partition(".")[0] for name in names} - own
 

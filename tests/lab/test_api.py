@@ -159,6 +159,7 @@ def test_time_series_are_sampled_in_the_units_of_the_data(tmp_path: Path) -> Non
     assert np.isfinite(series).all()
 
 
+@pytest.mark.slow
 def test_a_language_model_writes(tmp_path: Path) -> None:
     run = lab.train_preset("sequences/sums", {"budget": 2000}, name="text", runs_dir=tmp_path)
     texts = run.sample(2, chars=20, prompt="one")

@@ -28,6 +28,7 @@ def recorded(playout: Playout) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(REFEREES))
 def test_random_games_agree_with_pettingzoo(name: str) -> None:
     module, batch, seed = REFEREES[name]

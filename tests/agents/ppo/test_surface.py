@@ -58,6 +58,7 @@ def refused(capsys: pytest.CaptureFixture[str], runs: Path, *words: str) -> str:
     return message
 
 
+@pytest.mark.slow
 def test_an_evaluation_leaves_a_video_in_the_run_and_in_wandb(runs: Path) -> None:
     import imageio.v2 as imageio
 
@@ -171,6 +172,7 @@ def test_wrong_input_is_one_line(
     assert part in refused(capsys, runs, *words)
 
 
+@pytest.mark.slow
 def test_watch_writes_a_clip_and_replaces_none(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "clip.gif"
     assert main(["watch", "small", "--out", str(out), "--runs-dir", str(runs)]) == 0

@@ -98,6 +98,7 @@ def wait(evaluator: RayEvaluator) -> Evaluation:
     pytest.fail("it never came")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_evaluated_as_the_experiment_is_also_after_its_actor_was_killed(
     evaluator: RayEvaluator, tmp_path: Path
 ) -> None:

@@ -105,7 +105,7 @@ def full(start_cluster: Callable[..., Any]) -> Iterator[tuple[str, Ballast]]:
     ray.shutdown()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Ballast], prepare: Start) -> None:
     address, ballast = full
     run = prepare(address)
@@ -120,7 +120,7 @@ def test_a_full_object_store_delays_new_weights_and_is_said(full: tuple[str, Bal
     check_replay(run)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_results_that_a_full_object_store_cannot_hold_are_lost_and_no_others(
     full: tuple[str, Ballast], prepare: Start
 ) -> None:

@@ -69,6 +69,7 @@ class Deaf:
         pass
 
 
+@pytest.mark.slow
 def test_a_trainer_that_does_not_stop_is_killed_after_a_while(ray_here: Connection) -> None:
     import ray
 
@@ -173,6 +174,7 @@ def test_a_damaged_best_is_not_copied_and_keeps_nobody_from_a_copy(tmp_path: Pat
     assert final_state(bad)[1] == final_state(good)[1]
 
 
+@pytest.mark.slow
 def test_a_forged_state_is_not_copied_and_a_damaged_history_is_one_line(tmp_path: Path) -> None:
     good, bad = trained(tmp_path, "001", 2e-3, "good"), trained(tmp_path, "002", 1e-7, "bad")
     before = final_state(bad)

@@ -100,6 +100,7 @@ def test_a_state_that_lacks_a_lost_worker_begins_new_episodes(two: PPO) -> None:
     assert two.state_dict()["actors"]["environments"] != {}
 
 
+@pytest.mark.slow
 def test_an_error_that_every_worker_would_have_ends_the_run_with_its_line() -> None:
     with with_workers(config(CLUSTER, {"cluster": {"workers": 1}})) as experiment:
         assert isinstance(experiment.actors, RayRollouts)

@@ -220,6 +220,7 @@ def test_a_full_disk_leaves_the_old_file(
     assert contents(tmp_path) == {"x.png": b"old"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.zip", "x"])
 def test_ctrl_c_while_drawing_leaves_nothing(name: str, plain: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
@@ -242,6 +243,7 @@ def test_an_export_to_another_format_is_refused(
     assert "exists; --overwrite" in mistake(capsys, "export", plain, "--out", tmp_path / "x.pt2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
 def test_an_exported_file_that_differs_is_removed_and_the_one_before_it_kept(
     suffix: str, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

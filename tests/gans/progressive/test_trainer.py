@@ -111,6 +111,7 @@ def test_moments_are_forgotten_when_a_resolution_comes_in_if_so_configured() -> 
             assert max(int(state["step"]) for state in moments) == (1 if reset else 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["wgan-gp", "non-saturating"])
 def test_compiled_passes_are_whole_graphs_that_serve_every_alpha(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compile_with, graphs = torch.compile, []

@@ -190,6 +190,7 @@ def generated(sampler: Sampler, latents: Tensor, labels: Tensor | None) -> np.nd
     return images.clamp(-1.0, 1.0).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
 @pytest.mark.parametrize("kind", ["plain", "labelled"])
 def test_an_exported_network_makes_the_run_s_pictures_at_any_batch_size(

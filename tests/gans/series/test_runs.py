@@ -180,6 +180,7 @@ def test_an_export_agrees_with_the_run(labelled: Path, tmp_path: Path, capsys: p
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_exported_file_keeps_small_values_on_a_large_offset(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

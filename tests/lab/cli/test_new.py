@@ -34,6 +34,7 @@ def test_a_new_game_has_rules_test_preset_and_entry_point(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("template", "tests"), [pytest.param("placement", 2, marks=pytest.mark.slow), ("movement", 3)])
 def test_the_tests_of_a_new_game_pass(template: str, tests: int, tmp_path: Path) -> None:
     main(["new", "game", "passing", "--template", template])

@@ -97,6 +97,7 @@ def test_an_image_that_needs_more_memory_than_there_is_is_one_clear_error(
         pack(write_folder(tmp_path / "in", {"a.png": grey(1)}), tmp_path / "out.safetensors", skip_broken=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
 )

@@ -47,6 +47,7 @@ def test_it_gives_what_training_would_wait_for_once(evaluator: EvaluatorProcess,
     assert evaluator.poll(0.1) is None
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_replaced_and_the_evaluation_arrives_once(
     evaluator: EvaluatorProcess, tmp_path: Path
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_killed_process_is_replaced_and_the_evaluation_arrives_once(
     assert evaluator.process_id != first and evaluator.poll(0.1) is None
 
 
+@pytest.mark.slow
 def test_one_that_dies_every_time_is_given_up_and_the_next_is_evaluated(
     evaluator: EvaluatorProcess, tmp_path: Path
 ) -> None:

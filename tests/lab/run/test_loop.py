@@ -92,6 +92,7 @@ def test_a_damaged_newest_checkpoint_falls_back_and_arrives_at_the_same_place(
     assert_same_run(straight, run)
 
 
+@pytest.mark.slow
 def test_a_run_whose_checkpoints_are_all_damaged_never_begins_again(uninterrupted: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(uninterrupted, run)
@@ -309,6 +310,7 @@ def test_a_floating_point_error_stops_in_the_same_way(tmp_path: Path) -> None:
     assert checkpoint.numbered(tmp_path / "run" / "checkpoints") == []
 
 
+@pytest.mark.slow
 def test_an_experiment_that_cannot_go_on_is_saved_first(tmp_path: Path) -> None:
     output = lab("train", preset(tmp_path, stopped_at=3), "--runs-dir", tmp_path, "--name", "run", code=2)
     assert "lab: nobody is left to work" in output and "Traceback" not in output
@@ -339,6 +341,7 @@ def test_another_thread_count_is_said_not_to_be_exact(tmp_path: Path) -> None:
     assert "not bit for bit" in output and "threads 1 -> 2" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [160, pytest.param(168, marks=pytest.mark.slow)])
 def test_a_lost_record_of_metrics_is_said_when_the_run_is_resumed(budget: int, tmp_path: Path) -> None:
     run = tmp_path / "run"

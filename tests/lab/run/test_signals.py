@@ -50,6 +50,7 @@ def test_a_signal_saves_the_iteration_in_hand_and_resume_goes_on_exactly(
     assert_same_run(straight, run)
 
 
+@pytest.mark.slow
 def test_a_signal_during_an_evaluation_saves_after_it(tmp_path: Path) -> None:
     process, run = start(tmp_path, evaluation_s=2.0, checkpoint={"every": 1000}, evaluate={"every": 3})
     wait_until(lambda: iterations(run) == 3, process)
@@ -60,6 +61,7 @@ def test_a_signal_during_an_evaluation_saves_after_it(tmp_path: Path) -> None:
     assert manifest.meta["evaluation_due"] is False
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_stops_at_once_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     process, run = start(tmp_path, evaluation_s=60.0, checkpoint={"every": 2}, evaluate={"every": 5})
     assert process.stderr is not None
@@ -73,6 +75,7 @@ def test_a_second_ctrl_c_stops_at_once_and_keeps_the_last_checkpoint(tmp_path: P
     assert "Traceback" not in output and f"lab resume {run}" in output
 
 
+@pytest.mark.slow
 def test_repeated_sigterm_does_not_cut_the_saving_short(tmp_path: Path) -> None:
     process, run = start(tmp_path, pause_s=0.5, checkpoint={"every": 1000})
     assert process.stderr is not None

@@ -114,6 +114,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["packed", "masked"])
 @pytest.mark.parametrize("name", SHARED)
 def test_two_ranks_train_what_one_process_trains(name: str, way: str, shared: Path) -> None:

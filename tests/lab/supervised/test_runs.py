@@ -93,6 +93,7 @@ def test_muon_trains_the_digits(tmp_path: Path) -> None:
     assert max(entry.metrics.get("eval/accuracy", 0.0) for entry in read(tmp_path / "muon" / "metrics.jsonl")) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
 def test_an_exported_network_answers_as_the_run_does(trained: Path, suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"network{suffix}"

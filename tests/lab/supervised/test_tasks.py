@@ -107,6 +107,7 @@ def test_denoising_takes_noise_away(tmp_path: Path) -> None:
     assert grades["eval/psnr_db"] > grades["eval/psnr_noisy_db"] + 6.0
 
 
+@pytest.mark.slow
 def test_what_was_not_trained_on_is_rebuilt_worse(tmp_path: Path) -> None:
     task = {"name": "reconstruction", "code": 8, "normal": [0, 1]}
     training = {"decay_images": 2500, "learning_rate": 5e-3, "batch_size": 25}

@@ -56,6 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*GANS, *ALPHAZERO, "classifier"])
 def test_two_ranks_train_what_one_process_trains(name: str, trained: Path) -> None:
     alone, first, second = (load_file(trained / f"{name} {of}") for of in ("0 of 1", "0 of 2", "1 of 2"))
