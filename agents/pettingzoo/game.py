@@ -188,10 +188,8 @@ class PettingZooGame(Game):
 
     def render(self, state: LineState, index: int = 0, previous: LineState | None = None) -> str:
         """The environment's own text, the board of stones, or the moves."""
-        renderer, line = (
-            self._renderer("ansi"),
-            _lines(state.moves[index : index + 1], state.plies[index : index + 1])[0],
-        )
+        renderer = self._renderer("ansi")
+        line = _lines(state.moves[index : index + 1], state.plies[index : index + 1])[0]
         shown = None if renderer is None else renderer.text(line)
         if shown is not None and shown.strip():
             return shown.rstrip()

@@ -186,7 +186,7 @@ def test_python_chess_plays_whole_games_analyses_and_stops(tmp_path: Path) -> No
         while not board.is_game_over(claim_draw=True):  # long after the run's rules have ended the game
             limit: Any = chess.engine.Limit(nodes=4) if board.turn else chess.engine.Limit(time=0.02)
             played = engine.play(board, limit, info=chess.engine.INFO_ALL, ponder=bool(len(board.move_stack) % 2))
-            assert played.move in board.legal_moves  # python-chess raises for an illegal one as well
+            assert played.move is not None and played.move in board.legal_moves
             board.push(played.move)
         assert len(board.move_stack) > 20
         for fen in (chess.STARTING_FEN, "r3k2r/8/8/8/8/8/8/R3K2R b KQkq - 7 60", "8/P6k/8/8/8/8/8/K7 w - - 0 1"):
@@ -201,7 +201,7 @@ def test_python_chess_plays_whole_games_analyses_and_stops(tmp_path: Path) -> No
                     break
             analysis.stop()
             best = analysis.wait()
-        assert best.move in chess.Board().legal_moves and "wdl" in analysis.info
+        assert best.move is not None and best.move in chess.Board().legal_moves and "wdl" in analysis.info
         assert engine.play(chess.Board(), chess.engine.Limit(white_clock=1, black_clock=1)).move is not None
 
 
