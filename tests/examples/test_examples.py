@@ -30,6 +30,7 @@ def test_alphazero_runs_for_an_iteration(capsys: pytest.CaptureFixture[str]) -> 
     assert "minimax" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_gan_grows_through_every_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = example("gan").train(images=256, batch_size=16, learning_rate=2e-3, out=tmp_path / "a.png", seed=0)
     assert math.isfinite(found)

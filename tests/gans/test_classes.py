@@ -162,6 +162,7 @@ def test_a_class_is_chosen_by_the_name_of_its_folder(tmp_path: Path, capsys: pyt
     assert "no such class" in said(capsys, "sample", run, "--class", "12", "--grid", tmp_path / "x.png", code=2)
 
 
+@pytest.mark.slow
 def test_an_exported_file_names_the_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     run = trained(tmp_path, two_greys(tmp_path / "g.safetensors"), 2, "greys")

@@ -182,6 +182,7 @@ def test_watch_writes_a_clip_and_replaces_none(runs: Path, tmp_path: Path, capsy
     assert "cue" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_exported_policy_normalises_raw_observations_itself(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

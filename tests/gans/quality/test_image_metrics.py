@@ -88,6 +88,7 @@ def test_features_known_already_are_not_extracted_again() -> None:
     assert calls == [20] and known == quality.evaluate(fake)
 
 
+@pytest.mark.slow
 def test_more_of_the_same_scores_about_the_floor_and_noise_scores_worse() -> None:
     quality = ImageMetrics(images(300, 0), pixel_features, seed=0)
     good, floor = quality.evaluate(images(150, 1)), quality.floor()

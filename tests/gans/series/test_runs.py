@@ -167,6 +167,7 @@ def test_a_sampled_file_can_be_trained_on(labelled: Path, tmp_path: Path, capsys
     assert "complete" in said(capsys, "train", file, "--runs-dir", tmp_path, "--name", "second")
 
 
+@pytest.mark.slow
 def test_an_export_agrees_with_the_run(labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "export", labelled, "--out", tmp_path / "g.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "g.onnx"), providers=["CPUExecutionProvider"])

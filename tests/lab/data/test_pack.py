@@ -115,6 +115,7 @@ def test_processes_pack_the_same_as_one(tmp_path: Path) -> None:
     assert np.array_equal(open_images(str(tmp_path / "2.safetensors")).images, pixels)
 
 
+@pytest.mark.slow
 def test_a_zip_of_thousands_keeps_its_order_and_labels_over_processes(tmp_path: Path) -> None:
     files = [grey(value, side=4) for value in range(250)]
     names = [f"{index // 1000:05d}/img{index:08d}.png" for index in range(5000)]

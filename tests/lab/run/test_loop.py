@@ -77,6 +77,7 @@ def test_in_process_and_command_line_train_the_same(uninterrupted: Path, tmp_pat
     assert_same_run(uninterrupted, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_falls_back_and_arrives_at_the_same_place(
     uninterrupted: Path, tmp_path: Path
 ) -> None:

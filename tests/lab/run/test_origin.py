@@ -139,6 +139,7 @@ def test_settings_that_a_resume_may_change_may_be_edited(run: Path, old: str, ne
     assert verified.iteration == 10
 
 
+@pytest.mark.slow
 def test_a_resume_changes_the_settings_it_is_given_and_adds_none(tmp_path: Path) -> None:
     text = dump(SETTINGS)
     older = text.replace("pause_s: 0.0\n", "")  # of a version of the kind without that setting

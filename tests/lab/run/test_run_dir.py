@@ -282,6 +282,7 @@ HOLD = (
 )
 
 
+@pytest.mark.slow
 def test_one_process_trains_a_run_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
     run = make(tmp_path, "run")
     command = [sys.executable, "-c", HOLD, str(run.path)]

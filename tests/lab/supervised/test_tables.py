@@ -153,6 +153,7 @@ def test_an_onnx_file_takes_the_rows_raw_and_names_its_inputs(people: Path, tmp_
     np.testing.assert_allclose(torch.from_numpy(logits).softmax(1)[:, 0], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_exported_regression_is_in_the_unit_of_a_large_target(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,target\n" + "".join(f"{i},{1_700_000_000 + 40 * i}\n" for i in range(50)))
     settings = other(data={"source": str(tmp_path / "t.csv")}, training={"batch_size": 10}, budget=500, **REGRESSION)

@@ -98,6 +98,7 @@ def trained(directory: Path, **sections: Any) -> dict[str, float]:
     return dict(experiment.evaluate().metrics)
 
 
+@pytest.mark.slow
 def test_denoising_takes_noise_away(tmp_path: Path) -> None:
     network = {"name": "tower", "channels": 8, "blocks": 1}
     training = {"decay_images": 1500, "learning_rate": 5e-3, "batch_size": 5}
