@@ -44,7 +44,8 @@ def bench_games(
     if options and game is None:
         raise UserError(f"{options[0]} is an option of a game; name the game with --game")
     target = devices.apply(devices.resolve(device, "fp32", threads))
-    games = [make(name, **_parsed(options or [])) for name in ([game] if game else game_names())]
+    chosen = yaml_values.parse_options(options or [], "a game", "size=9")
+    games = [make(name, **chosen) for name in ([game] if game else game_names())]
     for each in games:
         trees = Need("the search trees", tree_bytes(each, batch, simulations), "--batch or --simulations")
         memory_needs.check([trees], target)
@@ -101,20 +102,6 @@ class _Uniform:
 
     def __call__(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         return self._logits.expand(len(observation), -1), self._value.expand(len(observation))
-
-
-def _parsed(options: list[str]) -> dict[str, Any]:
-    """Options of a game from texts such as size=9."""
-    values = {}
-    for option in options:
-        name, sign, value = option.partition("=")
-        if not (name and sign):
-            raise UserError(f"{option!r} is no option of a game; write OPTION=VALUE, such as size=9")
-        try:
-            values[name] = yaml_values.parse(value)
-        except ValueError as error:
-            raise UserError(f"option {name}: {error}") from None
-    return values
 
 
 def _print(record: dict[str, Any], games: list[dict[str, Any]], console: Console) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from agents.arena.line import CPU, Line
-from agents.engines.limits import Limits
+from agents.engines.limits import START_S, Limits
 from agents.engines.process import EngineFailure, EngineProcess
 from agents.engines.vertices import COLOURS, PASS, Coordinates, check_game, find_move, legal_moves, move_name
 from agents.games.game import Game
@@ -21,7 +21,6 @@ from agents.games.go import Go
 from lab.config.suggestions import shortened
 from lab.errors import UserError
 
-START_S = 30.0  # for an engine to start and to answer commands that need no thought
 _RESPONSE = re.compile(r"([=?])(\d*)\s*(.*)", re.DOTALL)
 _FEW_LINES = 100_000  # of one response
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+START_S = 30.0
+"""Seconds for an engine to start, and to answer commands that need no thought."""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agents.arena.line import CPU, Line
-from agents.engines.limits import Limits
+from agents.engines.limits import START_S, Limits
 from agents.engines.process import EngineProcess
 from agents.engines.uci_positions import uci_game
 from agents.games.chess import Chess
@@ -18,7 +18,6 @@ from agents.games.game import Game
 from lab.config.suggestions import nearest, shortened
 from lab.errors import UserError
 
-START_S = 30.0  # for an engine to start and to answer commands that need no thought
 _OPTION = re.compile(r"option\s+name\s+(.+?)\s+type\s+(\w+)(.*)")
 _BOUND = re.compile(r"\b(min|max)\s+(-?\d+)")
 _VALUES = re.compile(r"\bvar\s+(.+?)(?=\s+var\s|\s*$)")

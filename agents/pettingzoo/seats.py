@@ -30,15 +30,7 @@ AnyPolicy = Callable[[Mapping[str, NDArray[Any]]], int]
 def referee(text: str) -> PettingZooGame:
     """The environment of a text such as "pettingzoo:pettingzoo.classic.go_v5,board_size=5". Raises UserError."""
     env, *options = text.removeprefix(PARALLEL_PREFIX).split(",")
-    arguments = {}
-    for option in options:
-        name, sign, value = option.partition("=")
-        if not (name and sign):
-            raise UserError(f"{option!r} is no option of an environment; write OPTION=VALUE, such as board_size=5")
-        try:
-            arguments[name] = yaml_values.parse(value)
-        except ValueError as error:
-            raise UserError(f"option {name}: {error}") from None
+    arguments = yaml_values.parse_options(options, "an environment", "board_size=5")
     game = make("pettingzoo", env=env, **arguments)
     assert isinstance(game, PettingZooGame)
     return game

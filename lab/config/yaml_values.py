@@ -8,12 +8,13 @@ nesting and the number of its values, those behind aliases included: a few lines
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, ClassVar
 
 import yaml
 
 from lab.config.suggestions import shortened
+from lab.errors import UserError
 
 # (tag, pattern, first characters), https://yaml.org/spec/1.2.2/#103-core-schema; `1_000` is our extension.
 _SCALARS = (
@@ -160,3 +161,17 @@ def parse(text: str) -> Any:
 def render(value: Any) -> str:
     """YAML text that `parse` reads back as an equal value; keys keep their order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def parse_options(texts: Iterable[str], of: str, example: str) -> dict[str, Any]:
+    """Options by name from texts such as size=9. of, example: for messages. Raises UserError."""
+    values = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name and sign):
+            raise UserError(f"{text!r} is no option of {of}; write OPTION=VALUE, such as {example}")
+        try:
+            values[name] = parse(value)
+        except ValueError as error:
+            raise UserError(f"option {name}: {error}") from None
+    return values

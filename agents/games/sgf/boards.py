@@ -121,17 +121,21 @@ def _go(game: Go) -> SgfBoard:
     )
 
 
-def _othello(game: Othello) -> SgfBoard:
+def _square(game: Othello | Gomoku, **settings: Any) -> SgfBoard:
+    """A square board on which action k is cell k, row by row. settings: further fields of `SgfBoard`."""
     return SgfBoard(
-        number=2,
         rows=game.size,
         columns=game.size,
         owners=game.colours,
         setup=lambda owners, player: game.from_owners(owners, player, CPU),
         action=partial(_row_major, game.size),
         cell=partial(_of_row_major, game.size),
-        pass_action=game.cells,
+        **settings,
     )
+
+
+def _othello(game: Othello) -> SgfBoard:
+    return _square(game, number=2, pass_action=game.cells)
 
 
 def _hex(game: Hex) -> SgfBoard:
@@ -156,16 +160,7 @@ def _hex(game: Hex) -> SgfBoard:
 
 
 def _gomoku(game: Gomoku) -> SgfBoard:
-    return SgfBoard(
-        number=4,
-        rows=game.size,
-        columns=game.size,
-        owners=game.colours,
-        setup=lambda owners, player: game.from_owners(owners, player, CPU),
-        action=partial(_row_major, game.size),
-        cell=partial(_of_row_major, game.size),
-        first_mover_is_black=True,
-    )
+    return _square(game, number=4, first_mover_is_black=True)
 
 
 def _connect_four(game: LineGame) -> SgfBoard:

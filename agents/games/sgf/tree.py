@@ -12,6 +12,7 @@ Node = dict[str, list[str]]
 
 _TOKEN = re.compile(r"\s*(?:([();])|([A-Za-z]+)\s*((?:\[(?:\\.|[^\]\\])*\]\s*)+))", re.DOTALL)
 _VALUE = re.compile(r"\[((?:\\.|[^\]\\])*)\]", re.DOTALL)
+_UNCLOSED = re.compile(r"\s*[A-Za-z]+\s*\[")  # a property that is no token
 _BEGINNING = re.compile(r"\(\s*;")
 _CHARSET = re.compile(rb"CA\s*\[\s*([\w.:+-]{1,40})\s*\]")
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -72,7 +73,7 @@ def _nodes(text: str, position: int) -> Iterator[Node]:
         token = _TOKEN.match(text, position)
         if token is None or (depth == 0 and token[1] != "("):
             where = f"{shortened(text[position:].strip(), 40)} at character {position + 1}"
-            unclosed = re.compile(r"\s*[A-Za-z]+\s*\[").match(text, position) and depth
+            unclosed = depth > 0 and _UNCLOSED.match(text, position) is not None
             raise UserError(f"SGF: cannot read {where}{' (a ] is missing)' if unclosed else ''}")
         position = token.end()
         if token[1] == "(":

@@ -239,7 +239,7 @@ class Three(Nim):
 
 
 class Twice(Nim):
-    """Whoever takes two stones moves again."""
+    """Not a game in turns: after a move that takes two stones the same player is to move again."""
 
     def step(self, action: Any) -> None:
         mover = self.agent_selection
