@@ -225,12 +225,6 @@ class ExperimentConfig(Config):
     cluster: ClusterConfig = ClusterConfig()
 
     @model_validator(mode="after")
-    def _no_bf16_on_cpu(self) -> Self:
-        if self.precision == "bf16" and self.device == "cpu":
-            raise ValueError("precision=bf16 is slower than fp32 on a CPU; use precision=fp32 or a GPU")
-        return self
-
-    @model_validator(mode="after")
     def _cluster_is_supported(self) -> Self:
         if self.cluster.workers and not self.supports_workers:
             raise ValueError(f"experiments of kind {self.kind!r} have no workers; leave cluster.workers at 0")

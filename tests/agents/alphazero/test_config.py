@@ -45,7 +45,6 @@ def made(*overrides: str) -> AlphaZeroConfig:
         ("network.norm=batchnorm", "network.norm"),
         ("network={trunk: recurrent, channels: 7}", "half of its channels in each direction, and 7 is odd"),
         ("network={trunk: recurrent, squeeze_excitation: 4}", "squeeze_excitation is for residual blocks"),
-        ("precision=bf16", "precision=bf16"),
         ("learner={micro_batch: 8}", "learner.micro_batch and cluster.learners"),
         ("learner.ema_decay={start: 0.5, end: 1.5, until: 100}", "learner.ema_decay should be less than 1, not 1.5"),
         ("learner.value_weight={start: 1, end: 0}", "learner.value_weight.until is missing"),
@@ -53,8 +52,7 @@ def made(*overrides: str) -> AlphaZeroConfig:
     ],
 )
 def test_a_mistake_is_one_line_that_names_it(override: str, expected: str) -> None:
-    extra = ["device=cpu"] if "bf16" in override else []
-    extra += ["cluster.learners=2"] if "micro_batch" in override else []
+    extra = ["cluster.learners=2"] if "micro_batch" in override else []
     name = "game.name=tic_tac_toe"
     overrides = [override] if override.startswith("game") else [name, override]
     with pytest.raises(UserError) as error:

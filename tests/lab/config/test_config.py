@@ -145,10 +145,6 @@ def test_a_mistake_gets_one_line_with_cause_and_fix(preset: str, override: str, 
     assert "Value error" not in text and "pydantic" not in text
 
 
-def test_bf16_on_the_cpu_is_refused(preset: str) -> None:
-    assert "precision=bf16" in message(preset, "precision=bf16", "device=cpu")
-
-
 def test_every_problem_has_its_line(preset: str) -> None:
     lines = message(preset, "search.simulations=0", "rate=fast", "sed=1").splitlines()
     assert "3 problems" in lines[0]

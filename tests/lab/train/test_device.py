@@ -83,9 +83,11 @@ def test_mps_elsewhere_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> No
         devices.resolve("mps")
 
 
-def test_bf16_on_a_cpu_and_unknown_precision_are_refused() -> None:
-    with pytest.raises(UserError, match="slower"):
-        devices.resolve("cpu", "bf16")
+def test_a_cpu_computes_in_bf16_if_asked_for() -> None:
+    assert devices.resolve("cpu", "bf16").precision == "bf16"
+
+
+def test_unknown_precision_is_refused() -> None:
     with pytest.raises(UserError, match="auto, fp32 or bf16"):
         devices.resolve("cpu", "fp16")
 
