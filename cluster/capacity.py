@@ -154,7 +154,7 @@ def from_preset(preset: str, changes: dict[str, Any]) -> Figures:
     if not isinstance(config, AlphaZeroConfig):
         raise UserError(f"preset {preset!r} is of kind {config.kind!r}; the capacity model needs an AlphaZero preset")
     computed = {
-        "evaluations_per_position": config.search.simulations + 1,
+        "evaluations_per_position": config.mean_simulations + 1,
         "replay_ratio": config.learner.replay_ratio,
         "positions_per_version": config.selfplay.boards * config.selfplay.moves_per_iteration,
         "window_positions": config.replay.capacity,

@@ -44,6 +44,9 @@ class Stream(IntEnum):
     MINIBATCH = 21
     EVALUATION = 22
     INITIAL_POSITION = 23
+    PLAYOUT_CAP = 24
+    SURPRISE = 25
+    REANALYSE = 26
     SERIES = 32
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.alphazero.records import FinishedGames
-from agents.alphazero.search import make_dynamics, make_search
+from agents.alphazero.search import make_dynamics, make_selfplay_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games.game import Game
 from agents.search import RootSearch
@@ -73,7 +73,7 @@ class LocalActors:
         )
         self._selfplay = SelfPlay(
             game,
-            search=search or make_search(config.search, game=game, device=device.device),
+            search=search or make_selfplay_search(config, game=game, device=device.device),
             dynamics=self._dynamics,
             config=config.selfplay,
             seed=config.seed,

@@ -154,7 +154,28 @@ class SelfPlayConfig(Config):
         default=False,
         description="Also record the exact state of every position, from which it can be searched or played on.",
     )
-
+    full_search_fraction: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="Playout cap randomization (Wu 2019, section 3.1): probability that a move has a full search of "
+        "search.simulations. The policies of other moves are not trained on; 1 searches every move fully. CPU only.",
+    )
+    cheap_simulations: Simulations = Field(
+        default=8, description="Simulations of moves without a full search; their root has no Dirichlet noise."
+    )
+    cheap_temperature: NonNegativeFloat = Field(
+        default=0.0, description="Factor of the temperature of moves without a full search; 0 plays their best move."
+    )
+    record_cheap: bool = Field(
+        default=True,
+        description="Whether positions without a full search are recorded and train the value; else they are dropped.",
+    )
+    surprise_weighting: bool = Field(
+        default=False,
+        description="Record the positions of a game in proportion to how much the search changed the network's policy "
+        "and value (KataGo's policy surprise weighting): 0.4 uniform, 0.5 for the policy, 0.1 for the value.",
+    )
     recorded_boards: CountOrZero = Field(
         default=4,
         description="Boards of each actor whose games are kept in games/selfplay, move by move with the visit counts, "
@@ -186,6 +207,14 @@ class ReplayConfig(Config):
     window_exponent: float = Field(default=0.75, gt=0.0, le=1.0, description="Exponent of the window's growth.")
     window_scale: float = Field(default=0.4, gt=0.0, le=1.0, description="Slope of the window's growth at its start.")
     min_positions: Count = Field(default=4_000, description="Positions received before training starts.")
+    reanalyse_fraction: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=16.0,
+        description="Positions of the window that are searched again with the newest weights, for each one received "
+        "after min_positions (MuZero Reanalyse, Schrittwieser et al. 2021); their policies and search values are "
+        "replaced. 0 for none; needs selfplay.record_states.",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -305,6 +334,30 @@ class AlphaZeroConfig(ExperimentConfig):
                 "from those of one process; remove one of them"
             )
         return self
+
+    @model_validator(mode="after")
+    def _cheap_is_cheaper(self) -> Self:
+        cheap, full = self.selfplay.cheap_simulations, self.search.simulations
+        if self.selfplay.full_search_fraction < 1.0 and cheap >= full:
+            raise ValueError(
+                f"selfplay.cheap_simulations {cheap} must be below search.simulations {full} of a full search; "
+                "lower it, or set selfplay.full_search_fraction to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _states_to_search_again(self) -> Self:
+        if self.replay.reanalyse_fraction and not self.selfplay.record_states:
+            raise ValueError(
+                "replay.reanalyse_fraction searches recorded states again; set selfplay.record_states=true"
+            )
+        return self
+
+    @property
+    def mean_simulations(self) -> float:
+        """Simulations of a move of self-play, mean over full and cheap searches."""
+        fraction = self.selfplay.full_search_fraction
+        return fraction * self.search.simulations + (1.0 - fraction) * self.selfplay.cheap_simulations
 
     @model_validator(mode="after")
     def _game_exists(self) -> Self:

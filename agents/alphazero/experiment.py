@@ -18,6 +18,7 @@ from agents.alphazero.game_records import records_folder, write_records
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.memory import needs
 from agents.alphazero.metrics import CATALOGUE
+from agents.alphazero.reanalyser import Reanalyser
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import ReplayBuffer
 from agents.alphazero.transfer import start_from
@@ -43,9 +44,17 @@ class AlphaZero(Experiment):
     catalogue = CATALOGUE
 
     def __init__(
-        self, config: AlphaZeroConfig, directory: Path, *, learner: Learner, actors: Actors, evaluator: NetworkEvaluator
+        self,
+        config: AlphaZeroConfig,
+        directory: Path,
+        *,
+        learner: Learner,
+        actors: Actors,
+        evaluator: NetworkEvaluator,
+        reanalyser: Reanalyser | None = None,
     ) -> None:
         self.config, self.learner, self.actors, self._evaluator = config, learner, actors, evaluator
+        self.reanalyser = reanalyser
         self.replay = ReplayBuffer(
             config.game.make(),
             config.replay,
@@ -66,11 +75,12 @@ class AlphaZero(Experiment):
             "games": self._games,
             "trained": self.learner.steps * self.config.learner.batch_size,
             "version": self._version,
-            "network_evaluations": self.actors.counts().evaluated,
+            "network_evaluations": self.actors.counts().evaluated
+            + (0 if self.reanalyser is None else self.reanalyser.counts.evaluated),
         }
 
     def iterate(self) -> dict[str, float]:
-        """Receive finished games, train as much as the replay ratio allows, publish the averaged weights."""
+        """Receive finished games, search old positions again, train as the replay ratio allows, publish the weights."""
         start = time.perf_counter()
         before, seconds_before = self.actors.counts(), self.actors.seconds()
         finished = self.actors.poll()
@@ -80,7 +90,8 @@ class AlphaZero(Experiment):
             self._games += len(games.game_id)
             self._record(games)
         counts, seconds = self.actors.counts().since(before), self.actors.seconds() - seconds_before
-        metrics = self._selfplay_metrics(finished, counts, seconds) | self.actors.metrics()
+        reanalysis = self._reanalyse()
+        metrics = self._selfplay_metrics(finished, counts, seconds) | self.actors.metrics() | reanalysis
         start = time.perf_counter()
         metrics |= self._learn()
         self._publish()
@@ -101,6 +112,7 @@ class AlphaZero(Experiment):
             "actors": self.actors.state_dict(),
             "games": self._games,
             "version": self._version,
+            **({} if self.reanalyser is None else {"reanalyser": self.reanalyser.state_dict()}),
         }
 
     def follower_state(self) -> dict[str, Any]:
@@ -111,9 +123,22 @@ class AlphaZero(Experiment):
         self.learner.load_state_dict(state["learner"])
         self.replay.load_state_dict(state["replay"])
         self.actors.load_state_dict(state["actors"])
+        if self.reanalyser is not None:
+            self.reanalyser.load_state_dict(state.get("reanalyser"), self.replay.total)
         self._games = state["games"]
         self._version = state["version"]
         self.actors.publish(self._version, self.learner.average.module)
+
+    def _reanalyse(self) -> dict[str, float]:
+        """Search what is due of the replay buffer with the weights that play."""
+        if self.reanalyser is None:
+            return {}
+        start = time.perf_counter()
+        self.reanalyser.run(self.replay, self.learner.average.module, self._version)
+        return {
+            "replay/reanalysed": float(self.reanalyser.positions),
+            "time/reanalysis_s": time.perf_counter() - start,
+        }
 
     def _learn(self) -> dict[str, float]:
         config = self.config.learner
@@ -199,4 +224,7 @@ def build(config: AlphaZeroConfig, directory: Path, device: Device, *, actors: A
         learner=learner,
         actors=actors or LocalActors(game, config, learner.average.module, device),
         evaluator=NetworkEvaluator(config, directory, device),
+        reanalyser=Reanalyser(game, config, learner.average.module, device)
+        if config.replay.reanalyse_fraction
+        else None,
     )

@@ -96,12 +96,15 @@ class Learner:
     def _batch(self, positions: Samples, rows: slice = slice(None)) -> Batch:
         """Observations [N, C, H, W], policies [N, A], outcomes and search values [N], each under a random symmetry.
 
+        Policies of cheap searches are zeros.
         Only the positions in `rows`; the symmetry of a position does not depend on `rows`.
         """
         numbers = torch.arange(len(positions), device=self.device.device)[rows]
         positions = Samples(*(field[rows] for field in positions))
         planes = unpack_observation(self.game, positions)
         policy = dense_policy(positions, self.game.num_actions)
+        # A target of zeros has no loss and no gradient.
+        policy = policy * (positions.cheap == 0)[:, None]
         count = len(self._symmetries.actions)
         if self.config.symmetries and count > 1:
             which = rng.integers(count, self.seed, int(rng.Stream.SYMMETRY), self.steps, numbers)

@@ -19,6 +19,7 @@ _AT_ONCE = 512  # positions of an evaluation that are searched together
 
 def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
     """The parts of the memory of a run with self-play in this process, or of its learner beside workers."""
+    reanalyses = config.replay.reanalyse_fraction > 0
     with torch.device("meta"):
         network = make_network(config, game)
         rows = min(config.learner.micro_batch or config.learner.batch_size, config.learner.batch_size)
@@ -28,8 +29,8 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
             return torch.cat(network(observations), dim=1)
 
         learning = [
-            # The EMA, and the copies for self-play and for evaluations.
-            weights(network, config.learner, copies=3, reduce_with="network.channels or network.blocks"),
+            # The EMA, and the copies for self-play, for evaluations and for reanalysis.
+            weights(network, config.learner, copies=3 + reanalyses, reduce_with="network.channels or network.blocks"),
             activations(network, forward, device, reduce_with="learner.micro_batch or learner.batch_size"),
         ]
     kept = min(config.replay.capacity, config.budget)
@@ -40,7 +41,8 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
         on_device=False,
     )
     evaluated = tree_bytes(game, _AT_ONCE, config.evaluate.simulations) if config.evaluate.every else 0
-    searched = 0 if config.cluster.workers else tree_bytes(game, config.selfplay.boards, config.search.simulations)
+    searches = reanalyses or not config.cluster.workers
+    searched = tree_bytes(game, config.selfplay.boards, config.search.simulations) if searches else 0
     if evaluated > searched:
         trees = Need("the search trees of an evaluation", evaluated, "evaluate.simulations")
     else:
@@ -48,7 +50,7 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
     if config.cluster.workers:
         return [*learning, replay, trees]
     slots, default = config.selfplay.cache_slots, default_cache_slots(game)
-    slots = default if slots is None else slots
+    slots = (default if slots is None else slots) * (1 + reanalyses)
     if config.evaluate.every:
         slots += default
     cached = slots * EvaluationCache.entry_bytes(game.num_slots) if device.device.type == "cpu" else 0
@@ -65,4 +67,6 @@ def _record_bytes(config: AlphaZeroConfig, game: Game) -> int:
     # Outcomes are not kept while a game lasts; who moved takes as much.
     positions = config.selfplay.boards * game.max_plies * row_bytes(game, config.selfplay.record_format)
     recorded = min(config.selfplay.recorded_boards, config.selfplay.boards)
+    if config.selfplay.surprise_weighting:
+        positions += config.selfplay.boards * game.max_plies * 8
     return positions + recorded * game.max_plies * move_bytes(game)

@@ -38,6 +38,8 @@ class Samples(NamedTuple):
     state: uint8 [N, E], the code of the state (`agents.games.codec`); [N, 0] where states are not recorded.
     outcome: int8 [N], +1, 0 or -1 for the player to move.
     search_value: float16 [N], the root's value after search. version: int32 [N], of the weights that searched.
+    cheap: uint8 [N], 1 where the policy is that of a cheap search and is not trained on (`playout_cap`).
+    With `SelfPlayConfig.surprise_weighting` a position is missing or has several rows.
     """
 
     planes: Tensor
@@ -48,6 +50,7 @@ class Samples(NamedTuple):
     outcome: Tensor
     search_value: Tensor
     version: Tensor
+    cheap: Tensor
 
     def __len__(self) -> int:  # len of a NamedTuple is its number of fields
         return int(self.planes.shape[0])
@@ -106,6 +109,7 @@ def blank(count: int, game: Game, form: RecordFormat = WHOLE_POLICY, *, device: 
         outcome=zeros(dtype=torch.int8),
         search_value=zeros(dtype=torch.float16),
         version=zeros(dtype=torch.int32),
+        cheap=zeros(dtype=torch.uint8),
     )
 
 

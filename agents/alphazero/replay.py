@@ -17,6 +17,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from agents.alphazero.config import ReplayConfig
+from agents.alphazero.overlays import Overlays
 from agents.alphazero.records import WHOLE_POLICY, RecordFormat, Samples, blank
 from agents.games.game import Game
 from lab import rng
@@ -55,8 +56,8 @@ class ReplayBuffer:
     """Positions numbered in order of arrival; the newest `window` of them can be sampled.
 
     Memory is a ring of `capacity` rows. `state_dict` writes the positions since the last call to one file
-    `segment-<first>-<end>.safetensors` in `directory` and lists all files of the window with their hashes. The files of
-    the last `saves_kept` states are kept.
+    `segment-<first>-<end>.safetensors` in `directory` and lists all files of the window with their hashes. Older
+    positions that were replaced since then go into an overlay. The files of the last `saves_kept` states are kept.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class ReplayBuffer:
         self._num_actions = game.num_actions
         self._row_bytes = sum(field[:1].nbytes for field in self._ring)
         self._segments: list[_Segment] = []
+        self._overlays = Overlays(directory)
         # One more, because writing the checkpoint of a state may fail.
         self._window_starts: deque[int] = deque(maxlen=saves_kept + 1)
 
@@ -92,12 +94,24 @@ class ReplayBuffer:
     def sample(self, batch: int, seed: int, step: int) -> Samples:
         """`batch` positions sampled uniformly from the window, with replacement: a function of seed and step."""
         ages = rng.integers(self.window, seed, int(rng.Stream.REPLAY_ORDER), step, torch.arange(batch))
-        return self._rows(self.total - 1 - ages)
+        return self.rows(self.total - 1 - ages)
+
+    def rows(self, index: Tensor) -> Samples:
+        """The positions of numbers int64 [N], which are in memory."""
+        rows = index % self.config.capacity
+        return Samples(*(field.index_select(0, rows) for field in self._ring))
+
+    def replace(self, index: Tensor, **fields: Tensor) -> None:
+        """Replace fields of `overlays.FIELDS`, [N, ...] each, of the positions of numbers int64 [N], all distinct."""
+        self._put(index, fields)
+        self._overlays.mark(index)
 
     def state_dict(self) -> dict[str, Any]:
-        """Write the new positions to disk; returns the list of files. Raises CheckpointError when writing fails."""
-        self._write_new()
+        """Write what is new to disk; returns the list of files. Raises CheckpointError when writing fails."""
         start = self.total - self.window
+        replaced = self._overlays.replaced(start, self._segments[-1].end if self._segments else 0)
+        self._write_new()
+        self._overlays.write(replaced, self.rows(replaced), self.total)
         self._window_starts.append(start)
         self._prune(min(self._window_starts))
         # Files that only earlier states need are listed apart, since they are deleted before this state is.
@@ -105,6 +119,7 @@ class ReplayBuffer:
             "total": self.total,
             "segments": [asdict(s) for s in self._segments if s.end > start],
             "retired": [asdict(s) for s in self._segments if s.end <= start],
+            "overlays": self._overlays.state_dict(),
             "window_starts": list(self._window_starts),
         }
 
@@ -117,6 +132,7 @@ class ReplayBuffer:
                 raise ValueError("a number of positions is damaged")
             if retired and needed and retired[-1].end > needed[0].first:
                 raise ValueError("segments are out of order")
+            self._overlays.load_state_dict(state.get("overlays", ()), total)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"its replay record is damaged: {error}") from None
         self._segments = [*retired, *needed]
@@ -128,10 +144,16 @@ class ReplayBuffer:
             self.extend(self._read(segment))
         if self.total != total:
             raise CheckpointError(f"replay in {str(self.directory)!r} ends at {self.total}, not {total}")
+        first = max(self.total - self.window, needed[0].first if needed else 0)
+        row = Samples(*(field[:1] for field in self._ring))
+        for index, fields in self._overlays.read(first, row, self._num_actions):
+            self._put(index, fields)
 
-    def _rows(self, index: Tensor) -> Samples:
+    def _put(self, index: Tensor, fields: Mapping[str, Tensor]) -> None:
         rows = index % self.config.capacity
-        return Samples(*(field.index_select(0, rows) for field in self._ring))
+        for name, values in fields.items():
+            ring: Tensor = getattr(self._ring, name)
+            ring[rows] = values.to(ring.device, ring.dtype)
 
     def _write_new(self) -> None:
         first = self._segments[-1].end if self._segments else 0
@@ -139,7 +161,7 @@ class ReplayBuffer:
         if first == self.total:
             return
         self._delete_abandoned(first)
-        data = save_tensors(self._rows(torch.arange(first, self.total))._asdict())
+        data = save_tensors(self.rows(torch.arange(first, self.total))._asdict())
         name = segment_name(first, self.total)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -152,6 +174,7 @@ class ReplayBuffer:
     def _prune(self, needed_from: int) -> None:
         while self._segments and self._segments[0].end <= needed_from:
             _delete(inside(self.directory, self._segments.pop(0).name, _NAME))
+        self._overlays.prune(needed_from)
 
     def _delete_abandoned(self, end: int) -> None:
         """Delete segments from `end` on: they belong to a later state from which the run did not continue."""

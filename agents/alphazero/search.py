@@ -1,15 +1,18 @@
 """The configured search and its dynamics, composed for a game and a device."""
 
+from dataclasses import replace
 from functools import partial
 
 import torch
 
-from agents.alphazero.config import SearchConfig
+from agents.alphazero.config import AlphaZeroConfig, SearchConfig
+from agents.alphazero.playout_cap import CappedSearch
 from agents.games.game import Game
-from agents.search import GumbelSearch, PuctSearch, Search
+from agents.search import GumbelSearch, PuctSearch, RootSearch, Search
 from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.dynamics import GameDynamics
 from agents.search.tree import Descend, descend_fixed_length, descend_to_leaves
+from lab.errors import UserError
 
 _CACHE_BYTES = 2**26
 _MOST_CACHED = 2**18  # about twice what 256 boards evaluate in 16 moves of 32 simulations, with the same weights
@@ -42,6 +45,31 @@ def make_search(
         dirichlet_fraction=config.dirichlet_fraction if noise else 0.0,
         fpu_reduction=config.fpu_reduction,
         descend=descend,
+    )
+
+
+def make_selfplay_search(config: AlphaZeroConfig, *, game: Game, device: torch.device) -> RootSearch:
+    """The search of self-play: the configured one, or with cheap moves among full ones.
+
+    Raises UserError for cheap moves on a device that needs fixed shapes.
+    """
+    settings = config.selfplay
+    full = make_search(config.search, game=game, device=device)
+    if settings.full_search_fraction == 1.0:
+        return full
+    if device.type != "cpu":
+        raise UserError(
+            f"selfplay.full_search_fraction {settings.full_search_fraction:g} searches batches of varying size, and "
+            f"self-play on {device.type} needs fixed shapes; set it to 1, or device=cpu"
+        )
+    cheap = make_search(config.search, game=game, device=device, simulations=settings.cheap_simulations, noise=False)
+    if isinstance(cheap, GumbelSearch):  # its noise is the randomness of the moves, which the temperature scales
+        cheap = replace(cheap, gumbel_scale=config.search.gumbel_scale)
+    return CappedSearch(
+        full=full,
+        cheap=cheap,
+        fraction=settings.full_search_fraction,
+        cheap_temperature=settings.cheap_temperature,
     )
 
 

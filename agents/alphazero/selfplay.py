@@ -9,13 +9,17 @@ from torch import Tensor
 
 from agents.alphazero.config import SelfPlayConfig, TemperatureConfig
 from agents.alphazero.move_recorder import MoveRecorder
+from agents.alphazero.playout_cap import is_full_search
 from agents.alphazero.records import FinishedGames, Samples, blank, likeliest, pack_observation
+from agents.alphazero.surprise import copies, surprise, weights
 from agents.games.codec import encode
 from agents.games.game import Game, where
 from agents.search import RootSearch
 from agents.search.dynamics import GameDynamics, legal_slots, slot_actions
 from lab import rng
 from lab.files.plain import is_count
+
+_MOST_SURPRISE = 1e6  # nats, more than logits of a network can give
 
 
 @dataclass
@@ -29,6 +33,8 @@ class _Records:
     state: Tensor  # uint8 [B, T, E or 0]
     search_value: Tensor  # float16 [B, T]
     version: Tensor  # int32 [B, T]
+    cheap: Tensor  # uint8 [B, T]
+    surprise: Tensor  # float32 [B, T, 2 or 0]
     player: Tensor  # int8 [B, T]
     length: Tensor  # int64 [B]
     resigner: Tensor  # int8 [B], the player who would have resigned first, else -1
@@ -73,6 +79,8 @@ class SelfPlay:
             state=recorded(rows.state),
             search_value=recorded(rows.search_value),
             version=recorded(rows.version),
+            cheap=recorded(rows.cheap),
+            surprise=zeros(plies, 2 if config.surprise_weighting else 0, dtype=torch.float32),
             player=zeros(plies, dtype=torch.int8),
             length=zeros(dtype=torch.int64),
             resigner=zeros(dtype=torch.int8) - 1,
@@ -105,6 +113,11 @@ class SelfPlay:
             records.state[at] = encode(state)
         records.search_value[at] = result.value.to(torch.float16)
         records.version[at] = version
+        if self.config.full_search_fraction < 1.0:
+            full = is_full_search(self.config.full_search_fraction, self.seed, self._ids, self._plies)
+            records.cheap[at] = (~full).to(torch.uint8)
+        if self.config.surprise_weighting:
+            records.surprise[at] = surprise(root, result)
         records.player[at] = player.to(torch.int8)
         self._recorder.record(records.length, self._ids, self._plies, result, version)
         records.length += 1
@@ -148,6 +161,8 @@ class SelfPlay:
             "player": (0, 1),
             "resigner": (-1, 1),
             "actions": (-1, self.game.num_actions - 1),
+            "cheap": (0, 1),
+            "surprise": (0.0, _MOST_SURPRISE),
         }
         if any(not _within(records[name], *limit) for name, limit in limits.items()) or not is_count(saved["next_id"]):
             raise ValueError("records that no game has")
@@ -192,10 +207,32 @@ class SelfPlay:
             outcome=reward[game, records.player[at].to(torch.int64)].to(torch.int8),
             search_value=records.search_value[at],
             version=records.version[at],
+            cheap=records.cheap[at],
         )
         games = (self._ids[ended], self._plies[ended], reward[:, 0].to(torch.int8), gave_up, wrong)
         moves = self._recorder.collect(ended, records.length)
-        return FinishedGames(Samples(*(t.cpu() for t in positions)), moves, *(t.cpu() for t in games))
+        positions = Samples(*(t.cpu() for t in positions))
+        if (kept := self._kept(ended, column < length[:, None])) is not None:
+            positions = Samples(*(t.index_select(0, kept) for t in positions))
+        return FinishedGames(positions, moves, *(t.cpu() for t in games))
+
+    def _kept(self, ended: Tensor, played: Tensor) -> Tensor | None:
+        """int64 `[N]`, on the CPU: the rows to record of all positions of the games that ended; None for each once.
+
+        played: bool `[G, T]`, the columns of the games that have positions.
+        """
+        config, records = self.config, self._records
+        if not config.surprise_weighting and (config.record_cheap or config.full_search_fraction == 1.0):
+            return None
+        played, cheap = played.cpu(), records.cheap[ended].cpu() > 0
+        count = played.to(torch.int64)
+        if config.surprise_weighting:
+            weight = weights(records.surprise[ended].cpu(), played & ~cheap)
+            count *= copies(weight, self.seed, self._ids[ended].cpu())
+        if not config.record_cheap:
+            count *= ~cheap
+        of_rows = count[played]
+        return torch.arange(len(of_rows)).repeat_interleave(of_rows)
 
     def _restart(self, ended: Tensor) -> None:
         self._ids[ended] = self._next_id + torch.arange(len(ended), device=self.device) * self._stride
@@ -208,7 +245,7 @@ class SelfPlay:
             field[ended] = new
 
 
-def _within(values: Tensor, lowest: int, highest: int) -> bool:
+def _within(values: Tensor, lowest: float, highest: float) -> bool:
     return bool(((values >= lowest) & (values <= highest)).all())
 
 

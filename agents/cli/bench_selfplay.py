@@ -17,7 +17,7 @@ from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.learner import Learner
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.alphazero.records import Samples, blank, dense_policy
-from agents.alphazero.search import make_dynamics, make_search
+from agents.alphazero.search import make_dynamics, make_search, make_selfplay_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games import Game
 from agents.search.dynamics import GameDynamics
@@ -120,7 +120,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
     )
     selfplay = SelfPlay(
         game,
-        search=make_search(config.search, game=game, device=device.device),
+        search=make_selfplay_search(config, game=game, device=device.device),
         dynamics=dynamics,
         config=config.selfplay,
         seed=config.seed,
@@ -148,6 +148,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
         "blocks": config.network.blocks,
         "batch": boards,
         "simulations": config.search.simulations,
+        "mean_simulations": config.mean_simulations,
         "table": dynamics.cache is not None,
         "form": evaluate.form,
         "raw_evals_per_s": raw,
@@ -264,7 +265,7 @@ def _print(record: dict[str, Any]) -> None:
     console = Console()
     console.say(
         f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks ({speed.form}), {speed.batch} games, "
-        f"{speed.simulations} simulations, {speed.device}, {speed.threads} threads"
+        f"{speed.mean_simulations:g} simulations, {speed.device}, {speed.threads} threads"
     )
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row(

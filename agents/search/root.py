@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from agents.games.game import select
 from agents.search.node_states import History
 from lab import rng
 
@@ -29,6 +30,23 @@ class Root(NamedTuple):
     ply: Tensor
     actions: Tensor | None = None
     history: History | None = None
+
+    def rows(self, index: Tensor) -> "Root":
+        """The roots `index` int64 `[N]`."""
+
+        def of(field: Tensor) -> Tensor:
+            return field.index_select(0, index)
+
+        return Root(
+            state=select(self.state, index),
+            legal=of(self.legal),
+            logits=of(self.logits),
+            value=of(self.value),
+            game_id=of(self.game_id),
+            ply=of(self.ply),
+            actions=None if self.actions is None else of(self.actions),
+            history=None if self.history is None else self.history._replace(plies=of(self.history.plies)),
+        )
 
     def action_of(self, slot: Tensor) -> Tensor:
         """int64 `[B]`: the actions of slots `[B]`."""

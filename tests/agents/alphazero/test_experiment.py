@@ -96,11 +96,40 @@ def test_counters_rise_and_every_metric_is_catalogued(tmp_path: Path) -> None:
         before = now
     assert before["positions"] > 100 and before["trained"] > 100 and before["games"] > 20
     elsewhere = {name for name in made.catalogue if name.startswith(("eval/", "cluster/"))}
+    elsewhere |= {"replay/reanalysed", "time/reanalysis_s"}
     assert seen == set(made.catalogue) - elsewhere
 
 
+SWITCHES: dict[str, Any] = {
+    "selfplay": {
+        "full_search_fraction": 0.5,
+        "cheap_simulations": 2,
+        "surprise_weighting": True,
+        "record_states": True,
+    },
+    "replay": {"reanalyse_fraction": 0.5},
+}
+
+
+def test_with_every_switch_of_the_data_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    one = trained(tmp_path, 6, **SWITCHES)
+    one.state_dict()  # the positions up to here are on disk; those that change from now on go into an overlay
+    for _ in range(3):
+        assert one.iterate().keys() <= set(one.catalogue)
+    path = checkpoint.save(tmp_path, one.state_dict(), iteration=9, counters={})
+    state = checkpoint.load(path)[0]
+    assert state["replay"]["overlays"] and state["reanalyser"]["positions"] > 50
+    other = build(one.config, tmp_path, DEVICE)
+    other.load_state_dict(state)
+    assert other.counters == one.counters
+    for _ in range(4):
+        assert computed(other.iterate()) == computed(one.iterate())
+    assert_same_bits(plain(other), plain(one))
+
+
+@pytest.mark.parametrize("changes", [{}, SWITCHES], ids=["plain", "reanalysis"])
 def test_network_evaluations_are_the_rows_that_went_through_the_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[int] = []
     call = InferenceNet.__call__
@@ -110,9 +139,10 @@ def test_network_evaluations_are_the_rows_that_went_through_the_network(
         return call(self, observation)
 
     monkeypatch.setattr(InferenceNet, "__call__", spied)
-    made = experiment(tmp_path)
-    for _ in range(3):
+    made = experiment(tmp_path, **changes)
+    for _ in range(5):
         values = made.iterate()
+    assert ("time/reanalysis_s" in values) == bool(changes)
     assert sum(rows) == made.counters["network_evaluations"] == values["selfplay/network_evaluations"] > 0
 
 

@@ -6,6 +6,7 @@ All of it through the command line, in processes of their own.
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,15 +103,26 @@ def test_stopped_by_sigterm_and_resumed_equals_uninterrupted(uninterrupted: Path
     assert computed_metrics(uninterrupted) == computed_metrics(killed)
 
 
+DATA_SWITCHES: dict[str, Any] = {
+    "selfplay": {"full_search_fraction": 0.5, "cheap_simulations": 2, "surprise_weighting": True},
+    "replay": {"reanalyse_fraction": 0.5},
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["chess", "go"])
-def test_games_with_slots_and_a_history_are_resumed_bit_for_bit(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "switches"), [("chess", {}), ("go", {}), ("go", DATA_SWITCHES)], ids=["chess", "go", "go, all switches"]
+)
+def test_games_with_slots_and_a_history_are_resumed_bit_for_bit(
+    name: str, switches: dict[str, Any], tmp_path: Path
+) -> None:
     settings = preset(
         tmp_path,
         budget=450,
         game={"name": name, "options": OPTIONS[name]},
         network={"heads": "convolutional", "head_channels": 4},
-        selfplay={"record_states": True, "policy_entries": 12},
+        selfplay={"record_states": True, "policy_entries": 12, **switches.get("selfplay", {})},
+        replay=switches.get("replay", {}),
         checkpoint={"every": 3, "keep": 3},
     )
     lab("train", settings, "--runs-dir", tmp_path / "straight", "--name", "run")
