@@ -33,7 +33,7 @@ def test_recorded_positions_are_those_that_were_played(name: str, tmp_path: Path
     memory.extend(played.positions)
     kept = ReplayBuffer(game, config().replay, tmp_path, 1, FORM)
     kept.load_state_dict(memory.state_dict())
-    positions = kept._rows(torch.arange(kept.total))
+    positions = kept.rows(torch.arange(kept.total))
     states = decode(game, positions.state)
     assert not game.done(states).any()
     assert_same_bits(unpack_observation(game, positions), game.observe(states).flatten(1))

@@ -16,6 +16,7 @@ from agents.arena.position_evaluation import evaluate_positions
 from agents.arena.positions import Positions
 from agents.games import make
 from lab.config.loading import dump
+from lab.config.presets import merge
 from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint, loop, metrics
 from lab.run.run_dir import RunDir
@@ -46,21 +47,35 @@ def optimal_outcome(made: AlphaZero, solved: Positions) -> float:
     return share
 
 
-def test_a_short_run_learns_tic_tac_toe(tmp_path: Path) -> None:
-    made = experiment(
-        tmp_path,
-        network={"channels": 16, "blocks": 1},
-        search={"simulations": 12, "max_considered_actions": 6},
-        selfplay={"boards": 64, "moves_per_iteration": 8, "opening_plies": 6, "cache_slots": 2**14},
-        replay={"capacity": 20_000, "window_start": 5000, "min_positions": 300},
-        learner={
+SWITCHES: dict[str, Any] = {
+    "selfplay": {
+        "full_search_fraction": 0.5,
+        "cheap_simulations": 2,
+        "surprise_weighting": True,
+        "record_states": True,
+    },
+    "replay": {"reanalyse_fraction": 0.5},
+}
+
+
+@pytest.mark.parametrize(
+    "switches", [{}, pytest.param(SWITCHES, marks=pytest.mark.slow)], ids=["plain", "every switch of the data"]
+)
+def test_a_short_run_learns_tic_tac_toe(switches: dict[str, Any], tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "network": {"channels": 16, "blocks": 1},
+        "search": {"simulations": 12, "max_considered_actions": 6},
+        "selfplay": {"boards": 64, "moves_per_iteration": 8, "opening_plies": 6, "cache_slots": 2**14},
+        "replay": {"capacity": 20_000, "window_start": 5000, "min_positions": 300},
+        "learner": {
             "batch_size": 128,
             "replay_ratio": 4,
             "learning_rate": 5e-3,
             "decay_positions": 5000,
             "ema_decay": 0.9,
         },
-    )
+    }
+    made = experiment(tmp_path, **merge(settings, switches))
     solved = minimax.solve(make("tic_tac_toe")).positions()
     untrained = optimal_outcome(made, solved)
     first: dict[str, float] = {}
@@ -98,17 +113,6 @@ def test_counters_rise_and_every_metric_is_catalogued(tmp_path: Path) -> None:
     elsewhere = {name for name in made.catalogue if name.startswith(("eval/", "cluster/"))}
     elsewhere |= {"replay/reanalysed", "time/reanalysis_s"}
     assert seen == set(made.catalogue) - elsewhere
-
-
-SWITCHES: dict[str, Any] = {
-    "selfplay": {
-        "full_search_fraction": 0.5,
-        "cheap_simulations": 2,
-        "surprise_weighting": True,
-        "record_states": True,
-    },
-    "replay": {"reanalyse_fraction": 0.5},
-}
 
 
 def test_with_every_switch_of_the_data_it_goes_on_bit_for_bit(tmp_path: Path) -> None:

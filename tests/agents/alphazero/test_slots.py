@@ -92,7 +92,7 @@ def test_a_position_taken_from_replay_plays_on_exactly_as_the_original(tmp_path:
     memory.extend(played(game, record_states=True).positions)
     other = ReplayBuffer(game, config, tmp_path, 1, STATES)
     other.load_state_dict(memory.state_dict())
-    states = decode(game, other._rows(torch.arange(other.total)).state)
+    states = decode(game, other.rows(torch.arange(other.total)).state)
     before = (states.plies[1:] == states.plies[:-1] + 1).nonzero()[:, 0]
     assert len(before) > 60
     found = torch.zeros(len(before), dtype=torch.bool)
