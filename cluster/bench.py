@@ -140,7 +140,7 @@ def _measure_actors(actors: Actors, config: AlphaZeroConfig, seconds: float) -> 
     while now - begin < seconds:
         games += sum(len(finished.game_id) for finished in actors.poll())
         now = time.perf_counter()
-    moves = actors.counts().since(before).leaves / (config.search.simulations + 1)
+    moves = actors.counts().since(before).roots
     return _Rate(games / (now - begin), moves / (now - begin))
 
 

@@ -66,6 +66,7 @@ class AlphaZero(Experiment):
             "games": self._games,
             "trained": self.learner.steps * self.config.learner.batch_size,
             "version": self._version,
+            "network_evaluations": self.actors.counts().evaluated,
         }
 
     def iterate(self) -> dict[str, float]:
@@ -156,11 +157,11 @@ class AlphaZero(Experiment):
 
     def _selfplay_metrics(self, finished: list[FinishedGames], counts: LeafCounts, seconds: float) -> dict[str, float]:
         leaves = counts.leaves
-        moves = leaves / (self.config.search.simulations + 1)
         rows = counts.evaluated / max(counts.batches, 1)
         metrics = {
             "selfplay/games": float(self._games),
-            "selfplay/moves_per_s": moves / seconds,
+            "selfplay/network_evaluations": float(self.counters["network_evaluations"]),
+            "selfplay/moves_per_s": counts.roots / seconds,
             "selfplay/simulations_per_s": leaves / seconds,
             "selfplay/evaluated": counts.evaluated / max(leaves, 1),
             "selfplay/ended": counts.ended / max(leaves, 1),

@@ -25,6 +25,7 @@ CATALOGUE = Catalogue(
         Metric("selfplay/games_per_h", "1/h", "games finished per hour of self-play", "speed", True),
         Metric("selfplay/moves_per_s", "1/s", "moves per second of self-play, all boards", "speed", True),
         Metric("selfplay/simulations_per_s", "1/s", "self-play simulations, root evaluations counted", "speed", True),
+        Metric("selfplay/network_evaluations", "positions", "positions evaluated by the network so far", "selfplay"),
         Metric("selfplay/evaluated", "fraction", "leaves that went through the network", "selfplay"),
         Metric("selfplay/ended", "fraction", "leaves at which the game was over", "selfplay"),
         Metric("selfplay/repeated", "fraction", "leaves found in the evaluation cache", "selfplay"),

@@ -18,13 +18,15 @@ class LeafCounts(NamedTuple):
     """Numbers of leaves by evaluation. evaluated + ended + repeated = simulations + root evaluations.
 
     evaluated: by the network. ended: the game was over, also in repeated visits. repeated: found in the evaluation
-    cache, or equal to another row of the same batch. batches: calls of the network.
+    cache, or equal to another row of the same batch. batches: calls of the network. roots: positions searched, which in
+    self-play are moves.
     """
 
     evaluated: int = 0
     ended: int = 0
     repeated: int = 0
     batches: int = 0
+    roots: int = 0
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "LeafCounts":
@@ -146,6 +148,7 @@ class GameDynamics:
     def root(self, states: Any, *, game_id: Tensor, ply: Tensor) -> Root:
         """Roots of B states with the network's evaluations; game_id and ply: int64 `[B]`."""
         logits, value, actions = self.evaluate_states(states, torch.ones_like(game_id, dtype=torch.bool))
+        self._counted = self._counted._replace(roots=self._counted.roots + len(game_id))
         legal = legal_slots(self.game, states, actions)
         return Root(states, legal, logits, value, game_id, ply, actions, history_of(self.game, states))
 
@@ -199,9 +202,9 @@ class GameDynamics:
 
     def _count(self, evaluated: int, ended: int, repeated: int) -> None:
         before = self._counted
-        self._counted = LeafCounts(
-            before.evaluated + evaluated,
-            before.ended + ended,
-            before.repeated + repeated,
-            before.batches + int(evaluated > 0),
+        self._counted = before._replace(
+            evaluated=before.evaluated + evaluated,
+            ended=before.ended + ended,
+            repeated=before.repeated + repeated,
+            batches=before.batches + int(evaluated > 0),
         )

@@ -168,9 +168,9 @@ class RayActors:
 
     def _rates(self, received: list[Played]) -> list[float]:
         """Moves per second of each worker while it played."""
-        leaves: dict[int, int] = defaultdict(int)
+        moves: dict[int, int] = defaultdict(int)
         seconds: dict[int, float] = defaultdict(float)
         for played in received:
-            leaves[played.origin.worker] += played.counts.leaves
+            moves[played.origin.worker] += played.counts.roots
             seconds[played.origin.worker] += played.seconds
-        return [leaves[worker] / (self._config.search.simulations + 1) / seconds[worker] for worker in leaves]
+        return [moves[worker] / seconds[worker] for worker in moves]

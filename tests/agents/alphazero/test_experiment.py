@@ -99,6 +99,23 @@ def test_counters_rise_and_every_metric_is_catalogued(tmp_path: Path) -> None:
     assert seen == set(made.catalogue) - elsewhere
 
 
+def test_network_evaluations_are_the_rows_that_went_through_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    call = InferenceNet.__call__
+
+    def spied(self: InferenceNet, observation: torch.Tensor) -> Any:
+        rows.append(len(observation))
+        return call(self, observation)
+
+    monkeypatch.setattr(InferenceNet, "__call__", spied)
+    made = experiment(tmp_path)
+    for _ in range(3):
+        values = made.iterate()
+    assert sum(rows) == made.counters["network_evaluations"] == values["selfplay/network_evaluations"] > 0
+
+
 def test_a_game_counts_only_when_it_is_over(tmp_path: Path) -> None:
     made = experiment(tmp_path, selfplay={"moves_per_iteration": 1, "opening_plies": 0})
     for _ in range(4):  # no game of tic-tac-toe ends within four moves
