@@ -227,6 +227,9 @@ VERBS: dict[str, Verb] = {
                 "gans.progressive.bench:bench_gan",
             ),
             "supervised": Verb("Training speed of a supervised preset.", "lab.cli.bench_supervised:bench_supervised"),
+            "record": Verb(
+                "Record the seconds until runs reached the target of their preset.", "lab.cli.bench_record:bench_record"
+            ),
             "cluster": Verb(
                 "Speed of self-play workers on Ray and of plain processes.", "cluster.cli.bench:bench_cluster"
             ),
