@@ -6,6 +6,7 @@ Run by `mkdocs build`; `python docs/generate.py PAGE` prints one of the pages.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -141,6 +142,36 @@ def presets_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def speed_page() -> str:
+    """Seconds of training to a fixed strength, from the records that `lab bench record` keeps."""
+    lines = [
+        "# Speed",
+        "",
+        "Seconds of training until an evaluation first reached the target of a preset; evaluations and checkpoints are "
+        "not counted. `lab bench record RUN --preset PRESET` adds a run; `evaluate.target` is the target. Several "
+        "seeds are one row: the mean, and the fastest and slowest.",
+        "",
+    ]
+    path = ROOT / "docs" / "speed.jsonl"
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for record in records:
+        threads = "all" if record["threads"] is None else str(record["threads"])
+        key = (record["preset"], f"{record['metric']} {record['target']:g}", record["machine"], threads)
+        groups.setdefault((*key, record["precision"], record["version"]), []).append(record)
+    lines += ["| preset | target | seconds | best | machine | threads | precision | version | seeds |"]
+    lines += ["| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for (preset, target, machine, threads, precision, version), group in groups.items():
+        seconds = [record["seconds"] for record in group]
+        text = f"{sum(seconds) / len(seconds):,.0f}"
+        if len(group) > 1:
+            text += f" ({min(seconds):,.0f} to {max(seconds):,.0f})"
+        best = sum(record["best"] for record in group) / len(group)
+        cells = [f"`{preset}`", f"`{target}`", text, f"{best:.4g}", machine, threads, precision, version]
+        lines.append("| " + " | ".join([*map(_cell, cells), str(len(group))]) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def cluster_page(name: str) -> str:
     """A page of the cluster folder; links to files outside the site become plain text."""
     text = (ROOT / "cluster" / f"{name}.md").read_text(encoding="utf-8")
@@ -164,6 +195,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/configuration.md": configuration_page,
     "reference/metrics.md": metrics_page,
     "reference/presets.md": presets_page,
+    "speed.md": speed_page,
     "cluster/guide.md": lambda: cluster_page("GUIDE"),
     "cluster/capacity.md": lambda: cluster_page("CAPACITY"),
 }

@@ -41,7 +41,7 @@ class TuneSearch:
 
     def run(self, commands: dict[str, list[str]], interrupt: Interrupt) -> set[str]:
         """Run the command of each trial; return the names of those that failed. A signal stops all with checkpoints."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         stop = self.folder / _STOP
         results: list[Any] = []
         failures: list[Exception] = []

@@ -67,6 +67,9 @@ class Kind:
     Without it these ranks build the whole experiment.
     """
 
+    ablation: str = ""
+    """A `lab.config.ablation.Ablation`: the switches that `lab ablate` knows; "" for none."""
+
     functions: Mapping[str, str] = field(default_factory=dict)
     """Methods of `lab.api.Run` for this kind: functions `(run, device, ...)` named `sample`, `predict` or `agent`."""
 
@@ -101,6 +104,7 @@ KINDS: dict[str, Kind] = {
         actors="cluster.workers.actors:start",
         evaluator="agents.alphazero.evaluation:state_evaluator",
         follower="agents.alphazero.learner_rank:build_follower",
+        ablation="agents.alphazero.ablation:ABLATION",
         functions={"agent": "agents.alphazero.agent:load_agent", "predict": "agents.alphazero.agent:predict"},
     ),
     "ppo": Kind(
@@ -223,6 +227,9 @@ VERBS: dict[str, Verb] = {
                 "gans.progressive.bench:bench_gan",
             ),
             "supervised": Verb("Training speed of a supervised preset.", "lab.cli.bench_supervised:bench_supervised"),
+            "record": Verb(
+                "Record the seconds until runs reached the target of their preset.", "lab.cli.bench_record:bench_record"
+            ),
             "cluster": Verb(
                 "Speed of self-play workers on Ray and of plain processes.", "cluster.cli.bench:bench_cluster"
             ),
@@ -233,6 +240,7 @@ VERBS: dict[str, Verb] = {
         },
     ),
     "sweep": Verb("Search hyperparameters of a preset on Ray; print the best.", "cluster.cli.sweep:sweep"),
+    "ablate": Verb("Switch one idea at a time on or off, and compare at equal cost.", "cluster.cli.ablate:ablate"),
     "submit": Verb("Train a preset on a Ray cluster; list, follow and stop such jobs.", "cluster.cli.submit:submit"),
     "capacity": Verb(
         "Compute the needs of 8, 64 or 512 GPUs and the bottleneck.",

@@ -74,6 +74,10 @@ class EvaluateConfig(Config):
 
     every: CountOrZero = Field(default=20, description="Iterations between evaluations; 0 for none.")
     best: str | None = Field(default=None, description="Metric that chooses the best checkpoint, which is kept.")
+    target: float | None = Field(
+        default=None,
+        description="Value of evaluate.best by which `lab bench record` measures the time to a fixed strength.",
+    )
     patience: Count | None = Field(
         default=None, description="Evaluations without a better value of evaluate.best after which the run stops early."
     )

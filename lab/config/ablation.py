@@ -1,0 +1,53 @@
+"""Switches of a kind of experiment, which `lab ablate` turns on and off one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lab.config.suggestions import did_you_mean
+from lab.errors import UserError
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Settings that turn one idea on.
+
+    overrides: `key=value`, as on the command line. source: paper and section, or the project, of the idea.
+    progress: progress of the budget's counter per unit of cost, relative to a run without the switch. The budget and
+    with it the learning-rate schedule are scaled by it, so that both runs end after about the same cost.
+    """
+
+    overrides: Sequence[str]
+    source: str = ""
+    progress: float = 1.0
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What can be switched in experiments of a kind.
+
+    progress: the counter that the budget limits. cost: the counter at equal values of which runs are compared.
+    """
+
+    progress: str
+    cost: str
+    switches: Mapping[str, Switch] = field(default_factory=dict)
+
+
+def choose(known: Mapping[str, Switch], named: Sequence[str], own: Sequence[str]) -> dict[str, Switch]:
+    """The switches of these names, and those written as "NAME: KEY=VALUE KEY=VALUE". Raises UserError."""
+    found: dict[str, Switch] = {}
+    for name in named:
+        if name not in known:
+            raise UserError(f"unknown switch {name!r}; {did_you_mean(name, known)}")
+        found[name] = known[name]
+    for text in own:
+        name, colon, overrides = text.partition(":")
+        name = name.strip()
+        if not colon or not name.replace("_", "").replace("-", "").isalnum() or not overrides.split():
+            raise UserError(f"cannot read the switch {text!r}; write NAME: KEY=VALUE KEY=VALUE")
+        if name in found:
+            raise UserError(f"two switches are named {name!r}; give each another name")
+        found[name] = Switch(overrides.split())
+    return found
