@@ -112,6 +112,11 @@ class SearchConfig(Config):
     fpu_reduction: float = Field(
         default=0.0, description="PUCT: an unvisited action's Q is this much below its parent's value."
     )
+    forced_playouts: NonNegativeFloat = Field(
+        default=0.0,
+        description="PUCT: k of forced playouts in self-play; a visited action of the root gets at least sqrt(k P N) "
+        "visits, and the policy target loses those that only the force explains (Wu 2019, section 3.2: 2). 0: off.",
+    )
 
 
 class TemperatureConfig(Config):

@@ -41,6 +41,7 @@ def make_search(
         dirichlet_alpha=config.dirichlet_alpha,
         dirichlet_fraction=config.dirichlet_fraction if noise else 0.0,
         fpu_reduction=config.fpu_reduction,
+        forced_playouts=config.forced_playouts if noise else 0.0,
         descend=descend,
     )
 
