@@ -97,6 +97,11 @@ class SearchConfig(Config):
         default=True,
         description="Evaluation and play average the network over the board's symmetries; self-play does not.",
     )
+    solver: bool = Field(
+        default=False,
+        description="Prove wins, losses and draws in the trees: proven moves are not searched further, and policy and "
+        "value keep to what is proven (MCTS-Solver, Winands et al. 2008).",
+    )
     max_considered_actions: Width = Field(
         default=16, description="Gumbel: actions that the root samples without replacement."
     )

@@ -32,6 +32,7 @@ def make_search(
             value_scale=config.value_scale,
             visit_offset=config.visit_offset,
             gumbel_scale=config.gumbel_scale if noise else 0.0,
+            solver=config.solver,
             descend=descend,
         )
     return PuctSearch(
@@ -42,6 +43,7 @@ def make_search(
         dirichlet_fraction=config.dirichlet_fraction if noise else 0.0,
         fpu_reduction=config.fpu_reduction,
         forced_playouts=config.forced_playouts if noise else 0.0,
+        solver=config.solver,
         descend=descend,
     )
 

@@ -85,6 +85,7 @@ class Thinker:
             c_base=config.c_base,
             dirichlet_fraction=0.0,
             fpu_reduction=config.fpu_reduction,
+            solver=config.solver,
         )
 
 

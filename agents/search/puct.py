@@ -8,6 +8,7 @@ from torch import Tensor
 
 from agents.search.forced_playouts import is_forced, pruned_visits
 from agents.search.root import Root, SearchResult, gumbel_noise, per_row
+from agents.search.solver import inferior, within_bounds, without_inferior
 from agents.search.tree import ILLEGAL, Descend, Dynamics, NodeStats, descend_to_leaves, grow
 from lab import rng
 
@@ -23,6 +24,7 @@ class PuctSearch:
     fpu_reduction: an unvisited action's Q is this much below its parent's value (first play urgency).
     forced_playouts: k of `agents.search.forced_playouts`, 0 for none. Policy and move are then those of the pruned
     visits.
+    solver: prove wins, losses and draws (`agents.search.solver`).
     descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
     """
 
@@ -33,6 +35,7 @@ class PuctSearch:
     dirichlet_fraction: float = 0.25
     fpu_reduction: float = 0.0
     forced_playouts: float = 0.0
+    solver: bool = False
     descend: Descend = descend_to_leaves
 
     def __call__(
@@ -59,10 +62,13 @@ class PuctSearch:
             interior_choice=self.choice,
             simulations=self.simulations,
             descend=self.descend,
+            solver=self.solver,
         )
         stats = tree.root_stats()
         total = stats.visits.sum(-1)
         root_value = (root.value + stats.value_sum.sum(-1)) / (1.0 + total)
+        if stats.bounds is not None:
+            root_value = within_bounds(root_value, stats)
         q = torch.where(stats.visits > 0, stats.value_sum / stats.visits.clamp_min(1.0), root_value[:, None])
         weights = self._weights(stats)
         policy = weights / weights.sum(-1, keepdim=True).clamp_min(1.0)
@@ -93,7 +99,8 @@ class PuctSearch:
     def _bounds(self, stats: NodeStats) -> Tensor:
         """float32 `[R, K]`: upper confidence bounds; -inf at illegal actions and empty slots."""
         q, exploration = self._terms(stats)
-        return torch.where(stats.logits > ILLEGAL, q + exploration / (1.0 + stats.visits), -torch.inf)
+        playable = stats.legal if stats.bounds is None else stats.legal & ~inferior(stats)
+        return torch.where(playable, q + exploration / (1.0 + stats.visits), -torch.inf)
 
     def _terms(self, stats: NodeStats) -> tuple[Tensor, Tensor]:
         """float32 `[R, K]` each: Q, and c(N) P sqrt(N)."""
@@ -107,15 +114,15 @@ class PuctSearch:
 
     def _weights(self, stats: NodeStats) -> Tensor:
         """float32 `[B, K]`: the visit counts that count for policy and move."""
-        if not self.forced_playouts:
-            return stats.visits
-        q, exploration = self._terms(stats)
-        return pruned_visits(stats, self.forced_playouts, q=q, exploration=exploration)
+        weights = stats.visits
+        if self.forced_playouts:
+            q, exploration = self._terms(stats)
+            weights = pruned_visits(stats, self.forced_playouts, q=q, exploration=exploration)
+        return weights if stats.bounds is None else without_inferior(weights, stats)
 
-    def _sample_action(self, root: Root, visits: Tensor, seed: int, temperature: Tensor | float) -> Tensor:
-        """int64 `[B]`: sampled in proportion to visits ** (1 / temperature), by the Gumbel-max trick."""
+    def _sample_action(self, root: Root, weights: Tensor, seed: int, temperature: Tensor | float) -> Tensor:
+        """int64 `[B]`: sampled in proportion to weights ** (1 / temperature), by the Gumbel-max trick."""
         noise = gumbel_noise(root, seed, rng.Stream.MOVE_SAMPLING)
-        log_visits = torch.where(visits > 0, torch.log(visits.clamp_min(1.0)), -math.inf)
-        score = torch.where(visits > 0, log_visits + per_row(temperature) * noise, -math.inf)
+        score = torch.where(weights > 0, torch.log(weights) + per_row(temperature) * noise, -math.inf)
         # Without simulations no action has visits; the first legal action is played.
         return root.action_of(torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from agents.search.node_states import NodeStates
 from agents.search.root import Root
+from agents.search.solver import Bounds, Proofs
 
 UNEXPANDED, ENDED = -1, -2
 ILLEGAL = torch.finfo(torch.float32).min
@@ -32,6 +33,7 @@ class NodeStats(NamedTuple):
     logits: float32 `[R, K]`, the prior; ILLEGAL at illegal actions and empty slots.
     prior: float32 `[R, K]`, softmax of the logits.
     value: float32 `[R]`, the network's value.
+    bounds: of the slots' values; None in a search without `agents.search.solver`.
     """
 
     visits: Tensor
@@ -39,6 +41,12 @@ class NodeStats(NamedTuple):
     logits: Tensor
     prior: Tensor
     value: Tensor
+    bounds: Bounds | None = None
+
+    @property
+    def legal(self) -> Tensor:
+        """bool `[R, K]`: slots with a legal action."""
+        return self.logits > ILLEGAL
 
 
 class Leaf(NamedTuple):
@@ -86,11 +94,12 @@ class Tree:
     value_sum: Tensor
     reward: Tensor
     discount: Tensor
-    child: Tensor  # node, UNEXPANDED or ENDED
+    child: Tensor  # node, UNEXPANDED or ENDED; less where the edge to a proven node is closed (`agents.search.solver`)
+    proofs: Proofs | None = None
 
     @classmethod
-    def allocate(cls, root: Root, simulations: int) -> "Tree":
-        """Trees of B roots, without edges."""
+    def allocate(cls, root: Root, simulations: int, solver: bool = False) -> "Tree":
+        """Trees of B roots, without edges; solver: with room for proofs."""
         logits = root.logits
         batch, slots = logits.shape
         nodes = batch * (simulations + 1)
@@ -112,6 +121,7 @@ class Tree:
             reward=edges(0.0),
             discount=edges(0.0),
             child=edges(UNEXPANDED, torch.int64),
+            proofs=Proofs.unknown(edges(0.0)) if solver else None,
         )
         tree.write_evaluations(slice(0, batch), logits, root.value, root.actions)
         return tree
@@ -139,6 +149,7 @@ class Tree:
             reward=longer(self.reward, edges),
             discount=longer(self.discount, edges),
             child=longer(self.child, edges, UNEXPANDED),
+            proofs=None if self.proofs is None else self.proofs.extended(edges),
         )
 
     def root_stats(self) -> NodeStats:
@@ -151,6 +162,7 @@ class Tree:
             self.logits[:end],
             self.prior[:end],
             self.value[:end],
+            None if self.proofs is None else self.proofs.bounds(slice(0, end), self.slots),
         )
 
     def stats(self, nodes: Tensor) -> NodeStats:
@@ -161,7 +173,12 @@ class Tree:
             self.logits.index_select(0, nodes),
             self.prior.index_select(0, nodes),
             self.value.index_select(0, nodes),
+            None if self.proofs is None else self.proofs.bounds(nodes, self.slots),
         )
+
+    def legal(self, nodes: Tensor) -> Tensor:
+        """bool `[R, K]`: slots of nodes int64 `[R]` with a legal action."""
+        return self.logits.index_select(0, nodes) > ILLEGAL
 
     def write_evaluations(self, block: slice, logits: Tensor, value: Tensor, actions: Tensor | None) -> None:
         """Write the evaluations and slots of a block of B nodes."""
@@ -187,6 +204,7 @@ def grow(
     interior_choice: Choice,
     simulations: int,
     descend: Descend,
+    solver: bool = False,
 ) -> Tree:
     """Run `simulations` simulations from B roots: descend, expand one leaf per tree, back up.
 
@@ -194,8 +212,9 @@ def grow(
     root_choice: (statistics of the roots, simulation) -> slot int64 `[B]`.
     interior_choice: statistics of R nodes -> slot int64 `[R]`.
     descend: `descend_to_leaves` or `descend_fixed_length`.
+    solver: prove wins, losses and draws (`agents.search.solver`).
     """
-    tree = Tree.allocate(root, simulations)
+    tree = Tree.allocate(root, simulations, solver)
     for simulation in range(simulations):
         slot = root_choice(tree.root_stats(), simulation)
         simulate(tree, slot, simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
@@ -214,6 +233,8 @@ def simulate(
     nodes = path // tree.slots
     new = roots + (simulation + 1) * tree.batch
     leaf_value = _expand(tree, path[-1], nodes, new, simulation + 1, dynamics)
+    if tree.proofs is not None:
+        tree.proofs.propagate(tree, path)
     _back_up(tree, path, leaf_value)
     touched = torch.cat([nodes[1:].flatten(), new])
     tree.choice[touched] = touched * tree.slots + interior_choice(tree.stats(touched))

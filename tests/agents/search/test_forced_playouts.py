@@ -94,7 +94,7 @@ def test_the_most_visited_move_loses_nothing_and_moves_are_sampled_from_what_is_
 
 def test_a_move_that_looks_bad_loses_its_forced_visits_and_a_good_one_keeps_its_own() -> None:
     def row(*values: float) -> Tensor:
-        return torch.tensor([values])
+        return torch.tensor([values], dtype=torch.float32)
 
     logits = torch.log(row(0.5, 0.3, 0.2))
     stats = NodeStats(row(50, 6, 10), row(25, -6, 4.8), logits, torch.softmax(logits, -1), torch.zeros(1))
