@@ -267,6 +267,11 @@ class EvaluateConfig(sections.EvaluateConfig):
 
     simulations: Simulations = Field(default=64, description="Simulations per decision.")
     games: TrialsOrZero = Field(default=0, description="Games against each fixed opponent; 0 plays none.")
+    lcb_stdevs: NonNegativeFloat = Field(
+        default=0.0,
+        description="Evaluation and play choose the move with the largest lower confidence bound, this many standard "
+        "deviations below its mean (KataGo: 5); 0 for the choice of self-play, without noise.",
+    )
     rollouts: Simulations = Field(default=100, description="Simulations per move of the rollout opponent.")
 
 

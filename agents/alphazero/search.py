@@ -16,11 +16,18 @@ _MOST_CACHED = 2**18  # about twice what 256 boards evaluate in 16 moves of 32 s
 
 
 def make_search(
-    config: SearchConfig, *, game: Game, device: torch.device, simulations: int | None = None, noise: bool = True
+    config: SearchConfig,
+    *,
+    game: Game,
+    device: torch.device,
+    simulations: int | None = None,
+    noise: bool = True,
+    lcb_stdevs: float = 0.0,
 ) -> Search:
     """The configured search.
 
     simulations: replaces the configured number. noise: with False the root noise is 0.
+    lcb_stdevs: as in `agents.search.lcb`; 0 for the search's own choice of the move.
     """
     on_cpu = device.type == "cpu"
     descend: Descend = descend_to_leaves if on_cpu else partial(descend_fixed_length, max_depth=game.max_plies)
@@ -33,6 +40,7 @@ def make_search(
             visit_offset=config.visit_offset,
             gumbel_scale=config.gumbel_scale if noise else 0.0,
             solver=config.solver,
+            lcb_stdevs=lcb_stdevs,
             descend=descend,
         )
     return PuctSearch(
@@ -44,6 +52,7 @@ def make_search(
         fpu_reduction=config.fpu_reduction,
         forced_playouts=config.forced_playouts if noise else 0.0,
         solver=config.solver,
+        lcb_stdevs=lcb_stdevs,
         descend=descend,
     )
 

@@ -59,7 +59,7 @@ class GrowingTree:
         self._room = min(_FIRST_ROOM, most)
         self._most = most
         self._dynamics, self._search = dynamics, search
-        self._tree = Tree.allocate(root, self._room, search.solver)
+        self._tree = Tree.allocate(root, self._room, solver=search.solver)
 
     @property
     def full(self) -> bool:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from agents.search.completed_q import completed_q, improved_policy, transform
+from agents.search.lcb import lcb_choice
 from agents.search.root import Root, SearchResult, gumbel_noise, per_row
 from agents.search.sequential_halving import schedule_table
 from agents.search.solver import inferior, within_bounds
@@ -23,6 +24,7 @@ class GumbelSearch:
     value_scale, visit_offset: c_scale and c_visit of the Q transform (section 4).
     gumbel_scale: factor of the root's noise; 1 samples from the policy, 0 plays its best action.
     solver: prove wins, losses and draws (`agents.search.solver`).
+    lcb_stdevs: standard deviations of `agents.search.lcb`, which then chooses the move; 0 for the usual choice.
     descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
     """
 
@@ -32,6 +34,7 @@ class GumbelSearch:
     visit_offset: float = 50.0
     gumbel_scale: float = 1.0
     solver: bool = False
+    lcb_stdevs: float = 0.0
     descend: Descend = descend_to_leaves
 
     def __call__(
@@ -68,10 +71,13 @@ class GumbelSearch:
             simulations=self.simulations,
             descend=self.descend,
             solver=self.solver,
+            squares=self.lcb_stdevs > 0,
         )
         stats = tree.root_stats()
         most = torch.where(self._good(stats, legal), stats.visits, 0.0).amax(-1)
         slot = self._best_considered(stats, most, root_noise, legal)
+        if tree.root_squares is not None:
+            slot = lcb_choice(stats, tree.root_squares.view_as(stats.visits), self.lcb_stdevs, slot)
         q = completed_q(stats)
         if stats.bounds is None:
             policy = improved_policy(stats, self._sigma(stats), self._max_sigma)

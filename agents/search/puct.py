@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from agents.search.forced_playouts import is_forced, pruned_visits
+from agents.search.lcb import lcb_choice
 from agents.search.root import Root, SearchResult, gumbel_noise, per_row
 from agents.search.solver import inferior, within_bounds, without_inferior
 from agents.search.tree import ILLEGAL, Descend, Dynamics, NodeStats, descend_to_leaves, grow
@@ -25,6 +26,7 @@ class PuctSearch:
     forced_playouts: k of `agents.search.forced_playouts`, 0 for none. Policy and move are then those of the pruned
     visits.
     solver: prove wins, losses and draws (`agents.search.solver`).
+    lcb_stdevs: standard deviations of `agents.search.lcb`, which then chooses the move; 0 for the usual choice.
     descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
     """
 
@@ -36,6 +38,7 @@ class PuctSearch:
     fpu_reduction: float = 0.0
     forced_playouts: float = 0.0
     solver: bool = False
+    lcb_stdevs: float = 0.0
     descend: Descend = descend_to_leaves
 
     def __call__(
@@ -63,6 +66,7 @@ class PuctSearch:
             simulations=self.simulations,
             descend=self.descend,
             solver=self.solver,
+            squares=self.lcb_stdevs > 0,
         )
         stats = tree.root_stats()
         total = stats.visits.sum(-1)
@@ -72,8 +76,10 @@ class PuctSearch:
         q = torch.where(stats.visits > 0, stats.value_sum / stats.visits.clamp_min(1.0), root_value[:, None])
         weights = self._weights(stats)
         policy = weights / weights.sum(-1, keepdim=True).clamp_min(1.0)
-        action = self._sample_action(root, weights, seed, temperature)
-        return SearchResult(action, policy, root_value, stats.visits, q, root.slot_actions())
+        slot = self._sample(root, weights, seed, temperature)
+        if tree.root_squares is not None:
+            slot = lcb_choice(stats, tree.root_squares.view_as(stats.visits), self.lcb_stdevs, slot)
+        return SearchResult(root.action_of(slot), policy, root_value, stats.visits, q, root.slot_actions())
 
     def _with_noise(self, root: Root, logits: Tensor, seed: int, noise: Tensor | None) -> Tensor:
         """float32 `[B, K]`: logits of the prior mixed with Dirichlet noise."""
@@ -120,9 +126,9 @@ class PuctSearch:
             weights = pruned_visits(stats, self.forced_playouts, q=q, exploration=exploration)
         return weights if stats.bounds is None else without_inferior(weights, stats)
 
-    def _sample_action(self, root: Root, weights: Tensor, seed: int, temperature: Tensor | float) -> Tensor:
+    def _sample(self, root: Root, weights: Tensor, seed: int, temperature: Tensor | float) -> Tensor:
         """int64 `[B]`: sampled in proportion to weights ** (1 / temperature), by the Gumbel-max trick."""
         noise = gumbel_noise(root, seed, rng.Stream.MOVE_SAMPLING)
         score = torch.where(weights > 0, torch.log(weights) + per_row(temperature) * noise, -math.inf)
         # Without simulations no action has visits; the first legal action is played.
-        return root.action_of(torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1))
+        return torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1)

@@ -96,10 +96,11 @@ class Tree:
     discount: Tensor
     child: Tensor  # node, UNEXPANDED or ENDED; less where the edge to a proven node is closed (`agents.search.solver`)
     proofs: Proofs | None = None
+    root_squares: Tensor | None = None  # [B * K], sums of squared returns of the roots' edges, where they are wanted
 
     @classmethod
-    def allocate(cls, root: Root, simulations: int, solver: bool = False) -> "Tree":
-        """Trees of B roots, without edges; solver: with room for proofs."""
+    def allocate(cls, root: Root, simulations: int, *, solver: bool = False, squares: bool = False) -> "Tree":
+        """Trees of B roots, without edges; solver, squares: with room for proofs and for the roots' squared returns."""
         logits = root.logits
         batch, slots = logits.shape
         nodes = batch * (simulations + 1)
@@ -122,6 +123,7 @@ class Tree:
             discount=edges(0.0),
             child=edges(UNEXPANDED, torch.int64),
             proofs=Proofs.unknown(edges(0.0)) if solver else None,
+            root_squares=logits.new_zeros(batch * slots) if squares else None,
         )
         tree.write_evaluations(slice(0, batch), logits, root.value, root.actions)
         return tree
@@ -205,6 +207,7 @@ def grow(
     simulations: int,
     descend: Descend,
     solver: bool = False,
+    squares: bool = False,
 ) -> Tree:
     """Run `simulations` simulations from B roots: descend, expand one leaf per tree, back up.
 
@@ -213,8 +216,9 @@ def grow(
     interior_choice: statistics of R nodes -> slot int64 `[R]`.
     descend: `descend_to_leaves` or `descend_fixed_length`.
     solver: prove wins, losses and draws (`agents.search.solver`).
+    squares: sum the squared returns of the roots' edges.
     """
-    tree = Tree.allocate(root, simulations, solver)
+    tree = Tree.allocate(root, simulations, solver=solver, squares=squares)
     for simulation in range(simulations):
         slot = root_choice(tree.root_stats(), simulation)
         simulate(tree, slot, simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
@@ -235,7 +239,9 @@ def simulate(
     leaf_value = _expand(tree, path[-1], nodes, new, simulation + 1, dynamics)
     if tree.proofs is not None:
         tree.proofs.propagate(tree, path)
-    _back_up(tree, path, leaf_value)
+    returns = _back_up(tree, path, leaf_value)
+    if tree.root_squares is not None:
+        tree.root_squares.index_add_(0, path[0], returns.square())
     touched = torch.cat([nodes[1:].flatten(), new])
     tree.choice[touched] = touched * tree.slots + interior_choice(tree.stats(touched))
     return path
@@ -294,8 +300,11 @@ def _expand(tree: Tree, edge: Tensor, nodes: Tensor, new: Tensor, index: int, dy
     return leaf.value
 
 
-def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> None:
-    """Add the leaves' returns along paths `[depth, B]`; the discount 0 of an ended edge drops the leaf's value."""
+def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> Tensor:
+    """Add the leaves' returns along paths `[depth, B]`; the discount 0 of an ended edge drops the leaf's value.
+
+    Returns the returns of the roots' edges `[B]`.
+    """
     flat = path.flatten()
     counted = torch.ones_like(path, dtype=torch.bool)
     counted[1:] = path[1:] != path[:-1]
@@ -309,3 +318,4 @@ def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> None:
     returns.reverse()
     tree.value_sum.index_add_(0, flat, (torch.stack(returns) * counted).flatten())
     tree.visits.index_add_(0, flat, counted.flatten().to(torch.float32))
+    return returns[0]
