@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.alphazero.records import FinishedGames
-from agents.alphazero.search import make_dynamics, make_search
+from agents.alphazero.search import make_dynamics, make_selfplay_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games.game import Game
 from agents.search import RootSearch
@@ -73,7 +73,7 @@ class LocalActors:
         )
         self._selfplay = SelfPlay(
             game,
-            search=search or make_search(config.search, game=game, device=device.device),
+            search=search or make_selfplay_search(config.search, game=game, device=device.device),
             dynamics=self._dynamics,
             config=config.selfplay,
             seed=config.seed,
@@ -91,6 +91,8 @@ class LocalActors:
 
     def poll(self) -> list[FinishedGames]:
         start = time.perf_counter()
+        # A checkpoint has no trees, so that they end with the poll; the weights may change after it.
+        self._selfplay.forget_trees()
         played = [self._selfplay.move(self._version) for _ in range(self._moves)]
         self._seconds += time.perf_counter() - start
         return [games for games in played if games is not None]

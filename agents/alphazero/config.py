@@ -102,6 +102,11 @@ class SearchConfig(Config):
         description="Prove wins, losses and draws in the trees: proven moves are not searched further, and policy and "
         "value keep to what is proven (MCTS-Solver, Winands et al. 2008).",
     )
+    reuse_tree: bool = Field(
+        default=False,
+        description="Self-play continues the subtree of the move that was played (Silver et al. 2017). Each move has "
+        "all its simulations beside the inherited visits; trees start anew with every iteration's weights.",
+    )
     max_considered_actions: Width = Field(
         default=16, description="Gumbel: actions that the root samples without replacement."
     )

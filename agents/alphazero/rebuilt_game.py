@@ -19,7 +19,7 @@ from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.game_records import GameRecord, RecordedMove
 from agents.alphazero.network import InferenceNet
-from agents.alphazero.search import make_dynamics, make_search
+from agents.alphazero.search import make_dynamics, make_selfplay_search
 from agents.alphazero.selfplay import random_opening, root_temperature
 from agents.games.game import Game, select
 from agents.search import Root, RootSearch, SearchResult
@@ -133,7 +133,8 @@ def _searched(
     loaded = load_run(path, AlphaZeroConfig)
     game = config.game.make()
     net = make_network(config, game).to(device.device)
-    watch = _Watch(make_search(config.search, game=game, device=device.device), record.game_id, path.name, progress)
+    search = make_selfplay_search(config.search, game=game, device=device.device)
+    watch = _Watch(search, record.game_id, path.name, progress)
     with loaded.restoring("self-play") as state:
         weights, actors, version = state["learner"]["average"]["module"], state["actors"], state["version"]
         if "selfplay" in actors:

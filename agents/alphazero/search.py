@@ -6,9 +6,10 @@ import torch
 
 from agents.alphazero.config import SearchConfig
 from agents.games.game import Game
-from agents.search import GumbelSearch, PuctSearch, Search
+from agents.search import GumbelSearch, PuctSearch, RootSearch, Search
 from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.dynamics import GameDynamics
+from agents.search.reuse import TreeReuse
 from agents.search.tree import Descend, descend_fixed_length, descend_to_leaves
 
 _CACHE_BYTES = 2**26
@@ -55,6 +56,12 @@ def make_search(
         lcb_stdevs=lcb_stdevs,
         descend=descend,
     )
+
+
+def make_selfplay_search(config: SearchConfig, *, game: Game, device: torch.device) -> RootSearch:
+    """The configured search of self-play, with tree reuse where it is asked for."""
+    search = make_search(config, game=game, device=device)
+    return TreeReuse(search) if config.reuse_tree else search
 
 
 def default_cache_slots(game: Game) -> int:

@@ -1,5 +1,6 @@
 """Gumbel AlphaZero: planning by sampling actions without replacement (Danihelka et al., ICLR 2022)."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from agents.search.lcb import lcb_choice
 from agents.search.root import Root, SearchResult, gumbel_noise, per_row
 from agents.search.sequential_halving import schedule_table
 from agents.search.solver import inferior, within_bounds
-from agents.search.tree import ILLEGAL, Descend, Dynamics, NodeStats, descend_to_leaves, grow
+from agents.search.tree import ILLEGAL, Decision, Descend, Dynamics, NodeStats, Tree, descend_to_leaves, grow
 from lab import rng
 
 _MANY = 1e6  # more visits than a slot has
@@ -25,6 +26,7 @@ class GumbelSearch:
     gumbel_scale: factor of the root's noise; 1 samples from the policy, 0 plays its best action.
     solver: prove wins, losses and draws (`agents.search.solver`).
     lcb_stdevs: standard deviations of `agents.search.lcb`, which then chooses the move; 0 for the usual choice.
+    continued: trees may be inherited from the move before, and have more visits than there are simulations.
     descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
     """
 
@@ -35,6 +37,7 @@ class GumbelSearch:
     gumbel_scale: float = 1.0
     solver: bool = False
     lcb_stdevs: float = 0.0
+    continued: bool = False
     descend: Descend = descend_to_leaves
 
     def __call__(
@@ -51,6 +54,19 @@ class GumbelSearch:
         temperature: a number or float32 `[B]`, a second factor of the noise, which may depend on the ply.
         root_noise: float32 `[B, K]`, replaces the noise in tests.
         """
+        return self.decide(root, dynamics=dynamics, seed=seed, temperature=temperature, root_noise=root_noise).result
+
+    def decide(
+        self,
+        root: Root,
+        *,
+        dynamics: Dynamics,
+        seed: int,
+        temperature: Tensor | float = 1.0,
+        root_noise: Tensor | None = None,
+        inherited: Tree | None = None,
+    ) -> Decision:
+        """Search B roots as `__call__` does; inherited: trees that are continued (`agents.search.reuse`)."""
         legal = root.legal
         if root_noise is None:
             gumbel = gumbel_noise(root, seed, rng.Stream.ROOT_GUMBEL)
@@ -60,8 +76,13 @@ class GumbelSearch:
         table = schedule_table(most, self.simulations, logits.device)
         schedule = table.index_select(0, legal.sum(-1).clamp(max=most))
 
+        before = None if inherited is None else inherited.root_stats().visits.clone()
+
+        def counted(stats: NodeStats) -> Tensor:
+            return stats.visits if before is None else stats.visits - before
+
         def root_choice(stats: NodeStats, simulation: int) -> Tensor:
-            return self._best_considered(stats, schedule[:, simulation], root_noise, legal)
+            return self._best_considered(stats, counted(stats), schedule[:, simulation], root_noise, legal)
 
         tree = grow(
             root._replace(logits=logits),
@@ -72,10 +93,12 @@ class GumbelSearch:
             descend=self.descend,
             solver=self.solver,
             squares=self.lcb_stdevs > 0,
+            inherited=inherited,
         )
         stats = tree.root_stats()
-        most = torch.where(self._good(stats, legal), stats.visits, 0.0).amax(-1)
-        slot = self._best_considered(stats, most, root_noise, legal)
+        visits = counted(stats)
+        most = torch.where(self._good(stats, legal), visits, 0.0).amax(-1)
+        slot = self._best_considered(stats, visits, most, root_noise, legal)
         if tree.root_squares is not None:
             slot = lcb_choice(stats, tree.root_squares.view_as(stats.visits), self.lcb_stdevs, slot)
         q = completed_q(stats)
@@ -85,11 +108,12 @@ class GumbelSearch:
         else:
             policy = torch.softmax(torch.where(inferior(stats), ILLEGAL, stats.logits) + self._sigma(stats), -1)
             value = within_bounds((policy * q).sum(-1), stats)
-        return SearchResult(root.action_of(slot), policy, value, stats.visits, q, root.slot_actions())
+        result = SearchResult(root.action_of(slot), policy, value, stats.visits, q, root.slot_actions())
+        return Decision(result, tree, slot)
 
     @property
     def _max_sigma(self) -> float:
-        return (self.visit_offset + self.simulations) * self.value_scale
+        return math.inf if self.continued else (self.visit_offset + self.simulations) * self.value_scale
 
     def _sigma(self, stats: NodeStats) -> Tensor:
         """float32 `[R, K]`: the transform of the completed Q values."""
@@ -113,16 +137,18 @@ class GumbelSearch:
             missing = torch.where(inferior(stats), -torch.inf, missing)
         return missing.argmax(-1)
 
-    def _best_considered(self, stats: NodeStats, visits: Tensor, noise: Tensor, legal: Tensor) -> Tensor:
-        """int64 `[B]`: among legal slots with `visits` `[B]` visits, the best by noise, prior and transformed Q.
+    def _best_considered(
+        self, stats: NodeStats, visits: Tensor, wanted: Tensor, noise: Tensor, legal: Tensor
+    ) -> Tensor:
+        """int64 `[B]`: among legal slots with `wanted` `[B]` of `visits` `[B, K]`, the best by noise, prior and Q.
 
         Where proofs leave none of them, among those with the next fewer visits, else with the next more.
         """
         score = noise + stats.logits + self._sigma(stats)
-        allowed = legal & (stats.visits == visits[:, None])
+        allowed = legal & (visits == wanted[:, None])
         if stats.bounds is not None:
             good = self._good(stats, legal)
-            more = stats.visits - visits[:, None]
+            more = visits - wanted[:, None]
             distance = torch.where(good, torch.where(more > 0, _MANY + more, -more), torch.inf)
             allowed = good & (distance == distance.amin(-1, keepdim=True))
         # The clamp keeps legal actions with a tiny prior above excluded actions.

@@ -10,7 +10,7 @@ from agents.search.forced_playouts import is_forced, pruned_visits
 from agents.search.lcb import lcb_choice
 from agents.search.root import Root, SearchResult, gumbel_noise, per_row
 from agents.search.solver import inferior, within_bounds, without_inferior
-from agents.search.tree import ILLEGAL, Descend, Dynamics, NodeStats, descend_to_leaves, grow
+from agents.search.tree import ILLEGAL, Decision, Descend, Dynamics, NodeStats, Tree, descend_to_leaves, grow
 from lab import rng
 
 _FORCED = 1e6  # above every upper confidence bound
@@ -55,6 +55,19 @@ class PuctSearch:
         temperature: a number or float32 `[B]`; 0 plays the most visited action.
         root_noise: float32 `[B, K]`, replaces the Dirichlet sample in tests.
         """
+        return self.decide(root, dynamics=dynamics, seed=seed, temperature=temperature, root_noise=root_noise).result
+
+    def decide(
+        self,
+        root: Root,
+        *,
+        dynamics: Dynamics,
+        seed: int,
+        temperature: Tensor | float = 1.0,
+        root_noise: Tensor | None = None,
+        inherited: Tree | None = None,
+    ) -> Decision:
+        """Search B roots as `__call__` does; inherited: trees that are continued (`agents.search.reuse`)."""
         logits = torch.where(root.legal, root.logits, ILLEGAL)
         if self.dirichlet_fraction > 0:
             logits = self._with_noise(root, logits, seed, root_noise)
@@ -67,6 +80,7 @@ class PuctSearch:
             descend=self.descend,
             solver=self.solver,
             squares=self.lcb_stdevs > 0,
+            inherited=inherited,
         )
         stats = tree.root_stats()
         total = stats.visits.sum(-1)
@@ -79,7 +93,8 @@ class PuctSearch:
         slot = self._sample(root, weights, seed, temperature)
         if tree.root_squares is not None:
             slot = lcb_choice(stats, tree.root_squares.view_as(stats.visits), self.lcb_stdevs, slot)
-        return SearchResult(root.action_of(slot), policy, root_value, stats.visits, q, root.slot_actions())
+        result = SearchResult(root.action_of(slot), policy, root_value, stats.visits, q, root.slot_actions())
+        return Decision(result, tree, slot)
 
     def _with_noise(self, root: Root, logits: Tensor, seed: int, noise: Tensor | None) -> Tensor:
         """float32 `[B, K]`: logits of the prior mixed with Dirichlet noise."""

@@ -20,7 +20,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from agents.search.tree import NodeStats, Tree
 
-_CLOSED = -3  # the child of a closed edge is _CLOSED - node, below tree.ENDED
+_CLOSED = -3  # of node 0; below tree.ENDED
 
 
 class Bounds(NamedTuple):
@@ -98,7 +98,7 @@ class Proofs:
         self.upper[edge] = torch.where(wanted, upper, before_upper)
         tree.reward[edge] = torch.where(proven, value, reward)
         tree.discount[edge] = torch.where(proven, 0.0, discount)
-        tree.child[edge] = torch.where(proven, _CLOSED - node, tree.child.index_select(0, edge))
+        tree.child[edge] = torch.where(proven, closed(node), tree.child.index_select(0, edge))
         sums, visits = tree.value_sum.index_select(0, edge), tree.visits.index_select(0, edge)
         tree.value_sum[edge] = torch.where(proven, visits * value, sums)
         return changed
@@ -112,6 +112,11 @@ def is_proven(lower: Tensor, upper: Tensor) -> Tensor:
 def node_behind(child: Tensor) -> Tensor:
     """Nodes of edges by their `child`, also of closed edges; negative where there is none."""
     return torch.where(child <= _CLOSED, _CLOSED - child, child)
+
+
+def closed(node: Tensor) -> Tensor:
+    """The `child` of closed edges to proven nodes."""
+    return _CLOSED - node
 
 
 def inferior(stats: "NodeStats") -> Tensor:

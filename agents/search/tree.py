@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from agents.search.node_states import NodeStates
-from agents.search.root import Root
+from agents.search.root import Root, SearchResult
 from agents.search.solver import Bounds, Proofs
 
 UNEXPANDED, ENDED = -1, -2
@@ -198,6 +198,17 @@ class Tree:
         return self.actions.view(-1).index_select(0, edge).clamp_min(0).to(torch.int64)
 
 
+class Decision(NamedTuple):
+    """Result of a search with its trees.
+
+    slot: int64 `[B]`, of the root, the move to play.
+    """
+
+    result: SearchResult
+    tree: Tree
+    slot: Tensor
+
+
 def grow(
     root: Root,
     *,
@@ -208,6 +219,7 @@ def grow(
     descend: Descend,
     solver: bool = False,
     squares: bool = False,
+    inherited: Tree | None = None,
 ) -> Tree:
     """Run `simulations` simulations from B roots: descend, expand one leaf per tree, back up.
 
@@ -217,11 +229,14 @@ def grow(
     descend: `descend_to_leaves` or `descend_fixed_length`.
     solver: prove wins, losses and draws (`agents.search.solver`).
     squares: sum the squared returns of the roots' edges.
+    inherited: trees of these roots that have grown before (`agents.search.reuse`); their last blocks of nodes, one for
+    each simulation, are free.
     """
-    tree = Tree.allocate(root, simulations, solver=solver, squares=squares)
+    tree = inherited or Tree.allocate(root, simulations, solver=solver, squares=squares)
+    first = len(tree.value) // tree.batch - 1 - simulations
     for simulation in range(simulations):
         slot = root_choice(tree.root_stats(), simulation)
-        simulate(tree, slot, simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
+        simulate(tree, slot, first + simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
     return tree
 
 
