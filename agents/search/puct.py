@@ -89,7 +89,7 @@ class PuctSearch:
             root_value = within_bounds(root_value, stats)
         q = torch.where(stats.visits > 0, stats.value_sum / stats.visits.clamp_min(1.0), root_value[:, None])
         weights = self._weights(stats)
-        policy = weights / weights.sum(-1, keepdim=True).clamp_min(1.0)
+        policy = weights / weights.sum(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
         slot = self._sample(root, weights, seed, temperature)
         if tree.root_squares is not None:
             slot = lcb_choice(stats, tree.root_squares.view_as(stats.visits), self.lcb_stdevs, slot)
@@ -135,11 +135,12 @@ class PuctSearch:
 
     def _weights(self, stats: NodeStats) -> Tensor:
         """float32 `[B, K]`: the visit counts that count for policy and move."""
-        weights = stats.visits
+        weights = stats.visits if stats.bounds is None else without_inferior(stats.visits, stats)
         if self.forced_playouts:
             q, exploration = self._terms(stats)
+            stats = stats._replace(visits=weights)
             weights = pruned_visits(stats, self.forced_playouts, q=q, exploration=exploration)
-        return weights if stats.bounds is None else without_inferior(weights, stats)
+        return weights
 
     def _sample(self, root: Root, weights: Tensor, seed: int, temperature: Tensor | float) -> Tensor:
         """int64 `[B]`: sampled in proportion to weights ** (1 / temperature), by the Gumbel-max trick."""

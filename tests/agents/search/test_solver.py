@@ -15,7 +15,9 @@ from agents.games.moves import state_after
 from agents.search import GumbelSearch, PuctSearch, Search, SearchResult
 from agents.search.dynamics import GameDynamics
 from agents.search.growing import GrowingTree
-from agents.search.solver import is_proven, node_behind
+from agents.search.memory import node_bytes
+from agents.search.reuse import TreeReuse
+from agents.search.solver import inferior, is_proven, node_behind
 from agents.search.tree import ENDED, Tree, descend_fixed_length, descend_to_leaves, grow
 from tests.agents.small_alphazero import CPU, hashed
 from tests.agents.table_dynamics import Tables, random_tables
@@ -46,7 +48,7 @@ def roots(solution: Solution, every: int) -> Tensor:
 
 
 def know_nothing(observation: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.zeros(len(observation), 9), torch.zeros(len(observation))
+    return observation.new_zeros(len(observation), 9), observation.new_zeros(len(observation))
 
 
 def root_of(game: Game, states: Any, ignorant: bool = False) -> tuple[Any, GameDynamics]:
@@ -246,3 +248,32 @@ def test_a_growing_tree_settles_on_a_proven_win_and_shows_its_line() -> None:
     for action in line.actions:
         assert bool(game.legal(state)[0, action])
         state = game.step(state, torch.tensor([action]))
+
+
+def test_forced_playouts_and_proofs_leave_a_whole_policy_without_lost_moves() -> None:
+    world = random_tables(8, states=200, actions=4, ended=0.5)
+    search = PuctSearch(simulations=12, forced_playouts=2.0, solver=True)
+    decision = search.decide(world.root(torch.arange(200)), dynamics=world, seed=0)
+    torch.testing.assert_close(decision.result.policy.sum(-1), torch.ones(200))
+    assert not (decision.result.policy * inferior(decision.tree.root_stats())).any()
+
+
+def test_bytes_of_trees_with_proofs_are_those_of_their_tensors() -> None:
+    game = make("tic_tac_toe")
+    tree = grown(game, game.initial(4, CPU), 5)
+    assert tree.proofs is not None
+    held = [value for value in vars(tree).values() if isinstance(value, Tensor)]
+    held += [tree.proofs.lower, tree.proofs.upper]
+    assert sum(tensor.nbytes for tensor in held) + tree.states.nbytes == 4 * 6 * node_bytes(game, solver=True)
+
+
+@pytest.mark.parametrize("search", BOTH, ids=name_of)
+def test_with_a_fixed_depth_nothing_waits_for_the_device(search: Search) -> None:
+    game, meta = make("tic_tac_toe"), torch.device("meta")
+    dynamics = GameDynamics(game, know_nothing, fixed_shapes=True)
+    numbers = torch.arange(4, device=meta)
+    reusing = TreeReuse(replace(search, simulations=4, descend=descend_fixed_length, lcb_stdevs=0.0))
+    for ply in range(2):
+        root = dynamics.root(game.initial(4, meta), game_id=numbers, ply=numbers + ply)
+        result = reusing(root, dynamics=dynamics, seed=0)
+    assert result.policy.shape == (4, 9)
