@@ -97,8 +97,8 @@ class GumbelSearch:
         )
         stats = tree.root_stats()
         visits = counted(stats)
-        most = torch.where(self._good(stats, legal), visits, 0.0).amax(-1)
-        slot = self._best_considered(stats, visits, most, root_noise, legal)
+        wanted = torch.where(self._good(stats, legal), visits, 0.0).amax(-1)
+        slot = self._best_considered(stats, visits, wanted, root_noise, legal)
         if tree.root_squares is not None:
             slot = lcb_choice(stats, tree.root_squares.view_as(stats.visits), self.lcb_stdevs, slot)
         q = completed_q(stats)

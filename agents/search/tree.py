@@ -232,7 +232,11 @@ def grow(
     inherited: trees of these roots that have grown before (`agents.search.reuse`); their last blocks of nodes, one for
     each simulation, are free.
     """
-    tree = inherited or Tree.allocate(root, simulations, solver=solver, squares=squares)
+    if inherited is None:
+        tree = Tree.allocate(root, simulations, solver=solver, squares=squares)
+    else:
+        tree = inherited
+        tree.write_evaluations(slice(0, tree.batch), root.logits, root.value, root.actions)  # with this search's noise
     first = len(tree.value) // tree.batch - 1 - simulations
     for simulation in range(simulations):
         slot = root_choice(tree.root_stats(), simulation)

@@ -97,6 +97,20 @@ def test_gumbel_counts_the_new_visits_of_the_root_and_all_visits_in_its_values()
     assert (result.visits[rows].sum(-1) > 16).any()
 
 
+def test_the_root_of_a_continued_tree_gets_new_noise() -> None:
+    world = random_tables(5, states=30, actions=4, illegal=0.0)
+    first = world.root(torch.arange(30))
+    search = PuctSearch(simulations=20, dirichlet_fraction=0.5)
+    decision = search.decide(first, dynamics=world, seed=0)
+    second = after(world, first, decision.result.action)
+    everything = torch.ones(30, dtype=torch.bool)
+    tree = subtrees(decision.tree, second, decision.slot, everything, kept=20, room=20)
+    noise = torch.full((30, 4), 0.25)
+    search.decide(second, dynamics=world, seed=0, root_noise=noise, inherited=tree)
+    expected = 0.5 * torch.softmax(second.logits, -1) + 0.5 * noise
+    torch.testing.assert_close(tree.root_stats().prior, expected)
+
+
 @pytest.mark.parametrize("search", BOTH, ids=NAMES)
 def test_other_games_and_forgotten_trees_start_anew(search: GumbelSearch | PuctSearch) -> None:
     world = random_tables(3, states=40, actions=4)
