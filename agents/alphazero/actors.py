@@ -91,6 +91,8 @@ class LocalActors:
 
     def poll(self) -> list[FinishedGames]:
         start = time.perf_counter()
+        # A checkpoint has no trees, so that they end with the poll; the weights may change after it.
+        self._selfplay.forget_trees()
         played = [self._selfplay.move(self._version) for _ in range(self._moves)]
         self._seconds += time.perf_counter() - start
         return [games for games in played if games is not None]

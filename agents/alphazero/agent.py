@@ -40,8 +40,15 @@ class Agent:
     outcomes: Callable[[Tensor], Tensor]
 
     def search(self, simulations: int) -> Search:
-        """The run's search with this many simulations, without noise."""
-        return make_search(self.config.search, game=self.game, device=self.device, simulations=simulations, noise=False)
+        """The run's search with this many simulations, without noise; moves as `evaluate.lcb_stdevs` says."""
+        return make_search(
+            self.config.search,
+            game=self.game,
+            device=self.device,
+            simulations=simulations,
+            noise=False,
+            lcb_stdevs=self.config.evaluate.lcb_stdevs,
+        )
 
     def dynamics(self) -> GameDynamics:
         """The game's rules with this network at the leaves."""

@@ -97,6 +97,16 @@ class SearchConfig(Config):
         default=True,
         description="Evaluation and play average the network over the board's symmetries; self-play does not.",
     )
+    solver: bool = Field(
+        default=False,
+        description="Prove wins, losses and draws in the trees: proven moves are not searched further, and policy and "
+        "value keep to what is proven (MCTS-Solver, Winands et al. 2008).",
+    )
+    reuse_tree: bool = Field(
+        default=False,
+        description="Self-play continues the subtree of the move that was played (Silver et al. 2017). Each move has "
+        "all its simulations beside the inherited visits; trees start anew with every iteration's weights.",
+    )
     max_considered_actions: Width = Field(
         default=16, description="Gumbel: actions that the root samples without replacement."
     )
@@ -111,6 +121,11 @@ class SearchConfig(Config):
     )
     fpu_reduction: float = Field(
         default=0.0, description="PUCT: an unvisited action's Q is this much below its parent's value."
+    )
+    forced_playouts: NonNegativeFloat = Field(
+        default=0.0,
+        description="PUCT: k of forced playouts in self-play; a visited action of the root gets at least sqrt(k P N) "
+        "visits, and the policy target loses those that only the force explains (Wu 2019, section 3.2: 2). 0: off.",
     )
 
 
@@ -286,6 +301,11 @@ class EvaluateConfig(sections.EvaluateConfig):
 
     simulations: Simulations = Field(default=64, description="Simulations per decision.")
     games: TrialsOrZero = Field(default=0, description="Games against each fixed opponent; 0 plays none.")
+    lcb_stdevs: NonNegativeFloat = Field(
+        default=0.0,
+        description="Evaluation and play choose the move with the largest lower confidence bound, this many standard "
+        "deviations below its mean (KataGo: 5); 0 for the choice of self-play, without noise.",
+    )
     rollouts: Simulations = Field(default=100, description="Simulations per move of the rollout opponent.")
 
 

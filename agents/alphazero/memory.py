@@ -40,9 +40,13 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
         "replay.capacity",
         on_device=False,
     )
-    evaluated = tree_bytes(game, _AT_ONCE, config.evaluate.simulations) if config.evaluate.every else 0
-    searches = reanalyses or not config.cluster.workers
-    searched = tree_bytes(game, config.selfplay.boards, config.search.simulations) if searches else 0
+    search = config.search
+    evaluated = searched = 0
+    if config.evaluate.every:
+        evaluated = tree_bytes(game, _AT_ONCE, config.evaluate.simulations, solver=search.solver)
+    if reanalyses or not config.cluster.workers:
+        how = {"solver": search.solver, "reuse": search.reuse_tree}
+        searched = tree_bytes(game, config.selfplay.boards, search.simulations, **how)
     if evaluated > searched:
         trees = Need("the search trees of an evaluation", evaluated, "evaluate.simulations")
     else:

@@ -11,6 +11,7 @@ from agents.games.game import Game
 from agents.search import GumbelSearch, PuctSearch, RootSearch, Search
 from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.dynamics import GameDynamics
+from agents.search.reuse import TreeReuse
 from agents.search.tree import Descend, descend_fixed_length, descend_to_leaves
 from lab.errors import UserError
 
@@ -19,11 +20,18 @@ _MOST_CACHED = 2**18  # about twice what 256 boards evaluate in 16 moves of 32 s
 
 
 def make_search(
-    config: SearchConfig, *, game: Game, device: torch.device, simulations: int | None = None, noise: bool = True
+    config: SearchConfig,
+    *,
+    game: Game,
+    device: torch.device,
+    simulations: int | None = None,
+    noise: bool = True,
+    lcb_stdevs: float = 0.0,
 ) -> Search:
     """The configured search.
 
     simulations: replaces the configured number. noise: with False the root noise is 0.
+    lcb_stdevs: as in `agents.search.lcb`; 0 for the search's own choice of the move.
     """
     on_cpu = device.type == "cpu"
     descend: Descend = descend_to_leaves if on_cpu else partial(descend_fixed_length, max_depth=game.max_plies)
@@ -35,6 +43,8 @@ def make_search(
             value_scale=config.value_scale,
             visit_offset=config.visit_offset,
             gumbel_scale=config.gumbel_scale if noise else 0.0,
+            solver=config.solver,
+            lcb_stdevs=lcb_stdevs,
             descend=descend,
         )
     return PuctSearch(
@@ -44,17 +54,22 @@ def make_search(
         dirichlet_alpha=config.dirichlet_alpha,
         dirichlet_fraction=config.dirichlet_fraction if noise else 0.0,
         fpu_reduction=config.fpu_reduction,
+        forced_playouts=config.forced_playouts if noise else 0.0,
+        solver=config.solver,
+        lcb_stdevs=lcb_stdevs,
         descend=descend,
     )
 
 
 def make_selfplay_search(config: AlphaZeroConfig, *, game: Game, device: torch.device) -> RootSearch:
-    """The search of self-play: the configured one, or with cheap moves among full ones.
+    """The search of self-play: the configured one, or with cheap moves among full ones, or with tree reuse.
 
     Raises UserError for cheap moves on a device that needs fixed shapes.
     """
     settings = config.selfplay
     full = make_search(config.search, game=game, device=device)
+    if config.search.reuse_tree:
+        return TreeReuse(full)
     if settings.full_search_fraction == 1.0:
         return full
     if device.type != "cpu":

@@ -16,6 +16,7 @@ from agents.games.codec import encode
 from agents.games.game import Game, where
 from agents.search import RootSearch
 from agents.search.dynamics import GameDynamics, legal_slots, slot_actions
+from agents.search.reuse import TreeReuse
 from lab import rng
 from lab.files.plain import is_count
 
@@ -131,6 +132,11 @@ class SelfPlay:
         finished = self._collect(ended, resigned)
         self._restart(ended)
         return finished
+
+    def forget_trees(self) -> None:
+        """Start new search trees with the next move, as the owner must when it changes the weights."""
+        if isinstance(self.search, TreeReuse):
+            self.search.forget()
 
     def state_dict(self) -> dict[str, Any]:
         """Unfinished games with their partial records."""

@@ -60,7 +60,7 @@ class Thinker:
         """A tree of the one board of `state`, which is not over. only: the actions that may be chosen."""
         zero = torch.zeros(1, dtype=torch.int64, device=self.device)
         root = self._dynamics.root(state, game_id=zero, ply=zero)
-        most = max(self.memory_mb * 2**20 // node_bytes(self.game) - 1, 1)
+        most = max(self.memory_mb * 2**20 // node_bytes(self.game, self.agent.config.search.solver) - 1, 1)
         return GrowingTree(root, dynamics=self._dynamics, search=self._search(), most=most, only=only)
 
     @torch.inference_mode()
@@ -85,6 +85,7 @@ class Thinker:
             c_base=config.c_base,
             dirichlet_fraction=0.0,
             fpu_reduction=config.fpu_reduction,
+            solver=config.solver,
         )
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from agents.search.puct import PuctSearch
 from agents.search.root import Root
-from agents.search.tree import ENDED, ILLEGAL, Dynamics, Tree, descend_to_leaves, simulate
+from agents.search.solver import inferior, is_proven, node_behind
+from agents.search.tree import ENDED, ILLEGAL, Dynamics, NodeStats, Tree, descend_to_leaves, simulate
 
 _FIRST_ROOM = 255  # simulations before the storage is doubled
 
@@ -58,7 +59,7 @@ class GrowingTree:
         self._room = min(_FIRST_ROOM, most)
         self._most = most
         self._dynamics, self._search = dynamics, search
-        self._tree = Tree.allocate(root, self._room)
+        self._tree = Tree.allocate(root, self._room, solver=search.solver)
 
     @property
     def full(self) -> bool:
@@ -94,8 +95,14 @@ class GrowingTree:
         self.deepest = max(self.deepest, len(path))
 
     def settled(self, left: float) -> bool:
-        """Whether the most visited move stays so if `left` more simulations all visit the second."""
-        visits = self._tree.root_stats().visits[0]
+        """Whether the most visited move stays so if `left` more simulations all visit the second.
+
+        So too where it is proven who wins.
+        """
+        stats = self._tree.root_stats()
+        if stats.bounds is not None and bool(is_proven(*stats.bounds.of_nodes(stats.legal))):
+            return True
+        visits = stats.visits[0]
         if len(visits) < 2:
             return True
         first, second = visits.topk(2).values.tolist()
@@ -105,7 +112,8 @@ class GrowingTree:
     def lines(self, count: int | None = None, plies: int = 24) -> list[Line]:
         """The best `count` moves (all by default), the best first: by visits, then value, then prior.
 
-        A move that wins at once comes before all others. plies: largest number of moves of a line.
+        A move that wins at once comes before all others; with proofs, moves that give away what is proven come last.
+        plies: largest number of moves of a line.
         """
         stats = self._tree.root_stats()
         slots = (stats.logits[0] > ILLEGAL).nonzero()[:, 0].tolist()
@@ -113,7 +121,12 @@ class GrowingTree:
         value = float(stats.value[0])
         mean = {slot: sums[slot] / visits[slot] if visits[slot] else value for slot in slots}
         wins = {slot for slot in slots if self._wins(slot)}
-        best = sorted(slots, key=lambda slot: (slot not in wins, -visits[slot], -mean[slot], -prior[slot]))[:count]
+        bad = set() if stats.bounds is None else set(inferior(stats)[0].nonzero()[:, 0].tolist())
+
+        def rank(slot: int) -> tuple[float, ...]:
+            return (slot not in wins, slot in bad, -visits[slot], -mean[slot], -prior[slot])
+
+        best = sorted(slots, key=rank)[:count]
         return [
             Line(int(visits[slot]), mean[slot], prior[slot], self._expected(slot, plies), slot in wins) for slot in best
         ]
@@ -128,15 +141,16 @@ class GrowingTree:
         while True:
             edge = torch.tensor([node * tree.slots + slot], device=tree.child.device)
             actions.append(int(tree.action_of(edge, edge // tree.slots)))
-            node = int(tree.child[edge])
+            node = int(node_behind(tree.child[edge]))
             if node < 0 or len(actions) >= plies:
                 return tuple(actions)
             stats = tree.stats(torch.tensor([node], device=tree.child.device))
             if not bool(stats.visits.any()):
                 return tuple(actions)
-            slot = int(_most_visited(stats.visits[0], stats.prior[0]))
+            slot = int(_expected_slot(stats))
 
 
-def _most_visited(visits: Tensor, prior: Tensor) -> Tensor:
-    """int64 []: the slot with the most visits, the prior deciding between equals: it is less than 1."""
-    return (visits + 0.5 * prior).argmax()
+def _expected_slot(stats: NodeStats) -> Tensor:
+    """int64 `[1]`: the slot with the most visits, the prior deciding between equals: it is less than 1."""
+    score = stats.visits + 0.5 * stats.prior
+    return (score if stats.bounds is None else torch.where(inferior(stats), -1.0, score)).argmax(-1)

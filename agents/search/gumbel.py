@@ -1,15 +1,20 @@
 """Gumbel AlphaZero: planning by sampling actions without replacement (Danihelka et al., ICLR 2022)."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from agents.search.completed_q import completed_q, improved_policy, transform
+from agents.search.lcb import lcb_choice
 from agents.search.root import Root, SearchResult, gumbel_noise, per_row
 from agents.search.sequential_halving import schedule_table
-from agents.search.tree import ILLEGAL, Descend, Dynamics, NodeStats, descend_to_leaves, grow
+from agents.search.solver import inferior, within_bounds
+from agents.search.tree import ILLEGAL, Decision, Descend, Dynamics, NodeStats, Tree, descend_to_leaves, grow
 from lab import rng
+
+_MANY = 1e6  # more visits than a slot has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +24,9 @@ class GumbelSearch:
     max_considered_actions: how many actions the root samples without replacement.
     value_scale, visit_offset: c_scale and c_visit of the Q transform (section 4).
     gumbel_scale: factor of the root's noise; 1 samples from the policy, 0 plays its best action.
+    solver: prove wins, losses and draws (`agents.search.solver`).
+    lcb_stdevs: standard deviations of `agents.search.lcb`, which then chooses the move; 0 for the usual choice.
+    continued: trees may be inherited from the move before, and have more visits than there are simulations.
     descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
     """
 
@@ -27,6 +35,9 @@ class GumbelSearch:
     value_scale: float = 0.1
     visit_offset: float = 50.0
     gumbel_scale: float = 1.0
+    solver: bool = False
+    lcb_stdevs: float = 0.0
+    continued: bool = False
     descend: Descend = descend_to_leaves
 
     def __call__(
@@ -43,6 +54,19 @@ class GumbelSearch:
         temperature: a number or float32 `[B]`, a second factor of the noise, which may depend on the ply.
         root_noise: float32 `[B, K]`, replaces the noise in tests.
         """
+        return self.decide(root, dynamics=dynamics, seed=seed, temperature=temperature, root_noise=root_noise).result
+
+    def decide(
+        self,
+        root: Root,
+        *,
+        dynamics: Dynamics,
+        seed: int,
+        temperature: Tensor | float = 1.0,
+        root_noise: Tensor | None = None,
+        inherited: Tree | None = None,
+    ) -> Decision:
+        """Search B roots as `__call__` does; inherited: trees that are continued (`agents.search.reuse`)."""
         legal = root.legal
         if root_noise is None:
             gumbel = gumbel_noise(root, seed, rng.Stream.ROOT_GUMBEL)
@@ -52,8 +76,13 @@ class GumbelSearch:
         table = schedule_table(most, self.simulations, logits.device)
         schedule = table.index_select(0, legal.sum(-1).clamp(max=most))
 
+        before = None if inherited is None else inherited.root_stats().visits.clone()
+
+        def counted(stats: NodeStats) -> Tensor:
+            return stats.visits if before is None else stats.visits - before
+
         def root_choice(stats: NodeStats, simulation: int) -> Tensor:
-            return self._best_considered(stats, schedule[:, simulation], root_noise, legal)
+            return self._best_considered(stats, counted(stats), schedule[:, simulation], root_noise, legal)
 
         tree = grow(
             root._replace(logits=logits),
@@ -62,28 +91,65 @@ class GumbelSearch:
             interior_choice=self._interior_choice,
             simulations=self.simulations,
             descend=self.descend,
+            solver=self.solver,
+            squares=self.lcb_stdevs > 0,
+            inherited=inherited,
         )
         stats = tree.root_stats()
-        slot = self._best_considered(stats, stats.visits.amax(-1), root_noise, legal)
+        visits = counted(stats)
+        wanted = torch.where(self._good(stats, legal), visits, 0.0).amax(-1)
+        slot = self._best_considered(stats, visits, wanted, root_noise, legal)
+        if tree.root_squares is not None:
+            slot = lcb_choice(stats, tree.root_squares.view_as(stats.visits), self.lcb_stdevs, slot)
         q = completed_q(stats)
-        policy = improved_policy(stats, self._sigma(q, stats), self._max_sigma)
-        return SearchResult(root.action_of(slot), policy, (policy * q).sum(-1), stats.visits, q, root.slot_actions())
+        if stats.bounds is None:
+            policy = improved_policy(stats, self._sigma(stats), self._max_sigma)
+            value = (policy * q).sum(-1)
+        else:
+            policy = torch.softmax(torch.where(inferior(stats), ILLEGAL, stats.logits) + self._sigma(stats), -1)
+            value = within_bounds((policy * q).sum(-1), stats)
+        result = SearchResult(root.action_of(slot), policy, value, stats.visits, q, root.slot_actions())
+        return Decision(result, tree, slot)
 
     @property
     def _max_sigma(self) -> float:
-        return (self.visit_offset + self.simulations) * self.value_scale
+        return math.inf if self.continued else (self.visit_offset + self.simulations) * self.value_scale
 
-    def _sigma(self, q: Tensor, stats: NodeStats) -> Tensor:
+    def _sigma(self, stats: NodeStats) -> Tensor:
+        """float32 `[R, K]`: the transform of the completed Q values."""
+        q = completed_q(stats)
+        if stats.bounds is not None:
+            # What is not played must not widen the range to which Q values are scaled.
+            bad = inferior(stats)
+            lowest = torch.where(stats.legal & ~bad, q, torch.inf).amin(-1, keepdim=True)
+            q = torch.where(bad, lowest, q)
         return transform(q, stats.visits, value_scale=self.value_scale, visit_offset=self.visit_offset)
+
+    def _good(self, stats: NodeStats, legal: Tensor) -> Tensor:
+        """bool `[B, K]`: slots that may be played."""
+        return legal if stats.bounds is None else legal & ~inferior(stats)
 
     def _interior_choice(self, stats: NodeStats) -> Tensor:
         """int64 `[R]`: the slot whose fraction of visits is furthest below the improved policy (section 5)."""
-        improved = improved_policy(stats, self._sigma(completed_q(stats), stats), self._max_sigma)
-        return (improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))).argmax(-1)
+        improved = improved_policy(stats, self._sigma(stats), self._max_sigma)
+        missing = improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))
+        if stats.bounds is not None:
+            missing = torch.where(inferior(stats), -torch.inf, missing)
+        return missing.argmax(-1)
 
-    def _best_considered(self, stats: NodeStats, visits: Tensor, noise: Tensor, legal: Tensor) -> Tensor:
-        """int64 `[B]`: among legal slots with `visits` `[B]` visits, the best by noise, prior and transformed Q."""
-        score = noise + stats.logits + self._sigma(completed_q(stats), stats)
+    def _best_considered(
+        self, stats: NodeStats, visits: Tensor, wanted: Tensor, noise: Tensor, legal: Tensor
+    ) -> Tensor:
+        """int64 `[B]`: among legal slots with `wanted` `[B]` of `visits` `[B, K]`, the best by noise, prior and Q.
+
+        Where proofs leave none of them, among those with the next fewer visits, else with the next more.
+        """
+        score = noise + stats.logits + self._sigma(stats)
+        allowed = legal & (visits == wanted[:, None])
+        if stats.bounds is not None:
+            good = self._good(stats, legal)
+            more = visits - wanted[:, None]
+            distance = torch.where(good, torch.where(more > 0, _MANY + more, -more), torch.inf)
+            allowed = good & (distance == distance.amin(-1, keepdim=True))
         # The clamp keeps legal actions with a tiny prior above excluded actions.
-        allowed = legal & (stats.visits == visits[:, None])
         return torch.where(allowed, score.clamp_min(-1e9), -torch.inf).argmax(-1)

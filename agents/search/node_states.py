@@ -53,6 +53,13 @@ class NodeStates:
             longer._plies[: len(self._plies)] = self._plies
         return longer
 
+    def stored_with(self, other: "NodeStates") -> list[tuple[Tensor, Tensor]]:
+        """The tensors of all nodes, each with that of `other`, the states of the same game."""
+        pairs = list(zip(self.fields, other.fields, strict=True))
+        if self._plies is not None and other._plies is not None:
+            pairs.append((self._plies, other._plies))
+        return pairs
+
     @property
     def nbytes(self) -> int:
         """Bytes of all nodes, without the rings of the roots."""

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agents.search.forced_playouts import is_forced, pruned_visits
+from agents.search.lcb import lcb_choice
 from agents.search.root import Root, SearchResult, gumbel_noise, per_row
-from agents.search.tree import ILLEGAL, Descend, Dynamics, NodeStats, descend_to_leaves, grow
+from agents.search.solver import inferior, within_bounds, without_inferior
+from agents.search.tree import ILLEGAL, Decision, Descend, Dynamics, NodeStats, Tree, descend_to_leaves, grow
 from lab import rng
+
+_FORCED = 1e6  # above every upper confidence bound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +23,10 @@ class PuctSearch:
     c_init, c_base: c(N) = c_init + log((1 + N + c_base) / c_base).
     dirichlet_alpha, dirichlet_fraction: concentration of the root noise and its weight in the root's prior.
     fpu_reduction: an unvisited action's Q is this much below its parent's value (first play urgency).
+    forced_playouts: k of `agents.search.forced_playouts`, 0 for none. Policy and move are then those of the pruned
+    visits.
+    solver: prove wins, losses and draws (`agents.search.solver`).
+    lcb_stdevs: standard deviations of `agents.search.lcb`, which then chooses the move; 0 for the usual choice.
     descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
     """
 
@@ -27,6 +36,9 @@ class PuctSearch:
     dirichlet_alpha: float = 1.0
     dirichlet_fraction: float = 0.25
     fpu_reduction: float = 0.0
+    forced_playouts: float = 0.0
+    solver: bool = False
+    lcb_stdevs: float = 0.0
     descend: Descend = descend_to_leaves
 
     def __call__(
@@ -43,24 +55,46 @@ class PuctSearch:
         temperature: a number or float32 `[B]`; 0 plays the most visited action.
         root_noise: float32 `[B, K]`, replaces the Dirichlet sample in tests.
         """
+        return self.decide(root, dynamics=dynamics, seed=seed, temperature=temperature, root_noise=root_noise).result
+
+    def decide(
+        self,
+        root: Root,
+        *,
+        dynamics: Dynamics,
+        seed: int,
+        temperature: Tensor | float = 1.0,
+        root_noise: Tensor | None = None,
+        inherited: Tree | None = None,
+    ) -> Decision:
+        """Search B roots as `__call__` does; inherited: trees that are continued (`agents.search.reuse`)."""
         logits = torch.where(root.legal, root.logits, ILLEGAL)
         if self.dirichlet_fraction > 0:
             logits = self._with_noise(root, logits, seed, root_noise)
         tree = grow(
             root._replace(logits=logits),
             dynamics=dynamics,
-            root_choice=lambda stats, simulation: self.choice(stats),
+            root_choice=lambda stats, simulation: self._root_choice(stats),
             interior_choice=self.choice,
             simulations=self.simulations,
             descend=self.descend,
+            solver=self.solver,
+            squares=self.lcb_stdevs > 0,
+            inherited=inherited,
         )
         stats = tree.root_stats()
         total = stats.visits.sum(-1)
         root_value = (root.value + stats.value_sum.sum(-1)) / (1.0 + total)
+        if stats.bounds is not None:
+            root_value = within_bounds(root_value, stats)
         q = torch.where(stats.visits > 0, stats.value_sum / stats.visits.clamp_min(1.0), root_value[:, None])
-        policy = stats.visits / total.clamp_min(1.0)[:, None]
-        action = self._sample_action(root, stats.visits, seed, temperature)
-        return SearchResult(action, policy, root_value, stats.visits, q, root.slot_actions())
+        weights = self._weights(stats)
+        policy = weights / weights.sum(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+        slot = self._sample(root, weights, seed, temperature)
+        if tree.root_squares is not None:
+            slot = lcb_choice(stats, tree.root_squares.view_as(stats.visits), self.lcb_stdevs, slot)
+        result = SearchResult(root.action_of(slot), policy, root_value, stats.visits, q, root.slot_actions())
+        return Decision(result, tree, slot)
 
     def _with_noise(self, root: Root, logits: Tensor, seed: int, noise: Tensor | None) -> Tensor:
         """float32 `[B, K]`: logits of the prior mixed with Dirichlet noise."""
@@ -74,19 +108,43 @@ class PuctSearch:
 
     def choice(self, stats: NodeStats) -> Tensor:
         """int64 `[R]`: the slot with the largest upper confidence bound."""
+        return self._bounds(stats).argmax(-1)
+
+    def _root_choice(self, stats: NodeStats) -> Tensor:
+        """int64 `[B]`: as `choice`, but forced slots come before others."""
+        if not self.forced_playouts:
+            return self.choice(stats)
+        bounds = self._bounds(stats)
+        return (bounds + torch.where(is_forced(stats, self.forced_playouts), _FORCED, 0.0)).argmax(-1)
+
+    def _bounds(self, stats: NodeStats) -> Tensor:
+        """float32 `[R, K]`: upper confidence bounds; -inf at illegal actions and empty slots."""
+        q, exploration = self._terms(stats)
+        playable = stats.legal if stats.bounds is None else stats.legal & ~inferior(stats)
+        return torch.where(playable, q + exploration / (1.0 + stats.visits), -torch.inf)
+
+    def _terms(self, stats: NodeStats) -> tuple[Tensor, Tensor]:
+        """float32 `[R, K]` each: Q, and c(N) P sqrt(N)."""
         total = stats.visits.sum(-1, keepdim=True)
         visited = stats.visits > 0
         mean = (stats.value[:, None] + stats.value_sum.sum(-1, keepdim=True)) / (1.0 + total)
         q = torch.where(visited, stats.value_sum / stats.visits.clamp_min(1.0), mean - self.fpu_reduction)
         c = self.c_init + torch.log((1.0 + total + self.c_base) / self.c_base)
         # At a node without visits sqrt(0) would remove the prior; with 1 the prior decides.
-        exploration = c * stats.prior * torch.sqrt(total.clamp_min(1.0)) / (1.0 + stats.visits)
-        return torch.where(stats.logits > ILLEGAL, q + exploration, -torch.inf).argmax(-1)
+        return q, c * stats.prior * torch.sqrt(total.clamp_min(1.0))
 
-    def _sample_action(self, root: Root, visits: Tensor, seed: int, temperature: Tensor | float) -> Tensor:
-        """int64 `[B]`: sampled in proportion to visits ** (1 / temperature), by the Gumbel-max trick."""
+    def _weights(self, stats: NodeStats) -> Tensor:
+        """float32 `[B, K]`: the visit counts that count for policy and move."""
+        weights = stats.visits if stats.bounds is None else without_inferior(stats.visits, stats)
+        if self.forced_playouts:
+            q, exploration = self._terms(stats)
+            stats = stats._replace(visits=weights)
+            weights = pruned_visits(stats, self.forced_playouts, q=q, exploration=exploration)
+        return weights
+
+    def _sample(self, root: Root, weights: Tensor, seed: int, temperature: Tensor | float) -> Tensor:
+        """int64 `[B]`: sampled in proportion to weights ** (1 / temperature), by the Gumbel-max trick."""
         noise = gumbel_noise(root, seed, rng.Stream.MOVE_SAMPLING)
-        log_visits = torch.where(visits > 0, torch.log(visits.clamp_min(1.0)), -math.inf)
-        score = torch.where(visits > 0, log_visits + per_row(temperature) * noise, -math.inf)
+        score = torch.where(weights > 0, torch.log(weights) + per_row(temperature) * noise, -math.inf)
         # Without simulations no action has visits; the first legal action is played.
-        return root.action_of(torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1))
+        return torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1)

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from agents.search.node_states import NodeStates
-from agents.search.root import Root
+from agents.search.root import Root, SearchResult
+from agents.search.solver import Bounds, Proofs
 
 UNEXPANDED, ENDED = -1, -2
 ILLEGAL = torch.finfo(torch.float32).min
@@ -32,6 +33,7 @@ class NodeStats(NamedTuple):
     logits: float32 `[R, K]`, the prior; ILLEGAL at illegal actions and empty slots.
     prior: float32 `[R, K]`, softmax of the logits.
     value: float32 `[R]`, the network's value.
+    bounds: of the slots' values; None in a search without `agents.search.solver`.
     """
 
     visits: Tensor
@@ -39,6 +41,12 @@ class NodeStats(NamedTuple):
     logits: Tensor
     prior: Tensor
     value: Tensor
+    bounds: Bounds | None = None
+
+    @property
+    def legal(self) -> Tensor:
+        """bool `[R, K]`: slots with a legal action."""
+        return self.logits > ILLEGAL
 
 
 class Leaf(NamedTuple):
@@ -86,11 +94,13 @@ class Tree:
     value_sum: Tensor
     reward: Tensor
     discount: Tensor
-    child: Tensor  # node, UNEXPANDED or ENDED
+    child: Tensor  # node, UNEXPANDED or ENDED; less where the edge to a proven node is closed (`agents.search.solver`)
+    proofs: Proofs | None = None
+    root_squares: Tensor | None = None  # [B * K], sums of squared returns of the roots' edges, where they are wanted
 
     @classmethod
-    def allocate(cls, root: Root, simulations: int) -> "Tree":
-        """Trees of B roots, without edges."""
+    def allocate(cls, root: Root, simulations: int, *, solver: bool = False, squares: bool = False) -> "Tree":
+        """Trees of B roots, without edges; solver, squares: with room for proofs and for the roots' squared returns."""
         logits = root.logits
         batch, slots = logits.shape
         nodes = batch * (simulations + 1)
@@ -112,6 +122,8 @@ class Tree:
             reward=edges(0.0),
             discount=edges(0.0),
             child=edges(UNEXPANDED, torch.int64),
+            proofs=Proofs.unknown(edges(0.0)) if solver else None,
+            root_squares=logits.new_zeros(batch * slots) if squares else None,
         )
         tree.write_evaluations(slice(0, batch), logits, root.value, root.actions)
         return tree
@@ -139,6 +151,7 @@ class Tree:
             reward=longer(self.reward, edges),
             discount=longer(self.discount, edges),
             child=longer(self.child, edges, UNEXPANDED),
+            proofs=None if self.proofs is None else self.proofs.extended(edges),
         )
 
     def root_stats(self) -> NodeStats:
@@ -151,6 +164,7 @@ class Tree:
             self.logits[:end],
             self.prior[:end],
             self.value[:end],
+            None if self.proofs is None else self.proofs.bounds(slice(0, end), self.slots),
         )
 
     def stats(self, nodes: Tensor) -> NodeStats:
@@ -161,7 +175,12 @@ class Tree:
             self.logits.index_select(0, nodes),
             self.prior.index_select(0, nodes),
             self.value.index_select(0, nodes),
+            None if self.proofs is None else self.proofs.bounds(nodes, self.slots),
         )
+
+    def legal(self, nodes: Tensor) -> Tensor:
+        """bool `[R, K]`: slots of nodes int64 `[R]` with a legal action."""
+        return self.logits.index_select(0, nodes) > ILLEGAL
 
     def write_evaluations(self, block: slice, logits: Tensor, value: Tensor, actions: Tensor | None) -> None:
         """Write the evaluations and slots of a block of B nodes."""
@@ -179,6 +198,17 @@ class Tree:
         return self.actions.view(-1).index_select(0, edge).clamp_min(0).to(torch.int64)
 
 
+class Decision(NamedTuple):
+    """Result of a search with its trees.
+
+    slot: int64 `[B]`, of the root, the move to play.
+    """
+
+    result: SearchResult
+    tree: Tree
+    slot: Tensor
+
+
 def grow(
     root: Root,
     *,
@@ -187,6 +217,9 @@ def grow(
     interior_choice: Choice,
     simulations: int,
     descend: Descend,
+    solver: bool = False,
+    squares: bool = False,
+    inherited: Tree | None = None,
 ) -> Tree:
     """Run `simulations` simulations from B roots: descend, expand one leaf per tree, back up.
 
@@ -194,11 +227,20 @@ def grow(
     root_choice: (statistics of the roots, simulation) -> slot int64 `[B]`.
     interior_choice: statistics of R nodes -> slot int64 `[R]`.
     descend: `descend_to_leaves` or `descend_fixed_length`.
+    solver: prove wins, losses and draws (`agents.search.solver`).
+    squares: sum the squared returns of the roots' edges.
+    inherited: trees of these roots that have grown before (`agents.search.reuse`); their last blocks of nodes, one for
+    each simulation, are free.
     """
-    tree = Tree.allocate(root, simulations)
+    if inherited is None:
+        tree = Tree.allocate(root, simulations, solver=solver, squares=squares)
+    else:
+        tree = inherited
+        tree.write_evaluations(slice(0, tree.batch), root.logits, root.value, root.actions)  # with this search's noise
+    first = len(tree.value) // tree.batch - 1 - simulations
     for simulation in range(simulations):
         slot = root_choice(tree.root_stats(), simulation)
-        simulate(tree, slot, simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
+        simulate(tree, slot, first + simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
     return tree
 
 
@@ -214,7 +256,11 @@ def simulate(
     nodes = path // tree.slots
     new = roots + (simulation + 1) * tree.batch
     leaf_value = _expand(tree, path[-1], nodes, new, simulation + 1, dynamics)
-    _back_up(tree, path, leaf_value)
+    if tree.proofs is not None:
+        tree.proofs.propagate(tree, path)
+    returns = _back_up(tree, path, leaf_value)
+    if tree.root_squares is not None:
+        tree.root_squares.index_add_(0, path[0], returns.square())
     touched = torch.cat([nodes[1:].flatten(), new])
     tree.choice[touched] = touched * tree.slots + interior_choice(tree.stats(touched))
     return path
@@ -273,8 +319,11 @@ def _expand(tree: Tree, edge: Tensor, nodes: Tensor, new: Tensor, index: int, dy
     return leaf.value
 
 
-def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> None:
-    """Add the leaves' returns along paths `[depth, B]`; the discount 0 of an ended edge drops the leaf's value."""
+def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> Tensor:
+    """Add the leaves' returns along paths `[depth, B]`; the discount 0 of an ended edge drops the leaf's value.
+
+    Returns the returns of the roots' edges `[B]`.
+    """
     flat = path.flatten()
     counted = torch.ones_like(path, dtype=torch.bool)
     counted[1:] = path[1:] != path[:-1]
@@ -288,3 +337,4 @@ def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> None:
     returns.reverse()
     tree.value_sum.index_add_(0, flat, (torch.stack(returns) * counted).flatten())
     tree.visits.index_add_(0, flat, counted.flatten().to(torch.float32))
+    return returns[0]

@@ -235,7 +235,7 @@ def test_breakthrough_fen_with_black_to_move_is_the_position_after_the_move() ->
 
 
 def test_a_full_tree_waits_for_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thinking, "node_bytes", lambda game: 2**16)
+    monkeypatch.setattr(thinking, "node_bytes", lambda game, solver: 2**16)
     with uci("breakthrough", rows=4, columns=4, memory_mb=1) as client:
         client.send("go infinite")
         assert any("hashfull 1000" in line for line in iter(client.line, None) if line and "hashfull 1000" in line)
