@@ -52,38 +52,66 @@ class GumbelSearch:
         table = schedule_table(most, self.simulations, logits.device)
         schedule = table.index_select(0, legal.sum(-1).clamp(max=most))
 
-        def root_choice(stats: NodeStats, simulation: int) -> Tensor:
-            return self._best_considered(stats, schedule[:, simulation], root_noise, legal)
-
+        choice = RootChoice(schedule, root_noise, legal, self.value_scale, self.visit_offset)
+        max_sigma = (self.visit_offset + self.simulations) * self.value_scale
         tree = grow(
             root._replace(logits=logits),
             dynamics=dynamics,
-            root_choice=root_choice,
-            interior_choice=self._interior_choice,
+            root_choice=choice,
+            interior_choice=InteriorChoice(self.value_scale, self.visit_offset, max_sigma),
             simulations=self.simulations,
             descend=self.descend,
         )
         stats = tree.root_stats()
-        slot = self._best_considered(stats, stats.visits.amax(-1), root_noise, legal)
+        slot = choice.best(stats, stats.visits.amax(-1))
         q = completed_q(stats)
-        policy = improved_policy(stats, self._sigma(q, stats), self._max_sigma)
+        sigma = transform(q, stats.visits, value_scale=self.value_scale, visit_offset=self.visit_offset)
+        policy = improved_policy(stats, sigma, max_sigma)
         return SearchResult(root.action_of(slot), policy, (policy * q).sum(-1), stats.visits, q, root.slot_actions())
 
-    @property
-    def _max_sigma(self) -> float:
-        return (self.visit_offset + self.simulations) * self.value_scale
 
-    def _sigma(self, q: Tensor, stats: NodeStats) -> Tensor:
-        return transform(q, stats.visits, value_scale=self.value_scale, visit_offset=self.visit_offset)
+@dataclass(frozen=True, eq=False)
+class RootChoice:
+    """The considered slots in turn, as sequential halving plans (section 3.1).
 
-    def _interior_choice(self, stats: NodeStats) -> Tensor:
-        """int64 `[R]`: the slot whose fraction of visits is furthest below the improved policy (section 5)."""
-        improved = improved_policy(stats, self._sigma(completed_q(stats), stats), self._max_sigma)
-        return (improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))).argmax(-1)
+    schedule: float32 `[B, simulations]`, the visits that the slot of each simulation must have. noise: float32
+    `[B, K]`. legal: bool `[B, K]`.
+    """
 
-    def _best_considered(self, stats: NodeStats, visits: Tensor, noise: Tensor, legal: Tensor) -> Tensor:
+    schedule: Tensor
+    noise: Tensor
+    legal: Tensor
+    value_scale: float
+    visit_offset: float
+
+    def __call__(self, stats: NodeStats, simulation: int) -> Tensor:
+        """int64 `[B]`."""
+        return self.best(stats, self.schedule[:, simulation])
+
+    def best(self, stats: NodeStats, visits: Tensor) -> Tensor:
         """int64 `[B]`: among legal slots with `visits` `[B]` visits, the best by noise, prior and transformed Q."""
-        score = noise + stats.logits + self._sigma(completed_q(stats), stats)
+        sigma = transform(
+            completed_q(stats), stats.visits, value_scale=self.value_scale, visit_offset=self.visit_offset
+        )
+        score = self.noise + stats.logits + sigma
         # The clamp keeps legal actions with a tiny prior above excluded actions.
-        allowed = legal & (stats.visits == visits[:, None])
+        allowed = self.legal & (stats.visits == visits[:, None])
         return torch.where(allowed, score.clamp_min(-1e9), -torch.inf).argmax(-1)
+
+
+@dataclass(frozen=True)
+class InteriorChoice:
+    """The slot whose fraction of visits is furthest below the improved policy (section 5)."""
+
+    value_scale: float
+    visit_offset: float
+    max_sigma: float
+    """The largest sigma of a search; see `agents.search.completed_q.improved_policy`."""
+
+    def __call__(self, stats: NodeStats) -> Tensor:
+        """int64 `[R]`."""
+        sigma = transform(
+            completed_q(stats), stats.visits, value_scale=self.value_scale, visit_offset=self.visit_offset
+        )
+        improved = improved_policy(stats, sigma, self.max_sigma)
+        return (improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))).argmax(-1)

@@ -49,7 +49,7 @@ class PuctSearch:
         tree = grow(
             root._replace(logits=logits),
             dynamics=dynamics,
-            root_choice=lambda stats, simulation: self.choice(stats),
+            root_choice=self.choice,
             interior_choice=self.choice,
             simulations=self.simulations,
             descend=self.descend,
@@ -72,16 +72,10 @@ class PuctSearch:
         mixed = (1 - self.dirichlet_fraction) * prior + self.dirichlet_fraction * noise
         return torch.where(root.legal, torch.log(mixed.clamp_min(1e-30)), ILLEGAL)
 
-    def choice(self, stats: NodeStats) -> Tensor:
-        """int64 `[R]`: the slot with the largest upper confidence bound."""
-        total = stats.visits.sum(-1, keepdim=True)
-        visited = stats.visits > 0
-        mean = (stats.value[:, None] + stats.value_sum.sum(-1, keepdim=True)) / (1.0 + total)
-        q = torch.where(visited, stats.value_sum / stats.visits.clamp_min(1.0), mean - self.fpu_reduction)
-        c = self.c_init + torch.log((1.0 + total + self.c_base) / self.c_base)
-        # At a node without visits sqrt(0) would remove the prior; with 1 the prior decides.
-        exploration = c * stats.prior * torch.sqrt(total.clamp_min(1.0)) / (1.0 + stats.visits)
-        return torch.where(stats.logits > ILLEGAL, q + exploration, -torch.inf).argmax(-1)
+    @property
+    def choice(self) -> "PuctChoice":
+        """The choice of all nodes, the root included."""
+        return PuctChoice(self.c_init, self.c_base, self.fpu_reduction)
 
     def _sample_action(self, root: Root, visits: Tensor, seed: int, temperature: Tensor | float) -> Tensor:
         """int64 `[B]`: sampled in proportion to visits ** (1 / temperature), by the Gumbel-max trick."""
@@ -90,3 +84,26 @@ class PuctSearch:
         score = torch.where(visits > 0, log_visits + per_row(temperature) * noise, -math.inf)
         # Without simulations no action has visits; the first legal action is played.
         return root.action_of(torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1))
+
+
+@dataclass(frozen=True)
+class PuctChoice:
+    """The slot with the largest upper confidence bound."""
+
+    c_init: float
+    c_base: float
+    fpu_reduction: float
+
+    def __call__(self, stats: NodeStats, simulation: int = 0) -> Tensor:
+        """int64 `[R]`."""
+        total = stats.visits.sum(-1, keepdim=True)
+        visited = stats.visits > 0
+        mean = (stats.value[:, None] + stats.value_sum.sum(-1, keepdim=True)) / (1.0 + total)
+        q = torch.where(visited, stats.value_sum / stats.visits.clamp_min(1.0), mean - self.fpu_reduction)
+        # At a node without visits sqrt(0) would remove the prior; with 1 the prior decides.
+        exploration = self.exploration(total) * stats.prior * torch.sqrt(total.clamp_min(1.0)) / (1.0 + stats.visits)
+        return torch.where(stats.logits > ILLEGAL, q + exploration, -torch.inf).argmax(-1)
+
+    def exploration(self, total: Tensor) -> Tensor:
+        """c(N) for visits N."""
+        return self.c_init + torch.log((1.0 + total + self.c_base) / self.c_base)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from agents.search.node_states import NodeStates
 from agents.search.root import Root
+from lab import jit
 
 UNEXPANDED, ENDED = -1, -2
 ILLEGAL = torch.finfo(torch.float32).min
@@ -66,6 +67,8 @@ Dynamics = Callable[[Any, Tensor, Tensor], Leaf]
 """(states of B parents, action int64 `[B]`, wanted bool `[B]`) -> Leaf: the rules, or a learned model."""
 Choice = Callable[[NodeStats], Tensor]
 """Statistics of R nodes -> slot int64 `[R]`."""
+RootChoice = Callable[[NodeStats, int], Tensor]
+"""(statistics of the roots, simulation) -> slot int64 `[B]`."""
 Descend = Callable[["Tree", Tensor, int], Tensor]
 """(tree, the roots' edges int64 `[B]`, simulation) -> edges of the paths int64 `[depth, B]`."""
 
@@ -183,7 +186,7 @@ def grow(
     root: Root,
     *,
     dynamics: Dynamics,
-    root_choice: Callable[[NodeStats, int], Tensor],
+    root_choice: RootChoice,
     interior_choice: Choice,
     simulations: int,
     descend: Descend,
@@ -196,10 +199,36 @@ def grow(
     descend: `descend_to_leaves` or `descend_fixed_length`.
     """
     tree = Tree.allocate(root, simulations)
+    run = simulator(tree, dynamics=dynamics, root_choice=root_choice, interior_choice=interior_choice, descend=descend)
     for simulation in range(simulations):
-        slot = root_choice(tree.root_stats(), simulation)
-        simulate(tree, slot, simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
+        run(simulation)
     return tree
+
+
+def simulator(
+    tree: Tree, *, dynamics: Dynamics, root_choice: RootChoice, interior_choice: Choice, descend: Descend
+) -> Callable[[int], int]:
+    """A function that runs simulation number n, from 0, and returns the depth of the deepest path.
+
+    Arguments as in `grow`. On a CPU with numba the compositions of `agents.search.kernels.simulation` run compiled,
+    with the same result; `simulate` runs all others.
+    """
+    if tree.logits.device.type == "cpu" and jit.available(len(tree.value)):
+        from agents.search.kernels.simulation import compiled_simulation
+
+        compiled = compiled_simulation(
+            tree, dynamics=dynamics, root_choice=root_choice, interior_choice=interior_choice, descend=descend
+        )
+        if compiled is not None:
+            return compiled
+
+    def run(simulation: int) -> int:
+        slot = root_choice(tree.root_stats(), simulation)
+        return len(
+            simulate(tree, slot, simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
+        )
+
+    return run
 
 
 def simulate(
