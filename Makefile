@@ -80,7 +80,7 @@ define environment
 endef
 
 $(VENV)/installed: pyproject.toml constraints.txt | check-python
-	$(call environment,$(VENV),$(strip dev,cluster,docs),-c constraints.txt)
+	$(call environment,$(VENV),$(strip dev,cluster,docs,fast),-c constraints.txt)
 
 $(PEERS)/installed: pyproject.toml constraints.txt constraints-peers.txt | check-python
 	$(call environment,$(PEERS),$(strip dev,peers),-c constraints.txt -c constraints-peers.txt)

@@ -1,8 +1,8 @@
 """Resolves what pyproject.toml asks for and writes the constraints files; installs nothing (`make lock`).
 
 Everything moves to its newest release except what the command line holds: `lock.py torch==2.13.0`.
-constraints.txt covers the runtime, the extras dev, cluster and docs, and those of environments; constraints-peers.txt
-what peers adds.
+constraints.txt covers the runtime, the extras dev, cluster, docs and fast, and those of environments;
+constraints-peers.txt what peers adds.
 """
 
 import json
@@ -53,7 +53,7 @@ def main(held: list[str]) -> None:
         venv.create(directory, with_pip=True)
         python = Path(directory, "bin", "python")
         locked, peers = ROOT / "constraints.txt", ROOT / "constraints-peers.txt"
-        main_pins = resolve(python, [f".[dev,cluster,docs,{ENVIRONMENTS}]", "hatchling", *held], [])
+        main_pins = resolve(python, [f".[dev,cluster,docs,fast,{ENVIRONMENTS}]", "hatchling", *held], [])
         write(locked, MAIN_NOTE, main_pins)
         peer_pins = resolve(python, [".[dev,peers]", "hatchling", *held], [locked])
         added = {name: version for name, version in peer_pins.items() if name not in main_pins}

@@ -1,8 +1,9 @@
 """Games of stones in a row on a grid: tic-tac-toe, Connect Four, Gomoku and variants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from agents.games.board import EMPTY, STONES, Board, Cell, changed_cells
 from agents.games.game import ActionLayout, Game, Record, Symmetries
 from agents.games.sgf_record import read_sgf_record
+from lab import jit
 from lab.errors import UserError
 
 _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -72,12 +74,21 @@ class LineGame(Game):
 
     def legal(self, state: LineState) -> Tensor:
         # The first `columns` cells are the top row: with gravity a column is open while its top cell is empty.
+        if (kernels := _kernels(state)) is not None:
+            found = torch.empty(len(state.cells), self.num_actions, dtype=torch.bool)
+            kernels.legal(*_arrays(state.cells, state.outcome, found))
+            return found
         entry = state.cells[:, : self.num_actions]
         return (entry == 0) & (state.outcome == RUNNING)[:, None]
 
     def step(self, state: LineState, action: Tensor) -> LineState:
         cells, plies, outcome = state
         tables = self._tables(cells.device)
+        if (kernels := _kernels(state)) is not None:
+            after = LineState(*(torch.empty_like(field, memory_format=torch.contiguous_format) for field in state))
+            arrays = _arrays(*state, action, tables.columns, tables.rays)
+            kernels.step(*arrays, self.length, self.gravity, self.exact, *_arrays(*after))
+            return after
         running = outcome == RUNNING
         target = action[:, None]
         if self.gravity:
@@ -105,11 +116,19 @@ class LineGame(Game):
         return state.outcome != RUNNING
 
     def reward(self, state: LineState) -> Tensor:
+        if (kernels := _kernels(state)) is not None:
+            found = torch.empty(len(state.plies), 2)
+            kernels.reward(*_arrays(state.plies, state.outcome, found))
+            return found
         # The loser is to move: with an even number of plies played, that is player 0.
         first = (state.plies % 2 * 2 - 1) * (state.outcome == LAST_MOVER_WON)
         return torch.stack([first, -first], 1).to(torch.float32)
 
     def observe(self, state: LineState, player: Tensor | None = None) -> Tensor:
+        if player is None and (kernels := _kernels(state)) is not None:
+            planes = torch.empty(len(state.cells), 2, self.rows, self.columns)
+            kernels.observe(*_arrays(state.cells, planes.view(-1, 2, self.max_plies)))
+            return planes
         cells = state.cells[:, None]
         if player is not None:
             cells = torch.where((player == self.player(state))[:, None, None], cells, -cells)
@@ -158,6 +177,10 @@ class LineGame(Game):
 
     def key(self, state: LineState) -> Tensor:
         # A random linear form modulo 2**64: two different boards collide with probability 2**-63.
+        if (kernels := _kernels(state)) is not None:
+            keys = torch.empty(len(state.cells), dtype=torch.int64)
+            kernels.key(*_arrays(state.cells, self._tables(state.cells.device).hashes, keys))
+            return keys
         return (state.cells * self._tables(state.cells.device).hashes).sum(1)
 
     def symmetries(self, device: torch.device) -> Symmetries:
@@ -213,6 +236,19 @@ def winning_cells(owners: Sequence[Sequence[int]], length: int, *, exact: bool =
             if not exact or not any(owners[r][c] in stones for r, c in ends if 0 <= r < rows and 0 <= c < columns):
                 found.update(line)
     return frozenset(found)
+
+
+def _kernels(state: LineState) -> ModuleType | None:
+    """`agents.games.line_kernels` where it runs: the same rules, compiled."""
+    if state.cells.device.type != "cpu" or not jit.available(len(state.cells)):
+        return None
+    from agents.games import line_kernels
+
+    return line_kernels
+
+
+def _arrays(*tensors: Tensor) -> Iterator[Any]:
+    return (tensor.contiguous().numpy() for tensor in tensors)
 
 
 @cache

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lab import jit
+
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Observations float32 [N, C, H, W] -> (policy logits float32 [N, A], value float32 [N] in [-1, 1])."""
 
@@ -54,6 +56,8 @@ class EvaluationCache:
 
     def lookup(self, keys: Tensor, wanted: Tensor) -> Lookup:
         """Look up B positions. keys: int64 `[B]`; wanted: bool `[B]`, rows whose evaluation is needed."""
+        if self._compiled(keys):
+            return self._look_up(keys, wanted)
         slot = keys & (len(self._keys) - 1)
         logits, value = self._logits.index_select(0, slot), self._value.index_select(0, slot)
         missing = (wanted & (self._keys.index_select(0, slot) != keys)).nonzero()[:, 0]
@@ -63,6 +67,20 @@ class EvaluationCache:
         winner = self._claims.index_select(0, slot)
         duplicate = (winner != missing) & (keys.index_select(0, winner) == keys.index_select(0, missing))
         return Lookup(logits, value, missing[~duplicate], missing[duplicate], winner[duplicate])
+
+    def complete(self, found: Lookup, keys: Tensor, logits: Tensor, value: Tensor) -> None:
+        """Store the evaluations of the missing rows and write them into the lookup's.
+
+        keys: int64 `[B]`, those of the lookup. logits: float32 `[N, K]` and value: float32 `[N]`, of the missing rows.
+        """
+        if self._compiled(keys):
+            self._complete(found, keys, logits, value)
+            return
+        self.store(keys.index_select(0, found.missing), logits, value)
+        found.logits[found.missing] = logits
+        found.value[found.missing] = value
+        found.logits[found.duplicates] = found.logits[found.duplicate_of]
+        found.value[found.duplicates] = found.value[found.duplicate_of]
 
     def store(self, keys: Tensor, logits: Tensor, value: Tensor) -> None:
         """Store evaluations: keys int64 `[N]`, logits `[N, K]`, value `[N]`."""
@@ -75,3 +93,35 @@ class EvaluationCache:
         self._keys[slot] = keys.index_select(0, winner)
         self._logits[slot] = logits.index_select(0, winner)
         self._value[slot] = value.index_select(0, winner)
+
+    def _compiled(self, keys: Tensor) -> bool:
+        return keys.device.type == "cpu" and jit.available(len(keys))
+
+    def _look_up(self, keys: Tensor, wanted: Tensor) -> Lookup:
+        from agents.search.kernels import table
+
+        batch = len(keys)
+        logits, value = torch.empty(batch, self._logits.shape[1]), torch.empty(batch)
+        rows = [torch.empty(batch, dtype=torch.int64) for _ in range(3)]
+        stored = (self._keys, self._logits, self._value, self._claims)
+        arrays = (keys.contiguous(), wanted.contiguous(), *stored, logits, value, *rows)
+        fresh, repeated = table.look_up(*(array.numpy() for array in arrays))
+        missing, duplicates, duplicate_of = rows
+        return Lookup(logits, value, missing[:fresh], duplicates[:repeated], duplicate_of[:repeated])
+
+    def _complete(self, found: Lookup, keys: Tensor, logits: Tensor, value: Tensor) -> None:
+        from agents.search.kernels import table
+
+        new = (logits.to(torch.float32).contiguous(), value.to(torch.float32).contiguous())
+        stored = (self._keys, self._logits, self._value)
+        arrays = (
+            keys.contiguous(),
+            found.missing,
+            *new,
+            *stored,
+            found.duplicates,
+            found.duplicate_of,
+            found.logits,
+            found.value,
+        )
+        table.complete(*(array.numpy() for array in arrays))

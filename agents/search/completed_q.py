@@ -5,6 +5,9 @@ from torch import Tensor
 
 from agents.search.tree import NodeStats
 
+LARGEST_EXPONENT = 80.0
+"""exp of up to this fits into float32, and so do the products with priors."""
+
 
 def completed_q(stats: NodeStats) -> Tensor:
     """Mean returns [R, K], with the mixed value (equation 33) for actions without visits.
@@ -33,7 +36,7 @@ def improved_policy(stats: NodeStats, sigma: Tensor, max_sigma: float) -> Tensor
     sigma: [R, K] from `transform`, at most `max_sigma`. If exp(sigma) fits into float32, the result is the
     normalised prior * exp(sigma), since a softmax over such short rows costs more than all other steps of a choice.
     """
-    if max_sigma > 80.0:
+    if max_sigma > LARGEST_EXPONENT:
         return torch.softmax(stats.logits + sigma, -1)
     weight = stats.prior * torch.exp(sigma)
     return weight / weight.sum(-1, keepdim=True)

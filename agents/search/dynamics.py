@@ -188,17 +188,12 @@ class GameDynamics:
         self, cache: EvaluationCache, states: Any, actions: Tensor | None, wanted: Tensor
     ) -> tuple[Tensor, Tensor]:
         keys = self.game.key(states)
-        logits, value, missing, duplicates, duplicate_of = cache.lookup(keys, wanted)
+        found = cache.lookup(keys, wanted)
         count = int(wanted.sum())
-        self._count(len(missing), len(wanted) - count, count - len(missing))
-        if len(missing):
-            new_logits, new_value = self._rows(states, actions, missing)
-            cache.store(keys.index_select(0, missing), new_logits, new_value)
-            logits[missing] = new_logits
-            value[missing] = new_value
-            logits[duplicates] = logits[duplicate_of]
-            value[duplicates] = value[duplicate_of]
-        return logits, value
+        self._count(len(found.missing), len(wanted) - count, count - len(found.missing))
+        if len(found.missing):
+            cache.complete(found, keys, *self._rows(states, actions, found.missing))
+        return found.logits, found.value
 
     def _count(self, evaluated: int, ended: int, repeated: int) -> None:
         before = self._counted

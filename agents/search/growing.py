@@ -5,7 +5,7 @@ need the number of simulations in advance: the schedule of sequential halving de
 root as below it, so that after every simulation the most visited move is the answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from agents.search.puct import PuctSearch
 from agents.search.root import Root
 from agents.search.solver import inferior, is_proven, node_behind
-from agents.search.tree import ENDED, ILLEGAL, Dynamics, NodeStats, Tree, descend_to_leaves, simulate
+from agents.search.tree import ENDED, ILLEGAL, Dynamics, NodeStats, Tree, descend_to_leaves, simulator
 
 _FIRST_ROOM = 255  # simulations before the storage is doubled
 
@@ -60,6 +60,7 @@ class GrowingTree:
         self._most = most
         self._dynamics, self._search = dynamics, search
         self._tree = Tree.allocate(root, self._room, solver=search.solver)
+        self._run = self._simulator()
 
     @property
     def full(self) -> bool:
@@ -82,17 +83,21 @@ class GrowingTree:
         if self.simulations == self._room:
             self._room = min(2 * self._room + 1, self._most)
             self._tree = self._tree.extended(self._room)
-        path = simulate(
+            self._run = self._simulator()
+        depth = self._run(self.simulations)
+        self.simulations += 1
+        self._depths += depth
+        self.deepest = max(self.deepest, depth)
+
+    def _simulator(self) -> Callable[[int], int]:
+        choice = self._search.choice
+        return simulator(
             self._tree,
-            self._search.choice(self._tree.root_stats()),
-            self.simulations,
             dynamics=self._dynamics,
-            interior_choice=self._search.choice,
+            root_choice=choice,
+            interior_choice=choice,
             descend=descend_to_leaves,
         )
-        self.simulations += 1
-        self._depths += len(path)
-        self.deepest = max(self.deepest, len(path))
 
     def settled(self, left: float) -> bool:
         """Whether the most visited move stays so if `left` more simulations all visit the second.

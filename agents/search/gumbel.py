@@ -77,18 +77,13 @@ class GumbelSearch:
         schedule = table.index_select(0, legal.sum(-1).clamp(max=most))
 
         before = None if inherited is None else inherited.root_stats().visits.clone()
-
-        def counted(stats: NodeStats) -> Tensor:
-            return stats.visits if before is None else stats.visits - before
-
-        def root_choice(stats: NodeStats, simulation: int) -> Tensor:
-            return self._best_considered(stats, counted(stats), schedule[:, simulation], root_noise, legal)
-
+        choice = RootChoice(schedule, root_noise, legal, self.value_scale, self.visit_offset, before)
+        interior = InteriorChoice(self.value_scale, self.visit_offset, self._max_sigma)
         tree = grow(
             root._replace(logits=logits),
             dynamics=dynamics,
-            root_choice=root_choice,
-            interior_choice=self._interior_choice,
+            root_choice=choice,
+            interior_choice=interior,
             simulations=self.simulations,
             descend=self.descend,
             solver=self.solver,
@@ -96,17 +91,15 @@ class GumbelSearch:
             inherited=inherited,
         )
         stats = tree.root_stats()
-        visits = counted(stats)
-        wanted = torch.where(self._good(stats, legal), visits, 0.0).amax(-1)
-        slot = self._best_considered(stats, visits, wanted, root_noise, legal)
+        slot = choice.best(stats, torch.where(choice.playable(stats), choice.counted(stats), 0.0).amax(-1))
         if tree.root_squares is not None:
             slot = lcb_choice(stats, tree.root_squares.view_as(stats.visits), self.lcb_stdevs, slot)
         q = completed_q(stats)
         if stats.bounds is None:
-            policy = improved_policy(stats, self._sigma(stats), self._max_sigma)
+            policy = improved_policy(stats, interior.sigma(stats), self._max_sigma)
             value = (policy * q).sum(-1)
         else:
-            policy = torch.softmax(torch.where(inferior(stats), ILLEGAL, stats.logits) + self._sigma(stats), -1)
+            policy = torch.softmax(torch.where(inferior(stats), ILLEGAL, stats.logits) + interior.sigma(stats), -1)
             value = within_bounds((policy * q).sum(-1), stats)
         result = SearchResult(root.action_of(slot), policy, value, stats.visits, q, root.slot_actions())
         return Decision(result, tree, slot)
@@ -115,41 +108,79 @@ class GumbelSearch:
     def _max_sigma(self) -> float:
         return math.inf if self.continued else (self.visit_offset + self.simulations) * self.value_scale
 
-    def _sigma(self, stats: NodeStats) -> Tensor:
-        """float32 `[R, K]`: the transform of the completed Q values."""
-        q = completed_q(stats)
-        if stats.bounds is not None:
-            # What is not played must not widen the range to which Q values are scaled.
-            bad = inferior(stats)
-            lowest = torch.where(stats.legal & ~bad, q, torch.inf).amin(-1, keepdim=True)
-            q = torch.where(bad, lowest, q)
-        return transform(q, stats.visits, value_scale=self.value_scale, visit_offset=self.visit_offset)
 
-    def _good(self, stats: NodeStats, legal: Tensor) -> Tensor:
-        """bool `[B, K]`: slots that may be played."""
-        return legal if stats.bounds is None else legal & ~inferior(stats)
+@dataclass(frozen=True, eq=False)
+class RootChoice:
+    """The considered slots in turn, as sequential halving plans (section 3.1).
 
-    def _interior_choice(self, stats: NodeStats) -> Tensor:
-        """int64 `[R]`: the slot whose fraction of visits is furthest below the improved policy (section 5)."""
-        improved = improved_policy(stats, self._sigma(stats), self._max_sigma)
-        missing = improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))
-        if stats.bounds is not None:
-            missing = torch.where(inferior(stats), -torch.inf, missing)
-        return missing.argmax(-1)
+    schedule: float32 `[B, simulations]`, the visits that the slot of each simulation must have. noise: float32
+    `[B, K]`. legal: bool `[B, K]`. before: float32 `[B, K]`, inherited visits, which are not counted; None for none.
+    """
 
-    def _best_considered(
-        self, stats: NodeStats, visits: Tensor, wanted: Tensor, noise: Tensor, legal: Tensor
-    ) -> Tensor:
-        """int64 `[B]`: among legal slots with `wanted` `[B]` of `visits` `[B, K]`, the best by noise, prior and Q.
+    schedule: Tensor
+    noise: Tensor
+    legal: Tensor
+    value_scale: float
+    visit_offset: float
+    before: Tensor | None = None
+
+    def __call__(self, stats: NodeStats, simulation: int) -> Tensor:
+        """int64 `[B]`."""
+        return self.best(stats, self.schedule[:, simulation])
+
+    def counted(self, stats: NodeStats) -> Tensor:
+        """float32 `[B, K]`: the visits of this search."""
+        return stats.visits if self.before is None else stats.visits - self.before
+
+    def playable(self, stats: NodeStats) -> Tensor:
+        """bool `[B, K]`: legal slots, where there are proofs without inferior ones."""
+        return self.legal if stats.bounds is None else self.legal & ~inferior(stats)
+
+    def best(self, stats: NodeStats, wanted: Tensor) -> Tensor:
+        """int64 `[B]`: among legal slots with `wanted` `[B]` visits, the best by noise, prior and transformed Q.
 
         Where proofs leave none of them, among those with the next fewer visits, else with the next more.
         """
-        score = noise + stats.logits + self._sigma(stats)
-        allowed = legal & (visits == wanted[:, None])
+        visits = self.counted(stats)
+        score = self.noise + stats.logits + _sigma(stats, self.value_scale, self.visit_offset)
+        allowed = self.legal & (visits == wanted[:, None])
         if stats.bounds is not None:
-            good = self._good(stats, legal)
+            good = self.playable(stats)
             more = visits - wanted[:, None]
             distance = torch.where(good, torch.where(more > 0, _MANY + more, -more), torch.inf)
             allowed = good & (distance == distance.amin(-1, keepdim=True))
         # The clamp keeps legal actions with a tiny prior above excluded actions.
         return torch.where(allowed, score.clamp_min(-1e9), -torch.inf).argmax(-1)
+
+
+@dataclass(frozen=True)
+class InteriorChoice:
+    """The slot whose fraction of visits is furthest below the improved policy (section 5)."""
+
+    value_scale: float
+    visit_offset: float
+    max_sigma: float
+    """The largest sigma of a search; see `agents.search.completed_q.improved_policy`."""
+
+    def __call__(self, stats: NodeStats) -> Tensor:
+        """int64 `[R]`."""
+        improved = improved_policy(stats, self.sigma(stats), self.max_sigma)
+        missing = improved - stats.visits / (1.0 + stats.visits.sum(-1, keepdim=True))
+        if stats.bounds is not None:
+            missing = torch.where(inferior(stats), -torch.inf, missing)
+        return missing.argmax(-1)
+
+    def sigma(self, stats: NodeStats) -> Tensor:
+        """float32 `[R, K]`: the transformed Q values."""
+        return _sigma(stats, self.value_scale, self.visit_offset)
+
+
+def _sigma(stats: NodeStats, value_scale: float, visit_offset: float) -> Tensor:
+    """float32 `[R, K]`: the transform of the completed Q values."""
+    q = completed_q(stats)
+    if stats.bounds is not None:
+        # What is not played must not widen the range to which Q values are scaled.
+        bad = inferior(stats)
+        lowest = torch.where(stats.legal & ~bad, q, torch.inf).amin(-1, keepdim=True)
+        q = torch.where(bad, lowest, q)
+    return transform(q, stats.visits, value_scale=value_scale, visit_offset=visit_offset)

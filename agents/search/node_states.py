@@ -65,6 +65,11 @@ class NodeStates:
         """Bytes of all nodes, without the rings of the roots."""
         return sum(field.nbytes for field in self.fields) + (0 if self._plies is None else self._plies.nbytes)
 
+    @property
+    def has_history(self) -> bool:
+        """Whether `read` needs the paths."""
+        return self._plies is not None
+
     def write(self, block: slice, states: Any, plies: Tensor | None) -> None:
         """Write the states of a block of B nodes; plies: int64 `[B]`, of the new states, None without history."""
         if self._plies is not None:

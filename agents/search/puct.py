@@ -74,7 +74,7 @@ class PuctSearch:
         tree = grow(
             root._replace(logits=logits),
             dynamics=dynamics,
-            root_choice=lambda stats, simulation: self._root_choice(stats),
+            root_choice=self.choice if not self.forced_playouts else ForcedChoice(self.choice, self.forced_playouts),
             interior_choice=self.choice,
             simulations=self.simulations,
             descend=self.descend,
@@ -106,38 +106,16 @@ class PuctSearch:
         mixed = (1 - self.dirichlet_fraction) * prior + self.dirichlet_fraction * noise
         return torch.where(root.legal, torch.log(mixed.clamp_min(1e-30)), ILLEGAL)
 
-    def choice(self, stats: NodeStats) -> Tensor:
-        """int64 `[R]`: the slot with the largest upper confidence bound."""
-        return self._bounds(stats).argmax(-1)
-
-    def _root_choice(self, stats: NodeStats) -> Tensor:
-        """int64 `[B]`: as `choice`, but forced slots come before others."""
-        if not self.forced_playouts:
-            return self.choice(stats)
-        bounds = self._bounds(stats)
-        return (bounds + torch.where(is_forced(stats, self.forced_playouts), _FORCED, 0.0)).argmax(-1)
-
-    def _bounds(self, stats: NodeStats) -> Tensor:
-        """float32 `[R, K]`: upper confidence bounds; -inf at illegal actions and empty slots."""
-        q, exploration = self._terms(stats)
-        playable = stats.legal if stats.bounds is None else stats.legal & ~inferior(stats)
-        return torch.where(playable, q + exploration / (1.0 + stats.visits), -torch.inf)
-
-    def _terms(self, stats: NodeStats) -> tuple[Tensor, Tensor]:
-        """float32 `[R, K]` each: Q, and c(N) P sqrt(N)."""
-        total = stats.visits.sum(-1, keepdim=True)
-        visited = stats.visits > 0
-        mean = (stats.value[:, None] + stats.value_sum.sum(-1, keepdim=True)) / (1.0 + total)
-        q = torch.where(visited, stats.value_sum / stats.visits.clamp_min(1.0), mean - self.fpu_reduction)
-        c = self.c_init + torch.log((1.0 + total + self.c_base) / self.c_base)
-        # At a node without visits sqrt(0) would remove the prior; with 1 the prior decides.
-        return q, c * stats.prior * torch.sqrt(total.clamp_min(1.0))
+    @property
+    def choice(self) -> "PuctChoice":
+        """The choice of all nodes, the root included where no playouts are forced."""
+        return PuctChoice(self.c_init, self.c_base, self.fpu_reduction)
 
     def _weights(self, stats: NodeStats) -> Tensor:
         """float32 `[B, K]`: the visit counts that count for policy and move."""
         weights = stats.visits if stats.bounds is None else without_inferior(stats.visits, stats)
         if self.forced_playouts:
-            q, exploration = self._terms(stats)
+            q, exploration = self.choice.terms(stats)
             stats = stats._replace(visits=weights)
             weights = pruned_visits(stats, self.forced_playouts, q=q, exploration=exploration)
         return weights
@@ -148,3 +126,48 @@ class PuctSearch:
         score = torch.where(weights > 0, torch.log(weights) + per_row(temperature) * noise, -math.inf)
         # Without simulations no action has visits; the first legal action is played.
         return torch.where(root.legal, score.clamp_min(-1e9), -math.inf).argmax(-1)
+
+
+@dataclass(frozen=True)
+class PuctChoice:
+    """The slot with the largest upper confidence bound."""
+
+    c_init: float
+    c_base: float
+    fpu_reduction: float
+
+    def __call__(self, stats: NodeStats, simulation: int = 0) -> Tensor:
+        """int64 `[R]`."""
+        return self.bounds(stats).argmax(-1)
+
+    def bounds(self, stats: NodeStats) -> Tensor:
+        """float32 `[R, K]`: upper confidence bounds; -inf at illegal actions and empty slots."""
+        q, exploration = self.terms(stats)
+        playable = stats.legal if stats.bounds is None else stats.legal & ~inferior(stats)
+        return torch.where(playable, q + exploration / (1.0 + stats.visits), -torch.inf)
+
+    def terms(self, stats: NodeStats) -> tuple[Tensor, Tensor]:
+        """float32 `[R, K]` each: Q, and c(N) P sqrt(N)."""
+        total = stats.visits.sum(-1, keepdim=True)
+        visited = stats.visits > 0
+        mean = (stats.value[:, None] + stats.value_sum.sum(-1, keepdim=True)) / (1.0 + total)
+        q = torch.where(visited, stats.value_sum / stats.visits.clamp_min(1.0), mean - self.fpu_reduction)
+        # At a node without visits sqrt(0) would remove the prior; with 1 the prior decides.
+        return q, self.exploration(total) * stats.prior * torch.sqrt(total.clamp_min(1.0))
+
+    def exploration(self, total: Tensor) -> Tensor:
+        """c(N) for visits N."""
+        return self.c_init + torch.log((1.0 + total + self.c_base) / self.c_base)
+
+
+@dataclass(frozen=True)
+class ForcedChoice:
+    """At the root: as `PuctChoice`, but slots with fewer visits than they are forced to have come before others."""
+
+    choice: PuctChoice
+    forced_playouts: float
+
+    def __call__(self, stats: NodeStats, simulation: int = 0) -> Tensor:
+        """int64 `[B]`."""
+        forced = torch.where(is_forced(stats, self.forced_playouts), _FORCED, 0.0)
+        return (self.choice.bounds(stats) + forced).argmax(-1)

@@ -19,6 +19,7 @@ from torch import Tensor
 from agents.search.node_states import NodeStates
 from agents.search.root import Root, SearchResult
 from agents.search.solver import Bounds, Proofs
+from lab import jit
 
 UNEXPANDED, ENDED = -1, -2
 ILLEGAL = torch.finfo(torch.float32).min
@@ -74,6 +75,8 @@ Dynamics = Callable[[Any, Tensor, Tensor], Leaf]
 """(states of B parents, action int64 `[B]`, wanted bool `[B]`) -> Leaf: the rules, or a learned model."""
 Choice = Callable[[NodeStats], Tensor]
 """Statistics of R nodes -> slot int64 `[R]`."""
+RootChoice = Callable[[NodeStats, int], Tensor]
+"""(statistics of the roots, simulation) -> slot int64 `[B]`."""
 Descend = Callable[["Tree", Tensor, int], Tensor]
 """(tree, the roots' edges int64 `[B]`, simulation) -> edges of the paths int64 `[depth, B]`."""
 
@@ -213,7 +216,7 @@ def grow(
     root: Root,
     *,
     dynamics: Dynamics,
-    root_choice: Callable[[NodeStats, int], Tensor],
+    root_choice: RootChoice,
     interior_choice: Choice,
     simulations: int,
     descend: Descend,
@@ -238,10 +241,49 @@ def grow(
         tree = inherited
         tree.write_evaluations(slice(0, tree.batch), root.logits, root.value, root.actions)  # with this search's noise
     first = len(tree.value) // tree.batch - 1 - simulations
-    for simulation in range(simulations):
-        slot = root_choice(tree.root_stats(), simulation)
-        simulate(tree, slot, first + simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
+    run = simulator(
+        tree,
+        dynamics=dynamics,
+        root_choice=root_choice,
+        interior_choice=interior_choice,
+        descend=descend,
+        first=first,
+    )
+    for simulation in range(first, first + simulations):
+        run(simulation)
     return tree
+
+
+def simulator(
+    tree: Tree,
+    *,
+    dynamics: Dynamics,
+    root_choice: RootChoice,
+    interior_choice: Choice,
+    descend: Descend,
+    first: int = 0,
+) -> Callable[[int], int]:
+    """A function that runs simulation number n, from `first`, and returns the depth of the deepest path.
+
+    Arguments as in `grow`; earlier simulations are inherited. On a CPU with numba the compositions of
+    `agents.search.kernels.simulation` run compiled, with the same result; `simulate` runs all others.
+    """
+    if tree.logits.device.type == "cpu" and jit.available(len(tree.value)):
+        from agents.search.kernels.simulation import compiled_simulation
+
+        compiled = compiled_simulation(
+            tree, dynamics=dynamics, root_choice=root_choice, interior_choice=interior_choice, descend=descend
+        )
+        if compiled is not None:
+            return compiled
+
+    def run(simulation: int) -> int:
+        slot = root_choice(tree.root_stats(), simulation - first)
+        return len(
+            simulate(tree, slot, simulation, dynamics=dynamics, interior_choice=interior_choice, descend=descend)
+        )
+
+    return run
 
 
 def simulate(

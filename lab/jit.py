@@ -1,0 +1,55 @@
+"""Functions compiled by numba for the CPU, where it is installed.
+
+Every kernel has a form in tensor operations that gives the same result and runs where numba is missing. Modules of
+kernels import `kernel` at the top, so they are imported inside functions, after `available()`.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+F = TypeVar("F", bound=Callable[..., object])
+SWITCH = "LAB_KERNELS"
+"""Environment variable; 0 selects the tensor form everywhere."""
+
+
+MOST_ROWS_UNCOMPILED = 63
+"""So few rows of work alone do not load the compiler, which takes 0.5 s."""
+
+
+def available(rows: int) -> bool:
+    """Whether kernels run: numba is installed, `LAB_KERNELS` is not 0, and there are enough rows to begin with.
+
+    Both forms have the same result, so that it does not matter which of them runs. Once loaded, kernels take any rows.
+    """
+    return (rows > MOST_ROWS_UNCOMPILED or "numba" in sys.modules) and _loads()
+
+
+@cache
+def _loads() -> bool:
+    if os.environ.get(SWITCH) == "0":
+        return False
+    try:
+        import numba  # noqa: F401
+    except ImportError:  # also raised for a numpy that this numba does not support
+        return False
+    return True
+
+
+def kernel(function: F) -> F:
+    """Compile a function of numbers and arrays at its first call.
+
+    The machine code is kept beside the source, else in the user's cache folder (numba's NUMBA_CACHE_DIR names another),
+    and is compiled again when the source file changes: a kernel may call those of its own file only. Where no folder
+    can be written, each process compiles. No operations are reordered (fastmath), so that results can be compared bit
+    for bit.
+    """
+    import numba
+
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder for the machine code
+        return numba.njit(**options)(function)
