@@ -277,7 +277,8 @@ def _transposed(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _norm(y: Tensor) -> tuple[Tensor, Tensor]:
     """Pixel norm [B, C, H, W] and its factor [B, 1, H, W], whose root and division are float32."""
-    factor = ((y * y).sum(1, keepdim=True).float() / y.shape[1]).add_(EPSILON).rsqrt_().to(y.dtype)
+    squares = (y * y).sum(1, keepdim=True)
+    factor = ((squares.float() if y.element_size() < 4 else squares) / y.shape[1]).add_(EPSILON).rsqrt_().to(y.dtype)
     return y * factor, factor
 
 
@@ -347,5 +348,6 @@ def _transposed_gradients(gradient: Tensor, x: Tensor, weight: Tensor, wanted: t
     return of_x, _float(of_weight), _float(of_bias)
 
 
-def _float(gradient: Tensor | None) -> Tensor | None:
-    return None if gradient is None else gradient.float()
+def _float(x: Tensor | None) -> Tensor | None:
+    """float32 in place of a dtype of less precision."""
+    return x.float() if x is not None and x.element_size() < 4 else x
