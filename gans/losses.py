@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gans.compilation import compiled
 from gans.config import LossConfig
+from gans.effective_weights import weights_kept
 from lab import rng
 from lab.nets.second_order import is_penalised, penalised
 from lab.train.device import Device, autocast
@@ -74,6 +75,7 @@ class AdversarialLoss(Generic[G]):
         # Compiled graphs have no second derivative, so penalised scores use the network itself.
         self._discriminate: Callable[..., Tensor] = compiled(discriminator) if compile else discriminator
 
+    @weights_kept()
     def of_discriminator(self, batch: Batch, *, step: int, shown: int) -> LossTerm:
         """step: discriminator steps so far; a lazy penalty is due every `lazy` steps. shown: real samples so far."""
         config, real = self.config, batch.real
@@ -117,6 +119,7 @@ class AdversarialLoss(Generic[G]):
         }
         return _weighted(loss + penalty, statistics, batch)
 
+    @weights_kept()
     def of_generator(self, batch: Batch, *, step: int, shown: int) -> LossTerm:
         """Arguments as in `of_discriminator`; the loss depends on neither step nor shown."""
         fake_scores = self._score(self._fake(batch, phase=1), batch)

@@ -10,17 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gans.effective_weights import effective, enlarging
+from gans.progressive import fused
 from gans.progressive.config import NetworkConfig
 from gans.progressive.growth import level_of
 from lab import rng
-from lab.nets.cnn import ConvBlock
 from lab.nets.init import EQUALIZED, Init
-from lab.nets.layers import Conv2d, Linear, scaled
+from lab.nets.layers import Conv2d, Linear
 from lab.nets.mlp import MLP
 
 Alpha = float | Tensor
 """Weight of the newest resolution. A 0-d tensor always fades, so that one compiled graph serves every value."""
 
+TRANSPOSED_FROM = 8  # pixels
 _MAPPING = Init(runtime=True, lr_multiplier=0.01)  # Karras et al. 2019, appendix C
 
 
@@ -68,75 +70,84 @@ def noise(size: int, numbers: Tensor, seed: int, *counters: int) -> tuple[Tensor
     return (rng.normal(seed, *counters, numbers[:, None], places),)
 
 
+def compute_dtype(x: Tensor) -> torch.dtype:
+    """The dtype of convolutions on `x`: that of autocast where it is on."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
 def is_fading(alpha: Alpha) -> bool:
     return isinstance(alpha, Tensor) or alpha < 1.0
-
-
-class PixelNorm(nn.Module):
-    """Normalise every pixel's feature vector to length sqrt(channels), section 4.2. [B, C, ...] -> the same."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        # x * x: the gradient of square() goes through a power.
-        return x * torch.rsqrt((x * x).sum(1, keepdim=True) / x.shape[1] + 1e-8)
 
 
 def minibatch_stddev(x: Tensor, group: int) -> Tensor:
     """[B, C, H, W] -> [B, C + 1, H, W]: one more map with the variation within the batch, section 3.
 
     The standard deviation of every feature over a group of neighbours in the batch, averaged over features and
-    places. The last group may be shorter. Groups are contiguous, so batches whose sizes are multiples of
+    places, in float32. The last group may be shorter. Groups are contiguous, so batches whose sizes are multiples of
     the group can be joined without changing a value.
     """
-    batch, channels, height, width = x.shape
-    whole = batch - batch % group
-
-    def statistic(rows: Tensor, size: int) -> Tensor:
-        grouped = rows.reshape(-1, size, channels, height, width)
-        spread = (grouped - grouped.mean(1, keepdim=True)).square().mean(1).add(1e-8).sqrt()
-        return spread.mean((1, 2, 3)).repeat_interleave(size)
-
-    parts = [statistic(x[:whole], group)] if whole else []
+    batch, _, height, width = x.shape
+    whole, full = batch - batch % group, x.float()
+    parts = [fused.deviation(full[:whole], group).repeat_interleave(group)] if whole else []
     if whole < batch:
-        parts.append(statistic(x[whole:], batch - whole))
-    values = torch.cat(parts) if len(parts) > 1 else parts[0]
+        parts.append(fused.deviation(full[whole:], batch - whole).repeat_interleave(batch - whole))
+    values = (torch.cat(parts) if len(parts) > 1 else parts[0]).to(x.dtype)
     return channels_last(torch.cat([x, values[:, None, None, None].expand(-1, 1, height, width)], 1))
 
 
-class EnlargedConv(nn.Module):
-    """Nearest-neighbour enlargement and a 3x3 convolution, [B, C, H, W] -> [B, out, 2H, 2W].
+class LeakyConv(nn.Module):
+    """Convolution, leaky ReLU and, with `pool`, the mean of 2x2 pixels: [B, C, H, W] -> [B, out, H', W']."""
 
-    Every output pixel sees only 2x2 input pixels, so both are one transposed convolution with a 4x4 kernel: 4/9 of
-    the multiplications. `fused` chooses the form; they are equal but for rounding.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, fused: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, *, pool: bool = False) -> None:
         super().__init__()
-        self.conv = Conv2d(in_channels, out_channels, 3, init=EQUALIZED)
-        self.fused = fused
+        self.conv = Conv2d(in_channels, out_channels, kernel_size, init=EQUALIZED)
+        self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.fused:
-            return self.conv(enlarge(x))
-        weight, bias = scaled(self.conv)
-        kernel = weight.flip(2, 3).transpose(0, 1)
-        kernel = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))
-        kernel = F.pad(kernel, (0, 1)) + F.pad(kernel, (1, 0))
-        return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
+        return fused.conv(x, effective(self.conv, x.dtype), pool=self.pool)
+
+
+class NormalisedConv(nn.Module):
+    """3x3 convolution, leaky ReLU and pixel norm (every pixel's feature vector gets length sqrt(C), section 4.2).
+
+    [B, C, H, W] -> [B, out, H, W].
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = Conv2d(in_channels, out_channels, 3, init=EQUALIZED)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fused.conv_norm(x, effective(self.conv, x.dtype))
+
+
+class EnlargedConv(NormalisedConv):
+    """Nearest-neighbour enlargement, then `NormalisedConv`, [B, C, H, W] -> [B, out, 2H, 2W].
+
+    Every output pixel sees only 2x2 input pixels, so enlargement and convolution are one transposed convolution with a
+    4x4 kernel: 4/9 of the multiplications. On maps below `TRANSPOSED_FROM` its overhead is larger than what it saves.
+    Both forms are equal but for rounding.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] < TRANSPOSED_FROM:
+            return super().forward(enlarge(x))
+        return fused.conv_norm(x, effective(self.conv, x.dtype, enlarging), transposed=True)
 
 
 class FirstGeneratorBlock(nn.Module):
-    """Latents [B, latent] -> [B, channels, 4, 4]."""
+    """Latents [B, latent] -> [B, channels, 4, 4] in `dtype`."""
 
     def __init__(self, latent: int, channels: int) -> None:
         super().__init__()
         # A quarter of the usual gain, as in the authors' code, since a latent contributes to 16 pixels.
         self.dense = Linear(latent, channels * 16, init=EQUALIZED.with_gain(math.sqrt(2.0) / 4.0))
-        self.conv = ConvBlock(channels, channels, norm="none", activation="leaky_relu", init=EQUALIZED)
-        self.norm = PixelNorm()
+        self.conv = NormalisedConv(channels, channels)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        x = channels_last(self.dense(latents).unflatten(1, (-1, 4, 4)))
-        return self.norm(self.conv(self.norm(F.leaky_relu(x, 0.2))))
+    def forward(self, latents: Tensor, dtype: torch.dtype) -> Tensor:
+        x = _dense(self.dense, latents, leaky=False).unflatten(1, (-1, 4, 4))
+        return self.conv(fused.leaky_norm(channels_last(x.to(dtype))))
 
 
 class GeneratorBlock(nn.Module):
@@ -145,11 +156,10 @@ class GeneratorBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.enlarged = EnlargedConv(in_channels, out_channels)
-        self.conv = ConvBlock(out_channels, out_channels, norm="none", activation="leaky_relu", init=EQUALIZED)
-        self.norm = PixelNorm()
+        self.conv = NormalisedConv(out_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(self.norm(F.leaky_relu(self.enlarged(x), 0.2))))
+        return self.conv(self.enlarged(x))
 
 
 class Generator(nn.Module):
@@ -175,20 +185,27 @@ class Generator(nn.Module):
 
     def forward(self, latents: Tensor, level: int, alpha: Alpha = 1.0, labels: Tensor | None = None) -> Tensor:
         """Latents [B, latent], labels int64 [B] if conditional -> [B, C, R, R] in about [-1, 1], R = 4 * 2**level."""
-        x = hypersphere(latents)
-        if self.config.classes:
-            if labels is None:
-                raise ValueError("a conditional generator needs labels")
-            x = torch.cat([x, hypersphere(self.embedding(labels))], 1)
-        if self.config.mapping_layers:
-            x = hypersphere(self.mapping(x))
-        before = x
-        for block in self.blocks[: level + 1]:
-            before, x = x, block(x)
-        image = self.to_rgb[level](x)
-        if level > 0 and is_fading(alpha):
-            image = torch.lerp(enlarge(self.to_rgb[level - 1](before)), image, alpha)
-        return image
+        dtype = compute_dtype(latents)
+        with torch.autocast(latents.device.type, enabled=False):
+            x = hypersphere(latents)
+            if self.config.classes:
+                if labels is None:
+                    raise ValueError("a conditional generator needs labels")
+                x = torch.cat([x, hypersphere(self.embedding(labels))], 1)
+            if self.config.mapping_layers:
+                x = hypersphere(self.mapping(x))
+            first, *others = self.blocks[: level + 1]
+            before = x = first(x, dtype)
+            for block in others:
+                before, x = x, block(x)
+            image = self._image(x, level)
+            if level > 0 and is_fading(alpha):
+                image = torch.lerp(enlarge(self._image(before, level - 1)), image, alpha)
+            return image
+
+    def _image(self, x: Tensor, level: int) -> Tensor:
+        """Feature maps of a level -> its image, float32."""
+        return fused.conv(x, effective(self.to_rgb[level], x.dtype), leaky=False).float()
 
 
 class DiscriminatorBlock(nn.Module):
@@ -196,27 +213,27 @@ class DiscriminatorBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = ConvBlock(in_channels, in_channels, norm="none", activation="leaky_relu", init=EQUALIZED)
-        self.reduced = ConvBlock(in_channels, out_channels, norm="none", activation="leaky_relu", init=EQUALIZED)
+        self.conv = LeakyConv(in_channels, in_channels)
+        self.reduced = LeakyConv(in_channels, out_channels, pool=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return reduce(self.reduced(self.conv(x)))
+        return self.reduced(self.conv(x))
 
 
 class LastDiscriminatorBlock(nn.Module):
-    """[B, channels, 4, 4] -> features [B, out_features]."""
+    """[B, channels, 4, 4] -> features [B, out_features], float32."""
 
     def __init__(self, channels: int, out_features: int, group: int) -> None:
         super().__init__()
         self.group = group
         extra = int(group > 1)
-        self.conv = ConvBlock(channels + extra, channels, norm="none", activation="leaky_relu", init=EQUALIZED)
+        self.conv = LeakyConv(channels + extra, channels)
         self.dense = Linear(channels * 16, out_features, init=EQUALIZED)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.group > 1:
             x = minibatch_stddev(x, self.group)
-        return F.leaky_relu(self.dense(self.conv(x).flatten(1)), 0.2)
+        return _dense(self.dense, self.conv(x).float().flatten(1))
 
 
 class Discriminator(nn.Module):
@@ -228,10 +245,7 @@ class Discriminator(nn.Module):
         levels = level_of(config.resolution) + 1
         widths = [channels_at(config, 4 * 2**level) for level in range(levels)]
         features = channels_at(config, 2)
-        self.from_rgb = nn.ModuleList(
-            ConvBlock(config.channels, width, 1, norm="none", activation="leaky_relu", init=EQUALIZED)
-            for width in widths
-        )
+        self.from_rgb = nn.ModuleList(LeakyConv(config.channels, width, 1) for width in widths)
         blocks: list[nn.Module] = [LastDiscriminatorBlock(widths[0], features, config.minibatch_group)]
         blocks += [DiscriminatorBlock(widths[level], widths[level - 1]) for level in range(1, levels)]
         self.blocks = nn.ModuleList(blocks)
@@ -241,16 +255,22 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, level: int, alpha: Alpha = 1.0, labels: Tensor | None = None) -> Tensor:
         """[B, C, R, R], labels int64 [B] if conditional -> scores [B], R = 4 * 2**level."""
-        images = channels_last(images)
-        x = self.from_rgb[level](images)
-        for at in range(level, 0, -1):
-            x = self.blocks[at](x)
-            if at == level and is_fading(alpha):
-                x = torch.lerp(self.from_rgb[level - 1](reduce(images)), x, alpha)
-        features = self.blocks[0](x)
-        scores = self.out(features).squeeze(1)
-        if self.config.classes:
-            if labels is None:
-                raise ValueError("a conditional discriminator needs labels")
-            scores = scores + (features * self.embedding(labels)).sum(1) / math.sqrt(features.shape[1])
-        return scores
+        dtype = compute_dtype(images)
+        with torch.autocast(images.device.type, enabled=False):
+            images = channels_last(images.to(dtype))
+            x = self.from_rgb[level](images)
+            for at in range(level, 0, -1):
+                x = self.blocks[at](x)
+                if at == level and is_fading(alpha):
+                    x = torch.lerp(self.from_rgb[level - 1](reduce(images)), x, alpha)
+            features = self.blocks[0](x)
+            scores = _dense(self.out, features, leaky=False).squeeze(1)
+            if self.config.classes:
+                if labels is None:
+                    raise ValueError("a conditional discriminator needs labels")
+                scores = scores + (features * self.embedding(labels)).sum(1) / math.sqrt(features.shape[1])
+            return scores
+
+
+def _dense(layer: Linear, x: Tensor, *, leaky: bool = True) -> Tensor:
+    return fused.dense(x, layer.weight, layer.bias, layer.weight_scale, leaky=leaky)

@@ -16,6 +16,7 @@ from tests.same_run import assert_same_run
 
 VARIANTS = {
     "paper": {},
+    "bf16": {"precision": "bf16"},
     "conditional": {
         "network": {"classes": 10, "mapping_layers": 2},
         "loss": {"name": "non-saturating", "lazy": 3},
@@ -38,7 +39,7 @@ def alphas(run: Path) -> dict[int, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["paper", "conditional"])
+@pytest.mark.parametrize("variant", ["paper", "bf16", "conditional"])
 def test_killed_in_a_fade_and_resumed_equals_uninterrupted(variant: str, tmp_path: Path) -> None:
     file = preset(tmp_path, **VARIANTS[variant])
     whole, killed = tmp_path / "whole", tmp_path / "killed"
