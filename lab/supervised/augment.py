@@ -14,9 +14,7 @@ from lab.supervised.config import AugmentConfig
 Operation = Callable[[Tensor, Draws, AugmentConfig], Tensor]
 
 
-def augment(
-    images: Tensor, config: AugmentConfig, seed: int, start: int, mirrored: Tensor | None = None
-) -> Tensor:
+def augment(images: Tensor, config: AugmentConfig, seed: int, start: int, mirrored: Tensor | None = None) -> Tensor:
     """Augmented images [B, C, R, R] in [-1, 1]; the draws of image i depend only on (seed, start + i).
 
     Rotation and scale form one geometric map, so that pixels are interpolated once. mirrored: which images are

@@ -37,13 +37,13 @@ class BackboneConfig(Config):
     def build(self, shape: tuple[int, ...]) -> Backbone:
         """New layers for inputs [C, R, R] or [F]. Raises UserError if images are too small."""
 
-    def fit(self, network: Network, images: Callable[[int], Tensor]) -> None:  # noqa: B027
+    def fit(self, network: Network, images: Callable[[int], Tensor]) -> None:
         """Set the weights of a new network that depend on the data, if it has any.
 
         images: called with a number, returns about so many network inputs of the training set.
         """
 
-    def set_trainable(self, network: Network, progress: float) -> None:  # noqa: B027
+    def set_trainable(self, network: Network, progress: float) -> None:
         """Freeze what is trained in a part of the learning-rate schedule only; `progress` is 0 at its start, 1 at its
         end. The result depends on nothing else.
         """
@@ -156,9 +156,7 @@ class AirbenchConfig(BackboneConfig):
 
     def build(self, shape: tuple[int, ...]) -> Backbone:
         _check_size(self.name, shape[1], 2 ** len(self.channels) + 1)
-        trunk = Airbench(
-            shape[0], self.channels, convolutions=self.convolutions, norm_momentum=self.norm_momentum
-        )
+        trunk = Airbench(shape[0], self.channels, convolutions=self.convolutions, norm_momentum=self.norm_momentum)
         pool = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
         features = self.channels[-1]
         return Backbone(nn.Identity(), trunk, pool, nn.Identity(), features, 1.0 / features, 1.0, False)

@@ -58,8 +58,8 @@ class AugmentConfig(Config):
 
     mirror: bool | Literal["alternate"] = Field(
         default=False,
-        description="Flip half of the images left to right; alternate: half of them in the first epoch, then every image "
-        "in every second epoch (Jordan 2024).",
+        description="Flip half of the images left to right; alternate: half of them in the first epoch, then every "
+        "image in every second epoch (Jordan 2024).",
     )
     crop: SideOrZero = Field(default=2, description="Largest shift of an image in pixels.")
     border: Literal["edge", "reflect", "black"] = Field(

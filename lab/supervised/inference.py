@@ -51,9 +51,7 @@ def predict_batch(network: Network, inputs: Tensor, *, views: Views = ONE_VIEW) 
     """
     if inputs.dim() != 4 or views == ONE_VIEW:
         return network(inputs).float()
-    outputs = [
-        network(view.contiguous(memory_format=torch.channels_last)).float() for view in views.of(inputs)
-    ]
+    outputs = [network(view.contiguous(memory_format=torch.channels_last)).float() for view in views.of(inputs)]
     return torch.stack(outputs).mean(0)
 
 

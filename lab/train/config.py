@@ -12,7 +12,7 @@ from lab.train.schedules import Hyperparameter, Shape, check_cycle, within
 class MuonConfig(Config):
     """Options of Muon beside its learning rate, momentum and weight decay; the other optimizers ignore them.
 
-    With bias_fraction, head_fraction and decay SGD's groups are those of Jordan's airbench94_muon.
+    Source: K. Jordan 2024, airbench94_muon, for all but adamw.
     """
 
     newton_schulz_steps: Few = Field(default=5, description="Newton-Schulz steps of an update's orthogonalisation.")
@@ -22,7 +22,8 @@ class MuonConfig(Config):
         "scale a norm removes; in place of weight decay.",
     )
     others: Literal["adamw", "sgd"] = Field(
-        default="adamw", description="Optimizer of biases, norms, embeddings and output layers; sgd has Nesterov momentum."
+        default="adamw",
+        description="Optimizer of biases, norms, embeddings and output layers; sgd has Nesterov momentum.",
     )
     bias_fraction: PositiveFloat = Field(
         default=1.0, description="others=sgd: learning rate of biases and norms as a fraction of learning_rate."
@@ -43,7 +44,7 @@ class OptimizerConfig(Config):
 
     optimizer: Literal["adamw", "adam", "sgd", "muon"] = Field(
         default="adamw",
-        description="adamw, adam, sgd with Nesterov momentum, or muon for weight matrices with AdamW or SGD for the rest.",
+        description="adamw, adam, sgd with Nesterov momentum, or muon for matrices with AdamW or SGD for the rest.",
     )
     learning_rate: Annotated[Hyperparameter, within(gt=0.0)] = Field(
         default=2e-3, description="Learning rate; with a schedule its peak."

@@ -56,8 +56,8 @@ class Muon(torch.optim.Optimizer):
         normalise: bool = False,
         sgd: bool = False,
     ) -> None:
-        """eps: added to the root of AdamW's second moment. steps: of Newton and Schulz. normalise: scale a matrix with n
-        outputs to the Frobenius norm sqrt(n) before each step.
+        """eps: added to the root of AdamW's second moment. steps: of Newton and Schulz. normalise: scale a matrix
+        with n outputs to the Frobenius norm sqrt(n) before each step. sgd: in place of AdamW.
         """
         defaults = {
             "lr": lr,

@@ -53,8 +53,8 @@ class Classification(Task):
     mirror: bool = Field(default=False, description="Average predictions over each image and its mirror image.")
     shift: SideOrZero = Field(
         default=0,
-        description="Average predictions also over the image shifted by so many pixels up and left, and down and right; "
-        "with mirror six views.",
+        description="Average predictions also over the image shifted by so many pixels up and left, and down and "
+        "right; with mirror six views.",
     )
 
     @property
@@ -62,6 +62,8 @@ class Classification(Task):
         return Views(self.mirror, self.shift)
 
     def build(self, backbone: Backbone, shape: tuple[int, ...], classes: int) -> Network:
+        if len(shape) == 3 and self.shift >= shape[1]:
+            raise UserError(f"task.shift={self.shift} moves an image of {shape[1]} pixels out of sight: lower it")
         gain = 1.0 if backbone.logit_std is None else backbone.logit_std * math.sqrt(backbone.features)
         out: nn.Module = Linear(backbone.features, classes, bias=backbone.logit_bias, init=HE.with_gain(gain))
         if backbone.logit_scale is not None:

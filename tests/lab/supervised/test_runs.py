@@ -33,6 +33,14 @@ KINDS: dict[str, dict[str, Any]] = {
         | {"micro_batch": 8, "optimizer": "sgd", "schedule": "one-cycle", "warmup": 0.3, "gradient_clip": 1},
     },
     "alexnet": {"network": {"name": "alexnet", "width": 0.02}, "training": SHORT | {"optimizer": "muon"}},
+    "airbench": {
+        "data": FEW | {"fraction": 0.1},  # 400 images are two epochs
+        "network": {"name": "airbench", "channels": [4, 4], "whitening_bias_fraction": 0.6},
+        "task": {"name": "classification", "mirror": True, "shift": 1},
+        "augment": {"mirror": "alternate", "crop": 1, "border": "reflect"},
+        "training": SHORT
+        | {"optimizer": "muon", "muon": {"others": "sgd", "normalise_weights": True, "newton_schulz_steps": 3}},
+    },
     "denoising": {"network": {"name": "tower", "channels": 4, "blocks": 1}, "task": {"name": "denoising"}},
     "reconstruction": {
         "network": {"name": "cnn", "channels": [4], "features": 8},
