@@ -58,6 +58,12 @@ class Batches:
         moved = None if targets is None else targets.to(self._device, non_blocking=True)
         return inputs.to(self._device, non_blocking=True), moved
 
+    def items(self, start: int, count: int) -> tuple[Tensor, Tensor]:
+        """The item of the set and the epoch of samples start to start + count, int64 [count] each, on the device."""
+        items = torch.from_numpy(indices(len(self._set), self._seed, start, count))
+        epochs = torch.arange(start, start + count) // len(self._set)
+        return items.to(self._device), epochs.to(self._device)
+
     def close(self) -> None:
         """End the thread. May be called again."""
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -82,8 +88,20 @@ def reduce_to(images: Tensor, resolution: int) -> Tensor:
     return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
+def alternating_flips(seed: int, items: Tensor, epochs: Tensor) -> Tensor:
+    """Which images are mirrored, bool [B], for items and epochs int64 [B]: about half of the items at epoch 0, and each
+    item alternates from then on (Jordan 2024, section 3.6), so that two epochs show every item both ways.
+    """
+    mirrored_first = rng.uniform(seed, int(rng.Stream.FLIP), items) < 0.5
+    return mirrored_first ^ (epochs % 2 == 1)
+
+
+def mirror_some(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Images [B, C, H, W], those that are `mirrored`, bool [B], left to right."""
+    return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+
+
 def random_flip(images: Tensor, seed: int, start: int) -> Tensor:
     """Mirror about half of the images left to right; the draw of image i depends only on its number, start + i."""
     numbers = torch.arange(start, start + len(images), device=images.device)
-    mirrored = rng.uniform(seed, int(rng.Stream.FLIP), numbers) < 0.5
-    return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+    return mirror_some(images, rng.uniform(seed, int(rng.Stream.FLIP), numbers) < 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -13,8 +13,12 @@ from lab.nets.init import HE, Init
 from lab.nets.layers import Conv2d, Linear, activation_layer, largest_divisor
 
 
-def channel_norm(kind: str, channels: int) -> nn.Module:
-    """Normalisation of [B, channels, H, W]: "batch", "group" (at most 32 groups) or "layer" (one group)."""
+def channel_norm(kind: str | Callable[[int], nn.Module], channels: int) -> nn.Module:
+    """Normalisation of [B, channels, H, W]: "batch", "group" (at most 32 groups), "layer" (one group) or a function of
+    the channels.
+    """
+    if callable(kind):
+        return kind(channels)
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "group":
@@ -40,7 +44,7 @@ class ConvBlock(nn.Sequential):
         *,
         stride: int = 1,
         pool: int = 1,
-        norm: str = "batch",
+        norm: str | Callable[[int], nn.Module] = "batch",
         activation: str = "relu",
         init: Init = HE,
     ) -> None:

@@ -7,20 +7,21 @@ import torch
 from torch import Tensor
 
 from lab.data.augment import Draws, cut_out, rotate_hue, rotation_maps, scaling_maps, to_greyscale, translate
-from lab.data.batches import random_flip
+from lab.data.batches import mirror_some, random_flip
 from lab.data.resample import resample
 from lab.supervised.config import AugmentConfig
 
 Operation = Callable[[Tensor, Draws, AugmentConfig], Tensor]
 
 
-def augment(images: Tensor, config: AugmentConfig, seed: int, start: int) -> Tensor:
+def augment(images: Tensor, config: AugmentConfig, seed: int, start: int, mirrored: Tensor | None = None) -> Tensor:
     """Augmented images [B, C, R, R] in [-1, 1]; the draws of image i depend only on (seed, start + i).
 
-    Rotation and scale form one geometric map, so that pixels are interpolated once.
+    Rotation and scale form one geometric map, so that pixels are interpolated once. mirrored: which images are
+    mirrored, bool [B], in place of random draws.
     """
     if config.mirror:
-        images = random_flip(images, seed, start)
+        images = random_flip(images, seed, start) if mirrored is None else mirror_some(images, mirrored)
     which = torch.arange(start, start + len(images), device=images.device)
     for number, (name, operation) in enumerate(OPERATIONS.items()):
         if any(getattr(config, setting) for setting in SETTINGS.get(name, (name,))):

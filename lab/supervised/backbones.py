@@ -2,24 +2,28 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from lab.config.limits import DepthOrZero, Width, WidthOrZero
 from lab.config.sections import Config, name_of
 from lab.errors import UserError
+from lab.nets.airbench import Airbench
 from lab.nets.alexnet import AlexNet, scaled_width
 from lab.nets.cnn import CNN, ResidualTower, ResNet
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP, LinearBlock
-from lab.supervised.network import Backbone
+from lab.nets.whitening import Whitening
+from lab.supervised.network import Backbone, Network
 
 Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=32)]
 _MOST_BLOCKS = 256
+_WHITENED = 5000  # images from which a whitening layer is computed
 _POOLED = 4  # resolution before the CNN's hidden layer: more than 1 keeps the positions of strokes
 
 
@@ -32,6 +36,17 @@ class BackboneConfig(Config):
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> Backbone:
         """New layers for inputs [C, R, R] or [F]. Raises UserError if images are too small."""
+
+    def fit(self, network: Network, images: Callable[[int], Tensor]) -> None:
+        """Set the weights of a new network that depend on the data, if it has any.
+
+        images: called with a number, returns about so many network inputs of the training set.
+        """
+
+    def set_trainable(self, network: Network, progress: float) -> None:
+        """Freeze what is trained in a part of the learning-rate schedule only; `progress` is 0 at its start, 1 at its
+        end. The result depends on nothing else.
+        """
 
 
 class CNNConfig(BackboneConfig):
@@ -119,6 +134,42 @@ class AlexNetConfig(BackboneConfig):
         return Backbone(nn.Identity(), trunk, pool, hidden, width)
 
 
+class AirbenchConfig(BackboneConfig):
+    """Airbench (Jordan 2024): a fixed whitening layer and stages of 3x3 convolutions, for images of 32 pixels."""
+
+    name: Literal["airbench"] = Field(default="airbench", description="Type of network.")
+    channels: Widths = Field(
+        default=(64, 256, 256), description="Channels of each stage; every stage halves the resolution."
+    )
+    convolutions: Literal[2, 3] = Field(
+        default=2, description="Convolutions of each stage; of three the last two have a skip connection."
+    )
+    whitening_bias_fraction: float = Field(
+        default=0.375,
+        ge=0.0,
+        le=1.0,
+        description="Fraction of the learning-rate schedule in which the bias of the whitening layer is trained.",
+    )
+    norm_momentum: float = Field(
+        default=0.4, gt=0.0, le=1.0, description="Weight of a batch in the running statistics of batch norm."
+    )
+
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        _check_size(self.name, shape[1], 2 ** len(self.channels) + 1)
+        trunk = Airbench(shape[0], self.channels, convolutions=self.convolutions, norm_momentum=self.norm_momentum)
+        pool = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        features = self.channels[-1]
+        return Backbone(nn.Identity(), trunk, pool, nn.Identity(), features, 1.0 / features, 1.0, False)
+
+    def fit(self, network: Network, images: Callable[[int], Tensor]) -> None:
+        _whitening(network).fit(images(_WHITENED))
+
+    def set_trainable(self, network: Network, progress: float) -> None:
+        bias = _whitening(network).bias
+        assert bias is not None
+        bias.requires_grad_(progress < self.whitening_bias_fraction)
+
+
 class MLPConfig(BackboneConfig):
     """Multilayer perceptron over the columns of a table or the pixels of an image."""
 
@@ -153,6 +204,7 @@ NetworkConfig = Annotated[
     | Annotated[ResNetConfig, Tag("resnet")]
     | Annotated[TowerConfig, Tag("tower")]
     | Annotated[AlexNetConfig, Tag("alexnet")]
+    | Annotated[AirbenchConfig, Tag("airbench")]
     | Annotated[MLPConfig, Tag("mlp")],
     Discriminator(name_of),
 ]
@@ -164,6 +216,10 @@ def _scale_initialisation(layer: Linear, factor: float) -> None:
     layer.weight.mul_(factor)
     if layer.bias is not None:
         layer.bias.normal_(0.0, factor * math.sqrt(2.0))
+
+
+def _whitening(network: Network) -> Whitening:
+    return next(module for module in network.trunk.modules() if isinstance(module, Whitening))
 
 
 def _check_size(name: str, side: int, smallest: int) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lab.data.batches import Batches
+from lab.data.batches import Batches, alternating_flips
 from lab.supervised.augment import augment
 from lab.supervised.config import AugmentConfig
 from lab.supervised.inference import as_inputs
@@ -50,7 +50,10 @@ class TrainingBatches:
         assert targets is not None, "training_and_test() refuses a set without labels"
         values = as_inputs(inputs)
         if self._config is not None:
-            values = augment(values, self._config, self._seed, start)
+            mirrored = None
+            if self._config.mirror == "alternate":
+                mirrored = alternating_flips(self._seed, *self._batches.items(start, count))
+            values = augment(values, self._config, self._seed, start, mirrored)
         return Batch(values, targets, torch.arange(start, start + count, device=values.device))
 
 

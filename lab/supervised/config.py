@@ -56,7 +56,11 @@ class DataConfig(Config):
 class AugmentConfig(Config):
     """Data augmentation of training images, applied in this order; 0 or false disables an operation."""
 
-    mirror: bool = Field(default=False, description="Flip half of the images left to right.")
+    mirror: bool | Literal["alternate"] = Field(
+        default=False,
+        description="Flip half of the images left to right; alternate: half of them in the first epoch, then every "
+        "image in every second epoch (Jordan 2024).",
+    )
     crop: SideOrZero = Field(default=2, description="Largest shift of an image in pixels.")
     border: Literal["edge", "reflect", "black"] = Field(
         default="edge", description="Pixels outside the image after a shift."

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lab.data.batches import Batches
 from lab.errors import CheckpointError, UserError
@@ -57,9 +57,11 @@ class Supervised(Experiment):
         memory_needs.check(training_needs(config, self.train.shape, len(self.train.classes), device), device)
         self.loss = config.task.loss(self.train, device, config.seed)
         self.network = build_network(config, self.train.shape, len(self.train.classes))
-        # A resumed run loads its trunk from the checkpoint, and other ranks receive that of rank 0.
-        if config.trunk.run and ranks().is_rank_zero and not checkpoints.numbered(directory / "checkpoints"):
-            start_from(self.network, config.trunk, directory.parent)
+        # A resumed run loads its network from the checkpoint, and other ranks receive that of rank 0.
+        if ranks().is_rank_zero and not checkpoints.numbered(directory / "checkpoints"):
+            config.network.fit(self.network, self._some_inputs)
+            if config.trunk.run:
+                start_from(self.network, config.trunk, directory.parent)
         if config.trunk.freeze:
             self.network.trunk.requires_grad_(False)
         _check_norms(self.network, config)
@@ -96,6 +98,8 @@ class Supervised(Experiment):
     def step(self, rate: float | None = None) -> StepResult:
         """One batch, at the learning rate of the schedule unless `rate` is given."""
         self._set_training_mode()
+        if not self.config.trunk.freeze:
+            self.config.network.set_trainable(self.network, self._images / self.config.training.period)
         batch = self.batches.at(self._images)
         step = self._gradient_step(
             lambda rows: self.loss(self.network, part(batch, rows)),
@@ -157,6 +161,11 @@ class Supervised(Experiment):
     @property
     def _learning_rate(self) -> float:
         return learning_rate_at(self.config.training, self._images, self.config.training.period)
+
+    def _some_inputs(self, count: int) -> Tensor:
+        """Network inputs of up to `count` samples, evenly spread over the training set, on the CPU."""
+        spread = np.linspace(0, len(self.train) - 1, min(count, len(self.train))).round().astype(int)
+        return as_inputs(torch.from_numpy(np.array(self.train.inputs[spread])))
 
     def _set_training_mode(self) -> None:
         """Training mode, except for a frozen trunk, so that its statistics do not change."""

@@ -1,7 +1,10 @@
 """Outputs of a network for batches and whole sets."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lab.data.batches import normalise
@@ -19,20 +22,45 @@ def as_inputs(rows: Tensor) -> Tensor:
     return normalise(rows).contiguous(memory_format=torch.channels_last)
 
 
-def predict_batch(network: Network, inputs: Tensor, *, mirror: bool = False) -> Tensor:
-    """Outputs for network inputs; mirror: outputs are averaged over images and their mirror images (for logits this is
-    the geometric mean of probabilities).
+class Views(NamedTuple):
+    """Views of an image at test time: itself, and those that the settings add.
+
+    mirror: the mirror images of all views. shift: the image shifted by so many pixels up and left, and down and right,
+    reflected at the border (Jordan 2024, section 3.5).
     """
-    outputs = network(inputs).float()
-    return (outputs + network(inputs.flip(-1)).float()) / 2.0 if mirror and inputs.dim() == 4 else outputs
+
+    mirror: bool = False
+    shift: int = 0
+
+    def of(self, images: Tensor) -> list[Tensor]:
+        """The views of images [B, C, R, R], each [B, C, R, R]. A shift must be smaller than R."""
+        views = [images]
+        if self.shift:
+            height, width = images.shape[2:]
+            padded = F.pad(images, [self.shift] * 4, "reflect")
+            views += [padded[:, :, at : at + height, at : at + width] for at in (0, 2 * self.shift)]
+        return [*views, *(view.flip(-1) for view in views)] if self.mirror else views
+
+
+ONE_VIEW = Views()
+
+
+def predict_batch(network: Network, inputs: Tensor, *, views: Views = ONE_VIEW) -> Tensor:
+    """Outputs for network inputs, averaged over the views of an image (for logits this is the geometric mean of
+    probabilities).
+    """
+    if inputs.dim() != 4 or views == ONE_VIEW:
+        return network(inputs).float()
+    outputs = [network(view.contiguous(memory_format=torch.channels_last)).float() for view in views.of(inputs)]
+    return torch.stack(outputs).mean(0)
 
 
 @torch.no_grad()
-def predict_set(network: Network, data: LabelledSet, device: Device, *, mirror: bool = False) -> Tensor:
+def predict_set(network: Network, data: LabelledSet, device: Device, *, views: Views = ONE_VIEW) -> Tensor:
     """Put the network in evaluation mode and return its outputs [N, ...] on the CPU."""
     network.eval()
     parts = []
     for start in range(0, len(data), BATCH):
         rows = torch.from_numpy(np.array(data.inputs[start : start + BATCH])).to(device.device)
-        parts.append(predict_batch(network, as_inputs(rows), mirror=mirror).cpu())
+        parts.append(predict_batch(network, as_inputs(rows), views=views).cpu())
     return torch.cat(parts)

@@ -35,7 +35,11 @@ class Network(nn.Module):
 
 
 class Backbone(NamedTuple):
-    """The layers before the output layers, their number of features, and a scale for logits."""
+    """The layers before the output layers, their number of features, and the form of a classifier's output layer.
+
+    logit_scale: factor of the logits. logit_std: standard deviation of the output layer's weights at the start, by
+    default 1 / sqrt(features). logit_bias: whether the output layer has a bias.
+    """
 
     stem: nn.Module
     trunk: nn.Module
@@ -43,6 +47,8 @@ class Backbone(NamedTuple):
     hidden: nn.Module
     features: int
     logit_scale: float | None = None
+    logit_std: float | None = None
+    logit_bias: bool = True
 
     def with_output(self, out: nn.Module) -> Network:
         return Network(self.stem, self.trunk, self.pool, self.hidden, out)

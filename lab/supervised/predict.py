@@ -45,7 +45,7 @@ def network_outputs(trained: Trained, rows: np.ndarray) -> tuple[Tensor, Tensor]
     """Network inputs and outputs on the CPU for images or preprocessed rows; numbers are in the unit of the target."""
     inputs = as_inputs(torch.from_numpy(rows).to(trained.device.device))
     with torch.no_grad():
-        found = predict_batch(trained.network, inputs, mirror=trained.config.task.averages_mirror_images).cpu()
+        found = predict_batch(trained.network, inputs, views=trained.config.task.views).cpu()
     preprocessing = trained.preprocessing
     if preprocessing is not None and preprocessing.target_statistics is not None:
         found = torch.from_numpy(preprocessing.in_units(found.numpy()))

@@ -4,9 +4,39 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from lab.config.limits import BatchSize
+from lab.config.limits import BatchSize, Few
 from lab.config.sections import Config
 from lab.train.schedules import Hyperparameter, Shape, check_cycle, within
+
+
+class MuonConfig(Config):
+    """Options of Muon beside its learning rate, momentum and weight decay; the other optimizers ignore them.
+
+    Source: K. Jordan 2024, airbench94_muon, for all but adamw.
+    """
+
+    newton_schulz_steps: Few = Field(default=5, description="Newton-Schulz steps of an update's orthogonalisation.")
+    normalise_weights: bool = Field(
+        default=False,
+        description="Scale every matrix of n outputs to the Frobenius norm sqrt(n) before its step, for layers whose "
+        "scale a norm removes; in place of weight decay.",
+    )
+    others: Literal["adamw", "sgd"] = Field(
+        default="adamw",
+        description="Optimizer of biases, norms, embeddings and output layers; sgd has Nesterov momentum.",
+    )
+    bias_fraction: PositiveFloat = Field(
+        default=1.0, description="others=sgd: learning rate of biases and norms as a fraction of learning_rate."
+    )
+    head_fraction: PositiveFloat = Field(
+        default=1.0,
+        description="others=sgd: learning rate of embeddings and output layers as a fraction of learning_rate.",
+    )
+    others_momentum: float = Field(default=0.85, ge=0.0, lt=1.0, description="others=sgd: its Nesterov momentum.")
+    others_decay: NonNegativeFloat = Field(
+        default=0.0,
+        description="others=sgd: weight decay, of biases too; the gradient of a step includes learning_rate times it.",
+    )
 
 
 class OptimizerConfig(Config):
@@ -14,7 +44,7 @@ class OptimizerConfig(Config):
 
     optimizer: Literal["adamw", "adam", "sgd", "muon"] = Field(
         default="adamw",
-        description="adamw, adam, sgd with Nesterov momentum, or muon for weight matrices with AdamW for the rest.",
+        description="adamw, adam, sgd with Nesterov momentum, or muon for matrices with AdamW or SGD for the rest.",
     )
     learning_rate: Annotated[Hyperparameter, within(gt=0.0)] = Field(
         default=2e-3, description="Learning rate; with a schedule its peak."
@@ -33,6 +63,7 @@ class OptimizerConfig(Config):
         default=1.0,
         description="Muon: learning rate of the parameters that AdamW trains, as a fraction of learning_rate.",
     )
+    muon: MuonConfig = Field(default=MuonConfig(), description="Further options of Muon.")
     weight_decay: NonNegativeFloat = Field(default=1e-2, description="Weight decay; biases and norms have none.")
     gradient_clip: PositiveFloat | None = Field(
         default=None, description="Gradient clipping: largest norm of the gradient; larger gradients are scaled down."

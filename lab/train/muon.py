@@ -2,7 +2,7 @@
 
 Source: K. Jordan, Y. Jin, V. Boza, J. You, F. Cesista, L. Newhouse and J. Bernstein, "Muon: An optimizer for hidden
 layers in neural networks", 2024, https://kellerjordan.github.io/posts/muon. As in the source, biases, norms, embeddings
-and output layers are trained by AdamW.
+and output layers are trained by AdamW, or by SGD as in his airbench94_muon.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,21 +13,22 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # the steepest at 0 that keep singular values in [0.7, 1.2]
-_STEPS = 5
+STEPS = 5
 
 
 @torch.no_grad()
-def orthogonalise(matrix: Tensor) -> Tensor:
+def orthogonalise(matrix: Tensor, steps: int = STEPS) -> Tensor:
     """Approximation of the nearest semi-orthogonal matrix: U S V^T -> U S' V^T with S' near 1 (0.7 to 1.2).
 
     matrix: [..., M, N], computed in float32. Division by the Frobenius norm makes every singular value at most 1; then
-    come five Newton-Schulz steps x <- a x + (b x x^T + c (x x^T)^2) x. Zeros stay zeros.
+    come Newton-Schulz steps x <- a x + (b x x^T + c (x x^T)^2) x. Zeros stay zeros. With fewer than five steps small
+    singular values stay below 0.7.
     """
     a, b, c = COEFFICIENTS
     tall = matrix.shape[-2] > matrix.shape[-1]
     x = matrix.float().mT if tall else matrix.float()  # the product over the smaller side is cheaper
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(_STEPS):
+    for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
     return x.mT if tall else x
@@ -38,7 +39,8 @@ class Muon(torch.optim.Optimizer):
 
     The update is scaled by sqrt(max(1, out / in)), as in the authors' code, so that the change of a layer's output
     does not depend on its shape. Weight decay is decoupled. All other groups are trained by AdamW with a learning rate
-    of lr * adamw_fraction.
+    of lr * adamw_fraction; or, if `sgd` is set, by SGD with Nesterov momentum with a learning rate of lr * fraction of
+    the group, whose weight decay adds lr * weight_decay * parameter to the step of the gradient.
     """
 
     def __init__(
@@ -50,8 +52,13 @@ class Muon(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         adamw_fraction: float = 1.0,
         eps: float = 1e-8,
+        steps: int = STEPS,
+        normalise: bool = False,
+        sgd: bool = False,
     ) -> None:
-        """eps: added to the root of AdamW's second moment."""
+        """eps: added to the root of AdamW's second moment. steps: of Newton and Schulz. normalise: scale a matrix
+        with n outputs to the Frobenius norm sqrt(n) before each step. sgd: in place of AdamW.
+        """
         defaults = {
             "lr": lr,
             "momentum": momentum,
@@ -62,6 +69,7 @@ class Muon(torch.optim.Optimizer):
         }
         # With "fused" torch loads AdamW's step counts onto the device of the parameters.
         super().__init__(groups, defaults | {"adamw_fraction": adamw_fraction, "fused": True})
+        self._steps, self._normalise, self._sgd = steps, normalise, sgd
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
@@ -70,6 +78,8 @@ class Muon(torch.optim.Optimizer):
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             if group["orthogonal"]:
                 self._orthogonal_step(parameters, group)
+            elif self._sgd:
+                self._sgd_step(parameters, group)
             elif parameters:
                 self._adamw_step(parameters, group)
 
@@ -81,11 +91,23 @@ class Muon(torch.optim.Optimizer):
             if not state:
                 state["momentum_buffer"] = torch.zeros_like(parameter)
             buffer = state["momentum_buffer"].lerp_(gradient, 1.0 - group["momentum"])
-            update = orthogonalise(gradient.lerp(buffer, group["momentum"]).flatten(1))
+            update = orthogonalise(gradient.lerp(buffer, group["momentum"]).flatten(1), self._steps)
             out, into = update.shape
+            if self._normalise:
+                parameter.mul_(out**0.5 / parameter.norm().clamp(min=1e-12))
             parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
             rate = group["lr"] * max(1.0, out / into) ** 0.5
             parameter.add_(update.reshape(parameter.shape).to(parameter.dtype), alpha=-rate)
+
+    def _sgd_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            assert parameter.grad is not None
+            state = self.state[parameter]
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
+            gradient = parameter.grad.add(parameter, alpha=group["weight_decay"] / group["fraction"])
+            buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
+            parameter.add_(gradient.add_(buffer, alpha=group["momentum"]), alpha=-group["lr"] * group["fraction"])
 
     def _adamw_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         for parameter in parameters:

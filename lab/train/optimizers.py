@@ -17,7 +17,7 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """The configured optimizer of all trainable parameters, without weight decay of biases and norms (one dimension).
 
-    heads: modules that end in an output layer, which Muon leaves to AdamW; the other optimizers ignore it.
+    heads: modules that end in an output layer, which Muon leaves to AdamW or SGD; the other optimizers ignore it.
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     weights = [parameter for parameter in trained if parameter.dim() > 1]
@@ -31,18 +31,27 @@ def make_optimizer(
         return torch.optim.Adam(groups, rate, betas, config.epsilon, fused=True)
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, rate, betas, config.epsilon, fused=True)
-    by_adamw = _ids_of_adamw(network, heads)
+    not_hidden, options = _ids_not_hidden(network, heads), config.muon
+    outer: dict[str, Any] = {"params": [p for p in weights if id(p) in not_hidden], "weight_decay": decay}
+    vectors: dict[str, Any] = {"params": undecayed, "weight_decay": 0.0}
+    if options.others == "sgd":
+        common = {"weight_decay": options.others_decay, "momentum": options.others_momentum}
+        outer |= {"fraction": options.head_fraction, **common}
+        vectors |= {"fraction": options.bias_fraction, **common}
     return Muon(
         [
-            {"params": [p for p in weights if id(p) not in by_adamw], "weight_decay": decay, "orthogonal": True},
-            {"params": [p for p in weights if id(p) in by_adamw], "weight_decay": decay},
-            {"params": undecayed, "weight_decay": 0.0},
+            {"params": [p for p in weights if id(p) not in not_hidden], "weight_decay": decay, "orthogonal": True},
+            outer,
+            vectors,
         ],
         lr=rate,
         momentum=config.momentum,
         betas=betas,
         adamw_fraction=config.adamw_fraction,
         eps=config.epsilon,
+        steps=options.newton_schulz_steps,
+        normalise=options.normalise_weights,
+        sgd=options.others == "sgd",
     )
 
 
@@ -108,7 +117,7 @@ def _is_step(value: Any) -> bool:
     return isinstance(value, Tensor) and value.shape == () and 0 <= float(value) < math.inf
 
 
-def _ids_of_adamw(network: nn.Module, heads: Collection[nn.Module]) -> set[int]:
+def _ids_not_hidden(network: nn.Module, heads: Collection[nn.Module]) -> set[int]:
     """Ids of the weights of embeddings and of output layers (the last weight of each head)."""
     embeddings = [module.weight for module in network.modules() if isinstance(module, nn.Embedding)]
     outputs = [[weight for weight in head.parameters() if weight.dim() > 1][-1] for head in heads]

@@ -1,5 +1,6 @@
 """Classification: cross-entropy, accuracy, confusion matrix and the most confident misclassifications."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
+from lab.config.limits import SideOrZero
 from lab.errors import UserError
 from lab.nets.init import HE
 from lab.nets.layers import Linear
@@ -16,7 +18,7 @@ from lab.plots.figures import Matrix, labelled_images, matrices
 from lab.plots.media import Cell, Image, Media, Table
 from lab.run.experiment import Evaluation
 from lab.run.metrics import Metric
-from lab.supervised.inference import predict_set
+from lab.supervised.inference import Views, predict_set
 from lab.supervised.labelled_set import LabelledSet
 from lab.supervised.network import Backbone, Network, Scale
 from lab.supervised.tasks.task import Batch, Loss, Task
@@ -49,13 +51,21 @@ class Classification(Task):
         description="Fraction of the target probability that is distributed over all classes.",
     )
     mirror: bool = Field(default=False, description="Average predictions over each image and its mirror image.")
+    shift: SideOrZero = Field(
+        default=0,
+        description="Average predictions also over the image shifted by so many pixels up and left, and down and "
+        "right; with mirror six views.",
+    )
 
     @property
-    def averages_mirror_images(self) -> bool:
-        return self.mirror
+    def views(self) -> Views:
+        return Views(self.mirror, self.shift)
 
     def build(self, backbone: Backbone, shape: tuple[int, ...], classes: int) -> Network:
-        out: nn.Module = Linear(backbone.features, classes, init=HE.with_gain(1.0))
+        if len(shape) == 3 and self.shift >= shape[1]:
+            raise UserError(f"task.shift={self.shift} moves an image of {shape[1]} pixels out of sight: lower it")
+        gain = 1.0 if backbone.logit_std is None else backbone.logit_std * math.sqrt(backbone.features)
+        out: nn.Module = Linear(backbone.features, classes, bias=backbone.logit_bias, init=HE.with_gain(gain))
         if backbone.logit_scale is not None:
             out = nn.Sequential(out, Scale(backbone.logit_scale))
         return backbone.with_output(out)
@@ -74,7 +84,7 @@ class Classification(Task):
         return cross_entropy
 
     def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
-        logits = predict_set(network, test, device, mirror=self.mirror)
+        logits = predict_set(network, test, device, views=self.views)
         labels = torch.from_numpy(np.array(test.targets))
         counts = confusion_counts(logits, labels)
         recalls = counts.diagonal() / counts.sum(1).clamp(min=1)

@@ -10,6 +10,7 @@ from torch import Tensor
 from lab.config.sections import Config
 from lab.run.experiment import Evaluation
 from lab.run.metrics import Metric
+from lab.supervised.inference import Views
 from lab.supervised.labelled_set import LabelledSet
 from lab.supervised.network import Backbone, Network
 from lab.train.device import Device
@@ -58,9 +59,9 @@ class Task(Config):
         return tuple(metric.name for metric in self.metrics[1:] if metric.higher_is_better is not None)
 
     @property
-    def averages_mirror_images(self) -> bool:
-        """Whether predictions are averaged over an image and its mirror image."""
-        return False
+    def views(self) -> Views:
+        """The views of an image over which predictions are averaged."""
+        return Views()
 
     @abstractmethod
     def build(self, backbone: Backbone, shape: tuple[int, ...], classes: int) -> Network:

@@ -85,6 +85,26 @@ def test_large_pictures_are_made_one_batch_at_a_time(examples: LabelledSet, monk
     assert sizes[0] > SIZE and sizes[1] == SIZE
 
 
+@pytest.mark.parametrize("rows", [slice(0, SIZE), slice(2, 5)])
+def test_alternating_flips_show_every_image_both_ways_in_two_epochs(examples: LabelledSet, rows: slice) -> None:
+    plain, alternating = AugmentConfig(crop=0), AugmentConfig(mirror="alternate", crop=0)
+    seen: dict[int, dict[int, bool]] = {}
+    made = [
+        TrainingBatches(Batches(examples, torch.device("cpu"), SEED), config, SEED, SIZE, rows)
+        for config in (plain, alternating)
+    ]
+    for first in range(0, 4 * 40, SIZE):
+        straight, found = (batches.at(first) for batches in made)
+        for number, image, given in zip(found.numbers.tolist(), found.inputs, straight.inputs, strict=True):
+            epoch, item = number // 40, int(indices(40, SEED, number, 1)[0])
+            mirrored = torch.equal(image, given.flip(-1))
+            assert mirrored or torch.equal(image, given)
+            seen.setdefault(item, {})[epoch] = mirrored
+    starts = [flips[epoch] ^ (epoch % 2 == 1) for flips in seen.values() for epoch in flips]
+    assert all(len({flips[e] ^ (e % 2 == 1) for e in flips}) == 1 for flips in seen.values())
+    assert 0.25 < sum(starts) / len(starts) < 0.75
+
+
 def test_part_of_a_batch(examples: LabelledSet) -> None:
     whole = made(examples).at(0)
     assert_same(part(whole, slice(2, 5)), Batch(whole.inputs[2:5], whole.targets[2:5], whole.numbers[2:5]))

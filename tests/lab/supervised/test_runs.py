@@ -1,6 +1,8 @@
 """Runs of every task go on bit for bit, start from one another, and end as predictions, pictures and exported files."""
 
+import copy
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ from PIL import Image
 from lab.cli.main import main
 from lab.run.metrics import read
 from lab.supervised.config import SupervisedConfig
+from lab.supervised.experiment import Supervised
 from lab.supervised.export import TableNetwork
 from lab.supervised.transfer import load_trained
 from lab.train.device import Device
 from lab.train.range_test import range_test
 from tests.lab.small_classifier import config, other, written
-from tests.same_run import assert_same_run
+from tests.same_run import assert_same_bits, assert_same_run
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
 FEW = {"held_out": 0.02}
@@ -33,6 +36,15 @@ KINDS: dict[str, dict[str, Any]] = {
         | {"micro_batch": 8, "optimizer": "sgd", "schedule": "one-cycle", "warmup": 0.3, "gradient_clip": 1},
     },
     "alexnet": {"network": {"name": "alexnet", "width": 0.02}, "training": SHORT | {"optimizer": "muon"}},
+    "airbench": {
+        "data": FEW | {"fraction": 0.1},  # 400 images are two epochs
+        "network": {"name": "airbench", "channels": [4, 4], "whitening_bias_fraction": 0.6},
+        "task": {"name": "classification", "mirror": True, "shift": 1},
+        "augment": {"mirror": "alternate", "crop": 1, "border": "reflect"},
+        "training": SHORT
+        | {"decay_images": 400, "optimizer": "muon"}
+        | {"muon": {"others": "sgd", "normalise_weights": True, "newton_schulz_steps": 3}},
+    },
     "denoising": {"network": {"name": "tower", "channels": 4, "blocks": 1}, "task": {"name": "denoising"}},
     "reconstruction": {
         "network": {"name": "cnn", "channels": [4], "features": 8},
@@ -54,7 +66,10 @@ def settings_of(kind: str) -> SupervisedConfig:
     return other(**({"data": FEW, "training": SHORT, "budget": 400} | KINDS[kind]), evaluate={"every": 2})
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[*(name for name in KINDS if name != "airbench"), pytest.param("airbench", marks=pytest.mark.slow)],
+)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of each kind: four iterations, the directory named after the kind."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -84,6 +99,21 @@ def test_a_stopped_run_goes_on_bit_for_bit(trained: Path, tmp_path: Path) -> Non
     run("train", file, "budget=200", "--runs-dir", tmp_path, "--name", trained.name)
     run("resume", tmp_path / trained.name, "budget=400")
     assert_same_run(trained, tmp_path / trained.name)
+
+
+def test_alternating_flips_and_a_bias_that_is_frozen_go_on_bit_for_bit(tmp_path: Path) -> None:
+    whole, resumed = (Supervised(settings_of("airbench"), tmp_path / name, DEVICE) for name in ("whole", "resumed"))
+    biases = []
+    for index in range(20):
+        if index == 14:  # the second epoch, and the bias is frozen since the twelfth step
+            resumed.load_state_dict(copy.deepcopy(whole.state_dict()))
+        whole.step()
+        if index >= 14:
+            resumed.step()
+        biases.append(whole.network.get_parameter("trunk.whitening.bias").detach().clone())
+    assert_same_bits(whole.state_dict(), resumed.state_dict())
+    changed = [not torch.equal(one, other) for one, other in pairwise(biases)]
+    assert changed == [True] * 11 + [False] * 8
 
 
 def test_muon_trains_the_digits(tmp_path: Path) -> None:
@@ -121,6 +151,7 @@ def test_what_it_looks_like_is_in_the_run(trained: Path) -> None:
     expected = {
         "classification": {"confusion_matrix", "misclassified", "filters", "feature_maps", "learning_curves", "scores"},
         "alexnet": {"confusion_matrix", "filters", "feature_maps", "learning_curves"},
+        "airbench": {"confusion_matrix", "filters", "feature_maps", "learning_curves"},
         "denoising": {"denoised", "filters", "feature_maps", "learning_curves"},
         "reconstruction": {"rebuilt", "rebuilt_worst", "errors", "filters", "learning_curves", "scores"},
         "regression": {"fit", "learning_curves", "scores"},

@@ -13,7 +13,7 @@ from torch import nn
 
 from lab.cli.main import main
 from lab.supervised.experiment import Supervised
-from lab.supervised.inference import predict_batch
+from lab.supervised.inference import Views, predict_batch
 from lab.supervised.labelled_set import LabelledSet
 from lab.supervised.network import Network
 from lab.supervised.tasks.classification import Classification, confusion_counts, weights_of_classes
@@ -77,7 +77,18 @@ def test_a_mirrored_answer_is_the_mean_of_both() -> None:
     network = Network(nn.Identity(), nn.Identity(), nn.Flatten(), nn.Identity(), nn.Linear(4, 2))
     picture = torch.randn(3, 1, 2, 2)
     both = torch.cat([network(picture)[:, None], network(picture.flip(3))[:, None]], 1).mean(1)
-    torch.testing.assert_close(predict_batch(network, picture, mirror=True), both)
+    torch.testing.assert_close(predict_batch(network, picture, views=Views(mirror=True)), both)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_an_answer_over_shifted_views_is_their_mean(mirror: bool) -> None:
+    network = Network(nn.Identity(), nn.Identity(), nn.Flatten(), nn.Identity(), nn.Linear(32, 2))
+    images = torch.randn(3, 2, 4, 4)
+    rows = ([0, 1, 2, 3], [1, 0, 1, 2], [1, 2, 3, 2])  # itself, shifted down, shifted up, reflected at the border
+    views = [images[:, :, order][..., order] for order in rows]
+    views += [view.flip(3) for view in views] if mirror else []
+    expected = sum(network(view) for view in views) / len(views)
+    torch.testing.assert_close(predict_batch(network, images, views=Views(mirror, 1)), expected)
 
 
 def test_noise_has_the_deviation_asked_for_and_belongs_to_its_picture() -> None:

@@ -110,7 +110,7 @@ def test_muons_adamw_adds_epsilon_to_the_root_of_the_second_moment() -> None:
 # Muon
 
 
-def reference_update(gradients: list[Tensor], momentum: float) -> Tensor:
+def reference_update(gradients: list[Tensor], momentum: float, steps: int = 5) -> Tensor:
     """The last of Muon's updates in float64, by the definition: Nesterov momentum, then a quintic iteration on the
     singular values alone, which is what its matrix products do (Jordan et al. 2024)."""
     buffer = torch.zeros_like(gradients[0], dtype=torch.float64)
@@ -120,7 +120,7 @@ def reference_update(gradients: list[Tensor], momentum: float) -> Tensor:
     matrix = nesterov.reshape(len(nesterov), -1)
     u, s, v = torch.linalg.svd(matrix, full_matrices=False)
     s = s / s.square().sum().sqrt()
-    for _ in range(5):
+    for _ in range(steps):
         s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
     scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
     return (scale * (u * s @ v)).reshape(gradients[0].shape)
@@ -175,16 +175,66 @@ def test_muon_leaves_biases_norms_embeddings_and_outputs_to_adamw() -> None:
     assert {name for name, state in names.items() if "exp_avg" in state} == names.keys() - orthogonal
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_newton_schulz_steps_and_normalised_weights_are_their_definition(steps: int) -> None:
+    net = Net()
+    tool = made(
+        "muon", net, momentum=0.6, weight_decay=0.0, muon={"newton_schulz_steps": steps, "normalise_weights": True}
+    )
+    weight, gradients = net.conv.weight, []
+    for seed in range(3):
+        gradients.append(torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed)))
+        weight.grad = gradients[-1].clone()
+        before = weight.detach().double()
+        tool.step()
+        normalised = before * len(before) ** 0.5 / before.norm()
+        expected = normalised - 0.1 * reference_update(gradients, 0.6, steps)
+        torch.testing.assert_close(weight.detach().double(), expected, rtol=1e-4, atol=1e-5)
+
+
+SGD = {"others": "sgd", "bias_fraction": 2.0, "head_fraction": 0.5, "others_momentum": 0.8, "others_decay": 0.3}
+
+
+def test_muons_sgd_is_torchs_with_its_rates_and_decay() -> None:
+    one, other = Net(), Net()
+    ours = made("muon", one, weight_decay=0.0, muon=SGD)
+    hidden = ("conv.weight", "rnn.weight_ih_l0", "rnn.weight_hh_l0", "hidden.weight")
+    others = {name: parameter for name, parameter in other.named_parameters() if name not in hidden}
+    vectors = [parameter for parameter in others.values() if parameter.dim() == 1]
+    groups = [([other.embedding.weight, other.out.weight], 0.5), (vectors, 2.0)]
+    theirs = torch.optim.SGD(
+        [{"params": params, "lr": 0.1 * share, "weight_decay": 0.3 / share} for params, share in groups],
+        momentum=0.8,
+        nesterov=True,
+    )
+    for seed in range(3):
+        descend(one, ours, seed)
+        descend(other, theirs, seed)
+        for name in hidden:  # Muon's own
+            other.get_parameter(name).data.copy_(one.get_parameter(name).data)
+    torch.testing.assert_close(one.state_dict(), other.state_dict())
+
+
+def test_muons_sgd_leaves_a_frozen_parameter_and_its_momentum() -> None:
+    net = Net()
+    tool = made("muon", net, muon=SGD)
+    descend(net, tool, 0)
+    net.norm.bias.requires_grad_(False)
+    before, buffer = net.norm.bias.clone(), tool.state[net.norm.bias]["momentum_buffer"].clone()
+    descend(net, tool, 1)
+    assert torch.equal(net.norm.bias, before) and torch.equal(tool.state[net.norm.bias]["momentum_buffer"], buffer)
+
+
 # States
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_state_read_back_goes_on_bit_for_bit(optimizer: str) -> None:
+@pytest.mark.parametrize(("optimizer", "settings"), [*((name, {}) for name in OPTIMIZERS), ("muon", {"muon": SGD})])
+def test_a_state_read_back_goes_on_bit_for_bit(optimizer: str, settings: dict[str, Any]) -> None:
     one = Net().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    first = made(optimizer, one)
+    first = made(optimizer, one, **settings)
     descend(one, first, 0)
     other = copy.deepcopy(one)
-    second = made(optimizer, other)
+    second = made(optimizer, other, **settings)
     # A checkpoint keeps numbers and not the memory layout.
     state = copy.deepcopy(first.state_dict())
     for moments in state["state"].values():
