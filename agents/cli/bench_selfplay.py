@@ -114,7 +114,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
     torch.manual_seed(config.seed)
     net = make_network(config, game).to(device.device)
     evaluate = InferenceNet(net, precision=device.precision)
-    plain_form = InferenceNet(net, precision=device.precision, plain=True)
+    plain_form = InferenceNet(net, precision=device.precision, form="plain")
     dynamics = make_dynamics(
         game, evaluate, config.selfplay.cache_slots, device.device, discount=config.search.discount
     )
