@@ -16,7 +16,7 @@ from lab.nets.init import HE, Init
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP
 from lab.nets.renet import ReNet
-from lab.train.device import resolve
+from lab.train.device import Form, resolve
 
 WIN, DRAW, LOSS = 0, 1, 2
 OUTCOMES = 3
@@ -105,9 +105,6 @@ def expected_value(outcome: Tensor) -> Tensor:
     """Win/draw/loss logits [..., 3] -> P(win) - P(loss) [...], in [-1, 1]."""
     probability = outcome.softmax(-1)
     return probability[..., WIN] - probability[..., LOSS]
-
-
-Form = Literal["fused", "plain"]
 
 
 class InferenceNet:
