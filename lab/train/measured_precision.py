@@ -54,7 +54,8 @@ class PrecisionChoices:
     """The choices of one run: measured at its start, kept in its directory, said in one line by `report`.
 
     Only `precision=auto` on a CPU is open to a choice; any other device is returned as it is. Without a directory
-    nothing is kept. Networks of several data-parallel ranks, which must agree, stay in fp32.
+    nothing is kept. Networks of several data-parallel ranks, which must agree, stay in fp32, and so does a run that has
+    checkpoints and no kept choice.
     """
 
     def __init__(
@@ -63,22 +64,32 @@ class PrecisionChoices:
         self._path, self._device, self._clock = directory and directory / FILE, device, clock
         self._kept, self._notes, self._lines = _read(self._path), list[str](), list[str]()
         self._slow = False  # bf16 was far slower in an earlier measurement
-        if self._kept is not None and not self._is_open:
-            self._notes.append("the measured choice of this run is not used: precision is given")
+        if self._kept is not None and (why := self._closed):
+            self._notes.append(f"the measured choice of this run is not used ({why})")
         elif self._kept is not None and self._kept["processor"] != processor():
             self._notes.append(f"measured again: this run was on another CPU ({self._kept['processor']})")
             self._kept = None
+        elif self._kept is None and not self._closed and _has_checkpoints(directory):
+            self._notes.append("fp32, as this run has kept no choice")
+            self._device = replace(device, automatic=False)
 
     @property
-    def _is_open(self) -> bool:
-        return self._device.automatic and ranks().size == 1 and os.environ.get(SWITCH) != "0"
+    def _closed(self) -> str:
+        """Why there is nothing to choose; "" if there is."""
+        if self._device.device.type != "cpu":
+            return f"device={self._device.device}"
+        if not self._device.automatic:
+            return "precision is given"
+        if ranks().size > 1:
+            return "several learners compute in fp32"
+        return f"{SWITCH}=0" if os.environ.get(SWITCH) == "0" else ""
 
     def choose(self, use: str, calls: Callable[[], Calls], *, rows: int) -> Device:
         """The device with the fastest candidate of `calls()`; fp32 candidates come first, rows are at most `rows`.
 
         use: name of the choice, such as "training".
         """
-        if not self._is_open:
+        if self._closed:
             return self._device
         kept = None if self._kept is None else self._kept["choices"].get(use)
         if kept is not None:
@@ -219,6 +230,10 @@ def processor() -> str:
     flags = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in fields.get("flags", "").split()]
     name = fields.get("model name", platform.machine())
     return ", ".join([name, torch.backends.cpu.get_cpu_capability(), *flags])
+
+
+def _has_checkpoints(directory: Path | None) -> bool:
+    return directory is not None and any((directory / "checkpoints").glob("[0-9]*"))
 
 
 def _read(path: Path | None) -> dict[str, Any] | None:

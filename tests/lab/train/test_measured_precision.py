@@ -129,13 +129,23 @@ def test_a_given_precision_is_not_measured_and_a_kept_choice_yields_to_it(
     choices.report()
     assert machine.calls == []
     assert chosen(machine, tmp_path, given) == given
-    assert "not used: precision is given" in capsys.readouterr().out
+    assert "not used (precision is given)" in capsys.readouterr().out
 
 
 def test_the_environment_switches_the_measurement_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(measured_precision.SWITCH, "0")
     machine = Machine(fp32=4e-5, fused=1e-5, plain=2e-5)
     assert chosen(machine).precision == "fp32" and machine.calls == []
+
+
+def test_a_run_with_checkpoints_and_no_choice_goes_on_in_fp32(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "checkpoints" / "000004").mkdir(parents=True)
+    machine = Machine(fp32=4e-5, fused=1e-5, plain=2e-5)
+    choose(machine, tmp_path).report()
+    assert machine.calls == []
+    assert capsys.readouterr().out == "precision: fp32, as this run has kept no choice\n"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"processor": "x", "choices": {"self-play": ["fp8", null]}}'])
