@@ -10,6 +10,7 @@ os.environ["WANDB_MODE"] = "disabled"
 os.environ["WANDB_SILENT"] = "true"
 os.environ.pop("WANDB_API_KEY", None)
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["LAB_MEASURE_PRECISION"] = "0"  # of two runs that are compared, each could choose for itself
 os.environ["SDL_VIDEODRIVER"] = "dummy"
 os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
 

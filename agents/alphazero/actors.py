@@ -67,7 +67,7 @@ class LocalActors:
     ) -> None:
         self._moves = config.selfplay.moves_per_iteration
         self._version = 0
-        self._inference = InferenceNet(net, precision=device.precision)
+        self._inference = InferenceNet(net, precision=device.precision, form=device.form)
         self._dynamics = make_dynamics(
             game, self._inference, config.selfplay.cache_slots, device.device, discount=config.search.discount
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import InferenceNet, PolicyValueNet
+from agents.alphazero.precision import SELF_PLAY
 from agents.alphazero.search import make_dynamics, make_search
 from agents.arena.analysis import Analysis, analyse
 from agents.games.game import Game
@@ -23,6 +24,7 @@ from lab.errors import UserError
 from lab.run.checkpoint import BEST
 from lab.run.load import load_run
 from lab.train.device import Device
+from lab.train.measured_precision import kept_choice
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Agent:
 def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: Device) -> Agent:
     """An agent that plays with a copy of `net`, which is on the device."""
     game = config.game.make()
-    network = InferenceNet(net, precision=device.precision)
+    network = InferenceNet(net, precision=device.precision, form=device.form)
     evaluate: Evaluate = network
     if config.search.average_symmetries:
         evaluate = averaged(evaluate, game)
@@ -101,11 +103,15 @@ def make_network(config: AlphaZeroConfig, game: Game) -> PolicyValueNet:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """The network (EMA weights) of a checkpoint on the CPU; name: of the run, with the iteration unless it is best."""
+    """The network (EMA weights) of a checkpoint on the CPU.
+
+    name: of the run, with the iteration unless it is best. directory: of the run; None for a network without one.
+    """
 
     name: str
     config: AlphaZeroConfig
     net: PolicyValueNet
+    directory: Path | None = None
 
 
 def load_network(path: str | Path, which: str = BEST) -> TrainedNetwork:
@@ -120,15 +126,17 @@ def load_network(path: str | Path, which: str = BEST) -> TrainedNetwork:
         net.load_state_dict(state["learner"]["average"]["module"])
     run = found.checkpoint.parent.parent
     name = run.name if found.checkpoint.name == BEST else f"{run.name}:{found.iteration}"
-    return TrainedNetwork(name, found.config, net)
+    return TrainedNetwork(name, found.config, net, run)
 
 
 def load_agent(path: str | Path, device: Device, which: str = BEST) -> Agent:
     """The agent of a run directory, or of one of its checkpoint directories; arguments and errors of `load_network`."""
     trained = load_network(path, which)
-    # A run in fp32 plays in fp32; bf16 is for devices that have it.
-    precision = "fp32" if trained.config.precision == "fp32" else device.precision
-    place = replace(device, precision=precision)
+    if trained.config.precision == "fp32":  # a run in fp32 plays in fp32; bf16 is for devices that have it
+        place = replace(device, precision="fp32", automatic=False)
+    else:
+        assert trained.directory is not None
+        place = kept_choice(trained.directory, SELF_PLAY, device)
     return make_agent(trained.name, trained.config, trained.net.to(device.device), place)
 
 

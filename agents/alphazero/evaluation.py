@@ -12,6 +12,7 @@ from agents.alphazero.agent import Agent, make_agent, make_network
 from agents.alphazero.config import AlphaZeroConfig, EvaluateConfig
 from agents.alphazero.learner import load_weights
 from agents.alphazero.network import PolicyValueNet
+from agents.alphazero.precision import SELF_PLAY
 from agents.alphazero.sample_game import play_sample_game
 from agents.arena.match import match
 from agents.arena.minimax import Solution, play_every_line, solve
@@ -27,6 +28,7 @@ from lab.plots.media import Media, Table
 from lab.run.evaluator import EvaluateState
 from lab.run.experiment import Evaluation
 from lab.train.device import Device
+from lab.train.measured_precision import kept_choice
 
 
 class NetworkEvaluator:
@@ -57,7 +59,7 @@ class NetworkEvaluator:
 def state_evaluator(config: AlphaZeroConfig, directory: Path, device: Device) -> EvaluateState:
     """Evaluation of checkpoints; see `lab.config.registry.Kind.evaluator`."""
     net = make_network(config, config.game.make()).to(device.device)
-    evaluator = NetworkEvaluator(config, directory, device)
+    evaluator = NetworkEvaluator(config, directory, kept_choice(directory, SELF_PLAY, device))
 
     def evaluate(state: Mapping[str, Any], counters: Mapping[str, int]) -> Evaluation:
         load_weights(net, state, "learner", "average", "module")

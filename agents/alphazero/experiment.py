@@ -18,6 +18,7 @@ from agents.alphazero.game_records import records_folder, write_records
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.memory import needs
 from agents.alphazero.metrics import CATALOGUE
+from agents.alphazero.precision import inference_device, training_device
 from agents.alphazero.reanalyser import Reanalyser
 from agents.alphazero.records import FinishedGames, concatenate
 from agents.alphazero.replay import ReplayBuffer
@@ -29,6 +30,7 @@ from lab.run import memory_needs
 from lab.run.experiment import Evaluation, Experiment
 from lab.train.collectives import ranks
 from lab.train.device import Device
+from lab.train.measured_precision import PrecisionChoices
 
 _log = logging.getLogger(__name__)
 
@@ -217,14 +219,19 @@ def build(config: AlphaZeroConfig, directory: Path, device: Device, *, actors: A
     # A resumed run has its weights in the checkpoint, and other ranks receive those of rank 0.
     if config.start.run and not checkpoints.numbered(directory / "checkpoints"):
         start_from(network, config.start, directory.parent)
-    learner = Learner(network, game, config.learner, device, config.seed)
+    network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    choices = PrecisionChoices(directory, device)
+    playing = inference_device(choices, network, rows=config.selfplay.boards)
+    learning = training_device(choices, network, rows=config.learner.micro_batch or config.learner.batch_size)
+    choices.report()
+    learner = Learner(network, game, config.learner, learning, config.seed)
     return AlphaZero(
         config,
         directory,
         learner=learner,
-        actors=actors or LocalActors(game, config, learner.average.module, device),
-        evaluator=NetworkEvaluator(config, directory, device),
-        reanalyser=Reanalyser(game, config, learner.average.module, device)
+        actors=actors or LocalActors(game, config, learner.average.module, playing),
+        evaluator=NetworkEvaluator(config, directory, playing),
+        reanalyser=Reanalyser(game, config, learner.average.module, playing)
         if config.replay.reanalyse_fraction
         else None,
     )

@@ -7,16 +7,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from agents.alphazero.fused import fused_form
 from agents.alphazero.heads import ConvolutionalPolicy, PooledValue
 from agents.games.game import ActionLayout
 from lab.nets.cnn import ConvBlock, ResidualTower
 from lab.nets.fold import fold, fold_into
-from lab.nets.fused_cpu import FusedTower, pixel_linear
 from lab.nets.init import HE, Init
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP
 from lab.nets.renet import ReNet
-from lab.train.device import resolve
+from lab.train.device import Form, resolve
 
 WIN, DRAW, LOSS = 0, 1, 2
 OUTCOMES = 3
@@ -107,28 +107,28 @@ def expected_value(outcome: Tensor) -> Tensor:
     return probability[..., WIN] - probability[..., LOSS]
 
 
-Form = Literal["fused", "plain"]
-
-
 class InferenceNet:
     """The fastest form of a `PolicyValueNet` for self-play: an evaluator.
 
     observation [B, C, H, W] float32 -> policy logits [B, A] float32, value [B] float32 in [-1, 1], without
     gradients. Normalisation is folded into the weights and memory is channels_last. `precision` "auto" means
-    bf16 on GPUs that have it and fp32 elsewhere. `form` is "fused" (oneDNN's fused operations, fp32
-    on a CPU) or "plain" (torch modules); `plain=True` selects the latter.
+    bf16 on GPUs that have it and fp32 elsewhere. `form` is "fused" (oneDNN's fused operations, on a CPU) or "plain"
+    (torch modules); None is the fused form where there is one. In it the layers after the heads' 1x1 convolutions
+    are in float32, and with linear heads an evaluation does not depend, in any bit, on the other rows of its batch.
     """
 
-    def __init__(self, net: PolicyValueNet, *, precision: str = "auto", plain: bool = False) -> None:
+    def __init__(self, net: PolicyValueNet, *, precision: str = "auto", form: Form | None = None) -> None:
         device = next(net.parameters()).device
         if precision == "auto":
             precision = resolve(str(device), precision).precision
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        # Stored in the precision of inference: autocast would convert the weights on every call.
-        self.folded = fold(net).to(self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.folded = fold(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._fused = None
-        if device.type == "cpu" and self.dtype == torch.float32 and not plain:
-            self._fused = _fused_form(self.folded)
+        if device.type == "cpu" and form != "plain":
+            self._fused = fused_form(self.folded, self.dtype)
+        if self._fused is None:
+            # Stored in the precision of inference: autocast would convert the weights on every call.
+            self.folded = self.folded.to(self.dtype)
 
     @property
     def form(self) -> Form:
@@ -156,55 +156,3 @@ class InferenceNet:
         channels_last = observation.to(self.dtype).contiguous(memory_format=torch.channels_last)
         logits, outcome = self.folded(channels_last)
         return logits, outcome
-
-
-class _Fused:
-    """`PolicyValueNet.forward` with fused operations in the tower and one matrix product for both heads' planes."""
-
-    def __init__(self, folded: PolicyValueNet) -> None:
-        if not isinstance(folded.tower, ResidualTower):
-            raise NotImplementedError("a recurrent trunk has no fused form")
-        self._folded = folded
-        self._tower = FusedTower(folded.tower)  # raises NotImplementedError for norms that cannot be folded
-        self._pack_planes()
-
-    def refresh(self) -> None:
-        self._tower.refresh()
-        self._pack_planes()
-
-    @torch.no_grad()
-    def _pack_planes(self) -> None:
-        convolutions = [block.conv for block in self._head_blocks()]
-        self._weight = torch.cat([conv.weight for conv in convolutions]).flatten(1)
-        self._bias = torch.cat([conv.bias for conv in convolutions if conv.bias is not None])
-        self._widths = [conv.out_channels for conv in convolutions]
-
-    def _head_blocks(self) -> list[ConvBlock]:
-        """The heads' 1x1 convolutions."""
-        net = self._folded
-        if isinstance(net.policy, ConvolutionalPolicy) and isinstance(net.value, PooledValue):
-            return [net.policy.cells, net.policy.pooled, net.value.planes]
-        return [net.policy_planes, net.value_planes]
-
-    def __call__(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        net, size = self._folded, observation.shape[2:]
-        planes = pixel_linear(self._tower(observation), self._weight, self._bias)
-        if isinstance(net.policy, ConvolutionalPolicy) and isinstance(net.value, PooledValue):
-            cells, pooled, value = planes.split(self._widths, 1)
-            return net.policy.logits(cells, pooled.relu(), *size), net.value.logits(value.relu(), *size)
-        policy, value = planes.relu_().split(self._widths, 1)
-        return net.policy(policy.flatten(1)), net.value(value.flatten(1))
-
-
-@torch.inference_mode()
-def _fused_form(folded: PolicyValueNet) -> _Fused | None:
-    """The fused form; None where this torch lacks it or its result differs."""
-    generator = torch.Generator().manual_seed(0)
-    observation = torch.rand((5, *folded.observation_shape), generator=generator)
-    try:
-        fused = _Fused(folded)
-        outputs = fused(observation)
-    except (AttributeError, NotImplementedError, RuntimeError):
-        return None
-    same = all(torch.allclose(*pair, rtol=1e-4, atol=1e-4) for pair in zip(outputs, folded(observation), strict=True))
-    return fused if same else None

@@ -163,7 +163,7 @@ def _search_alone(
 ) -> None:
     dynamics = make_dynamics(
         game,
-        InferenceNet(net, precision=device.precision),
+        InferenceNet(net, precision=device.precision, form=device.form),
         config.selfplay.cache_slots,
         device.device,
         discount=config.search.discount,

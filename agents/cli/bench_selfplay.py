@@ -16,6 +16,7 @@ from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.learner import Learner
 from agents.alphazero.network import InferenceNet, PolicyValueNet
+from agents.alphazero.precision import inference_device, training_device
 from agents.alphazero.records import Samples, blank, dense_policy
 from agents.alphazero.search import make_dynamics, make_search, make_selfplay_search
 from agents.alphazero.selfplay import SelfPlay
@@ -29,6 +30,7 @@ from lab.run.bench import Stopwatch
 from lab.terminal.consoles import Console
 from lab.train import device as devices
 from lab.train.device import Device
+from lab.train.measured_precision import PrecisionChoices
 
 COMPARED_S = 1.5  # per round of the network, the learner and the bare loop
 
@@ -113,8 +115,11 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
     game, boards = config.game.make(), config.selfplay.boards
     torch.manual_seed(config.seed)
     net = make_network(config, game).to(device.device)
-    evaluate = InferenceNet(net, precision=device.precision)
-    plain_form = InferenceNet(net, precision=device.precision, plain=True)
+    choices = PrecisionChoices(None, device)
+    playing = inference_device(choices, net, rows=boards)
+    learning = training_device(choices, net, rows=config.learner.batch_size)
+    evaluate = InferenceNet(net, precision=playing.precision, form=playing.form)
+    plain_form = InferenceNet(net, precision=playing.precision, form="plain")
     dynamics = make_dynamics(
         game, evaluate, config.selfplay.cache_slots, device.device, discount=config.search.discount
     )
@@ -141,8 +146,8 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
         rates.append(network_rates())
     counts = dynamics.counts.since(before)
     raw, plain = (statistics.median(rate) for rate in zip(*rates, strict=True))
-    learner = _compare_learner(config, net, game, device)
-    return bench.environment(device) | {
+    learner = _compare_learner(config, net, game, learning)
+    return bench.environment(playing) | {
         "game": game.name,
         "channels": config.network.channels,
         "blocks": config.network.blocks,
@@ -165,6 +170,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
         "seconds_by_component": _components(selfplay, device),
         "learner_samples_per_s": config.learner.batch_size * learner.calls_per_s,
         "learner_ratio": learner.ratio,
+        "learner_precision": learning.precision,
         "peak_memory_mb": bench.peak_memory_mb(),
     }
 
@@ -264,8 +270,8 @@ def _print(record: dict[str, Any]) -> None:
     speed = SimpleNamespace(**record)
     console = Console()
     console.say(
-        f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks ({speed.form}), {speed.batch} games, "
-        f"{speed.mean_simulations:g} simulations, {speed.device}, {speed.threads} threads"
+        f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks ({speed.precision} {speed.form}), "
+        f"{speed.batch} games, {speed.mean_simulations:g} simulations, {speed.device}, {speed.threads} threads"
     )
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row(
@@ -286,7 +292,9 @@ def _print(record: dict[str, Any]) -> None:
     parts = ", ".join(f"{name} {part / total:.0%}" for name, part in speed.seconds_by_component.items())
     table.add_row("time", parts)
     table.add_row(
-        "learner", f"{speed.learner_samples_per_s:,.0f} samples/s", f"{speed.learner_ratio:.2f} of a bare loop"
+        "learner",
+        f"{speed.learner_samples_per_s:,.0f} samples/s",
+        f"{speed.learner_ratio:.2f} of a bare loop, {speed.learner_precision}",
     )
     if speed.peak_memory_mb is not None:
         table.add_row("peak memory", f"{speed.peak_memory_mb:,.0f} MB")

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.game_records import RecordedMove, read_record, recorded_ids
+from agents.alphazero.precision import SELF_PLAY
 from agents.alphazero.rebuilt_game import RebuiltGame, RebuiltMove, kept_versions, rebuild
 from agents.arena.play import board_text
 from agents.cli.options import progress_bar
@@ -21,6 +22,7 @@ from lab.files.durable import replacing
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.terminal.consoles import Console
 from lab.train import device as devices
+from lab.train.measured_precision import kept_choice
 
 _SHOWN = 6  # actions of a search
 _LISTED = 20  # games
@@ -62,6 +64,7 @@ def replay(
         check_suffix(save, game)
         check_absent(save, overwrite)
     place = devices.apply(devices.resolve(device or config.device, config.precision, config.threads))
+    place = kept_choice(path, SELF_PLAY, place)
     kept = kept_versions(path)
     searched = {move.version for move in record.moves} & kept.keys()
     total = len(searched) * config.selfplay.moves_per_iteration

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
+from agents.alphazero.precision import inference_device
 from agents.alphazero.records import FinishedGames, concatenate, flattened, unflattened
 from agents.search.dynamics import LeafCounts
 from cluster.workers.received_results import Origin, first_game_id
 from cluster.workers.set_up import set_up
 from cluster.workers.weights import Weights, load
+from lab.train.measured_precision import PrecisionChoices
 
 
 class Played(NamedTuple):
@@ -42,6 +44,9 @@ class SelfPlayWorker:
         config, self._device = set_up(settings, threads, on_gpu)
         game = config.game.make()
         self._net = make_network(config, game).to(self._device.device)
+        # Each for itself: the workers' machines may differ.
+        choices = PrecisionChoices(None, self._device)
+        self._device = inference_device(choices, self._net, rows=config.selfplay.boards)
         first = first_game_id(worker, incarnation)
         self._actors = LocalActors(game, config, self._net, self._device, first)
         self._next = Origin(worker, incarnation, 0)

@@ -14,6 +14,6 @@ def set_up(settings: Mapping[str, Any], threads: int, on_gpu: bool) -> tuple[Any
     if not on_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     config = from_settings(settings, "the run's configuration")
-    device = devices.resolve("cuda" if on_gpu else "cpu", config.precision if on_gpu else "fp32", threads)
+    device = devices.resolve("cuda" if on_gpu else "cpu", config.precision, threads)
     devices.apply(device)
     return config, device

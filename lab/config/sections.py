@@ -220,7 +220,8 @@ class ExperimentConfig(Config):
     device: str = Field(default="auto", description="Device of training: auto, cpu, cuda, cuda:N or mps (a Mac).")
     threads: Threads | None = Field(default=None, description="Threads of operations on the CPU; by default PyTorch's.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="Floating-point precision of networks; auto is bf16 on GPUs that have it."
+        default="auto",
+        description="Floating-point precision of networks; auto is bf16 on GPUs that have it, measured on a CPU.",
     )
     budget: Count = Field(description="Value of the progress counter at which the run is complete.")
     checkpoint: CheckpointConfig = CheckpointConfig()

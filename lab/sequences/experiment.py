@@ -30,6 +30,7 @@ from lab.sequences.vocabulary import PAD
 from lab.train.collectives import ranks
 from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
+from lab.train.measured_precision import PrecisionChoices
 from lab.train.modes import evaluating
 from lab.train.step import GradientStep, LossSum, StepResult
 
@@ -58,10 +59,25 @@ class Sequences(Experiment):
         set_padding_masked(self.network, device.device.type != "cpu")
         assert config.training.decay_examples is not None, "set from the budget by the configuration"
         self._period = config.training.decay_examples
-        self._gradient_step = GradientStep(self.network, config.training, device, heads=heads_of(self.network))
         self._rows = ranks().rows(config.training.batch_size)
+        measured = self._measured(device)
+        self._gradient_step = GradientStep(self.network, config.training, measured, heads=heads_of(self.network))
         warn_of_early_decay(config.training, config.budget, self._period, "examples")
         self._examples = 0
+
+    def _measured(self, device: Device) -> Device:
+        """The device with the precision of gradient steps."""
+        count = self._rows.stop - self._rows.start
+        rows = min(count, self.config.training.micro_batch or count)
+
+        def loss(network: Any, count: int) -> Tensor:
+            found = self._losses(network, self._batch(0, rows), 0, slice(0, count))
+            return found.total / found.weight
+
+        choices = PrecisionChoices(self._directory, device)
+        measured = choices.training(self.network, loss, rows=rows)
+        choices.report()
+        return measured
 
     @property
     def counters(self) -> dict[str, int]:
@@ -140,7 +156,7 @@ class Sequences(Experiment):
         start, count = self._examples + self._rows.start, self._rows.stop - self._rows.start
         examples = self._batch(start, count)
         step = self._gradient_step(
-            partial(self._losses, examples, start),
+            partial(self._losses, self.network, examples, start),
             rows=count,
             learning_rate=self._learning_rate if rate is None else rate,
             micro_batch=self.config.training.micro_batch,
@@ -154,9 +170,9 @@ class Sequences(Experiment):
             examples = examples.trimmed()
         return examples.to(self._device.device)
 
-    def _losses(self, examples: SequenceBatch, start: int, rows: slice) -> LossSum:
+    def _losses(self, network: Any, examples: SequenceBatch, start: int, rows: slice) -> LossSum:
         part = examples.part(rows)
-        outputs = self.network(*part, forced=self._forced(part.targets, start + rows.start))
+        outputs = network(*part, forced=self._forced(part.targets, start + rows.start))
         return loss_sum(outputs, part.targets)
 
     def _forced(self, targets: Tensor, start: int) -> Tensor | None:

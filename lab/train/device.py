@@ -12,29 +12,40 @@ import torch
 from lab.errors import UserError
 
 Precision = Literal["fp32", "bf16"]
+Form = Literal["fused", "plain"]
 CHOICES = "auto, cpu, cuda, cuda:N or mps"
 
 
 @dataclass(frozen=True)
 class Device:
-    """Device, precision and number of CPU threads of one torch operation."""
+    """Device, precision and number of CPU threads of one torch operation.
+
+    form: of inference, fused operations or torch modules; None is the fused one where there is one.
+    automatic: precision=auto on a CPU, which is fp32 unless a measurement says otherwise
+    (`lab.train.measured_precision`).
+    """
 
     device: torch.device
     precision: Precision
     threads: int
+    form: Form | None = None
+    automatic: bool = False
 
 
 def resolve(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Device:
     """Resolve the settings of a configuration; `apply` then sets up the process.
 
     `device`: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:N" or "mps" (the GPU of a Mac).
-    `precision`: "auto" (bf16 on CUDA GPUs that have it, else fp32), "fp32" or "bf16". `threads`: None keeps torch's
-    choice. Raises UserError for an unknown or absent device, and for bf16 on a GPU without it.
+    `precision`: "auto" (bf16 on CUDA GPUs that have it; on a CPU fp32, open to measurement), "fp32" or "bf16".
+    `threads`: None keeps torch's choice. Raises UserError for an unknown or absent device, and for bf16 on a GPU
+    without it.
     """
     target = _resolve_device(device)
     if threads is not None and threads < 1:
         raise UserError(f"threads={threads} is not positive; give a number of CPU threads or leave it out")
-    return Device(target, _resolve_precision(precision, target), threads or torch.get_num_threads())
+    automatic = target.type == "cpu" and precision == "auto"
+    chosen = _resolve_precision(precision, target)
+    return Device(target, chosen, threads or torch.get_num_threads(), automatic=automatic)
 
 
 def has_mps() -> bool:

@@ -69,9 +69,12 @@ def our_player(settings: Settings, net: Any, table: bool) -> Callable[[], None]:
 
     from agents.alphazero.config import AlphaZeroConfig
     from agents.alphazero.network import InferenceNet
+    from agents.alphazero.precision import inference_device
     from agents.alphazero.search import make_dynamics, make_search
     from agents.alphazero.selfplay import SelfPlay
     from lab.config.loading import validate
+    from lab.train.device import resolve
+    from lab.train.measured_precision import PrecisionChoices
 
     config = validate(
         AlphaZeroConfig,
@@ -84,7 +87,9 @@ def our_player(settings: Settings, net: Any, table: bool) -> Callable[[], None]:
         "bench mctx_pgx",
     )
     cpu, game = torch.device("cpu"), config.game.make()
-    dynamics = make_dynamics(game, InferenceNet(net), config.selfplay.cache_slots, cpu)
+    chosen = inference_device(PrecisionChoices(None, resolve("cpu")), net, rows=settings.batch)
+    evaluate = InferenceNet(net, precision=chosen.precision, form=chosen.form)
+    dynamics = make_dynamics(game, evaluate, config.selfplay.cache_slots, cpu)
     quick = make_search(config.search, game=game, device=cpu, simulations=1)
     selfplay = SelfPlay(game, search=quick, dynamics=dynamics, config=config.selfplay, seed=0, device=cpu)
     for _ in range(game.max_plies):

@@ -20,16 +20,20 @@ from lab.config.presets import merge
 from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint, loop, metrics
 from lab.run.run_dir import RunDir
-from lab.train import random_state
+from lab.train import measured_precision, random_state
+from lab.train.device import Device
+from lab.train.measured_precision import Calls, Candidate
 from tests.agents.small_alphazero import DEVICE, config
 from tests.same_run import assert_same_bits
 
+AUTO = Device(torch.device("cpu"), "fp32", 1, automatic=True)
 
-def experiment(folder: Path, **changes: Any) -> AlphaZero:
+
+def experiment(folder: Path, device: Device = DEVICE, **changes: Any) -> AlphaZero:
     settings = config(**changes)
     folder.mkdir(parents=True, exist_ok=True)
     random_state.seed_everything(settings.seed)
-    return build(settings, folder, DEVICE)
+    return build(settings, folder, device)
 
 
 def trained(folder: Path, iterations: int, **changes: Any) -> AlphaZero:
@@ -208,6 +212,26 @@ def test_read_back_from_a_checkpoint_it_goes_on_bit_for_bit(tmp_path: Path, algo
     for _ in range(4):
         assert computed(other.iterate()) == computed(one.iterate())
     assert_same_bits(plain(other), plain(one))
+
+
+def test_in_the_kept_precision_it_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(measured_precision.SWITCH, "1")
+    monkeypatch.setattr(measured_precision, "measure", half_wins)
+    one = experiment(tmp_path, device=AUTO)
+    assert one.learner.device.precision == "bf16"
+    for _ in range(5):
+        one.iterate()
+    path = checkpoint.save(tmp_path, one.state_dict(), iteration=5, counters={})
+    monkeypatch.setattr(measured_precision, "measure", pytest.fail)
+    other = build(one.config, tmp_path, AUTO)
+    other.load_state_dict(checkpoint.load(path)[0])
+    for _ in range(3):
+        assert computed(other.iterate()) == computed(one.iterate())
+    assert_same_bits(plain(other), plain(one))
+
+
+def half_wins(calls: Calls, **_: Any) -> dict[Candidate, float]:
+    return {candidate: 1.0 if candidate.precision == "bf16" else 2.0 for candidate in calls}
 
 
 def computed(values: dict[str, float]) -> dict[str, float]:

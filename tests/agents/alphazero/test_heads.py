@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agents.alphazero.heads import ConvolutionalPolicy, PooledValue, pool, pool_mean
-from agents.alphazero.network import InferenceNet, PolicyValueNet, expected_value
+from agents.alphazero.network import Form, InferenceNet, PolicyValueNet, expected_value
 from agents.games import ActionLayout, Game, make
 from tests.agents.games.patrol import Patrol
 
@@ -42,12 +42,12 @@ def test_there_is_a_logit_for_each_action(game: Game) -> None:
 
 
 @pytest.mark.parametrize("game", GAMES, ids=named)
-@pytest.mark.parametrize("plain", [False, True])
-def test_inference_gives_what_the_network_gives(game: Game, plain: bool) -> None:
+@pytest.mark.parametrize("form", ["fused", "plain"])
+def test_inference_gives_what_the_network_gives(game: Game, form: Form) -> None:
     net = network(game)
     observation = torch.rand(6, *game.observation_shape)
-    fast = InferenceNet(net, precision="fp32", plain=plain)
-    assert fast.form == ("plain" if plain or not torch.backends.mkldnn.is_available() else "fused")
+    fast = InferenceNet(net, precision="fp32", form=form)
+    assert fast.form == (form if torch.backends.mkldnn.is_available() else "plain")
     logits, outcome = net(observation)
     torch.testing.assert_close(fast(observation)[0], logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(fast(observation)[1], expected_value(outcome), rtol=1e-4, atol=1e-4)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from agents.alphazero import network as network_module
-from agents.alphazero.network import DRAW, LOSS, WIN, InferenceNet, PolicyValueNet, expected_value
+from agents.alphazero import fused as fused_module
+from agents.alphazero.network import DRAW, LOSS, WIN, Form, InferenceNet, PolicyValueNet, expected_value
 from lab.nets.init import EQUALIZED
 
 SHAPE = (2, 6, 7)
@@ -96,10 +96,10 @@ def test_exported_network_computes_the_same() -> None:
 
 
 @pytest.mark.parametrize("options", VARIANTS)
-@pytest.mark.parametrize("plain", [False, True])
-def test_inference_equals_the_evaluated_network_before_and_after_update(options: dict[str, Any], plain: bool) -> None:
+@pytest.mark.parametrize("form", ["fused", "plain"])
+def test_inference_equals_the_evaluated_network_before_and_after_update(options: dict[str, Any], form: Form) -> None:
     net = move(small(**options))
-    inference = InferenceNet(net, plain=plain)
+    inference = InferenceNet(net, form=form)
     for batch in BATCHES:
         assert_same(inference, net, batch, 1e-4)
     move(net)
@@ -127,7 +127,7 @@ def test_training_goes_on_unseen_until_update() -> None:
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
 def test_cpu_runs_the_fused_form_where_there_is_one() -> None:
     assert InferenceNet(small()).form == "fused"
-    assert InferenceNet(small(), plain=True).form == "plain"
+    assert InferenceNet(small(), form="plain").form == "plain"
     assert InferenceNet(small(norm="group")).form == "plain"
     assert InferenceNet(small(trunk="recurrent")).form == "plain"
 
@@ -137,7 +137,7 @@ def test_missing_operations_leave_the_plain_form(monkeypatch: pytest.MonkeyPatch
     def absent(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(network_module, "FusedTower", absent)
+    monkeypatch.setattr(fused_module, "FusedTower", absent)
     net = small().eval()
     inference = InferenceNet(net)
     assert inference.form == "plain"
@@ -145,14 +145,32 @@ def test_missing_operations_leave_the_plain_form(monkeypatch: pytest.MonkeyPatch
 
 
 def test_wrong_results_leave_the_plain_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network_module, "pixel_linear", lambda x, weight, bias: torch.zeros(len(x), 3, 42))
     net = move(small())
+    monkeypatch.setattr(fused_module.PackedLinear, "relu", lambda self, x: torch.zeros(len(x), 3))
     assert InferenceNet(net).form == "plain"
 
 
-def test_bf16_form_is_close_and_answers_in_float32() -> None:
-    net = move(small())
-    assert_same(InferenceNet(net, precision="bf16"), net, 7, 0.1)
+@pytest.mark.parametrize("form", ["fused", "plain"])
+@pytest.mark.parametrize("options", VARIANTS)
+def test_bf16_is_close_to_float32_and_answers_in_it(options: dict[str, Any], form: Form) -> None:
+    net = move(small(**options))
+    inference = InferenceNet(net, precision="bf16", form=form)
+    assert_same(inference, net, 7, 0.1)
+    move(net)
+    inference.update(net)
+    assert_same(inference, net, 7, 0.1)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_fused_evaluation_does_not_depend_on_its_batch(precision: str) -> None:
+    inference = InferenceNet(move(small(channels=32)), precision=precision, form="fused")
+    assert inference.form == "fused"
+    observation = torch.rand(300, *SHAPE)  # two chunks
+    together = inference(observation)
+    for rows in (slice(0, 1), slice(7, 10), slice(250, 267), slice(0, 128)):
+        alone = inference(observation[rows])
+        assert all(torch.equal(part, whole[rows]) for part, whole in zip(alone, together, strict=True))
 
 
 def test_layout_of_the_observation_does_not_matter() -> None:

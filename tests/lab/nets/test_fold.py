@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lab.nets.cnn import CNN, ResidualTower
 from lab.nets.fold import fold, fold_into
-from lab.nets.fused_cpu import FusedTower, pixel_linear
+from lab.nets.fused_cpu import FusedTower, PackedLinear, pixel_rows
 from lab.nets.init import EQUALIZED, HE, Init
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP
@@ -114,7 +114,9 @@ def test_fused_tower_refuses_what_it_has_no_operation_for(tower: ResidualTower) 
         FusedTower(fold(tower))
 
 
-def test_pixel_linear_is_a_1x1_convolution() -> None:
+def test_a_linear_map_of_pixel_rows_is_a_1x1_convolution() -> None:
     x, weight, bias = torch.randn(3, 8, 6, 7), torch.randn(4, 8), torch.randn(4)
-    expected: Tensor = nn.functional.conv2d(x, weight[:, :, None, None], bias).flatten(2)
-    torch.testing.assert_close(pixel_linear(x, weight, bias), expected, rtol=1e-5, atol=1e-5)
+    expected: Tensor = nn.functional.conv2d(x, weight[:, :, None, None], bias).permute(0, 2, 3, 1).reshape(-1, 4)
+    rows, packed = pixel_rows(x.contiguous(memory_format=torch.channels_last)), PackedLinear(weight, bias)
+    torch.testing.assert_close(packed(rows), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(packed.relu(rows), expected.relu(), rtol=1e-5, atol=1e-5)

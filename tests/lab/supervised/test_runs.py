@@ -18,6 +18,7 @@ from lab.supervised.config import SupervisedConfig
 from lab.supervised.experiment import Supervised
 from lab.supervised.export import TableNetwork
 from lab.supervised.transfer import load_trained
+from lab.train import measured_precision
 from lab.train.device import Device
 from lab.train.range_test import range_test
 from tests.lab.small_classifier import config, other, written
@@ -269,3 +270,20 @@ def test_the_bench_compares_steps_with_a_bare_loop(tmp_path: Path, capsys: pytes
     record = json.loads(capsys.readouterr().out)
     ratio = record["images_per_s"] / record["bare_images_per_s"]
     assert ratio > 0.0 and record["batch"] == 50 and record["data_images_per_s"] > 0
+
+
+def test_in_the_kept_precision_a_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device(torch.device("cpu"), "fp32", 1, automatic=True)
+    monkeypatch.setenv(measured_precision.SWITCH, "1")
+    monkeypatch.setattr(measured_precision, "measure", lambda calls, **_: dict(zip(calls, (2.0, 1.0), strict=True)))
+    torch.manual_seed(0)
+    one = Supervised(config(data=FEW, training=SHORT), tmp_path, device)
+    assert one.device.precision == "bf16"
+    one.iterate()
+    state = copy.deepcopy(one.state_dict())
+    monkeypatch.setattr(measured_precision, "measure", pytest.fail)
+    other_one = Supervised(config(data=FEW, training=SHORT), tmp_path, device)
+    other_one.load_state_dict(state)
+    one.iterate(), other_one.iterate()
+    assert_same_bits(other_one.state_dict(), one.state_dict())
+    assert all(value.dtype == torch.float32 for value in one.network.parameters())
