@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from agents import games
+from agents.alphazero.auxiliary_config import AuxiliaryConfig
 from agents.alphazero.records import RecordFormat
 from agents.games import Game
 from lab.config import sections
@@ -241,6 +242,9 @@ class LearnerConfig(ScheduledOptimizerConfig):
         default=None, description="Half-life of the EMA in positions trained on; replaces ema_decay."
     )
     symmetries: bool = Field(default=True, description="Train on each position under a random symmetry of the board.")
+    auxiliary: AuxiliaryConfig = Field(
+        default=AuxiliaryConfig(), description="Auxiliary targets, which improve the features of the trunk."
+    )
 
 
 class StartConfig(Config):
@@ -317,9 +321,23 @@ class AlphaZeroConfig(ExperimentConfig):
                 f"the actions of {game.name} have no place on its board, which network.heads=convolutional needs; "
                 "use network.heads=linear"
             )
+        if self.learner.auxiliary.final_board and not game.has_final_board:
+            raise ValueError(
+                f"{game.name} does not say who holds the cells of its final board; set learner.auxiliary.final_board=0"
+            )
         if self.selfplay.opening_plies >= game.max_plies:
             raise ValueError(
                 f"selfplay.opening_plies {self.selfplay.opening_plies} must be below the {game.max_plies} plies of "
                 "the longest game"
             )
         return self
+
+    @property
+    def record_format(self) -> RecordFormat:
+        """What is recorded of each position, auxiliary targets included."""
+        auxiliary = self.learner.auxiliary
+        return self.selfplay.record_format._replace(
+            replies=auxiliary.opponent_reply > 0,
+            horizons=auxiliary.value_horizons,
+            final_board=auxiliary.final_board > 0,
+        )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from agents.alphazero.auxiliary import AuxiliaryHeads, HeadSizes
+from agents.alphazero.auxiliary_config import AuxiliaryConfig
 from agents.alphazero.heads import ConvolutionalPolicy, PooledValue
 from agents.games.game import ActionLayout
 from lab.nets.cnn import ConvBlock, ResidualTower
@@ -17,6 +20,9 @@ from lab.nets.layers import Linear
 from lab.nets.mlp import MLP
 from lab.nets.renet import ReNet
 from lab.train.device import resolve
+
+AUXILIARY = "auxiliary."
+"""Prefix of the names of weights that only training has."""
 
 WIN, DRAW, LOSS = 0, 1, 2
 OUTCOMES = 3
@@ -31,7 +37,7 @@ class PolicyValueNet(nn.Module):
     observation [B, C, H, W] float32 -> policy logits [B, A], win/draw/loss logits [B, 3].
 
     With `heads` "linear" the network is for one size of board. With "convolutional" it takes every size, and the
-    actions are those of `layout` on it (`agents.alphazero.heads`).
+    actions are those of `layout` on it (`agents.alphazero.heads`). Auxiliary heads are evaluated in training alone.
 
     The residual tower and the linear heads follow Silver et al. 2017 (AlphaGo Zero), Methods, "Neural network
     architecture": each head is a 1x1 convolution block to a few planes (2 and 1 there), then linear layers. Three
@@ -60,6 +66,7 @@ class PolicyValueNet(nn.Module):
         value_planes: int = 1,
         head_channels: int = 32,
         value_hidden: int = 64,
+        auxiliary: AuxiliaryConfig | None = None,
         init: Init = HE,
     ) -> None:
         super().__init__()
@@ -83,9 +90,27 @@ class PolicyValueNet(nn.Module):
             self.policy = Linear(policy_planes * height * width, num_actions, init=init.with_gain(1.0))
             self.value_planes = ConvBlock(channels, value_planes, 1, norm=norm, init=init)
             self.value = MLP(value_planes * height * width, [value_hidden], OUTCOMES, init=init)
+        sizes = HeadSizes(
+            *(observation_shape, num_actions, channels, policy_planes, value_planes, head_channels, value_hidden, norm),
+            layout=layout if heads == "convolutional" else None,
+        )
+        self.auxiliary = AuxiliaryHeads(auxiliary or AuxiliaryConfig(), sizes, init)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        return self._outputs(self.tower(observation))
+
+    def training_outputs(self, observation: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What `forward` returns, then the outputs of the auxiliary heads by name."""
         features = self.tower(observation)
+        return *self._outputs(features), self.auxiliary(features)
+
+    def for_inference(self) -> PolicyValueNet:
+        """A network without auxiliary heads that shares this one's layers."""
+        bare = copy.copy(self)
+        bare._modules = {name: part for name, part in self._modules.items() if name != "auxiliary"}
+        return bare
+
+    def _outputs(self, features: Tensor) -> tuple[Tensor, Tensor]:
         if self.heads == "convolutional":
             return self.policy(features), self.value(features)
         policy = self.policy(self.policy_planes(features).flatten(1))
@@ -95,10 +120,13 @@ class PolicyValueNet(nn.Module):
     @property
     def output_layers(self) -> list[nn.Module]:
         """Modules that end in an output layer (see `lab.train.optimizers.make_optimizer`)."""
-        if not isinstance(self.policy, ConvolutionalPolicy):
-            return [self.policy, self.value]
-        others = [] if self.policy.others is None else [self.policy.others]
-        return [self.policy.out, *others, self.value]
+        return [layer for head in (self.policy, self.value, *self.auxiliary.values()) for layer in _ends(head)]
+
+
+def _ends(head: nn.Module) -> list[nn.Module]:
+    if not isinstance(head, ConvolutionalPolicy):
+        return [head]
+    return [head.out] if head.others is None else [head.out, head.others]
 
 
 def expected_value(outcome: Tensor) -> Tensor:
@@ -125,7 +153,7 @@ class InferenceNet:
             precision = resolve(str(device), precision).precision
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         # Stored in the precision of inference: autocast would convert the weights on every call.
-        self.folded = fold(net).to(self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.folded = fold(net.for_inference()).to(self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._fused = None
         if device.type == "cpu" and self.dtype == torch.float32 and not plain:
             self._fused = _fused_form(self.folded)
@@ -136,7 +164,7 @@ class InferenceNet:
 
     def update(self, net: PolicyValueNet) -> None:
         """Copy the weights of `net`, which has the same shape, into the existing storage."""
-        fold_into(net, self.folded)
+        fold_into(net.for_inference(), self.folded)
         if self._fused is not None:
             self._fused.refresh()
 
