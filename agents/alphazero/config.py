@@ -63,6 +63,11 @@ class NetworkConfig(Config):
     squeeze_excitation: WidthOrZero = Field(
         default=0, description="Hidden features of squeeze-and-excitation in residual blocks; 0 leaves it out."
     )
+    global_pooling: CountOrZero = Field(
+        default=0,
+        description="Residual blocks that add globally pooled features to every cell, spread over the tower; 0 for "
+        "none. KataGo has one in three (Wu 2019, section 4.1).",
+    )
     policy_planes: Width = Field(default=2, description="Linear heads: channels of the policy's 1x1 convolution.")
     value_planes: Width = Field(default=1, description="Linear heads: channels of the value's 1x1 convolution.")
     head_channels: Width = Field(
@@ -79,6 +84,12 @@ class NetworkConfig(Config):
             )
         if self.trunk == "recurrent" and self.squeeze_excitation:
             raise ValueError("squeeze_excitation is for residual blocks; set it to 0 for a recurrent trunk")
+        if self.trunk == "recurrent" and self.global_pooling:
+            raise ValueError("global_pooling is for residual blocks; set it to 0 for a recurrent trunk")
+        if self.global_pooling > self.blocks:
+            raise ValueError(f"global_pooling {self.global_pooling} exceeds the {self.blocks} blocks of the network")
+        if self.global_pooling and self.channels < 2:
+            raise ValueError("global_pooling needs at least 2 channels")
         return self
 
 

@@ -41,6 +41,7 @@ CATALOGUE = Catalogue(
         Metric("eval/network_optimal_outcome", "fraction", "optimal_outcome without search", "eval", True),
         Metric("eval/network_optimal_score", "fraction", "optimal_score without search", "eval", True),
         Metric("eval/calibration_error", "", "expected calibration error of the value head", "eval", False),
+        Metric("eval/value_error", "", "mean distance of the network's value from the exact outcome", "eval", False),
         *(Metric(f"eval/{name}", "fraction", meaning, "eval", True) for name, meaning in SETS.items()),
         Metric("eval/lost_lines", "games", "lines of play that the agent loses", "eval", False),
         Metric("eval/score_random", "fraction", "points against random play", "eval", True),

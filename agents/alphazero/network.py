@@ -60,6 +60,7 @@ class PolicyValueNet(nn.Module):
         cell: str = "gru",
         norm: str = "batch",
         squeeze_excitation: int = 0,
+        global_pooling: int = 0,
         heads: Heads = "linear",
         layout: ActionLayout | None = None,
         policy_planes: int = 2,
@@ -77,7 +78,11 @@ class PolicyValueNet(nn.Module):
             self.tower = ReNet(planes, channels, blocks, cell=cell)
         else:
             self.tower = ResidualTower(
-                planes, channels, blocks, norm=norm, squeeze_excitation=squeeze_excitation, init=init
+                *(planes, channels, blocks),
+                norm=norm,
+                squeeze_excitation=squeeze_excitation,
+                global_pooling=global_pooling,
+                init=init,
             )
         self.heads = heads
         if heads == "convolutional":
