@@ -168,7 +168,7 @@ def bytes_per_position(config: AlphaZeroConfig) -> int:
     """Bytes of one row of the replay buffer: packed planes, policy, outcome, root value, version."""
     from agents.alphazero.records import row_bytes
 
-    return row_bytes(config.game.make(), config.selfplay.record_format)
+    return row_bytes(config.game.make(), config.record_format)
 
 
 def weight_bytes(config: AlphaZeroConfig) -> int:

@@ -79,6 +79,7 @@ class LocalActors:
             seed=config.seed,
             device=device.device,
             first_game_id=first_game_id,
+            form=config.record_format,
         )
         self._seconds = 0.0
         self._of_workers: dict[str, Any] = {}

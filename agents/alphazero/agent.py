@@ -97,8 +97,12 @@ def make_agent(name: str, config: AlphaZeroConfig, net: PolicyValueNet, device: 
 
 def make_network(config: AlphaZeroConfig, game: Game) -> PolicyValueNet:
     """A new network of the configured size."""
-    layout = game.action_layout
-    return PolicyValueNet(game.observation_shape, game.num_actions, layout=layout, **config.network.model_dump())
+    return PolicyValueNet(
+        *(game.observation_shape, game.num_actions),
+        layout=game.action_layout,
+        auxiliary=config.learner.auxiliary,
+        **config.network.model_dump(),
+    )
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from agents import games
+from agents.alphazero.auxiliary_config import AuxiliaryConfig
 from agents.alphazero.records import RecordFormat
 from agents.games import Game
 from lab.config import sections
@@ -62,6 +63,11 @@ class NetworkConfig(Config):
     squeeze_excitation: WidthOrZero = Field(
         default=0, description="Hidden features of squeeze-and-excitation in residual blocks; 0 leaves it out."
     )
+    global_pooling: CountOrZero = Field(
+        default=0,
+        description="Residual blocks that add globally pooled features to every cell, spread over the tower; 0 for "
+        "none. KataGo has one in three (Wu 2019, section 4.1).",
+    )
     policy_planes: Width = Field(default=2, description="Linear heads: channels of the policy's 1x1 convolution.")
     value_planes: Width = Field(default=1, description="Linear heads: channels of the value's 1x1 convolution.")
     head_channels: Width = Field(
@@ -78,6 +84,12 @@ class NetworkConfig(Config):
             )
         if self.trunk == "recurrent" and self.squeeze_excitation:
             raise ValueError("squeeze_excitation is for residual blocks; set it to 0 for a recurrent trunk")
+        if self.trunk == "recurrent" and self.global_pooling:
+            raise ValueError("global_pooling is for residual blocks; set it to 0 for a recurrent trunk")
+        if self.global_pooling > self.blocks:
+            raise ValueError(f"global_pooling {self.global_pooling} exceeds the {self.blocks} blocks of the network")
+        if self.global_pooling and self.channels < 2:
+            raise ValueError("global_pooling needs at least 2 channels")
         return self
 
 
@@ -285,6 +297,9 @@ class LearnerConfig(ScheduledOptimizerConfig):
         default=None, description="Half-life of the EMA in positions trained on; replaces ema_decay."
     )
     symmetries: bool = Field(default=True, description="Train on each position under a random symmetry of the board.")
+    auxiliary: AuxiliaryConfig = Field(
+        default=AuxiliaryConfig(), description="Auxiliary targets, which improve the features of the trunk."
+    )
 
 
 class StartConfig(Config):
@@ -390,9 +405,23 @@ class AlphaZeroConfig(ExperimentConfig):
                 f"the actions of {game.name} have no place on its board, which network.heads=convolutional needs; "
                 "use network.heads=linear"
             )
+        if self.learner.auxiliary.final_board and not game.has_final_board:
+            raise ValueError(
+                f"{game.name} does not say who holds the cells of its final board; set learner.auxiliary.final_board=0"
+            )
         if self.selfplay.opening_plies >= game.max_plies:
             raise ValueError(
                 f"selfplay.opening_plies {self.selfplay.opening_plies} must be below the {game.max_plies} plies of "
                 "the longest game"
             )
         return self
+
+    @property
+    def record_format(self) -> RecordFormat:
+        """What is recorded of each position, auxiliary targets included."""
+        auxiliary = self.learner.auxiliary
+        return self.selfplay.record_format._replace(
+            replies=auxiliary.opponent_reply > 0,
+            horizons=auxiliary.value_horizons,
+            final_board=auxiliary.final_board > 0,
+        )

@@ -128,6 +128,7 @@ def _report_metrics(report: Report) -> dict[str, float]:
         "eval/network_optimal_outcome": alone.optimal_outcome.overall or 0.0,
         "eval/network_optimal_score": alone.optimal_score.overall or 0.0,
         "eval/calibration_error": report.calibration.expected_error,
+        "eval/value_error": report.calibration.mean_error,
     } | {
         f"eval/{name}": rate
         for name, rate in searched.optimal_outcome.by_set.items()

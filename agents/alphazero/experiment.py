@@ -62,7 +62,7 @@ class AlphaZero(Experiment):
             config.replay,
             directory / "replay",
             config.checkpoint.keep,
-            config.selfplay.record_format,
+            config.record_format,
         )
         self._directory, self._record_failed = directory, False
         self._ranks = ranks()

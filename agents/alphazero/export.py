@@ -27,7 +27,7 @@ class ExportedNetwork(nn.Module):
 
     def __init__(self, net: PolicyValueNet, game: Game, *, average_symmetries: bool) -> None:
         super().__init__()
-        self.net = net.eval()
+        self.net = net.eval().for_inference()
         self._average = average_symmetries
         planes, actions = game.symmetries(torch.device("cpu"))
         self.register_buffer("planes", planes)

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from agents.games.game import ActionLayout
 from lab.nets.cnn import ConvBlock
+from lab.nets.global_pooling import pool, scaled_width
 from lab.nets.init import HE, Init
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP
 
-_MEAN_WIDTH, _VARIANCE = 14.0, 10.0  # of boards from 9x9 to 19x19, around which KataGo scales the pooled features
+_VARIANCE = 10.0  # of the widths of boards from 9x9 to 19x19
 
 
 class ConvolutionalPolicy(nn.Module):
@@ -66,17 +67,7 @@ class PooledValue(nn.Module):
         return self.mlp(pool_mean(planes, height, width))
 
 
-def pool(x: Tensor, height: int, width: int) -> Tensor:
-    """[B, 3 * C]: mean over H * W cells, the mean scaled by the board's width, and the maximum."""
-    mean = x.mean(2)
-    return torch.cat([mean, mean * _scaled(height, width), x.amax(2)], 1)
-
-
 def pool_mean(x: Tensor, height: int, width: int) -> Tensor:
     """[B, 3 * C]: the mean over H * W cells, also scaled linearly and quadratically by the board's width."""
-    mean, scale = x.mean(2), _scaled(height, width)
+    mean, scale = x.mean(2), scaled_width(height, width)
     return torch.cat([mean, mean * scale, mean * (scale**2 - _VARIANCE / 100.0)], 1)
-
-
-def _scaled(height: int, width: int) -> float:
-    return (float(height * width) ** 0.5 - _MEAN_WIDTH) / 10.0

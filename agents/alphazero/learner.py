@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from agents.alphazero.auxiliary import AuxiliaryLosses
 from agents.alphazero.config import LearnerConfig
 from agents.alphazero.network import DRAW, LOSS, WIN, PolicyValueNet
 from agents.alphazero.records import Samples, dense_policy, unpack_observation
@@ -21,7 +22,7 @@ from lab.train.learning_rate import learning_rate_at
 from lab.train.schedules import steps_warmup, value_at
 from lab.train.step import GradientStep, LossTerm
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, ...]
 
 
 class Learner:
@@ -38,6 +39,7 @@ class Learner:
         self._ranks = ranks()
         self._gradient_step = GradientStep(self.net, config, device, heads=net.output_layers)
         self._symmetries = game.symmetries(device.device)
+        self._auxiliary = AuxiliaryLosses(game, config.auxiliary, self._symmetries)
         self._shape = game.observation_shape
 
     def step(self, positions: Samples, received: int) -> dict[str, Tensor]:
@@ -77,14 +79,19 @@ class Learner:
 
     def _losses(self, batch: Batch, count: int, received: int, part: slice) -> LossTerm:
         """Losses of a part of this rank's batch; count: positions in the global batch."""
-        observation, policy, outcome, search_value = (field[part] for field in batch)
+        observation, policy, outcome, search_value, *auxiliary = (field[part] for field in batch)
         with autocast(self.device):
-            logits, outcome_logits = self.net(observation)
+            logits, outcome_logits, others = self.net.training_outputs(observation)
         search_fraction = value_at(self.config.search_value_fraction, received)
         target = value_target(outcome, search_value, outcome_logits.detach().float(), search_fraction)
         losses = alphazero_losses(logits.float(), outcome_logits.float(), policy, target)
         losses = {name: mean * (len(policy) / count) for name, mean in losses.items()}
         loss = losses["loss/policy"] + value_at(self.config.value_weight, received) * losses["loss/value"]
+        if others:
+            means = self._auxiliary.losses(others, policy, auxiliary)
+            means = {name: mean * (len(policy) / count) for name, mean in means.items()}
+            loss = loss + self._auxiliary.total(means)
+            losses |= {f"loss/{name}": mean for name, mean in means.items()}
         return LossTerm(loss, losses)
 
     def _of_rank_zero(self, positions: Samples) -> Samples:
@@ -96,7 +103,8 @@ class Learner:
     def _batch(self, positions: Samples, rows: slice = slice(None)) -> Batch:
         """Observations [N, C, H, W], policies [N, A], outcomes and search values [N], each under a random symmetry.
 
-        Policies of cheap searches are zeros.
+        Policies of cheap searches are zeros. Then the auxiliary targets, if any.
+
         Only the positions in `rows`; the symmetry of a position does not depend on `rows`.
         """
         numbers = torch.arange(len(positions), device=self.device.device)[rows]
@@ -105,13 +113,14 @@ class Learner:
         policy = dense_policy(positions, self.game.num_actions)
         # A target of zeros has no loss and no gradient.
         policy = policy * (positions.cheap == 0)[:, None]
-        count = len(self._symmetries.actions)
+        count, which = len(self._symmetries.actions), None
         if self.config.symmetries and count > 1:
             which = rng.integers(count, self.seed, int(rng.Stream.SYMMETRY), self.steps, numbers)
             planes = planes.gather(1, self._symmetries.planes.index_select(0, which))
             policy = policy.gather(1, self._symmetries.actions.index_select(0, which))
         observation = planes.view(-1, *self._shape).contiguous(memory_format=torch.channels_last)
-        return observation, policy, positions.outcome.to(torch.int64), positions.search_value.to(torch.float32)
+        values = positions.outcome.to(torch.int64), positions.search_value.to(torch.float32)
+        return observation, policy, *values, *self._auxiliary.targets(positions, which)
 
 
 def load_weights(net: nn.Module, state: Mapping[str, Any], *path: str) -> None:

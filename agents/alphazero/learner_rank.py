@@ -18,7 +18,7 @@ class LearnerRank:
     def __init__(self, config: AlphaZeroConfig, device: Device) -> None:
         game = config.game.make()
         self.learner = Learner(make_network(config, game), game, config.learner, device, config.seed)
-        self._positions = blank(config.learner.batch_size, game, config.selfplay.record_format)
+        self._positions = blank(config.learner.batch_size, game, config.record_format)
 
     def iterate(self) -> None:
         steps, received = ranks().broadcast_object(None)

@@ -36,7 +36,7 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
     kept = min(config.replay.capacity, config.budget)
     replay = Need(
         "the replay buffer",
-        kept * row_bytes(game, config.selfplay.record_format),
+        kept * row_bytes(game, config.record_format),
         "replay.capacity",
         on_device=False,
     )

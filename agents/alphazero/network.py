@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from agents.alphazero.auxiliary import AuxiliaryHeads, HeadSizes
+from agents.alphazero.auxiliary_config import AuxiliaryConfig
 from agents.alphazero.fused import fused_form
 from agents.alphazero.heads import ConvolutionalPolicy, PooledValue
 from agents.games.game import ActionLayout
@@ -17,6 +20,9 @@ from lab.nets.layers import Linear
 from lab.nets.mlp import MLP
 from lab.nets.renet import ReNet
 from lab.train.device import Form, resolve
+
+AUXILIARY = "auxiliary."
+"""Prefix of the names of weights that only training has."""
 
 WIN, DRAW, LOSS = 0, 1, 2
 OUTCOMES = 3
@@ -31,7 +37,7 @@ class PolicyValueNet(nn.Module):
     observation [B, C, H, W] float32 -> policy logits [B, A], win/draw/loss logits [B, 3].
 
     With `heads` "linear" the network is for one size of board. With "convolutional" it takes every size, and the
-    actions are those of `layout` on it (`agents.alphazero.heads`).
+    actions are those of `layout` on it (`agents.alphazero.heads`). Auxiliary heads are evaluated in training alone.
 
     The residual tower and the linear heads follow Silver et al. 2017 (AlphaGo Zero), Methods, "Neural network
     architecture": each head is a 1x1 convolution block to a few planes (2 and 1 there), then linear layers. Three
@@ -54,12 +60,14 @@ class PolicyValueNet(nn.Module):
         cell: str = "gru",
         norm: str = "batch",
         squeeze_excitation: int = 0,
+        global_pooling: int = 0,
         heads: Heads = "linear",
         layout: ActionLayout | None = None,
         policy_planes: int = 2,
         value_planes: int = 1,
         head_channels: int = 32,
         value_hidden: int = 64,
+        auxiliary: AuxiliaryConfig | None = None,
         init: Init = HE,
     ) -> None:
         super().__init__()
@@ -70,7 +78,11 @@ class PolicyValueNet(nn.Module):
             self.tower = ReNet(planes, channels, blocks, cell=cell)
         else:
             self.tower = ResidualTower(
-                planes, channels, blocks, norm=norm, squeeze_excitation=squeeze_excitation, init=init
+                *(planes, channels, blocks),
+                norm=norm,
+                squeeze_excitation=squeeze_excitation,
+                global_pooling=global_pooling,
+                init=init,
             )
         self.heads = heads
         if heads == "convolutional":
@@ -83,9 +95,27 @@ class PolicyValueNet(nn.Module):
             self.policy = Linear(policy_planes * height * width, num_actions, init=init.with_gain(1.0))
             self.value_planes = ConvBlock(channels, value_planes, 1, norm=norm, init=init)
             self.value = MLP(value_planes * height * width, [value_hidden], OUTCOMES, init=init)
+        sizes = HeadSizes(
+            *(observation_shape, num_actions, channels, policy_planes, value_planes, head_channels, value_hidden, norm),
+            layout=layout if heads == "convolutional" else None,
+        )
+        self.auxiliary = AuxiliaryHeads(auxiliary or AuxiliaryConfig(), sizes, init)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        return self._outputs(self.tower(observation))
+
+    def training_outputs(self, observation: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What `forward` returns, then the outputs of the auxiliary heads by name."""
         features = self.tower(observation)
+        return *self._outputs(features), self.auxiliary(features)
+
+    def for_inference(self) -> PolicyValueNet:
+        """A network without auxiliary heads that shares this one's layers."""
+        bare = copy.copy(self)
+        bare._modules = {name: part for name, part in self._modules.items() if name != "auxiliary"}
+        return bare
+
+    def _outputs(self, features: Tensor) -> tuple[Tensor, Tensor]:
         if self.heads == "convolutional":
             return self.policy(features), self.value(features)
         policy = self.policy(self.policy_planes(features).flatten(1))
@@ -95,10 +125,13 @@ class PolicyValueNet(nn.Module):
     @property
     def output_layers(self) -> list[nn.Module]:
         """Modules that end in an output layer (see `lab.train.optimizers.make_optimizer`)."""
-        if not isinstance(self.policy, ConvolutionalPolicy):
-            return [self.policy, self.value]
-        others = [] if self.policy.others is None else [self.policy.others]
-        return [self.policy.out, *others, self.value]
+        return [layer for head in (self.policy, self.value, *self.auxiliary.values()) for layer in _ends(head)]
+
+
+def _ends(head: nn.Module) -> list[nn.Module]:
+    if not isinstance(head, ConvolutionalPolicy):
+        return [head]
+    return [head.out] if head.others is None else [head.out, head.others]
 
 
 def expected_value(outcome: Tensor) -> Tensor:
@@ -122,7 +155,7 @@ class InferenceNet:
         if precision == "auto":
             precision = resolve(str(device), precision).precision
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self.folded = fold(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.folded = fold(net.for_inference()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._fused = None
         if device.type == "cpu" and form != "plain":
             self._fused = fused_form(self.folded, self.dtype)
@@ -136,7 +169,7 @@ class InferenceNet:
 
     def update(self, net: PolicyValueNet) -> None:
         """Copy the weights of `net`, which has the same shape, into the existing storage."""
-        fold_into(net, self.folded)
+        fold_into(net.for_inference(), self.folded)
         if self._fused is not None:
             self._fused.refresh()
 

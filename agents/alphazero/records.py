@@ -15,10 +15,15 @@ class RecordFormat(NamedTuple):
 
     entries: largest number of actions of a policy, the most likely ones; None for all K slots.
     states: whether the code of its state is recorded.
+    replies, horizons, final_board: what auxiliary targets need (`agents.alphazero.auxiliary_config`): whether the next
+    position's policy is recorded, the horizons of values in plies, and whether the final board is.
     """
 
     entries: int | None = None
     states: bool = False
+    replies: bool = False
+    horizons: tuple[float, ...] = ()
+    final_board: bool = False
 
     def width(self, game: Game) -> int:
         """Actions of a recorded policy, R."""
@@ -40,6 +45,11 @@ class Samples(NamedTuple):
     search_value: float16 [N], the root's value after search. version: int32 [N], of the weights that searched.
     cheap: uint8 [N], 1 where the policy is that of a cheap search and is not trained on (`playout_cap`).
     With `SelfPlayConfig.surprise_weighting` a position is missing or has several rows.
+
+    Auxiliary targets, [N, 0] where they are not recorded:
+    reply: float16 [N, R], the policy of the game's next position, zeros in the last one. reply_actions: as `actions`.
+    horizon_values: float16 [N, T], short-horizon values (`agents.alphazero.auxiliary_targets`).
+    final_board: uint8 [N, ceil(2 * H * W / 8)], cells of the mover and of the opponent when the game is over.
     """
 
     planes: Tensor
@@ -51,6 +61,10 @@ class Samples(NamedTuple):
     search_value: Tensor
     version: Tensor
     cheap: Tensor
+    reply: Tensor
+    reply_actions: Tensor
+    horizon_values: Tensor
+    final_board: Tensor
 
     def __len__(self) -> int:  # len of a NamedTuple is its number of fields
         return int(self.planes.shape[0])
@@ -110,6 +124,10 @@ def blank(count: int, game: Game, form: RecordFormat = WHOLE_POLICY, *, device: 
         search_value=zeros(dtype=torch.float16),
         version=zeros(dtype=torch.int32),
         cheap=zeros(dtype=torch.uint8),
+        reply=zeros(width if form.replies else 0, dtype=torch.float16),
+        reply_actions=zeros(width if form.replies and width < game.num_actions else 0, dtype=torch.int16),
+        horizon_values=zeros(len(form.horizons), dtype=torch.float16),
+        final_board=zeros(packed_size(_board_bits(game)) if form.final_board else 0, dtype=torch.uint8),
     )
 
 
@@ -130,8 +148,22 @@ def likeliest(policy: Tensor, actions: Tensor, entries: int) -> tuple[Tensor, Te
 
 def dense_policy(samples: Samples, num_actions: int) -> Tensor:
     """float32 [N, A]: the policies over all actions."""
-    policy = samples.policy.to(torch.float32)
-    return spread(policy, samples.actions.to(torch.int64), num_actions) if samples.actions.shape[1] else policy
+    return _dense(samples.policy, samples.actions, num_actions)
+
+
+def reply_policy(samples: Samples, num_actions: int) -> Tensor:
+    """float32 [N, A]: the policies of the next positions over all actions; zeros where there is none."""
+    return _dense(samples.reply, samples.reply_actions, num_actions)
+
+
+def final_board_cells(game: Game, samples: Samples) -> Tensor:
+    """float32 [N, 2 * H * W]: the cells of the mover, then those of the opponent, when the game is over."""
+    return unpack_bits(samples.final_board, _board_bits(game))
+
+
+def _dense(policy: Tensor, actions: Tensor, num_actions: int) -> Tensor:
+    policy = policy.to(torch.float32)
+    return spread(policy, actions.to(torch.int64), num_actions) if actions.shape[1] else policy
 
 
 def pack_observation(game: Game, observation: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,6 +184,11 @@ def unpack_observation(game: Game, samples: Samples) -> Tensor:
 def _bits(game: Game) -> int:
     planes, height, width = game.observation_shape
     return (planes - game.number_planes) * height * width
+
+
+def _board_bits(game: Game) -> int:
+    _, height, width = game.observation_shape
+    return 2 * height * width
 
 
 def concatenate(batches: list[FinishedGames]) -> FinishedGames:

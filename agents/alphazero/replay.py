@@ -195,6 +195,10 @@ class ReplayBuffer:
             tensors = load_tensors(data)
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"cannot read replay segment {str(path)!r}: {error}") from None
+        # Fields without bytes say nothing, and segments from before there were auxiliary targets lack them.
+        for name, ring in self._ring._asdict().items():
+            if not ring[:1].numel():
+                tensors.setdefault(name, ring.new_zeros((count, 0)))
         if tensors.keys() != set(Samples._fields):
             raise CheckpointError(
                 f"replay segment {str(path)!r} was written by another version of the program; start a new run, "

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from agents.alphazero.auxiliary_targets import final_boards, horizon_values
 from agents.alphazero.config import SelfPlayConfig, TemperatureConfig
 from agents.alphazero.move_recorder import MoveRecorder
 from agents.alphazero.playout_cap import is_full_search
-from agents.alphazero.records import FinishedGames, Samples, blank, likeliest, pack_observation
+from agents.alphazero.records import FinishedGames, RecordFormat, Samples, blank, likeliest, pack_observation
 from agents.alphazero.surprise import copies, surprise, weights
 from agents.games.codec import encode
-from agents.games.game import Game, where
+from agents.games.game import Game, select, where
 from agents.search import RootSearch
 from agents.search.dynamics import GameDynamics, legal_slots, slot_actions
 from agents.search.reuse import TreeReuse
@@ -45,7 +46,8 @@ class SelfPlay:
     """Plays B games at once with a search and returns finished games.
 
     A game is a function of the seed, its id and the weights. Ids count up from `first_game_id` in
-    steps of `game_id_stride`, so that no two workers play the same game.
+    steps of `game_id_stride`, so that no two workers play the same game. form: what is recorded, by default what
+    `config` says, which has no auxiliary targets.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class SelfPlay:
         device: torch.device,
         first_game_id: int = 0,
         game_id_stride: int = 1,
+        form: RecordFormat | None = None,
     ) -> None:
+        self._form = form or config.record_format
         self.game, self.search, self.dynamics, self.config = game, search, dynamics, config
         self.seed, self.device = seed, device
         self._stride = game_id_stride
@@ -214,6 +218,7 @@ class SelfPlay:
             search_value=records.search_value[at],
             version=records.version[at],
             cheap=records.cheap[at],
+            **self._auxiliary_targets(ended, game, ply, reward),
         )
         games = (self._ids[ended], self._plies[ended], reward[:, 0].to(torch.int8), gave_up, wrong)
         moves = self._recorder.collect(ended, records.length)
@@ -239,6 +244,27 @@ class SelfPlay:
             count *= ~cheap
         of_rows = count[played]
         return torch.arange(len(of_rows)).repeat_interleave(of_rows)
+
+    def _auxiliary_targets(self, ended: Tensor, game: Tensor, ply: Tensor, reward: Tensor) -> dict[str, Tensor]:
+        """The last fields of `Samples` for positions `ply` int64 [N] of games `game`, rows of `ended` and `reward`."""
+        records, form = self._records, self._form
+        length, board = records.length[ended], ended[game]
+        fields = blank(len(ply), self.game, form, device=self.device)
+        found = {name: getattr(fields, name) for name in ("reply", "reply_actions", "horizon_values", "final_board")}
+        if form.replies:
+            follows, after = ply + 1 < length[game], (board, (ply + 1).clamp(max=records.player.shape[1] - 1))
+            found["reply"] = torch.where(follows[:, None], records.policy[after], 0.0)
+            if records.actions.shape[2]:
+                found["reply_actions"] = torch.where(follows[:, None], records.actions[after], -1)
+        mover = records.player[board, ply].to(torch.int64)
+        if form.horizons:
+            sign = 1.0 - 2.0 * records.player[ended].to(torch.float32)  # of values for the mover to those for player 0
+            values = horizon_values(records.search_value[ended] * sign, reward[:, 0], length, form.horizons)
+            found["horizon_values"] = (values[game, ply] * sign[game, ply, None]).to(torch.float16)
+        if form.final_board:
+            boards = final_boards(self.game, select(self._state, ended))
+            found["final_board"] = boards[game, mover]
+        return found
 
     def _restart(self, ended: Tensor) -> None:
         self._ids[ended] = self._next_id + torch.arange(len(ended), device=self.device) * self._stride

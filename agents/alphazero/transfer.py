@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from agents.alphazero.agent import TrainedNetwork, load_network, make_network
 from agents.alphazero.config import AlphaZeroConfig, StartConfig
-from agents.alphazero.network import PolicyValueNet
+from agents.alphazero.network import AUXILIARY, PolicyValueNet
 from lab.config.loading import validate
 from lab.errors import UserError
 from lab.run.lookup import locate_run
@@ -36,14 +36,19 @@ def on_board(trained: TrainedNetwork, **options: bool | int | float | str | None
 
 
 def _load(network: nn.Module, source: nn.Module, what: str) -> None:
-    own, loaded = network.state_dict(), source.state_dict()
+    own, loaded = _played(network), _played(source)
     for name in [*own, *loaded]:
         if _shape(own, name) != _shape(loaded, name):
             raise UserError(
                 f"{what} does not fit this one: {name} is {_shape(loaded, name)} there and {_shape(own, name)} here; "
                 "give both the same network, and for boards of different sizes network.heads=convolutional"
             )
-    network.load_state_dict(loaded)
+    network.load_state_dict(loaded, strict=False)
+
+
+def _played(network: nn.Module) -> dict[str, Tensor]:
+    """The weights without those of auxiliary heads, which start anew."""
+    return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(AUXILIARY)}
 
 
 def _shape(tensors: Mapping[str, Tensor], name: str) -> str:

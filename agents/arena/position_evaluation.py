@@ -53,6 +53,7 @@ class Calibration:
     """The value head's expected outcome in [-1, 1] against the exact one (-1, 0 or 1), without search.
 
     expected_error: mean over bins of |mean predicted - mean exact|, by positions (Naeini et al. 2015).
+    mean_error: mean of |value - exact outcome|, by positions.
     brier: mean squared difference of the expected scores (value + 1) / 2, in [0, 1] (Brier 1950).
     mean_value: the mean prediction among won, drawn and lost positions.
     """
@@ -61,6 +62,7 @@ class Calibration:
     brier: float
     mean_value: dict[str, float | None]
     bins: list[CalibrationBin]
+    mean_error: float
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def calibrate(value: Tensor, exact: Tensor) -> Calibration:
         brier=float(((value - exact) / 2).square().mean()),
         mean_value={name: _mean(value[exact == outcome]) for name, outcome in named.items()},
         bins=bins,
+        mean_error=float((value - exact).abs().mean()),
     )
 
 

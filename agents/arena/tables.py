@@ -20,7 +20,8 @@ _LEGEND = (
 )
 _CALIBRATION_LEGEND = (
     "value: expected outcome for the mover, -1 (loss) to +1 (win), without search.",
-    "Lower is better for the calibration error and for Brier's score.",
+    "value error: mean distance of the value from the exact outcome.",
+    "Lower is better for both errors and for Brier's score.",
 )
 
 
@@ -108,12 +109,12 @@ def _moves_table(who: str, kind: str, quality: MoveQuality, split: Callable[[Rat
 def _calibration(calibration: Calibration) -> RenderableType:
     table = _table("predicted value", "positions", "mean predicted", "mean exact")
     means = ", ".join(f"{name} {_signed(mean)}" for name, mean in calibration.mean_value.items())
-    summary = f"calibration error {calibration.expected_error:.3f}, Brier {calibration.brier:.3f}; mean {means}"
+    errors = f"value error {calibration.mean_error:.3f}, calibration error {calibration.expected_error:.3f}"
     for one in calibration.bins:
         if one.positions:
             inside = f"{one.low:+.1f} to {one.high:+.1f}"
             table.add_row(inside, str(one.positions), _signed(one.predicted), _signed(one.exact))
-    return Group(table, summary)
+    return Group(table, f"{errors}, Brier {calibration.brier:.3f}", f"mean value {means}")
 
 
 def _pairing_cells(pairing: Pairing) -> list[str]:

@@ -205,7 +205,7 @@ def _play(selfplay: SelfPlay, device: Device, seconds: float) -> tuple[int, int,
 def _compare_learner(config: AlphaZeroConfig, net: PolicyValueNet, game: Game, device: Device) -> bench.Comparison:
     """The learner's step against a bare forward and backward pass of the same network."""
     size = config.learner.batch_size
-    empty = blank(size, game, config.selfplay.record_format)
+    empty = blank(size, game, config.record_format)
     slots = torch.arange(empty.actions.shape[1], dtype=torch.int16).expand_as(empty.actions).contiguous()
     policy = torch.softmax(torch.randn(empty.policy.shape), -1)
     planes = torch.randint(0, 256, empty.planes.shape, dtype=torch.uint8)

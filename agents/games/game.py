@@ -85,6 +85,7 @@ class Game(Protocol):
             komi. The planes before them hold zeros and ones.
         action_names: A different names; for games whose names depend on the position see `move_name`.
         action_layout: None where the actions have no place on the board; such a game has fully connected heads only.
+        has_final_board: whether `final_board` says who holds the cells when the game is over.
         player_names: what the players are called; by default the signs of their stones.
     """
 
@@ -98,6 +99,7 @@ class Game(Protocol):
     number_planes: int = 0
     history: tuple[str, ...] = ()
     action_layout: ActionLayout | None = None
+    has_final_board: bool = False
     player_names: tuple[str, str] = STONES
 
     def initial(self, batch: int, device: torch.device) -> Any:
@@ -149,6 +151,15 @@ class Game(Protocol):
         That player's planes come first. The last `number_planes` are constant over the board; all others are bits.
         """
         ...
+
+    def final_board(self, state: Any, player: Tensor) -> Tensor:
+        """bool [B, 2, H, W]: cells that `player` int64 [B] and the opponent hold on boards that are over.
+
+        An auxiliary target of training for games with `has_final_board`. The board lies as `player` observes it, and
+        symmetries map its cells as those of the observation. By default the observation's first two planes, which are
+        both sides' stones in many games.
+        """
+        return self.observe(state, player)[:, :2] > 0
 
     def key(self, state: Any) -> Tensor:
         """int64 [B]: a hash of the observation, and of the legal actions where K < A.

@@ -49,6 +49,8 @@ class LineGame(Game):
     With `exact` a line that is part of a longer one does not win.
     """
 
+    has_final_board = True
+
     def __init__(self, name: str, rows: int, columns: int, length: int, gravity: bool, exact: bool = False) -> None:
         if min(rows, columns) < 1 or length < 2:
             raise UserError(f"{name}: rows and columns must be at least 1 and length at least 2")

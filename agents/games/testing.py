@@ -21,6 +21,7 @@ CHECKS: tuple[Callable[[Playout], None], ...] = (
     positions.history,
     positions.symmetries,
     positions.layout,
+    positions.final_boards,
     rules.independence,
     rules.no_data,
 )
@@ -32,8 +33,8 @@ def test_game(game: Game, *, boards: int = 128, seed: int = 0) -> None:
     """Checks a game's invariants on `boards` random games. Call it in the tests of your own rules.
 
     Checked: shapes and dtypes, text and images, names of moves, legal actions and slots, turns, ends and rewards,
-    observations, keys, codes of states, the history, symmetries and the layout of actions, independence of the boards,
-    tensors without data (no wait for the device), and the end within `max_plies`.
+    observations, keys, codes of states, the history, symmetries, the layout of actions, final boards, independence of
+    the boards, tensors without data (no wait for the device), and the end within `max_plies`.
     Raises AssertionError that names the broken invariant and the fix.
     """
     what = "random games"

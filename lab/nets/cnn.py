@@ -9,6 +9,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from lab.errors import UserError
+from lab.nets.global_pooling import pool
 from lab.nets.init import HE, Init
 from lab.nets.layers import Conv2d, Linear, activation_layer, largest_divisor
 
@@ -26,6 +27,9 @@ def channel_norm(kind: str | Callable[[int], nn.Module], channels: int) -> nn.Mo
     if kind == "layer":
         return nn.GroupNorm(1, channels)
     raise UserError(f"norm {kind!r} is unknown for a CNN; use batch, group, layer or none")
+
+
+POOLED_SHARE = 3  # one inner channel in so many is pooled, as in KataGo's networks of 96 channels and more
 
 
 class ConvBlock(nn.Sequential):
@@ -127,10 +131,36 @@ class ResidualBlock(nn.Module):
         return (x + residual).relu()
 
 
+class GlobalPoolingBlock(nn.Module):
+    """[B, channels, H, W] -> the same: a residual block, a third of whose inner channels is pooled over the map.
+
+    The pooled channels leave the convolutional path; a linear layer of their mean, scaled mean and maximum adds a bias
+    to each of the others. So every cell sees the whole map, however few blocks the tower has.
+    """
+
+    def __init__(self, channels: int, *, norm: str = "batch", init: Init = HE) -> None:
+        super().__init__()
+        pooled = max(1, channels // POOLED_SHARE)
+        self.widths = [channels - pooled, pooled]
+        self.first = ConvBlock(channels, channels, norm=norm, activation="none", init=init)
+        self.bias = Linear(3 * pooled, channels - pooled, init=init.with_gain(1.0))
+        self.second = ConvBlock(channels - pooled, channels, norm=norm, activation="none", init=init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + self.second(self.biased(self.first(x)))).relu()
+
+    def biased(self, features: Tensor) -> Tensor:
+        """The channels that are not pooled of features [B, channels, H, W], with their biases, after the ReLU."""
+        cells, pooled = features.split(self.widths, 1)
+        board = pool(pooled.relu().flatten(2), *features.shape[2:])
+        return (cells + self.bias(board)[:, :, None, None]).relu()
+
+
 class ResidualTower(nn.Module):
     """[B, in_channels, H, W] -> [B, channels, H, W]: a convolution block, then `blocks` residual blocks.
 
     Silver et al. 2017 (AlphaGo Zero), Methods, "Neural network architecture": 256 channels, 19 or 39 blocks.
+    global_pooling: how many of the blocks pool (Wu 2019, section 4.1); these have no squeeze-and-excitation.
     """
 
     def __init__(
@@ -141,19 +171,28 @@ class ResidualTower(nn.Module):
         *,
         norm: str = "batch",
         squeeze_excitation: int = 0,
+        global_pooling: int = 0,
         init: Init = HE,
     ) -> None:
         super().__init__()
+        pooling = pooling_blocks(blocks, global_pooling)
         self.stem = ConvBlock(in_channels, channels, norm=norm, init=init)
         self.blocks = nn.Sequential(
             *(
-                ResidualBlock(channels, norm=norm, squeeze_excitation=squeeze_excitation, init=init)
-                for _ in range(blocks)
+                GlobalPoolingBlock(channels, norm=norm, init=init)
+                if number in pooling
+                else ResidualBlock(channels, norm=norm, squeeze_excitation=squeeze_excitation, init=init)
+                for number in range(blocks)
             )
         )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.blocks(self.stem(x))
+
+
+def pooling_blocks(blocks: int, pooling: int) -> set[int]:
+    """Numbers of the blocks that pool: `pooling` of `blocks`, spread evenly; of 6 and 2 blocks 2 and 4, as KataGo's."""
+    return {(number + 1) * blocks // (pooling + 1) for number in range(pooling)}
 
 
 class ResNet(nn.Sequential):

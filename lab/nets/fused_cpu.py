@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from lab.nets.cnn import ConvBlock, ResidualBlock, ResidualTower
+from lab.nets.cnn import ConvBlock, GlobalPoolingBlock, ResidualBlock, ResidualTower
 
 # Two activations of this many bytes stay in a core's second-level cache; larger batches run in pieces.
 CHUNK_BYTES = 700_000
@@ -40,12 +40,14 @@ class FusedTower:
     @torch.no_grad()
     def refresh(self) -> None:
         self._stem = PackedConv(self._tower.stem, self._dtype)
-        self._blocks: list[tuple[PackedConv, PackedConv]] = []
+        self._blocks: list[tuple[PackedConv, PackedConv, GlobalPoolingBlock | None]] = []
         for block in self._tower.blocks:
-            assert isinstance(block, ResidualBlock)
-            if block.gate is not None:
+            assert isinstance(block, ResidualBlock | GlobalPoolingBlock)
+            pooling = block if isinstance(block, GlobalPoolingBlock) else None
+            if isinstance(block, ResidualBlock) and block.gate is not None:
                 raise NotImplementedError("squeeze-excitation has no fused form")
-            self._blocks.append((PackedConv(block.first, self._dtype), PackedConv(block.second, self._dtype)))
+            first, second = PackedConv(block.first, self._dtype), PackedConv(block.second, self._dtype)
+            self._blocks.append((first, second, pooling))
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.apply(x, lambda features: features)
@@ -76,8 +78,9 @@ class FusedTower:
 
     def _run(self, x: Tensor) -> Tensor:
         x = self._stem.relu(x)
-        for first, second in self._blocks:
-            x = second.add_relu(first.relu(x), x)
+        for first, second, pooling in self._blocks:
+            inner = first.relu(x) if pooling is None else pooling.biased(first.linear(x).float()).to(self._dtype)
+            x = second.add_relu(inner.contiguous(memory_format=torch.channels_last), x)
         return x
 
 
@@ -96,8 +99,15 @@ class PackedConv:
 
     def relu(self, x: Tensor) -> Tensor:
         """relu(conv(x))"""
+        return self._pointwise(x, "relu")
+
+    def linear(self, x: Tensor) -> Tensor:
+        """conv(x)"""
+        return self._pointwise(x, "none")
+
+    def _pointwise(self, x: Tensor, then: str) -> Tensor:
         operation = torch.ops.mkldnn._convolution_pointwise.default
-        return operation(x, self._weight, self._bias, *self._geometry, "relu", [], "")
+        return operation(x, self._weight, self._bias, *self._geometry, then, [], "")
 
     def add_relu(self, x: Tensor, skip: Tensor) -> Tensor:
         """relu(conv(x) + skip)"""

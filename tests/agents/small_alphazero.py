@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from agents.alphazero.config import AlphaZeroConfig, SelfPlayConfig
-from agents.alphazero.records import FinishedGames
+from agents.alphazero.records import FinishedGames, RecordFormat
 from agents.alphazero.selfplay import SelfPlay
 from agents.games.game import Game
 from agents.search import GumbelSearch, Search
@@ -69,6 +69,7 @@ def selfplay(
     stride: int = 1,
     search: Search | None = None,
     cache_slots: int = 0,
+    form: RecordFormat | None = None,
     **settings: Any,
 ) -> SelfPlay:
     """Self-play of `hashed` networks."""
@@ -85,6 +86,7 @@ def selfplay(
         device=CPU,
         first_game_id=first_game_id,
         game_id_stride=stride,
+        form=form,
     )
 
 

@@ -46,6 +46,8 @@ class Breakthrough(Game):
     Actions are planes of `DIRECTIONS` of the cell that the pawn leaves, as the mover sees the board.
     """
 
+    has_final_board = True
+
     def __init__(self, rows: int = 8, columns: int = 8) -> None:
         largest = coordinates.LARGEST
         if not (SMALLEST <= rows <= largest and SMALLEST <= columns <= largest):

@@ -154,3 +154,36 @@ def layout(playout: Playout) -> None:
             "`action_layout` and `symmetries` contradict each other",
             "give an action the number plane * cells + cell, where a symmetry maps the cell as it maps the planes",
         )
+
+
+def final_boards(playout: Playout) -> None:
+    """Final boards."""
+    game, last = playout.game, playout.states[-1]
+    if not game.has_final_board:
+        return
+    first = torch.zeros_like(game.player(last))
+    _, height, width = game.observation_shape
+    views = [game.final_board(last, player) for player in (first, first + 1)]
+    for view in views:
+        require(
+            tuple(view.shape) == (len(first), 2, height, width) and view.dtype == torch.bool,
+            f"`final_board` returns {view.dtype} {list(view.shape)}",
+            f"return torch.bool {[len(first), 2, height, width]}",
+        )
+        require(not view.all(1).any(), "`final_board` gives a cell to both sides", "give it to one or to neither")
+    held = [view.flatten(2).sum(2) for view in views]
+    require(
+        torch.equal(held[0], held[1].flip(1)) and bool(held[0].any()),
+        "the players do not see the same `final_board`",
+        "return the cells of `player` first, then those of the opponent",
+    )
+    tables = game.symmetries(CPU)
+    for number, (planes, order) in enumerate(zip(*tables, strict=True)):
+        cells, mapped_action, mapped = planes[: height * width] % (height * width), order.argsort(), playout.states[0]
+        for action in playout.actions:
+            mapped = game.step(mapped, mapped_action[action])
+        require(
+            torch.equal(game.final_board(mapped, first).flatten(2), views[0].flatten(2)[:, :, cells]),
+            f"`final_board` of a game played through symmetry {number} is not the mapped final board",
+            "let the board lie as in the observation, and symmetries map every plane alike",
+        )

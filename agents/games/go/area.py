@@ -12,10 +12,17 @@ def area_score(board: Geometry, stones: Tensor, *, fixed_rounds: bool) -> Tensor
 
     fixed_rounds: do not look whether the boards are finished, so that the program need not wait for the device.
     """
-    # The colours of each stone, and of the stones beside each empty region: 1 for black, 2 for white, 3 for both.
-    colours = equal(stones, 1) + 2 * equal(stones, -1)
-    colours = _by_regions(board, stones, colours) if fixed_rounds else _by_flooding(board, stones, colours)
+    colours = area_colours(board, stones, fixed_rounds=fixed_rounds)
     return (equal(colours, 1) - equal(colours, 2)).sum(1, dtype=torch.int16)
+
+
+def area_colours(board: Geometry, stones: Tensor, *, fixed_rounds: bool) -> Tensor:
+    """int8 [B, S]: the colour of each stone, and those of the stones beside each empty region.
+
+    1 for black, 2 for white, 3 for both, 0 for none. fixed_rounds: as `area_score`.
+    """
+    colours = equal(stones, 1) + 2 * equal(stones, -1)
+    return _by_regions(board, stones, colours) if fixed_rounds else _by_flooding(board, stones, colours)
 
 
 def _by_flooding(board: Geometry, stones: Tensor, colours: Tensor) -> Tensor:

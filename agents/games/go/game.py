@@ -12,7 +12,7 @@ from torch import Tensor
 from agents.games.board import Board
 from agents.games.game import ActionLayout, Game, Record, Symmetries, select
 from agents.games.go import text
-from agents.games.go.area import area_score, connected_regions
+from agents.games.go.area import area_colours, area_score, connected_regions
 from agents.games.go.chains import Chains, lost_bit, open_points, place, pseudo_liberties
 from agents.games.go.geometry import geometry, symmetries
 from agents.games.go.ko import position_hash, repeating_points
@@ -68,6 +68,7 @@ class Go(Game):
     history = ("hashes", "boards")
     player_names = text.PLAYERS
     number_planes = 1
+    has_final_board = True
 
     def __init__(
         self,
@@ -236,6 +237,15 @@ class Go(Game):
         flags[:, 2] = state.banned & (player == state.plies % 2)[:, None]
         flags[:, 3] = sign[:, None] * (-self.komi / _KOMI_SCALE)
         return planes.unflatten(2, (self.size, self.size))
+
+    def final_board(self, state: GoState, player: Tensor) -> Tensor:
+        """Whose area a point is: stones, and empty regions that border on one colour only."""
+        board = geometry(self.size, state.stones.device)
+        colours = area_colours(board, state.stones, fixed_rounds=not _on_cpu(state.stones))
+        points = board.points(board.inner(colours))[:, None]
+        areas = torch.cat([points == 1, points == 2], 1)
+        areas = torch.where((player == 0)[:, None, None], areas, areas.flip(1))
+        return areas.unflatten(2, (self.size, self.size))
 
     def key(self, state: GoState) -> Tensor:
         tables = _key_tables(self.size, self.positions, state.plies.device)

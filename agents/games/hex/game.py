@@ -61,6 +61,8 @@ class Hex(Game):
     see `move_name`. So one network need not learn both directions.
     """
 
+    has_final_board = True
+
     def __init__(self, size: int = 11, swap: bool = True) -> None:
         """size: cells on a side. swap: whether the second player may swap."""
         if not SMALLEST <= size <= LARGEST:
@@ -205,6 +207,9 @@ class Hex(Game):
         if self.swap:
             planes.append(self._may_swap(state)[:, None].expand_as(own))
         return torch.stack(planes, 1).to(torch.float32).unflatten(2, (self.size, self.size))
+
+    def final_board(self, state: HexState, player: Tensor) -> Tensor:
+        return self.observe(state, player)[:, [0, 3]] > 0
 
     def key(self, state: HexState) -> Tensor:
         own = state.hashes[:, 0]

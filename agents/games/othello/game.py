@@ -44,6 +44,7 @@ class Othello(Game):
     """
 
     player_names = text.PLAYERS
+    has_final_board = True
 
     def __init__(self, size: int = 8) -> None:
         """size: cells on a side."""

@@ -21,6 +21,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"norm": "none"},
     {"norm": "group"},
     {"squeeze_excitation": 4},
+    {"global_pooling": 1},
     {"policy_planes": 4, "value_planes": 3},
     {"trunk": "recurrent", "blocks": 1},
     {"trunk": "recurrent", "cell": "lstm"},

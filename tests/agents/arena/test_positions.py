@@ -160,6 +160,8 @@ def test_a_value_that_is_right_on_average_is_calibrated() -> None:
     assert right.mean_value == {"won": pytest.approx(0.625), "drawn": None, "lost": 0.5}
     wrong = calibrate(torch.tensor([1.0, -1.0]), torch.tensor([-1, 1]))
     assert (wrong.expected_error, wrong.brier) == (2.0, 1.0)
+    assert right.mean_error == pytest.approx((3 * 0.5 + 1.5) / 5)
+    assert wrong.mean_error == 2.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from lab.terminal.consoles import Console
 RATES = Rates(1.0, {"0-9": 0.5, "10-19": 1.0, "20-29": None}, {"L1_R1": 0.123456, "begin-hard": 1.0})
 QUALITY = MoveQuality(RATES, RATES, RATES, RATES)
 CALIBRATION = Calibration(
-    0.123, 0.25, {"won": 0.5, "drawn": None, "lost": -0.5}, [CalibrationBin(-1.0, -0.8, 123456, -0.9, -1.0)]
+    0.123, 0.25, {"won": 0.5, "drawn": None, "lost": -0.5}, [CalibrationBin(-1.0, -0.8, 123456, -0.9, -1.0)], 0.25
 )
 
 

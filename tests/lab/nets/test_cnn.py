@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lab.errors import UserError
-from lab.nets.cnn import CNN, ConvBlock, ResidualTower, SqueezeExcitation
+from lab.nets.cnn import CNN, ConvBlock, GlobalPoolingBlock, ResidualTower, SqueezeExcitation
 from lab.nets.init import EQUALIZED
 
 NORMS = ["batch", "group", "layer", "none"]
@@ -103,3 +103,37 @@ def test_mistakes_name_the_choices() -> None:
         ConvBlock(2, 2, norm="instance")
     with pytest.raises(UserError, match="one per block"):
         CNN(2, [4, 4], 2, strides=[1])
+
+
+# Global pooling
+
+
+@pytest.mark.parametrize(
+    ("blocks", "pooling", "expected"),
+    [(6, 2, {2, 4}), (3, 1, {1}), (5, 5, {0, 1, 2, 3, 4}), (4, 0, set()), (1, 1, {0})],
+)
+def test_blocks_that_pool_are_spread_evenly(blocks: int, pooling: int, expected: set[int]) -> None:
+    tower = ResidualTower(2, 6, blocks, global_pooling=pooling)
+    assert {number for number, block in enumerate(tower.blocks) if isinstance(block, GlobalPoolingBlock)} == expected
+
+
+def test_one_block_that_pools_sees_the_whole_map() -> None:
+    """Two 3x3 convolutions reach two cells far; a pooling block reaches every cell."""
+    block = GlobalPoolingBlock(6, norm="none").eval()
+    plain = ResidualTower(2, 6, 1, norm="none").blocks[0]
+    x = torch.rand(1, 6, 9, 9)
+    other = x.clone()
+    other[:, :, 0, 0] += 5.0
+    assert not torch.equal(block(x)[:, :, 8, 8], block(other)[:, :, 8, 8])
+    assert torch.equal(plain(x)[:, :, 8, 8], plain(other)[:, :, 8, 8])
+
+
+def test_a_pooling_block_is_a_residual_block_with_biases_from_the_whole_map() -> None:
+    block = GlobalPoolingBlock(6, norm="none")
+    x = torch.rand(2, 6, 3, 4)
+    inner = block.first(x)
+    cells, pooled = inner[:, :4], inner[:, 4:].relu()
+    mean, scale = pooled.mean((2, 3)), (12**0.5 - 14) / 10
+    bias = block.bias(torch.cat([mean, mean * scale, pooled.amax((2, 3))], 1))
+    expected = (x + block.second((cells + bias[:, :, None, None]).relu())).relu()
+    torch.testing.assert_close(block(x), expected)
