@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from agents.search import triton_kernels
+from agents.search.device_kernels import has_triton
 from agents.search.node_states import NodeStates
 from agents.search.root import Root
 
@@ -241,8 +243,11 @@ def descend_fixed_length(tree: Tree, first: Tensor, simulation: int, *, max_dept
     Nothing waits for the device and all shapes are fixed, as CUDA graphs require.
     max_depth: largest number of plies of the game; None without a bound.
     """
+    levels = simulation if max_depth is None else min(simulation, max_depth - 1)
+    if has_triton(first.device):
+        return triton_kernels.descend(tree, first, levels + 1)
     path = [first]
-    for _ in range(simulation if max_depth is None else min(simulation, max_depth - 1)):
+    for _ in range(levels):
         path.append(_follow(tree, path[-1])[1])
     return torch.stack(path)
 
@@ -275,6 +280,9 @@ def _expand(tree: Tree, edge: Tensor, nodes: Tensor, new: Tensor, index: int, dy
 
 def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> None:
     """Add the leaves' returns along paths `[depth, B]`; the discount 0 of an ended edge drops the leaf's value."""
+    if has_triton(path.device):
+        triton_kernels.back_up(tree, path, leaf_value)
+        return
     flat = path.flatten()
     counted = torch.ones_like(path, dtype=torch.bool)
     counted[1:] = path[1:] != path[:-1]
