@@ -129,6 +129,11 @@ class SelfPlayConfig(Config):
 
     boards: Trials = Field(default=256, description="Games played at once by one actor.")
     moves_per_iteration: Trials = Field(default=16, description="Moves on every board per iteration.")
+    overlap: bool = Field(
+        default=False,
+        description="Train while the games of the iteration are played, in a second thread and CUDA stream. Training "
+        "then sees the games of earlier iterations alone: one more iteration of policy lag.",
+    )
     opening_plies: CountOrZero = Field(
         default=0, description="Largest number of random plies before the first searched move; uniform per game."
     )

@@ -59,8 +59,7 @@ def parts(report: Path) -> list[Part]:
         Part("gan 128", (*gan, "--resolution", "128", "--fmap-base", "8192", "--fmap-max", "512", "--only-last"), 40),
         Part(
             "games",
-            ("lab", "bench", "games", "--batch", "4096", "--simulations", "8", "--seconds", "0.5", "--device", "cuda")
-            + ("--json",),
+            ("lab", "bench", "games", *"--batch 4096 --simulations 8 --seconds 0.5 --device cuda --json".split()),
             60,
         ),
         selfplay(64, 5, 16384, 45),

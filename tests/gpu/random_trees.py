@@ -37,4 +37,3 @@ def random_tree(batch: int, depth: int, seed: int, device: torch.device | None =
     tree.reward.copy_(torch.randint(-8, 9, tree.reward.shape, generator=random) / 8)
     tree.discount.copy_(torch.randint(-1, 2, tree.discount.shape, generator=random))
     return tree
-
