@@ -3,17 +3,20 @@
 PYTHON ?= $(shell for python in python3.11 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 PEERS := .venv-peers
+GPU := .venv-gpu
 # Wheels alone, so that no compiler is ever needed; the build backend comes from the constraints as well.
 PIP := -m pip --disable-pip-version-check install --only-binary :all:
 # torch does not move with `make lock`: name the release here.
 TORCH := torch==2.13.0
+# A CUDA build for checks on a machine without a GPU: 5.5 GB, in an environment of its own.
+TORCH_CUDA := torch==2.14.1
 ARGS :=
 # Processes of the tests, one thread each; the tests of a file stay in one process, for they may share a fixture.
 JOBS := 2
 PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help docs install train gan test test-slow test-long lint types peers lock clean check-python
+.PHONY: help docs install train gan test test-slow test-long lint types peers gpu-dry gpu-check lock clean check-python
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,6 +54,12 @@ docs: install  ## the documentation site in site/, offline, warnings as errors
 peers: $(PEERS)/installed  ## compare with mctx, pgx and Stable-Baselines3, in an environment of their own
 	$(PEERS)/bin/python -m pytest -m "" --timeout 1800 $(ARGS) tests/peers tests/bench
 
+gpu-dry: $(GPU)/installed  ## check the GPU path without a GPU: CUDA tensors without data, Triton kernels; 5.5 GB
+	$(GPU)/bin/python -m pytest -m gpu_dry $(ARGS) tests/gpu
+
+gpu-check:  ## on a machine with a GPU: its tests and every bench in eight minutes, into gpu-check.json
+	$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m tests.gpu.check $(ARGS)
+
 lock: check-python  ## resolve pyproject.toml anew into the constraints files
 	$(PYTHON) .ci/lock.py $(TORCH)
 
@@ -84,3 +93,14 @@ $(VENV)/installed: pyproject.toml constraints.txt | check-python
 
 $(PEERS)/installed: pyproject.toml constraints.txt constraints-peers.txt | check-python
 	$(call environment,$(PEERS),$(strip dev,peers),-c constraints.txt -c constraints-peers.txt)
+
+# The same releases as elsewhere but torch's, whose CUDA build pins what it brings.
+$(GPU)/installed: pyproject.toml constraints.txt | check-python
+	@if [ -e $(GPU)/unfinished ] || ! $(GPU)/bin/python -m pip --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m venv --clear $(GPU); fi
+	@touch $(GPU)/unfinished
+	@{ grep -v '^torch==' constraints.txt; echo '$(TORCH_CUDA)'; } > $(GPU)/constraints.txt
+	$(GPU)/bin/python $(PIP) -c $(GPU)/constraints.txt hatchling pytest pytest-timeout
+	$(GPU)/bin/python $(PIP) -c $(GPU)/constraints.txt --no-build-isolation --editable .
+	@mv $(GPU)/unfinished $(GPU)/installed
+	@touch $(GPU)/installed

@@ -64,5 +64,3 @@ def enlarging(weight: Tensor) -> Tensor:
     kernel = weight.flip(2, 3).transpose(0, 1)
     kernel = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))
     return F.pad(kernel, (0, 1)) + F.pad(kernel, (1, 0))
-
-

@@ -156,6 +156,11 @@ class SelfPlayConfig(Config):
 
     boards: Trials = Field(default=256, description="Games played at once by one actor.")
     moves_per_iteration: Trials = Field(default=16, description="Moves on every board per iteration.")
+    overlap: bool = Field(
+        default=False,
+        description="Train while the games of the iteration are played, in a second thread and CUDA stream. Training "
+        "then sees the games of earlier iterations alone: one more iteration of policy lag.",
+    )
     opening_plies: CountOrZero = Field(
         default=0, description="Largest number of random plies before the first searched move; uniform per game."
     )
@@ -377,6 +382,11 @@ class AlphaZeroConfig(ExperimentConfig):
             raise ValueError(
                 f"selfplay.cheap_simulations {cheap} must be below search.simulations {full} of a full search; "
                 "lower it, or set selfplay.full_search_fraction to 1"
+            )
+        if self.selfplay.full_search_fraction < 1.0 and self.search.reuse_tree:
+            raise ValueError(
+                "search.reuse_tree continues the trees of all boards, and selfplay.full_search_fraction searches some "
+                "of them more than others; set one of them to its default"
             )
         return self
 

@@ -18,6 +18,7 @@ from agents.alphazero.game_records import records_folder, write_records
 from agents.alphazero.learner import Learner, learning_rate, load_weights, steps_allowed
 from agents.alphazero.memory import needs
 from agents.alphazero.metrics import CATALOGUE
+from agents.alphazero.overlap import Background
 from agents.alphazero.precision import inference_device, training_device
 from agents.alphazero.reanalyser import Reanalyser
 from agents.alphazero.records import FinishedGames, concatenate
@@ -66,6 +67,7 @@ class AlphaZero(Experiment):
         )
         self._directory, self._record_failed = directory, False
         self._ranks = ranks()
+        self._background = Background(learner.device.device) if config.selfplay.overlap else None
         self._version = 0
         self._games = 0
         actors.publish(self._version, learner.average.module)
@@ -82,26 +84,26 @@ class AlphaZero(Experiment):
         }
 
     def iterate(self) -> dict[str, float]:
-        """Receive finished games, search old positions again, train as the replay ratio allows, publish the weights."""
-        start = time.perf_counter()
+        """Receive finished games, search old positions again, train as the replay ratio allows, publish the weights.
+
+        With `selfplay.overlap` games are played meanwhile: they are those of the weights that the iteration began with,
+        as without, and training sees the games of earlier iterations alone. Every part is a function of what the
+        iteration began with, so that results do not depend on timing.
+        """
         before, seconds_before = self.actors.counts(), self.actors.seconds()
-        finished = self.actors.poll()
-        polled = time.perf_counter() - start
-        for games in finished:
-            self.replay.extend(games.positions)
-            self._games += len(games.game_id)
-            self._record(games)
+        if self._background is None:
+            finished, polled = self._poll()
+            self._receive(finished)
+            metrics = self._train()
+        else:
+            with self._background.running(self._poll) as playing:
+                metrics = self._train()
+            finished, polled = playing.result()
+            self._receive(finished)
         counts, seconds = self.actors.counts().since(before), self.actors.seconds() - seconds_before
-        reanalysis = self._reanalyse()
-        metrics = self._selfplay_metrics(finished, counts, seconds) | self.actors.metrics() | reanalysis
-        start = time.perf_counter()
-        metrics |= self._learn()
         self._publish()
-        learned = time.perf_counter() - start
-        if "loss/total" in metrics:
-            trained = metrics.pop("train/iteration_steps") * self.config.learner.batch_size
-            metrics["train/samples_per_s"] = trained / learned
-        return metrics | {"time/selfplay_s": polled, "time/learning_s": learned}
+        played = self._selfplay_metrics(finished, counts, seconds) | self.actors.metrics()
+        return played | metrics | {"time/selfplay_s": polled}
 
     def evaluate(self) -> Evaluation:
         """Evaluate the averaged network."""
@@ -130,6 +132,32 @@ class AlphaZero(Experiment):
         self._games = state["games"]
         self._version = state["version"]
         self.actors.publish(self._version, self.learner.average.module)
+
+    def close(self) -> None:
+        if self._background is not None:
+            self._background.close()
+
+    def _poll(self) -> tuple[list[FinishedGames], float]:
+        """Finished games, and the seconds that it took to receive them."""
+        start = time.perf_counter()
+        return self.actors.poll(), time.perf_counter() - start
+
+    def _receive(self, finished: list[FinishedGames]) -> None:
+        for games in finished:
+            self.replay.extend(games.positions)
+            self._games += len(games.game_id)
+            self._record(games)
+
+    def _train(self) -> dict[str, float]:
+        """Search what is due of the replay buffer again, then the gradient steps."""
+        reanalysis = self._reanalyse()
+        start = time.perf_counter()
+        metrics = self._learn()
+        seconds = time.perf_counter() - start
+        if "loss/total" in metrics:
+            trained = metrics.pop("train/iteration_steps") * self.config.learner.batch_size
+            metrics["train/samples_per_s"] = trained / seconds
+        return reanalysis | metrics | {"time/learning_s": seconds}
 
     def _reanalyse(self) -> dict[str, float]:
         """Search what is due of the replay buffer with the weights that play."""

@@ -27,8 +27,11 @@ class MoveRecorder:
         # A game that was continued from a state without its moves is not recorded.
         self._whole = torch.ones(boards, dtype=torch.bool, device=device)
 
-    def record(self, length: Tensor, ids: Tensor, plies: Tensor, result: SearchResult, version: int) -> None:
-        """The decisions for all boards. length: int64 [B], positions searched before; ids, plies: int64 [B]."""
+    def record(self, length: Tensor, ids: Tensor, plies: Tensor, result: SearchResult, version: Tensor) -> None:
+        """The decisions for all boards.
+
+        length: int64 [B], positions searched before; ids, plies: int64 [B]; version: int32, 0-d.
+        """
         if not self.boards:
             return
         at, count = (self._rows, length[: self.boards]), self.boards

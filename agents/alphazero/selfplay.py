@@ -20,6 +20,7 @@ from agents.search.dynamics import GameDynamics, legal_slots, slot_actions
 from agents.search.reuse import TreeReuse
 from lab import rng
 from lab.files.plain import is_count
+from lab.train.cuda_graph import GraphReplay
 
 _MOST_SURPRISE = 1e6  # nats, more than logits of a network can give
 
@@ -95,10 +96,34 @@ class SelfPlay:
         self._ids = first_game_id + self._rows * game_id_stride
         self._next_id = first_game_id + boards * game_id_stride
         self._state, self._plies = random_opening(game, self._ids, seed, config.opening_plies)
+        self._version = torch.zeros((), dtype=torch.int32, device=device)
+        # The search and the dynamics of the graph: with others, which measure or replace them, nothing is replayed.
+        self._captured = search, dynamics
+        # Tree reuse allocates new trees with every move, which a graph cannot.
+        graphs = device.type == "cuda" and not isinstance(search, TreeReuse)
+        self._replay = GraphReplay(self.play, device, "self-play") if graphs else None
 
     @torch.inference_mode()
     def move(self, version: int) -> FinishedGames | None:
-        """Plays one move on every board with the weights of this version; returns the games that ended, on the CPU."""
+        """Plays one move on every board with the weights of this version; returns the games that ended, on the CPU.
+
+        On a CUDA GPU the move is one CUDA graph, and the host waits for the device when the move has been played.
+        """
+        self._version.fill_(version)
+        as_captured = self._captured[0] is self.search and self._captured[1] is self.dynamics
+        over, resigned = self._replay() if self._replay is not None and as_captured else self.play()
+        ended = over.nonzero()[:, 0]  # host sync, once per move
+        if not len(ended):
+            return None
+        finished = self._collect(ended, resigned)
+        self._restart(ended)
+        return finished
+
+    def play(self) -> tuple[Tensor, Tensor]:
+        """Plays and records one move on every board: which games are over, and which by resignation, bool `[B]`.
+
+        Shapes do not depend on data and nothing waits for the device. On a GPU all that lasts stays in its storage.
+        """
         game, state, records = self.game, self._state, self._records
         root = self.dynamics.root(state, game_id=self._ids, ply=self._plies)
         temperature = root_temperature(self.config.temperature, self._plies)
@@ -117,25 +142,28 @@ class SelfPlay:
         if self.config.record_states:
             records.state[at] = encode(state)
         records.search_value[at] = result.value.to(torch.float16)
-        records.version[at] = version
+        records.version[at] = self._version
         if self.config.full_search_fraction < 1.0:
             full = is_full_search(self.config.full_search_fraction, self.seed, self._ids, self._plies)
             records.cheap[at] = (~full).to(torch.uint8)
         if self.config.surprise_weighting:
             records.surprise[at] = surprise(root, result)
         records.player[at] = player.to(torch.int8)
-        self._recorder.record(records.length, self._ids, self._plies, result, version)
+        self._recorder.record(records.length, self._ids, self._plies, result, self._version)
         records.length += 1
         self._plies += 1
-        self._state = game.step(state, result.action)
+        self._keep(game.step(state, result.action))
         resigned = self._resignations(result.value, player)
-        over = game.done(self._state) | resigned
-        ended = over.nonzero()[:, 0]  # host sync, once per move
-        if not len(ended):
-            return None
-        finished = self._collect(ended, resigned)
-        self._restart(ended)
-        return finished
+        return game.done(self._state) | resigned, resigned
+
+    def _keep(self, state: Any) -> None:
+        """The next state; on a GPU in the storage of the state before it, which a CUDA graph reads."""
+        if self.device.type == "cpu":
+            self._state = state
+            return
+        # Copied first: a field of the new state may be another field of the old one.
+        for own, new in zip(self._state, [field.clone() for field in state], strict=True):
+            own.copy_(new)
 
     def forget_trees(self) -> None:
         """Start new search trees with the next move, as the owner must when it changes the weights."""
@@ -184,6 +212,8 @@ class SelfPlay:
         self._next_id = saved["next_id"]
         self._plies = saved["plies"].to(self.device)
         self._records = _Records(**{name: t.to(self.device) for name, t in records.items()})
+        if self._replay is not None:
+            self._replay.forget()
 
     def _resignations(self, value: Tensor, player: Tensor) -> Tensor:
         """bool `[B]`, boards whose mover resigns; audited games only record the player who would have resigned."""
@@ -193,7 +223,7 @@ class SelfPlay:
         audited = rng.uniform(self.seed, int(rng.Stream.RESIGNATION_AUDIT), self._ids) < self.config.resign_audit
         # In games that are not audited, a side cannot resign with the move that ends the game.
         lost = (value < self.config.resign_below) & (audited | ~self.game.done(self._state)) & (records.resigner < 0)
-        records.resigner = torch.where(lost, player.to(torch.int8), records.resigner)
+        records.resigner.copy_(torch.where(lost, player.to(torch.int8), records.resigner))
         return lost & ~audited
 
     def _collect(self, ended: Tensor, resigned: Tensor) -> FinishedGames:

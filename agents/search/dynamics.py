@@ -123,22 +123,26 @@ class GameDynamics:
         self.cache = cache
         self.fixed_shapes = fixed_shapes
         self._counted = LeafCounts()
-        self._wanted: Tensor | int = 0  # with fixed_shapes: rows wanted so far, a tensor on the device
+        # With fixed_shapes, int64 [3] on the device: rows wanted, rows and batches since `_counted` was set. A replayed
+        # CUDA graph counts as well.
+        self._on_device: Tensor | None = None
 
     @property
     def counts(self) -> LeafCounts:
         """Leaves so far. With `fixed_shapes` this waits for the device."""
-        if not self.fixed_shapes:
+        if self._on_device is None:
             return self._counted
-        wanted = int(self._wanted)
-        return self._counted._replace(evaluated=wanted, ended=self._counted.evaluated - wanted)
+        wanted, rows, batches = self._on_device.tolist()
+        before = self._counted
+        return LeafCounts(
+            before.evaluated + wanted, before.ended + rows - wanted, before.repeated, before.batches + batches
+        )
 
     @counts.setter
     def counts(self, counts: LeafCounts) -> None:
         self._counted = counts
-        if self.fixed_shapes:
-            self._counted = counts._replace(evaluated=counts.leaves, ended=0)
-            self._wanted = counts.evaluated
+        if self._on_device is not None:
+            self._on_device.zero_()
 
     def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Leaf:
         """Successors and evaluations of B edges; wanted: bool `[B]` (see `agents.search.tree.Dynamics`)."""
@@ -156,8 +160,7 @@ class GameDynamics:
         """Evaluations of B states, at least of the rows in `wanted` bool `[B]`."""
         actions = slot_actions(self.game, states)
         if self.fixed_shapes:
-            self._wanted = self._wanted + wanted.sum()
-            self._count(len(wanted), 0, 0)
+            self._count_on_device(wanted)
             logits, value = self._evaluate(states, actions)
         elif self.cache is not None:
             logits, value = self._with_cache(self.cache, states, actions, wanted)
@@ -194,6 +197,13 @@ class GameDynamics:
         if len(found.missing):
             cache.complete(found, keys, *self._rows(states, actions, found.missing))
         return found.logits, found.value
+
+    def _count_on_device(self, wanted: Tensor) -> None:
+        if self._on_device is None:
+            self._on_device = torch.zeros(3, dtype=torch.int64, device=wanted.device)
+        self._on_device[0].add_(wanted.sum())
+        self._on_device[1].add_(len(wanted))
+        self._on_device[2].add_(1)
 
     def _count(self, evaluated: int, ended: int, repeated: int) -> None:
         before = self._counted

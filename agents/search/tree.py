@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from agents.search import triton_kernels
+from agents.search.device_kernels import has_triton
 from agents.search.node_states import NodeStates
 from agents.search.root import Root, SearchResult
 from agents.search.solver import Bounds, Proofs
@@ -301,7 +303,7 @@ def simulate(
     if tree.proofs is not None:
         tree.proofs.propagate(tree, path)
     returns = _back_up(tree, path, leaf_value)
-    if tree.root_squares is not None:
+    if tree.root_squares is not None and returns is not None:
         tree.root_squares.index_add_(0, path[0], returns.square())
     touched = torch.cat([nodes[1:].flatten(), new])
     tree.choice[touched] = touched * tree.slots + interior_choice(tree.stats(touched))
@@ -329,8 +331,11 @@ def descend_fixed_length(tree: Tree, first: Tensor, simulation: int, *, max_dept
     Nothing waits for the device and all shapes are fixed, as CUDA graphs require.
     max_depth: largest number of plies of the game; None without a bound.
     """
+    levels = simulation if max_depth is None else min(simulation, max_depth - 1)
+    if has_triton(first.device):
+        return triton_kernels.descend(tree, first, levels + 1)
     path = [first]
-    for _ in range(simulation if max_depth is None else min(simulation, max_depth - 1)):
+    for _ in range(levels):
         path.append(_follow(tree, path[-1])[1])
     return torch.stack(path)
 
@@ -361,11 +366,14 @@ def _expand(tree: Tree, edge: Tensor, nodes: Tensor, new: Tensor, index: int, dy
     return leaf.value
 
 
-def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> Tensor:
+def _back_up(tree: Tree, path: Tensor, leaf_value: Tensor) -> Tensor | None:
     """Add the leaves' returns along paths `[depth, B]`; the discount 0 of an ended edge drops the leaf's value.
 
-    Returns the returns of the roots' edges `[B]`.
+    Returns the returns of the roots' edges `[B]`, None where no squares of them are wanted.
     """
+    if tree.root_squares is None and has_triton(path.device):
+        triton_kernels.back_up(tree, path, leaf_value)
+        return None
     flat = path.flatten()
     counted = torch.ones_like(path, dtype=torch.bool)
     counted[1:] = path[1:] != path[:-1]

@@ -336,9 +336,7 @@ def _patches(x: Tensor) -> Tensor:
 
 def _conv_backward(gradient: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     sides, ones = [weight.shape[2] // 2] * 2, [1, 1]
-    return _convolution_backward(
-        gradient, x, weight, [len(weight)], ones, sides, ones, False, [0, 0], 1, list(wanted)
-    )
+    return _convolution_backward(gradient, x, weight, [len(weight)], ones, sides, ones, False, [0, 0], 1, list(wanted))
 
 
 def _transposed_gradients(gradient: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, ...]) -> Gradients:

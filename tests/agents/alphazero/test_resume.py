@@ -134,3 +134,17 @@ def test_games_with_slots_and_a_history_are_resumed_bit_for_bit(
     assert process.returncode == -signal.SIGKILL and iterations(run) < iterations(tmp_path / "straight" / "run")
     assert "continuing from iteration" in lab("resume", run)
     assert_same_run(tmp_path / "straight" / "run", run)
+
+
+@pytest.mark.slow
+def test_self_play_beside_the_learner_is_resumed_bit_for_bit(tmp_path: Path) -> None:
+    settings = preset(tmp_path, selfplay={"overlap": True}, checkpoint={"every": 3, "keep": 3})
+    lab("train", settings, "--runs-dir", tmp_path / "straight", "--name", "run")
+    process = launch("train", settings, "--runs-dir", tmp_path / "killed", "--name", "run")
+    run = tmp_path / "killed" / "run"
+    wait_until(lambda: iterations(run) >= 7, process)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and iterations(run) < iterations(tmp_path / "straight" / "run")
+    assert "continuing from iteration" in lab("resume", run)
+    assert_same_run(tmp_path / "straight" / "run", run)
