@@ -2,17 +2,35 @@
 
 from lab.config.ablation import Ablation, Switch
 
-ABLATION = Ablation(
-    progress="positions",
-    cost="network_evaluations",
-    switches={
-        "muon": Switch(
-            ["learner.optimizer=muon", "learner.learning_rate=0.01", "learner.momentum=0.95"],
-            "Jordan et al. 2024, Muon",
-        ),
-        "annealed_value": Switch(
-            ["learner.search_value_fraction={start: 0.0, end: 0.5, until: 200000}"],
-            "Wu 2021, threads of Leela Chess Zero: the search's share of the value target pays early",
-        ),
-    },
-)
+_KATAGO = "KataGo's documentation, KataGoMethods.md"
+
+SWITCHES = {
+    "playout_cap": Switch(
+        ["selfplay.full_search_fraction=0.25", "selfplay.cheap_simulations=8"],
+        "Wu 2019, section 3.1",
+        progress=2.2,  # a quarter of 33 evaluations and three quarters of 9 in place of 33
+    ),
+    "forced_playouts": Switch(["search.algorithm=puct", "search.forced_playouts=2"], "Wu 2019, section 3.2"),
+    "surprise_weighting": Switch(["selfplay.surprise_weighting=true"], _KATAGO),
+    "opponent_reply": Switch(["learner.auxiliary.opponent_reply=0.15"], "Wu 2019, section 4.2"),
+    "soft_policy": Switch(["learner.auxiliary.soft_policy=8"], _KATAGO),
+    "value_horizons": Switch(["learner.auxiliary.value_horizons=[2, 4, 8]"], _KATAGO),
+    "final_board": Switch(["learner.auxiliary.final_board=1.5"], "Wu 2019, section 4.3"),
+    "global_pooling": Switch(["network.global_pooling=1"], "Wu 2019, section 4.1"),
+    "reanalyse": Switch(
+        ["replay.reanalyse_fraction=0.5", "selfplay.record_states=true"],
+        "Schrittwieser et al. 2021",
+        progress=1 / 1.5,
+    ),
+    "reuse_tree": Switch(["search.reuse_tree=true"], "Silver et al. 2017, Methods"),
+    "annealed_value": Switch(
+        ["learner.search_value_fraction={start: 0.0, end: 0.5, until: 100000}"],
+        "threads of Leela Chess Zero: the weight of the search's value should grow with training",
+    ),
+    "solver": Switch(["search.solver=true"], "Winands et al. 2008; Cazenave and Saffidine 2010"),
+    "muon": Switch(
+        ["learner.optimizer=muon", "learner.learning_rate=0.01", "learner.momentum=0.95"], "Jordan et al. 2024"
+    ),
+}
+
+ABLATION = Ablation(progress="positions", cost="network_evaluations", switches=SWITCHES)
