@@ -269,8 +269,8 @@ def _print(record: dict[str, Any]) -> None:
     speed = SimpleNamespace(**record)
     console = Console()
     console.say(
-        f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks ({speed.precision} {speed.form}), {speed.batch} games, "
-        f"{speed.simulations} simulations, {speed.device}, {speed.threads} threads"
+        f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks ({speed.precision} {speed.form}), "
+        f"{speed.batch} games, {speed.simulations} simulations, {speed.device}, {speed.threads} threads"
     )
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row(
