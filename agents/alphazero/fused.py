@@ -10,6 +10,8 @@ from torch import Tensor
 from agents.alphazero.heads import ConvolutionalPolicy, PooledValue
 from lab.nets.cnn import ConvBlock, ResidualTower
 from lab.nets.fused_cpu import FusedTower, PackedLinear, pixel_rows
+from lab.nets.layers import Linear
+from lab.nets.mlp import MLP
 
 if TYPE_CHECKING:
     from agents.alphazero.network import PolicyValueNet
@@ -53,7 +55,9 @@ class _LinearHeads:
     def refresh(self) -> None:
         net = self._net
         self._planes = _packed_planes([net.policy_planes, net.value_planes], self._dtype)
-        hidden, out = net.value[0].linear, net.value[1]
+        assert isinstance(net.policy, Linear) and isinstance(net.value, MLP)
+        # Of the value's MLP: the hidden layer, to which no norm belongs, and the output layer.
+        hidden, out = (layer for layer in net.value.modules() if isinstance(layer, Linear))
         # Both read the planes of all cells in the memory order of channels_last; weights of the other head's are zero.
         policy_planes, value_planes = net.policy_planes.conv.out_channels, net.value_planes.conv.out_channels
         policy = net.policy.weight.unflatten(1, (policy_planes, -1)).transpose(1, 2)  # [A, H * W, planes]
