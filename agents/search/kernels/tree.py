@@ -106,7 +106,7 @@ def _sigma(
     low: Floats,
     high: Floats,
 ) -> None:
-    """`agents.search.completed_q`: completed Q values, transformed, into q [K, LANES]; the last four are overwritten."""
+    """`agents.search.completed_q`: transformed completed Q values, into q [K, LANES]; the last four are overwritten."""
     slots = visits.shape[0]
     for k in range(slots):
         for lane in range(LANES):
