@@ -108,6 +108,18 @@ class LineGame(Game):
         placed = cells.scatter(1, target, cells.gather(1, target) | moved[:, None])
         return LineState(placed * (1 - 2 * moved)[:, None], plies, torch.where(ended == RUNNING, DRAWN * full, ended))
 
+    def successors(
+        self, state: LineState, action: Tensor, discount: float
+    ) -> tuple[LineState, Tensor, Tensor, Tensor] | None:
+        """The fields of `agents.search.dynamics.Successors`, compiled; None where kernels do not run."""
+        if (kernels := _kernels(state)) is None:
+            return None
+        after, batch = self.step(state, action), len(action)
+        reward, factor, ended = torch.empty(batch), torch.empty(batch), torch.empty(batch, dtype=torch.bool)
+        arrays = _arrays(state.plies, after.plies, after.outcome)
+        kernels.successors(*arrays, float(discount), *_arrays(reward, factor, ended))
+        return after, reward, factor, ended
+
     def player(self, state: LineState) -> Tensor:
         return state.plies % 2
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from agents.games.game import Game, select
+from agents.games.line_game import LineGame
 from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.node_states import History
 from agents.search.root import Root
@@ -62,6 +63,8 @@ class Successors(NamedTuple):
 
 def advance(game: Game, state: Any, action: Tensor, discount: float = 1.0) -> Successors:
     """The states after `action` int64 `[B]`; discount: factor of a value for each ply that it is away."""
+    if isinstance(game, LineGame) and (compiled := game.successors(state, action, discount)) is not None:
+        return Successors(*compiled)
     mover = game.player(state)
     after = game.step(state, action)
     ended = game.done(after)

@@ -43,16 +43,13 @@ class CompiledSimulation:
         self._child = tree.child.numpy()
         edges = (tree.visits, tree.value_sum, tree.reward, tree.discount, tree.child)
         self._edges = tuple(field.numpy() for field in edges)
-        self._scratch = np.zeros((2, tree.slots), np.float32)
-        self._lanes = np.zeros(32, np.float32)
 
     def __call__(self, simulation: int) -> int:
         """Run simulation number `simulation`, from 0; returns the depth of the deepest path."""
         tree, states = self._tree, self._tree.states
-        scheduled = () if self._by_simulation is None else (self._by_simulation[simulation], self._scratch)
-        arguments = (tree.slots, self._statistics, self._child, self._actions)
-        written = (self._path, self._length, *self._leaves)
-        depth = self._kernel(*arguments, *scheduled[:1], *self._fixed, *written, *scheduled[1:], self._lanes)
+        scheduled = () if self._by_simulation is None else (self._by_simulation[simulation],)
+        arguments = (tree.slots, *self._statistics, self._child, self._actions, *scheduled, *self._fixed)
+        depth = self._kernel(*arguments, self._path, self._length, *self._leaves)
         leaf = self._dynamics(states.read(self._parent, self._nodes(depth)), self._action, self._wanted)
         index = simulation + 1
         block = slice(index * tree.batch, (index + 1) * tree.batch)

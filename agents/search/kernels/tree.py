@@ -2,11 +2,13 @@
 
 They repeat the tensor form operation by operation in float32, sums in torch's order, so that visits and values are
 equal bit for bit. Only `exp` is rounded on its own: torch's differs from the nearest float32 in 1% of its results.
+
 An interior choice is computed when a descent comes to its node, not when the statistics change: the statistics are the
-same, and most leaves are never visited again.
+same, and most leaves are never visited again. The trees go down level by level; the choices of LANES nodes are computed
+together, one in each element of a vector register: the statistics of slot k of these nodes are row k of an array
+[K, LANES].
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
+LANES = 16
 _UNEXPANDED, _ENDED = -1, -2
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _TINY = np.float32(np.finfo(np.float32).tiny)
@@ -27,7 +30,7 @@ _LOWEST = np.float32(np.finfo(np.float32).min)
 _NEVER = np.float32(-np.inf)
 _LEAST_RANGE = np.float32(1e-8)
 _LEAST_SCORE = np.float32(-1e9)
-_LANES, _WAYS = 8, 4  # torch sums rows of contiguous floats in 4 accumulators of 8 lanes
+_WIDTH, _WAYS = 8, 4  # torch sums rows of contiguous floats in 4 accumulators of 8 elements
 
 
 @intrinsic
@@ -41,193 +44,212 @@ def _fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @kernel
-def _row_sum(x: Floats, count: int, lanes: Floats) -> np.float32:
-    """The sum of x[:count] in the order of `Tensor.sum(-1)`, for fewer than 512 elements.
+def _sum_slots(x: Floats, total: Floats, parts: Floats) -> None:
+    """The sums of the columns of x [K, LANES] in the order of `Tensor.sum(-1)`, for fewer than 512 slots.
 
-    lanes: float32 [32], overwritten.
+    parts: [32, LANES], overwritten.
     """
-    total = _ZERO
-    if count < _LANES:
-        if count < _WAYS:
-            for k in range(count):
-                total += x[k]
-            return total
-        total = x[0]
-        for k in range(_WAYS, count):
-            total += x[k]
-        return total + x[1] + x[2] + x[3]
-    vectors = count // _LANES
+    slots = x.shape[0]
+    if slots < _WIDTH:
+        whole = _WAYS if slots >= _WAYS else 1
+        total[:] = x[0]
+        for k in range(whole, slots):
+            for lane in range(LANES):
+                total[lane] += x[k, lane]
+        for k in range(1, whole):
+            for lane in range(LANES):
+                total[lane] += x[k, lane]
+        return
+    vectors = slots // _WIDTH
     whole = vectors // _WAYS * _WAYS
-    lanes[:] = _ZERO
-    for first in range(0, whole * _LANES, _LANES * _WAYS):
-        for lane in range(_LANES * _WAYS):
-            lanes[lane] += x[first + lane]
-    for vector in range(whole, vectors):
-        for lane in range(_LANES):
-            lanes[lane] += x[vector * _LANES + lane]
-    for way in range(1, _WAYS):
-        for lane in range(_LANES):
-            lanes[lane] += lanes[way * _LANES + lane]
-    for k in range(vectors * _LANES, count):
-        total += x[k]
-    for lane in range(_LANES):
-        total += lanes[lane]
-    return total
+    parts[:] = _ZERO
+    for k in range(vectors * _WIDTH):
+        part = k % (_WIDTH * _WAYS) if k < whole * _WIDTH else k % _WIDTH
+        for lane in range(LANES):
+            parts[part, lane] += x[k, lane]
+    for part in range(_WIDTH, _WIDTH * _WAYS):
+        for lane in range(LANES):
+            parts[part % _WIDTH, lane] += parts[part, lane]
+    total[:] = _ZERO
+    for k in range(vectors * _WIDTH, slots):
+        for lane in range(LANES):
+            total[lane] += x[k, lane]
+    for part in range(_WIDTH):
+        for lane in range(LANES):
+            total[lane] += parts[part, lane]
 
 
 @kernel
-def _completed_q(
-    node: int, slots: int, total: np.float32, arrays: tuple[Floats, ...], q: Floats, products: Floats, lanes: Floats
+def _count_visits(visits: Floats, total: Floats, most: Floats) -> None:
+    """The sum and the largest of the visits [K, LANES] of each node."""
+    total[:] = visits[0]
+    most[:] = visits[0]
+    for k in range(1, visits.shape[0]):
+        for lane in range(LANES):
+            total[lane] += visits[k, lane]
+            most[lane] = max(most[lane], visits[k, lane])
+
+
+@kernel
+def _sigma(
+    visits: Floats,
+    sums: Floats,
+    prior: Floats,
+    value: Floats,
+    total: Floats,
+    most: Floats,
+    value_scale: np.float32,
+    visit_offset: np.float32,
+    q: Floats,
+    products: Floats,
+    parts: Floats,
+    low: Floats,
+    high: Floats,
 ) -> None:
-    """`agents.search.completed_q.completed_q` of a node with `total` visits, into q [K]. products: [K], overwritten."""
-    visits, value_sum, _, prior, value = arrays
-    first = node * slots
+    """`agents.search.completed_q`: transformed completed Q values, into q [K, LANES]; the last four are overwritten."""
+    slots = visits.shape[0]
     for k in range(slots):
-        seen = visits[first + k]
-        q[k] = value_sum[first + k] / max(seen, _ONE)
-        products[k] = max(prior[first + k], _TINY) if seen > _ZERO else _ZERO
-    weight = max(_row_sum(products, slots, lanes), _TINY)
+        for lane in range(LANES):
+            q[k, lane] = sums[k, lane] / max(visits[k, lane], _ONE)
+            products[k, lane] = max(prior[k, lane], _TINY) if visits[k, lane] > _ZERO else _ZERO
+    _sum_slots(products, low, parts)
     for k in range(slots):
-        products[k] *= q[k]
-    mixed = (value[node] + total * (_row_sum(products, slots, lanes) / weight)) / (total + _ONE)
+        for lane in range(LANES):
+            products[k, lane] *= q[k, lane]
+    _sum_slots(products, high, parts)
+    mixed = parts[0]
+    for lane in range(LANES):
+        mean = high[lane] / max(low[lane], _TINY)
+        mixed[lane] = (value[lane] + total[lane] * mean) / (total[lane] + _ONE)
     for k in range(slots):
-        if visits[first + k] == _ZERO:
-            q[k] = mixed
-
-
-@kernel
-def _transform(q: Floats, slots: int, most: np.float32, value_scale: np.float32, visit_offset: np.float32) -> None:
-    """`agents.search.completed_q.transform` in place; most: the largest visit count of the node."""
-    low = high = q[0]
+        for lane in range(LANES):
+            q[k, lane] = q[k, lane] if visits[k, lane] > _ZERO else mixed[lane]
+    low[:] = q[0]
+    high[:] = q[0]
     for k in range(1, slots):
-        low, high = min(low, q[k]), max(high, q[k])
-    width = max(high - low, _LEAST_RANGE)
-    factor = (visit_offset + most) * value_scale
+        for lane in range(LANES):
+            low[lane] = min(low[lane], q[k, lane])
+            high[lane] = max(high[lane], q[k, lane])
+    for lane in range(LANES):
+        high[lane] = max(high[lane] - low[lane], _LEAST_RANGE)
     for k in range(slots):
-        q[k] = factor * ((q[k] - low) / width)
+        for lane in range(LANES):
+            factor = (visit_offset + most[lane]) * value_scale
+            q[k, lane] = factor * ((q[k, lane] - low[lane]) / high[lane])
 
 
 @kernel
-def _considered(
-    node: int,
-    slots: int,
-    wanted_visits: np.float32,
-    arrays: tuple[Floats, ...],
-    noise: Floats,
-    legal: Booleans,
-    value_scale: np.float32,
-    visit_offset: np.float32,
-    scratch: Floats,
-    lanes: Floats,
-) -> int:
-    """`agents.search.gumbel.RootChoice` of one root."""
-    visits, _, logits, _, _ = arrays
-    first = node * slots
-    total = most = _ZERO
-    for k in range(slots):
-        total += visits[first + k]
-        most = max(most, visits[first + k])
-    q = scratch[0]
-    _completed_q(node, slots, total, arrays, q, scratch[1], lanes)
-    _transform(q, slots, most, value_scale, visit_offset)
-    best, best_score = 0, _NEVER
-    for k in range(slots):
-        if legal[first + k] and visits[first + k] == wanted_visits:
-            score = max(noise[first + k] + logits[first + k] + q[k], _LEAST_SCORE)
-            if score > best_score:
-                best, best_score = k, score
-    return best
+def _exponential(x: Floats) -> None:
+    """exp in place, for 0 <= x <= 80: (Taylor polynomial of x / 1024) ** 1024 in float64, relative error below 4e-9."""
+    for k in range(x.shape[0]):
+        for lane in range(LANES):
+            y = np.float64(x[k, lane]) * (1.0 / 1024.0)
+            p = 1.0 / 120.0 + y * (1.0 / 720.0)
+            p = 1.0 / 24.0 + y * p
+            p = 1.0 / 6.0 + y * p
+            p = 0.5 + y * p
+            p = 1.0 + y * p
+            p = 1.0 + y * p
+            p *= p
+            p *= p
+            p *= p
+            p *= p
+            p *= p
+            p *= p
+            p *= p
+            p *= p
+            p *= p
+            p *= p
+            x[k, lane] = np.float32(p)
 
 
 @kernel
-def _gumbel(
-    node: int,
-    slots: int,
-    arrays: tuple[Floats, ...],
-    value_scale: np.float32,
-    visit_offset: np.float32,
-    scratch: Floats,
-    lanes: Floats,
-) -> int:
-    """`agents.search.gumbel.InteriorChoice` of one node."""
-    visits, _, _, prior, _ = arrays
-    first = node * slots
-    total = most = _ZERO
-    for k in range(slots):
-        total += visits[first + k]
-        most = max(most, visits[first + k])
-    weights = scratch[1]
-    if total == _ZERO:  # all Q are the node's value, so that sigma is 0
-        for k in range(slots):
-            weights[k] = prior[first + k]
-    else:
-        q = scratch[0]
-        _completed_q(node, slots, total, arrays, q, weights, lanes)
-        _transform(q, slots, most, value_scale, visit_offset)
-        for k in range(slots):
-            weights[k] = prior[first + k] * np.float32(math.exp(np.float64(q[k])))
-    norm = _row_sum(weights, slots, lanes)
-    best, best_score = 0, _NEVER
-    for k in range(slots):
-        score = weights[k] / norm - visits[first + k] / (_ONE + total)
-        if score > best_score:
-            best, best_score = k, score
-    return best
+def _largest(scores: Floats, best: NDArray[np.int32], most: Floats) -> None:
+    """The first slot with the largest score [K, LANES] of each node, as `argmax`; most is overwritten."""
+    most[:] = _NEVER
+    best[:] = 0
+    for k in range(scores.shape[0]):
+        for lane in range(LANES):
+            better = scores[k, lane] > most[lane]
+            most[lane] = scores[k, lane] if better else most[lane]
+            best[lane] = np.int32(k) if better else best[lane]
 
 
 @kernel
-def _puct(
-    node: int, slots: int, arrays: tuple[Floats, ...], c: Floats, fpu_reduction: np.float32, lanes: Floats
-) -> int:
-    """`agents.search.puct.PuctChoice` of one node; c: float32 [N + 1], c(N) of a node with N visits."""
-    visits, value_sum, logits, prior, value = arrays
-    first = node * slots
-    total = _ZERO
-    for k in range(slots):
-        total += visits[first + k]
-    mean = (value[node] + _row_sum(value_sum[first : first + slots], slots, lanes)) / (_ONE + total)
-    unseen = mean - fpu_reduction
-    factor, root = c[int(total)], np.sqrt(max(total, _ONE))
-    best, best_score = 0, _NEVER
-    for k in range(slots):
-        if logits[first + k] > _LOWEST:
-            seen = visits[first + k]
-            q = value_sum[first + k] / seen if seen > _ZERO else unseen
-            score = q + factor * prior[first + k] * root / (_ONE + seen)
-            if score > best_score:
-                best, best_score = k, score
-    return best
+def _interior_scores(
+    visits: Floats, prior: Floats, total: Floats, scores: Floats, weights: Floats, parts: Floats, norm: Floats
+) -> None:
+    """`agents.search.gumbel.InteriorChoice`, from sigma in `scores`; the last three are overwritten."""
+    _exponential(scores)
+    for k in range(visits.shape[0]):
+        for lane in range(LANES):
+            weights[k, lane] = prior[k, lane] * scores[k, lane]
+    _sum_slots(weights, norm, parts)
+    for k in range(visits.shape[0]):
+        for lane in range(LANES):
+            scores[k, lane] = weights[k, lane] / norm[lane] - visits[k, lane] / (_ONE + total[lane])
+
+
+@kernel
+def _root_scores(allowed: Floats, scores: Floats) -> None:
+    """`agents.search.gumbel.RootChoice`, from sigma in `scores`; allowed: noise + logits, -inf elsewhere."""
+    for k in range(scores.shape[0]):
+        for lane in range(LANES):
+            score = max(allowed[k, lane] + scores[k, lane], _LEAST_SCORE)
+            scores[k, lane] = score if allowed[k, lane] > _NEVER else _NEVER
+
+
+@kernel
+def _puct_scores(
+    visits: Floats, sums: Floats, prior: Floats, unseen: Floats, total: Floats, factor: Floats, scores: Floats
+) -> None:
+    """`agents.search.puct.PuctChoice`; in: -inf in `scores` where a slot is empty or illegal, elsewhere 0."""
+    for k in range(visits.shape[0]):
+        for lane in range(LANES):
+            seen = visits[k, lane]
+            q = sums[k, lane] / max(seen, _ONE) if seen > _ZERO else unseen[lane]
+            exploration = factor[lane] * prior[k, lane] * np.sqrt(max(total[lane], _ONE)) / (_ONE + seen)
+            scores[k, lane] = scores[k, lane] + (q + exploration)
 
 
 @kernel
 def _arrive(
-    board: int,
     depth: int,
-    node: int,
     slots: int,
     path: Integers,
+    child: Integers,
+    actions: NDArray[np.int16],
+    boards: Integers,
+    count: int,
     length: Integers,
     parent: Integers,
     action: Integers,
     wanted: Booleans,
-    child: Integers,
-    actions: NDArray[np.int16],
-) -> None:
-    """Write where the descent of one tree ended: `depth` edges, the last of them one of `node`."""
-    edge = path[depth - 1, board]
-    length[board] = depth
-    parent[board] = node
-    wanted[board] = child[edge] == _UNEXPANDED
-    if actions.size:
-        action[board] = max(np.int64(actions[edge]), 0)
-    else:
-        action[board] = edge - node * slots
+) -> int:
+    """Write where the paths of boards[:count] end that have `depth` edges; the others, by their number, are left."""
+    left = 0
+    for index in range(count):
+        board = boards[index]
+        edge = path[depth - 1, board]
+        if child[edge] >= 0:
+            boards[left] = board
+            left += 1
+            continue
+        length[board] = depth
+        parent[board] = edge // slots
+        wanted[board] = child[edge] == _UNEXPANDED
+        action[board] = max(np.int64(actions[edge]), 0) if actions.size else edge % slots
+    return left
 
 
 @kernel
 def descend_gumbel(
     slots: int,
-    arrays: tuple[Floats, ...],
+    visits: Floats,
+    value_sum: Floats,
+    logits: Floats,
+    prior: Floats,
+    value: Floats,
     child: Integers,
     actions: NDArray[np.int16],
     scheduled: Floats,
@@ -240,37 +262,61 @@ def descend_gumbel(
     parent: Integers,
     action: Integers,
     wanted: Booleans,
-    scratch: Floats,
-    lanes: Floats,
 ) -> int:
     """One descent in each of B trees; returns the depth of the deepest.
 
-    arrays: visits, value sums, logits, prior and value of the nodes, flat. scheduled: [B], the visits that the root's
-    action must have. noise, legal: [B * K]. Written: path [M, B], the edges; length, parent, action, wanted [B], see
-    `agents.search.tree.simulate`. scratch: [2, K], lanes: [32].
+    visits, value_sum, logits, prior, value, child, actions: of the tree, flat. scheduled: [B], the visits that the
+    root's action must have. noise, legal: [B * K]. Written: path [M, B], the edges; length, parent, action and wanted
+    [B], where each path ends.
     """
-    deepest = 0
-    for board in range(length.size):
-        node = board
-        slot = _considered(
-            node, slots, scheduled[board], arrays, noise, legal, value_scale, visit_offset, scratch, lanes
-        )
-        path[0, board] = node * slots + slot
-        depth = 1
-        while child[path[depth - 1, board]] >= 0:
-            node = child[path[depth - 1, board]]
-            slot = _gumbel(node, slots, arrays, value_scale, visit_offset, scratch, lanes)
-            path[depth, board] = node * slots + slot
-            depth += 1
-        _arrive(board, depth, node, slots, path, length, parent, action, wanted, child, actions)
-        deepest = max(deepest, depth)
-    return deepest
+    shape = (slots, LANES)
+    v, s, p = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    q, scratch = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    parts = np.zeros((_WIDTH * _WAYS, LANES), np.float32)
+    of_node, total, most = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
+    low, high = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
+    best = np.zeros(LANES, np.int32)
+    boards = np.arange(length.size)
+    count, depth = length.size, 0
+    while count:
+        for first in range(0, count, LANES):
+            lanes = min(LANES, count - first)
+            for lane in range(lanes):
+                board = boards[first + lane]
+                node = board if depth == 0 else child[path[depth - 1, board]]
+                path[depth, board] = node * slots
+                of_node[lane] = value[node]
+                for k in range(slots):
+                    edge = node * slots + k
+                    v[k, lane], s[k, lane], p[k, lane] = visits[edge], value_sum[edge], prior[edge]
+            _count_visits(v, total, most)
+            _sigma(v, s, p, of_node, total, most, value_scale, visit_offset, q, scratch, parts, low, high)
+            if depth:
+                _interior_scores(v, p, total, q, scratch, parts, low)
+            else:
+                for lane in range(lanes):
+                    board = boards[first + lane]
+                    for k in range(slots):
+                        edge = board * slots + k
+                        allowed = legal[edge] and visits[edge] == scheduled[board]
+                        scratch[k, lane] = noise[edge] + logits[edge] if allowed else _NEVER
+                _root_scores(scratch, q)
+            _largest(q, best, low)
+            for lane in range(lanes):
+                path[depth, boards[first + lane]] += best[lane]
+        depth += 1
+        count = _arrive(depth, slots, path, child, actions, boards, count, length, parent, action, wanted)
+    return depth
 
 
 @kernel
 def descend_puct(
     slots: int,
-    arrays: tuple[Floats, ...],
+    visits: Floats,
+    value_sum: Floats,
+    logits: Floats,
+    prior: Floats,
+    value: Floats,
     child: Integers,
     actions: NDArray[np.int16],
     c: Floats,
@@ -280,21 +326,44 @@ def descend_puct(
     parent: Integers,
     action: Integers,
     wanted: Booleans,
-    lanes: Floats,
 ) -> int:
-    """One descent in each of B trees by PUCT, also at the root; arguments as in `descend_gumbel` and `_puct`."""
-    deepest = 0
-    for board in range(length.size):
-        node = board
-        path[0, board] = node * slots + _puct(node, slots, arrays, c, fpu_reduction, lanes)
-        depth = 1
-        while child[path[depth - 1, board]] >= 0:
-            node = child[path[depth - 1, board]]
-            path[depth, board] = node * slots + _puct(node, slots, arrays, c, fpu_reduction, lanes)
-            depth += 1
-        _arrive(board, depth, node, slots, path, length, parent, action, wanted, child, actions)
-        deepest = max(deepest, depth)
-    return deepest
+    """One descent in each of B trees by PUCT, also at the root; further arguments as in `descend_gumbel`.
+
+    c: float32 [N + 1], c(N) of a node with N visits.
+    """
+    shape = (slots, LANES)
+    v, s, p = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    scores = np.zeros(shape, np.float32)
+    parts = np.zeros((_WIDTH * _WAYS, LANES), np.float32)
+    unseen, total, most = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
+    factor = np.zeros(LANES, np.float32)
+    best = np.zeros(LANES, np.int32)
+    boards = np.arange(length.size)
+    count, depth = length.size, 0
+    while count:
+        for first in range(0, count, LANES):
+            lanes = min(LANES, count - first)
+            for lane in range(lanes):
+                board = boards[first + lane]
+                node = board if depth == 0 else child[path[depth - 1, board]]
+                path[depth, board] = node * slots
+                for k in range(slots):
+                    edge = node * slots + k
+                    v[k, lane], s[k, lane], p[k, lane] = visits[edge], value_sum[edge], prior[edge]
+                    scores[k, lane] = _ZERO if logits[edge] > _LOWEST else _NEVER
+            _count_visits(v, total, most)
+            _sum_slots(s, unseen, parts)
+            for lane in range(lanes):
+                node = path[depth, boards[first + lane]] // slots
+                unseen[lane] = (value[node] + unseen[lane]) / (_ONE + total[lane]) - fpu_reduction
+                factor[lane] = c[int(total[lane])]
+            _puct_scores(v, s, p, unseen, total, factor, scores)
+            _largest(scores, best, most)
+            for lane in range(lanes):
+                path[depth, boards[first + lane]] += best[lane]
+        depth += 1
+        count = _arrive(depth, slots, path, child, actions, boards, count, length, parent, action, wanted)
+    return depth
 
 
 @kernel

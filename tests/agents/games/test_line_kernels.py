@@ -7,6 +7,7 @@ import torch
 
 from agents.games.line_game import LineGame, LineState
 from agents.games.random_play import RandomPlay
+from agents.search.dynamics import advance
 from lab import jit
 
 pytestmark = pytest.mark.skipif(not jit.available(10**6), reason="numba is not installed")
@@ -20,8 +21,8 @@ GAMES = [
 
 
 def answers(game: LineGame, state: LineState, action: torch.Tensor) -> list[torch.Tensor]:
-    after = game.step(state, action)
-    return [*after, *(ask(on) for on in (state, after) for ask in (game.legal, game.reward, game.observe, game.key))]
+    after, *results = advance(game, state, action, 0.9)
+    return [*after, *results, *(ask(on) for on in (state, after) for ask in (game.legal, game.reward, game.observe, game.key))]
 
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.name)
