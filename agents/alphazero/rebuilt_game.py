@@ -19,7 +19,7 @@ from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.game_records import GameRecord, RecordedMove
 from agents.alphazero.network import InferenceNet
-from agents.alphazero.search import make_dynamics, make_selfplay_search
+from agents.alphazero.search import make_dynamics, make_search, make_selfplay_search
 from agents.alphazero.selfplay import random_opening, root_temperature
 from agents.games.game import Game, select
 from agents.search import Root, RootSearch, SearchResult
@@ -133,10 +133,14 @@ def _searched(
     loaded = load_run(path, AlphaZeroConfig)
     game = config.game.make()
     net = make_network(config, game).to(device.device)
-    search = make_selfplay_search(config, game=game, device=device.device)
-    watch = _Watch(search, record.game_id, path.name, progress)
     with loaded.restoring("self-play") as state:
         weights, actors, version = state["learner"]["average"]["module"], state["actors"], state["version"]
+        # Searched alone, a position has no tree to continue: its record may have another move than a rebuilt search.
+        if "selfplay" in actors or not config.search.reuse_tree:
+            search: RootSearch = make_selfplay_search(config, game=game, device=device.device)
+        else:
+            search = make_search(config.search, game=game, device=device.device)
+        watch = _Watch(search, record.game_id, path.name, progress)
         if "selfplay" in actors:
             # Built before the weights are known, as in the run.
             local = LocalActors(game, config, net, device, search=watch)

@@ -30,7 +30,7 @@ def reference(world: Tables, state: int, simulations: int) -> Node:
     def choose() -> int:
         total, prior = root.visits.sum(), root.prior()
         forced = [a for a in root.legal if 0 < root.visits[a] < math.sqrt(K * prior[a] * total)]
-        return puct(root) if not forced else max(forced, key=lambda a: bound(root, a, root.visits[a]))
+        return puct(root) if not forced else max(forced, key=lambda a: bound(root, a, float(root.visits[a])))
 
     for _ in range(simulations):
         simulate(root, choose(), puct)
@@ -58,7 +58,7 @@ def pruned(node: Node) -> list[float]:
     return left.tolist()
 
 
-@pytest.mark.parametrize("simulations", [1, 16, 64])
+@pytest.mark.parametrize("simulations", [1, 16, pytest.param(64, marks=pytest.mark.slow)])
 def test_visits_and_policy_are_those_of_a_search_written_one_node_at_a_time(simulations: int) -> None:
     world = random_tables(simulations, states=40, actions=5)
     result = search(world, simulations)

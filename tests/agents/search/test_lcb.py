@@ -15,7 +15,10 @@ from tests.agents.reference_search import Node, puct, simulate
 from tests.agents.small_alphazero import DEVICE, config
 from tests.agents.table_dynamics import random_tables
 
-BOTH = [GumbelSearch(simulations=24, gumbel_scale=0.0), PuctSearch(simulations=24, dirichlet_fraction=0.0)]
+BOTH: list[Search] = [
+    GumbelSearch(simulations=24, gumbel_scale=0.0),
+    PuctSearch(simulations=24, dirichlet_fraction=0.0),
+]
 
 
 def stats_of(visits: list[float], q: list[float]) -> NodeStats:

@@ -26,7 +26,8 @@ GAMES: list[tuple[str, dict[str, int]]] = [
     ("tic_tac_toe", {}),
     ("connect_four", {"rows": 3, "columns": 3, "length": 3}),
 ]
-BOTH = [GumbelSearch(simulations=32, solver=True), PuctSearch(simulations=32, solver=True)]
+SLOW = pytest.mark.slow
+BOTH: list[Search] = [GumbelSearch(simulations=32, solver=True), PuctSearch(simulations=32, solver=True)]
 
 
 def name_of(search: Search) -> str:
@@ -75,8 +76,8 @@ def grown(game: Game, states: Any, simulations: int, discount: float = 1.0, igno
 @pytest.mark.parametrize("number", range(len(GAMES)))
 def test_every_bound_of_every_edge_holds_what_minimax_says(number: int) -> None:
     game, solution, numbers = solved(number)
-    index = roots(solution, 12)
-    tree = grown(game, select(solution.states, index), 100)
+    index = roots(solution, 30)
+    tree = grown(game, select(solution.states, index), 80)
     assert tree.proofs is not None
     made = torch.unique(
         torch.cat([torch.arange(len(index)), node_behind(tree.child[tree.child != ENDED])]).clamp_min(0)
@@ -87,14 +88,14 @@ def test_every_bound_of_every_edge_holds_what_minimax_says(number: int) -> None:
     lower, upper = tree.proofs.bounds(made, tree.slots)
     legal = children >= 0
     assert ((lower <= exact) & (exact <= upper))[legal].all()
-    assert (lower == upper)[legal].float().mean() > 0.3
+    assert (lower == upper)[legal].float().mean() > 0.25
 
 
 @pytest.mark.parametrize("search", BOTH, ids=name_of)
-@pytest.mark.parametrize("number", range(len(GAMES)))
+@pytest.mark.parametrize("number", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_proven_roots_have_the_exact_value_and_policies_of_optimal_moves(search: Search, number: int) -> None:
     game, solution, _ = solved(number)
-    index = roots(solution, 10)
+    index = roots(solution, 30)
     root, dynamics = root_of(game, select(solution.states, index))
     result = replace(search, simulations=100)(root, dynamics=dynamics, seed=0)
     exact = solution.score[index].sign()
@@ -113,7 +114,7 @@ def won(simulations: int, solver: bool, search: Search) -> float:
     """Share of the won positions of tic-tac-toe whose move keeps the win, with a network of random answers."""
     game, solution, _ = solved(0)
     index = roots(solution, 1)
-    decided = index[solution.score[index] > 0][::10]
+    decided = index[solution.score[index] > 0][::20]
     root, dynamics = root_of(game, select(solution.states, decided))
     how = replace(search, simulations=simulations, solver=solver)
     action = how(root, dynamics=dynamics, seed=0, temperature=0.0).action
@@ -122,7 +123,12 @@ def won(simulations: int, solver: bool, search: Search) -> float:
 
 
 @pytest.mark.parametrize(
-    "search", [replace(BOTH[0], gumbel_scale=0.0), replace(BOTH[1], dirichlet_fraction=0.0)], ids=name_of
+    "search",
+    [
+        GumbelSearch(simulations=1, gumbel_scale=0.0),
+        pytest.param(PuctSearch(simulations=1, dirichlet_fraction=0.0), marks=SLOW),
+    ],
+    ids=["gumbel", "puct"],
 )
 def test_wins_are_found_with_fewer_simulations(search: Search) -> None:
     assert won(48, True, search) > won(48, False, search)
@@ -155,7 +161,7 @@ def test_a_draw_is_proven() -> None:
 
 def test_with_a_discount_the_sooner_of_two_wins_has_the_larger_value() -> None:
     game, _, _ = solved(0)
-    tree = grown(game, state_after(game, "1 4 2 5", CPU), 200, discount=0.9)
+    tree = grown(game, state_after(game, "1 4 2 5", CPU), 80, discount=0.9)
     stats = tree.root_stats()
     assert stats.bounds is not None
     assert float(stats.bounds.lower.max()) == 1.0
@@ -206,10 +212,10 @@ def test_the_same_player_may_move_again() -> None:
     assert (is_proven(lower, upper) & known).sum() > 10
 
 
-@pytest.mark.parametrize("search", BOTH, ids=name_of)
+@pytest.mark.parametrize("search", [BOTH[0], pytest.param(BOTH[1], marks=SLOW)], ids=["gumbel", "puct"])
 def test_a_row_alone_is_the_row_in_a_batch_and_depth_may_be_fixed(search: Search) -> None:
     world = random_tables(3, states=50, actions=4, ended=0.4)
-    index = torch.arange(12)
+    index = torch.arange(4)
 
     def run(how: Search, rows: Tensor) -> SearchResult:
         return how(world.root(index[rows], 100 + index[rows], index[rows]), dynamics=world, seed=7)
@@ -267,12 +273,13 @@ def test_bytes_of_trees_with_proofs_are_those_of_their_tensors() -> None:
     assert sum(tensor.nbytes for tensor in held) + tree.states.nbytes == 4 * 6 * node_bytes(game, solver=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", BOTH, ids=name_of)
 def test_with_a_fixed_depth_nothing_waits_for_the_device(search: Search) -> None:
     game, meta = make("tic_tac_toe"), torch.device("meta")
     dynamics = GameDynamics(game, know_nothing, fixed_shapes=True)
     numbers = torch.arange(4, device=meta)
-    reusing = TreeReuse(replace(search, simulations=4, descend=descend_fixed_length, lcb_stdevs=0.0))
+    reusing = TreeReuse(replace(search, simulations=4, descend=descend_fixed_length))
     for ply in range(2):
         root = dynamics.root(game.initial(4, meta), game_id=numbers, ply=numbers + ply)
         result = reusing(root, dynamics=dynamics, seed=0)
