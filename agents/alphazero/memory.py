@@ -26,7 +26,8 @@ def needs(config: AlphaZeroConfig, game: Game, device: Device) -> list[Need]:
         observations = torch.zeros(rows, *game.observation_shape)
 
         def forward() -> Tensor:
-            return torch.cat(network(observations), dim=1)
+            policy, value, others = network.training_outputs(observations)
+            return torch.cat([policy, value, *(output.flatten(1) for output in others.values())], dim=1)
 
         learning = [
             # The EMA, and the copies for self-play, for evaluations and for reanalysis.

@@ -97,7 +97,7 @@ def test_the_final_board_is_the_last_position_and_one_stone_of_its_mover() -> No
 
 
 def test_a_game_that_was_given_up_has_no_final_board() -> None:
-    games = played(resign_below=-0.7, resign_audit=0.0).values()
+    games = played(resign_below=-0.3, resign_audit=0.0).values()
     assert {game.resigned for game in games} == {True, False}
     for game in games:
         assert bool(game.positions.final_board.any()) != game.resigned
@@ -105,9 +105,9 @@ def test_a_game_that_was_given_up_has_no_final_board() -> None:
 
 def test_targets_do_not_depend_on_the_batch() -> None:
     whole = played()
-    some = split(CONNECT_FOUR, play_games(selfplay(CONNECT_FOUR, boards=5, form=FORM, search=GumbelSearch(4, 4)), 14))
+    some = played(boards=5)
     shared = whole.keys() & some.keys()
-    assert len(shared) >= 5
+    assert len(shared) >= 4
     for game_id in shared:
         assert_same_bits(some[game_id], whole[game_id])
 
@@ -138,6 +138,7 @@ def test_the_soft_policy_is_the_fourth_root() -> None:
     torch.testing.assert_close(softened(torch.tensor([[16.0, 1.0, 0.0]]) / 17), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heads", ["linear", "convolutional"])
 def test_every_head_overfits_one_batch(heads: str) -> None:
     student = learner(
@@ -168,7 +169,7 @@ def test_losses_of_micro_batches_are_means_over_the_batch() -> None:
 
 def test_targets_are_turned_with_their_position() -> None:
     """A final board that is the position itself, and a reply that is the policy, stay so under every symmetry."""
-    same = samples()._replace(final_board=samples().planes, reply=samples().policy)
+    same = Samples(**samples()._asdict() | {"final_board": samples().planes, "reply": samples().policy})
     observation, policy, _, _, reply, _, holders = learner(ALL)._batch(same)
     mine, theirs = observation.flatten(2).unbind(1)
     occupied = (mine + theirs).any(1)
@@ -195,7 +196,12 @@ def test_inference_has_no_auxiliary_weights_and_the_same_answers() -> None:
 
 
 def test_a_game_without_final_boards_refuses_the_head() -> None:
-    settings = {"kind": "alphazero", "game": {"name": "chess"}, "learner": {"auxiliary": {"final_board": 1.5}}}
+    settings = {
+        "kind": "alphazero",
+        "budget": 100,
+        "game": {"name": "chess"},
+        "learner": {"auxiliary": {"final_board": 1.5}},
+    }
     with pytest.raises(ValueError, match="chess does not say who holds the cells"):
         AlphaZeroConfig.model_validate(settings)
 
@@ -208,14 +214,15 @@ def test_read_back_from_a_checkpoint_a_run_goes_on_bit_for_bit(tmp_path: Path) -
         random_state.seed_everything(0)
         runs.append(build(settings, tmp_path / name, DEVICE))
     one, other = runs
-    for _ in range(6):
+    for _ in range(4):
         one.iterate()
     path = checkpoint.save(tmp_path, one.state_dict(), iteration=1, counters={})
     (tmp_path / "one" / "replay").rename(tmp_path / "other" / "replay")
     other.load_state_dict(checkpoint.load(path)[0])
     for run in runs:
-        for _ in range(4):
+        for _ in range(2):
             run.iterate()
+    assert one.learner.steps > 2
     for part in ("learner", "actors"):
         assert_same_bits(other.state_dict()[part], one.state_dict()[part], part)
     assert_same_bits(other.replay.sample(8, 0, 0), one.replay.sample(8, 0, 0))
