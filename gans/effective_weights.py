@@ -38,7 +38,7 @@ def weights_kept() -> Iterator[None]:
 
 
 def effective(layer: Conv2d, dtype: torch.dtype, form: Callable[[Tensor], Tensor] | None = None) -> Effective:
-    """The effective weights for a computation in `dtype`. form: differentiable rearrangement of the weight."""
+    """The effective weights for a computation in `dtype`. form: linear rearrangement of the weight."""
     kept: dict[Any, Effective] | None = getattr(_state, "kept", None)
     if kept is None or torch.compiler.is_compiling():
         return _computed(layer, dtype, form)
@@ -49,9 +49,12 @@ def effective(layer: Conv2d, dtype: torch.dtype, form: Callable[[Tensor], Tensor
 
 
 def _computed(layer: Conv2d, dtype: torch.dtype, form: Callable[[Tensor], Tensor] | None) -> Effective:
-    weight, bias = scaled(layer)
-    if form is not None:
-        weight = form(weight)
+    if form is None:
+        weight, bias = scaled(layer)
+    else:
+        weight, bias = form(layer.weight) * layer.weight_scale, layer.bias
+        if bias is not None and layer.bias_scale != 1.0:
+            bias = bias * layer.bias_scale
     low = weight if weight.dtype == dtype else weight.to(dtype)
     low_bias = bias if bias is None or bias.dtype == dtype else bias.to(dtype)
     if torch.compiler.is_compiling():  # the graph is differentiated through `low`
@@ -64,3 +67,18 @@ def enlarging(weight: Tensor) -> Tensor:
     kernel = weight.flip(2, 3).transpose(0, 1)
     kernel = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))
     return F.pad(kernel, (0, 1)) + F.pad(kernel, (1, 0))
+<<<<<<< HEAD
+=======
+
+
+
+
+def all_but_last(weight: Tensor) -> Tensor:
+    """Kernel [out, in, K, K] -> [out, in - 1, K, K] without the last input channel."""
+    return weight[:, :-1].contiguous(memory_format=torch.channels_last)
+
+
+def last(weight: Tensor) -> Tensor:
+    """Kernel [out, in, K, K] -> [out, K, K] of the last input channel."""
+    return weight[:, -1]
+>>>>>>> gan-speed

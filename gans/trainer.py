@@ -48,6 +48,8 @@ class Trainer(Generic[G]):
         self.generator, self.discriminator = loss.generator, loss.discriminator
         self.average = EMA(loss.generator, bias_correction=False)
         self.shown = self.steps = 0
+        # Parameters of the generator that have been trained; the others, of later stages, equal their averages.
+        self._trained: set[str] = set()
         discriminator = GradientStep(loss.discriminator, config, device, heads=discriminator_heads)
         generator = GradientStep(loss.generator, config, device, heads=generator_heads)
         self._phases = (
@@ -84,7 +86,10 @@ class Trainer(Generic[G]):
             )
             statistics |= found.statistics | {f"train/{phase.name}_gradient_norm": found.gradient_norm}
             if phase.name == "generator":
-                self.average.update(self.generator, value_at(self.config.ema_decay, self.shown))
+                named = self.generator.named_parameters()
+                self._trained.update(name for name, parameter in named if parameter.grad is not None)
+                decay = value_at(self.config.ema_decay, self.shown)
+                self.average.update(self.generator, decay, changed=self._trained)
         self.shown += batch.total
         self.steps += 1
         return statistics
@@ -118,6 +123,9 @@ class Trainer(Generic[G]):
             if not is_count(state["shown"]) or not is_count(state["steps"]):
                 raise ValueError("the number of steps is damaged")
             self.shown, self.steps = state["shown"], state["steps"]
+            averages = dict(self.average.module.named_parameters())
+            named = self.generator.named_parameters()
+            self._trained = {name for name, parameter in named if not torch.equal(parameter, averages[name])}
         except (LookupError, TypeError, AttributeError, RuntimeError, ValueError):  # torch's message: a line per tensor
             raise CheckpointError("its networks are not those of this run's config.yaml") from None
 

@@ -113,8 +113,12 @@ def integers(high: int | Tensor, seed: int, *counters: Tensor | int, device: tor
 
 def normal(seed: int, *counters: Tensor | int, device: torch.device | None = None) -> Tensor:
     """Standard normal float32 (Box and Muller 1958)."""
-    radius = torch.sqrt(-2.0 * torch.log(uniform(seed, *counters, 0, device=device)))
-    return radius * torch.cos(2.0 * math.pi * uniform(seed, *counters, 1, device=device))
+    on = next((c.device for c in counters if isinstance(c, Tensor)), device)
+    dims = max((c.dim() for c in counters if isinstance(c, Tensor)), default=0)
+    # Both numbers in one call: they share the hash of all counters but the last.
+    which = torch.arange(2, device=on).view(2, *[1] * dims)
+    first, second = uniform(seed, *counters, which).unbind()
+    return torch.sqrt(-2.0 * torch.log(first)) * torch.cos(2.0 * math.pi * second)
 
 
 _GAMMA_ROUNDS = 12  # each round accepts more than 95%: all twelve fail less than once in 1e15 draws

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gans.effective_weights import effective, enlarging
+from gans.effective_weights import all_but_last, effective, enlarging, last
 from gans.progressive import fused
 from gans.progressive.config import NetworkConfig
 from gans.progressive.growth import level_of
@@ -81,19 +81,17 @@ def is_fading(alpha: Alpha) -> bool:
 
 
 def minibatch_stddev(x: Tensor, group: int) -> Tensor:
-    """[B, C, H, W] -> [B, C + 1, H, W]: one more map with the variation within the batch, section 3.
+    """[B, C, H, W] -> float32 [B]: the variation within the batch, section 3.
 
     The standard deviation of every feature over a group of neighbours in the batch, averaged over features and
-    places, in float32. The last group may be shorter. Groups are contiguous, so batches whose sizes are multiples of
-    the group can be joined without changing a value.
+    places. The last group may be shorter. Groups are contiguous, so batches whose sizes are multiples of the group can
+    be joined without changing a value.
     """
-    batch, _, height, width = x.shape
-    whole, full = batch - batch % group, x.float()
-    parts = [fused.deviation(full[:whole], group).repeat_interleave(group)] if whole else []
-    if whole < batch:
-        parts.append(fused.deviation(full[whole:], batch - whole).repeat_interleave(batch - whole))
-    values = (torch.cat(parts) if len(parts) > 1 else parts[0]).to(x.dtype)
-    return channels_last(torch.cat([x, values[:, None, None, None].expand(-1, 1, height, width)], 1))
+    whole, x = len(x) - len(x) % group, x.float()
+    parts = [fused.deviation(x[:whole], group).repeat_interleave(group)] if whole else []
+    if whole < len(x):
+        parts.append(fused.deviation(x[whole:], len(x) - whole).repeat_interleave(len(x) - whole))
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 class LeakyConv(nn.Module):
@@ -221,19 +219,34 @@ class DiscriminatorBlock(nn.Module):
 
 
 class LastDiscriminatorBlock(nn.Module):
-    """[B, channels, 4, 4] -> features [B, out_features], float32."""
+    """[B, channels, 4, 4] -> features [B, out_features], float32.
+
+    The minibatch standard deviation is a further input map of the convolution, one value for each image. Its part of
+    the result is that value times the sum of the kernel's weights inside the map, so that the map is never made.
+    """
+
+    inside: Tensor
 
     def __init__(self, channels: int, out_features: int, group: int) -> None:
         super().__init__()
         self.group = group
-        extra = int(group > 1)
-        self.conv = LeakyConv(channels + extra, channels)
+        self.conv = LeakyConv(channels + int(group > 1), channels)
         self.dense = Linear(channels * 16, out_features, init=EQUALIZED)
+        # [16, 9]: whether each weight of a 3x3 kernel is inside the map at each of the 4x4 pixels.
+        inside = F.unfold(torch.ones(1, 1, 4, 4, device="cpu"), 3, padding=1)[0].t()
+        self.register_buffer("inside", inside, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.group > 1:
-            x = minibatch_stddev(x, self.group)
-        return _dense(self.dense, self.conv(x).float().flatten(1))
+        return _dense(self.dense, self._features(x).float().flatten(1))
+
+    def _features(self, x: Tensor) -> Tensor:
+        if self.group == 1:
+            return self.conv(x)
+        conv = self.conv.conv
+        of_unit = self.inside @ effective(conv, torch.float32, last).weight.flatten(1).t()  # [16, out]
+        of_each = minibatch_stddev(x, self.group)[:, None, None] * of_unit
+        offset = of_each.unflatten(1, (4, 4)).permute(0, 3, 1, 2).to(x.dtype)
+        return fused.conv(x, effective(conv, x.dtype, all_but_last), offset=offset)
 
 
 class Discriminator(nn.Module):

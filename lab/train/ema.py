@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -31,12 +32,16 @@ class EMA(Generic[M]):
         self.mass = 0.0 if bias_correction else 1.0
 
     @torch.no_grad()
-    def update(self, source: nn.Module, decay: float | None = None) -> None:
-        """Add `source` to the average. `decay`: for this update, from a schedule or `decay_of`; else the default."""
+    def update(self, source: nn.Module, decay: float | None = None, *, changed: Collection[str] | None = None) -> None:
+        """Add `source` to the average. `decay`: for this update, from a schedule or `decay_of`; else the default.
+
+        changed: names of the parameters that may differ from their averages, all by default. The others stay the same
+        under any update, and on networks that grow they can be most of the memory that an update reads.
+        """
         decay = self.decay if decay is None else decay
         self.mass = decay * self.mass + (1.0 - decay)
         step = (1.0 - decay) / self.mass if self.mass > 0.0 else 0.0
-        averages, sources = _paired(self.module, source)
+        averages, sources = _paired(self.module, source, changed)
         floating = [i for i, tensor in enumerate(averages) if tensor.is_floating_point()]
         others = [i for i, tensor in enumerate(averages) if not tensor.is_floating_point()]
         if floating:
@@ -62,12 +67,17 @@ def decay_of(half_life: float, batch_size: int) -> float:
     return 0.5 ** (batch_size / half_life)
 
 
-def _paired(average: nn.Module, source: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+def _paired(
+    average: nn.Module, source: nn.Module, changed: Collection[str] | None
+) -> tuple[list[Tensor], list[Tensor]]:
     """Parameters and buffers of both in one order. Raises ValueError if their names differ."""
     ours, theirs = _tensors(average), _tensors(source)
     if ours.keys() != theirs.keys():
         raise ValueError(f"EMA: the networks differ in {sorted(ours.keys() ^ theirs.keys())}")
-    return list(ours.values()), [theirs[name] for name in ours]
+    fixed = {name for name, _ in source.named_parameters() if name not in changed} if changed is not None else set()
+    return [tensor for name, tensor in ours.items() if name not in fixed], [
+        tensor for name, tensor in theirs.items() if name not in fixed
+    ]
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

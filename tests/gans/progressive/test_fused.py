@@ -63,6 +63,19 @@ def test_a_convolution_has_torch_s_second_derivative(side: int, kernel: int, poo
     )
 
 
+def test_an_offset_has_torch_s_second_derivative() -> None:
+    """The offset depends on the input, as the minibatch statistic does."""
+
+    def ours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return fused.conv(x, layer(weight, bias), offset=x.square().mean((1, 2, 3), keepdim=True).expand(3, 5, 4, 4))
+
+    def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.leaky_relu(F.conv2d(x, weight, bias, padding=1) + x.square().mean((1, 2, 3), keepdim=True), 0.2)
+
+    inputs = tensors((3, 4, 4, 4), (5, 4, 3, 3), (5,))
+    assert_same_gradients(lambda *a: penalty(ours, *a), lambda *a: penalty(plain, *a), inputs)
+
+
 @pytest.mark.parametrize("leaky", [False, True])
 def test_a_dense_layer_has_torch_s_second_derivative(leaky: bool) -> None:
     def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -124,3 +124,16 @@ def test_after_a_half_life_of_samples_the_start_counts_half(batch_size: int) -> 
     for _ in range(2000 // batch_size):
         ema.update(scalar(0.0), decay_of(2000, batch_size))
     assert float(next(ema.module.parameters())) == pytest.approx(0.5, rel=1e-4)
+
+
+def test_parameters_that_did_not_change_are_left_out() -> None:
+    source = nn.Linear(2, 2)
+    every, some = EMA(source, bias_correction=False), EMA(source, bias_correction=False)
+    with torch.no_grad():
+        source.bias.add_(1.0)
+    before = some.module.weight._version
+    every.update(source)
+    some.update(source, changed={"bias"})
+    assert some.module.weight._version == before
+    for one, other in zip(every.module.parameters(), some.module.parameters(), strict=True):
+        assert torch.equal(one, other)
