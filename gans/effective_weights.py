@@ -67,10 +67,6 @@ def enlarging(weight: Tensor) -> Tensor:
     kernel = weight.flip(2, 3).transpose(0, 1)
     kernel = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))
     return F.pad(kernel, (0, 1)) + F.pad(kernel, (1, 0))
-<<<<<<< HEAD
-=======
-
-
 
 
 def all_but_last(weight: Tensor) -> Tensor:
@@ -81,4 +77,3 @@ def all_but_last(weight: Tensor) -> Tensor:
 def last(weight: Tensor) -> Tensor:
     """Kernel [out, in, K, K] -> [out, K, K] of the last input channel."""
     return weight[:, -1]
->>>>>>> gan-speed
