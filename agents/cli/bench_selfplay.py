@@ -182,6 +182,8 @@ def _mix(selfplay: SelfPlay, config: AlphaZeroConfig, device: Device) -> None:
     for _ in range(selfplay.game.max_plies):
         selfplay.move(version=0)
     selfplay.search = full
+    for _ in range(3 if device.device.type == "cuda" else 0):  # the CUDA graph is captured before the measurement
+        selfplay.move(version=0)
     if selfplay.dynamics.cache is not None:
         selfplay.dynamics.cache.clear()
 

@@ -6,6 +6,10 @@ import torch
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import InferenceNet
+from agents.environments.factory import describe
+from agents.ppo.config import PPOConfig
+from agents.ppo.memory import _forward, _observations
+from agents.ppo.policy import make_network as make_actor_critic
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.growth import level_of
 from gans.progressive.network import Discriminator, Generator
@@ -13,6 +17,7 @@ from gans.series import network as series
 from gans.series.config import SeriesGANConfig
 from lab.config.loading import load_preset
 from lab.config.presets import preset_names
+from lab.errors import UserError
 from lab.nets.rnn import set_padding_masked
 from lab.sequences.config import SequencesConfig
 from lab.sequences.network import DataSizes
@@ -53,6 +58,20 @@ def test_policy_and_value(name: str, device: Device) -> None:
         inference.update(network)
         logits, value = inference(observation)
         assert (logits.device, value.device) == (CUDA, CUDA)
+
+
+@both_precisions
+@pytest.mark.parametrize("name", presets("ppo"))
+def test_actor_and_critic(name: str, device: Device) -> None:
+    config = load_preset(name)
+    assert isinstance(config, PPOConfig)
+    try:
+        spaces = describe(config.env).spaces
+    except UserError as error:
+        pytest.skip(str(error))  # its environment is a package of its own
+    with fake_cuda(), autocast(device), torch.device(CUDA):
+        network = make_actor_critic(config, spaces)[0].to(CUDA)
+        assert {output.device for output in _forward(network, _observations(spaces, BATCH))} == {CUDA}
 
 
 @both_precisions

@@ -1,5 +1,6 @@
 """Searches and self-play on a GPU: the CPU's decisions, graphs that equal eager moves, no waiting."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -94,7 +95,7 @@ def test_new_weights_are_played_without_a_new_capture() -> None:
         player.move(version=0)
     assert player._replay is not None
     graph = player._replay._graph
-    saved = player.state_dict()
+    saved = copy.deepcopy(player.state_dict())
     copies = [tensor.clone() for tensor in tensors(player)]
     other = make_network(config(game={"name": "connect_four"}, network={"channels": 16, "blocks": 1}), player.game)
     evaluate.update(other.to(GPU))
