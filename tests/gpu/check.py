@@ -58,20 +58,7 @@ def parts(report: Path) -> list[Part]:
         selfplay(128, 6, 4096, 50),
         Part("gan 32", (*gan, "--only-last", "--batch", "64"), 40),
         Part("gan 128", (*gan, "--resolution", "128", "--fmap-base", "8192", "--fmap-max", "512", "--only-last"), 40),
-<<<<<<< HEAD
-        Part(
-            "games",
-            (
-                "lab",
-                "bench",
-                "games",
-                *["--batch", "4096", "--simulations", "8", "--seconds", "0.5", "--device", "cuda", "--json"],
-            ),
-            60,
-        ),
-=======
         Part("games", (*games, "--json"), 60),
->>>>>>> gpu
         selfplay(64, 5, 16384, 45),
         selfplay(64, 5, 4096, 45, "--precision", "fp32"),
         selfplay(64, 5, 4096, 45, "--search", "puct"),
