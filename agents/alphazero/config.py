@@ -223,7 +223,8 @@ class SelfPlayConfig(Config):
     @property
     def record_format(self) -> RecordFormat:
         """What is recorded of each position."""
-        return RecordFormat(entries=self.policy_entries, states=self.record_states)
+        cheap = self.full_search_fraction < 1.0
+        return RecordFormat(entries=self.policy_entries, states=self.record_states, cheap=cheap)
 
 
 class ReplayConfig(Config):

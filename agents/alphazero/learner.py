@@ -112,7 +112,8 @@ class Learner:
         planes = unpack_observation(self.game, positions)
         policy = dense_policy(positions, self.game.num_actions)
         # A target of zeros has no loss and no gradient.
-        policy = policy * (positions.cheap == 0)[:, None]
+        if positions.cheap.shape[1]:
+            policy = policy * (positions.cheap == 0)
         count, which = len(self._symmetries.actions), None
         if self.config.symmetries and count > 1:
             which = rng.integers(count, self.seed, int(rng.Stream.SYMMETRY), self.steps, numbers)

@@ -14,13 +14,14 @@ class RecordFormat(NamedTuple):
     """What is recorded of a position, beside its observation and results.
 
     entries: largest number of actions of a policy, the most likely ones; None for all K slots.
-    states: whether the code of its state is recorded.
+    states: whether the code of its state is recorded. cheap: whether it is recorded which searches were cheap.
     replies, horizons, final_board: what auxiliary targets need (`agents.alphazero.auxiliary_config`): whether the next
     position's policy is recorded, the horizons of values in plies, and whether the final board is.
     """
 
     entries: int | None = None
     states: bool = False
+    cheap: bool = False
     replies: bool = False
     horizons: tuple[float, ...] = ()
     final_board: bool = False
@@ -43,7 +44,8 @@ class Samples(NamedTuple):
     state: uint8 [N, E], the code of the state (`agents.games.codec`); [N, 0] where states are not recorded.
     outcome: int8 [N], +1, 0 or -1 for the player to move.
     search_value: float16 [N], the root's value after search. version: int32 [N], of the weights that searched.
-    cheap: uint8 [N], 1 where the policy is that of a cheap search and is not trained on (`playout_cap`).
+    cheap: uint8 [N, 1], 1 where the policy is that of a cheap search and is not trained on (`playout_cap`); [N, 0]
+    where every search is full.
     With `SelfPlayConfig.surprise_weighting` a position is missing or has several rows.
 
     Auxiliary targets, [N, 0] where they are not recorded:
@@ -123,7 +125,7 @@ def blank(count: int, game: Game, form: RecordFormat = WHOLE_POLICY, *, device: 
         outcome=zeros(dtype=torch.int8),
         search_value=zeros(dtype=torch.float16),
         version=zeros(dtype=torch.int32),
-        cheap=zeros(dtype=torch.uint8),
+        cheap=zeros(int(form.cheap), dtype=torch.uint8),
         reply=zeros(width if form.replies else 0, dtype=torch.float16),
         reply_actions=zeros(width if form.replies and width < game.num_actions else 0, dtype=torch.int16),
         horizon_values=zeros(len(form.horizons), dtype=torch.float16),

@@ -36,7 +36,7 @@ class _Records:
     state: Tensor  # uint8 [B, T, E or 0]
     search_value: Tensor  # float16 [B, T]
     version: Tensor  # int32 [B, T]
-    cheap: Tensor  # uint8 [B, T]
+    cheap: Tensor  # uint8 [B, T, 1 or 0]
     surprise: Tensor  # float32 [B, T, 2 or 0]
     player: Tensor  # int8 [B, T]
     length: Tensor  # int64 [B]
@@ -145,7 +145,7 @@ class SelfPlay:
         records.version[at] = self._version
         if self.config.full_search_fraction < 1.0:
             full = is_full_search(self.config.full_search_fraction, self.seed, self._ids, self._plies)
-            records.cheap[at] = (~full).to(torch.uint8)
+            records.cheap[at] = (~full).to(torch.uint8)[:, None]
         if self.config.surprise_weighting:
             records.surprise[at] = surprise(root, result)
         records.player[at] = player.to(torch.int8)
@@ -265,7 +265,7 @@ class SelfPlay:
         config, records = self.config, self._records
         if not config.surprise_weighting and (config.record_cheap or config.full_search_fraction == 1.0):
             return None
-        played, cheap = played.cpu(), records.cheap[ended].cpu() > 0
+        played, cheap = played.cpu(), records.cheap[ended].cpu().bool().any(-1)
         count = played.to(torch.int64)
         if config.surprise_weighting:
             weight = weights(records.surprise[ended].cpu(), played & ~cheap)

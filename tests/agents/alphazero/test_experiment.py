@@ -116,6 +116,7 @@ def test_counters_rise_and_every_metric_is_catalogued(tmp_path: Path) -> None:
     assert before["positions"] > 100 and before["trained"] > 100 and before["games"] > 20
     elsewhere = {name for name in made.catalogue if name.startswith(("eval/", "cluster/"))}
     elsewhere |= {"replay/reanalysed", "time/reanalysis_s"}
+    elsewhere |= {f"loss/{name}" for name in ("opponent_reply", "soft_policy", "value_horizons", "final_board")}
     assert seen == set(made.catalogue) - elsewhere
 
 

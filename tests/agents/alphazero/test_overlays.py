@@ -37,7 +37,7 @@ def replace(memory: ReplayBuffer, index: list[int], value: float) -> None:
         actions=torch.zeros(len(at), 0),
         search_value=torch.full((len(at),), value),
         version=torch.full((len(at),), 1000),
-        cheap=torch.zeros(len(at)),
+        cheap=torch.zeros(len(at), 0),
     )
 
 

@@ -44,7 +44,7 @@ def test_a_move_marked_cheap_had_the_cheap_number_of_simulations() -> None:
     full = is_full_search(FRACTION, 3, moves.game_id, moves.ply.long())
     assert 0 < int(full.sum()) < len(full)
     assert moves.visits.sum(1).tolist() == torch.where(full, 8, 2).tolist()
-    assert games.positions.cheap.bool().tolist() == (~full).tolist()
+    assert games.positions.cheap[:, 0].bool().tolist() == (~full).tolist()
 
 
 @pytest.mark.parametrize("full", [FULL, PuctSearch(simulations=6)], ids=["gumbel", "puct"])
@@ -77,7 +77,7 @@ def test_a_game_does_not_depend_on_its_batch() -> None:
 
 def test_cheap_positions_can_be_dropped() -> None:
     everything, full = played(), played(record_cheap=False)
-    kept = everything.positions.cheap == 0
+    kept = everything.positions.cheap[:, 0] == 0
     assert_same_bits([f[kept] for f in everything.positions], list(full.positions))
     assert_same_bits(list(everything.game_id), list(full.game_id))
 
@@ -86,7 +86,7 @@ def test_cheap_positions_train_the_value_alone() -> None:
     settings = config()
     net = make_network(settings, TIC_TAC_TOE)
     games = played(full_search_fraction=1.0, search=FULL)
-    marked = Samples(**games.positions._asdict() | {"cheap": torch.ones_like(games.positions.cheap)})
+    marked = Samples(**games.positions._asdict() | {"cheap": torch.ones(len(games.positions), 1, dtype=torch.uint8)})
 
     def step(positions: Any) -> tuple[dict[str, float], PolicyValueNet]:
         torch.manual_seed(0)

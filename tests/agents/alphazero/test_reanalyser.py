@@ -36,8 +36,10 @@ def filled(game: Game, options: AlphaZeroConfig, folder: Path) -> ReplayBuffer:
     """Positions of self-play with another network, all marked as cheap."""
     player = selfplay(game, boards=16, record_states=True, policy_entries=5)
     positions = concatenate(play_games(player, game.max_plies + 1)).positions
-    replay = ReplayBuffer(game, options.replay, folder, 1, options.selfplay.record_format)
-    replay.extend(Samples(**positions._asdict() | {"cheap": torch.ones_like(positions.cheap)}))
+    form = options.selfplay.record_format._replace(cheap=True)
+    replay = ReplayBuffer(game, options.replay, folder, 1, form)
+    marks = torch.ones(len(positions), 1, dtype=torch.uint8)
+    replay.extend(Samples(**positions._asdict() | {"cheap": marks}))
     return replay
 
 

@@ -343,7 +343,7 @@ def with_first_segment(folder: Path, tensors: dict[str, torch.Tensor]) -> dict[s
     return state
 
 
-@pytest.mark.parametrize("changed", [{"more": torch.zeros(20)}, {"actions": None}], ids=["more", "less"])
+@pytest.mark.parametrize("changed", [{"more": torch.zeros(20)}, {"policy": None}], ids=["more", "less"])
 def test_positions_with_other_fields_are_of_another_version(tmp_path: Path, changed: dict[str, Any]) -> None:
     tensors = {**positions(0, 20)._asdict(), **changed}
     state = with_first_segment(tmp_path, {name: tensor for name, tensor in tensors.items() if tensor is not None})

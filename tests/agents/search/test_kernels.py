@@ -90,7 +90,7 @@ def test_every_array_of_the_trees_is_equal(search: Search, in_both_forms: Any, m
     # But for `choice`: the kernels compute choices when they are needed and do not store them.
     trees: list[Tree] = []
     allocate = Tree.allocate
-    monkeypatch.setattr(Tree, "allocate", lambda *given: trees.append(allocate(*given)) or trees[-1])
+    monkeypatch.setattr(Tree, "allocate", lambda *given, **how: trees.append(allocate(*given, **how)) or trees[-1])
     game, ids = make("tic_tac_toe"), torch.arange(8)
 
     def searched() -> Tree:
