@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional
 
 from agents.alphazero import fused as fused_module
-from agents.alphazero.network import DRAW, LOSS, WIN, Form, InferenceNet, PolicyValueNet, expected_value
+from agents.alphazero.network import DRAW, LOSS, WIN, InferenceNet, PolicyValueNet, expected_value
 from lab.nets.init import EQUALIZED
+from lab.train.device import Form
 
 SHAPE = (2, 6, 7)
 ACTIONS = 7
