@@ -12,11 +12,13 @@ from agents.alphazero.actors import Actors, LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import PolicyValueNet
+from agents.alphazero.precision import inference_device
 from cluster import plain_processes
 from cluster.pool.connection import connect
 from cluster.workers.actors import RayActors, start
 from lab.train import device as devices
 from lab.train.device import Device
+from lab.train.measured_precision import PrecisionChoices
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def measure(config: AlphaZeroConfig, device: Device, *, seconds: float, rounds: 
     weights_mb = 0.0
     with connect(config.cluster, device):
         for _ in range(rounds):
-            local = LocalActors(config.game.make(), config, net, device)
+            playing = inference_device(PrecisionChoices(None, device), net, rows=config.selfplay.boards)
+            local = LocalActors(config.game.make(), config, net, playing)
             local.poll()  # warm-up, as for the others
             in_process.append(_measure_actors(local, config, seconds))
             for count in counts:
@@ -110,9 +113,9 @@ def measure(config: AlphaZeroConfig, device: Device, *, seconds: float, rounds: 
 def run_plain_process(settings: str, first_game_id: str) -> None:
     """Program of a plain process (`cluster.plain_processes`)."""
     config = AlphaZeroConfig.model_validate_json(settings)
-    device = devices.resolve("cpu", "fp32", 1)
-    devices.apply(device)
-    actors = LocalActors(config.game.make(), config, _network(config), device, int(first_game_id))
+    device, net = devices.apply(devices.resolve("cpu", config.precision, 1)), _network(config)
+    playing = inference_device(PrecisionChoices(None, device), net, rows=config.selfplay.boards)
+    actors = LocalActors(config.game.make(), config, net, playing, int(first_game_id))
     actors.poll()
     rate = _measure_actors(actors, config, plain_processes.wait_for_start())
     plain_processes.report(asdict(rate))

@@ -32,7 +32,8 @@ SWITCH = "LAB_MEASURE_PRECISION"  # 0: auto is fp32 on every CPU, so that all ru
 MARGIN = 1.15  # bf16 must be this many times faster than the best form in fp32
 _HOPELESS = 2.0  # a first call that is this many times slower ends the measurement of bf16
 _FIRST_CALL_S = 0.05  # oneDNN generates code in the first call
-_CALL_S, _BUDGET_S, _ROUNDS = 0.02, 0.3, 9
+_INFERENCE_S, _TRAINING_S = 0.02, 0.06  # of a call in fp32: small batches hide the gain behind overheads
+_BUDGET_S, _ROUNDS, _WALL_S = 0.3, 9, 1.0
 _FEW_ROWS = 8
 
 
@@ -84,10 +85,10 @@ class PrecisionChoices:
             return "several learners compute in fp32"
         return f"{SWITCH}=0" if os.environ.get(SWITCH) == "0" else ""
 
-    def choose(self, use: str, calls: Callable[[], Calls], *, rows: int) -> Device:
+    def choose(self, use: str, calls: Callable[[], Calls], *, rows: int, call_s: float = _INFERENCE_S) -> Device:
         """The device with the fastest candidate of `calls()`; fp32 candidates come first, rows are at most `rows`.
 
-        use: name of the choice, such as "training".
+        use: name of the choice, such as "training". call_s: as of `measure`.
         """
         if self._closed:
             return self._device
@@ -96,7 +97,7 @@ class PrecisionChoices:
             self._lines.append(f"{use} {Candidate(*kept)} (kept)")
             return self._with(Candidate(*kept))
         with random_state.preserved():
-            seconds = measure(calls(), rows=rows, clock=self._clock, only_fp32=self._slow)
+            seconds = measure(calls(), rows=rows, call_s=call_s, clock=self._clock, only_fp32=self._slow)
         chosen, reason = decide(seconds)
         self._slow |= all(candidate.precision == "fp32" for candidate in seconds)
         self._lines.append(f"{use} {chosen} ({reason})")
@@ -128,7 +129,7 @@ class PrecisionChoices:
 
             return {Candidate("fp32"): step("fp32"), Candidate("bf16"): step("bf16")}
 
-        return self.choose(use, calls, rows=rows)
+        return self.choose(use, calls, rows=rows, call_s=_TRAINING_S)
 
     def report(self) -> None:
         """Print one line on the choices, if there were any."""
@@ -160,9 +161,14 @@ def kept_choice(directory: Path, use: str, device: Device) -> Device:
 
 
 def measure(
-    calls: Calls, *, rows: int, clock: Callable[[], float] = time.process_time, only_fp32: bool = False
+    calls: Calls,
+    *,
+    rows: int,
+    call_s: float = _INFERENCE_S,
+    clock: Callable[[], float] = time.process_time,
+    only_fp32: bool = False,
 ) -> dict[Candidate, float]:
-    """Median seconds of each candidate, in interleaved rounds on as many rows as take 20 ms in fp32.
+    """Median seconds of each candidate, in interleaved rounds on as many rows as take `call_s` in fp32, at most `rows`.
 
     The first candidate is one in fp32. Those in bf16 are left out when a call of one takes twice the time of fp32.
     """
@@ -174,8 +180,12 @@ def measure(
 
     first, few = next(iter(calls.values())), min(_FEW_ROWS, rows)
     first(few)
-    fit = int(few * _CALL_S / max(seconds(first, few), 1e-6))
-    count = max(few, min(rows, fit))
+    count = few
+    for _ in range(3):
+        larger = min(rows, int(count * call_s / max(seconds(first, count), 1e-6)))
+        if larger <= count:
+            break
+        count = larger
     tried: list[Candidate] = []
     fastest = float("inf")
     for candidate, call in calls.items():
@@ -192,9 +202,10 @@ def measure(
     if len(tried) == 1:
         return {tried[0]: fastest}
     samples: dict[Candidate, list[float]] = {candidate: [] for candidate in tried}
-    begin = clock()
+    begin, begin_wall = clock(), time.monotonic()
     for number in range(_ROUNDS):
-        if number >= 3 and clock() - begin > _BUDGET_S:
+        # Of wall time as well: on a busy machine it is far longer.
+        if number >= 3 and (clock() - begin > _BUDGET_S or time.monotonic() - begin_wall > _WALL_S):
             break
         for candidate in tried:
             samples[candidate].append(seconds(calls[candidate], count))

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from agents.alphazero.heads import ConvolutionalPolicy, PooledValue, pool, pool_mean
-from agents.alphazero.network import Form, InferenceNet, PolicyValueNet, expected_value
+from agents.alphazero.network import InferenceNet, PolicyValueNet, expected_value
 from agents.games import ActionLayout, Game, make
+from lab.train.device import Form
 from tests.agents.games.patrol import Patrol
 
 GAMES: list[Game] = [make("connect_four"), make("tic_tac_toe", rows=5, columns=4, length=3), Patrol()]

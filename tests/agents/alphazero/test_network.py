@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional
 
 from agents.alphazero import fused as fused_module
-from agents.alphazero.network import DRAW, LOSS, WIN, Form, InferenceNet, PolicyValueNet, expected_value
+from agents.alphazero.network import DRAW, LOSS, WIN, InferenceNet, PolicyValueNet, expected_value
 from lab.nets.init import EQUALIZED
+from lab.train.device import Form
 
 SHAPE = (2, 6, 7)
 ACTIONS = 7
@@ -147,7 +148,7 @@ def test_missing_operations_leave_the_plain_form(monkeypatch: pytest.MonkeyPatch
 
 def test_wrong_results_leave_the_plain_form(monkeypatch: pytest.MonkeyPatch) -> None:
     net = move(small())
-    monkeypatch.setattr(fused_module.PackedLinear, "relu", lambda self, x: torch.zeros(len(x), 3))
+    monkeypatch.setattr("lab.nets.fused_cpu.PackedLinear.relu", lambda self, x: torch.zeros(len(x), 3))
     assert InferenceNet(net).form == "plain"
 
 
