@@ -95,4 +95,4 @@ def compiled_simulation(
 
 def _floats(values: Tensor) -> Any:
     """float32 array of values [B]."""
-    return values.to(torch.float32).contiguous().numpy()
+    return values.detach().to(torch.float32).contiguous().numpy()

@@ -22,7 +22,11 @@ GAMES = [
 
 def answers(game: LineGame, state: LineState, action: torch.Tensor) -> list[torch.Tensor]:
     after, *results = advance(game, state, action, 0.9)
-    return [*after, *results, *(ask(on) for on in (state, after) for ask in (game.legal, game.reward, game.observe, game.key))]
+    return [
+        *after,
+        *results,
+        *(ask(on) for on in (state, after) for ask in (game.legal, game.reward, game.observe, game.key)),
+    ]
 
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.name)
