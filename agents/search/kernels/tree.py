@@ -406,21 +406,30 @@ def expand_and_back_up(
     leaf_reward: Floats,
     leaf_discount: Floats,
     leaf_ended: Booleans,
+    leaf_logits: Floats,
     leaf_value: Floats,
+    logits: Floats,
+    value: Floats,
     visits: Floats,
     value_sum: Floats,
     reward: Floats,
     discount: Floats,
     child: Integers,
 ) -> None:
-    """Connect the new nodes, `first_new` + board, to the wanted edges, and add the returns along the paths."""
+    """Write the evaluations of the new nodes, `first_new` + board, connect them and add the returns along the paths.
+
+    leaf_logits: [B * K]; logits, value: of the tree, flat.
+    """
+    first = first_new * leaf_logits.size // length.size
+    for edge in range(leaf_logits.size):
+        logits[first + edge] = leaf_logits[edge]
     for board in range(length.size):
         edge = path[length[board] - 1, board]
         if wanted[board]:
             child[edge] = _ENDED if leaf_ended[board] else first_new + board
             reward[edge] = leaf_reward[board]
             discount[edge] = leaf_discount[board]
-        returned = leaf_value[board]
+        returned = value[first_new + board] = leaf_value[board]
         for depth in range(length[board] - 1, -1, -1):
             edge = path[depth, board]
             returned = _fma(discount[edge], returned, reward[edge])
