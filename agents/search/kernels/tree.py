@@ -9,11 +9,7 @@ computed together, in vector registers: the statistics of slot k of these nodes 
 compiler vectorises loops over the first `lanes` columns; loops of a constant length it would unroll instead.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from lab.jit import kernel
@@ -31,16 +27,6 @@ _NEVER = np.float32(-np.inf)
 _LEAST_RANGE = np.float32(1e-8)
 _LEAST_SCORE = np.float32(-1e9)
 _WIDTH, _WAYS = 8, 4  # torch sums rows of contiguous floats in 4 accumulators of 8 elements
-
-
-@intrinsic
-def _fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c, rounded once, as `torch.addcmul` does."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.fma(*arguments)
-
-    return types.float32(types.float32, types.float32, types.float32), build
 
 
 @kernel
@@ -432,6 +418,8 @@ def expand_and_back_up(
         returned = value[first_new + board] = leaf_value[board]
         for depth in range(length[board] - 1, -1, -1):
             edge = path[depth, board]
-            returned = _fma(discount[edge], returned, reward[edge])
+            # Rounded once, as `torch.addcmul` does.
+            exact = np.float64(discount[edge]) * np.float64(returned) + np.float64(reward[edge])
+            returned = np.float32(exact)
             value_sum[edge] += returned
             visits[edge] += _ONE
