@@ -1,7 +1,7 @@
 """Functions compiled by numba for the CPU, where it is installed.
 
-Every kernel has a form in tensor operations that gives the same result and runs where numba is missing. Modules of
-kernels import `kernel` at the top, so they are imported inside functions, after `available()`.
+Every kernel has a form in tensor operations that gives the same result and runs where numba is missing. A module of
+kernels loads numba when it is imported, so that it is imported inside functions, after `available()`.
 """
 
 import os
@@ -44,8 +44,10 @@ def kernel(function: F) -> F:
     The machine code is kept beside the source, else in the user's cache folder (numba's NUMBA_CACHE_DIR names another),
     and is compiled again when the source file changes: a kernel may call those of its own file only. Where no folder
     can be written, each process compiles. No operations are reordered (fastmath), so that results can be compared bit
-    for bit.
+    for bit. Without numba this is the function itself, which only has to be importable.
     """
+    if not _loads():
+        return function
     import numba
 
     options = {"nogil": True, "error_model": "numpy"}

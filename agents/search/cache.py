@@ -112,7 +112,7 @@ class EvaluationCache:
     def _complete(self, found: Lookup, keys: Tensor, logits: Tensor, value: Tensor) -> None:
         from agents.search.kernels import table
 
-        new = (logits.to(torch.float32).contiguous(), value.to(torch.float32).contiguous())
+        new = (field.detach().to(torch.float32).contiguous() for field in (logits, value))
         stored = (self._keys, self._logits, self._value)
         arrays = (
             keys.contiguous(),

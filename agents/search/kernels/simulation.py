@@ -38,6 +38,7 @@ class CompiledSimulation:
         self._leaves = tuple(field.numpy() for field in leaves)
         stored = (tree.visits, tree.value_sum, tree.logits, tree.prior, tree.value)
         self._statistics = tuple(field.numpy().reshape(-1) for field in stored)
+        self._evaluations = (self._statistics[2], self._statistics[4])
         none = np.zeros(0, np.int16)
         self._actions = none if tree.actions is None else tree.actions.numpy().reshape(-1)
         self._child = tree.child.numpy()
@@ -55,9 +56,15 @@ class CompiledSimulation:
         block = slice(index * tree.batch, (index + 1) * tree.batch)
         plies = states.plies(self._parent)
         states.write(block, leaf.state, None if plies is None else plies + 1)
-        tree.write_evaluations(block, leaf.logits, leaf.value, leaf.actions)
-        returned = (_floats(leaf.reward), _floats(leaf.discount), leaf.ended.numpy(), _floats(leaf.value))
-        kernels.expand_and_back_up(block.start, self._path, self._length, self._leaves[2], *returned, *self._edges)
+        logits = leaf.logits.detach().to(torch.float32)
+        torch.softmax(logits, -1, out=tree.prior[block])
+        if tree.actions is not None:
+            assert leaf.actions is not None
+            tree.actions[block] = leaf.actions
+        returned = (_floats(leaf.reward), _floats(leaf.discount), leaf.ended.contiguous().numpy())
+        evaluated = (_floats(logits).reshape(-1), _floats(leaf.value), *self._evaluations)
+        leaves = (self._path, self._length, self._leaves[2], *returned, *evaluated)
+        kernels.expand_and_back_up(block.start, *leaves, *self._edges)
         return depth
 
     def _nodes(self, depth: int) -> Tensor:
@@ -99,4 +106,4 @@ def compiled_simulation(
 
 def _floats(values: Tensor) -> Any:
     """float32 array of values [B]."""
-    return values.to(torch.float32).contiguous().numpy()
+    return values.detach().to(torch.float32).contiguous().numpy()

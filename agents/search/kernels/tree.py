@@ -4,16 +4,12 @@ They repeat the tensor form operation by operation in float32, sums in torch's o
 equal bit for bit. Only `exp` is rounded on its own: torch's differs from the nearest float32 in 1% of its results.
 
 An interior choice is computed when a descent comes to its node, not when the statistics change: the statistics are the
-same, and most leaves are never visited again. The trees go down level by level; the choices of LANES nodes are computed
-together, one in each element of a vector register: the statistics of slot k of these nodes are row k of an array
-[K, LANES].
+same, and most leaves are never visited again. The trees go down level by level; the choices of up to LANES nodes are
+computed together, in vector registers: the statistics of slot k of these nodes are row k of an array [K, LANES]. The
+compiler vectorises loops over the first `lanes` columns; loops of a constant length it would unroll instead.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from lab.jit import kernel
@@ -22,7 +18,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
-LANES = 16
+LANES = 64
 _UNEXPANDED, _ENDED = -1, -2
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _TINY = np.float32(np.finfo(np.float32).tiny)
@@ -33,18 +29,8 @@ _LEAST_SCORE = np.float32(-1e9)
 _WIDTH, _WAYS = 8, 4  # torch sums rows of contiguous floats in 4 accumulators of 8 elements
 
 
-@intrinsic
-def _fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c, rounded once, as `torch.addcmul` does."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.fma(*arguments)
-
-    return types.float32(types.float32, types.float32, types.float32), build
-
-
 @kernel
-def _sum_slots(x: Floats, total: Floats, parts: Floats) -> None:
+def _sum_slots(lanes: int, x: Floats, total: Floats, parts: Floats) -> None:
     """The sums of the columns of x [K, LANES] in the order of `Tensor.sum(-1)`, for fewer than 512 slots.
 
     parts: [32, LANES], overwritten.
@@ -52,12 +38,13 @@ def _sum_slots(x: Floats, total: Floats, parts: Floats) -> None:
     slots = x.shape[0]
     if slots < _WIDTH:
         whole = _WAYS if slots >= _WAYS else 1
-        total[:] = x[0]
+        for lane in range(lanes):
+            total[lane] = x[0, lane]
         for k in range(whole, slots):
-            for lane in range(LANES):
+            for lane in range(lanes):
                 total[lane] += x[k, lane]
         for k in range(1, whole):
-            for lane in range(LANES):
+            for lane in range(lanes):
                 total[lane] += x[k, lane]
         return
     vectors = slots // _WIDTH
@@ -65,33 +52,37 @@ def _sum_slots(x: Floats, total: Floats, parts: Floats) -> None:
     parts[:] = _ZERO
     for k in range(vectors * _WIDTH):
         part = k % (_WIDTH * _WAYS) if k < whole * _WIDTH else k % _WIDTH
-        for lane in range(LANES):
+        for lane in range(lanes):
             parts[part, lane] += x[k, lane]
     for part in range(_WIDTH, _WIDTH * _WAYS):
-        for lane in range(LANES):
+        for lane in range(lanes):
             parts[part % _WIDTH, lane] += parts[part, lane]
-    total[:] = _ZERO
+    for lane in range(lanes):
+        total[lane] = _ZERO
     for k in range(vectors * _WIDTH, slots):
-        for lane in range(LANES):
+        for lane in range(lanes):
             total[lane] += x[k, lane]
     for part in range(_WIDTH):
-        for lane in range(LANES):
+        for lane in range(lanes):
             total[lane] += parts[part, lane]
 
 
 @kernel
-def _count_visits(visits: Floats, total: Floats, most: Floats) -> None:
+def _count_visits(lanes: int, visits: Floats, total: Floats, most: Floats) -> None:
     """The sum and the largest of the visits [K, LANES] of each node."""
-    total[:] = visits[0]
-    most[:] = visits[0]
+    for lane in range(lanes):
+        total[lane] = visits[0, lane]
+    for lane in range(lanes):
+        most[lane] = visits[0, lane]
     for k in range(1, visits.shape[0]):
-        for lane in range(LANES):
+        for lane in range(lanes):
             total[lane] += visits[k, lane]
             most[lane] = max(most[lane], visits[k, lane])
 
 
 @kernel
 def _sigma(
+    lanes: int,
     visits: Floats,
     sums: Floats,
     prior: Floats,
@@ -109,40 +100,42 @@ def _sigma(
     """`agents.search.completed_q`: transformed completed Q values, into q [K, LANES]; the last four are overwritten."""
     slots = visits.shape[0]
     for k in range(slots):
-        for lane in range(LANES):
+        for lane in range(lanes):
             q[k, lane] = sums[k, lane] / max(visits[k, lane], _ONE)
             products[k, lane] = max(prior[k, lane], _TINY) if visits[k, lane] > _ZERO else _ZERO
-    _sum_slots(products, low, parts)
+    _sum_slots(lanes, products, low, parts)
     for k in range(slots):
-        for lane in range(LANES):
+        for lane in range(lanes):
             products[k, lane] *= q[k, lane]
-    _sum_slots(products, high, parts)
+    _sum_slots(lanes, products, high, parts)
     mixed = parts[0]
-    for lane in range(LANES):
+    for lane in range(lanes):
         mean = high[lane] / max(low[lane], _TINY)
         mixed[lane] = (value[lane] + total[lane] * mean) / (total[lane] + _ONE)
     for k in range(slots):
-        for lane in range(LANES):
+        for lane in range(lanes):
             q[k, lane] = q[k, lane] if visits[k, lane] > _ZERO else mixed[lane]
-    low[:] = q[0]
-    high[:] = q[0]
+    for lane in range(lanes):
+        low[lane] = q[0, lane]
+    for lane in range(lanes):
+        high[lane] = q[0, lane]
     for k in range(1, slots):
-        for lane in range(LANES):
+        for lane in range(lanes):
             low[lane] = min(low[lane], q[k, lane])
             high[lane] = max(high[lane], q[k, lane])
-    for lane in range(LANES):
+    for lane in range(lanes):
         high[lane] = max(high[lane] - low[lane], _LEAST_RANGE)
     for k in range(slots):
-        for lane in range(LANES):
+        for lane in range(lanes):
             factor = (visit_offset + most[lane]) * value_scale
             q[k, lane] = factor * ((q[k, lane] - low[lane]) / high[lane])
 
 
 @kernel
-def _exponential(x: Floats) -> None:
+def _exponential(lanes: int, x: Floats) -> None:
     """exp in place, for 0 <= x <= 80: (Taylor polynomial of x / 1024) ** 1024 in float64, relative error below 4e-9."""
     for k in range(x.shape[0]):
-        for lane in range(LANES):
+        for lane in range(lanes):
             y = np.float64(x[k, lane]) * (1.0 / 1024.0)
             p = 1.0 / 120.0 + y * (1.0 / 720.0)
             p = 1.0 / 24.0 + y * p
@@ -164,12 +157,14 @@ def _exponential(x: Floats) -> None:
 
 
 @kernel
-def _largest(scores: Floats, best: NDArray[np.int32], most: Floats) -> None:
+def _largest(lanes: int, scores: Floats, best: NDArray[np.int32], most: Floats) -> None:
     """The first slot with the largest score [K, LANES] of each node, as `argmax`; most is overwritten."""
-    most[:] = _NEVER
-    best[:] = 0
+    for lane in range(lanes):
+        most[lane] = _NEVER
+    for lane in range(lanes):
+        best[lane] = np.int32(0)
     for k in range(scores.shape[0]):
-        for lane in range(LANES):
+        for lane in range(lanes):
             better = scores[k, lane] > most[lane]
             most[lane] = scores[k, lane] if better else most[lane]
             best[lane] = np.int32(k) if better else best[lane]
@@ -177,35 +172,49 @@ def _largest(scores: Floats, best: NDArray[np.int32], most: Floats) -> None:
 
 @kernel
 def _interior_scores(
-    visits: Floats, prior: Floats, total: Floats, scores: Floats, weights: Floats, parts: Floats, norm: Floats
+    lanes: int,
+    visits: Floats,
+    prior: Floats,
+    total: Floats,
+    scores: Floats,
+    weights: Floats,
+    parts: Floats,
+    norm: Floats,
 ) -> None:
     """`agents.search.gumbel.InteriorChoice`, from sigma in `scores`; the last three are overwritten."""
-    _exponential(scores)
+    _exponential(lanes, scores)
     for k in range(visits.shape[0]):
-        for lane in range(LANES):
+        for lane in range(lanes):
             weights[k, lane] = prior[k, lane] * scores[k, lane]
-    _sum_slots(weights, norm, parts)
+    _sum_slots(lanes, weights, norm, parts)
     for k in range(visits.shape[0]):
-        for lane in range(LANES):
+        for lane in range(lanes):
             scores[k, lane] = weights[k, lane] / norm[lane] - visits[k, lane] / (_ONE + total[lane])
 
 
 @kernel
-def _root_scores(allowed: Floats, scores: Floats) -> None:
+def _root_scores(lanes: int, allowed: Floats, scores: Floats) -> None:
     """`agents.search.gumbel.RootChoice`, from sigma in `scores`; allowed: noise + logits, -inf elsewhere."""
     for k in range(scores.shape[0]):
-        for lane in range(LANES):
+        for lane in range(lanes):
             score = max(allowed[k, lane] + scores[k, lane], _LEAST_SCORE)
             scores[k, lane] = score if allowed[k, lane] > _NEVER else _NEVER
 
 
 @kernel
 def _puct_scores(
-    visits: Floats, sums: Floats, prior: Floats, unseen: Floats, total: Floats, factor: Floats, scores: Floats
+    lanes: int,
+    visits: Floats,
+    sums: Floats,
+    prior: Floats,
+    unseen: Floats,
+    total: Floats,
+    factor: Floats,
+    scores: Floats,
 ) -> None:
     """`agents.search.puct.PuctChoice`; in: -inf in `scores` where a slot is empty or illegal, elsewhere 0."""
     for k in range(visits.shape[0]):
-        for lane in range(LANES):
+        for lane in range(lanes):
             seen = visits[k, lane]
             q = sums[k, lane] / max(seen, _ONE) if seen > _ZERO else unseen[lane]
             exploration = factor[lane] * prior[k, lane] * np.sqrt(max(total[lane], _ONE)) / (_ONE + seen)
@@ -289,10 +298,10 @@ def descend_gumbel(
                 for k in range(slots):
                     edge = node * slots + k
                     v[k, lane], s[k, lane], p[k, lane] = visits[edge], value_sum[edge], prior[edge]
-            _count_visits(v, total, most)
-            _sigma(v, s, p, of_node, total, most, value_scale, visit_offset, q, scratch, parts, low, high)
+            _count_visits(lanes, v, total, most)
+            _sigma(lanes, v, s, p, of_node, total, most, value_scale, visit_offset, q, scratch, parts, low, high)
             if depth:
-                _interior_scores(v, p, total, q, scratch, parts, low)
+                _interior_scores(lanes, v, p, total, q, scratch, parts, low)
             else:
                 for lane in range(lanes):
                     board = boards[first + lane]
@@ -300,8 +309,8 @@ def descend_gumbel(
                         edge = board * slots + k
                         allowed = legal[edge] and visits[edge] == scheduled[board]
                         scratch[k, lane] = noise[edge] + logits[edge] if allowed else _NEVER
-                _root_scores(scratch, q)
-            _largest(q, best, low)
+                _root_scores(lanes, scratch, q)
+            _largest(lanes, q, best, low)
             for lane in range(lanes):
                 path[depth, boards[first + lane]] += best[lane]
         depth += 1
@@ -351,14 +360,14 @@ def descend_puct(
                     edge = node * slots + k
                     v[k, lane], s[k, lane], p[k, lane] = visits[edge], value_sum[edge], prior[edge]
                     scores[k, lane] = _ZERO if logits[edge] > _LOWEST else _NEVER
-            _count_visits(v, total, most)
-            _sum_slots(s, unseen, parts)
+            _count_visits(lanes, v, total, most)
+            _sum_slots(lanes, s, unseen, parts)
             for lane in range(lanes):
                 node = path[depth, boards[first + lane]] // slots
                 unseen[lane] = (value[node] + unseen[lane]) / (_ONE + total[lane]) - fpu_reduction
                 factor[lane] = c[int(total[lane])]
-            _puct_scores(v, s, p, unseen, total, factor, scores)
-            _largest(scores, best, most)
+            _puct_scores(lanes, v, s, p, unseen, total, factor, scores)
+            _largest(lanes, scores, best, most)
             for lane in range(lanes):
                 path[depth, boards[first + lane]] += best[lane]
         depth += 1
@@ -383,23 +392,34 @@ def expand_and_back_up(
     leaf_reward: Floats,
     leaf_discount: Floats,
     leaf_ended: Booleans,
+    leaf_logits: Floats,
     leaf_value: Floats,
+    logits: Floats,
+    value: Floats,
     visits: Floats,
     value_sum: Floats,
     reward: Floats,
     discount: Floats,
     child: Integers,
 ) -> None:
-    """Connect the new nodes, `first_new` + board, to the wanted edges, and add the returns along the paths."""
+    """Write the evaluations of the new nodes, `first_new` + board, connect them and add the returns along the paths.
+
+    leaf_logits: [B * K]; logits, value: of the tree, flat.
+    """
+    first = first_new * leaf_logits.size // length.size
+    for edge in range(leaf_logits.size):
+        logits[first + edge] = leaf_logits[edge]
     for board in range(length.size):
         edge = path[length[board] - 1, board]
         if wanted[board]:
             child[edge] = _ENDED if leaf_ended[board] else first_new + board
             reward[edge] = leaf_reward[board]
             discount[edge] = leaf_discount[board]
-        returned = leaf_value[board]
+        returned = value[first_new + board] = leaf_value[board]
         for depth in range(length[board] - 1, -1, -1):
             edge = path[depth, board]
-            returned = _fma(discount[edge], returned, reward[edge])
+            # Rounded once, as `torch.addcmul` does.
+            exact = np.float64(discount[edge]) * np.float64(returned) + np.float64(reward[edge])
+            returned = np.float32(exact)
             value_sum[edge] += returned
             visits[edge] += _ONE

@@ -9,7 +9,7 @@ import torch
 
 from agents.games import make
 from agents.games.random_play import RandomPlay
-from agents.search import GumbelSearch, PuctSearch, Search, SearchResult
+from agents.search import GumbelSearch, PuctSearch, Root, Search, SearchResult
 from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics
 from agents.search.growing import GrowingTree
@@ -90,7 +90,12 @@ def test_every_array_of_the_trees_is_equal(search: Search, in_both_forms: Any, m
     # But for `choice`: the kernels compute choices when they are needed and do not store them.
     trees: list[Tree] = []
     allocate = Tree.allocate
-    monkeypatch.setattr(Tree, "allocate", lambda *given, **how: trees.append(allocate(*given, **how)) or trees[-1])
+
+    def kept(*given: Any, **how: Any) -> Tree:
+        trees.append(allocate(*given, **how))
+        return trees[-1]
+
+    monkeypatch.setattr(Tree, "allocate", kept)
     game, ids = make("tic_tac_toe"), torch.arange(8)
 
     def searched() -> Tree:
