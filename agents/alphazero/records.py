@@ -72,6 +72,9 @@ class Samples(NamedTuple):
         return int(self.planes.shape[0])
 
 
+AUXILIARY_FIELDS = ("reply", "reply_actions", "horizon_values", "final_board")
+
+
 class PlayedMoves(NamedTuple):
     """M moves of recorded games (see `SelfPlayConfig.recorded_boards`), in order of play within a game; K slots.
 

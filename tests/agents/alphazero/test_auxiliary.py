@@ -24,8 +24,8 @@ from tests.agents.alphazero.test_selfplay import Game, split
 from tests.agents.small_alphazero import CPU, DEVICE, config, play_games, selfplay
 from tests.same_run import assert_same_bits
 
-TIC_TAC_TOE = make("tic_tac_toe")
-CONNECT_FOUR = make("connect_four", rows=4, columns=5, length=3)
+TIC_TAC_TOE: Any = make("tic_tac_toe")
+CONNECT_FOUR: Any = make("connect_four", rows=4, columns=5, length=3)
 ALL = {"opponent_reply": 0.15, "soft_policy": 8.0, "value_horizons": [2, 5], "final_board": 1.5}
 FORM = RecordFormat(replies=True, horizons=(2.0, 5.0), final_board=True)
 

@@ -9,7 +9,7 @@ import torch
 
 from agents.games import make
 from agents.games.random_play import RandomPlay
-from agents.search import GumbelSearch, PuctSearch, Root, Search, SearchResult
+from agents.search import GumbelSearch, PuctSearch, Search, SearchResult
 from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics
 from agents.search.growing import GrowingTree
