@@ -72,7 +72,8 @@ class Samples(NamedTuple):
         return int(self.planes.shape[0])
 
 
-AUXILIARY_FIELDS = ("reply", "reply_actions", "horizon_values", "final_board")
+LATER_FIELDS = ("cheap", "reply", "reply_actions", "horizon_values", "final_board")
+"""Fields that segments of earlier versions lack; they have no bytes where their settings are off."""
 
 
 class PlayedMoves(NamedTuple):

@@ -17,12 +17,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from agents.alphazero.config import ReplayConfig
-<<<<<<< HEAD
 from agents.alphazero.overlays import Overlays
-from agents.alphazero.records import WHOLE_POLICY, RecordFormat, Samples, blank
-=======
-from agents.alphazero.records import AUXILIARY_FIELDS, WHOLE_POLICY, RecordFormat, Samples, blank
->>>>>>> heads
+from agents.alphazero.records import LATER_FIELDS, WHOLE_POLICY, RecordFormat, Samples, blank
 from agents.games.game import Game
 from lab import rng
 from lab.config.suggestions import shortened
@@ -199,8 +195,7 @@ class ReplayBuffer:
             tensors = load_tensors(data)
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"cannot read replay segment {str(path)!r}: {error}") from None
-        # Segments from before there were auxiliary targets lack their fields, which have no bytes where they are off.
-        for name in AUXILIARY_FIELDS:
+        for name in LATER_FIELDS:
             if not getattr(self._ring, name)[:1].numel():
                 tensors.setdefault(name, getattr(self._ring, name).new_zeros((count, 0)))
         if tensors.keys() != set(Samples._fields):
