@@ -69,8 +69,6 @@ def enlarging(weight: Tensor) -> Tensor:
     return F.pad(kernel, (0, 1)) + F.pad(kernel, (1, 0))
 
 
-
-
 def all_but_last(weight: Tensor) -> Tensor:
     """Kernel [out, in, K, K] -> [out, in - 1, K, K] without the last input channel."""
     return weight[:, :-1].contiguous(memory_format=torch.channels_last)

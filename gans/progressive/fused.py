@@ -273,9 +273,7 @@ class _DeviationGradient(torch.autograd.Function):
         return along.sum((1, 2, 3, 4)) / ctx.values, of_x.view(ctx.shape), None, None, None
 
 
-def _conv(
-    x: Tensor, weight: Tensor, bias: Tensor | None, offset: Tensor | None = None, leaky: bool = True
-) -> Tensor:
+def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, offset: Tensor | None = None, leaky: bool = True) -> Tensor:
     if _is_product(x, weight):
         flat, kernel = _flat(x), weight.flatten(1).t()
         y = _unflat(flat @ kernel if bias is None else torch.addmm(bias, flat, kernel), x)
@@ -368,9 +366,7 @@ def _patches(x: Tensor) -> Tensor:
 
 def _conv_backward(gradient: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     sides, ones = [weight.shape[2] // 2] * 2, [1, 1]
-    return _convolution_backward(
-        gradient, x, weight, [len(weight)], ones, sides, ones, False, [0, 0], 1, list(wanted)
-    )
+    return _convolution_backward(gradient, x, weight, [len(weight)], ones, sides, ones, False, [0, 0], 1, list(wanted))
 
 
 def _transposed_gradients(gradient: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, ...]) -> Gradients:

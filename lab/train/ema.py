@@ -32,9 +32,7 @@ class EMA(Generic[M]):
         self.mass = 0.0 if bias_correction else 1.0
 
     @torch.no_grad()
-    def update(
-        self, source: nn.Module, decay: float | None = None, *, changed: Collection[str] | None = None
-    ) -> None:
+    def update(self, source: nn.Module, decay: float | None = None, *, changed: Collection[str] | None = None) -> None:
         """Add `source` to the average. `decay`: for this update, from a schedule or `decay_of`; else the default.
 
         changed: names of the parameters that may differ from their averages, all by default. The others stay the same

@@ -141,7 +141,7 @@ def test_scores_and_gradients_under_autocast_are_near_those_of_float32() -> None
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             scores = network(images, 2)
         loss = scores.sum() + torch.autograd.grad(scores.sum(), images, create_graph=True)[0].square().sum()
-        found.append([scores, *torch.autograd.grad(loss, [p for p in network.parameters()][2:], allow_unused=True)])
+        found.append([scores, *torch.autograd.grad(loss, list(network.parameters())[2:], allow_unused=True)])
     for exact, rounded in zip(*found, strict=True):
         if exact is not None:
             assert rounded.dtype == torch.float32
