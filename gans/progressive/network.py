@@ -206,7 +206,9 @@ class Generator(nn.Module):
 
     def _image(self, x: Tensor, level: int) -> Tensor:
         """Feature maps of a level -> its image, float32."""
-        return fused_conv(x, effective(self.to_rgb[level], x.dtype), leaky=False).float()
+        layer = self.to_rgb[level]
+        assert isinstance(layer, Conv2d)
+        return fused_conv(x, effective(layer, x.dtype), leaky=False).float()
 
 
 class DiscriminatorBlock(nn.Module):

@@ -19,8 +19,7 @@ def conv_norm(x: Tensor, weights: Effective, *, transposed: bool = False) -> Ten
     transposed: a transposed convolution of stride 2, [B, in, H, W] -> [B, out, 2H, 2W], with a 4x4 kernel.
     """
     if is_plain():
-        call = convolve_transposed if transposed else convolve
-        return _norm(call(x, weights.low, weights.low_bias))[0]
+        return _norm(_convolved(x, weights.low, weights.low_bias, transposed))[0]
     return _ConvNorm.apply(x, *weights, transposed)
 
 
@@ -42,7 +41,7 @@ class _ConvNorm(torch.autograd.Function):
         low_bias: Tensor | None,
         transposed: bool,
     ) -> Tensor:
-        z, factor = _norm((convolve_transposed if transposed else convolve)(x, low, low_bias))
+        z, factor = _norm(_convolved(x, low, low_bias, transposed))
         ctx.save_for_backward(x, low, z, factor)
         ctx.transposed = transposed
         return z
@@ -68,6 +67,10 @@ class _LeakyNorm(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return _through_norm(gradient, *ctx.saved_tensors)
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
+    return convolve_transposed(x, weight, bias) if transposed else convolve(x, weight, bias)
 
 
 def _norm(y: Tensor) -> tuple[Tensor, Tensor]:
