@@ -73,12 +73,13 @@ class _InputGradient(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, direction: Tensor | None, of_through: Tensor | None) -> Gradients:
         gradient, low, y = ctx.saved_tensors
-        of_gradient = of_weight = None
+        of_weight: Tensor | None = None
+        of_gradient: Tensor | None = None
         if ctx.needs_input_grad[0]:
             of_gradient = of_through if direction is None else convolve(direction, low, None, of_through, False)
-            if y is not None:
+            if y is not None and of_gradient is not None:
                 of_gradient = leaky_backward(of_gradient, y, LEAK, True)
-            if ctx.pool:
+            if ctx.pool and of_gradient is not None:
                 of_gradient = F.avg_pool2d(of_gradient, 2)
         if ctx.needs_input_grad[1] and direction is not None:
             of_weight = conv_gradients(gradient, direction, low, (False, True, False))[1]
