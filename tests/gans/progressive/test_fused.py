@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gans.effective_weights import Effective, effective, enlarging, weights_kept
+from gans.progressive.config import NetworkConfig
 from gans.progressive.fused.conv import fused_conv
 from gans.progressive.fused.dense import fused_dense
 from gans.progressive.fused.deviation import deviation
 from gans.progressive.fused.norm import conv_norm, leaky_norm
-from gans.progressive.network import Discriminator, NetworkConfig
+from gans.progressive.network import Discriminator
 from lab.nets.init import EQUALIZED
 from lab.nets.layers import Conv2d
 
@@ -60,8 +61,8 @@ def assert_same_gradients(ours: Callable[..., Tensor], theirs: Callable[..., Ten
 def test_a_convolution_has_torch_s_second_derivative(side: int, kernel: int, pool: bool) -> None:
     inputs = tensors((3, 4, side, side), (5, 4, kernel, kernel), (5,))
     assert_same_gradients(
-        lambda x, w, b: penalty(lambda *a: conv(*a, pool), x, w, b),
-        lambda x, w, b: penalty(lambda *a: plain_conv(*a, pool), x, w, b),
+        lambda x, w, b: penalty(lambda x, w, b: conv(x, w, b, pool), x, w, b),
+        lambda x, w, b: penalty(lambda x, w, b: plain_conv(x, w, b, pool), x, w, b),
         inputs,
     )
 
@@ -86,7 +87,7 @@ def test_a_dense_layer_has_torch_s_second_derivative(leaky: bool) -> None:
         return F.leaky_relu(y, 0.2) if leaky else y
 
     assert_same_gradients(
-        lambda *a: penalty(lambda *b: fused_dense(*b, 0.3, leaky=leaky), *a),
+        lambda *a: penalty(lambda x, w, b: fused_dense(x, w, b, 0.3, leaky=leaky), *a),
         lambda *a: penalty(plain, *a),
         tensors((3, 6), (4, 6), (4,)),
     )
