@@ -11,8 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gans.effective_weights import all_but_last, effective, enlarging, last
-from gans.progressive import fused
 from gans.progressive.config import NetworkConfig
+from gans.progressive.fused.conv import fused_conv
+from gans.progressive.fused.dense import fused_dense
+from gans.progressive.fused.deviation import deviation
+from gans.progressive.fused.norm import conv_norm, leaky_norm
 from gans.progressive.growth import level_of
 from lab import rng
 from lab.nets.init import EQUALIZED, Init
@@ -88,9 +91,9 @@ def minibatch_stddev(x: Tensor, group: int) -> Tensor:
     be joined without changing a value.
     """
     whole, x = len(x) - len(x) % group, x.float()
-    parts = [fused.deviation(x[:whole], group).repeat_interleave(group)] if whole else []
+    parts = [deviation(x[:whole], group).repeat_interleave(group)] if whole else []
     if whole < len(x):
-        parts.append(fused.deviation(x[whole:], len(x) - whole).repeat_interleave(len(x) - whole))
+        parts.append(deviation(x[whole:], len(x) - whole).repeat_interleave(len(x) - whole))
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
@@ -103,7 +106,7 @@ class LeakyConv(nn.Module):
         self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
-        return fused.conv(x, effective(self.conv, x.dtype), pool=self.pool)
+        return fused_conv(x, effective(self.conv, x.dtype), pool=self.pool)
 
 
 class NormalisedConv(nn.Module):
@@ -117,7 +120,7 @@ class NormalisedConv(nn.Module):
         self.conv = Conv2d(in_channels, out_channels, 3, init=EQUALIZED)
 
     def forward(self, x: Tensor) -> Tensor:
-        return fused.conv_norm(x, effective(self.conv, x.dtype))
+        return conv_norm(x, effective(self.conv, x.dtype))
 
 
 class EnlargedConv(NormalisedConv):
@@ -131,7 +134,7 @@ class EnlargedConv(NormalisedConv):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[2] < TRANSPOSED_FROM:
             return super().forward(enlarge(x))
-        return fused.conv_norm(x, effective(self.conv, x.dtype, enlarging), transposed=True)
+        return conv_norm(x, effective(self.conv, x.dtype, enlarging), transposed=True)
 
 
 class FirstGeneratorBlock(nn.Module):
@@ -145,7 +148,7 @@ class FirstGeneratorBlock(nn.Module):
 
     def forward(self, latents: Tensor, dtype: torch.dtype) -> Tensor:
         x = _dense(self.dense, latents, leaky=False).unflatten(1, (-1, 4, 4))
-        return self.conv(fused.leaky_norm(channels_last(x.to(dtype))))
+        return self.conv(leaky_norm(channels_last(x.to(dtype))))
 
 
 class GeneratorBlock(nn.Module):
@@ -203,7 +206,9 @@ class Generator(nn.Module):
 
     def _image(self, x: Tensor, level: int) -> Tensor:
         """Feature maps of a level -> its image, float32."""
-        return fused.conv(x, effective(self.to_rgb[level], x.dtype), leaky=False).float()
+        layer = self.to_rgb[level]
+        assert isinstance(layer, Conv2d)
+        return fused_conv(x, effective(layer, x.dtype), leaky=False).float()
 
 
 class DiscriminatorBlock(nn.Module):
@@ -246,7 +251,7 @@ class LastDiscriminatorBlock(nn.Module):
         of_unit = self.inside @ effective(conv, torch.float32, last).weight.flatten(1).t()  # [16, out]
         of_each = minibatch_stddev(x, self.group)[:, None, None] * of_unit
         offset = of_each.unflatten(1, (4, 4)).permute(0, 3, 1, 2).to(x.dtype)
-        return fused.conv(x, effective(conv, x.dtype, all_but_last), offset=offset)
+        return fused_conv(x, effective(conv, x.dtype, all_but_last), offset=offset)
 
 
 class Discriminator(nn.Module):
@@ -286,4 +291,4 @@ class Discriminator(nn.Module):
 
 
 def _dense(layer: Linear, x: Tensor, *, leaky: bool = True) -> Tensor:
-    return fused.dense(x, layer.weight, layer.bias, layer.weight_scale, leaky=leaky)
+    return fused_dense(x, layer.weight, layer.bias, layer.weight_scale, leaky=leaky)

@@ -9,8 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gans.effective_weights import Effective, effective, enlarging, weights_kept
-from gans.progressive import fused
-from gans.progressive.network import Discriminator, NetworkConfig
+from gans.progressive.config import NetworkConfig
+from gans.progressive.fused.conv import fused_conv
+from gans.progressive.fused.dense import fused_dense
+from gans.progressive.fused.deviation import deviation
+from gans.progressive.fused.norm import conv_norm, leaky_norm
+from gans.progressive.network import Discriminator
 from lab.nets.init import EQUALIZED
 from lab.nets.layers import Conv2d
 
@@ -25,7 +29,7 @@ def layer(weight: Tensor, bias: Tensor) -> Effective:
 
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor, pool: bool) -> Tensor:
-    return fused.conv(x, layer(weight, bias), pool=pool)
+    return fused_conv(x, layer(weight, bias), pool=pool)
 
 
 def plain_conv(x: Tensor, weight: Tensor, bias: Tensor, pool: bool) -> Tensor:
@@ -57,8 +61,8 @@ def assert_same_gradients(ours: Callable[..., Tensor], theirs: Callable[..., Ten
 def test_a_convolution_has_torch_s_second_derivative(side: int, kernel: int, pool: bool) -> None:
     inputs = tensors((3, 4, side, side), (5, 4, kernel, kernel), (5,))
     assert_same_gradients(
-        lambda x, w, b: penalty(lambda *a: conv(*a, pool), x, w, b),
-        lambda x, w, b: penalty(lambda *a: plain_conv(*a, pool), x, w, b),
+        lambda x, w, b: penalty(lambda x, w, b: conv(x, w, b, pool), x, w, b),
+        lambda x, w, b: penalty(lambda x, w, b: plain_conv(x, w, b, pool), x, w, b),
         inputs,
     )
 
@@ -67,7 +71,7 @@ def test_an_offset_has_torch_s_second_derivative() -> None:
     """The offset depends on the input, as the minibatch statistic does."""
 
     def ours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return fused.conv(x, layer(weight, bias), offset=x.square().mean((1, 2, 3), keepdim=True).expand(3, 5, 4, 4))
+        return fused_conv(x, layer(weight, bias), offset=x.square().mean((1, 2, 3), keepdim=True).expand(3, 5, 4, 4))
 
     def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return F.leaky_relu(F.conv2d(x, weight, bias, padding=1) + x.square().mean((1, 2, 3), keepdim=True), 0.2)
@@ -83,7 +87,7 @@ def test_a_dense_layer_has_torch_s_second_derivative(leaky: bool) -> None:
         return F.leaky_relu(y, 0.2) if leaky else y
 
     assert_same_gradients(
-        lambda *a: penalty(lambda *b: fused.dense(*b, 0.3, leaky=leaky), *a),
+        lambda *a: penalty(lambda x, w, b: fused_dense(x, w, b, 0.3, leaky=leaky), *a),
         lambda *a: penalty(plain, *a),
         tensors((3, 6), (4, 6), (4,)),
     )
@@ -95,7 +99,7 @@ def test_a_deviation_has_torch_s_second_derivative() -> None:
         return (grouped.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
 
     assert_same_gradients(
-        lambda x: penalty(lambda y: fused.deviation(y, 3), x), lambda x: penalty(plain, x), tensors((6, 2, 3, 3))
+        lambda x: penalty(lambda y: deviation(y, 3), x), lambda x: penalty(plain, x), tensors((6, 2, 3, 3))
     )
 
 
@@ -103,7 +107,7 @@ def test_a_deviation_has_torch_s_second_derivative() -> None:
 def test_a_normalised_convolution_has_torch_s_gradients(transposed: bool) -> None:
     def ours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         form = enlarging(weight) if transposed else weight
-        return (fused.conv_norm(x, layer(form, bias), transposed=transposed) * factors).sum()
+        return (conv_norm(x, layer(form, bias), transposed=transposed) * factors).sum()
 
     def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         x = F.interpolate(x, scale_factor=2.0, mode="nearest") if transposed else x
@@ -118,7 +122,7 @@ def test_pixel_norm_against_numpy() -> None:
     x = torch.randn(2, 5, 3, 3)
     leaky = np.where(x.numpy() > 0, x.numpy(), 0.2 * x.numpy())
     expected = leaky / np.sqrt((leaky**2).mean(1, keepdims=True) + 1e-8)
-    np.testing.assert_allclose(fused.leaky_norm(x).numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(leaky_norm(x).numpy(), expected, rtol=1e-5)
 
 
 def test_effective_weights_are_computed_once_inside_the_block() -> None:
