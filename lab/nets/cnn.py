@@ -18,7 +18,7 @@ def channel_norm(kind: str | Callable[[int], nn.Module], channels: int) -> nn.Mo
     """Normalisation of [B, channels, H, W]: "batch", "group" (at most 32 groups), "layer" (one group) or a function of
     the channels.
     """
-    if callable(kind):
+    if not isinstance(kind, str):
         return kind(channels)
     if kind == "batch":
         return nn.BatchNorm2d(channels)

@@ -35,7 +35,7 @@ def test_stages_halve_the_resolution_after_the_whitening_layer() -> None:
 
 
 def test_the_first_filters_pass_their_channel_through() -> None:
-    convolution = Airbench(3, [32]).get_submodule("stage0").first.conv
+    convolution = Airbench(3, [32]).get_submodule("stage0.first.conv")
     x = torch.randn(2, 24, 5, 5)
     torch.testing.assert_close(convolution(x)[:, :24], x)
 
@@ -47,9 +47,9 @@ def test_the_skip_connection_belongs_to_three_convolutions(convolutions: int) ->
     x = torch.randn(2, 24, 6, 6)
 
     def block(name: str, value: Tensor) -> Tensor:
-        inner = stage.get_submodule(name)
-        pooled = nn.functional.max_pool2d(inner.conv(value), 2) if name == "first" else inner.conv(value)
-        return inner.norm(pooled)
+        found = stage.get_submodule(f"{name}.conv")(value)
+        pooled = nn.functional.max_pool2d(found, 2) if name == "first" else found
+        return stage.get_submodule(f"{name}.norm")(pooled)
 
     gelu = nn.functional.gelu
     first = gelu(block("first", x))

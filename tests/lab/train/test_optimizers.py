@@ -181,7 +181,8 @@ def test_newton_schulz_steps_and_normalised_weights_are_their_definition(steps: 
     tool = made(
         "muon", net, momentum=0.6, weight_decay=0.0, muon={"newton_schulz_steps": steps, "normalise_weights": True}
     )
-    weight, gradients = net.conv.weight, []
+    weight = net.conv.weight
+    gradients: list[Tensor] = []
     for seed in range(3):
         gradients.append(torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed)))
         weight.grad = gradients[-1].clone()
