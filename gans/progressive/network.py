@@ -187,7 +187,7 @@ class Generator(nn.Module):
             before, x = x, block(x)
         image = self.to_rgb[level](x)
         if level > 0 and is_fading(alpha):
-            image = torch.lerp(enlarge(self.to_rgb[level - 1](before)), image, alpha)
+            image = torch.lerp(enlarge(self.to_rgb[level - 1](before)).to(image.dtype), image, alpha)
         return image
 
 
@@ -246,7 +246,7 @@ class Discriminator(nn.Module):
         for at in range(level, 0, -1):
             x = self.blocks[at](x)
             if at == level and is_fading(alpha):
-                x = torch.lerp(self.from_rgb[level - 1](reduce(images)), x, alpha)
+                x = torch.lerp(self.from_rgb[level - 1](reduce(images)).to(x.dtype), x, alpha)
         features = self.blocks[0](x)
         scores = self.out(features).squeeze(1)
         if self.config.classes:

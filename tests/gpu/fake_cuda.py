@@ -75,6 +75,9 @@ def fake_cuda(*, recurrent: bool = False) -> Iterator[None]:
         mock.patch.object(Tensor, "__deepcopy__", _deep_copy),
         mock.patch.object(tree, "has_triton", lambda device: False),
         torch.backends.cudnn.flags(enabled=False),
+        # Autocast turns itself off where it finds no GPU.
+        mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
+        mock.patch("torch.cuda.is_bf16_supported", lambda *_, **__: True),
     ):
         yield
 

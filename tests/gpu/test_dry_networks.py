@@ -53,6 +53,7 @@ def test_policy_and_value(name: str, device: Device) -> None:
         observation = torch.zeros(BATCH, *game.observation_shape, device=CUDA)
         with autocast(device):
             logits, outcome = network(observation)
+        assert logits.dtype == (torch.bfloat16 if device is BF16 else torch.float32)
         assert (logits.shape, outcome.shape) == ((BATCH, game.num_actions), (BATCH, 3))
         inference = InferenceNet(network, precision=device.precision)
         inference.update(network)
