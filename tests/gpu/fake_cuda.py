@@ -8,12 +8,13 @@ operation on two devices raises there, and so does one whose shape depends on da
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
 import torch
 from torch import Tensor, nn
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -62,14 +63,21 @@ def _device_types(values: Any) -> set[str]:
 
 
 @contextmanager
-def fake_cuda() -> Iterator[None]:
-    """All tensors made here are without data, on the device that they name; modules move as well."""
+def fake_cuda(*, recurrent: bool = False) -> Iterator[None]:
+    """All tensors made here are without data, on the device that they name; modules move as well.
+
+    recurrent: for recurrent layers, whose kernels ask the driver even then; torch decomposes them instead.
+    """
     with (
+        enable_python_dispatcher() if recurrent else nullcontext(),
         _MODE,
         mock.patch.object(nn.Module, "_apply", _apply),
         mock.patch.object(Tensor, "__deepcopy__", _deep_copy),
         mock.patch.object(tree, "has_triton", lambda device: False),
-        torch.backends.cudnn.flags(enabled=False),  # its recurrent layers ask the driver
+        torch.backends.cudnn.flags(enabled=False),
+        # Autocast turns itself off where it finds no GPU.
+        mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
+        mock.patch("torch.cuda.is_bf16_supported", lambda *_, **__: True),
     ):
         yield
 

@@ -47,12 +47,13 @@ def test_policy_and_value(name: str, device: Device) -> None:
     config = load_preset(name)
     assert isinstance(config, AlphaZeroConfig)
     game = config.game.make()
-    with fake_cuda():
+    with fake_cuda(recurrent=config.network.trunk == "recurrent"):
         network = make_network(config, game).to(CUDA)
         assert devices_of(network) == {"cuda"}
         observation = torch.zeros(BATCH, *game.observation_shape, device=CUDA)
         with autocast(device):
             logits, outcome = network(observation)
+        assert logits.dtype == (torch.bfloat16 if device is BF16 else torch.float32)
         assert (logits.shape, outcome.shape) == ((BATCH, game.num_actions), (BATCH, 3))
         inference = InferenceNet(network, precision=device.precision)
         inference.update(network)
@@ -69,7 +70,7 @@ def test_actor_and_critic(name: str, device: Device) -> None:
         spaces = describe(config.env).spaces
     except UserError as error:
         pytest.skip(str(error))  # its environment is a package of its own
-    with fake_cuda(), autocast(device), torch.device(CUDA):
+    with fake_cuda(recurrent=True), autocast(device), torch.device(CUDA):
         network = make_actor_critic(config, spaces)[0].to(CUDA)
         assert {output.device for output in _forward(network, _observations(spaces, BATCH))} == {CUDA}
 
@@ -96,7 +97,7 @@ def test_series_networks(name: str, device: Device) -> None:
     config = load_preset(name)
     assert isinstance(config, SeriesGANConfig)
     network, length = config.network, config.data.length
-    with fake_cuda(), autocast(device):
+    with fake_cuda(recurrent=True), autocast(device):
         generator, discriminator = series.Generator(network, 2).to(CUDA), series.Discriminator(network, 2).to(CUDA)
         noise = torch.zeros(BATCH, length, network.latent, device=CUDA)
         made = generator(noise, torch.zeros(BATCH, network.series_latent, device=CUDA))
@@ -120,7 +121,7 @@ def test_sequence_networks(name: str, device: Device) -> None:
     config = load_preset(name)
     assert isinstance(config, SequencesConfig)
     tokens = 0 if config.predicts_numbers else 12
-    with fake_cuda(), autocast(device):
+    with fake_cuda(recurrent=True), autocast(device):
         network = build_sequence_network(config.network, DataSizes(12, tokens, 6)).to(CUDA)
         set_padding_masked(network, True)
         inputs = torch.zeros(BATCH, 6, dtype=torch.int64, device=CUDA)
