@@ -186,7 +186,6 @@ class Generator(nn.Module):
 
     def forward(self, latents: Tensor, level: int, alpha: Alpha = 1.0, labels: Tensor | None = None) -> Tensor:
         """Latents [B, latent], labels int64 [B] if conditional -> [B, C, R, R] in about [-1, 1], R = 4 * 2**level."""
-<<<<<<< HEAD
         dtype = compute_dtype(latents)
         with torch.autocast(latents.device.type, enabled=False):
             x = hypersphere(latents)
@@ -210,22 +209,6 @@ class Generator(nn.Module):
         layer = self.to_rgb[level]
         assert isinstance(layer, Conv2d)
         return fused_conv(x, effective(layer, x.dtype), leaky=False).float()
-=======
-        x = hypersphere(latents)
-        if self.config.classes:
-            if labels is None:
-                raise ValueError("a conditional generator needs labels")
-            x = torch.cat([x, hypersphere(self.embedding(labels))], 1)
-        if self.config.mapping_layers:
-            x = hypersphere(self.mapping(x))
-        before = x
-        for block in self.blocks[: level + 1]:
-            before, x = x, block(x)
-        image = self.to_rgb[level](x)
-        if level > 0 and is_fading(alpha):
-            image = torch.lerp(enlarge(self.to_rgb[level - 1](before)).to(image.dtype), image, alpha)
-        return image
->>>>>>> gpu
 
 
 class DiscriminatorBlock(nn.Module):
@@ -290,7 +273,6 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, level: int, alpha: Alpha = 1.0, labels: Tensor | None = None) -> Tensor:
         """[B, C, R, R], labels int64 [B] if conditional -> scores [B], R = 4 * 2**level."""
-<<<<<<< HEAD
         dtype = compute_dtype(images)
         with torch.autocast(images.device.type, enabled=False):
             images = channels_last(images.to(dtype))
@@ -310,18 +292,3 @@ class Discriminator(nn.Module):
 
 def _dense(layer: Linear, x: Tensor, *, leaky: bool = True) -> Tensor:
     return fused_dense(x, layer.weight, layer.bias, layer.weight_scale, leaky=leaky)
-=======
-        images = channels_last(images)
-        x = self.from_rgb[level](images)
-        for at in range(level, 0, -1):
-            x = self.blocks[at](x)
-            if at == level and is_fading(alpha):
-                x = torch.lerp(self.from_rgb[level - 1](reduce(images)).to(x.dtype), x, alpha)
-        features = self.blocks[0](x)
-        scores = self.out(features).squeeze(1)
-        if self.config.classes:
-            if labels is None:
-                raise ValueError("a conditional discriminator needs labels")
-            scores = scores + (features * self.embedding(labels)).sum(1) / math.sqrt(features.shape[1])
-        return scores
->>>>>>> gpu
