@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., object])
 SWITCH = "LAB_KERNELS"
@@ -50,8 +50,9 @@ def kernel(function: F) -> F:
         return function
     import numba
 
-    options = {"nogil": True, "error_model": "numpy"}
+    options: Any = {"nogil": True, "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)
+        compiled: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the machine code
-        return numba.njit(**options)(function)
+        compiled = numba.njit(**options)(function)
+    return cast(F, compiled)

@@ -283,6 +283,8 @@ class SelfPlay:
         found = {name: getattr(fields, name) for name in ("reply", "reply_actions", "horizon_values", "final_board")}
         if form.replies:
             follows, after = ply + 1 < length[game], (board, (ply + 1).clamp(max=records.player.shape[1] - 1))
+            if form.cheap:
+                follows = follows & (records.cheap[after][:, 0] == 0)  # policies of cheap searches are no targets
             found["reply"] = torch.where(follows[:, None], records.policy[after], 0.0)
             if records.actions.shape[2]:
                 found["reply_actions"] = torch.where(follows[:, None], records.actions[after], -1)

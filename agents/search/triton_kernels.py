@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+__all__ = ["ROWS", "back_up", "descend", "triton"]
+
 try:
     import triton
     import triton.language as tl

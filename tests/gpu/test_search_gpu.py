@@ -31,7 +31,7 @@ def inference(name: str, device: torch.device, seed: int = 0, precision: str = "
     game = small(name)
     torch.manual_seed(seed)
     settings = config(game={"name": name}, network={"channels": 16, "blocks": 1})
-    return InferenceNet(make_network(settings, game).to(device), precision=precision, plain=True)
+    return InferenceNet(make_network(settings, game).to(device), precision=precision, form="plain")
 
 
 def selfplay(name: str, algorithm: str, device: torch.device, evaluate: Any, **settings: Any) -> SelfPlay:

@@ -247,7 +247,7 @@ def _arrive(
         length[board] = depth
         parent[board] = edge // slots
         wanted[board] = child[edge] == _UNEXPANDED
-        action[board] = max(np.int64(actions[edge]), 0) if actions.size else edge % slots
+        action[board] = max(int(actions[edge]), 0) if actions.size else edge % slots
     return left
 
 

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from agents.alphazero.heads import ConvolutionalPolicy, PooledValue, pool, pool_mean
+from agents.alphazero.heads import ConvolutionalPolicy, PooledValue, pool_mean
 from agents.alphazero.network import InferenceNet, PolicyValueNet, expected_value
 from agents.games import ActionLayout, Game, make
+from lab.nets.global_pooling import pool
 from lab.train.device import Form
 from tests.agents.games.patrol import Patrol
 

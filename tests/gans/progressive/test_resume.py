@@ -3,6 +3,7 @@
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tests.command_line import lab, launch, wait_until
 from tests.gans.small_gan import preset
 from tests.same_run import assert_same_run
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {},
     "bf16": {"precision": "bf16"},
     "conditional": {
