@@ -1,18 +1,24 @@
 """Actors of self-play: they receive versions of the weights and return finished games."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
+
+import torch
 
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.alphazero.records import FinishedGames
-from agents.alphazero.search import make_dynamics, make_selfplay_search
+from agents.alphazero.search import default_cache_slots, make_dynamics, make_selfplay_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games.game import Game
 from agents.search import RootSearch
-from agents.search.dynamics import LeafCounts
+from agents.search.dynamics import LeafCounts, total
 from lab.train.device import Device
+
+_LEAST_BOARDS = 64  # of a group: smaller batches use the network badly
 
 
 class Actors(Protocol):
@@ -53,7 +59,11 @@ class Actors(Protocol):
 class LocalActors:
     """Self-play in this process; each poll plays `moves_per_iteration` moves on every board.
 
-    search: replaces the configured one.
+    On a CPU with several threads the boards are played in as many groups, each in a thread of its own that computes
+    alone: the networks of small boards gain little from a second thread within an operation. A game does not depend on
+    the groups; which games are played, and when, does, so that a resumed run keeps their number.
+
+    watch: wraps the search of each group, for callers that look at what it finds.
     """
 
     def __init__(
@@ -63,43 +73,35 @@ class LocalActors:
         net: PolicyValueNet,
         device: Device,
         first_game_id: int = 0,
-        search: RootSearch | None = None,
+        watch: Callable[[RootSearch], RootSearch] = lambda search: search,
     ) -> None:
+        self._game, self._config, self._device = game, config, device
+        self._first_game_id, self._watch = first_game_id, watch
         self._moves = config.selfplay.moves_per_iteration
         self._version = 0
         self._inference = InferenceNet(net, precision=device.precision, form=device.form)
-        self._dynamics = make_dynamics(
-            game, self._inference, config.selfplay.cache_slots, device.device, discount=config.search.discount
-        )
-        self._selfplay = SelfPlay(
-            game,
-            search=search or make_selfplay_search(config, game=game, device=device.device),
-            dynamics=self._dynamics,
-            config=config.selfplay,
-            seed=config.seed,
-            device=device.device,
-            first_game_id=first_game_id,
-            form=config.record_format,
-        )
         self._seconds = 0.0
         self._of_workers: dict[str, Any] = {}
+        self._group(group_count(config.selfplay.boards, device))
 
     def publish(self, version: int, net: PolicyValueNet) -> None:
         self._version = version
         self._inference.update(net)
-        if self._dynamics.cache is not None:
-            self._dynamics.cache.clear()
+        for group in self.groups:
+            if group.dynamics.cache is not None:
+                group.dynamics.cache.clear()
 
     def poll(self) -> list[FinishedGames]:
         start = time.perf_counter()
-        # A checkpoint has no trees, so that they end with the poll; the weights may change after it.
-        self._selfplay.forget_trees()
-        played = [self._selfplay.move(self._version) for _ in range(self._moves)]
+        if self._threads is None:
+            played = [self._play(self.groups[0])]
+        else:
+            played = list(self._threads.map(self._play, self.groups))
         self._seconds += time.perf_counter() - start
-        return [games for games in played if games is not None]
+        return [games for of_group in played for games in of_group]
 
     def counts(self) -> LeafCounts:
-        return self._dynamics.counts
+        return total(group.dynamics.counts for group in self.groups)
 
     def seconds(self) -> float:
         return self._seconds
@@ -108,11 +110,76 @@ class LocalActors:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        own = {"selfplay": self._selfplay.state_dict(), "counts": self._dynamics.counts._asdict()}
-        return own | self._of_workers
+        states = [group.state_dict() for group in self.groups]
+        own = {"selfplay": states[0]} if len(states) == 1 else {"groups": states}
+        return own | {"counts": self.counts()._asdict()} | self._of_workers
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if "selfplay" in state:  # absent where workers have played since the start
-            self._selfplay.load_state_dict(state["selfplay"])
-        self._dynamics.counts = LeafCounts.from_state(state["counts"])
-        self._of_workers = {name: part for name, part in state.items() if name not in ("selfplay", "counts")}
+        # Neither is there where workers have played since the start.
+        states = [state["selfplay"]] if "selfplay" in state else state.get("groups", [])
+        if states and len(states) != len(self.groups):
+            self._group(len(states))
+        for group, saved in zip(self.groups, states, strict=bool(states)):
+            group.load_state_dict(saved)
+        for group in self.groups:
+            group.dynamics.counts = LeafCounts()
+        self.groups[0].dynamics.counts = LeafCounts.from_state(state["counts"])
+        own = ("selfplay", "groups", "counts")
+        self._of_workers = {name: part for name, part in state.items() if name not in own}
+
+    def _group(self, count: int) -> None:
+        """Begin the games of all boards in this many groups. Raises ValueError for more groups than boards."""
+        config, device = self._config, self._device
+        boards, recorded = config.selfplay.boards, config.selfplay.recorded_boards
+        if not 1 <= count <= boards:
+            raise ValueError(f"{boards} boards are not played in {count} groups")
+        slots = config.selfplay.cache_slots
+        slots = default_cache_slots(self._game) if slots is None else slots
+        self.groups: list[SelfPlay] = []
+        """The groups of boards."""
+        for number in range(count):
+            mine = config.selfplay.model_copy(
+                update={"boards": _part(boards, count, number), "recorded_boards": _part(recorded, count, number)}
+            )
+            dynamics = make_dynamics(
+                self._game,
+                self._inference,
+                slots >> (count - 1).bit_length(),  # a power of two
+                device.device,
+                discount=config.search.discount,
+            )
+            self.groups.append(
+                SelfPlay(
+                    self._game,
+                    search=self._watch(make_selfplay_search(config, game=self._game, device=device.device)),
+                    dynamics=dynamics,
+                    config=mine,
+                    seed=config.seed,
+                    device=device.device,
+                    first_game_id=self._first_game_id + number,
+                    game_id_stride=count,
+                    form=config.record_format,
+                )
+            )
+        self._threads = None
+        if count > 1:
+            self._threads = ThreadPoolExecutor(count, "self-play", initializer=partial(torch.set_num_threads, 1))
+
+    def _play(self, group: SelfPlay) -> list[FinishedGames]:
+        """The moves of a poll."""
+        # A checkpoint has no trees, so that they end with the poll; the weights may change after it.
+        group.forget_trees()
+        played = [group.move(self._version) for _ in range(self._moves)]
+        return [games for games in played if games is not None]
+
+
+def group_count(boards: int, device: Device) -> int:
+    """Groups in which boards are played: one for each CPU thread, if each has enough boards for a batch."""
+    if device.device.type != "cpu":
+        return 1
+    return max(1, min(device.threads, boards // _LEAST_BOARDS))
+
+
+def _part(whole: int, count: int, number: int) -> int:
+    """Part `number` of `count` nearly equal ones, the first the largest."""
+    return whole // count + (number < whole % count)

@@ -135,24 +135,28 @@ def _searched(
     net = make_network(config, game).to(device.device)
     with loaded.restoring("self-play") as state:
         weights, actors, version = state["learner"]["average"]["module"], state["actors"], state["version"]
-        # Searched alone, a position has no tree to continue: its record may have another move than a rebuilt search.
-        if "selfplay" in actors or not config.search.reuse_tree:
-            search: RootSearch = make_selfplay_search(config, game=game, device=device.device)
-        else:
-            search = make_search(config.search, game=game, device=device.device)
-        watch = _Watch(search, record.game_id, path.name, progress)
-        if "selfplay" in actors:
+        moves: dict[int, RebuiltMove] = {}
+        if "selfplay" in actors or "groups" in actors:
+
+            def watched(search: RootSearch) -> _Watch:
+                return _Watch(search, record.game_id, path.name, progress, moves)
+
             # Built before the weights are known, as in the run.
-            local = LocalActors(game, config, net, device, search=watch)
+            local = LocalActors(game, config, net, device, watch=watched)
             net.load_state_dict(weights)
             local.load_state_dict(actors)
             local.publish(version, net)
             local.poll()
         else:
             net.load_state_dict(weights)
+            # Searched alone, a position has no tree to continue: its record may have another move than its search.
+            search: RootSearch = make_search(config.search, game=game, device=device.device)
+            if not config.search.reuse_tree:
+                search = make_selfplay_search(config, game=game, device=device.device)
+            watch = _Watch(search, record.game_id, path.name, progress, moves)
             watch.alone = True
             _search_alone(watch, game, net, config, device, record, plies, states)
-    return {ply: move for ply, move in watch.moves.items() if ply in plies}
+    return {ply: move for ply, move in moves.items() if ply in plies}
 
 
 def _search_alone(
@@ -181,11 +185,18 @@ def _search_alone(
 
 
 class _Watch:
-    """A search that keeps what it finds for one game."""
+    """A search that keeps what it finds for one game in `moves`, by ply."""
 
-    def __init__(self, search: RootSearch, game_id: int, checkpoint: str, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        search: RootSearch,
+        game_id: int,
+        checkpoint: str,
+        progress: Callable[[int], None],
+        moves: dict[int, RebuiltMove],
+    ) -> None:
         self.search, self.game_id, self.checkpoint, self.progress = search, game_id, checkpoint, progress
-        self.moves: dict[int, RebuiltMove] = {}
+        self.moves = moves
         self.alone = False
 
     @torch.inference_mode()

@@ -3,6 +3,7 @@
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -12,13 +13,14 @@ import typer
 from rich.table import Table
 from torch import Tensor
 
+from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.learner import Learner
 from agents.alphazero.network import InferenceNet, PolicyValueNet
 from agents.alphazero.precision import inference_device, training_device
 from agents.alphazero.records import Samples, blank, dense_policy
-from agents.alphazero.search import make_dynamics, make_search, make_selfplay_search
+from agents.alphazero.search import make_search
 from agents.alphazero.selfplay import SelfPlay
 from agents.games import Game
 from agents.search.dynamics import GameDynamics
@@ -118,20 +120,12 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
     choices = PrecisionChoices(None, device)
     playing = inference_device(choices, net, rows=boards)
     learning = training_device(choices, net, rows=config.learner.batch_size)
+    each_move = config.selfplay.model_copy(update={"moves_per_iteration": 1})
+    actors = LocalActors(game, config.model_copy(update={"selfplay": each_move}), net, playing)
     evaluate = InferenceNet(net, precision=playing.precision, form=playing.form)
     plain_form = InferenceNet(net, precision=playing.precision, form="plain")
-    dynamics = make_dynamics(
-        game, evaluate, config.selfplay.cache_slots, device.device, discount=config.search.discount
-    )
-    selfplay = SelfPlay(
-        game,
-        search=make_selfplay_search(config, game=game, device=device.device),
-        dynamics=dynamics,
-        config=config.selfplay,
-        seed=config.seed,
-        device=device.device,
-    )
-    _mix(selfplay, config, device)
+    for group in actors.groups:
+        _mix(group, config, device)
     observation = torch.rand(boards, *game.observation_shape, device=device.device).round()
 
     def network_rates() -> tuple[float, float]:
@@ -139,12 +133,12 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
         return boards * own, boards * bench.rate(lambda: plain_form(observation), COMPARED_S, device)
 
     rates = [network_rates()]
-    before, moves, games, spent = dynamics.counts, 0, 0, 0.0
+    before, moves, games, spent = actors.counts(), 0, 0, 0.0
     for _ in range(2):
-        played = _play(selfplay, device, seconds / 2)
+        played = _play(actors, net, device, seconds / 2)
         moves, games, spent = moves + played[0], games + played[1], spent + played[2]
         rates.append(network_rates())
-    counts = dynamics.counts.since(before)
+    counts = actors.counts().since(before)
     raw, plain = (statistics.median(rate) for rate in zip(*rates, strict=True))
     learner = _compare_learner(config, net, game, learning)
     return bench.environment(playing) | {
@@ -152,9 +146,10 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
         "channels": config.network.channels,
         "blocks": config.network.blocks,
         "batch": boards,
+        "groups": len(actors.groups),
         "simulations": config.search.simulations,
         "mean_simulations": config.mean_simulations,
-        "table": dynamics.cache is not None,
+        "table": actors.groups[0].dynamics.cache is not None,
         "form": evaluate.form,
         "raw_evals_per_s": raw,
         "plain_evals_per_s": plain,
@@ -167,7 +162,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
         "repeated_fraction": counts.repeated / counts.leaves,
         "moves_per_s": moves * boards / spent,
         "games_per_h": games / spent * 3600,
-        "seconds_by_component": _components(selfplay, device),
+        "seconds_by_component": _components(actors.groups, device),
         "learner_samples_per_s": config.learner.batch_size * learner.calls_per_s,
         "learner_ratio": learner.ratio,
         "learner_precision": learning.precision,
@@ -188,16 +183,14 @@ def _mix(selfplay: SelfPlay, config: AlphaZeroConfig, device: Device) -> None:
         selfplay.dynamics.cache.clear()
 
 
-def _play(selfplay: SelfPlay, device: Device, seconds: float) -> tuple[int, int, float]:
+def _play(actors: LocalActors, net: PolicyValueNet, device: Device, seconds: float) -> tuple[int, int, float]:
     """Play for `seconds`; returns moves (each on all boards), finished games and seconds."""
     moves = games = 0
     start = now = time.perf_counter()
     while now - start < seconds:
-        # As in training, where the cache is cleared in every iteration when the weights change.
-        if moves % 16 == 0 and selfplay.dynamics.cache is not None:
-            selfplay.dynamics.cache.clear()
-        finished = selfplay.move(version=0)
-        games += 0 if finished is None else len(finished.game_id)
+        if moves % 16 == 0:  # as in training, where new weights clear the tables in every iteration
+            actors.publish(0, net)
+        games += sum(len(finished.game_id) for finished in actors.poll())
         moves += 1
         bench.synchronize(device)
         now = time.perf_counter()
@@ -246,8 +239,11 @@ class _TimedDynamics(GameDynamics):
         return leaf
 
 
-def _components(selfplay: SelfPlay, device: Device, moves: int = 3) -> dict[str, float]:
-    """Seconds of a few moves by component, separate from the measurement because timing costs time."""
+def _components(groups: Sequence[SelfPlay], device: Device, moves: int = 3) -> dict[str, float]:
+    """Seconds of a few moves of a group by component, separate from the measurement because timing costs time."""
+    selfplay, threads = groups[0], torch.get_num_threads()
+    if len(groups) > 1:
+        torch.set_num_threads(1)  # each group plays in one thread
     plain, search = selfplay.dynamics, selfplay.search
     dynamics = _TimedDynamics(plain, device)
     timed_search = Stopwatch(search, device)
@@ -259,6 +255,7 @@ def _components(selfplay: SelfPlay, device: Device, moves: int = 3) -> dict[str,
         selfplay.move(version=0)
     total = time.perf_counter() - start
     selfplay.dynamics, selfplay.search = plain, search
+    torch.set_num_threads(threads)
     network, inside = dynamics.network.seconds, dynamics.network_in_leaves
     return {
         "network": network,
@@ -271,9 +268,10 @@ def _components(selfplay: SelfPlay, device: Device, moves: int = 3) -> dict[str,
 def _print(record: dict[str, Any]) -> None:
     speed = SimpleNamespace(**record)
     console = Console()
+    groups = f" in {speed.groups} groups" if speed.groups > 1 else ""
     console.say(
         f"{speed.game}, {speed.channels} channels x {speed.blocks} blocks ({speed.precision} {speed.form}), "
-        f"{speed.batch} games, {speed.mean_simulations:g} simulations, {speed.device}, {speed.threads} threads"
+        f"{speed.batch} games{groups}, {speed.mean_simulations:g} simulations, {speed.device}, {speed.threads} threads"
     )
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row(

@@ -1,6 +1,6 @@
 """The rules of a game as the dynamics of a search; a network evaluates the leaves in batches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -43,6 +43,11 @@ class LeafCounts(NamedTuple):
     @property
     def leaves(self) -> int:
         return self.evaluated + self.ended + self.repeated
+
+
+def total(counts: Iterable[LeafCounts]) -> LeafCounts:
+    """The sum of counts."""
+    return LeafCounts(*map(sum, zip(*counts, strict=True)))
 
 
 class Successors(NamedTuple):

@@ -67,11 +67,10 @@ def our_player(settings: Settings, net: Any, table: bool) -> Callable[[], None]:
     """Plays one move on every board with each call; games are mixed already."""
     import torch
 
+    from agents.alphazero.actors import LocalActors
     from agents.alphazero.config import AlphaZeroConfig
-    from agents.alphazero.network import InferenceNet
     from agents.alphazero.precision import inference_device
-    from agents.alphazero.search import make_dynamics, make_search
-    from agents.alphazero.selfplay import SelfPlay
+    from agents.alphazero.search import make_search
     from lab.config.loading import validate
     from lab.train.device import resolve
     from lab.train.measured_precision import PrecisionChoices
@@ -82,26 +81,25 @@ def our_player(settings: Settings, net: Any, table: bool) -> Callable[[], None]:
             "budget": 1,
             "game": {"name": "connect_four"},
             "search": {"simulations": settings.simulations},
-            "selfplay": {"boards": settings.batch} | ({} if table else {"cache_slots": 0}),
+            "selfplay": {"boards": settings.batch, "moves_per_iteration": 1} | ({} if table else {"cache_slots": 0}),
         },
         "bench mctx_pgx",
     )
     cpu, game = torch.device("cpu"), config.game.make()
     chosen = inference_device(PrecisionChoices(None, resolve("cpu")), net, rows=settings.batch)
-    evaluate = InferenceNet(net, precision=chosen.precision, form=chosen.form)
-    dynamics = make_dynamics(game, evaluate, config.selfplay.cache_slots, cpu)
-    quick = make_search(config.search, game=game, device=cpu, simulations=1)
-    selfplay = SelfPlay(game, search=quick, dynamics=dynamics, config=config.selfplay, seed=0, device=cpu)
-    for _ in range(game.max_plies):
-        selfplay.move(version=0)
-    selfplay.search = make_search(config.search, game=game, device=cpu)
+    actors = LocalActors(game, config, net, chosen)
+    for group in actors.groups:
+        search, group.search = group.search, make_search(config.search, game=game, device=cpu, simulations=1)
+        for _ in range(game.max_plies):
+            group.move(version=0)
+        group.search = search
     moves = 0
 
     def move() -> None:
         nonlocal moves
-        if dynamics.cache is not None and moves % TABLE_MOVES == 0:
-            dynamics.cache.clear()
-        selfplay.move(version=0)
+        if moves % TABLE_MOVES == 0:
+            actors.publish(0, net)
+        actors.poll()
         moves += 1
 
     return move

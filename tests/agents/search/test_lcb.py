@@ -98,6 +98,6 @@ def test_agents_play_by_the_bound_and_self_play_does_not() -> None:
     settings = config(evaluate={"lcb_stdevs": 5.0})
     game = settings.game.make()
     net = make_network(settings, game)
-    played = LocalActors(game, settings, net, DEVICE)._selfplay.search
+    played = LocalActors(game, settings, net, DEVICE).groups[0].search
     assert isinstance(played, GumbelSearch) and played.lcb_stdevs == 0.0
     assert make_agent("a", settings, net, DEVICE).search(8).lcb_stdevs == 5.0

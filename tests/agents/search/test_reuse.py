@@ -247,10 +247,10 @@ def test_self_play_inherits_visits() -> None:
     game = settings.game.make()
     actors = LocalActors(game, settings, make_network(settings, game), DEVICE)
     visits: list[Any] = []
-    search = actors._selfplay.search
+    search = actors.groups[0].search
     assert isinstance(search, TreeReuse)
     for _ in range(3):
-        actors._selfplay.move(0)
+        actors.groups[0].move(0)
         assert search._last is not None
         visits.append(search._last.tree.root_stats().visits.sum(-1))
     assert (visits[0] == 16).all() and (visits[1] > 16).any()
