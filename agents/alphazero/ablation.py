@@ -29,7 +29,13 @@ SWITCHES = {
     ),
     "solver": Switch(["search.solver=true"], "Winands et al. 2008; Cazenave and Saffidine 2010"),
     "muon": Switch(
-        ["learner.optimizer=muon", "learner.learning_rate=0.01", "learner.momentum=0.95"], "Jordan et al. 2024"
+        [
+            "learner.optimizer=muon",
+            "learner.learning_rate=0.02",
+            "learner.momentum=0.95",
+            "learner.adamw_fraction=0.1",  # AdamW keeps the rate of a preset with 0.002
+        ],
+        "Jordan et al. 2024",
     ),
 }
 
