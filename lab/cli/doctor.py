@@ -27,7 +27,7 @@ from lab.terminal.streams import say, warn
 
 REQUIRED = (
     *("torch", "numpy", "pydantic", "safetensors", "gymnasium", "pettingzoo", "wandb", "PyYAML", "typer", "rich"),
-    *("plotext", "matplotlib", "pillow", "scikit-learn", "pooch", "imageio", "filelock"),
+    *("plotext", "matplotlib", "pillow", "scikit-learn", "scipy", "pooch", "imageio", "filelock"),
 )
 OPTIONAL = ("ray", "onnx", "onnxscript", "onnxruntime", "imageio-ffmpeg")
 _RUN_LOOP = "lab.run.launch:start_run"

@@ -87,7 +87,6 @@ def test_without_json_it_is_a_table_for_people(capsys: pytest.CaptureFixture[str
         (["--game", "conect_four"], "did you mean 'connect_four'"),
         (["--search", "alphabeta"], "search.algorithm"),
         (["--device", "abacus"], "abacus"),
-        (["--precision", "bf16"], "bf16"),
     ],
 )
 def test_a_mistake_is_one_line(options: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:

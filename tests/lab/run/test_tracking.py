@@ -57,7 +57,13 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_offline_run_lies_in_the_run_directory_with_its_configuration(tracked: Path) -> None:
     summary = json.loads(inspect(segments(tracked)[-1], "--summary"))
     assert summary["name"] == "run" and summary["project"] == "rivals" and summary["state"] == "finished"
-    assert summary["config"]["evaluate"] == {"every": 5, "best": "toy/score", "patience": None, "device": None}
+    assert summary["config"]["evaluate"] == {
+        "every": 5,
+        "best": "toy/score",
+        "target": None,
+        "patience": None,
+        "device": None,
+    }
     assert summary["summary"]["iteration"] == 20 and "toy/score" in summary["summary"]
 
 

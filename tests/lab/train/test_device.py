@@ -28,7 +28,8 @@ def pretend_gpus(monkeypatch: pytest.MonkeyPatch, count: int, capability: tuple[
 
 def test_auto_without_gpu_is_cpu_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpus(monkeypatch, 0)
-    assert devices.resolve(threads=3) == devices.Device(torch.device("cpu"), "fp32", 3)
+    chosen = devices.resolve(threads=3)
+    assert (chosen.device, chosen.precision, chosen.threads) == (torch.device("cpu"), "fp32", 3)
 
 
 def test_auto_with_gpu_is_cuda_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
