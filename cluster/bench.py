@@ -68,7 +68,7 @@ def measure(config: AlphaZeroConfig, device: Device, *, seconds: float, rounds: 
     weights_mb = 0.0
     with connect(config.cluster, device):
         for _ in range(rounds):
-            playing = inference_device(PrecisionChoices(None, device), net, rows=config.selfplay.boards)
+            playing = inference_device(PrecisionChoices(None, device), net, boards=config.selfplay.boards)
             local = LocalActors(config.game.make(), config, net, playing)
             local.poll()  # warm-up, as for the others
             in_process.append(_measure_actors(local, config, seconds))
@@ -114,7 +114,7 @@ def run_plain_process(settings: str, first_game_id: str) -> None:
     """Program of a plain process (`cluster.plain_processes`)."""
     config = AlphaZeroConfig.model_validate_json(settings)
     device, net = devices.apply(devices.resolve("cpu", config.precision, 1)), _network(config)
-    playing = inference_device(PrecisionChoices(None, device), net, rows=config.selfplay.boards)
+    playing = inference_device(PrecisionChoices(None, device), net, boards=config.selfplay.boards)
     actors = LocalActors(config.game.make(), config, net, playing, int(first_game_id))
     actors.poll()
     rate = _measure_actors(actors, config, plain_processes.wait_for_start())

@@ -10,6 +10,7 @@ import torch
 
 from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.network import InferenceNet, PolicyValueNet
+from agents.alphazero.precision import group_count
 from agents.alphazero.records import FinishedGames
 from agents.alphazero.search import default_cache_slots, make_dynamics, make_selfplay_search
 from agents.alphazero.selfplay import SelfPlay
@@ -17,8 +18,6 @@ from agents.games.game import Game
 from agents.search import RootSearch
 from agents.search.dynamics import LeafCounts, total
 from lab.train.device import Device
-
-_LEAST_BOARDS = 64  # of a group: smaller batches use the network badly
 
 
 class Actors(Protocol):
@@ -171,13 +170,6 @@ class LocalActors:
         group.forget_trees()
         played = [group.move(self._version) for _ in range(self._moves)]
         return [games for games in played if games is not None]
-
-
-def group_count(boards: int, device: Device) -> int:
-    """Groups in which boards are played: one for each CPU thread, if each has enough boards for a batch."""
-    if device.device.type != "cpu":
-        return 1
-    return max(1, min(device.threads, boards // _LEAST_BOARDS))
 
 
 def _part(whole: int, count: int, number: int) -> int:

@@ -249,7 +249,7 @@ def build(config: AlphaZeroConfig, directory: Path, device: Device, *, actors: A
         start_from(network, config.start, directory.parent)
     network.to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     choices = PrecisionChoices(directory, device)
-    playing = inference_device(choices, network, rows=config.selfplay.boards)
+    playing = inference_device(choices, network, boards=config.selfplay.boards)
     learning = training_device(choices, network, rows=config.learner.micro_batch or config.learner.batch_size)
     choices.report()
     learner = Learner(network, game, config.learner, learning, config.seed)

@@ -12,6 +12,8 @@ from lab.train.device import Device
 from lab.train.measured_precision import Calls, Candidate, PrecisionChoices
 
 SELF_PLAY = "self-play"
+LEAST_BOARDS = 256
+"""Boards of a group: with fewer, a second thread within the operations gains as much as a second group."""
 _CANDIDATES = (
     Candidate("fp32", "fused"),
     Candidate("fp32", "plain"),
@@ -21,9 +23,10 @@ _CANDIDATES = (
 _MOST_ROWS = 256
 
 
-def inference_device(choices: PrecisionChoices, net: PolicyValueNet, *, rows: int) -> Device:
-    """The device with precision and form of self-play; rows: boards of a batch."""
-    rows = min(rows, _MOST_ROWS)
+def inference_device(choices: PrecisionChoices, net: PolicyValueNet, *, boards: int) -> Device:
+    """The device with precision and form of self-play; boards: all that are played at once."""
+    groups = group_count(boards, choices.device)
+    rows, threads = min(boards // groups, _MOST_ROWS), torch.get_num_threads()
 
     def calls() -> Calls:
         observation = torch.zeros(rows, *net.observation_shape)
@@ -32,7 +35,18 @@ def inference_device(choices: PrecisionChoices, net: PolicyValueNet, *, rows: in
         measured = {one: found for one, found in nets.items() if found.form == one.form}
         return {one: _evaluating(found, observation) for one, found in measured.items()}
 
-    return choices.choose(SELF_PLAY, calls, rows=rows)
+    torch.set_num_threads(1 if groups > 1 else threads)  # as the groups compute
+    try:
+        return choices.choose(SELF_PLAY, calls, rows=rows)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def group_count(boards: int, device: Device) -> int:
+    """Groups in which boards are played: one for each CPU thread, if each has enough boards for a batch."""
+    if device.device.type != "cpu":
+        return 1
+    return max(1, min(device.threads, boards // LEAST_BOARDS))
 
 
 def _evaluating(net: InferenceNet, observation: Tensor) -> Callable[[int], object]:

@@ -118,7 +118,7 @@ def measure(config: AlphaZeroConfig, device: Device, seconds: float) -> dict[str
     torch.manual_seed(config.seed)
     net = make_network(config, game).to(device.device)
     choices = PrecisionChoices(None, device)
-    playing = inference_device(choices, net, rows=boards)
+    playing = inference_device(choices, net, boards=boards)
     learning = training_device(choices, net, rows=config.learner.batch_size)
     each_move = config.selfplay.model_copy(update={"moves_per_iteration": 1})
     actors = LocalActors(game, config.model_copy(update={"selfplay": each_move}), net, playing)

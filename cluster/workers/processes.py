@@ -46,7 +46,7 @@ class SelfPlayWorker:
         self._net = make_network(config, game).to(self._device.device)
         # Each for itself: the workers' machines may differ.
         choices = PrecisionChoices(None, self._device)
-        self._device = inference_device(choices, self._net, rows=config.selfplay.boards)
+        self._device = inference_device(choices, self._net, boards=config.selfplay.boards)
         first = first_game_id(worker, incarnation)
         self._actors = LocalActors(game, config, self._net, self._device, first)
         self._next = Origin(worker, incarnation, 0)

@@ -62,7 +62,7 @@ class PrecisionChoices:
     def __init__(
         self, directory: Path | None, device: Device, *, clock: Callable[[], float] = time.process_time
     ) -> None:
-        self._path, self._device, self._clock = directory and directory / FILE, device, clock
+        self._path, self.device, self._clock = directory and directory / FILE, device, clock
         self._kept, self._notes, self._lines = _read(self._path), list[str](), list[str]()
         self._slow = False  # bf16 was far slower in an earlier measurement
         if self._kept is not None and (why := self._closed):
@@ -72,14 +72,14 @@ class PrecisionChoices:
             self._kept = None
         elif self._kept is None and not self._closed and _has_checkpoints(directory):
             self._notes.append("fp32, as this run has kept no choice")
-            self._device = replace(device, automatic=False)
+            self.device = replace(device, automatic=False)
 
     @property
     def _closed(self) -> str:
         """Why there is nothing to choose; "" if there is."""
-        if self._device.device.type != "cpu":
-            return f"device={self._device.device}"
-        if not self._device.automatic:
+        if self.device.device.type != "cpu":
+            return f"device={self.device.device}"
+        if not self.device.automatic:
             return "precision is given"
         if ranks().size > 1:
             return "several learners compute in fp32"
@@ -91,7 +91,7 @@ class PrecisionChoices:
         use: name of the choice, such as "training". call_s: as of `measure`.
         """
         if self._closed:
-            return self._device
+            return self.device
         kept = None if self._kept is None else self._kept["choices"].get(use)
         if kept is not None:
             self._lines.append(f"{use} {Candidate(*kept)} (kept)")
@@ -116,7 +116,7 @@ class PrecisionChoices:
             own = copy.deepcopy(network).train()
 
             def step(precision: Precision) -> Callable[[int], object]:
-                device = replace(self._device, precision=precision)
+                device = replace(self.device, precision=precision)
 
                 def call(count: int) -> None:
                     own.zero_grad(set_to_none=True)
@@ -138,7 +138,7 @@ class PrecisionChoices:
             say(f"precision: {text}")
 
     def _with(self, chosen: Candidate) -> Device:
-        return replace(self._device, precision=chosen.precision, form=chosen.form, automatic=False)
+        return replace(self.device, precision=chosen.precision, form=chosen.form, automatic=False)
 
     def _keep(self, use: str, chosen: Candidate) -> None:
         kept = self._kept or {"processor": processor(), "choices": {}}

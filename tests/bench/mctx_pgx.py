@@ -86,7 +86,7 @@ def our_player(settings: Settings, net: Any, table: bool) -> Callable[[], None]:
         "bench mctx_pgx",
     )
     cpu, game = torch.device("cpu"), config.game.make()
-    chosen = inference_device(PrecisionChoices(None, resolve("cpu")), net, rows=settings.batch)
+    chosen = inference_device(PrecisionChoices(None, resolve("cpu")), net, boards=settings.batch)
     actors = LocalActors(game, config, net, chosen)
     for group in actors.groups:
         search, group.search = group.search, make_search(config.search, game=game, device=cpu, simulations=1)

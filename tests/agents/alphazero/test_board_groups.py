@@ -5,14 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from agents.alphazero.actors import LocalActors, group_count
+from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_network
 from agents.alphazero.config import AlphaZeroConfig
+from agents.alphazero.precision import group_count
 from lab.train.device import Device
 from tests.agents.small_alphazero import DEVICE, config
 from tests.same_run import assert_same_bits
 
-SETTINGS = config(selfplay={"boards": 129, "recorded_boards": 3, "moves_per_iteration": 6}, network={"norm": "none"})
+SETTINGS = config(selfplay={"boards": 513, "recorded_boards": 3, "moves_per_iteration": 6}, network={"norm": "none"})
 
 
 def actors(threads: int, settings: AlphaZeroConfig = SETTINGS) -> LocalActors:
@@ -33,9 +34,9 @@ def games(players: LocalActors) -> dict[int, int]:
     ("device", "boards", "groups"),
     [
         (Device(torch.device("cpu"), "fp32", 1), 1000, 1),
-        (Device(torch.device("cpu"), "fp32", 2), 128, 2),
-        (Device(torch.device("cpu"), "fp32", 2), 127, 1),
-        (Device(torch.device("cpu"), "fp32", 16), 256, 4),
+        (Device(torch.device("cpu"), "fp32", 2), 512, 2),
+        (Device(torch.device("cpu"), "fp32", 2), 511, 1),
+        (Device(torch.device("cpu"), "fp32", 16), 1024, 4),
         (Device(torch.device("cuda"), "bf16", 16), 4096, 1),
     ],
 )
@@ -47,7 +48,7 @@ def test_groups_share_all_boards_and_never_play_the_same_game() -> None:
     players = actors(2)
     states = players.state_dict()["groups"]
     ids = [set(state["ids"].tolist()) for state in states]
-    assert [len(part) for part in ids] == [65, 64] and not ids[0] & ids[1]
+    assert [len(part) for part in ids] == [257, 256] and not ids[0] & ids[1]
     first = games(players)
     after = [set(state["ids"].tolist()) for state in players.state_dict()["groups"]]
     assert first and not after[0] & after[1] and not (after[0] | after[1]) & set(first)
@@ -83,6 +84,6 @@ def test_the_threads_of_other_operations_stay() -> None:
 
 def test_a_state_with_more_groups_than_boards_is_refused() -> None:
     state = actors(1).state_dict()
-    state["groups"] = [state.pop("selfplay")] * 200
-    with pytest.raises(ValueError, match="129 boards are not played in 200 groups"):
+    state["groups"] = [state.pop("selfplay")] * 600
+    with pytest.raises(ValueError, match="513 boards are not played in 600 groups"):
         actors(1).load_state_dict(state)
