@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
+
+_OVERRIDE = re.compile(r"[a-z_][\w.]*=")
+_BEFORE_KEY = re.compile(r"\s+(?=[a-z_][\w.]*=)")  # values may have spaces
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,11 @@ def choose(known: Mapping[str, Switch], named: Sequence[str], own: Sequence[str]
             raise UserError(f"unknown switch {name!r}; {did_you_mean(name, known)}")
         found[name] = known[name]
     for text in own:
-        name, colon, overrides = text.partition(":")
-        name = name.strip()
-        if not colon or not name.replace("_", "").replace("-", "").isalnum() or not overrides.split():
+        name, _, rest = text.partition(":")
+        name, overrides = name.strip(), _BEFORE_KEY.split(rest.strip())
+        if not name.replace("_", "").replace("-", "").isalnum() or not all(_OVERRIDE.match(one) for one in overrides):
             raise UserError(f"cannot read the switch {text!r}; write NAME: KEY=VALUE KEY=VALUE")
         if name in found:
             raise UserError(f"two switches are named {name!r}; give each another name")
-        found[name] = Switch(overrides.split())
+        found[name] = Switch(overrides)
     return found

@@ -75,6 +75,12 @@ def test_each_seed_has_a_baseline_and_a_run_with_each_switch_on(tmp_path: Path, 
     assert all("seed=1" in text for name, text in first.items() if "seed1" in name)
 
 
+def test_values_of_an_own_switch_may_have_spaces(tmp_path: Path, trainer: Trainer) -> None:
+    ablate(tmp_path, "--switch", "x: learner.value_weight={start: 1, end: 2, until: 9} seed=7", "--budget", "1000")
+    command = trainer.calls[0]["x-seed0"]
+    assert "learner.value_weight={start: 1, end: 2, until: 9}" in command and "seed=7" in command
+
+
 def test_a_run_with_less_cost_than_its_baseline_is_continued(tmp_path: Path, trainer: Trainer) -> None:
     ablate(tmp_path, "--switch", CHEAP, "--budget", "1000", "--seeds", "1")
     assert [list(call) for call in trainer.calls] == [["baseline-seed0", "cheap-seed0"], ["cheap-seed0"]]
