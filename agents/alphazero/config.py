@@ -4,227 +4,24 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from agents import games
 from agents.alphazero.auxiliary_config import AuxiliaryConfig
+from agents.alphazero.network_config import GameConfig, NetworkConfig
 from agents.alphazero.records import RecordFormat
-from agents.games import Game
+from agents.alphazero.search_config import SearchConfig
+from agents.alphazero.selfplay_config import SelfPlayConfig
 from lab.config import sections
 from lab.config.budget_defaults import from_first_budget
 from lab.config.limits import (
     BatchSize,
     Count,
     CountOrZero,
-    Depth,
     Simulations,
-    Slots,
-    Trials,
     TrialsOrZero,
-    Width,
-    WidthOrZero,
 )
 from lab.config.sections import Config, ExperimentConfig
 from lab.errors import UserError
 from lab.train.config import ScheduledOptimizerConfig
 from lab.train.schedules import Hyperparameter, within
-
-
-class GameConfig(Config):
-    """The game and its options."""
-
-    name: str = Field(description="Name of a built-in game or of one from an entry point of rivals.games.")
-    options: dict[str, bool | int | float | str | None] = Field(
-        default_factory=dict, description="Options of the game, such as rows, columns, length or komi."
-    )
-
-    def make(self) -> Game:
-        return games.make(self.name, **self.options)
-
-
-class NetworkConfig(Config):
-    """Policy and value network: a trunk with two heads."""
-
-    trunk: Literal["residual", "recurrent"] = Field(
-        default="residual",
-        description="Residual tower of AlphaGo Zero, or recurrent sweeps along the board's rows and columns.",
-    )
-    channels: Width = Field(default=64, description="Channels of the trunk.")
-    blocks: Depth = Field(default=5, description="Residual blocks, or pairs of sweeps of a recurrent trunk.")
-    cell: Literal["lstm", "gru"] = Field(default="gru", description="Cell of a recurrent trunk.")
-    heads: Literal["linear", "convolutional"] = Field(
-        default="linear",
-        description=(
-            "Fully connected heads for one size of board, or a convolutional policy and globally pooled features, "
-            "whose weights fit every size."
-        ),
-    )
-    norm: Literal["batch", "group", "layer", "none"] = Field(
-        default="batch", description="Normalisation of the tower and the heads; of a recurrent trunk's heads only."
-    )
-    squeeze_excitation: WidthOrZero = Field(
-        default=0, description="Hidden features of squeeze-and-excitation in residual blocks; 0 leaves it out."
-    )
-    global_pooling: CountOrZero = Field(
-        default=0,
-        description="Residual blocks that add globally pooled features to every cell, spread over the tower; 0 for "
-        "none. KataGo has one in three (Wu 2019, section 4.1).",
-    )
-    policy_planes: Width = Field(default=2, description="Linear heads: channels of the policy's 1x1 convolution.")
-    value_planes: Width = Field(default=1, description="Linear heads: channels of the value's 1x1 convolution.")
-    head_channels: Width = Field(
-        default=32, description="Convolutional heads: channels of each head's 1x1 convolutions."
-    )
-    value_hidden: Width = Field(default=64, description="Hidden features of the value head.")
-
-    @model_validator(mode="after")
-    def _sweeps_in_both_directions(self) -> Self:
-        if self.trunk == "recurrent" and self.channels % 2:
-            raise ValueError(
-                f"a recurrent trunk uses half of its channels in each direction, and {self.channels} is odd; "
-                "make network.channels even"
-            )
-        if self.trunk == "recurrent" and self.squeeze_excitation:
-            raise ValueError("squeeze_excitation is for residual blocks; set it to 0 for a recurrent trunk")
-        if self.trunk == "recurrent" and self.global_pooling:
-            raise ValueError("global_pooling is for residual blocks; set it to 0 for a recurrent trunk")
-        if self.global_pooling > self.blocks:
-            raise ValueError(f"global_pooling {self.global_pooling} exceeds the {self.blocks} blocks of the network")
-        if self.global_pooling and self.channels < 2:
-            raise ValueError("global_pooling needs at least 2 channels")
-        return self
-
-
-class SearchConfig(Config):
-    """MCTS: Gumbel AlphaZero or PUCT. Settings of the other algorithm have no effect."""
-
-    algorithm: Literal["gumbel", "puct"] = Field(default="gumbel", description="Gumbel AlphaZero or PUCT.")
-    simulations: Simulations = Field(default=32, description="Simulations per move of self-play.")
-    discount: float = Field(
-        default=1.0,
-        gt=0.0,
-        le=1.0,
-        description="Factor of a value for each ply that it is away; below 1 sooner wins are better. Only the "
-        "search's share of the value target is discounted (learner.search_value_fraction), not the game's outcome.",
-    )
-    average_symmetries: bool = Field(
-        default=True,
-        description="Evaluation and play average the network over the board's symmetries; self-play does not.",
-    )
-    solver: bool = Field(
-        default=False,
-        description="Prove wins, losses and draws in the trees: proven moves are not searched further, and policy and "
-        "value keep to what is proven (MCTS-Solver, Winands et al. 2008).",
-    )
-    reuse_tree: bool = Field(
-        default=False,
-        description="Self-play continues the subtree of the move that was played (Silver et al. 2017). Each move has "
-        "all its simulations beside the inherited visits; trees start anew with every iteration's weights.",
-    )
-    max_considered_actions: Width = Field(
-        default=16, description="Gumbel: actions that the root samples without replacement."
-    )
-    value_scale: PositiveFloat = Field(default=0.1, description="Gumbel: c_scale of the Q transform.")
-    visit_offset: PositiveFloat = Field(default=50.0, description="Gumbel: c_visit of the Q transform.")
-    gumbel_scale: NonNegativeFloat = Field(default=1.0, description="Gumbel: scale of the root noise in self-play.")
-    c_init: PositiveFloat = Field(default=1.25, description="PUCT: exploration constant at few visits.")
-    c_base: PositiveFloat = Field(default=19652.0, description="PUCT: visits at which exploration starts to grow.")
-    dirichlet_alpha: PositiveFloat = Field(default=1.0, description="PUCT: concentration of the root noise.")
-    dirichlet_fraction: float = Field(
-        default=0.25, ge=0.0, le=1.0, description="PUCT: weight of the noise in the root's prior in self-play."
-    )
-    fpu_reduction: float = Field(
-        default=0.0, description="PUCT: an unvisited action's Q is this much below its parent's value."
-    )
-    forced_playouts: NonNegativeFloat = Field(
-        default=0.0,
-        description="PUCT: k of forced playouts in self-play; a visited action of the root gets at least sqrt(k P N) "
-        "visits, and the policy target loses those that only the force explains (Wu 2019, section 3.2: 2). 0: off.",
-    )
-
-
-class TemperatureConfig(Config):
-    """Root temperature by ply: scale of the root noise (Gumbel), or of the sampling of moves from visits (PUCT)."""
-
-    start: NonNegativeFloat = Field(default=1.0, description="Temperature of the first ply.")
-    end: NonNegativeFloat = Field(default=1.0, description="Temperature from ply decay_plies on.")
-    decay_plies: CountOrZero = Field(
-        default=0, description="Plies over which the temperature changes linearly from start to end."
-    )
-
-
-class SelfPlayConfig(Config):
-    """Batched self-play."""
-
-    boards: Trials = Field(default=256, description="Games played at once by one actor.")
-    moves_per_iteration: Trials = Field(default=16, description="Moves on every board per iteration.")
-    overlap: bool = Field(
-        default=False,
-        description="Train while the games of the iteration are played, in a second thread and CUDA stream. Training "
-        "then sees the games of earlier iterations alone: one more iteration of policy lag.",
-    )
-    opening_plies: CountOrZero = Field(
-        default=0, description="Largest number of random plies before the first searched move; uniform per game."
-    )
-    temperature: TemperatureConfig = Field(default=TemperatureConfig(), description="Root temperature by ply.")
-    resign_below: float | None = Field(
-        default=None,
-        ge=-1.0,
-        lt=0.0,
-        description="A side resigns when its value after search is below this; null for never.",
-    )
-    resign_audit: float = Field(
-        default=0.1, ge=0.0, le=1.0, description="Fraction of games without resignation, to measure wrong resignations."
-    )
-    cache_slots: Slots | None = Field(
-        default=None,
-        description="Entries of the evaluation cache, a power of two or 0; null: at most 64 MiB and 2**18. CPU only.",
-    )
-    policy_entries: Trials | None = Field(
-        default=None,
-        description="Largest number of actions of a recorded policy, the most likely ones; null for all legal actions.",
-    )
-    record_states: bool = Field(
-        default=False,
-        description="Also record the exact state of every position, from which it can be searched or played on.",
-    )
-    full_search_fraction: float = Field(
-        default=1.0,
-        gt=0.0,
-        le=1.0,
-        description="Playout cap randomization (Wu 2019, section 3.1): probability that a move has a full search of "
-        "search.simulations. The policies of other moves are not trained on; 1 searches every move fully. CPU only.",
-    )
-    cheap_simulations: Simulations = Field(
-        default=8, description="Simulations of moves without a full search; their root has no Dirichlet noise."
-    )
-    cheap_temperature: NonNegativeFloat = Field(
-        default=0.0, description="Factor of the temperature of moves without a full search; 0 plays their best move."
-    )
-    record_cheap: bool = Field(
-        default=True,
-        description="Whether positions without a full search are recorded and train the value; else they are dropped.",
-    )
-    surprise_weighting: bool = Field(
-        default=False,
-        description="Record the positions of a game in proportion to how much the search changed the network's policy "
-        "and value (KataGo's policy surprise weighting): 0.4 uniform, 0.5 for the policy, 0.1 for the value.",
-    )
-    recorded_boards: CountOrZero = Field(
-        default=4,
-        description="Boards of each actor whose games are kept in games/selfplay, move by move with the visit counts, "
-        "for `lab replay`; 0 for none.",
-    )
-
-    @model_validator(mode="after")
-    def _power_of_two(self) -> Self:
-        if self.cache_slots is not None and self.cache_slots & (self.cache_slots - 1):
-            raise ValueError(f"cache_slots must be a power of two or 0, not {self.cache_slots}")
-        return self
-
-    @property
-    def record_format(self) -> RecordFormat:
-        """What is recorded of each position."""
-        cheap = self.full_search_fraction < 1.0
-        return RecordFormat(entries=self.policy_entries, states=self.record_states, cheap=cheap)
 
 
 class ReplayConfig(Config):

@@ -5,14 +5,15 @@ from functools import partial
 
 import torch
 
-from agents.alphazero.config import AlphaZeroConfig, SearchConfig
+from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.playout_cap import CappedSearch
+from agents.alphazero.search_config import SearchConfig
 from agents.games.game import Game
 from agents.search import GumbelSearch, PuctSearch, RootSearch, Search
 from agents.search.cache import Evaluate, EvaluationCache
 from agents.search.dynamics import GameDynamics
 from agents.search.reuse import TreeReuse
-from agents.search.tree import Descend, descend_fixed_length, descend_to_leaves
+from agents.search.simulation import Descend, descend_fixed_length, descend_to_leaves
 from lab.errors import UserError
 
 _CACHE_BYTES = 2**26

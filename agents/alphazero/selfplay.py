@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from agents.alphazero.auxiliary_targets import final_boards, horizon_values
-from agents.alphazero.config import SelfPlayConfig, TemperatureConfig
 from agents.alphazero.move_recorder import MoveRecorder
 from agents.alphazero.playout_cap import is_full_search
 from agents.alphazero.records import FinishedGames, RecordFormat, Samples, blank, likeliest, pack_observation
+from agents.alphazero.selfplay_config import SelfPlayConfig, TemperatureConfig
 from agents.alphazero.surprise import copies, surprise, weights
 from agents.games.codec import encode
 from agents.games.game import Game, select, where

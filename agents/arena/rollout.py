@@ -15,7 +15,8 @@ from agents.games.game import Game, select
 from agents.search.dynamics import advance, history_of, legal_slots, slot_actions
 from agents.search.memory import tree_bytes
 from agents.search.root import Root
-from agents.search.tree import ILLEGAL, Leaf, NodeStats, Tree, descend_to_leaves, grow
+from agents.search.simulation import descend_to_leaves, grow
+from agents.search.tree import ILLEGAL, Leaf, NodeStats, Tree
 from lab import rng
 
 _BYTES = 2**29  # of the trees that are searched together

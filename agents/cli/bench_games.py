@@ -7,9 +7,9 @@ import typer
 from rich.table import Table
 from torch import Tensor
 
-from agents.alphazero.config import SearchConfig
 from agents.alphazero.records import RecordFormat, row_bytes
 from agents.alphazero.search import make_dynamics, make_search
+from agents.alphazero.search_config import SearchConfig
 from agents.games import Game, game_names, make
 from agents.games.random_play import RandomPlay
 from agents.search.memory import node_bytes, tree_bytes

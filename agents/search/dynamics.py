@@ -153,7 +153,7 @@ class GameDynamics:
             self._on_device.zero_()
 
     def __call__(self, state: Any, action: Tensor, wanted: Tensor) -> Leaf:
-        """Successors and evaluations of B edges; wanted: bool `[B]` (see `agents.search.tree.Dynamics`)."""
+        """Successors and evaluations of B edges; wanted: bool `[B]` (see `agents.search.simulation.Dynamics`)."""
         after = advance(self.game, state, action, self.discount)
         return Leaf(*after, *self.evaluate_states(after.states, wanted & ~after.ended))
 

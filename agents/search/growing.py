@@ -13,8 +13,9 @@ from torch import Tensor
 
 from agents.search.puct import PuctSearch
 from agents.search.root import Root
+from agents.search.simulation import Dynamics, descend_to_leaves, simulator
 from agents.search.solver import inferior, is_proven, node_behind
-from agents.search.tree import ENDED, ILLEGAL, Dynamics, NodeStats, Tree, descend_to_leaves, simulator
+from agents.search.tree import ENDED, ILLEGAL, NodeStats, Tree
 
 _FIRST_ROOM = 255  # simulations before the storage is doubled
 

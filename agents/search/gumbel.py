@@ -10,8 +10,9 @@ from agents.search.completed_q import completed_q, improved_policy, transform
 from agents.search.lcb import lcb_choice
 from agents.search.root import Root, SearchResult, gumbel_noise, per_row
 from agents.search.sequential_halving import schedule_table
+from agents.search.simulation import Decision, Descend, Dynamics, descend_to_leaves, grow
 from agents.search.solver import inferior, within_bounds
-from agents.search.tree import ILLEGAL, Decision, Descend, Dynamics, NodeStats, Tree, descend_to_leaves, grow
+from agents.search.tree import ILLEGAL, NodeStats, Tree
 from lab import rng
 
 _MANY = 1e6  # more visits than a slot has
@@ -27,7 +28,7 @@ class GumbelSearch:
     solver: prove wins, losses and draws (`agents.search.solver`).
     lcb_stdevs: standard deviations of `agents.search.lcb`, which then chooses the move; 0 for the usual choice.
     continued: trees may be inherited from the move before, and have more visits than there are simulations.
-    descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
+    descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.simulation`).
     """
 
     simulations: int

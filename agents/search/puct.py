@@ -9,8 +9,9 @@ from torch import Tensor
 from agents.search.forced_playouts import is_forced, pruned_visits
 from agents.search.lcb import lcb_choice
 from agents.search.root import Root, SearchResult, gumbel_noise, per_row
+from agents.search.simulation import Decision, Descend, Dynamics, descend_to_leaves, grow
 from agents.search.solver import inferior, within_bounds, without_inferior
-from agents.search.tree import ILLEGAL, Decision, Descend, Dynamics, NodeStats, Tree, descend_to_leaves, grow
+from agents.search.tree import ILLEGAL, NodeStats, Tree
 from lab import rng
 
 _FORCED = 1e6  # above every upper confidence bound
@@ -27,7 +28,7 @@ class PuctSearch:
     visits.
     solver: prove wins, losses and draws (`agents.search.solver`).
     lcb_stdevs: standard deviations of `agents.search.lcb`, which then chooses the move; 0 for the usual choice.
-    descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.tree`).
+    descend: `descend_to_leaves` for a CPU, `descend_fixed_length` for a GPU (`agents.search.simulation`).
     """
 
     simulations: int

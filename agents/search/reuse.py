@@ -17,8 +17,9 @@ from torch import Tensor
 from agents.search.gumbel import GumbelSearch
 from agents.search.puct import PuctSearch
 from agents.search.root import Root, SearchResult
+from agents.search.simulation import Dynamics
 from agents.search.solver import closed, node_behind
-from agents.search.tree import ENDED, UNEXPANDED, Dynamics, Tree
+from agents.search.tree import ENDED, UNEXPANDED, Tree
 
 
 class _Last(NamedTuple):

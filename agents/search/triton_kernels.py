@@ -56,7 +56,7 @@ if triton is not None:
 
 
 def descend(tree: Any, first: Tensor, depth: int) -> Tensor:
-    """int64 `[depth, B]`: the result of `agents.search.tree.descend_fixed_length`."""
+    """int64 `[depth, B]`: the result of `agents.search.simulation.descend_fixed_length`."""
     path = first.new_empty((depth, tree.batch))
     descend_kernel[_grid(tree.batch)](first, tree.child, tree.choice, path, tree.batch, depth, ROWS=ROWS)
     return path

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.alphazero.config import AlphaZeroConfig, SelfPlayConfig
+from agents.alphazero.config import AlphaZeroConfig
 from agents.alphazero.records import FinishedGames, RecordFormat
 from agents.alphazero.selfplay import SelfPlay
+from agents.alphazero.selfplay_config import SelfPlayConfig
 from agents.games.game import Game
 from agents.search import GumbelSearch, Search
 from agents.search.cache import EvaluationCache

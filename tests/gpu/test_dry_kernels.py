@@ -48,7 +48,7 @@ def test_a_kernel_compiles(name: str, capability: int) -> None:
 
 INTERPRETED = """
 import torch
-from agents.search import triton_kernels, tree as trees
+from agents.search import triton_kernels, simulation as trees
 from tests.gpu.random_trees import random_tree
 
 for seed in range(4):

@@ -8,10 +8,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 
 from agents import games
 from agents.alphazero.agent import make_network
-from agents.alphazero.config import SearchConfig, SelfPlayConfig
 from agents.alphazero.network import InferenceNet
 from agents.alphazero.search import make_dynamics, make_search
+from agents.alphazero.search_config import SearchConfig
 from agents.alphazero.selfplay import SelfPlay
+from agents.alphazero.selfplay_config import SelfPlayConfig
 from tests.agents.small_alphazero import config
 from tests.gpu.fake_cuda import CUDA, NoTransfers, Transfer, fake_cuda
 

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from agents import games
 from agents.alphazero.agent import make_network
-from agents.alphazero.config import SearchConfig, SelfPlayConfig
 from agents.alphazero.network import InferenceNet
 from agents.alphazero.records import flattened
 from agents.alphazero.search import make_dynamics, make_search
+from agents.alphazero.search_config import SearchConfig
 from agents.alphazero.selfplay import SelfPlay
-from agents.search import tree as trees
+from agents.alphazero.selfplay_config import SelfPlayConfig
+from agents.search import simulation as trees
 from agents.search import triton_kernels
 from agents.search.device_kernels import has_triton
 from tests.agents.small_alphazero import config

@@ -11,13 +11,14 @@ from agents.search.completed_q import LARGEST_EXPONENT
 from agents.search.gumbel import InteriorChoice, RootChoice
 from agents.search.kernels import tree as kernels
 from agents.search.puct import PuctChoice
-from agents.search.tree import Descend, Dynamics, Tree, descend_to_leaves
+from agents.search.simulation import Descend, Dynamics, descend_to_leaves
+from agents.search.tree import Tree
 
 DescendKernel = Callable[..., int]
 
 
 class CompiledSimulation:
-    """Runs simulations on a tree: `agents.search.tree.simulate`, with the same result.
+    """Runs simulations on a tree: `agents.search.simulation.simulate`, with the same result.
 
     The interior choices are computed in the descent and never stored: `Tree.choice` is not written.
     """

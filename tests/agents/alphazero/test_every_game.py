@@ -15,7 +15,7 @@ from agents.games import select
 from agents.games.codec import decode
 from agents.search import GumbelSearch, PuctSearch
 from agents.search.dynamics import GameDynamics
-from agents.search.tree import descend_fixed_length
+from agents.search.simulation import descend_fixed_length
 from lab.run import checkpoint
 from tests.agents.small_alphazero import DEVICE, config, play_games, selfplay
 from tests.agents.small_games import OPTIONS, every_small_game, small

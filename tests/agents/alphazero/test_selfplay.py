@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from agents.alphazero.config import TemperatureConfig
 from agents.alphazero.records import FinishedGames, Samples, concatenate, unpack_bits
 from agents.alphazero.selfplay import random_opening, root_temperature
+from agents.alphazero.selfplay_config import TemperatureConfig
 from agents.games import make, select
 from agents.search import GumbelSearch, PuctSearch, Search
 from lab.run import checkpoint

@@ -14,7 +14,8 @@ from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics
 from agents.search.growing import GrowingTree
 from agents.search.gumbel import InteriorChoice
-from agents.search.tree import Tree, descend_fixed_length, descend_to_leaves, grow
+from agents.search.simulation import descend_fixed_length, descend_to_leaves, grow
+from agents.search.tree import Tree
 from lab import jit
 from tests.agents.small_alphazero import hashed
 from tests.agents.table_dynamics import random_tables

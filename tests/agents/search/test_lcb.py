@@ -10,7 +10,8 @@ from agents.alphazero.actors import LocalActors
 from agents.alphazero.agent import make_agent, make_network
 from agents.search import GumbelSearch, PuctSearch, Search
 from agents.search.lcb import lcb_choice, lower_confidence_bounds
-from agents.search.tree import NodeStats, descend_to_leaves, grow
+from agents.search.simulation import descend_to_leaves, grow
+from agents.search.tree import NodeStats
 from tests.agents.reference_search import Node, puct, simulate
 from tests.agents.small_alphazero import DEVICE, config
 from tests.agents.table_dynamics import random_tables

@@ -17,7 +17,7 @@ from agents.games.line_game import LineGame
 from agents.search import GumbelSearch, PuctSearch, Search, SearchResult
 from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics
-from agents.search.tree import Descend, descend_fixed_length, descend_to_leaves
+from agents.search.simulation import Descend, descend_fixed_length, descend_to_leaves
 from tests.agents.small_alphazero import DEVICE, config
 
 CPU = torch.device("cpu")
@@ -268,4 +268,4 @@ def test_the_configured_discount_is_that_of_self_play_and_of_agents() -> None:
     settings = config(search={"discount": 0.9})
     net = make_network(settings, settings.game.make())
     actors = LocalActors(settings.game.make(), settings, net, DEVICE)
-    assert actors._dynamics.discount == make_agent("a", settings, net, DEVICE).dynamics().discount == 0.9
+    assert actors.groups[0].dynamics.discount == make_agent("a", settings, net, DEVICE).dynamics().discount == 0.9

@@ -14,7 +14,7 @@ from agents.search.cache import EvaluationCache
 from agents.search.dynamics import GameDynamics, history_of
 from agents.search.node_states import NodeStates
 from agents.search.root import spread
-from agents.search.tree import descend_fixed_length
+from agents.search.simulation import descend_fixed_length
 from tests.agents.games.patrol import DRAWN, STEPS, Patrol, PatrolState
 from tests.agents.small_alphazero import hashed
 from tests.same_run import assert_same_bits

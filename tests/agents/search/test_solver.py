@@ -17,8 +17,9 @@ from agents.search.dynamics import GameDynamics
 from agents.search.growing import GrowingTree
 from agents.search.memory import node_bytes
 from agents.search.reuse import TreeReuse
+from agents.search.simulation import descend_fixed_length, descend_to_leaves, grow
 from agents.search.solver import inferior, is_proven, node_behind
-from agents.search.tree import ENDED, Tree, descend_fixed_length, descend_to_leaves, grow
+from agents.search.tree import ENDED, Tree
 from tests.agents.small_alphazero import CPU, hashed
 from tests.agents.table_dynamics import Tables, random_tables
 

@@ -7,17 +7,8 @@ import torch
 from torch import Tensor
 
 from agents.search import GumbelSearch, PuctSearch, Search
-from agents.search.tree import (
-    ENDED,
-    UNEXPANDED,
-    Descend,
-    Leaf,
-    NodeStats,
-    Tree,
-    descend_fixed_length,
-    descend_to_leaves,
-    grow,
-)
+from agents.search.simulation import Descend, descend_fixed_length, descend_to_leaves, grow
+from agents.search.tree import ENDED, UNEXPANDED, Leaf, NodeStats, Tree
 from tests.agents.table_dynamics import ILLEGAL, Tables, TableState, random_tables, tables
 
 

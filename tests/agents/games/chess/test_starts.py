@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from agents.alphazero.config import SelfPlayConfig
 from agents.alphazero.selfplay import SelfPlay, random_opening
+from agents.alphazero.selfplay_config import SelfPlayConfig
 from agents.arena.openings import openings
 from agents.games import make, select
 from agents.games.chess import Chess
