@@ -13,6 +13,7 @@ from lab.train.collectives import gradients, ranks
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device, autocast
 from lab.train.flat_gradients import FlatGradients
+from lab.train.fused_adam import FusedAdam
 from lab.train.optimizers import load_optimizer, make_optimizer, set_learning_rate
 from lab.train.sync_batch_norm import convert_batch_norms
 
@@ -77,13 +78,14 @@ class GradientStep:
         if self._ranks.size > 1:
             convert_batch_norms(network)
         self._optimizer = make_optimizer(network, config, heads=heads)
+        self._parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
         self._flat = FlatGradients(self._optimizer) if flat_gradients else None
+        self._adam = FusedAdam(self._optimizer) if flat_gradients or device.device.type == "cpu" else None
 
     def reset(self) -> None:
         """Clear the optimizer's moments; its parameters stay, also those that are frozen at present."""
         self._optimizer.state.clear()
-        if self._flat is not None:
-            self._flat.forget()
+        self._forget()
 
     def __call__(
         self,
@@ -102,7 +104,8 @@ class GradientStep:
         """
         set_learning_rate(self._optimizer, learning_rate)
         if self._flat is None:
-            self._optimizer.zero_grad(set_to_none=True)
+            for parameter in self._parameters:  # torch's zero_grad does more
+                parameter.grad = None
         else:
             self._flat.clear()
         parts: list[LossSum | LossTerm] = []
@@ -119,10 +122,7 @@ class GradientStep:
         norm = torch.stack(foreach.norms(grads)).norm()
         if self._config.gradient_clip is not None:
             foreach.multiply_(grads, (self._config.gradient_clip / (norm + 1e-6)).clamp(max=1.0))
-        if self._flat is None:
-            self._optimizer.step()
-        else:
-            self._flat.step()
+        (self._optimizer if self._adam is None else self._adam).step()
         return StepResult(loss, norm, statistics)
 
     def state_dict(self) -> dict[str, Any]:
@@ -131,12 +131,15 @@ class GradientStep:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load an optimizer state. Raises CheckpointError if it belongs to other parameters or another optimizer."""
-        if self._flat is not None:
-            self._flat.forget()
+        self._forget()
         try:
             load_optimizer(self._optimizer, state)
         except (KeyError, TypeError, ValueError):
             raise CheckpointError("its optimizer is not the one of this run's config.yaml") from None
+
+    def _forget(self) -> None:
+        if self._adam is not None:
+            self._adam.forget()
 
     def _all_reduce_(
         self, grads: list[Tensor], parts: Sequence[LossSum | LossTerm]
