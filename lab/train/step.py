@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lab.errors import CheckpointError
 from lab.train import foreach
-from lab.train.collectives import gradients, ranks
+from lab.train.collectives import ranks
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device, autocast
 from lab.train.flat_gradients import FlatGradients
@@ -78,7 +78,7 @@ class GradientStep:
         if self._ranks.size > 1:
             convert_batch_norms(network)
         self._optimizer = make_optimizer(network, config, heads=heads)
-        self._parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        self._parameters = list(network.parameters())
         self._flat = FlatGradients(self._optimizer) if flat_gradients else None
         self._adam = FusedAdam(self._optimizer) if flat_gradients or device.device.type == "cpu" else None
 
@@ -104,7 +104,7 @@ class GradientStep:
         """
         set_learning_rate(self._optimizer, learning_rate)
         if self._flat is None:
-            for parameter in self._parameters:  # torch's zero_grad does more
+            for parameter in self._parameters:  # without the bookkeeping of torch's zero_grad
                 parameter.grad = None
         else:
             self._flat.clear()
@@ -117,7 +117,8 @@ class GradientStep:
             if not (isinstance(found, LossTerm) and found.has_gradients):
                 found[0].backward()
             parts.append(_detached(found))
-        grads = gradients(self.network) if self._flat is None else [self._flat.vector]
+        own = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        grads = own if self._flat is None else [self._flat.vector]
         loss, statistics = self._all_reduce_(grads, parts)
         norm = torch.stack(foreach.norms(grads)).norm()
         if self._config.gradient_clip is not None:
@@ -146,6 +147,8 @@ class GradientStep:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Turn gradients into those of the global batch; return its loss and statistics."""
         terms = [part for part in parts if isinstance(part, LossTerm)]
+        if len(terms) == self._ranks.size == 1:
+            return terms[0].loss, dict(terms[0].statistics)
         if terms:
             loss = _sum([term.loss for term in terms])
             names = terms[0].statistics
