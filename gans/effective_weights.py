@@ -17,7 +17,7 @@ _state = threading.local()
 class Effective(NamedTuple):
     """Weight and bias of one layer. `weight` and `bias` are float32 and carry the gradients.
 
-    `low` and `low_bias` have the dtype of the computation and no gradients.
+    `low` and `low_bias` have the dtype of the computation. Layers give them no gradients.
     """
 
     weight: Tensor
@@ -48,15 +48,58 @@ def effective(layer: Conv2d, dtype: torch.dtype, form: Callable[[Tensor], Tensor
     return kept[key]
 
 
+def without_last_channel(layer: Conv2d, dtype: torch.dtype) -> tuple[Effective, Tensor]:
+    """The effective weights without the last input channel, and the float32 kernels [out, K, K] of that channel."""
+    kept: dict[Any, Any] | None = getattr(_state, "kept", None)
+    if torch.compiler.is_compiling():
+        weight, bias = scaled(layer)
+        most = weight[:, :-1].contiguous(memory_format=torch.channels_last)
+        return _effective(most, bias, dtype), weight[:, -1]
+    key = (layer, dtype, without_last_channel, torch.is_grad_enabled())
+    if kept is None or key not in kept:
+        most, last = _WithoutLast.apply(layer.weight, layer.weight_scale)
+        found = _effective(most, _scaled_bias(layer), dtype), last
+        if kept is None:
+            return found
+        kept[key] = found
+    return kept[key]
+
+
+class _WithoutLast(torch.autograd.Function):
+    """Weight [out, in, K, K] times its scale, as [out, in - 1, K, K] in channels-last order and [out, K, K].
+
+    torch's slices have gradients as large as the whole weight, which are then added.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        ctx.scale, ctx.shape = scale, weight.shape
+        most = (weight[:, :-1] * scale).contiguous(memory_format=torch.channels_last)
+        return most, weight[:, -1] * scale
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, of_most: Tensor, of_last: Tensor) -> tuple[Tensor, None]:
+        found = torch.empty(ctx.shape, device=of_most.device, memory_format=torch.channels_last)
+        torch.mul(of_most, ctx.scale, out=found[:, :-1])
+        torch.mul(of_last, ctx.scale, out=found[:, -1])
+        return found, None
+
+
 def _computed(layer: Conv2d, dtype: torch.dtype, form: Callable[[Tensor], Tensor] | None) -> Effective:
     if form is None:
-        weight, bias = scaled(layer)
-    else:
-        weight, bias = form(layer.weight) * layer.weight_scale, layer.bias
-        if bias is not None and layer.bias_scale != 1.0:
-            bias = bias * layer.bias_scale
-    low = weight if weight.dtype == dtype else weight.to(dtype)
-    low_bias = bias if bias is None or bias.dtype == dtype else bias.to(dtype)
+        return _effective(*scaled(layer), dtype)
+    return _effective(form(layer.weight) * layer.weight_scale, _scaled_bias(layer), dtype)
+
+
+def _scaled_bias(layer: Conv2d) -> Tensor | None:
+    return layer.bias if layer.bias is None or layer.bias_scale == 1.0 else layer.bias * layer.bias_scale
+
+
+def _effective(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Effective:
+    if weight.dtype == dtype:
+        return Effective(weight, bias, weight, bias)
+    low, low_bias = weight.to(dtype), None if bias is None else bias.to(dtype)
     if torch.compiler.is_compiling():  # the graph is differentiated through `low`
         return Effective(weight, bias, low, low_bias)
     return Effective(weight, bias, low.detach(), None if low_bias is None else low_bias.detach())
@@ -67,13 +110,3 @@ def enlarging(weight: Tensor) -> Tensor:
     kernel = weight.flip(2, 3).transpose(0, 1)
     kernel = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))
     return F.pad(kernel, (0, 1)) + F.pad(kernel, (1, 0))
-
-
-def all_but_last(weight: Tensor) -> Tensor:
-    """Kernel [out, in, K, K] -> [out, in - 1, K, K] without the last input channel."""
-    return weight[:, :-1].contiguous(memory_format=torch.channels_last)
-
-
-def last(weight: Tensor) -> Tensor:
-    """Kernel [out, in, K, K] -> [out, K, K] of the last input channel."""
-    return weight[:, -1]

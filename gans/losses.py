@@ -110,14 +110,15 @@ class AdversarialLoss(Generic[G]):
             # R1 + R2, each a mean over its half.
             penalty = 2.0 * zero_centred_penalty(squared_norm, value_at(config.gamma, shown))
             loss = relativistic(real_scores, fake_scores)
+        total = loss + penalty
         statistics = {
-            "loss/discriminator": loss + penalty,
+            "loss/discriminator": total,
             "loss/penalty": penalty,
             "train/real_score": real_scores.mean(),
             "train/fake_score": fake_scores.mean(),
             "train/real_sign": real_scores.sign().mean(),
         }
-        return _weighted(loss + penalty, statistics, batch)
+        return _weighted(total, statistics, batch)
 
     @weights_kept()
     def of_generator(self, batch: Batch, *, step: int, shown: int) -> LossTerm:
@@ -161,6 +162,8 @@ class AdversarialLoss(Generic[G]):
 
 
 def _weighted(loss: Tensor, statistics: dict[str, Tensor], batch: Batch) -> LossTerm:
+    if len(batch.real) == batch.total:
+        return LossTerm(loss, statistics)
     fraction = len(batch.real) / batch.total
     return LossTerm(loss * fraction, {name: value.detach() * fraction for name, value in statistics.items()})
 

@@ -50,6 +50,9 @@ class Trainer(Generic[G]):
         self.shown = self.steps = 0
         # Parameters of the generator that have been trained; the others, of later stages, equal their averages.
         self._trained: set[str] = set()
+        # Walks through modules take longer than the work on small networks.
+        self._of_generator = dict(loss.generator.named_parameters())
+        self._of_discriminator = list(loss.discriminator.parameters())
         discriminator = GradientStep(loss.discriminator, config, device, heads=discriminator_heads)
         generator = GradientStep(loss.generator, config, device, heads=generator_heads)
         self._phases = (
@@ -76,7 +79,8 @@ class Trainer(Generic[G]):
             if (self.steps + 1) % phase.interval:
                 continue
             # The generator's phase does not need gradients of the discriminator's weights.
-            self.discriminator.requires_grad_(phase.name == "discriminator")
+            for weight in self._of_discriminator:
+                weight.requires_grad_(phase.name == "discriminator")
             found = phase.gradient_step(
                 partial(self._loss_of_rows, phase, batch),
                 rows=len(batch.real),
@@ -86,7 +90,7 @@ class Trainer(Generic[G]):
             )
             statistics |= found.statistics | {f"train/{phase.name}_gradient_norm": found.gradient_norm}
             if phase.name == "generator":
-                named = self.generator.named_parameters()
+                named = self._of_generator.items()
                 self._trained.update(name for name, parameter in named if parameter.grad is not None)
                 decay = value_at(self.config.ema_decay, self.shown)
                 self.average.update(self.generator, decay, changed=self._trained)

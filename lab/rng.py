@@ -9,6 +9,7 @@ the counters; multiplication wraps modulo 2**64 in int64 tensors.
 import math
 from enum import IntEnum
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,12 +72,51 @@ def _signed(x: int) -> int:
     return (x + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
+def _mix_array(x: np.ndarray) -> np.ndarray:
+    """`_mix` of uint64, in place."""
+    x ^= x >> 30
+    x *= _C1 & _MASK
+    x ^= x >> 27
+    x *= _C2 & _MASK
+    x ^= x >> 31
+    return x
+
+
+_FEW = 2**15  # elements up to which a call of torch costs more than its work
+
+
+def _few_bits(known: int, counters: tuple[Tensor | int, ...]) -> np.ndarray | None:
+    """The bits as uint64 by numpy, whose calls cost a third of torch's.
+
+    None unless the counters are few, on a CPU, and one of them has a dimension.
+    """
+    tensors = [c for c in counters if isinstance(c, Tensor)]
+    if any(type(c) is not Tensor or c.device.type != "cpu" for c in tensors) or torch.compiler.is_compiling():
+        return None
+    if not 0 < math.prod(c.numel() for c in tensors) <= _FEW or all(c.dim() == 0 for c in tensors):
+        return None
+    h = np.full(1, known, np.uint64)  # not 0-d: numpy warns of scalars that wrap
+    for c in counters:
+        if isinstance(c, Tensor):
+            number = c.numpy().astype(np.int64, copy=False).view(np.uint64)
+            h = _mix_array(h + (number.reshape(c.shape or 1) + 1) * (_GOLDEN & _MASK))
+        else:
+            h = _mix_array(h + ((int(c) + 1) * _GOLDEN & _MASK))
+    return h
+
+
 def random_bits(seed: int, *counters: Tensor | int, device: torch.device | None = None) -> Tensor:
     """64 random bits per element: int64 of the counters' broadcast shape.
 
     `counters` are integers or int64 tensors; the result lies on the device of the first tensor among them, else on
     `device`.
     """
+    bits = _bits(seed, counters, device)
+    return torch.from_numpy(bits.view(np.int64)) if isinstance(bits, np.ndarray) else bits
+
+
+def _bits(seed: int, counters: tuple[Tensor | int, ...], device: torch.device | None) -> Tensor | np.ndarray:
+    """64 random bits per element: int64 as a tensor, or uint64 as an array."""
     on = next((c.device for c in counters if isinstance(c, Tensor)), device)
     # Integers before the first tensor are mixed on the CPU: each step on the device is a dozen small operations.
     first = next((i for i, c in enumerate(counters) if isinstance(c, Tensor)), len(counters))
@@ -85,6 +125,9 @@ def random_bits(seed: int, *counters: Tensor | int, device: torch.device | None 
         known = _mix_int(known + (int(number) + 1) * _GOLDEN & _MASK)
     if first == len(counters):
         return torch.full((), _signed(known), dtype=torch.int64, device=on)
+    few = _few_bits(known, counters[first:])
+    if few is not None:
+        return few
     tensor, *others = counters[first:]
     assert isinstance(tensor, Tensor)
     h = _mix((tensor + 1) * _GOLDEN + _signed(known))
@@ -97,7 +140,10 @@ def random_bits(seed: int, *counters: Tensor | int, device: torch.device | None 
 def uniform(seed: int, *counters: Tensor | int, device: torch.device | None = None) -> Tensor:
     """Uniform float32 strictly inside (0, 1)."""
     # 23 bits and a half: the largest value, 1 - 2**-24, is still a float32 below 1, so that logarithms stay finite.
-    bits = _logical_shift_right(random_bits(seed, *counters, device=device), 41)
+    bits = _bits(seed, counters, device)
+    if isinstance(bits, np.ndarray):
+        return torch.from_numpy(((bits >> 41).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23))
+    bits = _logical_shift_right(bits, 41)
     return (bits.to(torch.float32) + 0.5) * 2.0**-23
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.cost import Conv, convolutions
 from gans.progressive.growth import Stage, level_of
+from gans.progressive.precision import training_device
 from gans.progressive.trainer import GrowingTrainer
 from lab.cli.arguments import Json, print_json
 from lab.config.loading import validate
@@ -22,6 +23,7 @@ from lab.run.bench import compare, environment, peak_memory_mb, rate
 from lab.terminal.consoles import Console
 from lab.train import device as devices
 from lab.train.device import Device
+from lab.train.measured_precision import PrecisionChoices
 
 _IMAGES = 512  # random images, enough for batches to differ
 
@@ -72,6 +74,10 @@ def bench_gan(
     }
     config = validate(ProgressiveGANConfig, settings, "bench gan")
     target = devices.apply(devices.resolve(device, precision, threads))
+    choices = PrecisionChoices(None, target)
+    target = training_device(choices, config, target)
+    if not as_json:
+        choices.report()
     torch.manual_seed(config.seed)
     levels = range(level_of(resolution) if only_last else 0, level_of(resolution) + 1)
     stages = [Stage(level, 4 * 2**level, alpha) for level in levels for alpha in ((0.5, 1.0) if level else (1.0,))]
@@ -195,7 +201,8 @@ def _data_rate(config: ProgressiveGANConfig, device: Device, seconds: float) -> 
 
 
 def _print(record: dict[str, Any], measured: list[StageSpeed]) -> None:
-    table = Table(title=f"{record['loss']}, batch {record['batch']}, {record['device']}, {record['threads']} threads")
+    title = f"{record['loss']}, batch {record['batch']}, {record['device']}, {record['precision']}"
+    table = Table(title=f"{title}, {record['threads']} threads")
     for column in ("resolution", "alpha", "images/s", "bare", "ratio"):
         table.add_column(column, justify="right")
     for speed in measured:

@@ -11,6 +11,7 @@ from gans.progressive.cost import StageCosts
 from gans.progressive.dataset import check_data, classes_of, open_data
 from gans.progressive.evaluation import Evaluator
 from gans.progressive.metrics import CATALOGUE
+from gans.progressive.precision import training_device
 from gans.progressive.sampler import Sampler
 from gans.progressive.trainer import GrowingTrainer
 from gans.trainer import MeanStatistics
@@ -20,6 +21,7 @@ from lab.errors import CheckpointError, UserError
 from lab.run.experiment import Evaluation, Experiment
 from lab.terminal.streams import say
 from lab.train.device import Device
+from lab.train.measured_precision import PrecisionChoices
 
 
 class ProgressiveGAN(Experiment):
@@ -35,7 +37,9 @@ class ProgressiveGAN(Experiment):
         self.memory = memory.check(config, device)
         self._classes = classes_of(config, self._data)
         self._batches = Batches(self._data, device.device, config.seed)
-        self.trainer = GrowingTrainer(config, device)
+        choices = PrecisionChoices(directory, device)
+        self.trainer = GrowingTrainer(config, training_device(choices, config, device))
+        choices.report()
         self._costs = StageCosts(config, device.device.type)
         self._evaluator = Evaluator(config, self._data, directory, device)
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gans.effective_weights import all_but_last, effective, enlarging, last
+from gans.effective_weights import effective, enlarging, without_last_channel
 from gans.progressive.config import NetworkConfig
 from gans.progressive.fused.conv import fused_conv
 from gans.progressive.fused.dense import fused_dense
@@ -91,10 +91,15 @@ def minibatch_stddev(x: Tensor, group: int) -> Tensor:
     be joined without changing a value.
     """
     whole, x = len(x) - len(x) % group, x.float()
-    parts = [deviation(x[:whole], group).repeat_interleave(group)] if whole else []
+    parts = [_of_each(x[:whole] if whole < len(x) else x, group)] if whole else []
     if whole < len(x):
-        parts.append(deviation(x[whole:], len(x) - whole).repeat_interleave(len(x) - whole))
+        parts.append(_of_each(x[whole:], len(x) - whole))
     return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _of_each(x: Tensor, group: int) -> Tensor:
+    """The deviation of its group for each row, [B]."""
+    return deviation(x, group)[:, None].expand(-1, group).reshape(-1)
 
 
 class LeakyConv(nn.Module):
@@ -248,10 +253,11 @@ class LastDiscriminatorBlock(nn.Module):
         if self.group == 1:
             return self.conv(x)
         conv = self.conv.conv
-        of_unit = self.inside @ effective(conv, torch.float32, last).weight.flatten(1).t()  # [16, out]
+        weights, last = without_last_channel(conv, x.dtype)
+        of_unit = self.inside @ last.flatten(1).t()  # [16, out]
         of_each = minibatch_stddev(x, self.group)[:, None, None] * of_unit
         offset = of_each.unflatten(1, (4, 4)).permute(0, 3, 1, 2).to(x.dtype)
-        return fused_conv(x, effective(conv, x.dtype, all_but_last), offset=offset)
+        return fused_conv(x, weights, offset=offset)
 
 
 class Discriminator(nn.Module):

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 STOP = "rank 0 has stopped training"
 _BUCKET = 2**24  # values per all-reduce: a buffer of 64 MB
@@ -86,11 +86,6 @@ def ranks() -> Ranks:
     if dist.is_available() and dist.is_initialized():
         return Ranks(dist.get_rank(), dist.get_world_size())
     return Ranks()
-
-
-def gradients(net: nn.Module) -> list[Tensor]:
-    """Gradients of the parameters that have one, in the order of the parameters."""
-    return [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
 
 
 def all_reduce_sum(x: Tensor) -> Tensor:

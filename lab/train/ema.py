@@ -30,18 +30,20 @@ class EMA(Generic[M]):
         self.decay = decay
         self.updates = 0
         self.mass = 0.0 if bias_correction else 1.0
+        self._changed: tuple[nn.Module, frozenset[str], list[Tensor], list[Tensor]] | None = None
 
     @torch.no_grad()
     def update(self, source: nn.Module, decay: float | None = None, *, changed: Collection[str] | None = None) -> None:
         """Add `source` to the average. `decay`: for this update, from a schedule or `decay_of`; else the default.
 
         changed: names of the parameters that may differ from their averages, all by default. The others stay the same
-        under any update, and on networks that grow they can be most of the memory that an update reads.
+        under any update, and on networks that grow they can be most of the memory that an update reads. With it both
+        networks must keep the tensors of their weights between updates.
         """
         decay = self.decay if decay is None else decay
         self.mass = decay * self.mass + (1.0 - decay)
         step = (1.0 - decay) / self.mass if self.mass > 0.0 else 0.0
-        averages, sources = _paired(self.module, source, changed)
+        averages, sources = self._pairs(source, changed)
         floating = [i for i, tensor in enumerate(averages) if tensor.is_floating_point()]
         others = [i for i, tensor in enumerate(averages) if not tensor.is_floating_point()]
         if floating:
@@ -49,6 +51,15 @@ class EMA(Generic[M]):
         if others:
             foreach.copy_([averages[i] for i in others], [sources[i] for i in others])
         self.updates += 1
+
+    def _pairs(self, source: nn.Module, changed: Collection[str] | None) -> tuple[list[Tensor], list[Tensor]]:
+        """Tensors of both networks in one order; with `changed` the lists of the last update while it is equal."""
+        if changed is None:
+            return _paired(self.module, source, None)
+        last = self._changed
+        if last is None or last[0] is not source or last[1] != changed:
+            last = self._changed = (source, frozenset(changed), *_paired(self.module, source, changed))
+        return last[2], last[3]
 
     def state_dict(self) -> dict[str, Any]:
         return {"module": self.module.state_dict(), "updates": self.updates, "mass": self.mass}

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from lab.errors import CheckpointError
 from lab.train import foreach
-from lab.train.collectives import gradients, ranks
+from lab.train.collectives import ranks
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device, autocast
 from lab.train.flat_gradients import FlatGradients
+from lab.train.fused_adam import FusedAdam
 from lab.train.optimizers import load_optimizer, make_optimizer, set_learning_rate
 from lab.train.sync_batch_norm import convert_batch_norms
 
@@ -77,13 +78,14 @@ class GradientStep:
         if self._ranks.size > 1:
             convert_batch_norms(network)
         self._optimizer = make_optimizer(network, config, heads=heads)
+        self._parameters = list(network.parameters())
         self._flat = FlatGradients(self._optimizer) if flat_gradients else None
+        self._adam = FusedAdam(self._optimizer) if flat_gradients or device.device.type == "cpu" else None
 
     def reset(self) -> None:
         """Clear the optimizer's moments; its parameters stay, also those that are frozen at present."""
         self._optimizer.state.clear()
-        if self._flat is not None:
-            self._flat.forget()
+        self._forget()
 
     def __call__(
         self,
@@ -102,7 +104,8 @@ class GradientStep:
         """
         set_learning_rate(self._optimizer, learning_rate)
         if self._flat is None:
-            self._optimizer.zero_grad(set_to_none=True)
+            for parameter in self._parameters:  # without the bookkeeping of torch's zero_grad
+                parameter.grad = None
         else:
             self._flat.clear()
         parts: list[LossSum | LossTerm] = []
@@ -114,15 +117,13 @@ class GradientStep:
             if not (isinstance(found, LossTerm) and found.has_gradients):
                 found[0].backward()
             parts.append(_detached(found))
-        grads = gradients(self.network) if self._flat is None else [self._flat.vector]
+        own = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        grads = own if self._flat is None else [self._flat.vector]
         loss, statistics = self._all_reduce_(grads, parts)
         norm = torch.stack(foreach.norms(grads)).norm()
         if self._config.gradient_clip is not None:
             foreach.multiply_(grads, (self._config.gradient_clip / (norm + 1e-6)).clamp(max=1.0))
-        if self._flat is None:
-            self._optimizer.step()
-        else:
-            self._flat.step()
+        (self._optimizer if self._adam is None else self._adam).step()
         return StepResult(loss, norm, statistics)
 
     def state_dict(self) -> dict[str, Any]:
@@ -131,18 +132,23 @@ class GradientStep:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load an optimizer state. Raises CheckpointError if it belongs to other parameters or another optimizer."""
-        if self._flat is not None:
-            self._flat.forget()
+        self._forget()
         try:
             load_optimizer(self._optimizer, state)
         except (KeyError, TypeError, ValueError):
             raise CheckpointError("its optimizer is not the one of this run's config.yaml") from None
+
+    def _forget(self) -> None:
+        if self._adam is not None:
+            self._adam.forget()
 
     def _all_reduce_(
         self, grads: list[Tensor], parts: Sequence[LossSum | LossTerm]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Turn gradients into those of the global batch; return its loss and statistics."""
         terms = [part for part in parts if isinstance(part, LossTerm)]
+        if len(terms) == self._ranks.size == 1:
+            return terms[0].loss, dict(terms[0].statistics)
         if terms:
             loss = _sum([term.loss for term in terms])
             names = terms[0].statistics

@@ -93,7 +93,11 @@ def test_uniform_moments_and_range(seed: int) -> None:
 
 @pytest.mark.parametrize("bits", [0, -1, 2**63 - 1, -(2**63)])
 def test_uniform_is_strictly_inside_for_the_extreme_bits(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rng, "random_bits", lambda *_, **__: torch.tensor([bits]))
+    def extreme(_seed: int, *counters: torch.Tensor | int, **_options: object) -> torch.Tensor:
+        shape = torch.broadcast_shapes(*[counter.shape for counter in counters if isinstance(counter, torch.Tensor)])
+        return torch.full(shape, bits)
+
+    monkeypatch.setattr(rng, "random_bits", extreme)
     assert 0.0 < rng.uniform(0).item() < 1.0
     assert rng.gumbel(0).isfinite().item() and rng.normal(0).isfinite().item()
     assert 0 <= rng.integers(5, 0).item() < 5

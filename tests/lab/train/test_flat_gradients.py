@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from lab.train import flat_gradients
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device
 from lab.train.step import GradientStep, LossSum
@@ -59,20 +58,3 @@ def test_a_loaded_state_continues_bit_for_bit(optimizer: str) -> None:
     assert all(float(state["step"]) == 6 for state in step.state_dict()["state"].values())
     for ours, theirs in zip(other.parameters(), net.parameters(), strict=True):
         assert ours.equal(theirs)
-
-
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
-def test_this_torch_has_the_kernel(optimizer: str) -> None:
-    step = _step(nn.Linear(5, 2), {"optimizer": optimizer}, flat=True)
-    own = step._flat
-    assert own is not None and own._kernel is not None, f"torch {torch.__version__} has another fused {optimizer}"
-
-
-def test_a_kernel_of_other_arguments_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flat_gradients, "_ARGUMENTS", [*flat_gradients._ARGUMENTS, "another"])
-    torch.manual_seed(0)
-    plain = nn.Linear(5, 2)
-    flat = copy.deepcopy(plain)
-    for net, flag in ((plain, False), (flat, True)):
-        _take(_step(net, {"optimizer": "adam"}, flag), 3)
-    torch.testing.assert_close(flat.weight, plain.weight)
