@@ -10,7 +10,7 @@ import pytest
 
 from tests.command_line import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def _lab(*arguments: str | Path) -> str:
@@ -28,7 +28,13 @@ def _evaluated(runs: Path, simulations: int) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("preset", ["tic_tac_toe", "tic_tac_toe_recurrent"])
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param("tic_tac_toe", marks=pytest.mark.slow),
+        pytest.param("tic_tac_toe_recurrent", marks=pytest.mark.long),
+    ],
+)
 def test_tic_tac_toe_is_learned_to_minimax(preset: str, tmp_path: Path) -> None:
     _lab("train", f"alphazero/{preset}", "--name", "run", "--runs-dir", tmp_path)
     report = _evaluated(tmp_path, simulations=32)
@@ -38,6 +44,7 @@ def test_tic_tac_toe_is_learned_to_minimax(preset: str, tmp_path: Path) -> None:
     assert report["every_line"]["never_loses"]
 
 
+@pytest.mark.slow
 def test_connect_four_passes_the_win_block_centre_rule_in_a_fifth_of_its_budget(tmp_path: Path) -> None:
     # 0.73 is what a rule gets that wins, blocks, does not hand over a win, and prefers the centre.
     options = ("budget=80000", "learner.decay_positions=80000")
