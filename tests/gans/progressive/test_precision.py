@@ -9,6 +9,7 @@ import torch
 
 from gans.progressive import precision
 from gans.progressive.config import ProgressiveGANConfig
+from gans.progressive.cost import operations
 from gans.progressive.experiment import ProgressiveGAN
 from lab.train import measured_precision
 from lab.train.device import Device
@@ -90,4 +91,4 @@ def test_a_measured_step_is_within_its_bound(
     large = config(network={"resolution": resolution, "fmap_base": 8192, "fmap_max": width})
     precision.training_device(PrecisionChoices(None, AUTO), large, AUTO)
     level, most = seen[0]
-    assert most >= rows and most * precision.operations(large, level) <= 2e10
+    assert most >= rows and most * operations(large, level) <= 2e10
