@@ -65,6 +65,9 @@ def test_two_ranks_train_what_one_process_trains(name: str, trained: Path) -> No
     else:
         assert any("running_var" in key for key in alone)
     assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+    if "relativistic" in name:
+        # The loss is of differences of scores, in which the last bias cancels: its gradient is rounding alone.
+        del alone["discriminator.out.bias"], first["discriminator.out.bias"]
     # Adam divides by the gradient's size: where that is near zero, rounding moves a weight by a part of a step.
     torch.testing.assert_close(alone, first, rtol=2e-3, atol=2e-3)
 
