@@ -91,6 +91,7 @@ def test_overfits_one_batch() -> None:
     assert loss < 0.1
 
 
+@pytest.mark.slow
 def test_exported_network_computes_the_same() -> None:
     net, observation = small().eval(), torch.rand(3, *SHAPE)
     exported = torch.export.export(net, (observation,)).module()

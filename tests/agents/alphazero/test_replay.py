@@ -179,6 +179,7 @@ def test_read_back_it_samples_the_same_and_goes_on_the_same(tmp_path: Path, tota
     assert_same_bits(other.state_dict(), memory.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [1, 2, 12])
 def test_pruning_leaves_what_the_kept_checkpoints_need_and_disk_use_is_bounded(tmp_path: Path, kept: int) -> None:
     memory = replay(tmp_path, saves_kept=kept)

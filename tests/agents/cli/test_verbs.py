@@ -184,6 +184,7 @@ def test_arena_says_when_openings_run_out(capsys: pytest.CaptureFixture[str]) ->
         assert ("only 72 different openings" in " ".join(capsys.readouterr().out.split())) is said
 
 
+@pytest.mark.slow
 def test_arena_takes_checkpoints_and_rollouts(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = (
         "arena",

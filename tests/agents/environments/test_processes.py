@@ -170,6 +170,7 @@ def test_a_process_that_died_between_two_steps_is_replaced_and_its_state_not_sav
         envs.close()
 
 
+@pytest.mark.slow
 def test_a_replacement_that_dies_while_it_starts_is_replaced_too(tmp_path: Path) -> None:
     (tmp_path / "fault").touch()
     envs = ProcessEnvironments(functools.partial(Stillborn, tmp_path / "fault"), 2, 1, timeout_s=30.0)

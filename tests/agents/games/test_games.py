@@ -141,6 +141,7 @@ def test_a_broken_game_is_told_what_broke_and_the_fix(methods: dict[str, Any], m
         check_game(broken(**methods))
 
 
+@pytest.mark.slow
 def test_a_game_with_slots_history_and_numbers_satisfies_the_invariants() -> None:
     for options in ({}, {"slots": False, "remembers": False}, {"rows": 5, "columns": 4, "memory": 40}):
         check_game(Patrol(**options), boards=48)

@@ -125,6 +125,7 @@ def test_an_answer_that_was_cut_short_is_warned_of(
     assert caplog.messages == ["1 of 1 answers had no end after 2 tokens: --steps allows more"]
 
 
+@pytest.mark.slow
 def test_a_learning_rate_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "curve.png"
     found = answer(capsys, "find-lr", preset(tmp_path), "--from", 1e-4, "--steps", 60, "--out", picture)

@@ -70,6 +70,7 @@ def test_a_beam_of_one_is_greedy_decoding(seed: int) -> None:
         assert cut(found.tokens[row, 0]) == cut(greedy[row])
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_wider_beam_finds_what_greedy_decoding_misses() -> None:
     better = 0

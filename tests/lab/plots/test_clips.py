@@ -11,6 +11,7 @@ from lab.errors import UserError
 from lab.plots.clips import save_clip
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no folder in which no file can be made")
 def test_a_clip_that_cannot_be_opened_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     unraisable: list[object] = []

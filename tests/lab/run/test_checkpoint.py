@@ -341,6 +341,7 @@ def _python(code: str, *arguments: Path) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_grow_any_further_is_reported_and_removed(tmp_path: Path) -> None:
     save(tmp_path)
     output = _python(
@@ -355,6 +356,7 @@ def test_a_file_that_cannot_grow_any_further_is_reported_and_removed(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["000001"]
 
 
+@pytest.mark.slow
 def test_writing_takes_no_second_copy_of_the_state(tmp_path: Path) -> None:
     output = _python(
         "import resource, sys, torch; from pathlib import Path; from lab.run import checkpoint\n"

@@ -75,6 +75,7 @@ def test_one_that_dies_every_time_is_given_up_and_the_next_is_evaluated(
     assert wait(evaluator).metrics
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_one_line(evaluator: EvaluatorProcess, tmp_path: Path) -> None:
     evaluator.start(tmp_path / "nothing")
     with pytest.raises(EvaluationFailed, match="no such checkpoint directory"):

@@ -27,6 +27,7 @@ def newest(run: Path) -> int:
     return -1 if path is None else int(path.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number",
     [

@@ -95,6 +95,7 @@ def test_the_summary_has_the_best_value_of_a_metric_with_a_direction(tracked: Pa
     assert summary["toy/loss"]["min"] <= summary["toy/loss"]["last"]
 
 
+@pytest.mark.slow
 def test_group_job_type_tags_and_notes_come_from_the_configuration(tmp_path: Path) -> None:
     settings = {"wandb": "offline", "group": "g", "job_type": "j", "tags": ["a", "[b] :ok:"], "notes": "why"}
     train(tmp_path / "run", config(tracking=settings, budget=8, description="ignored"))
@@ -105,6 +106,7 @@ def test_group_job_type_tags_and_notes_come_from_the_configuration(tmp_path: Pat
     assert (header["notes"], header["project"]) == ("why", "rivals-toy")
 
 
+@pytest.mark.slow
 def test_a_run_without_notes_has_the_description_of_its_preset(tmp_path: Path) -> None:
     train(tmp_path / "run", config(tracking={"wandb": "offline", "project": "own"}, budget=8, description="what it is"))
     header = next(json.loads(r) for r in inspect(segments(tmp_path / "run")[0]).splitlines() if '"type":"run"' in r)[

@@ -138,6 +138,7 @@ def test_new_rows_that_do_not_fit_are_one_line(
     assert expected in error and len(error.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_an_onnx_file_takes_the_rows_raw_and_names_its_inputs(people: Path, tmp_path: Path) -> None:
     run("export", people, "--out", tmp_path / "people.onnx")
     found = {item.key: item.value for item in onnx.load(str(tmp_path / "people.onnx")).metadata_props}
