@@ -18,7 +18,7 @@ from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from agents.search import tree
+from agents.search import simulation
 from lab.train.device import Device
 
 CUDA = torch.device("cuda", 0)
@@ -73,7 +73,7 @@ def fake_cuda(*, recurrent: bool = False) -> Iterator[None]:
         _MODE,
         mock.patch.object(nn.Module, "_apply", _apply),
         mock.patch.object(Tensor, "__deepcopy__", _deep_copy),
-        mock.patch.object(tree, "has_triton", lambda device: False),
+        mock.patch.object(simulation, "has_triton", lambda device: False),
         torch.backends.cudnn.flags(enabled=False),
         # Autocast turns itself off where it finds no GPU.
         mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
