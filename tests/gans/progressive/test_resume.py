@@ -39,8 +39,14 @@ def alphas(run: Path) -> dict[int, float]:
     }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("variant", ["paper", "bf16", "conditional"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param("paper", marks=pytest.mark.long),
+        pytest.param("bf16", marks=pytest.mark.slow),
+        pytest.param("conditional", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_in_a_fade_and_resumed_equals_uninterrupted(variant: str, tmp_path: Path) -> None:
     file = preset(tmp_path, **VARIANTS[variant])
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -36,7 +36,7 @@ SMALLER = {
 }
 """Presets of which a smaller one is learned in seconds."""
 
-QUICK = ("bit_count", "parity", "reverse")
+QUICK = ("bit_count", "parity")
 
 
 def run(*arguments: object) -> None:
