@@ -154,6 +154,8 @@ def speed_page() -> str:
     ]
     path = ROOT / "docs" / "speed.jsonl"
     records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    if not records:
+        return "\n".join([*lines, "No run has been recorded yet."]) + "\n"
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for record in records:
         threads = "all" if record["threads"] is None else str(record["threads"])

@@ -10,7 +10,7 @@ SWITCHES = {
         "Wu 2019, section 3.1",
         progress=2.2,  # a quarter of 33 evaluations and three quarters of 9 in place of 33
     ),
-    "forced_playouts": Switch(["search.algorithm=puct", "search.forced_playouts=2"], "Wu 2019, section 3.2"),
+    "forced_playouts": Switch(["search.forced_playouts=2"], "Wu 2019, section 3.2", needs=("search.algorithm", "puct")),
     "surprise_weighting": Switch(["selfplay.surprise_weighting=true"], _KATAGO),
     "opponent_reply": Switch(["learner.auxiliary.opponent_reply=0.15"], "Wu 2019, section 4.2"),
     "soft_policy": Switch(["learner.auxiliary.soft_policy=8"], _KATAGO),

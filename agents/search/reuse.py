@@ -5,7 +5,8 @@ search still runs all of its simulations, so that a tree has more visits at the 
 evaluated again and gets new noise. In Gumbel AlphaZero sequential halving counts only the new visits of the root, while
 its Q values are means over all.
 
-The weights must not change between two searches of a tree: whoever changes them calls `forget`.
+A tree holds evaluations of one version of the weights. After an update of the weights call `forget`, which drops all
+trees.
 """
 
 from dataclasses import replace

@@ -72,10 +72,14 @@ def ablate(
     if not target:
         raise UserError(f"experiments of kind {config.kind!r} have no switches; `lab sweep` compares their settings")
     known: Ablation = load(target)
-    named = [*known.switches] if switches == EVERY else [part.strip() for part in switches.split(",") if part.strip()]
+    every = [one for one, found in known.switches.items() if found.applies(config)]
+    named = every if switches == EVERY else [part.strip() for part in switches.split(",") if part.strip()]
     chosen = choose(known.switches, named, switch or [])
     if not chosen:
         raise UserError(f"no switches: give --switches with some of {', '.join(known.switches)}, or a --switch")
+    for one, found in chosen.items():
+        if found.needs is not None and not found.applies(config):
+            raise UserError(f"switch {one!r} has no effect without {'='.join(found.needs)}; give it for all runs")
     if BASELINE in chosen:
         raise UserError(f"a switch cannot be named {BASELINE!r}")
     if address and not workers:

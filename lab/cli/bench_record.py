@@ -29,7 +29,8 @@ RECORDS = Path("docs/speed.jsonl")
 class SpeedRecord:
     """One run: what it is, on which machine it ran, and when its metric reached the target.
 
-    precision: of the configuration. seconds: of training. progress: of the counter that the budget limits.
+    precision: of the configuration, `auto` where the run measured it. seconds: of training. progress: the first of the
+    run's counters, which the budget limits.
     """
 
     preset: str
@@ -85,13 +86,12 @@ def _measure(run: Path, preset: str, target: float | None, machine: str) -> Spee
     if reached is None or best is None:
         have = "has no value of it yet" if best is None else f"its best is {best:.4g}"
         raise UserError(f"run {run.name} did not reach {metric} {target:g}: {have}")
-    (entry,) = [entry for entry in entries if entry.iteration == reached.iteration][:1]
     return SpeedRecord(
         preset=preset,
         metric=metric,
         target=target,
         seconds=round(reached.seconds, 1),
-        progress=next(iter(entry.counters.values()), 0),
+        progress=next(iter(reached.entry.counters.values()), 0),
         best=best,
         seed=config.seed,
         machine=machine,

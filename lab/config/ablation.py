@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
@@ -20,11 +21,17 @@ class Switch:
     overrides: `key=value`, as on the command line. source: paper and section, or the project, of the idea.
     progress: progress of the budget's counter per unit of cost, relative to a run without the switch. The budget and
     with it the learning-rate schedule are scaled by it, so that both runs end after about the same cost.
+    needs: key and value of a setting without which the switch has no effect; None for none.
     """
 
     overrides: Sequence[str]
     source: str = ""
     progress: float = 1.0
+    needs: tuple[str, str] | None = None
+
+    def applies(self, config: object) -> bool:
+        """Whether the switch has an effect in runs of a configuration."""
+        return self.needs is None or attrgetter(self.needs[0])(config) == self.needs[1]
 
 
 @dataclass(frozen=True)

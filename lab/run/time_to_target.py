@@ -10,10 +10,10 @@ from lab.run.metrics import Entry
 
 
 class Reached(NamedTuple):
-    """The evaluation that reached the target: seconds of training until then, iteration and value."""
+    """The evaluation that reached the target: seconds of training until then, its entry in the record, and value."""
 
     seconds: float
-    iteration: int
+    entry: Entry
     value: float
 
 
@@ -27,7 +27,7 @@ def time_to_target(entries: Sequence[Entry], metric: str, target: float, *, high
         seconds += entry.metrics.get("time/iteration_s", 0.0)
         value = entry.metrics.get(metric, math.nan)
         if value >= target if higher_is_better else value <= target:
-            return Reached(seconds, entry.iteration, value)
+            return Reached(seconds, entry, value)
     return None
 
 

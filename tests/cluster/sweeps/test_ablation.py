@@ -133,6 +133,7 @@ def test_the_same_command_continues_and_another_is_refused(
         (["--switches", "muon", "cluster.workers=2"], "leave cluster.workers at 0"),
         (["--switches", "muon", "--metric", "eval/optimal_outcom"], "did you mean 'eval/optimal_outcome'"),
         (["--switches", "muon", "--address", "a:1"], "--address needs --workers"),
+        (["--switches", "forced_playouts"], "has no effect without search.algorithm=puct"),
     ],
 )
 def test_a_bad_ablation_is_refused_before_anything_starts(
@@ -142,6 +143,11 @@ def test_a_bad_ablation_is_refused_before_anything_starts(
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
     assert not trainer.calls and not any(tmp_path.iterdir())
+
+
+def test_all_switches_are_those_that_have_an_effect(tmp_path: Path, trainer: Trainer) -> None:
+    ablate(tmp_path, "--switches", "all", "--seeds", "1", "--budget", "1000")
+    assert "solver-seed0" in trainer.calls[0] and "forced_playouts-seed0" not in trainer.calls[0]
 
 
 def test_kinds_without_switches_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

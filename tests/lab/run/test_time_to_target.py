@@ -18,11 +18,11 @@ def entries() -> list[Entry]:
 
 
 def test_only_iterations_until_the_first_good_evaluation_are_counted() -> None:
-    assert time_to_target(entries(), "eval/x", 0.7, higher_is_better=True) == Reached(5.0, 2, 0.8)
+    assert time_to_target(entries(), "eval/x", 0.7, higher_is_better=True) == Reached(5.0, entries()[3], 0.8)
 
 
 def test_lower_may_be_better() -> None:
-    assert time_to_target(entries(), "eval/x", 0.6, higher_is_better=False) == Reached(2.0, 1, 0.5)
+    assert time_to_target(entries(), "eval/x", 0.6, higher_is_better=False) == Reached(2.0, entries()[1], 0.5)
 
 
 def test_a_target_that_was_not_reached_has_no_time() -> None:
