@@ -125,26 +125,23 @@ def test_games_with_slots_and_a_history_are_resumed_bit_for_bit(
         replay=switches.get("replay", {}),
         checkpoint={"every": 3, "keep": 3},
     )
-    lab("train", settings, "--runs-dir", tmp_path / "straight", "--name", "run")
-    process = launch("train", settings, "--runs-dir", tmp_path / "killed", "--name", "run")
-    run = tmp_path / "killed" / "run"
-    wait_until(lambda: iterations(run) >= 7, process)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL and iterations(run) < iterations(tmp_path / "straight" / "run")
-    assert "continuing from iteration" in lab("resume", run)
-    assert_same_run(tmp_path / "straight" / "run", run)
+    assert_killed_and_resumed_equals_uninterrupted(settings, tmp_path)
 
 
 @pytest.mark.slow
 def test_self_play_beside_the_learner_is_resumed_bit_for_bit(tmp_path: Path) -> None:
     settings = preset(tmp_path, selfplay={"overlap": True}, checkpoint={"every": 3, "keep": 3})
-    lab("train", settings, "--runs-dir", tmp_path / "straight", "--name", "run")
-    process = launch("train", settings, "--runs-dir", tmp_path / "killed", "--name", "run")
-    run = tmp_path / "killed" / "run"
+    assert_killed_and_resumed_equals_uninterrupted(settings, tmp_path)
+
+
+def assert_killed_and_resumed_equals_uninterrupted(settings: Path, folder: Path) -> None:
+    """Train a preset twice, once killed after a checkpoint and resumed, and compare the runs bit for bit."""
+    lab("train", settings, "--runs-dir", folder / "straight", "--name", "run")
+    process = launch("train", settings, "--runs-dir", folder / "killed", "--name", "run")
+    run = folder / "killed" / "run"
     wait_until(lambda: iterations(run) >= 7, process)
     process.kill()
     process.communicate()
-    assert process.returncode == -signal.SIGKILL and iterations(run) < iterations(tmp_path / "straight" / "run")
+    assert process.returncode == -signal.SIGKILL and iterations(run) < iterations(folder / "straight" / "run")
     assert "continuing from iteration" in lab("resume", run)
-    assert_same_run(tmp_path / "straight" / "run", run)
+    assert_same_run(folder / "straight" / "run", run)
