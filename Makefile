@@ -37,7 +37,7 @@ test-slow: install  ## the tests marked slow, those of Ray one by one; none foun
 	$(VENV)/bin/python -m pytest -m "slow and not peers" --timeout 900 $(ARGS) tests/cluster
 	$(PYTEST) -m "slow and not peers" --timeout 900 --ignore=tests/cluster $(ARGS)
 
-test-long: install  ## minutes each: presets trained whole, drills, sweeps; about an hour
+test-long: install  ## minutes each: presets trained whole, drills, sweeps; about an hour and a quarter
 	$(VENV)/bin/python -m pytest -m long --timeout 3600 $(ARGS)
 
 lint: install  ## ruff: rules and formatting; import-linter: the layers

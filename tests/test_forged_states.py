@@ -127,7 +127,7 @@ def test_a_forged_state_is_damaged_or_can_be_trained(forge: Forge) -> None:
     check(forge, _forgeries(forge, 30, seed=0))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_thousand_forged_states_are_damaged_or_can_be_trained(forge: Forge) -> None:
     check(forge, _forgeries(forge, 1000, seed=1))
 

@@ -44,7 +44,7 @@ def test_tic_tac_toe_is_learned_to_minimax(preset: str, tmp_path: Path) -> None:
     assert report["every_line"]["never_loses"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_connect_four_passes_the_win_block_centre_rule_in_a_fifth_of_its_budget(tmp_path: Path) -> None:
     # 0.73 is what a rule gets that wins, blocks, does not hand over a win, and prefers the centre.
     options = ("budget=80000", "learner.decay_positions=80000")

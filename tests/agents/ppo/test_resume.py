@@ -71,10 +71,10 @@ def iterations(run: Path) -> int:
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param({}, id="vectorised", marks=pytest.mark.slow),
+        pytest.param({}, id="vectorised", marks=pytest.mark.long),
         pytest.param({"env": {"processes": 2}}, id="processes", marks=pytest.mark.slow),
         pytest.param(KINDS["recurrent"], id="recurrent", marks=pytest.mark.slow),
-        pytest.param(KINDS["normalised"], id="normalised", marks=pytest.mark.slow),
+        pytest.param(KINDS["normalised"], id="normalised", marks=pytest.mark.long),
         pytest.param(KINDS["masks"], id="masks", marks=pytest.mark.slow),
     ],
 )

@@ -343,7 +343,7 @@ def test_another_thread_count_is_said_not_to_be_exact(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("budget", [160, pytest.param(168, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("budget", [160, 168])
 def test_a_lost_record_of_metrics_is_said_when_the_run_is_resumed(budget: int, tmp_path: Path) -> None:
     run = tmp_path / "run"
     lab("train", preset(tmp_path), "--runs-dir", tmp_path, "--name", "run")
