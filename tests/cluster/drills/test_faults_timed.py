@@ -91,7 +91,7 @@ def test_ctrl_c_saves_and_leaves_no_process(begin: Begin) -> None:
     run.check_no_process_left()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nan_stops_before_saving_and_leaves_no_process(begin: Begin) -> None:
     run = begin()
     run.wait(lambda: checkpoint.numbered(run.path / "checkpoints"))
