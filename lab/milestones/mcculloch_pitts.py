@@ -13,7 +13,7 @@ from lab.milestones.report import Finding, Report
 from lab.plots.figures import Matrix, matrices
 
 SEPARABLE = {1: 4, 2: 14, 3: 104, 4: 1882}
-"""Boolean functions that one threshold unit computes, by number of inputs (Muroga 1971, table 2.3.1)."""
+"""Boolean functions that one threshold unit computes, by number of inputs (OEIS A000609)."""
 _LARGEST_WEIGHT = 3  # in absolute value: enough for all threshold functions of up to four inputs (Muroga 1971)
 _NAMES = (
     "false x1∧x2 x1∧¬x2 x1 ¬x1∧x2 x2 x1⊕x2 x1∨x2 ¬x1∧¬x2 x1≡x2 ¬x2 x1∨¬x2 ¬x1 ¬x1∨x2 ¬x1∨¬x2 true"  # of two inputs
