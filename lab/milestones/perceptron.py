@@ -170,4 +170,4 @@ def _figure(given: Problems, learned: Learned, counts: dict[int, dict[int, int]]
         curves.append(Curve(f"N = {n}", loads, measured, dots=True, colour=colour))
         curves.append(Curve(f"N = {n}, Cover", loads, [count(p, n) / 2**p for p in by_points], colour=colour))
     title = "Share of dichotomies that are separable"
-    return plots([errors, Plot(curves, title, "points per dimension", "share", marks={"": 2.0})], size=(460, 340))
+    return plots([errors, Plot(curves, title, "points per dimension", "share", marks={"p = 2N": 2.0})], size=(460, 340))
