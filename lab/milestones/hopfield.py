@@ -40,7 +40,7 @@ def energy(states: Tensor, weights: Tensor) -> Tensor:
 
 def update(states: Tensor, weights: Tensor, unit: int) -> Tensor:
     """Set one unit of states [S, N] to the sign of its input, in place; returns whether it changed, bool [S]."""
-    field = states @ weights[:, unit]
+    field = states @ weights[unit]  # the weights are symmetric, and a row is contiguous
     new = torch.where(field == 0.0, states[:, unit], field.sign())
     changed = new != states[:, unit]
     states[:, unit] = new
