@@ -123,7 +123,7 @@ def checked_cores(generator: torch.Generator) -> dict[str, float]:
     features = data(2, 5, 3)
 
     def attended() -> Tensor:
-        return attention(queries, Memory(attention.keys(features), features, None)).square().sum()
+        return attention(queries, Memory(features, None)).square().sum()
 
     errors["attention"] = gradient_error(attended, list(attention.parameters()))
     return errors
