@@ -47,7 +47,6 @@ def test_an_encoder_made_by_hand_completes_its_patterns() -> None:
         weights[0, group, 8:] = 40.0 * (2.0 * code - 1.0)
     biases = torch.zeros(1, 10, dtype=torch.float64)
     biases[0, :8] = -40.0 * code.sum(1).repeat(2) + 20.0
-    biases[0, 8:] = -40.0 * 0.0
     machine = Machines(torch.triu(weights, 1) + torch.triu(weights, 1).mT, biases)
     assert float(completion(machine)) > 0.99
     assert codes(machine)[0].tolist() == [0, 1, 2, 3]
