@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -117,15 +118,9 @@ def checked_cores(generator: torch.Generator) -> dict[str, float]:
     }
     errors = {}
     for name, (network, x) in networks.items():
-        network.double()
-        errors[name] = gradient_error(lambda network=network, x=x: network(x).square().sum(), list(network.parameters()))
-    attention, queries = Attention(4, 3).double(), data(2, 3, 4)
-    features = data(2, 5, 3)
-
-    def attended() -> Tensor:
-        return attention(queries, Memory(features, None)).square().sum()
-
-    errors["attention"] = gradient_error(attended, list(attention.parameters()))
+        errors[name] = gradient_error(partial(_scalar, network.double(), x), list(network.parameters()))
+    attention, memory = Attention(4, 3).double(), Memory(data(2, 5, 3), None)
+    errors["attention"] = gradient_error(partial(_scalar, attention, data(2, 3, 4), memory), [*attention.parameters()])
     return errors
 
 
@@ -149,7 +144,10 @@ def run(seed: int, line: Callable[[str], None]) -> Report:
         epochs = [float(epoch) for epoch in range(0, _EPOCHS, _EVERY)]
         curves.append(Curve(f"{hidden} hidden units", epochs, history.mean(1).tolist()))
     findings = (
-        *(Finding(f"gradient check, {name}", "under 1e-6", f"{error:.1g}", error < 1e-6) for name, error in errors.items()),
+        *(
+            Finding(f"gradient check, {name}", "under 1e-6", f"{error:.1g}", error < 1e-6)
+            for name, error in errors.items()
+        ),
         Finding("gradient check, delta rule by hand", "under 1e-6", f"{by_hand:.1g}", by_hand < 1e-6),
         Finding(
             "starts that learn exclusive or, 2 hidden units",
@@ -158,12 +156,19 @@ def run(seed: int, line: Callable[[str], None]) -> Report:
             learned[2] > _STARTS // 2,
         ),
         Finding(
-            "starts that learn exclusive or, 8 hidden units", "nearly all", f"{learned[8]} of {_STARTS}", learned[8] >= 95
+            "starts that learn exclusive or, 8 hidden units",
+            "nearly all",
+            f"{learned[8]} of {_STARTS}",
+            learned[8] >= 95,
         ),
     )
     shown = Plot(curves, f"Exclusive or: mean of {_STARTS} starts", "epoch", "mean squared error", log_y=True)
     notes = ("A relative error is the distance of the two gradients over the sum of their lengths, in float64.",)
     return Report(findings, plot(shown), notes)
+
+
+def _scalar(network: nn.Module, *inputs: Tensor | Memory) -> Tensor:
+    return network(*inputs).square().sum()
 
 
 def _delta_rule_error(x: Tensor, targets: Tensor, generator: torch.Generator) -> float:

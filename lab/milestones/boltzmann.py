@@ -63,7 +63,9 @@ def sweep(
     for unit in units:
         inputs = states @ machines.weights[:, unit, :, None] + machines.biases[:, unit, None, None]
         chance = (inputs[:, :, 0] / temperature).sigmoid()
-        states[:, :, unit] = (torch.rand(chance.shape, generator=generator, dtype=states.dtype) < chance).to(states.dtype)
+        states[:, :, unit] = (torch.rand(chance.shape, generator=generator, dtype=states.dtype) < chance).to(
+            states.dtype
+        )
 
 
 def frequencies(machine: Machines, generator: torch.Generator) -> Tensor:

@@ -142,12 +142,15 @@ def run(seed: int, line: Callable[[str], None]) -> Report:
             abs(falls[largest] - critical) < 0.02,
         ),
         Finding(
-            f"overlap at load 0.2, {largest} units", "far below 0.9: no retrieval", f"{means[0.2]:.3f}", means[0.2] < 0.7
+            f"overlap at load 0.2, {largest} units",
+            "far below 0.9: no retrieval",
+            f"{means[0.2]:.3f}",
+            means[0.2] < 0.7,
         ),
     )
     notes = (
-        "In finite networks the fall is spread over loads around the critical one: standard deviation of the overlap at "
-        f"load 0.14 is {deviation[0]:.3f} with {_SIZES[0]} units and {deviation[1]:.3f} with {largest}.",
+        "In finite networks the fall is spread over loads around the critical one: the standard deviation of the "
+        f"overlap at load 0.14 is {deviation[0]:.3f} with {_SIZES[0]} units and {deviation[1]:.3f} with {largest}.",
     )
     return Report(findings, _figure(fallen, measured), notes)
 

@@ -15,9 +15,10 @@ from lab.plots.figures import Matrix, matrices
 SEPARABLE = {1: 4, 2: 14, 3: 104, 4: 1882}
 """Boolean functions that one threshold unit computes, by number of inputs (OEIS A000609)."""
 _LARGEST_WEIGHT = 3  # in absolute value: enough for all threshold functions of up to four inputs (Muroga 1971)
-_NAMES = (
-    "false x1∧x2 x1∧¬x2 x1 ¬x1∧x2 x2 x1⊕x2 x1∨x2 ¬x1∧¬x2 x1≡x2 ¬x2 x1∨¬x2 ¬x1 ¬x1∨x2 ¬x1∨¬x2 true"  # of two inputs
-).split()
+_NAMES = (  # of the functions of two inputs
+    *("false", "x1∧x2", "x1∧¬x2", "x1", "¬x1∧x2", "x2", "x1⊕x2", "x1∨x2"),
+    *("¬x1∧¬x2", "x1≡x2", "¬x2", "x1∨¬x2", "¬x1", "¬x1∨x2", "¬x1∨¬x2", "true"),
+)
 
 
 def patterns(inputs: int) -> Tensor:
@@ -103,12 +104,14 @@ def run(seed: int, line: Callable[[str], None]) -> Report:
     found = computed_by_one_unit(two)
     missing = [_NAMES[index] for index in torch.nonzero(~found)[:, 0].tolist()]
     findings.append(
-        Finding("functions of 2 inputs that no unit computes", "x1⊕x2, x1≡x2", ", ".join(missing), _is_parity(two[~found]))
+        Finding(
+            "functions of 2 inputs that no unit computes", "x1⊕x2, x1≡x2", ", ".join(missing), _is_parity(two[~found])
+        )
     )
     notes = (
         "Two layers use the units of 1943: unit weights, absolute inhibition. One unit has weights of any size.",
-        "That no unit computes a function is proven by two pairs of inputs with equal sums: (0,0) + (1,1) = (0,1) + (1,0) "
-        "for exclusive or.",
+        "That no unit computes a function is proven by two pairs of inputs with equal sums: for exclusive or "
+        "(0,0) + (1,1) = (0,1) + (1,0).",
     )
     return Report(tuple(findings), _figure(two, found), notes)
 

@@ -48,7 +48,9 @@ def s_cells(x: Tensor, templates: Tensor, selectivity: float) -> Tensor:
     """
     padding = templates.shape[-1] // 2
     length = F.conv2d(x.square(), torch.ones_like(templates[:1]), padding=padding).clamp_min(0.0).sqrt()
-    similarity = F.conv2d(x, templates, padding=padding) / (length + _FAINT * length.amax((1, 2, 3), keepdim=True) + 1e-9)
+    similarity = F.conv2d(x, templates, padding=padding) / (
+        length + _FAINT * length.amax((1, 2, 3), keepdim=True) + 1e-9
+    )
     return ((similarity - selectivity) / (1.0 - selectivity)).clamp_min(0.0)
 
 
@@ -160,7 +162,7 @@ def run(seed: int, line: Callable[[str], None]) -> Report:
     ]
     figure = plot(Plot(curves, "Digits of 16 x 16 pixels, shifted", "shift (pixels)", "accuracy", y_range=(0.0, 1.0)))
     notes = (
-        "Three pairs of layers. All inputs of a round reinforce their winners at once, where Fukushima showed one pattern "
-        "at a time.",
+        "Three pairs of layers. All inputs of a round reinforce their winners at once; Fukushima showed one pattern at "
+        "a time.",
     )
     return Report(findings, figure, notes)

@@ -34,7 +34,9 @@ def train(x: Tensor, weights: Tensor, *, epochs: int = _EPOCHS) -> Tensor:
         radius = first * (last / first) ** (epoch / max(epochs - 1, 1))
         neighbourhood = torch.exp(-squared / (2.0 * radius**2))
         best = torch.cdist(x.expand(len(weights), -1, -1), weights).argmin(2)  # [M, N]
-        share = torch.zeros(weights.shape[:2], dtype=x.dtype).scatter_add_(1, best, torch.ones_like(best, dtype=x.dtype))
+        share = torch.zeros(weights.shape[:2], dtype=x.dtype).scatter_add_(
+            1, best, torch.ones_like(best, dtype=x.dtype)
+        )
         index = best[:, :, None].expand(-1, -1, x.shape[1])
         total = torch.zeros_like(weights).scatter_add_(1, index, x.expand(len(weights), -1, -1))
         weights = (neighbourhood @ total) / (neighbourhood @ share[:, :, None])

@@ -18,7 +18,9 @@ def test_without_a_name_the_table_is_printed(capsys: pytest.CaptureFixture[str])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [one.name for one in MILESTONES]
     assert main(["milestones", "--json"]) == 0
-    assert [one["year"] for one in json.loads(capsys.readouterr().out)["milestones"]] == [one.year for one in MILESTONES]
+    assert [one["year"] for one in json.loads(capsys.readouterr().out)["milestones"]] == [
+        one.year for one in MILESTONES
+    ]
 
 
 def test_a_milestone_prints_theory_beside_measurement_and_writes_its_figure(
