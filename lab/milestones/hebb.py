@@ -15,7 +15,7 @@ SPECTRUM = (4.0, 1.0, 0.5, 0.25, 0.25)
 """Variances of the inputs along their principal axes."""
 _SAMPLES = 4096
 _NEURONS = 64  # that start from different weights and see the samples in different order
-_STEPS = 20_000
+_HEBB_STEPS, _OJA_STEPS = 20_000, 80_000
 _HEBB_RATE = 0.001
 _OJA_DELAY = 100  # steps: the rate is 1 / (step + delay), by which Robbins and Monro's conditions hold
 _EVERY = 100  # steps between points of the curves
@@ -74,14 +74,14 @@ def learn(x: Tensor, *, decay: bool, steps: int, generator: torch.Generator) -> 
 
 
 def run(seed: int, line: Callable[[str], None]) -> Report:
-    """64 neurons learn by each rule from 20,000 samples."""
+    """64 neurons learn by each rule, one sample at a step."""
     generator = torch.Generator().manual_seed(seed)
     x = inputs(_SAMPLES, generator)
     axis, variance = first_component(x)
-    hebb = learn(x, decay=False, steps=_STEPS, generator=generator)
-    line(f"Hebb: {_STEPS} steps, mean norm {float(hebb.norms[-1].mean()):.3g}")
-    oja = learn(x, decay=True, steps=_STEPS, generator=generator)
-    line(f"Oja: {_STEPS} steps, mean angle {float(oja.angles[-1].mean()):.2f} degrees")
+    hebb = learn(x, decay=False, steps=_HEBB_STEPS, generator=generator)
+    line(f"Hebb: {_HEBB_STEPS:,} steps, mean norm {float(hebb.norms[-1].mean()):.3g}")
+    oja = learn(x, decay=True, steps=_OJA_STEPS, generator=generator)
+    line(f"Oja: {_OJA_STEPS:,} steps, mean angle {float(oja.angles[-1].mean()):.2f} degrees")
     # The mean weights grow by the factor 1 + rate * variance at each step; the second half has only this component.
     half = len(hebb.norms) // 2
     growth = hebb.norms[-1].log() - hebb.norms[half].log()
@@ -115,11 +115,12 @@ def run(seed: int, line: Callable[[str], None]) -> Report:
 
 
 def _figure(hebb: Learned, oja: Learned) -> np.ndarray:
-    steps = [float(index * _EVERY) for index in range(len(hebb.norms))]
+    def curve(name: str, values: Tensor) -> Curve:
+        return Curve(name, [float(index * _EVERY) for index in range(len(values))], values.mean(1).tolist())
 
-    def curves(values: Callable[[Learned], Tensor]) -> list[Curve]:
-        return [Curve(name, steps, values(one).mean(1).tolist()) for name, one in (("Hebb", hebb), ("Oja", oja))]
-
-    norm = Plot(curves(lambda one: one.norms), "Norm of the weights", "step", "mean norm", log_y=True)
-    angles = Plot(curves(lambda one: one.angles), "Direction", "step", "mean angle (degrees)", log_y=True)
-    return plots([norm, angles], size=(440, 320))
+    shared = len(hebb.norms)
+    norms = [curve("Hebb", hebb.norms), curve("Oja", oja.norms[:shared])]
+    angles = [curve("Hebb", hebb.angles), curve("Oja", oja.angles)]
+    norm = Plot(norms, "Norm of the weights", "step", "mean norm", log_y=True)
+    direction = Plot(angles, "Angle to the first principal component", "step", "mean angle (degrees)", log_y=True)
+    return plots([norm, direction], size=(440, 320))

@@ -15,7 +15,7 @@ _SIZES = (250, 1000)
 _LOADS = (0.05, 0.08, 0.1, 0.12, 0.13, 0.14, 0.15, 0.16, 0.18, 0.2)
 _CUES = 25  # stored patterns that are tried at each load
 _MOST_SWEEPS = 40
-_DESCENT_UNITS, _DESCENT_PATTERNS, _DESCENT_STATES, _DESCENT_SWEEPS = 100, 10, 64, 6
+_DESCENT_UNITS, _DESCENT_PATTERNS, _DESCENT_STATES = 100, 10, 64
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def descent(generator: torch.Generator) -> Descent:
     weights = hebbian_weights(patterns)
     states = _random_patterns(_DESCENT_STATES, _DESCENT_UNITS, generator)
     energies = [energy(states, weights)]
-    moved = True
-    for _ in range(_DESCENT_SWEEPS):
-        moved = False
+    moved, sweeps = True, 0
+    while moved and sweeps < _MOST_SWEEPS:
+        moved, sweeps = False, sweeps + 1
         for unit in torch.randperm(_DESCENT_UNITS, generator=generator).tolist():
             moved |= bool(update(states, weights, unit).any())
             energies.append(energy(states, weights))
