@@ -119,8 +119,8 @@ def _figure(hebb: Learned, oja: Learned) -> np.ndarray:
         return Curve(name, [float(index * _EVERY) for index in range(len(values))], values.mean(1).tolist())
 
     shared = len(hebb.norms)
-    norms = [curve("Hebb", hebb.norms), curve("Oja", oja.norms[:shared])]
+    norms = [curve("Hebb", hebb.norms.log10()), curve("Oja", oja.norms[:shared].log10())]
     angles = [curve("Hebb", hebb.angles), curve("Oja", oja.angles)]
-    norm = Plot(norms, "Norm of the weights", "step", "mean norm", log_y=True)
+    norm = Plot(norms, "Norm of the weights", "step", "mean log10 norm")
     direction = Plot(angles, "Angle to the first principal component", "step", "mean angle (degrees)", log_y=True)
     return plots([norm, direction], size=(440, 320))

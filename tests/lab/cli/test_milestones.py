@@ -52,7 +52,6 @@ def test_a_disagreement_has_exit_code_1(
         (["hopfeld"], "unknown milestone 'hopfeld'; did you mean 'hopfield'?"),
         (["hopfield", "--all"], "--all runs every milestone"),
         (["mcculloch_pitts", "--out", __file__], "give a directory that can be written"),
-        (["mcculloch_pitts", "--seed", "-1"], "--seed"),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
