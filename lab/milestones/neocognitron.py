@@ -15,14 +15,15 @@ from lab.plots.figures import Curve, Plot, plot
 
 _FIELD = 32  # pixels of a side; a digit has 16
 _DIGIT = 16
-_CELL_PLANES = (12, 32, 120)  # of the three S layers
+_CELL_PLANES = (12, 16, 120)  # of the three S layers
 _KERNELS = (5, 3)  # sides of the receptive fields of the first two S layers
-_SELECTIVITY = (0.75, 0.6)  # similarity below which an S cell of these layers is silent
+_SELECTIVITY = (0.6, 0.4)  # similarity below which an S cell of these layers is silent
 _FAINT = 0.2  # of a layer's largest receptive field: the length at which the response is halved
-_POOL = 5  # side of a C cell's receptive field
+_POOL = 3  # side of a C cell's receptive field
 _SATURATION = 0.05  # input at which a C cell responds by 1/2
-_PLACES = 2  # the last S cells look at places of up to so many cells from the middle
-_TRAIN, _TEST = 1200, 300
+_STRIDES = (2, 1)  # of the C cells of the first two layers
+_WINDOW = 10  # side of the receptive field of the last S cells
+_TRAIN, _TEST = 1200, 200
 _PATCHES = 20_000
 _ROUNDS = 15  # of competitive learning
 SHIFTS = (0, 1, 2, 3, 4, 6)  # pixels
@@ -54,16 +55,16 @@ def s_cells(x: Tensor, templates: Tensor, selectivity: float) -> Tensor:
     return ((similarity - selectivity) / (1.0 - selectivity)).clamp_min(0.0)
 
 
-def c_cells(x: Tensor, pooled: bool) -> Tensor:
-    """Responses of C cells to S cells [B, planes, H, W]: [B, planes, H / 2, W / 2].
+def c_cells(x: Tensor, stride: int, pooled: bool) -> Tensor:
+    """Responses of C cells to S cells [B, planes, H, W]: [B, planes, H / stride, W / stride].
 
     A C cell responds if any S cell in its field does: a weighted sum, saturated (1980, equation 5).
     """
     if not pooled:
-        return x[:, :, ::2, ::2]
+        return x[:, :, ::stride, ::stride]
     weights = torch.hann_window(_POOL + 2, periodic=False)[1:-1]
     weights = torch.outer(weights, weights) / weights.sum() ** 2
-    total = F.conv2d(x, weights.expand(x.shape[1], 1, -1, -1), stride=2, padding=_POOL // 2, groups=x.shape[1])
+    total = F.conv2d(x, weights.expand(x.shape[1], 1, -1, -1), stride=stride, padding=_POOL // 2, groups=x.shape[1])
     return total / (total + _SATURATION)
 
 
@@ -85,16 +86,17 @@ def compete(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
 def learn(images: Tensor, labels: Tensor, *, pooled: bool, generator: torch.Generator) -> Neocognitron:
     """A network that learns from images [N, 1, H, W] layer by layer; labels [N] name its last cells."""
     templates, x = [], images
-    for planes, kernel, selectivity in zip(_CELL_PLANES, _KERNELS, _SELECTIVITY, strict=False):
+    for planes, kernel, selectivity, stride in zip(_CELL_PLANES, _KERNELS, _SELECTIVITY, _STRIDES, strict=False):
         fields = F.unfold(x, kernel, padding=kernel // 2).mT.flatten(0, 1)
         bright = fields.norm(dim=1)
         fields = fields[bright > 0.5 * bright.max()]
         seen = fields[torch.randperm(len(fields), generator=generator)[:_PATCHES]]
         templates.append(compete(seen, planes, generator).view(planes, x.shape[1], kernel, kernel))
-        x = c_cells(s_cells(x, templates[-1], selectivity), pooled)
-    last = compete(x.flatten(1), _CELL_PLANES[-1], generator)
-    templates.append(last.view(len(last), *x.shape[1:]))
-    winners = (F.normalize(x.flatten(1), dim=1) @ last.T).argmax(1)
+        x = c_cells(s_cells(x, templates[-1], selectivity), stride, pooled)
+    middle = _middle(x)
+    last = compete(middle.flatten(1), _CELL_PLANES[-1], generator)
+    templates.append(last.view(len(last), *middle.shape[1:]))
+    winners = (F.normalize(middle.flatten(1), dim=1) @ last.T).argmax(1)
     votes = torch.zeros(len(last), 10).index_put_((winners, labels), torch.ones(len(x)), accumulate=True)
     return Neocognitron(tuple(templates), votes.argmax(1), pooled)
 
@@ -102,9 +104,9 @@ def learn(images: Tensor, labels: Tensor, *, pooled: bool, generator: torch.Gene
 def recognise(network: Neocognitron, images: Tensor) -> Tensor:
     """Labels [B] of images [B, 1, H, W]: those of the last plane that responds most, anywhere in its C cell's field."""
     x = images
-    for templates, selectivity in zip(network.templates[:-1], _SELECTIVITY, strict=True):
-        x = c_cells(s_cells(x, templates, selectivity), network.pooled)
-    response = F.conv2d(x, network.templates[-1], padding=_PLACES if network.pooled else 0)
+    for templates, selectivity, stride in zip(network.templates[:-1], _SELECTIVITY, _STRIDES, strict=True):
+        x = c_cells(s_cells(x, templates, selectivity), stride, network.pooled)
+    response = F.conv2d(x if network.pooled else _middle(x), network.templates[-1])
     return network.labels[response.flatten(2).amax(2).argmax(1)]
 
 
@@ -126,8 +128,14 @@ def accuracy(network: Neocognitron, images: Tensor, labels: Tensor, shift: int) 
     return float(torch.stack(right).mean())
 
 
+def _middle(x: Tensor) -> Tensor:
+    """The receptive field of the last S cell in the middle of maps [B, C, H, W]."""
+    margin = (x.shape[-1] - _WINDOW) // 2
+    return x[:, :, margin:-margin, margin:-margin]
+
+
 def run(seed: int, line: Callable[[str], None]) -> Report:
-    """Two networks learn 1,200 digits in the middle of the field and are shown 300 others, shifted."""
+    """Two networks learn 1,200 digits in the middle of the field and are shown 200 others, shifted."""
     generator = torch.Generator().manual_seed(seed)
     images, labels = digits()
     order = torch.randperm(len(images), generator=generator)
