@@ -18,7 +18,7 @@ def test_an_s_cell_responds_to_its_template_at_any_brightness() -> None:
 
 def test_c_cells_change_less_than_s_cells_when_the_input_moves() -> None:
     x = torch.zeros(1, 1, 16, 16)
-    x[0, 0, 8, 8] = 1.0
+    x[0, 0, 7:10, 7:10] = 1.0
 
     def change(pooled: bool) -> float:
         here, moved = c_cells(x, 2, pooled), c_cells(x.roll(1, 3), 2, pooled)
