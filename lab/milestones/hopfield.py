@@ -11,9 +11,9 @@ from torch import Tensor
 from lab.milestones.report import Finding, Report
 from lab.plots.figures import Curve, Plot, plots
 
-_NETWORKS = {250: 8, 1000: 2}  # at every load, by number of units
-_LOADS = (0.06, 0.1, 0.12, 0.13, 0.14, 0.15, 0.16, 0.17, 0.18, 0.2)
-_CUES = 25  # stored patterns that are tried in each network
+_NETWORKS = {250: 4, 1000: 1}  # at every load, by number of units
+_LOADS = (0.06, 0.1, 0.12, 0.14, 0.15, 0.16, 0.17, 0.18, 0.2, 0.22, 0.25)
+_CUES = 50  # stored patterns that are tried in each network
 _MOST_SWEEPS = 40
 _DESCENT_UNITS, _DESCENT_PATTERNS, _DESCENT_STATES = 100, 10, 64
 
@@ -108,7 +108,7 @@ def retrieval_overlap(load: float) -> float:
 
 
 def run(seed: int, line: Callable[[str], None]) -> Report:
-    """Energies of 64 random states; overlaps of 250 and 1,000 units at loads from 0.05 to 0.2."""
+    """Energies of 64 random states; overlaps of 250 and 1,000 units at loads from 0.06 to 0.25."""
     generator = torch.Generator().manual_seed(seed)
     fallen = descent(generator)
     rise = float((fallen.energies[1:] - fallen.energies[:-1]).max())
