@@ -35,7 +35,7 @@ def fires(x: Tensor, excitatory: Tensor, inhibitory: Tensor, threshold: Tensor) 
     """Outputs of McCulloch-Pitts units: bool [..., P, U].
 
     x: binary [P, n]. excitatory, inhibitory: binary [..., n, U]; threshold: [..., 1, U]. A unit fires if at least
-    `threshold` of its excitatory inputs are active and none of its inhibitory ones (1943, section 2).
+    `threshold` of its excitatory inputs are active and none of its inhibitory ones (1943).
     """
     return (x @ excitatory >= threshold) & (x @ inhibitory == 0)
 

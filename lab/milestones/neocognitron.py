@@ -46,7 +46,7 @@ def s_cells(x: Tensor, templates: Tensor, selectivity: float) -> Tensor:
     """Responses of S cells to [B, C, H, W]: [B, planes, H, W] in [0, 1].
 
     The similarity (cosine) of the receptive field with the template, over a threshold: shunting inhibition by the
-    length of the receptive field (1980, equation 2), which faint inputs do not overcome.
+    length of the receptive field (1980, section 2), which faint inputs do not overcome.
     """
     padding = templates.shape[-1] // 2
     length = F.conv2d(x.square(), torch.ones_like(templates[:1]), padding=padding).clamp_min(0.0).sqrt()
@@ -59,7 +59,7 @@ def s_cells(x: Tensor, templates: Tensor, selectivity: float) -> Tensor:
 def c_cells(x: Tensor, stride: int, pooled: bool) -> Tensor:
     """Responses of C cells to S cells [B, planes, H, W]: [B, planes, H / stride, W / stride].
 
-    A C cell responds if any S cell in its field does: a weighted sum, saturated (1980, equation 5).
+    A C cell responds if any S cell in its field does: a weighted sum, saturated (1980, section 2).
     """
     if not pooled:
         return x[:, :, ::stride, ::stride]
@@ -73,7 +73,7 @@ def compete(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Templates [count, features] of unit length that inputs [N, features] compete for.
 
     The template that is most similar to an input is reinforced by it, as the seed cell of a plane is (1980, section
-    4); here all inputs reinforce their winners at once. No label is used.
+    3); here all inputs reinforce their winners at once. No label is used.
     """
     x = F.normalize(x, dim=1)
     templates = x[torch.randperm(len(x), generator=generator)[:count]]
