@@ -198,6 +198,9 @@ VERBS: dict[str, Verb] = {
     "approximate": Verb(
         "Approximate a function with one hidden layer at several widths.", "lab.cli.approximate:approximate"
     ),
+    "milestones": Verb(
+        "Run a milestone of neural networks: theory beside measurement.", "lab.cli.milestones:milestones"
+    ),
     "new": Verb(
         "Write the files of a new game or preset.",
         verbs={
