@@ -80,10 +80,9 @@ def moved() -> Moved:
 def lines(*maps: Map) -> str:
     """Maps side by side."""
     height = max(len(values) for values in maps)
-    padded = [[*values, *[[" "] * len(values[0])] * (height - len(values))] for values in maps]
-    return "\n".join(
-        "    ".join(" ".join(map(str, row)) for row in rows).rstrip() for rows in zip(*padded, strict=True)
-    )
+    columns = [[" ".join(map(str, row)) for row in values] for values in maps]
+    padded = [[*rows, *[" " * len(rows[0])] * (height - len(rows))] for rows in columns]
+    return "\n".join("    ".join(rows).rstrip() for rows in zip(*padded, strict=True))
 
 
 def show(title: str, *maps: Map) -> None:
