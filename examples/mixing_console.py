@@ -5,7 +5,8 @@ that one is turned through a wide range. The slope that backpropagation gives is
 gradient descent turns the knob against the slope:
 
     python examples/mixing_console.py --out console.png
-    python examples/mixing_console.py --knob 1205 --rate 1    # another knob, a short step
+    python examples/mixing_console.py --rate 0.5    # a short step
+    python examples/mixing_console.py --knob 1205   # another knob
 """
 
 import argparse
@@ -153,7 +154,7 @@ def show(*, steps: int, learning_rate: float, knob: int | None, rate: float, out
     lowest = min(range(len(found.costs)), key=found.costs.__getitem__)
     print(f"  the cost is lowest at       {found.settings[lowest]:.4f}, where it is {found.costs[lowest]:.4f}")
     promised = found.tangent(found.stepped)
-    print(f"  one step turns it to        {found.stepped:.4f}: cost {found.stepped_cost:.4f}, promised {promised:.4f}")
+    print(f"  one step turns it to        {found.stepped:.4f}: cost {found.stepped_cost:.6f}, promised {promised:.6f}")
     print(f"one step of all knobs: cost {together:.4f}")
     if out is not None:
         save_png(out, draw(found, name, costs))
