@@ -151,7 +151,7 @@ def show(*, steps: int, learning_rate: float, knob: int | None, rate: float, out
     print(f"\nknob {knob} of {len(gradient):,}, {name}, stands at {found.setting:.4f}; all others are held")
     print(f"  slope by backpropagation    {found.slope:+.9f}")
     print(f"  slope by turning it a bit   {found.slope_by_turning:+.9f}")
-    lowest = min(range(len(found.costs)), key=found.costs.__getitem__)
+    lowest = int(np.argmin(found.costs))
     print(f"  lowest cost within {REACH:g}        {found.costs[lowest]:.4f}, at {found.settings[lowest]:.4f}")
     promised = found.tangent(found.stepped)
     print(f"  one step turns it to        {found.stepped:.4f}: cost {found.stepped_cost:.6f}, promised {promised:.6f}")
