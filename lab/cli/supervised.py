@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lab.cli.arguments import Json, Run, RunsDir, print_json
+from lab.cli.baselines import Baselines, baselines_record, say_baselines
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.errors import UserError
@@ -25,6 +26,7 @@ def evaluate(
     run: Run,
     checkpoint: Checkpoint = "best",
     out: Annotated[Path | None, typer.Option(help="Folder for the figures.")] = None,
+    baselines: Baselines = False,
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
@@ -53,13 +55,18 @@ def evaluate(
         if isinstance(item, Table) and item.name == "confusion":
             counts = {str(row[0]): [int(cell or 0) for cell in row[1:]] for row in item.rows}
             by_class = {name: row[i] / sum(row) for i, (name, row) in enumerate(counts.items()) if sum(row)}
+    beside = config.task.baselines(train, test, config.seed) if baselines else {}
+    if baselines and not beside:
+        raise UserError(f"--baselines: task.name={config.task.name} has none; leave it out")
     kind = "images" if test.has_images else "rows"
     if as_json:
-        print_json({"run": run, kind: len(test)} | values | ({"by_class": by_class} if by_class else {}))
+        more = {"by_class": by_class} if by_class else {}
+        print_json({"run": run, kind: len(test)} | values | more | baselines_record(beside))
         return
     say(f"{run}: {len(test):,} test {kind}, " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
     if by_class:
         say("accuracy by class: " + ", ".join(f"{name} {fraction:.1%}" for name, fraction in by_class.items()))
+    say_baselines(found.metrics, beside)
 
 
 def predict(

@@ -9,12 +9,13 @@ import torch
 from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 from torch import Tensor, nn
 
-from lab.config.limits import DepthOrZero, Width, WidthOrZero
+from lab.config.limits import Depth, DepthOrZero, Width, WidthOrZero
 from lab.config.sections import Config, name_of
 from lab.errors import UserError
 from lab.nets.airbench import Airbench
 from lab.nets.alexnet import AlexNet, scaled_width
 from lab.nets.cnn import CNN, ResidualTower, ResNet
+from lab.nets.flow import Flow
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP, LinearBlock
 from lab.nets.whitening import Whitening
@@ -199,13 +200,28 @@ class MLPConfig(BackboneConfig):
         return Backbone(stem, trunk, nn.Identity(), nn.Identity(), self.hidden[-1])
 
 
+class FlowConfig(BackboneConfig):
+    """Normalising flow over the columns of a table: the density of a row (Dinh et al. 2017)."""
+
+    reads_tables: ClassVar[bool] = True
+
+    name: Literal["flow"] = Field(default="flow", description="Type of network.")
+    couplings: Depth = Field(default=6, description="Affine coupling layers.")
+    hidden: Width = Field(default=64, description="Units of both hidden layers of a coupling.")
+
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        flow = Flow(int(torch.Size(shape).numel()), couplings=self.couplings, hidden=self.hidden)
+        return Backbone(nn.Identity(), flow, nn.Identity(), nn.Identity(), 1, is_density=True)
+
+
 NetworkConfig = Annotated[
     Annotated[CNNConfig, Tag("cnn")]
     | Annotated[ResNetConfig, Tag("resnet")]
     | Annotated[TowerConfig, Tag("tower")]
     | Annotated[AlexNetConfig, Tag("alexnet")]
     | Annotated[AirbenchConfig, Tag("airbench")]
-    | Annotated[MLPConfig, Tag("mlp")],
+    | Annotated[MLPConfig, Tag("mlp")]
+    | Annotated[FlowConfig, Tag("flow")],
     Discriminator(name_of),
 ]
 

@@ -62,7 +62,7 @@ def training_and_test(
             raise UserError(f"augment is for images and {source} is a table: leave it out")
     selected = task.select(train, test)
     if selected is not train:
-        return selected, test
+        return (selected, test) if train.has_images else _both_preprocessed(config, selected, test, preprocessing)
     if len(train.classes) == 1 and task.targets == "classes" and not task.writes_images:
         raise UserError(f"{source} has a single class, {train.classes[0]!r}: a classifier needs two or more")
     if train.classes:
@@ -73,8 +73,13 @@ def training_and_test(
                 f"{source} has no sample of class {empty[0]!r} to train on: add some, or exclude the class by "
                 "data.classes"
             )
-    if train.has_images:
-        return train, test
+    return (train, test) if train.has_images else _both_preprocessed(config, train, test, preprocessing)
+
+
+def _both_preprocessed(
+    config: SupervisedConfig, train: LabelledSet, test: LabelledSet, preprocessing: Preprocessing | None
+) -> tuple[LabelledSet, LabelledSet]:
+    """Both tables as inputs of the network."""
     if preprocessing is None:
         rows = train.table
         preprocessing = fit(rows.inputs, rows.schema, rows.target, rows.numbers, config.data.max_categories)

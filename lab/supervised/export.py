@@ -50,7 +50,6 @@ class TableNetwork(nn.Module):
 def export_network(trained: Trained, out: Path) -> float:
     """Write a run's network as .onnx or .pt2; return the largest difference of its outputs. Raises UserError."""
     task, preprocessing = trained.config.task, trained.preprocessing
-    output = "logits" if task.targets == "classes" and not task.writes_images else "output"
     metadata: dict[str, Any] = {"task": task.name}
     if trained.classes:
         metadata["classes"] = list(trained.classes)
@@ -58,7 +57,7 @@ def export_network(trained: Trained, out: Path) -> float:
         inputs, others = (Draws(0, torch.arange(*span), 0).noise(torch.Size(trained.shape)) for span in ((2,), (2, 7)))
         metadata["range"] = [-1, 1]
         return exporting.export(
-            trained.network, {"images": inputs}, {"images": others}, out, outputs=(output,), metadata=metadata
+            trained.network, {"images": inputs}, {"images": others}, out, outputs=(task.output_name,), metadata=metadata
         )
     metadata |= {
         "inputs": preprocessing.raw_names,
@@ -67,14 +66,14 @@ def export_network(trained: Trained, out: Path) -> float:
     }
     tolerance = None  # of numbers: their mean may be much larger than their deviation
     if preprocessing.target_statistics is not None:
-        output, tolerance = "value", 10.0 * exporting.TOLERANCE * preprocessing.target_statistics.deviation
+        tolerance = 10.0 * exporting.TOLERANCE * preprocessing.target_statistics.deviation
     inputs, others = (_example_rows(preprocessing, np.arange(*span)) for span in ((2,), (2, 9)))
     return exporting.export(
         TableNetwork(trained.network, preprocessing).eval(),
         {"rows": inputs},
         {"rows": others},
         out,
-        outputs=(output,),
+        outputs=(task.output_name,),
         metadata=metadata,
         tolerance=tolerance,
     )

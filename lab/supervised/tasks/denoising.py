@@ -37,6 +37,7 @@ class Denoising(Task):
     )
     needs_images: ClassVar[bool] = True
     writes_images: ClassVar[bool] = True
+    output_name: ClassVar[str] = "output"
     networks: ClassVar[tuple[str, ...]] = ("tower",)  # the others reduce the resolution
 
     name: Literal["denoising"] = Field(default="denoising", description="Type of task.")

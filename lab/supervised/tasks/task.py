@@ -1,7 +1,7 @@
 """The interface of supervised tasks: settings, output layers, loss, evaluation and predictions."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator
@@ -43,7 +43,7 @@ class Task(Config):
 
     metrics: the training loss first. best_metrics: allowed values of `evaluate.best`. targets: type of the targets.
     needs_images: tables are not supported. networks: supported networks, by default all. writes_images: outputs are
-    images in [-1, 1].
+    images in [-1, 1]. output_name: of the network's outputs, in exported files.
     """
 
     metrics: ClassVar[tuple[Metric, ...]]
@@ -51,6 +51,7 @@ class Task(Config):
     needs_images: ClassVar[bool] = False
     writes_images: ClassVar[bool] = False
     networks: ClassVar[tuple[str, ...]] = ()
+    output_name: ClassVar[str] = "logits"
 
     name: str
 
@@ -82,3 +83,7 @@ class Task(Config):
     def select(self, train: LabelledSet, test: LabelledSet) -> LabelledSet:
         """The samples to train on. Raises UserError if there are too few."""
         return train
+
+    def baselines(self, train: LabelledSet, test: LabelledSet, seed: int) -> dict[str, Mapping[str, float]]:
+        """Metrics of methods without the network on the same sets, by the name of the method; none by default."""
+        return {}
