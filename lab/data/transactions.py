@@ -1,8 +1,8 @@
 """Made card transactions with a few frauds, whose probability of fraud given the columns is known exactly.
 
-A transaction belongs to one of six profiles, three of them fraudulent. Given its profile the columns are independent, with
-densities in closed form; by Bayes' rule the probability of fraud is a ratio of sums of products of these. No detector can
-rank better than by it, so the best average precision is known.
+A transaction belongs to one of six profiles, three of them fraudulent. Given its profile the columns are independent,
+with densities in closed form; by Bayes' rule the probability of fraud is a ratio of sums of products of these. No
+detector can rank better than by it, so the best average precision is known.
 """
 
 import math
@@ -36,8 +36,9 @@ NAMES = ("legitimate", "fraud")
 class Profile:
     """A kind of transaction, with its share of all and the distribution of each column.
 
-    amount, distance, age: median and standard deviation of the logarithm (log-normal). hour: mean and standard deviation
-    (normal, wrapped to a day). rate: mean of the number in the last hour (Poisson, cut off). channels: probabilities.
+    amount, distance, age: median and standard deviation of the logarithm (log-normal). hour: mean and standard
+    deviation (normal, wrapped to a day). rate: mean of the number in the last hour (Poisson, cut off). channels:
+    probabilities.
     """
 
     fraud: bool

@@ -64,9 +64,7 @@ class Flow(nn.Module):
         super().__init__()
         if features < 2:
             raise UserError("a flow couples columns with each other: it needs two inputs or more")
-        self.couplings = nn.ModuleList(
-            Coupling(features, hidden, flipped=index % 2 == 1) for index in range(couplings)
-        )
+        self.couplings = nn.ModuleList(Coupling(features, hidden, flipped=index % 2 == 1) for index in range(couplings))
         orders = [rng.random_bits(index, torch.arange(features)).argsort() for index in range(couplings)]
         self.orders: Tensor
         self.register_buffer("orders", torch.stack(orders), persistent=False)

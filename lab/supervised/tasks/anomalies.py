@@ -1,7 +1,7 @@
 """Anomalies among the rows of a table: a network is trained on normal rows alone and scores all others.
 
-An autoencoder (network.name=mlp) scores a row by its reconstruction error, a normalising flow (network.name=flow) by its
-negative log-density.
+An autoencoder (network.name=mlp) scores a row by its reconstruction error, a normalising flow (network.name=flow) by
+its negative log-density.
 """
 
 from collections.abc import Mapping, Sequence

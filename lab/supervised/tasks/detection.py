@@ -42,8 +42,8 @@ class Detection(Classification):
     review_cost: NonNegativeFloat = Field(default=0.0, description="Cost of one review.")
     amount: str = Field(
         default="",
-        description="Column with the cost of a positive that is not reviewed, by default 1 each; reviews then go to the "
-        "largest expected costs.",
+        description="Column with the cost of a positive that is not reviewed, by default 1 each; reviews then go to "
+        "the largest expected costs.",
     )
 
     def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
