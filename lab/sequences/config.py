@@ -23,8 +23,8 @@ class DataConfig(Config):
     source: str | None = Field(
         default=None,
         description='File with a tab between input and target, .jsonl with "input" and "target", .csv with columns '
-        "text and label, made texts by name (reviews, commands), or text for a language model; by default a language "
-        "model reads generated sentences.",
+        "text and label, made texts by name (reviews, commands), or text for a language model; by default a "
+        "language model reads generated sentences.",
     )
     test_source: str | None = Field(
         default=None, description="Test file; by default examples are held out of the source."
@@ -47,7 +47,7 @@ class DataConfig(Config):
     )
     intents: bool = Field(
         default=False,
-        description="The last tag of a target is the intent of the whole input; the others are slots: B-NAME, I-NAME, O.",
+        description="The last tag of a target is the intent of the input; the others are slots: B-NAME, I-NAME, O.",
     )
     max_length: Length = Field(default=256, description="Largest number of tokens of a sequence in a file.")
     window: Length = Field(default=64, description="Characters of a training example of a language model.")

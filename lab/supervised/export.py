@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.data.augment import Draws
+from lab.errors import UserError
 from lab.nets import export as exporting
 from lab.supervised.network import Network
 from lab.supervised.preprocessing import LARGEST, Preprocessing
@@ -50,6 +51,8 @@ class TableNetwork(nn.Module):
 def export_network(trained: Trained, out: Path) -> float:
     """Write a run's network as .onnx or .pt2; return the largest difference of its outputs. Raises UserError."""
     task, preprocessing = trained.config.task, trained.preprocessing
+    if task.needs_sound:
+        raise UserError(f"task.name={task.name} cannot be exported: its network transforms complex spectra")
     metadata: dict[str, Any] = {"task": task.name}
     if trained.classes:
         metadata["classes"] = list(trained.classes)

@@ -18,11 +18,19 @@ _OPENINGS = ("", "", "", "hey ", "please ")
 _REQUESTS = (*_OPENINGS, "could you ", "can you ", "would you ", "i want you to ")
 # First words of templates that are no imperatives, before which "could you" makes no sense.
 _STATEMENTS = phrases(
-    "alarm | at | directions | do | how | i | is | lights | message | music | should | timer | we | weather | what | will"
+    """
+    a | alarm | an | at | could | directions | do | how | i | is | lights | music | no | please | shopping | should |
+    there | timer | we | weather | what | where | which | will
+    """
 )
 _ENDINGS = ("", "", "", " please", " thanks", " now", " for me")
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "set_alarm": (
+        "i need an alarm at {time} {date}",
+        "please wake us at {time}",
+        "ring the alarm at {time}",
+        "an alarm for {date} at {time}",
+        "could the alarm go off at {time} {date}",
         "wake me at {time}",
         "wake me up at {time} {date}",
         "set an alarm for {time}",
@@ -35,6 +43,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "do not let me sleep longer than {time}",
     ),
     "set_timer": (
+        "i need a timer of {duration}",
+        "set the kitchen timer to {duration}",
+        "a timer of {duration}",
+        "remind me in {duration}",
+        "begin a countdown of {duration}",
+        "wake me in {duration}",
         "set a timer for {duration}",
         "start a {duration} timer",
         "count down {duration}",
@@ -45,6 +59,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "ring in {duration}",
     ),
     "play_music": (
+        "play me a song by {artist}",
+        "i feel like listening to {genre}",
+        "play {artist} in the {room}",
+        "could we have some {genre}",
+        "put {song} on",
+        "listen to {artist}",
         "play {song} by {artist}",
         "play {song}",
         "i want to hear {song} by {artist}",
@@ -57,6 +77,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "turn on some {genre} in the {room}",
     ),
     "get_weather": (
+        "what will the weather be {date}",
+        "is it going to rain {date}",
+        "tell me the weather in {city}",
+        "show the forecast for {city}",
+        "will there be snow in {city} {date}",
+        "do we need coats {date}",
         "what is the weather in {city}",
         "what is the weather like in {city} {date}",
         "will it rain in {city} {date}",
@@ -69,6 +95,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "should i take a coat to {city} {date}",
     ),
     "send_message": (
+        "send a text to {person} that says {message}",
+        "write {person} a message that {message}",
+        "tell {person} {message}",
+        "send {person} the message {message}",
+        "let {person} hear that {message}",
+        "text to {person} that {message}",
         "text {person} {message}",
         "send a message to {person} saying {message}",
         "tell {person} that {message}",
@@ -79,6 +111,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "inform {person} that {message}",
     ),
     "call": (
+        "make a call to {person}",
+        "dial {person}",
+        "call up {person}",
+        "i would like to phone {person}",
+        "speak with {person} on the phone",
+        "start a phone call to {person}",
         "call {person}",
         "phone {person}",
         "give {person} a call",
@@ -89,6 +127,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "start a call with {person}",
     ),
     "add_to_list": (
+        "buy {item}",
+        "i need to buy {item} and {item}",
+        "shopping list {item}",
+        "there is no {item} left",
+        "please get {item}",
+        "write down {item} for the shopping",
         "add {item} to my shopping list",
         "put {item} on the list",
         "put {item} and {item} on the shopping list",
@@ -99,6 +143,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "write {item} on my shopping list",
     ),
     "set_lights": (
+        "switch on the light in the {room}",
+        "dim the {room} lights",
+        "set the lights in the {room} to {colour}",
+        "light the {room} in {colour}",
+        "no light in the {room}",
+        "switch the {room} to {colour}",
         "turn on the lights in the {room}",
         "turn the {room} lights {colour}",
         "lights on in the {room}",
@@ -109,6 +159,13 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "dim the light in the {room}",
     ),
     "navigate": (
+        "navigate to {place}",
+        "show me a route to {city}",
+        "i want to go to {place}",
+        "where is {place}",
+        "find the way to {place} in {city}",
+        "guide us to {city}",
+        "which way is {place}",
         "take me to {place}",
         "how do i get to {place}",
         "show me the way to {place}",
@@ -119,6 +176,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "find a route to {place} in {city}",
     ),
     "set_reminder": (
+        "set a reminder for {date} to {task}",
+        "remind me that i have to {task}",
+        "i have to {task} {date}",
+        "make a reminder to {task} at {time}",
+        "note that i must {task}",
+        "remind us {date} at {time} to {task}",
         "remind me to {task} at {time}",
         "remind me to {task} {date}",
         "do not let me forget to {task} {date}",

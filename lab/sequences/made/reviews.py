@@ -2,7 +2,7 @@
 
 A review has one to three sentences with an opinion, among others without. It is positive or negative if all opinions
 are, else mixed. What a sentence says depends on the order of its words ("i expected it to be bad but it was great"),
-which a bag of words does not keep. Test reviews use forms of sentences that no training review has, of known words.
+which a bag of words does not keep. The sentences of test reviews join parts that no training review joins.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ _SEED, _TRAIN, _TEST, _MOST = 0x4E5, 12_000, 1_000, 64
 _ASPECTS = phrases(
     """
     room | food | service | staff | view | bed | shower | breakfast | lobby | pool | location | price | screen |
-    battery | sound | case | camera | keyboard | engine | seat | brake | plot | music | acting | ending | cover | paper | print |
-    delivery | manual | support
+    battery | sound | case | camera | keyboard | engine | seat | brake | plot | music | acting | ending | cover |
+    paper | print | delivery | manual | support
     """
 )
 _GOOD = phrases(
@@ -42,34 +42,32 @@ _NEUTRAL = (
     "we arrived late in the evening",
     "it is used every day at home",
 )
-# Forms of a sentence whose opinion is that of {same}; {other} is a word of the opposite opinion. The last of each table
-# are held out for the test.
+# A sentence says {same}; {other} is a word of the opposite opinion, which the sentence takes back.
 _PLAIN = (
     "the {a} was {v}{same}",
     "i found the {a} {v}{same}",
-    "what a {same} {a}",
+    "the {a} was just {same}",
     "the {a} turned out {v}{same}",
-    "everybody said the {a} was {same} and it was",
-    "we thought the {a} was {v}{same}",
 )
-_TURNED = (
-    "the {a} was not {other}",
-    "the {a} was anything but {other}",
-    "i expected the {a} to be {other} but it was {same}",
-    "they called the {a} {other} yet i found it {same}",
-    "the {a} used to be {other} and now it is {same}",
-    "nobody could call the {a} {other}",
-    "the {a} is no longer {other} but {same}",
-    "far from {other} the {a} was {v}{same}",
-    "i was told that the {a} is {other} but in truth it is {same}",
-    "the {a} looked {other} and then proved {same}",
+_SUBJECTS = ("the {a} was", "the {a} is", "i found the {a}", "for us the {a} was", "the {a} seemed")
+_NEGATIONS = ("not", "never", "hardly", "anything but", "by no means", "not at all", "far from")
+_EXPECTATIONS = (
+    "i expected the {a} to be {other}",
+    "they called the {a} {other}",
+    "the {a} used to be {other}",
+    "the {a} looked {other}",
+    "i was told that the {a} is {other}",
+    "everybody praised or blamed the {a} as {other}",
 )
-_HELD_OUT = {_PLAIN: 1, _TURNED: 2}
+_TURNS = ("but", "yet", "however", "and then")
+_VERDICTS = ("it was {v}{same}", "it proved {same}", "we thought it was {same}", "in truth it is {v}{same}")
+_CONCESSIONS = ("although", "even though", "while")
+_HELD_OUT = 4  # one combination of parts in so many
 LABELS = ("negative", "mixed", "positive")
 
 
 def reviews() -> tuple[list[Pair], list[Pair]]:
-    """Training and test reviews; a test review has at least one held-out form."""
+    """Training and test reviews; the latter have held-out pairs of parts alone."""
     sets = []
     for part, count in enumerate((_TRAIN, _TEST)):
         drawn = choices_of_texts(_SEED + part, count, most=_MOST)
@@ -96,13 +94,28 @@ def _review(choices: Choices, *, held_out: bool) -> tuple[str, str]:
 
 
 def _sentence(choices: Choices, good: bool, *, held_out: bool) -> str:
-    table = choices.pick((_PLAIN, _TURNED, _TURNED))
-    form = choices.pick(_forms(table, held_out=held_out))
+    """A sentence with an opinion; in tests one that takes another back, of parts that training has in other pairs."""
+    kind = choices.pick(("negation", "turn", "concession") if held_out else ("plain", "negation", "turn", "concession"))
+    if kind == "plain":
+        form = choices.pick(_PLAIN)
+    elif kind == "negation":
+        form = " ".join([*choices.pick(_pairs(_SUBJECTS, _NEGATIONS, held_out=held_out)), "{other}"])
+    elif kind == "turn":
+        expected, verdict = choices.pick(_pairs(_EXPECTATIONS, _VERDICTS, held_out=held_out))
+        form = f"{expected} {choices.pick(_TURNS)} {verdict}"
+    else:
+        expected, verdict = choices.pick(_pairs(_EXPECTATIONS, _VERDICTS, held_out=held_out))
+        form = f"{verdict} {choices.pick(_CONCESSIONS)} {expected}"
     same, other = (_GOOD, _BAD) if good else (_BAD, _GOOD)
     values = {"a": choices.pick(_ASPECTS), "v": choices.pick(_VERY)}
     return form.format(same=choices.pick(same), other=choices.pick(other), **values)
 
 
-def _forms(table: tuple[str, ...], *, held_out: bool) -> Sequence[str]:
-    last = _HELD_OUT[table]
-    return table[-last:] if held_out else table[:-last]
+def _pairs(first: Sequence[str], second: Sequence[str], *, held_out: bool) -> list[tuple[str, str]]:
+    """The pairs of training, or those held out: each part is in pairs of both."""
+    return [
+        (one, other)
+        for i, one in enumerate(first)
+        for j, other in enumerate(second)
+        if ((i + j) % _HELD_OUT == 0) == held_out
+    ]

@@ -11,6 +11,7 @@ from lab.supervised.tasks.denoising import Denoising
 from lab.supervised.tasks.detection import Detection
 from lab.supervised.tasks.reconstruction import Reconstruction
 from lab.supervised.tasks.regression import Regression
+from lab.supervised.tasks.speech_denoising import SpeechDenoising
 from lab.supervised.tasks.task import Task
 
 TaskConfig = Annotated[
@@ -19,7 +20,16 @@ TaskConfig = Annotated[
     | Annotated[Denoising, Tag("denoising")]
     | Annotated[Reconstruction, Tag("reconstruction")]
     | Annotated[Detection, Tag("detection")]
-    | Annotated[Anomalies, Tag("anomalies")],
+    | Annotated[Anomalies, Tag("anomalies")]
+    | Annotated[SpeechDenoising, Tag("speech_denoising")],
     Discriminator(name_of),
 ]
-TASKS: tuple[type[Task], ...] = (Classification, Regression, Denoising, Reconstruction, Detection, Anomalies)
+TASKS: tuple[type[Task], ...] = (
+    Classification,
+    Regression,
+    Denoising,
+    Reconstruction,
+    Detection,
+    Anomalies,
+    SpeechDenoising,
+)

@@ -42,13 +42,14 @@ class Task(Config):
     """Base of the tasks, which are configuration sections: each adds its fields and a `name`.
 
     metrics: the training loss first. best_metrics: allowed values of `evaluate.best`. targets: type of the targets.
-    needs_images: tables are not supported. networks: supported networks, by default all. writes_images: outputs are
-    images in [-1, 1]. output_name: of the network's outputs, in exported files.
+    needs_images: tables are not supported. needs_sound: the data are recordings. networks: supported networks, by
+    default all. writes_images: outputs are images in [-1, 1]. output_name: of the outputs, in exported files.
     """
 
     metrics: ClassVar[tuple[Metric, ...]]
     targets: ClassVar[Literal["classes", "numbers"]] = "classes"
     needs_images: ClassVar[bool] = False
+    needs_sound: ClassVar[bool] = False
     writes_images: ClassVar[bool] = False
     networks: ClassVar[tuple[str, ...]] = ()
     output_name: ClassVar[str] = "logits"
