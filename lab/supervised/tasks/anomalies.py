@@ -1,9 +1,10 @@
 """Anomalies among the rows of a table: a network is trained on normal rows alone and scores all others.
 
-An autoencoder (network.name=mlp) scores a row by its reconstruction error, a normalising flow (network.name=flow) by
-its negative log-density.
+An autoencoder (network.name=mlp) scores a row by its reconstruction error, each column relative to its usual error. A
+normalising flow (network.name=flow) scores it by its negative log-density.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -34,11 +35,25 @@ from lab.train.step import LossSum
 _OPERATION = 98  # number of this random operation among those of the augmentation and of denoising
 
 
+class Autoencoder(Network):
+    """Rows [B, F] -> log-densities [B] of their reconstruction errors, normal with a learned deviation per column."""
+
+    def __init__(self, backbone: Backbone, out: nn.Module, columns: int) -> None:
+        super().__init__(backbone.stem, backbone.trunk, backbone.pool, backbone.hidden, out)
+        self.log_deviation = nn.Parameter(torch.zeros(columns))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        # A deviation of 0.01 at least: a column that is rebuilt exactly would decide everything.
+        logs = self.log_deviation.clamp_min(math.log(0.01))
+        errors = (inputs - self.out(self.features(inputs))) * (-logs).exp()
+        return -(0.5 * errors.square() + logs + 0.5 * math.log(2.0 * math.pi)).sum(1)
+
+
 class Anomalies(Task):
     """Score rows of a table by how unlike the normal ones they are; trained on normal rows alone."""
 
     metrics = (
-        Metric("loss/anomalies", "", "score of the normal rows of the training batches", "loss", False),
+        Metric("loss/anomalies", "nats", "negative log-density of the rows of the training batches", "loss", False),
         AUPRC,
         AUROC,
         Metric("eval/loss", "", "the task's loss on the test set", "eval", False),
@@ -53,8 +68,7 @@ class Anomalies(Task):
         default=0.0,
         ge=0.0,
         le=10.0,
-        description="Standard deviation of noise that is added to the standardized training rows; the autoencoder "
-        "removes it.",
+        description="Standard deviation of noise that is added to the standardized training rows, against overfitting.",
     )
 
     def select(self, train: LabelledSet, test: LabelledSet) -> LabelledSet:
@@ -73,24 +87,19 @@ class Anomalies(Task):
         widths = [layer.out_features for layer in backbone.trunk.modules() if isinstance(layer, Linear)]
         code = Linear(backbone.features, self.code, init=HE.with_gain(1.0))
         decoder = MLP(self.code, widths[::-1], shape[0])
-        return Network(
-            backbone.stem, backbone.trunk, backbone.pool, nn.Identity(), nn.Sequential(code, decoder), residual=True
-        )
+        return Autoencoder(backbone, nn.Sequential(code, decoder), shape[0])
 
     def loss(self, train: LabelledSet, device: Device, seed: int) -> Loss:
         def score(network: Network, batch: Batch) -> LossSum:
-            if not self.noise:
-                return LossSum(row_scores(network(batch.inputs).float()).sum(), len(batch.inputs))
-            drawn = self.noise * Draws(seed, batch.numbers, _OPERATION).noise(batch.inputs.shape[1:])
-            outputs = network(batch.inputs + drawn).float()
-            # The residual of the noisy row minus its noise is that of the row itself.
-            residual = outputs if outputs.dim() == 1 else outputs - drawn
-            return LossSum(row_scores(residual).sum(), len(outputs))
+            rows = batch.inputs
+            if self.noise:
+                rows = rows + self.noise * Draws(seed, batch.numbers, _OPERATION).noise(rows.shape[1:])
+            return LossSum(-network(rows).float().sum(), len(rows))
 
         return score
 
     def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
-        scores = row_scores(predict_set(network, test, device))
+        scores = -predict_set(network, test, device)
         normal = torch.from_numpy(self._is_normal(test))
         metrics = {**self._ranked(scores, test), "eval/loss": float(scores[normal].mean())}
         return Evaluation(metrics, [_distributions(scores, normal)])
@@ -100,7 +109,7 @@ class Anomalies(Task):
         return {name: self._ranked(torch.from_numpy(scores), test) for name, scores in found.items()}
 
     def predictions(self, inputs: Tensor, outputs: Tensor, classes: Sequence[str]) -> list[dict[str, Any]]:
-        return [{"score": score} for score in row_scores(outputs).tolist()]
+        return [{"score": score} for score in (-outputs).tolist()]
 
     def _ranked(self, scores: Tensor, test: LabelledSet) -> dict[str, float]:
         anomalous = ~torch.from_numpy(self._is_normal(test))
@@ -113,11 +122,6 @@ class Anomalies(Task):
         """bool [N]"""
         numbers = [class_index(name, data.classes, "task.normal") for name in self.normal]
         return np.isin(data.targets, numbers)
-
-
-def row_scores(outputs: Tensor) -> Tensor:
-    """Scores [N] of the outputs of either network: log-densities [N], or residuals [N, F]."""
-    return -outputs if outputs.dim() == 1 else outputs.square().mean(1)
 
 
 def _distributions(scores: Tensor, normal: Tensor) -> Image:
