@@ -41,7 +41,8 @@ class Coupling(nn.Module):
         return self._joined(kept, (other - shift) * (-log_scale).exp())
 
     def _affine(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self.out(self.body(kept)).chunk(2, 1)
+        # In full precision: a density is the product of many of these.
+        log_scale, shift = self.out(self.body(kept)).to(kept.dtype).chunk(2, 1)
         return _LARGEST * torch.tanh(log_scale / _LARGEST), shift
 
     def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:

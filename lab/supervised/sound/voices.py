@@ -15,7 +15,7 @@ from lab.audio.stft import inverse_stft, stft
 _FFT, _HOP = 256, 64
 _TOGETHER = 50  # clips whose steps stay in the cache
 _SYLLABLE_S = 0.18  # mean length of a syllable
-_SHARPNESS = 14.0  # of a pulse: harmonics fall off beyond about its square root times the pitch
+_SHARPNESS = 200.0  # of a pulse: harmonics fall off beyond about its square root times the pitch
 # First three formants in Hz of vowels of a man (Peterson and Barney 1952, table II): i, e, a, o, u, er.
 _VOWELS = (
     (270, 2290, 3010),

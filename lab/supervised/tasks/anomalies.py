@@ -45,7 +45,7 @@ class Autoencoder(Network):
     def forward(self, inputs: Tensor) -> Tensor:
         # A deviation of 0.01 at least: a column that is rebuilt exactly would decide everything.
         logs = self.log_deviation.clamp_min(math.log(0.01))
-        errors = (inputs - self.out(self.features(inputs))) * (-logs).exp()
+        errors = (inputs - self.out(self.features(inputs)).float()) * (-logs).exp()
         return -(0.5 * errors.square() + logs + 0.5 * math.log(2.0 * math.pi)).sum(1)
 
 
