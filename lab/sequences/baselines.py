@@ -38,6 +38,8 @@ def _linear(train: Sequence[Pair], labels: Sequence[str], test: Sequence[Pair], 
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
+    if len(set(labels)) == 1:
+        return [labels[0]] * len(test)
     vectors = TfidfVectorizer(ngram_range=(1, longest), token_pattern=r"\S+", sublinear_tf=True)
     model = make_pipeline(vectors, LogisticRegression(C=10.0, max_iter=1000))
     model.fit([pair.input for pair in train], list(labels))

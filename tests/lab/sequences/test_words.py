@@ -46,6 +46,7 @@ def test_words_are_unknown_at_random_and_by_the_number_of_the_example(tmp_path: 
     assert not bool((data.test.inputs == FIRST).all(1).any())
 
 
+@pytest.mark.slow
 def test_a_table_is_classified_and_compared_with_tf_idf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = preset(
         tmp_path,

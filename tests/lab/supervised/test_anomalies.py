@@ -67,6 +67,7 @@ def test_malignant_rows_are_found_evaluated_and_predicted(
     assert found["rows"] == 227 and found["auroc"] > 0.85 and found["auprc"] > 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_stopped_run_goes_on_bit_for_bit(network: str, tmp_path: Path) -> None:
     training = {"batch_size": 32, "images_per_iteration": 320, "decay_images": 1280}

@@ -88,6 +88,7 @@ def test_recordings_are_cut_into_clips_and_silence_is_left_out(tmp_path: Path) -
     assert found.shape == (4_000,) and len(found) == 1 + 1 + 2 + 2 + 2 + 3
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     settings = other(data={"source": str(recordings(tmp_path)), "held_out": 0.3}, evaluate={"every": 1}, **SETTINGS)
     file = written(tmp_path, settings)
