@@ -34,8 +34,9 @@ class FileData:
         assert config.source is not None
         self._seed, self._config, self._shape, self._kind = seed, config, shape, SHAPES[shape]
         pairs, test = MADE[config.source]() if is_made(config) else (read_pairs(Path(config.source)), [])
-        # Closed vocabularies include tokens that occur only in held-out examples.
-        self.inputs = Vocabulary.from_texts((pair.input for pair in [*pairs, *test]), config.input_words)
+        # Closed vocabularies include tokens that occur only in held-out examples; open ones are made anew below.
+        is_open = config.unknown > 0.0
+        self.inputs = Vocabulary.from_texts((pair.input for pair in [*pairs, *test]), config.input_words, is_open)
         self.targets = None if config.numbers else self._target_vocabulary([*pairs, *test])
         if config.test_source is None and not test:
             tested = [_held_out(self.inputs.normalize(pair.input), config.modulus) for pair in pairs]
@@ -48,8 +49,8 @@ class FileData:
                 )
         elif config.test_source is not None:
             test = read_pairs(Path(config.test_source))
-        if config.unknown:
-            self.inputs = Vocabulary.from_texts((pair.input for pair in pairs), config.input_words, is_open=True)
+        if is_open:
+            self.inputs = Vocabulary.from_texts((pair.input for pair in pairs), config.input_words, is_open)
         self.train_pairs, self.test_pairs = pairs, test
         self._train, self.test = self._examples(pairs), self._examples(test)
         self.scale = UNSCALED

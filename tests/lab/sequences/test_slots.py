@@ -1,6 +1,7 @@
 """Frames from tags, their scores, and made commands that follow their grammar."""
 
-from lab.sequences.made.commands import TEMPLATES, commands, slot_values
+from lab.sequences.made.command_values import slot_values
+from lab.sequences.made.commands import TEMPLATES, commands
 from lab.sequences.slots import Frame, Slot, frame_metrics, frame_of, frame_record, frame_text
 
 
