@@ -1,4 +1,4 @@
-"""Anomaly detection beside pyod on the same normal rows: the baselines are its scores, and the networks are no worse."""
+"""Anomaly detection beside pyod on the same normal rows: the baselines are its scores, the networks are no worse."""
 
 import json
 from pathlib import Path
