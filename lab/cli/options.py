@@ -30,6 +30,15 @@ def check_absent(path: Path, overwrite: bool) -> None:
         raise UserError(f"{path} exists; --overwrite replaces it, or give another name")
 
 
+def check_folder(path: Path, overwrite: bool) -> None:
+    """Raise UserError for a path that cannot be a folder of new files: a file, or a folder with files unless
+    `overwrite`."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file; name a folder")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise UserError(f"{path} is not empty; --overwrite writes into it, or give another name")
+
+
 def check_suffix_of(option: str, path: Path, suffixes: tuple[str, ...]) -> None:
     """Raise UserError unless the file has one of the suffixes."""
     if path.suffix.lower() not in suffixes:

@@ -1,7 +1,7 @@
 """The verbs of `lab` for a sequences run: eval, predict, sample and export."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from lab.cli.arguments import Json, Run, RunsDir, print_json
+from lab.cli.baselines import Baselines, baselines_record, say_baselines
 from lab.cli.export import export_verb
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.config.limits import LARGEST_SEED
@@ -19,12 +20,22 @@ from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.sequences import export as exporting
 from lab.sequences.api import sample as draw
+from lab.sequences.baselines import baselines_of
+from lab.sequences.batch import SequenceData
 from lab.sequences.data import check_same_data, open_data
-from lab.sequences.evaluation import evaluate_set, evaluate_text, examples_table, lengths_table, ranked_answers
-from lab.sequences.files import read_inputs
+from lab.sequences.evaluation import (
+    evaluate_set,
+    evaluate_text,
+    examples_table,
+    lengths_table,
+    ranked_answers,
+    with_frames,
+)
+from lab.sequences.files import FileData, read_inputs
 from lab.sequences.metrics import CATALOGUE
 from lab.sequences.model import Model, load_model
 from lab.sequences.network import Decoding, TokenClassifier
+from lab.sequences.slots import frame_record, frame_text
 from lab.sequences.text import sums_entropy
 from lab.sequences.vocabulary import END, PAD
 from lab.terminal.consoles import Console
@@ -45,6 +56,7 @@ def evaluate(
     run: Run,
     beam: Beam = None,
     checkpoint: Checkpoint = "best",
+    baselines: Baselines = False,
     device: DeviceName = "auto",
     as_json: Json = False,
     runs_dir: RunsDir = RUNS_DIR,
@@ -63,17 +75,26 @@ def evaluate(
         tables: list[Table] = []
     else:
         found = evaluate_set(model.network, data.test, model.device, model.decoding(beam), data.scale)
+        if model.config.data.intents and data.targets is not None:
+            found = with_frames(found, data.test, data.targets)
         values, record["test_examples"] = found.metrics, len(found.right)
         tables = [lengths_table(found, data.test), examples_table(found, data.test, data.inputs, data.targets)]
+    beside = _baselines(model, data) if baselines else {}
     if as_json:
         by_length = {"by_length": [list(row) for row in tables[0].rows]} if tables else {}
-        print_json(record | {name.removeprefix("eval/"): value for name, value in values.items()} | by_length)
+        print_json(
+            record
+            | {name.removeprefix("eval/"): value for name, value in values.items()}
+            | by_length
+            | baselines_record(beside)
+        )
         return
     console = Console()
     console.say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record.items()))
     for name, value in values.items():
         metric = CATALOGUE[name]
         console.say(f"{name.removeprefix('eval/'):16} {value:9.4f} {metric.unit:6} {metric.meaning}")
+    say_baselines(values, beside)
     for table in tables:
         console.print(_rich_table(table))
 
@@ -115,6 +136,10 @@ def predict(
         {"input": text, "answer": best[0]["answer"], "alternatives": best}
         for (text, _), best in zip(texts, _answers(model, rows, model.decoding(beam, steps)), strict=True)
     ]
+    if model.config.data.intents:
+        for record in found:
+            record |= frame_record(record["input"], record["answer"].split())
+            record["answer"] = frame_text(record)
     if as_json:
         print_json({"run": run, "answers": found})
         return
@@ -173,6 +198,16 @@ def export(run: Path, checkpoint: str, out: Path) -> float:
 
 def _model(run: str, runs_dir: Path, device: str, checkpoint: str) -> Model:
     return load_model(find_run(run, runs_dir), device_of(device), checkpoint)
+
+
+def _baselines(model: Model, data: SequenceData) -> dict[str, Mapping[str, float]]:
+    """Baselines of texts with labels or tags. Raises UserError for other data."""
+    config = model.config
+    if not isinstance(data, FileData) or not config.data.input_words or config.predicts_numbers or model.shape.writes:
+        raise UserError("--baselines: there are none but for labels and intents of texts of words; leave it out")
+    if not (model.shape.labels or config.data.intents):
+        raise UserError("--baselines: tags without an intent have none; leave it out")
+    return baselines_of(data, intents=config.data.intents)
 
 
 def _check_written(model: Model, option: str, given: bool) -> None:

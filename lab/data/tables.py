@@ -1,4 +1,4 @@
-"""Tables: a CSV file with a header, a data set of scikit-learn, or a function of one variable."""
+"""Tables: a CSV file with a header, a data set of scikit-learn, made transactions, or a function of one variable."""
 
 import hashlib
 import math
@@ -13,6 +13,7 @@ import numpy as np
 from lab.config.suggestions import did_you_mean
 from lab.data.columns import Column, Reading, column_of, is_blank, read_column
 from lab.data.csv_file import CsvFile, check_named, numbers, read_csv, refuse_address, texts
+from lab.data.transactions import load_transactions
 from lab.errors import UserError
 
 SUFFIX = ".csv"
@@ -182,7 +183,8 @@ def _embedded(source: str, classified: bool) -> Table:
     names = tuple(str(name) for name in getattr(found, "target_names", ()))
     if classified and not names:
         raise UserError(f"{source} has a number as its target, not classes: set task.name=regression")
-    schema = tuple(Column(str(name), "number") for name in found.feature_names)
+    made: tuple[Column, ...] | None = getattr(found, "schema", None)
+    schema = made or tuple(Column(str(name), "number") for name in found.feature_names)
     targets = found.target.astype(np.int64 if classified else np.float64)
     return _table(source, found.data, targets, schema, "target", names if classified else ())
 
@@ -201,8 +203,9 @@ SETS: dict[str, Callable[[], Any]] = {
     "wine": _loader("load_wine"),
     "breast_cancer": _loader("load_breast_cancer"),
     "diabetes": _loader("load_diabetes"),
+    "transactions": load_transactions,
 }
-"""Tables of scikit-learn, which need no download."""
+"""Tables of scikit-learn and made ones, which need no download."""
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "wave": lambda x: np.sin(2.0 * np.pi * x) + 0.5 * np.cos(5.0 * np.pi * x),

@@ -10,6 +10,7 @@ from lab.errors import UserError
 from lab.sequences.evaluation import ranked_answers
 from lab.sequences.model import language_model, load_model
 from lab.sequences.sampling import sample as draw
+from lab.sequences.slots import frame_record
 from lab.train.device import Device
 
 
@@ -45,7 +46,10 @@ def predict(
     steps: int | None = None,
     checkpoint: str = "best",
 ) -> list[dict[str, Any]]:
-    """Per input {"input", "answer"}, and with a beam "alternatives": answers and log-probabilities, best first."""
+    """Per input {"input", "answer"}, and with a beam "alternatives": answers and log-probabilities, best first.
+
+    With `data.intents` also "intent" and "slots", a list of {"slot", "text"}.
+    """
     model = load_model(run, device, checkpoint)
     if model.shape.is_language_model:
         raise UserError(f"{run.name} is a language model: use sample(prompt=...)")
@@ -55,6 +59,8 @@ def predict(
     found = [best for part in model.answer(rows, decoding) for best in ranked_answers(part, model.targets, model.scale)]
     with_alternatives = model.shape.writes and decoding.beam > 1
     return [
-        {"input": text, "answer": best[0]["answer"]} | ({"alternatives": best} if with_alternatives else {})
+        {"input": text, "answer": best[0]["answer"]}
+        | ({"alternatives": best} if with_alternatives else {})
+        | (frame_record(text, best[0]["answer"].split()) if model.config.data.intents else {})
         for text, best in zip(texts, found, strict=True)
     ]

@@ -22,8 +22,9 @@ class DataConfig(Config):
     size: Width | None = Field(default=None, description="Size of the task, such as its largest number of digits.")
     source: str | None = Field(
         default=None,
-        description='File with a tab between input and target, .jsonl with "input" and "target", or text for a '
-        "language model; by default a language model reads generated sentences.",
+        description='File with a tab between input and target, .jsonl with "input" and "target", .csv with columns '
+        "text and label, made texts by name (reviews, commands), or text for a language model; by default a "
+        "language model reads generated sentences.",
     )
     test_source: str | None = Field(
         default=None, description="Test file; by default examples are held out of the source."
@@ -37,6 +38,17 @@ class DataConfig(Config):
     input_words: bool = Field(default=False, description="Tokens of inputs are words instead of characters.")
     target_words: bool = Field(default=False, description="Tokens of targets are words instead of characters.")
     numbers: bool = Field(default=False, description="Targets are numbers.")
+    unknown: float = Field(
+        default=0.0,
+        ge=0.0,
+        lt=1.0,
+        description="Fraction of the words of training inputs that are replaced by the unknown word. Above 0 any word "
+        "can be read: in lower case, without punctuation, and as the unknown word if training lacks it.",
+    )
+    intents: bool = Field(
+        default=False,
+        description="The last tag of a target is the intent of the input; the others are slots: B-NAME, I-NAME, O.",
+    )
     max_length: Length = Field(default=256, description="Largest number of tokens of a sequence in a file.")
     window: Length = Field(default=64, description="Characters of a training example of a language model.")
 
@@ -173,6 +185,8 @@ class SequencesConfig(ExperimentConfig):
             return ("eval/rmse", "eval/rounded_accuracy")
         if self.network.kind.is_language_model:
             return ("eval/perplexity", "eval/loss", "eval/bits_per_token", "eval/token_accuracy")
+        if self.data.intents:
+            return ("eval/exact_match", "eval/slot_f1", "eval/intent_accuracy", "eval/token_accuracy", "eval/loss")
         return ("eval/exact_match", "eval/token_accuracy", "eval/loss", "eval/perplexity")
 
     @model_validator(mode="before")
@@ -240,6 +254,21 @@ class SequencesConfig(ExperimentConfig):
         if data.target_words and kind.labels:
             shape = self.network.shape
             raise ValueError(f"data.target_words has no effect on {shape}, whose answer is one label; leave it false")
+        return self
+
+    @model_validator(mode="after")
+    def _words_for_unknown_words_and_intents(self) -> Self:
+        data = self.data
+        if data.unknown and not data.input_words:
+            raise ValueError("data.unknown replaces words of inputs; set data.input_words=true, or leave it at 0")
+        if data.intents:
+            if "tags" not in self.network.kind.answers:
+                raise ValueError(f"data.intents: {self.network.shape} gives no tags; use network.shape many_to_many")
+            if not (data.input_words and data.target_words):
+                raise ValueError(
+                    "data.intents: tags and words are separated by spaces; set data.input_words=true "
+                    "data.target_words=true"
+                )
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from lab.plots.media import Cell, Table
 from lab.sequences.batch import SequenceBatch
 from lab.sequences.network import Answers, Decoding, Network, TokenClassifier, loss_sum
 from lab.sequences.number_scale import UNSCALED, NumberScale
+from lab.sequences.slots import frame_metrics
 from lab.sequences.vocabulary import PAD, Vocabulary
 
 _BATCH = 256
@@ -71,6 +72,15 @@ def evaluate_text(network: TokenClassifier, test: SequenceBatch, device: torch.d
         right = right + (logits.argmax(-1) == targets).sum()
     loss, accuracy = float(total) / test.targets.numel(), float(right) / test.targets.numel()
     return _token_metrics(loss, accuracy) | {"eval/bits_per_token": loss / math.log(2.0)}
+
+
+def with_frames(found: SetEvaluation, test: SequenceBatch, targets: Vocabulary) -> SetEvaluation:
+    """The evaluation with the metrics of intents and slots, in place of perplexity."""
+    answered, true = (
+        [targets.decode(row).split() for row in values.tolist()] for values in (found.answers, test.targets)
+    )
+    kept = {name: value for name, value in found.metrics.items() if name != "eval/perplexity"}
+    return found._replace(metrics=kept | frame_metrics(answered, true))
 
 
 def examples_table(found: SetEvaluation, test: SequenceBatch, inputs: Vocabulary, targets: Vocabulary | None) -> Table:

@@ -20,7 +20,14 @@ from lab.sequences.attention_map import attention_map
 from lab.sequences.batch import SequenceBatch
 from lab.sequences.config import SequencesConfig
 from lab.sequences.data import check_same_data, open_data, sizes_of
-from lab.sequences.evaluation import SetEvaluation, evaluate_set, evaluate_text, examples_table, lengths_table
+from lab.sequences.evaluation import (
+    SetEvaluation,
+    evaluate_set,
+    evaluate_text,
+    examples_table,
+    lengths_table,
+    with_frames,
+)
 from lab.sequences.memory import data_needs, training_needs
 from lab.sequences.metrics import CATALOGUE
 from lab.sequences.network import Decoding, EncoderDecoder, TokenClassifier, heads_of, loss_sum
@@ -118,6 +125,8 @@ class Sequences(Experiment):
         data, settings = self.data, self.config.evaluate
         decoding = Decoding(data.longest[1], settings.beam, settings.length_penalty)
         found = evaluate_set(self.network, data.test, self._device.device, decoding, data.scale)
+        if self.config.data.intents and data.targets is not None:
+            found = with_frames(found, data.test, data.targets)
         media: list[Media] = [
             examples_table(found, data.test, data.inputs, data.targets),
             lengths_table(found, data.test),

@@ -91,6 +91,7 @@ def _description(model: Model) -> dict[str, object]:
     what = "tokens" if model.shape.writes else "numbers" if model.targets is None else "logits"
     return {
         "shape": model.config.network.shape,
+        "intents": model.config.data.intents,  # then the end follows the last word, and its tag is the intent
         "padding": PAD,
         "end": END,
         "first_token": FIRST,

@@ -1,4 +1,4 @@
-"""Examples from files: lines with a tab between input and answer, or JSON lines."""
+"""Examples from files: lines with a tab between input and answer, JSON lines or tables; and made ones by name."""
 
 import hashlib
 import json
@@ -7,27 +7,24 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from lab import rng
 from lab.config.suggestions import shortened
+from lab.data.csv_file import read_csv, texts
 from lab.data.order import indices
 from lab.errors import UserError
 from lab.files.plain import parse_json, read_regular
 from lab.sequences.batch import SequenceBatch
 from lab.sequences.config import DataConfig
+from lab.sequences.made.table import MADE
 from lab.sequences.number_scale import UNSCALED, NumberScale
+from lab.sequences.pair import Pair
 from lab.sequences.shapes import SHAPES, ShapeName
 from lab.sequences.vocabulary import END, FIRST, Vocabulary, pad_rows
-
-
-class Pair(NamedTuple):
-    """An input and its answer, as text; `where` names its line in messages."""
-
-    input: str
-    target: str
-    where: str
 
 
 class FileData:
@@ -36,11 +33,12 @@ class FileData:
     def __init__(self, config: DataConfig, shape: ShapeName, seed: int) -> None:
         assert config.source is not None
         self._seed, self._config, self._shape, self._kind = seed, config, shape, SHAPES[shape]
-        pairs = read_pairs(Path(config.source))
-        # The vocabulary includes tokens that occur only in held-out examples.
-        self.inputs = Vocabulary.from_texts((pair.input for pair in pairs), config.input_words)
-        self.targets = None if config.numbers else self._target_vocabulary(pairs)
-        if config.test_source is None:
+        pairs, test = MADE[config.source]() if is_made(config) else (read_pairs(Path(config.source)), [])
+        # Closed vocabularies include tokens that occur only in held-out examples; open ones are made anew below.
+        is_open = config.unknown > 0.0
+        self.inputs = Vocabulary.from_texts((pair.input for pair in [*pairs, *test]), config.input_words, is_open)
+        self.targets = None if config.numbers else self._target_vocabulary([*pairs, *test])
+        if config.test_source is None and not test:
             tested = [_held_out(self.inputs.normalize(pair.input), config.modulus) for pair in pairs]
             test = [pair for pair, held in zip(pairs, tested, strict=True) if held]
             pairs = [pair for pair, held in zip(pairs, tested, strict=True) if not held]
@@ -49,8 +47,11 @@ class FileData:
                     f"{config.source}: too few different inputs to hold out 1 in {config.modulus} for the test; "
                     "add examples, raise data.held_out, or give data.test_source"
                 )
-        else:
+        elif config.test_source is not None:
             test = read_pairs(Path(config.test_source))
+        if is_open:
+            self.inputs = Vocabulary.from_texts((pair.input for pair in pairs), config.input_words, is_open)
+        self.train_pairs, self.test_pairs = pairs, test
         self._train, self.test = self._examples(pairs), self._examples(test)
         self.scale = UNSCALED
         if config.numbers:
@@ -65,7 +66,14 @@ class FileData:
 
     def at(self, start: int, count: int) -> SequenceBatch:
         rows = torch.from_numpy(indices(len(self._train.inputs), self._seed, start, count))
-        return SequenceBatch(*(tensor[rows] for tensor in self._train))
+        found = SequenceBatch(*(tensor[rows] for tensor in self._train))
+        return found._replace(inputs=self._with_unknown(found.inputs, start)) if self._config.unknown else found
+
+    def _with_unknown(self, inputs: Tensor, start: int) -> Tensor:
+        """Inputs [N, S] of examples `start` to `start` + N, some of whose words are unknown."""
+        numbers, places = torch.arange(start, start + len(inputs))[:, None], torch.arange(inputs.shape[1])
+        drawn = rng.uniform(self._seed, int(rng.Stream.UNKNOWN_WORD), numbers, places)
+        return torch.where((drawn < self._config.unknown) & (inputs > FIRST), FIRST, inputs)
 
     def _target_vocabulary(self, pairs: Sequence[Pair]) -> Vocabulary:
         if self._kind.labels:
@@ -82,6 +90,8 @@ class FileData:
                 raise UserError(
                     f"{pair.where}: the input has {len(tokens)} tokens; raise data.max_length from {longest}"
                 )
+        if self._config.intents:
+            inputs = [[*tokens, END] for tokens in inputs]
         lengths = torch.tensor([len(tokens) for tokens in inputs])
         if self.targets is None:
             numbers = torch.tensor([_number(pair) for pair in pairs], dtype=torch.float64)
@@ -99,7 +109,8 @@ class FileData:
             return [self.targets.tokens.index(_label(pair)) + FIRST]
         target = self.targets.encode(pair.target, where)
         if not writes and len(target) != len(tokens):
-            raise UserError(f"{where}: {len(target)} tags for {len(tokens)} tokens; each token needs one")
+            intent = " and the intent after them" if self._config.intents else ""
+            raise UserError(f"{where}: {len(target)} tags for {len(tokens)} tokens; each token needs one{intent}")
         longest = self._config.max_length
         if writes and len(target) > longest:
             raise UserError(f"{where}: it has {len(target)} tokens; raise data.max_length from {longest}")
@@ -115,8 +126,15 @@ class FileData:
             )
 
 
+def is_made(config: DataConfig) -> bool:
+    """Whether the examples are made ones."""
+    return config.source in MADE
+
+
 def read_pairs(path: Path) -> list[Pair]:
-    """The examples of a file, JSON lines by its suffix .jsonl. Raises UserError that names the line."""
+    """The examples of a file, JSON lines or a table by its suffix. Raises UserError that names the line."""
+    if path.suffix == ".csv":
+        return _from_table(path)
     read = _from_json if path.suffix == ".jsonl" else _from_tabs
     pairs = [read(line, where) for line, where in _lines(read_text(path), str(path))]
     if not pairs:
@@ -176,6 +194,20 @@ def _decoded(content: bytes, name: str) -> str:
 def _lines(text: str, name: str) -> list[tuple[str, str]]:
     """Lines that are not blank, and their names in messages."""
     return [(line, f"{name}, line {number}") for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+
+
+def _from_table(path: Path) -> list[Pair]:
+    """The rows of a table with the columns text and label, or input and target."""
+    file = read_csv(Path(os.path.expanduser(path)))
+    known = [names for names in (("text", "label"), ("input", "target")) if set(names) <= set(file.columns)]
+    if not known:
+        raise UserError(
+            f"{path} has the columns {', '.join(file.columns[:20])}; a table of examples has text and label, or input "
+            "and target"
+        )
+    cells = [texts(file, name) for name in known[0]]
+    places = (f"{path}, line {line}" for line in file.lines)
+    return [_checked(Pair(*row)) for row in zip(*cells, places, strict=True)]
 
 
 def _from_tabs(line: str, where: str) -> Pair:

@@ -15,6 +15,8 @@ CATALOGUE = Catalogue(
         Metric("eval/loss", "nats", "cross-entropy per test token, with teacher forcing", "eval", False),
         Metric("eval/perplexity", "", "perplexity of the test tokens, exp(eval/loss)", "eval", False),
         Metric("eval/bits_per_token", "bits", "eval/loss in bits", "eval", False),
+        Metric("eval/intent_accuracy", "fraction", "test commands with the right intent", "eval", True),
+        Metric("eval/slot_f1", "fraction", "F1 score of the slots of the test commands, whole slots", "eval", True),
         Metric("eval/rmse", "", "root mean squared error of the test numbers", "eval", False),
         Metric("eval/rounded_accuracy", "fraction", "test numbers with an error below 0.5", "eval", True),
     ]

@@ -15,7 +15,7 @@ from lab.sequences.files import encode_input
 from lab.sequences.network import Answers, Decoding, Network, TokenClassifier
 from lab.sequences.number_scale import UNSCALED, NumberScale
 from lab.sequences.shapes import SequenceShape, build_network
-from lab.sequences.vocabulary import Vocabulary, pad_rows
+from lab.sequences.vocabulary import END, Vocabulary, pad_rows
 from lab.train.device import Device
 
 _BATCH = 256
@@ -45,7 +45,8 @@ class Model:
 
     def tokens(self, text: str, what: str = "the input") -> list[int]:
         """An input as tokens. Raises UserError for an empty input, an unknown token, or a wrong length."""
-        return encode_input(text, self.inputs, self.longest[0] if self.shape.fixed_length else None, what)
+        found = encode_input(text, self.inputs, self.longest[0] if self.shape.fixed_length else None, what)
+        return [*found, END] if self.config.data.intents else found
 
     def decoding(self, beam: int | None = None, steps: int | None = None) -> Decoding:
         """Decoding as in the run's evaluation, unless another beam or length is given."""
@@ -71,7 +72,7 @@ def load_model(run: Path, device: Device, checkpoint: str = checkpoints.BEST) ->
     config = found.config
     with found.restoring() as state:
         data, names = config.data, state["targets"]
-        inputs = Vocabulary(tuple(state["inputs"]), data.input_words)
+        inputs = Vocabulary(tuple(state["inputs"]), data.input_words, data.unknown > 0.0)
         targets = None if names is None else Vocabulary(tuple(names), data.target_words or config.network.kind.labels)
         longest = (int(state["longest"][0]), int(state["longest"][1]))
         network = build_network(config.network, sizes_of(inputs, targets, longest))

@@ -20,8 +20,9 @@ def predict(
 ) -> list[dict[str, Any]]:
     """One record per image or row.
 
-    Classification: "class", "probability" and all "probabilities"; regression: "value"; other tasks: "output", an
-    array [C, R, R] in [-1, 1], and the mean squared "error" of a reconstruction.
+    Classification and detection: "class", "probability" and all "probabilities"; regression: "value"; anomalies:
+    "score"; other tasks: "output", an array [C, R, R] or samples [T] in [-1, 1], and the mean squared "error" of a
+    reconstruction. Recordings are given by their path.
     """
     trained = load_trained(run, device, checkpoint)
     if isinstance(inputs, str | Path):
@@ -32,7 +33,7 @@ def predict(
     records: list[dict[str, Any]] = []
     for names, given, outputs in batches:
         for name, output, record in zip(names, outputs, task.predictions(given, outputs, trained.classes), strict=True):
-            image = {"output": output.numpy()} if task.writes_images else {}
+            image = {"output": output.numpy()} if task.writes_images or task.needs_sound else {}
             records.append({"input": name} | image | record)
     return records
 

@@ -9,16 +9,18 @@ import torch
 from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 from torch import Tensor, nn
 
-from lab.config.limits import DepthOrZero, Width, WidthOrZero
+from lab.config.limits import Depth, DepthOrZero, RecurrentDepth, Width, WidthOrZero
 from lab.config.sections import Config, name_of
 from lab.errors import UserError
 from lab.nets.airbench import Airbench
 from lab.nets.alexnet import AlexNet, scaled_width
 from lab.nets.cnn import CNN, ResidualTower, ResNet
+from lab.nets.flow import Flow
 from lab.nets.layers import Linear
 from lab.nets.mlp import MLP, LinearBlock
 from lab.nets.whitening import Whitening
 from lab.supervised.network import Backbone, Network
+from lab.supervised.sound.masking import Spectrum, SpectrumReader
 
 Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=32)]
@@ -199,13 +201,48 @@ class MLPConfig(BackboneConfig):
         return Backbone(stem, trunk, nn.Identity(), nn.Identity(), self.hidden[-1])
 
 
+class FlowConfig(BackboneConfig):
+    """Normalising flow over the columns of a table: the density of a row (Dinh et al. 2017)."""
+
+    reads_tables: ClassVar[bool] = True
+
+    name: Literal["flow"] = Field(default="flow", description="Type of network.")
+    couplings: Depth = Field(default=6, description="Affine coupling layers.")
+    hidden: Width = Field(default=64, description="Units of both hidden layers of a coupling.")
+
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        flow = Flow(int(torch.Size(shape).numel()), couplings=self.couplings, hidden=self.hidden)
+        return Backbone(nn.Identity(), flow, nn.Identity(), nn.Identity(), 1, is_density=True)
+
+
+class SpectrumConfig(BackboneConfig):
+    """Recurrent network over the spectrum of a recording, for every moment and frequency."""
+
+    name: Literal["spectrum"] = Field(default="spectrum", description="Type of network.")
+    fft: Annotated[int, Field(ge=16, le=2**14, multiple_of=4)] = Field(default=256, description="Samples of a frame.")
+    cell: Literal["lstm", "gru"] = Field(default="gru", description="Recurrent cell.")
+    hidden: Width = Field(default=128, description="Units of each direction.")
+    layers: RecurrentDepth = Field(default=1, description="Recurrent layers.")
+    bidirectional: bool = Field(default=True, description="Read recordings in both directions.")
+
+    def build(self, shape: tuple[int, ...]) -> Backbone:
+        reader = SpectrumReader(
+            self.fft // 2 + 1, self.hidden, cell=self.cell, layers=self.layers, bidirectional=self.bidirectional
+        )
+        return Backbone(
+            Spectrum(self.fft, self.fft // 4), reader, nn.Identity(), nn.Identity(), reader.core.out_features
+        )
+
+
 NetworkConfig = Annotated[
     Annotated[CNNConfig, Tag("cnn")]
     | Annotated[ResNetConfig, Tag("resnet")]
     | Annotated[TowerConfig, Tag("tower")]
     | Annotated[AlexNetConfig, Tag("alexnet")]
     | Annotated[AirbenchConfig, Tag("airbench")]
-    | Annotated[MLPConfig, Tag("mlp")],
+    | Annotated[MLPConfig, Tag("mlp")]
+    | Annotated[FlowConfig, Tag("flow")]
+    | Annotated[SpectrumConfig, Tag("spectrum")],
     Discriminator(name_of),
 ]
 

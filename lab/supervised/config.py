@@ -20,7 +20,8 @@ class DataConfig(Config):
 
     source: str = Field(
         default="digits",
-        description="Image set (a name or a packed file), table (FILE.csv or a name such as iris) or function (wave).",
+        description="Image set (a name or a packed file), table (FILE.csv or a name such as iris), function (wave), or "
+        "for speech_denoising WAV files (FILE.wav, a folder, a zip) or voices.",
     )
     test_source: str | None = Field(default=None, description="Test data; by default a held-out part of the source.")
     held_out: float = Field(

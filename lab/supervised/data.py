@@ -14,6 +14,8 @@ from lab.run.memory_needs import Need, check_fits
 from lab.supervised.config import AugmentConfig, DataConfig, SupervisedConfig
 from lab.supervised.labelled_set import LabelledSet, TableRows, class_index
 from lab.supervised.preprocessing import Preprocessing, fit
+from lab.supervised.sound.clips import open_clips
+from lab.supervised.tasks.speech_denoising import SpeechDenoising
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +39,17 @@ def split(config: DataConfig, seed: int, *, classified: bool = True) -> tuple[La
                 "data.test_source holds the samples of data.source: the metrics of the test set are those of training"
             )
         return _fraction(whole, config, seed), _of_classes(test, config)
+    kept, held = _held_out(whole, config, seed)
+    return _fraction(kept, config, seed), held
+
+
+def _held_out(whole: LabelledSet, config: DataConfig, seed: int) -> tuple[LabelledSet, LabelledSet]:
+    """A set without the samples held out for the test, and these."""
     if len(whole) < 2:
         raise UserError(f"{config.source} has {len(whole)} sample: none is left for testing; name a data.test_source")
     order = np.random.default_rng(seed).permutation(len(whole))
     held = max(1, int(len(whole) * config.held_out))
-    return _fraction(whole.subset(np.sort(order[held:])), config, seed), whole.subset(np.sort(order[:held]))
+    return whole.subset(np.sort(order[held:])), whole.subset(np.sort(order[:held]))
 
 
 def training_and_test(
@@ -52,6 +60,8 @@ def training_and_test(
     preprocessing: of a table's columns; by default it is fitted to the training set.
     """
     task, source = config.task, config.data.source
+    if isinstance(task, SpeechDenoising):
+        return _clips(config, task)
     train, test = split(config.data, config.seed, classified=task.targets == "classes")
     if not train.has_images:
         if not config.network.reads_tables:
@@ -62,7 +72,7 @@ def training_and_test(
             raise UserError(f"augment is for images and {source} is a table: leave it out")
     selected = task.select(train, test)
     if selected is not train:
-        return selected, test
+        return (selected, test) if train.has_images else _both_preprocessed(config, selected, test, preprocessing)
     if len(train.classes) == 1 and task.targets == "classes" and not task.writes_images:
         raise UserError(f"{source} has a single class, {train.classes[0]!r}: a classifier needs two or more")
     if train.classes:
@@ -73,8 +83,13 @@ def training_and_test(
                 f"{source} has no sample of class {empty[0]!r} to train on: add some, or exclude the class by "
                 "data.classes"
             )
-    if train.has_images:
-        return train, test
+    return (train, test) if train.has_images else _both_preprocessed(config, train, test, preprocessing)
+
+
+def _both_preprocessed(
+    config: SupervisedConfig, train: LabelledSet, test: LabelledSet, preprocessing: Preprocessing | None
+) -> tuple[LabelledSet, LabelledSet]:
+    """Both tables as inputs of the network."""
     if preprocessing is None:
         rows = train.table
         preprocessing = fit(rows.inputs, rows.schema, rows.target, rows.numbers, config.data.max_categories)
@@ -84,11 +99,28 @@ def training_and_test(
     return _preprocessed(train, preprocessing), _preprocessed(test, preprocessing)
 
 
-def verify_data(config: DataConfig) -> None:
-    """Raise UserError where a packed set has changed since it was packed; tables are read whole anyway."""
-    for source in (config.source, config.test_source):
+def verify_data(config: SupervisedConfig) -> None:
+    """Raise UserError where a packed set has changed since it was packed; tables and sound are read whole anyway."""
+    if config.task.needs_sound:
+        return
+    for source in (config.data.source, config.data.test_source):
         if source is not None and not is_table(source):
             verify_images(open_images(source))
+
+
+def _clips(config: SupervisedConfig, task: SpeechDenoising) -> tuple[LabelledSet, LabelledSet]:
+    """Clips of sound. Raises UserError for settings of images and tables."""
+    data = config.data
+    if "augment" in config.model_fields_set and config.augment != AugmentConfig():
+        raise UserError(f"augment is for images and {data.source} is sound: leave it out")
+    if data.classes:
+        raise UserError(f"data.classes: {data.source} is sound without classes; leave it out")
+    whole = open_clips(data.source, rate=task.rate, seconds=task.seconds)
+    if data.test_source is None:
+        train, test = _held_out(whole, data, config.seed)
+    else:
+        train, test = whole, open_clips(data.test_source, rate=task.rate, seconds=task.seconds)
+    return _fraction(train, data, config.seed), test
 
 
 def _image_sets(config: DataConfig) -> tuple[LabelledSet, LabelledSet | None]:

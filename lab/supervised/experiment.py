@@ -50,7 +50,7 @@ class Supervised(Experiment):
         self.config, self.device, self._directory = config, device, directory
         memory_needs.check(data_needs(config), device)
         self.train, self.test = training_and_test(config)
-        self.progress = "images" if self.train.has_images else "rows"
+        self.progress = self.train.unit
         self.catalogue = catalogue_of(config.task)
         self._preprocessing = None if self.train.rows is None else self.train.rows.preprocessing
         if self._preprocessing is not None and ranks().is_rank_zero:
@@ -154,7 +154,7 @@ class Supervised(Experiment):
         }
 
     def verify_data(self) -> None:
-        verify_data(self.config.data)
+        verify_data(self.config)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state.get("data") != self.train.fingerprint:

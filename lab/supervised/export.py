@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.data.augment import Draws
+from lab.errors import UserError
 from lab.nets import export as exporting
 from lab.supervised.network import Network
 from lab.supervised.preprocessing import LARGEST, Preprocessing
@@ -50,7 +51,8 @@ class TableNetwork(nn.Module):
 def export_network(trained: Trained, out: Path) -> float:
     """Write a run's network as .onnx or .pt2; return the largest difference of its outputs. Raises UserError."""
     task, preprocessing = trained.config.task, trained.preprocessing
-    output = "logits" if task.targets == "classes" and not task.writes_images else "output"
+    if task.needs_sound:
+        raise UserError(f"task.name={task.name} cannot be exported: its network transforms complex spectra")
     metadata: dict[str, Any] = {"task": task.name}
     if trained.classes:
         metadata["classes"] = list(trained.classes)
@@ -58,7 +60,7 @@ def export_network(trained: Trained, out: Path) -> float:
         inputs, others = (Draws(0, torch.arange(*span), 0).noise(torch.Size(trained.shape)) for span in ((2,), (2, 7)))
         metadata["range"] = [-1, 1]
         return exporting.export(
-            trained.network, {"images": inputs}, {"images": others}, out, outputs=(output,), metadata=metadata
+            trained.network, {"images": inputs}, {"images": others}, out, outputs=(task.output_name,), metadata=metadata
         )
     metadata |= {
         "inputs": preprocessing.raw_names,
@@ -67,14 +69,14 @@ def export_network(trained: Trained, out: Path) -> float:
     }
     tolerance = None  # of numbers: their mean may be much larger than their deviation
     if preprocessing.target_statistics is not None:
-        output, tolerance = "value", 10.0 * exporting.TOLERANCE * preprocessing.target_statistics.deviation
+        tolerance = 10.0 * exporting.TOLERANCE * preprocessing.target_statistics.deviation
     inputs, others = (_example_rows(preprocessing, np.arange(*span)) for span in ((2,), (2, 9)))
     return exporting.export(
         TableNetwork(trained.network, preprocessing).eval(),
         {"rows": inputs},
         {"rows": others},
         out,
-        outputs=(output,),
+        outputs=(task.output_name,),
         metadata=metadata,
         tolerance=tolerance,
     )

@@ -16,7 +16,9 @@ BATCH = 256
 
 
 def as_inputs(rows: Tensor) -> Tensor:
-    """uint8 images -> float32 in [-1, 1], channels last; rows of a table stay as they are."""
+    """uint8 images -> float32 in [-1, 1], channels last; int16 sound -> float32; rows of a table stay as they are."""
+    if rows.dtype == torch.int16:
+        return rows.float() / 32768.0
     if rows.dtype != torch.uint8:
         return rows
     return normalise(rows).contiguous(memory_format=torch.channels_last)

@@ -34,9 +34,10 @@ class TableRows:
 class LabelledSet:
     """Samples with targets.
 
-    inputs: images uint8 [N, C, R, R], or preprocessed `rows` of a table, float32 [N, F]. targets: int64 [N] into
-    `classes`, or standardized numbers float32 [N] without classes. columns: names of the table's columns. fingerprint:
-    hash of the whole set that these samples are part of. rule: how images were cropped and resized, "" if unknown.
+    inputs: images uint8 [N, C, R, R], preprocessed `rows` of a table, float32 [N, F], or clips of sound, int16 [N, T].
+    targets: int64 [N] into `classes`, or standardized numbers float32 [N] without classes. columns: names of the
+    table's columns. fingerprint: hash of the whole set that these samples are part of. rule: how images were cropped
+    and resized, "" if unknown.
     """
 
     name: str
@@ -59,6 +60,13 @@ class LabelledSet:
     @property
     def has_images(self) -> bool:
         return self.inputs.ndim == 4
+
+    @property
+    def unit(self) -> str:
+        """What a sample is, in the plural."""
+        if self.has_images:
+            return "images"
+        return "clips" if self.inputs.dtype == np.int16 else "rows"
 
     def subset(self, rows: np.ndarray) -> "LabelledSet":
         """The samples at these row numbers."""

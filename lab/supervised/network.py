@@ -38,7 +38,8 @@ class Backbone(NamedTuple):
     """The layers before the output layers, their number of features, and the form of a classifier's output layer.
 
     logit_scale: factor of the logits. logit_std: standard deviation of the output layer's weights at the start, by
-    default 1 / sqrt(features). logit_bias: whether the output layer has a bias.
+    default 1 / sqrt(features). logit_bias: whether the output layer has a bias. is_density: the trunk returns
+    log-densities [B] of its inputs and takes no output layer.
     """
 
     stem: nn.Module
@@ -49,6 +50,7 @@ class Backbone(NamedTuple):
     logit_scale: float | None = None
     logit_std: float | None = None
     logit_bias: bool = True
+    is_density: bool = False
 
     def with_output(self, out: nn.Module) -> Network:
         return Network(self.stem, self.trunk, self.pool, self.hidden, out)

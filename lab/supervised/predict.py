@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab.audio.sources import open_recordings
+from lab.audio.wav import read_wav
 from lab.data import decoding
 from lab.data.csv_file import CsvFile, read_csv
 from lab.data.image_files import MOST_BYTES
@@ -21,6 +23,7 @@ from lab.errors import UserError
 from lab.files.plain import open_regular, read_regular
 from lab.supervised.data import reading_of
 from lab.supervised.inference import BATCH, as_inputs, predict_batch
+from lab.supervised.tasks.speech_denoising import SpeechDenoising
 from lab.supervised.transfer import Trained
 
 _log = logging.getLogger(__name__)
@@ -29,9 +32,11 @@ _log = logging.getLogger(__name__)
 def predictions(trained: Trained, source: Path) -> Iterator[tuple[list[str], Tensor, Tensor]]:
     """Names, network inputs and outputs [B, ...] on the CPU, batch by batch; numbers are in the unit of the target.
 
-    source: an image, a folder or zip of images, or a table. Raises UserError.
+    source: an image, a folder or zip of images, a table, or recordings. Raises UserError.
     """
-    if len(trained.shape) == 3:
+    if isinstance(trained.config.task, SpeechDenoising):
+        batches = _recordings(trained.config.task, source)
+    elif len(trained.shape) == 3:
         batches = _images(trained, source)
     elif source.suffix.lower() != SUFFIX:
         raise UserError(f"{source}: this run was trained on a table; give a .csv file with its columns")
@@ -62,6 +67,18 @@ def table_rows(trained: Trained, file: CsvFile) -> Iterator[tuple[list[str], np.
     for start in range(0, len(inputs), BATCH):
         part = slice(start, start + BATCH)
         yield [str(line) for line in file.lines[part]], preprocessing.encode(inputs[part], schema)
+
+
+def _recordings(task: SpeechDenoising, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:
+    """The recordings of a WAV file, a folder or a zip, int16 [1, T] at the rate of the run. Raises UserError."""
+    single = source.suffix.lower() == ".wav" and not source.is_dir()
+    found = None if single else open_recordings(source)
+    for name in [source.name] if found is None else found.names:
+        recording = read_wav(source) if found is None else found.read(name)
+        for remark in recording.remarks:
+            _log.warning(f"{name}: {remark}")
+        samples = recording.at(task.rate).mul(32768.0).round().clamp(-32768.0, 32767.0)
+        yield [name], samples.to(torch.int16)[None].numpy()
 
 
 def _images(trained: Trained, source: Path) -> Iterator[tuple[list[str], np.ndarray]]:

@@ -50,7 +50,7 @@ def load_trained(run: Path, device: Device, checkpoint: str = checkpoints.BEST) 
         network.load_state_dict(state["network"])
         data, test_data = str(state["data"]), str(state["test_data"])
         preprocessing = None if described.get("preprocessing") is None else from_json(described["preprocessing"])
-        if len(shape) == 1 and preprocessing is None:
+        if len(shape) == 1 and preprocessing is None and not found.config.task.needs_sound:
             raise CheckpointError(
                 "it was written by a version that did not keep the preprocessing of a table's columns"
             )

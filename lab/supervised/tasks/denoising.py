@@ -1,6 +1,6 @@
 """Denoising: remove Gaussian noise from images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from lab.nets.init import HE
 from lab.nets.layers import Conv2d
 from lab.run.experiment import Evaluation
 from lab.run.metrics import Metric
+from lab.supervised.baselines.images import filtered
 from lab.supervised.figures import image_rows
 from lab.supervised.inference import BATCH
 from lab.supervised.labelled_set import LabelledSet
@@ -37,6 +38,7 @@ class Denoising(Task):
     )
     needs_images: ClassVar[bool] = True
     writes_images: ClassVar[bool] = True
+    output_name: ClassVar[str] = "output"
     networks: ClassVar[tuple[str, ...]] = ("tower",)  # the others reduce the resolution
 
     name: Literal["denoising"] = Field(default="denoising", description="Type of task.")
@@ -63,10 +65,7 @@ class Denoising(Task):
         before: list[Tensor] = []
         after: list[Tensor] = []
         shown: list[Tensor] = []
-        for start in range(0, len(test), BATCH):
-            images = normalise(torch.from_numpy(np.array(test.inputs[start : start + BATCH])).to(device.device))
-            numbers = torch.arange(len(images), device=device.device) + (_FIRST_TEST_IMAGE + start)
-            noisy = self.add_noise(images, numbers, seed)
+        for images, noisy in self._test_images(test, device.device, seed):
             with torch.no_grad():
                 denoised = network(noisy).float()
             before.append(squared_errors(noisy, images))
@@ -79,6 +78,26 @@ class Denoising(Task):
             "eval/psnr_noisy_db": float(_decibels(torch.cat(before)).mean()),
         }
         return Evaluation(metrics, [image_rows("denoised", shown, "rows: original, noisy, denoised")])
+
+    def baselines(self, train: LabelledSet, test: LabelledSet, seed: int) -> dict[str, Mapping[str, float]]:
+        found: dict[str, list[Tensor]] = {}
+        before: list[Tensor] = []
+        for images, noisy in self._test_images(test, torch.device("cpu"), seed):
+            before.append(squared_errors(noisy, images))
+            for name, after in filtered(noisy, 2.0 * self.noise).items():
+                found.setdefault(name, []).append(squared_errors(after, images))
+        noisy_db = float(_decibels(torch.cat(before)).mean())
+        return {
+            name: {"eval/psnr_db": float(_decibels(torch.cat(parts)).mean()), "eval/psnr_noisy_db": noisy_db}
+            for name, parts in found.items()
+        }
+
+    def _test_images(self, test: LabelledSet, device: torch.device, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of test images [B, C, R, R] and the same with noise, which does not depend on the batch."""
+        for start in range(0, len(test), BATCH):
+            images = normalise(torch.from_numpy(np.array(test.inputs[start : start + BATCH])).to(device))
+            numbers = torch.arange(len(images), device=device) + (_FIRST_TEST_IMAGE + start)
+            yield images, self.add_noise(images, numbers, seed)
 
     def predictions(self, inputs: Tensor, outputs: Tensor, classes: Sequence[str]) -> list[dict[str, Any]]:
         return [{} for _ in outputs]

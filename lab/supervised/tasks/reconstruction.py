@@ -23,6 +23,7 @@ from lab.supervised.figures import image_rows
 from lab.supervised.inference import predict_set
 from lab.supervised.labelled_set import LabelledSet, class_index
 from lab.supervised.network import Backbone, Network
+from lab.supervised.ranking import AUROC, auroc
 from lab.supervised.tasks.denoising import squared_errors
 from lab.supervised.tasks.task import Batch, Loss, Names, Task
 from lab.train.device import Device
@@ -37,17 +38,12 @@ class Reconstruction(Task):
 
     metrics = (
         Metric("loss/reconstruction", "", "mean squared error of the batches, pixels in [0, 1]", "loss", False),
-        Metric(
-            "eval/auroc",
-            "fraction",
-            "pairs of an anomaly and a normal image in which the anomaly has the larger error",
-            "eval",
-            True,
-        ),
+        AUROC,
         Metric("eval/loss", "", "the task's loss on the test set", "eval", False),
     )
     needs_images: ClassVar[bool] = True
     writes_images: ClassVar[bool] = True
+    output_name: ClassVar[str] = "output"
 
     name: Literal["reconstruction"] = Field(default="reconstruction", description="Type of task.")
     code: Width = Field(default=16, description="Units of the bottleneck.")
@@ -103,19 +99,6 @@ class Reconstruction(Task):
 
     def _normal(self, classes: tuple[str, ...]) -> list[int]:
         return [class_index(name, classes, "task.normal") for name in self.normal]
-
-
-def auroc(scores: Tensor, positive: Tensor) -> float:
-    """Area under the ROC curve of scores [N] (Mann and Whitney 1947): the fraction of pairs in which the positive has
-    the higher score; ties count half. 0.5 if all or none are positive.
-    """
-    count, total = int(positive.sum()), len(scores)
-    if not 0 < count < total:
-        return 0.5
-    _, inverse, counts = scores.double().unique(return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum(0).double() - (counts.double() - 1.0) / 2.0)[inverse]
-    above = ranks[positive].sum() - count * (count + 1) / 2.0
-    return float(above / (count * (total - count)))
 
 
 def _anomalies(test: LabelledSet, errors: Tensor, normal: Tensor) -> list[Media]:

@@ -31,6 +31,7 @@ class Regression(Task):
         Metric("eval/loss", "", "the task's loss on the test set", "eval", False),
     )
     targets: ClassVar[Literal["classes", "numbers"]] = "numbers"
+    output_name: ClassVar[str] = "value"
 
     name: Literal["regression"] = Field(default="regression", description="Type of task.")
 

@@ -1,7 +1,7 @@
 """The interface of supervised tasks: settings, output layers, loss, evaluation and predictions."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator
@@ -42,15 +42,17 @@ class Task(Config):
     """Base of the tasks, which are configuration sections: each adds its fields and a `name`.
 
     metrics: the training loss first. best_metrics: allowed values of `evaluate.best`. targets: type of the targets.
-    needs_images: tables are not supported. networks: supported networks, by default all. writes_images: outputs are
-    images in [-1, 1].
+    needs_images: tables are not supported. needs_sound: the data are recordings. networks: supported networks, by
+    default all. writes_images: outputs are images in [-1, 1]. output_name: of the outputs, in exported files.
     """
 
     metrics: ClassVar[tuple[Metric, ...]]
     targets: ClassVar[Literal["classes", "numbers"]] = "classes"
     needs_images: ClassVar[bool] = False
+    needs_sound: ClassVar[bool] = False
     writes_images: ClassVar[bool] = False
     networks: ClassVar[tuple[str, ...]] = ()
+    output_name: ClassVar[str] = "logits"
 
     name: str
 
@@ -82,3 +84,7 @@ class Task(Config):
     def select(self, train: LabelledSet, test: LabelledSet) -> LabelledSet:
         """The samples to train on. Raises UserError if there are too few."""
         return train
+
+    def baselines(self, train: LabelledSet, test: LabelledSet, seed: int) -> dict[str, Mapping[str, float]]:
+        """Metrics of methods without the network on the same sets, by the name of the method; none by default."""
+        return {}

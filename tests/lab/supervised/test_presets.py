@@ -16,6 +16,9 @@ GRADES = {
     "diabetes": ("r2", 0.4),
     "anomalies": ("auroc", 0.95),
     "denoising": ("psnr_db", 22.0),
+    "fraud": ("auprc", 0.65),
+    "anomalies_density": ("auprc", 0.88),
+    "speech_denoising": ("si_sdr_gain_db", 6.0),
 }
 
 QUICK = ("digits_mlp", "iris", "diabetes")

@@ -56,6 +56,11 @@ KINDS: dict[str, dict[str, Any]] = {
         "network": {"name": "mlp", "hidden": [8], "dropout": 0.2},
         "task": {"name": "regression"},
     },
+    "detection": {
+        "data": {"source": "breast_cancer"},
+        "network": {"name": "mlp", "hidden": [8], "dropout": 0.2},
+        "task": {"name": "detection", "positive": "malignant"},
+    },
 }
 
 
@@ -134,7 +139,7 @@ def test_an_exported_network_answers_as_the_run_does(trained: Path, suffix: str,
     module: torch.nn.Module = network.network
     if network.preprocessing is not None:  # the file takes rows as the table has them
         inputs, module = (
-            torch.rand(3, 10, dtype=torch.float64) * 1e6,
+            torch.rand(3, len(network.preprocessing.raw_names), dtype=torch.float64) * 1e6,
             TableNetwork(network.network, network.preprocessing),
         )
     with torch.no_grad():
@@ -156,6 +161,7 @@ def test_what_it_looks_like_is_in_the_run(trained: Path) -> None:
         "denoising": {"denoised", "filters", "feature_maps", "learning_curves"},
         "reconstruction": {"rebuilt", "rebuilt_worst", "errors", "filters", "learning_curves", "scores"},
         "regression": {"fit", "learning_curves", "scores"},
+        "detection": {"precision_recall", "learning_curves", "scores"},
     }[trained.name]
     found = {path.stem for path in (trained / "samples").glob("*.png")}
     assert expected <= found

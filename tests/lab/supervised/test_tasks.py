@@ -16,9 +16,9 @@ from lab.supervised.experiment import Supervised
 from lab.supervised.inference import Views, predict_batch
 from lab.supervised.labelled_set import LabelledSet
 from lab.supervised.network import Network
+from lab.supervised.ranking import auroc
 from lab.supervised.tasks.classification import Classification, confusion_counts, weights_of_classes
 from lab.supervised.tasks.denoising import Denoising
-from lab.supervised.tasks.reconstruction import auroc
 from lab.supervised.tasks.task import Batch
 from lab.train.device import Device
 from tests.lab.small_classifier import other, written

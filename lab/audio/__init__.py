@@ -1,0 +1,1 @@
+"""Sound: WAV files, log-mel spectrograms, Griffin-Lim, distances between recordings."""

@@ -1,0 +1,1 @@
+"""Methods without a trained network, which `lab eval --baselines` puts beside a run."""
