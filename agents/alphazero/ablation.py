@@ -9,6 +9,7 @@ SWITCHES = {
         ["selfplay.full_search_fraction=0.25", "selfplay.cheap_simulations=8"],
         "Wu 2019, section 3.1",
         progress=2.2,  # a quarter of 33 evaluations and three quarters of 9 in place of 33
+        off=["selfplay.full_search_fraction=1"],
     ),
     "forced_playouts": Switch(["search.forced_playouts=2"], "Wu 2019, section 3.2", needs=("search.algorithm", "puct")),
     "surprise_weighting": Switch(["selfplay.surprise_weighting=true"], _KATAGO),
@@ -36,6 +37,7 @@ SWITCHES = {
             "learner.adamw_fraction=0.1",  # AdamW keeps the rate of a preset with 0.002
         ],
         "Jordan et al. 2024",
+        off=["learner.optimizer=adamw", "learner.learning_rate=0.002"],
     ),
 }
 

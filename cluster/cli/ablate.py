@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
@@ -89,7 +89,7 @@ def ablate(
     plan = AblationPlan(
         preset=preset,
         overrides=overrides or [],
-        switches=chosen,
+        switches={one: replace(found, off=found.off_in(config)) for one, found in chosen.items()},
         removed=remove,
         seeds=seeds,
         budget=budget or config.budget,

@@ -62,13 +62,15 @@ class AblationPlan:
 
     def settings(self, variant: str, seed: int) -> list[str]:
         """The overrides of a run, its budget included."""
-        on = [self.switches[name] for name in self.switched_on(variant)]
+        names = self.switched_on(variant)
+        on = [self.switches[name] for name in names]
+        off = [override for name, switch in self.switches.items() if name not in names for override in switch.off]
         budget = float(self.budget)
         for switch in on:
             budget *= switch.progress
         switched = [override for switch in on for override in switch.overrides]
         # Without early stopping: all runs must reach the cost of the baseline.
-        return ["evaluate.patience=null", *self.overrides, *switched, f"seed={seed}", f"budget={round(budget)}"]
+        return ["evaluate.patience=null", *off, *self.overrides, *switched, f"seed={seed}", f"budget={round(budget)}"]
 
     def trials(self) -> dict[str, tuple[str, int]]:
         """Name of each run -> its variant and seed, seed by seed, so that an early end leaves whole pairs."""

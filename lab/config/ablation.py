@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+import yaml
+
 from lab.config.suggestions import did_you_mean
 from lab.errors import UserError
 
@@ -22,16 +24,25 @@ class Switch:
     progress: progress of the budget's counter per unit of cost, relative to a run without the switch. The budget and
     with it the learning-rate schedule are scaled by it, so that both runs end after about the same cost.
     needs: key and value of a setting without which the switch has no effect; None for none.
+    off: `key=value` that turn the idea off in presets that have it: in those where the first key has another value.
     """
 
     overrides: Sequence[str]
     source: str = ""
     progress: float = 1.0
     needs: tuple[str, str] | None = None
+    off: Sequence[str] = ()
 
     def applies(self, config: object) -> bool:
         """Whether the switch has an effect in runs of a configuration."""
         return self.needs is None or attrgetter(self.needs[0])(config) == self.needs[1]
+
+    def off_in(self, config: object) -> Sequence[str]:
+        """What turns the idea off in runs of a configuration; nothing where it is off already."""
+        if not self.off:
+            return ()
+        key, _, value = self.off[0].partition("=")
+        return self.off if attrgetter(key)(config) != yaml.safe_load(value) else ()
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def test_sizes_of_a_preset_are_those_of_its_replay_and_network(preset: str, tmp_
     config = load_preset(preset, ["replay.capacity=60000"])
     assert isinstance(config, AlphaZeroConfig)
     game = config.game.make()
-    replay = ReplayBuffer(game, config.replay, tmp_path, 1)
+    replay = ReplayBuffer(game, config.replay, tmp_path, 1, config.record_format)
     replay.total = 1
     sample = replay.sample(1, seed=0, step=0)
     assert capacity.bytes_per_position(config) == sum(field.numel() * field.element_size() for field in sample)

@@ -155,6 +155,15 @@ def test_kinds_without_switches_say_so(tmp_path: Path, capsys: pytest.CaptureFix
     assert "have no switches" in capsys.readouterr().err
 
 
+def test_an_idea_that_the_preset_has_is_off_where_its_switch_is(tmp_path: Path, trainer: Trainer) -> None:
+    ablate(tmp_path, "--switches", "muon,solver", "--budget", "1000", "--seeds", "1")
+    optimizers = {
+        name: re.findall(r" learner\.optimizer=(\w+)", " ".join(command))[-1]
+        for name, command in trainer.calls[0].items()
+    }
+    assert optimizers == {"baseline-seed0": "adamw", "muon-seed0": "muon", "solver-seed0": "adamw"}
+
+
 @pytest.mark.slow
 def test_the_table_is_that_of_the_runs_and_repeating_the_command_trains_nothing(tmp_path: Path) -> None:
     small = ["selfplay.boards=16", "search.simulations=4", "network={channels: 8, blocks: 1}", "evaluate.every=2"]
