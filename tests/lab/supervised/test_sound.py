@@ -98,6 +98,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
+@pytest.mark.slow
 def test_a_run_denoises_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = recordings(tmp_path)
     settings = other(data={"source": str(folder), "held_out": 0.3}, evaluate={"every": 1}, **SETTINGS)
