@@ -87,7 +87,7 @@ def to_pixels(spectrograms: Tensor, config: PictureConfig) -> Tensor:
 
 
 def from_pixels(images: Tensor, config: PictureConfig) -> Tensor:
-    """Images uint8 [N, 1, bands, frames] -> log-mel; black stays 80 dB below white. Raises UserError for other sizes."""
+    """Images uint8 [N, 1, bands, frames] -> log-mel; black is `config.black`. Raises UserError for other sizes."""
     expected = (1, config.mel.bands, config.frames)
     if images.shape[1:] != expected:
         found, wanted = (" x ".join(str(side) for side in shape) for shape in (tuple(images.shape[1:]), expected))
