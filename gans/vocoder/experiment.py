@@ -82,7 +82,7 @@ class VocoderExperiment(Experiment):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if "data" not in state or "trainer" not in state:
             raise CheckpointError("it is not of a vocoder")
-        otherwise = "put the old recordings back, or start a new run"
+        otherwise = "put the old data back, or start a new run"
         check_same(self.config.data, self._fingerprint, state["data"], otherwise)
         self.trainer.load_state_dict(state["trainer"])
 

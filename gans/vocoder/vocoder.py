@@ -50,7 +50,7 @@ class Vocoder:
 
     @torch.no_grad()
     def stream(self, spectrograms: Iterable[Tensor], piece: int = _PIECE) -> Iterator[Tensor]:
-        """Log-mel parts [bands, n] of one spectrogram -> parts [t] of the wave that the whole would give, rounding aside.
+        """Log-mel parts [bands, n] of one spectrogram -> parts [t] of the wave of the whole, rounding aside.
 
         A part of the wave is given once the frames that it depends on are known: `piece` of them and some
         neighbours, a fraction of a second.
