@@ -59,7 +59,7 @@ def test_short_silent_and_low_recordings_are_used_as_far_as_they_are_of_use(tmp_
 
 
 def test_too_few_recordings_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no .wav files"):
+    with pytest.raises(UserError, match=r"holds no \.wav files"):
         open_speech(config(data={"source": str(tmp_path)}))
     folder(tmp_path, 4000)
     with pytest.raises(UserError, match="has 1 usable recording"):
