@@ -8,6 +8,7 @@ from gans.config import PERTURBABLE, GANTrainingConfig, LossConfig
 from lab.audio.mel import MelConfig
 from lab.config.limits import BatchSize, Count, Depth, Length, Trials, Width
 from lab.config.sections import Config, EvaluateConfig, ExperimentConfig
+from lab.train.schedules import Hyperparameter, within
 
 
 class SyntheticConfig(Config):
@@ -50,6 +51,14 @@ class NetworkConfig(Config):
 class VocoderLossConfig(LossConfig):
     """Adversarial losses, and the distance from the spectra of the recording."""
 
+    name: Literal["wgan-gp", "non-saturating", "relativistic"] = Field(
+        default="non-saturating", description="As of the other GANs; see `gans.losses`."
+    )
+    gamma: Annotated[Hyperparameter, within(ge=0.0)] = Field(
+        default=1e-3,
+        description="Weight of the R1 and R2 penalties, a number or a schedule; small: the logarithm of a quiet "
+        "magnitude has a large gradient.",
+    )
     spectral_weight: NonNegativeFloat = Field(
         default=20.0, description="Weight of the multi-resolution spectral loss; the adversarial loss has the weight 1."
     )

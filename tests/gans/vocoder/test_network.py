@@ -5,9 +5,7 @@ import torch
 from gans.vocoder.network import Discriminator, Generator, log_magnitude
 from gans.vocoder.spectral_loss import SpectralLoss, spectral_distance
 from gans.vocoder.vocoder import Vocoder
-from lab.audio.distortion import spectral_convergence
-from lab.audio.mel import log_mel
-from lab.audio.stft import stft
+from lab.audio.mel import log_mel, to_magnitude
 from tests.gans.small_vocoder import DEVICE, config
 from tests.lab.audio.waves import vowel
 
@@ -28,8 +26,9 @@ def test_without_a_correction_the_magnitude_is_that_of_the_filters_inverse() -> 
     net = generator()
     torch.nn.init.zeros_(net.out.weight)
     torch.nn.init.zeros_(net.out.bias)
-    found = net.spectrum(log_mel(WAVE, SMALL.mel)).abs()
-    assert spectral_convergence(found, stft(WAVE, 128, 32).abs()) < 0.5
+    spectrogram = log_mel(WAVE, SMALL.mel)
+    found = net.spectrum(spectrogram).abs().detach()
+    assert torch.allclose(found, to_magnitude(spectrogram, SMALL.mel, iterations=0), atol=2e-5)
 
 
 def test_a_stream_gives_the_wave_of_the_whole() -> None:
@@ -57,7 +56,7 @@ def test_scores_are_one_per_wave_and_twice_differentiable() -> None:
 def test_the_spectral_distance_of_half_a_wave_is_known() -> None:
     # Magnitudes differ by half, their logarithms by log 2.
     found = spectral_distance(0.5 * WAVE + 0.0, WAVE, [64])
-    loud = log_magnitude(WAVE, 64) > -3.0  # elsewhere the constant under the root counts
+    loud = log_magnitude(WAVE, 64) > -1.0  # elsewhere the constant under the root counts
     difference = (log_magnitude(WAVE, 64) - log_magnitude(0.5 * WAVE, 64)).abs()
     assert torch.allclose(difference[loud], torch.tensor(0.6931), atol=3e-3)
     assert float(found - difference.mean()) > 0.45
