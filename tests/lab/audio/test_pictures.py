@@ -76,6 +76,13 @@ def test_a_test_set_has_the_scale_of_the_training_set(recordings: Path, tmp_path
     assert Image.open(second / "set" / "high_a.png").size == (32, 32)
 
 
+def test_a_damaged_zip_is_one_line(recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = bytearray(recordings.read_bytes())
+    content[content.index(b"data") + 100] ^= 1
+    (tmp_path / "bad.zip").write_bytes(content)
+    assert "cannot be read" in refused(capsys, "data", "spectrograms", tmp_path / "bad.zip", tmp_path / "o")
+
+
 def test_pixels_hold_values_to_half_a_step() -> None:
     config = PictureConfig(mel=square_mel(8000, 32, 0.5), frames=32, black=-8.0, white=2.0)
     values = torch.rand(3, 32, 32) * 10.0 - 8.0
