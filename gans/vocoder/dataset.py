@@ -13,12 +13,13 @@ from torch import Tensor
 from gans.vocoder import synthetic
 from gans.vocoder.config import DataConfig, VocoderConfig
 from lab import rng
+from lab.audio.remarks import grouped
 from lab.audio.sources import open_recordings
+from lab.audio.wav import SILENCE
 from lab.errors import UserError
 
 _log = logging.getLogger(__name__)
 GLIDES = "glides"
-_SHOWN = 3  # recordings named in a warning
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,23 +98,17 @@ def check_same(config: DataConfig, fingerprint: str, trained_on: str, otherwise:
 def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], list[str]]:
     """Waves at `rate` and remarks on them; silent recordings are left out."""
     recordings = open_recordings(Path(config.source))
-    waves, said = [], dict[str, list[str]]()
+    waves, remarks = [], dict[str, list[str]]()
     for name in recordings.names:
         found = recordings.read(name)
-        silent = "it is silent" in found.remarks
-        for remark in found.remarks:
-            said.setdefault(remark.split(" clipped")[0].lstrip("0123456789.%"), []).append(f"{name}: {remark}")
+        remarks[name] = list(found.remarks)
         if found.rate < rate:
-            said.setdefault("low", []).append(f"{name}: its {found.rate} Hz are fewer than mel.rate {rate}")
-        if not silent:
+            remarks[name].append(f"its {found.rate} Hz are fewer than mel.rate {rate}")
+        if SILENCE not in found.remarks:
             waves.append(found.at(rate))
     if not waves:
         raise UserError(f"{config.source}: every recording is silent")
-    remarks = []
-    for lines in said.values():
-        more = f" and {len(lines) - _SHOWN:,} more recordings" if len(lines) > _SHOWN else ""
-        remarks.append(f"{config.source}: " + "; ".join(lines[:_SHOWN]) + more)
-    return waves, remarks
+    return waves, [f"{config.source}: {line}" for line in grouped(remarks)]
 
 
 def warn(remarks: Sequence[str]) -> None:

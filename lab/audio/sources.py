@@ -12,6 +12,7 @@ from lab.audio.wav import LARGEST, Recording, parse_wav, read_wav
 from lab.errors import UserError
 from lab.terminal.text import one_line
 
+_HIDDEN = (".", "/", "__MACOSX")  # parts of a path outside the archive as well: images get the names of recordings
 # What a damaged, encrypted or unusually compressed member raises.
 _DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError)
 
@@ -47,15 +48,11 @@ def _found(source: Path, files: list[str], read: Callable[[str], Recording]) -> 
     names = sorted(
         name
         for name in files
-        if name.lower().endswith(".wav") and not any(part.startswith((".", "__MACOSX")) for part in _parts(name))
+        if name.lower().endswith(".wav") and not any(part.startswith(_HIDDEN) for part in PurePosixPath(name).parts)
     )
     if not names:
         raise UserError(f"{source} holds no .wav files")
     return Recordings(source, tuple(names), read)
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return PurePosixPath(name).parts
 
 
 def _read_member(source: Path, name: str) -> Recording:

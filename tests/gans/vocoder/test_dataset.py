@@ -53,8 +53,8 @@ def test_short_silent_and_low_recordings_are_used_as_far_as_they_are_of_use(tmp_
     write_wav(tmp_path / "silent.wav", torch.zeros(4000), 4000)
     data = open_speech(config(data={"source": str(tmp_path), "held_out": 0.1}))
     assert len(data.held_out) == 1 and len(data.offsets) == 3
-    assert any("silent.wav: it is silent" in line for line in data.remarks)
-    assert any("2.wav: its 2000 Hz are fewer than mel.rate 4000" in line for line in data.remarks)
+    assert any("it is silent (silent.wav)" in line for line in data.remarks)
+    assert any("its 2000 Hz are fewer than mel.rate 4000 (2.wav)" in line for line in data.remarks)
     assert (data.windows(torch.arange(50), 0).isfinite()).all()
 
 
@@ -74,4 +74,4 @@ def test_remarks_are_warnings_of_a_run(tmp_path: Path, caplog: pytest.LogCapture
     write_wav(tmp_path / "silent.wav", torch.zeros(4000), 4000)
     with caplog.at_level(logging.WARNING):
         build(config(data={"source": str(tmp_path)}), tmp_path, DEVICE)
-    assert "silent.wav: it is silent" in caplog.text
+    assert "1 recording: it is silent (silent.wav)" in caplog.text

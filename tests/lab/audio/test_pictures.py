@@ -76,6 +76,14 @@ def test_a_test_set_has_the_scale_of_the_training_set(recordings: Path, tmp_path
     assert Image.open(second / "set" / "high_a.png").size == (32, 32)
 
 
+def test_members_that_lead_out_of_a_zip_are_left_out(recordings: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(recordings, "a") as archive:
+        for name in ("../out.wav", "/out.wav", "set/../../out.wav"):
+            archive.writestr(name, wav_bytes(vowel(8000, 0.4), 8000))
+    assert main(["data", "spectrograms", str(recordings), str(tmp_path / "a" / "o"), "--size", "32"]) == 0
+    assert len(list(tmp_path.rglob("*.png"))) == len(list((tmp_path / "a" / "o" / "set").glob("*.png"))) == 4
+
+
 def test_a_damaged_zip_is_one_line(recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = bytearray(recordings.read_bytes())
     content[content.index(b"data") + 100] ^= 1
