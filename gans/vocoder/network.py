@@ -1,4 +1,4 @@
-"""The generator of waves and the discriminators of their spectrograms."""
+"""The networks of a vocoder: the generator of waves and the discriminators of their spectrograms."""
 
 import math
 
