@@ -140,7 +140,7 @@ def evaluate(
     fake = torch.cat(list(sample_batches(sampler, range(count), seed, labels)))
     of_fake = extract(features, fake)
     found, fractions = quality.evaluate(fake, of_fake) | quality.floor(), class_fractions(features, of_fake)
-    recognised = {}
+    recognised: dict[str, float] = {}
     if reference.labels is not None:
         sets = {"recognised": of_fake, "recognised_real": extract(features, reference.real)}
         names = sampler.classes.names

@@ -98,7 +98,8 @@ def check_same(config: DataConfig, fingerprint: str, trained_on: str, otherwise:
 def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], list[str]]:
     """Waves at `rate` and remarks on them; silent recordings are left out."""
     recordings = open_recordings(Path(config.source))
-    waves, remarks = [], dict[str, list[str]]()
+    waves: list[Tensor] = []
+    remarks: dict[str, list[str]] = {}
     for name in recordings.names:
         found = recordings.read(name)
         remarks[name] = list(found.remarks)
