@@ -165,8 +165,8 @@ def evaluate(
     if fractions and not as_json:
         say("class fractions: " + ", ".join(f"{fraction:.1%}" for fraction in fractions))
     if recognised and not as_json:
-        fake, real = recognised["recognised"], recognised["recognised_real"]
-        say(f"recognised as the class asked for: {fake:.1%} of the samples, {real:.1%} of the real images")
+        of_samples, of_real = recognised["recognised"], recognised["recognised_real"]
+        say(f"recognised as the class asked for: {of_samples:.1%} of the samples, {of_real:.1%} of the real images")
 
 
 def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:
