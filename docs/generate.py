@@ -30,6 +30,7 @@ _KIND_WORDS = {
     "series_gan": "Time-series GAN",
     "sequences": "Sequences",
     "supervised": "Supervised",
+    "vocoder": "Vocoder",
 }
 
 

@@ -22,7 +22,8 @@ class Batch(NamedTuple):
 
     real: [B, ...]. numbers: int64 [B], the position of each sample in the order in which samples are shown; random
     numbers are a function of it. total: samples of the global batch, over all ranks. labels: int64 [B] of a
-    conditional GAN. stage: further inputs of both networks, such as level and alpha of growing ones.
+    conditional GAN. stage: further inputs of both networks, such as level and alpha of growing ones. condition:
+    [B, ...], what the generator turns into samples, beside its noise.
     """
 
     real: Tensor
@@ -30,10 +31,12 @@ class Batch(NamedTuple):
     total: int
     labels: Tensor | None = None
     stage: tuple[Any, ...] = ()
+    condition: Tensor | None = None
 
     def rows(self, rows: slice) -> Self:
         labels = None if self.labels is None else self.labels[rows]
-        return self._replace(real=self.real[rows], numbers=self.numbers[rows], labels=labels)
+        condition = None if self.condition is None else self.condition[rows]
+        return self._replace(real=self.real[rows], numbers=self.numbers[rows], labels=labels, condition=condition)
 
 
 class Noise(Protocol):
@@ -44,16 +47,25 @@ class Noise(Protocol):
         ...
 
 
+class Reconstruction(Protocol):
+    """The distance of generated samples from the real ones that their condition was taken from."""
+
+    def __call__(self, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Samples [B, ...] each -> a mean over rows that is added to the generator's loss, and 0-d statistics."""
+        ...
+
+
 G = TypeVar("G", bound=nn.Module)
 
 
 class AdversarialLoss(Generic[G]):
     """Losses of both networks on a batch. Owns generator, discriminator and the augmentation between them.
 
-    generator(*noise, *stage, labels) -> samples [B, ...]; discriminator(samples, *stage, labels) -> scores [B].
+    generator(*noise, *stage, labels) -> samples [B, ...]; discriminator(samples, *stage, labels) -> scores [B]. A
+    batch with a condition is given to generator(*noise, condition, *stage, labels).
     augment: (samples, numbers) -> samples, applied to everything that the discriminator sees. group: number of rows
     whose scores depend on each other (minibatch statistics), 1 for none. compile: torch.compile for passes that are
-    differentiated once.
+    differentiated once. reconstruction: added to the loss of a generator whose samples have real counterparts.
     """
 
     def __init__(
@@ -68,8 +80,10 @@ class AdversarialLoss(Generic[G]):
         augment: Callable[[Tensor, Tensor], Tensor] | None = None,
         group: int = 1,
         compile: bool = False,
+        reconstruction: Reconstruction | None = None,
     ) -> None:
         self.config, self.generator, self.discriminator = config, generator, discriminator
+        self._reconstruction = reconstruction
         self._noise, self._augment, self._group, self._device, self._seed = noise, augment, group, device, seed
         self._generate: Callable[..., Tensor] = compiled(generator) if compile else generator
         # Compiled graphs have no second derivative, so penalised scores use the network itself.
@@ -123,7 +137,8 @@ class AdversarialLoss(Generic[G]):
     @weights_kept()
     def of_generator(self, batch: Batch, *, step: int, shown: int) -> LossTerm:
         """Arguments as in `of_discriminator`; the loss depends on neither step nor shown."""
-        fake_scores = self._score(self._fake(batch, phase=1), batch)
+        fake = self._fake(batch, phase=1)
+        fake_scores = self._score(fake, batch)
         if self.config.name == "wgan-gp":
             loss = wasserstein_generator(fake_scores)
         elif self.config.name == "non-saturating":
@@ -132,13 +147,18 @@ class AdversarialLoss(Generic[G]):
             with torch.no_grad():
                 real_scores = self._score(batch.real, batch)
             loss = relativistic(fake_scores, real_scores)
-        return _weighted(loss, {"loss/generator": loss}, batch)
+        statistics = {"loss/generator": loss}
+        if self._reconstruction is not None:
+            distance, found = self._reconstruction(fake, batch.real)
+            loss, statistics = loss + distance, statistics | found
+        return _weighted(loss, statistics, batch)
 
     def _fake(self, batch: Batch, phase: int) -> Tensor:
         """Generated samples [B, ...]; both phases of a step have their own noise."""
         noise = self._noise(batch.numbers, self._seed, int(rng.Stream.LATENT), phase)
+        given = () if batch.condition is None else (batch.condition,)
         with autocast(self._device):
-            return self._generate(*noise, *batch.stage, batch.labels).float()
+            return self._generate(*noise, *given, *batch.stage, batch.labels).float()
 
     def _score(self, samples: Tensor, batch: Batch) -> Tensor:
         return self._scores(self._augmented(samples, batch), batch.stage, batch.labels)

@@ -12,6 +12,7 @@ import torch
 from agents.alphazero import experiment as alphazero
 from gans.progressive import experiment as progressive
 from gans.series import experiment as series
+from gans.vocoder import experiment as vocoder
 from lab.errors import CheckpointError, UserError
 from lab.run import checkpoint
 from lab.run.checkpoint import Checkpoint
@@ -24,7 +25,7 @@ from lab.train import random_state
 from lab.train.device import Device
 from tests import forging
 from tests.agents import small_alphazero, small_ppo
-from tests.gans import small_gan, small_series
+from tests.gans import small_gan, small_series, small_vocoder
 from tests.lab import small_classifier, small_sequences
 from tests.same_run import assert_same_bits
 
@@ -45,6 +46,7 @@ KINDS: dict[str, Callable[[Path], Experiment]] = {
     "supervised": lambda folder: supervised.build(
         small_classifier.config(data={"source": "digits"}, training={"optimizer": "muon"}), folder, DEVICE
     ),
+    "vocoder": lambda folder: vocoder.build(small_vocoder.config(), folder, DEVICE),
 }
 
 

@@ -128,7 +128,7 @@ def evaluate(
     """
     from gans.progressive.dataset import reference_images
     from gans.quality.features import extract, load_extractor
-    from gans.quality.image_metrics import ImageMetrics, class_fractions
+    from gans.quality.image_metrics import ImageMetrics, class_fractions, recognised_fraction
 
     place = device_of(device)
     sampler = load_sampler(find_run(run, runs_dir), place, checkpoint)
@@ -140,6 +140,12 @@ def evaluate(
     fake = torch.cat(list(sample_batches(sampler, range(count), seed, labels)))
     of_fake = extract(features, fake)
     found, fractions = quality.evaluate(fake, of_fake) | quality.floor(), class_fractions(features, of_fake)
+    recognised: dict[str, float] = {}
+    if reference.labels is not None:
+        sets = {"recognised": of_fake, "recognised_real": extract(features, reference.real)}
+        names = sampler.classes.names
+        shares = {name: recognised_fraction(features, of, reference.labels, names) for name, of in sets.items()}
+        recognised = {name: share for name, share in shares.items() if share is not None}
     source = against or sampler.config.data.source
     record: dict[str, Any] = {
         "run": run,
@@ -151,12 +157,16 @@ def evaluate(
         "extractor": extractor,
         "floor": reference.floor,
     } | ({"class_fractions": fractions} if fractions else {})
+    record |= recognised
     heading = f"{run}: {count:,} samples against {count:,} images of {source}, features: {extractor}"
     if labels is not None:
         heading += f"\nclasses of the samples: {sampler.classes.counts(labels)}"
     print_evaluation(f"{heading}\nfloor: {reference.floor}", found, CATALOGUE, record=record if as_json else None)
     if fractions and not as_json:
         say("class fractions: " + ", ".join(f"{fraction:.1%}" for fraction in fractions))
+    if recognised and not as_json:
+        of_samples, of_real = recognised["recognised"], recognised["recognised_real"]
+        say(f"recognised as the class asked for: {of_samples:.1%} of the samples, {of_real:.1%} of the real images")
 
 
 def _check_outputs(outputs: Mapping[str, Path], overwrite: bool) -> None:

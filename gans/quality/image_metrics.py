@@ -1,5 +1,7 @@
 """Metrics of generated images, beside the same metrics of real images against other real images."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -70,6 +72,18 @@ class ImageMetrics:
         if fractions:
             found |= {"eval/class_fraction_min": min(fractions), "eval/class_fraction_max": max(fractions)}
         return found
+
+
+def recognised_fraction(extractor: Extractor, features: Tensor, labels: Tensor, classes: Sequence[str]) -> float | None:
+    """Fraction of images, of which these are the features [N, D], that are recognised as the class asked for.
+
+    labels: int64 [N], numbers of `classes`. None for an extractor that does not know all of these classes by name.
+    """
+    known, classify = tuple(getattr(extractor, "classes", ())), getattr(extractor, "classify", None)
+    if classify is None or not set(classes) <= set(known):
+        return None
+    wanted = torch.tensor([known.index(name) for name in classes])[labels.cpu()]
+    return float((classify(features).cpu() == wanted).double().mean())
 
 
 def class_fractions(extractor: Extractor, features: Tensor) -> list[float]:

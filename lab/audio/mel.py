@@ -75,7 +75,7 @@ def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
     spectrum = stft(wave, config.fft, config.hop)
     # abs has no gradient at 0, and silence is common.
     magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
-    return (_filters_on(config, wave.device) @ magnitude).clamp_min(FLOOR).log()
+    return (filters_on(config, wave.device) @ magnitude).clamp_min(FLOOR).log()
 
 
 def to_magnitude(spectrogram: Tensor, config: MelConfig, iterations: int = 30) -> Tensor:
@@ -83,22 +83,24 @@ def to_magnitude(spectrogram: Tensor, config: MelConfig, iterations: int = 30) -
 
     Non-negative least squares by multiplicative updates (Lee and Seung 2001), from the clipped pseudo-inverse.
     """
-    filters = _filters_on(config, spectrogram.device)
+    filters = filters_on(config, spectrogram.device)
     mel = spectrogram.float().exp()
     target = filters.T @ mel
-    magnitude = (_pseudo_inverse_on(config, spectrogram.device) @ mel).clamp_min(1e-6)
+    magnitude = (pseudo_inverse(config, spectrogram.device) @ mel).clamp_min(1e-6)
     for _ in range(iterations):
         magnitude = magnitude * target / (filters.T @ (filters @ magnitude)).clamp_min(1e-12)
     return magnitude
 
 
 @lru_cache(maxsize=32)
-def _filters_on(config: MelConfig, device: torch.device) -> Tensor:
+def filters_on(config: MelConfig, device: torch.device) -> Tensor:
+    """`mel_filters` on a device, made once."""
     return mel_filters(config).to(device)
 
 
 @lru_cache(maxsize=32)
-def _pseudo_inverse_on(config: MelConfig, device: torch.device) -> Tensor:
+def pseudo_inverse(config: MelConfig, device: torch.device) -> Tensor:
+    """The matrix float32 [fft // 2 + 1, bands] from mel magnitudes to the magnitudes of least norm, some negative."""
     return torch.from_numpy(np.linalg.pinv(_filters(config)).astype(np.float32)).to(device)
 
 

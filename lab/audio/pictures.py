@@ -1,4 +1,4 @@
-"""Log-mel spectrograms as square grey images of 8 bits, and back to waves."""
+"""Log-mel spectrograms as square grey images of 8 bits, and back."""
 
 import math
 from pathlib import Path
@@ -7,8 +7,7 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from lab.audio.griffin_lim import mel_to_wave
-from lab.audio.mel import FLOOR, MelConfig, log_mel
+from lab.audio.mel import FLOOR, MelConfig
 from lab.config.sections import Config
 from lab.errors import UserError
 from lab.files.durable import write_durably
@@ -75,11 +74,6 @@ def normalised(wave: Tensor) -> Tensor:
     return wave / peak if peak > 0 else wave
 
 
-def spectrogram_of(wave: Tensor, mel: MelConfig, frames: int) -> Tensor:
-    """Log-mel [bands, frames] of a wave [T] of any length, at the peak 1."""
-    return log_mel(normalised(fitted(wave, frames * mel.hop))[None], mel)[0]
-
-
 def to_pixels(spectrograms: Tensor, config: PictureConfig) -> Tensor:
     """Log-mel [N, bands, frames] -> images uint8 [N, 1, bands, frames], the lowest band at the bottom."""
     scaled = (spectrograms - config.black) / (config.white - config.black)
@@ -87,17 +81,12 @@ def to_pixels(spectrograms: Tensor, config: PictureConfig) -> Tensor:
 
 
 def from_pixels(images: Tensor, config: PictureConfig) -> Tensor:
-    """Images uint8 [N, 1, bands, frames] -> log-mel; black stays 80 dB below white. Raises UserError for other sizes."""
+    """Images uint8 [N, 1, bands, frames] -> log-mel; black is `config.black`. Raises UserError for other sizes."""
     expected = (1, config.mel.bands, config.frames)
     if images.shape[1:] != expected:
         found, wanted = (" x ".join(str(side) for side in shape) for shape in (tuple(images.shape[1:]), expected))
         raise UserError(f"images of {found} do not fit {PARAMETERS}, which is for {wanted}")
     return config.black + images[:, 0].flip(1).float() / 255.0 * (config.white - config.black)
-
-
-def to_waves(images: Tensor, config: PictureConfig, *, iterations: int = 64, seed: int = 0) -> Tensor:
-    """Images uint8 [N, 1, bands, frames] -> waves [N, frames * hop] by Griffin-Lim."""
-    return mel_to_wave(from_pixels(images, config), config.mel, iterations=iterations, seed=seed)
 
 
 def save_parameters(folder: Path, config: PictureConfig) -> None:

@@ -1,7 +1,9 @@
 """The WAV files of a folder or a zip."""
 
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,6 +11,10 @@ from pathlib import Path, PurePosixPath
 from lab.audio.wav import LARGEST, Recording, parse_wav, read_wav
 from lab.errors import UserError
 from lab.terminal.text import one_line
+
+_HIDDEN = (".", "/", "__MACOSX")  # parts of a path outside the archive as well: images get the names of recordings
+# What a damaged, encrypted or unusually compressed member raises.
+_DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -42,15 +48,11 @@ def _found(source: Path, files: list[str], read: Callable[[str], Recording]) -> 
     names = sorted(
         name
         for name in files
-        if name.lower().endswith(".wav") and not any(part.startswith((".", "__MACOSX")) for part in _parts(name))
+        if name.lower().endswith(".wav") and not any(part.startswith(_HIDDEN) for part in PurePosixPath(name).parts)
     )
     if not names:
         raise UserError(f"{source} holds no .wav files")
     return Recordings(source, tuple(names), read)
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return PurePosixPath(name).parts
 
 
 def _read_member(source: Path, name: str) -> Recording:
@@ -61,10 +63,6 @@ def _read_member(source: Path, name: str) -> Recording:
             if info.file_size > LARGEST:
                 raise UserError(f"{where} has {info.file_size:,} bytes; at most {LARGEST:,} are read")
             content = archive.read(info)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except _DAMAGED as error:
         raise UserError(f"{where} cannot be read ({error}); make the zip again") from None
-    except Exception as error:  # zlib.error and its relatives of other compressions
-        if isinstance(error, UserError) or type(error).__module__ not in ("zlib", "lzma", "_lzma"):
-            raise
-        raise UserError(f"{where} cannot be unpacked ({error}); make the zip again") from None
     return parse_wav(content, where)

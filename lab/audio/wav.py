@@ -20,6 +20,8 @@ LARGEST = 2**30
 """Largest file in bytes that is read."""
 SILENT = 10.0 ** (-60 / 20)
 """Peak below which a recording counts as silent: 60 dB below full scale."""
+SILENCE = "it is silent"
+"""The remark on such a recording."""
 _RATES = (1_000, 384_000)
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _MAGIC = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"\xff\xfb": "MP3", b"FORM": "AIFF", b"RF64": "RF64"}
@@ -81,7 +83,7 @@ def parse_wav(content: bytes, name: str) -> Recording:
     if share > 1e-3:
         remarks.append(f"{share:.1%} of its samples are clipped")
     if float(np.abs(mono).max()) < SILENT:
-        remarks.append("it is silent")
+        remarks.append(SILENCE)
     return Recording(torch.from_numpy(mono), rate, tuple(remarks))
 
 

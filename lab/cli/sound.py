@@ -27,6 +27,7 @@ def sound(
 ) -> None:
     """Make WAV files of spectrogram images, real ones or samples of a generator, by Griffin-Lim."""
     from lab.audio import pictures
+    from lab.audio.griffin_lim import mel_to_wave
     from lab.audio.wav import write_wav
 
     one = not images.is_dir()
@@ -50,8 +51,8 @@ def sound(
         task = bar.add_task("sound", total=len(files))
         for start in range(0, len(files), _BATCH):
             batch = files[start : start + _BATCH]
-            pixels = torch.stack([_pixels(path) for path in batch])
-            waves = pictures.to_waves(pixels, config, iterations=iterations)
+            spectrograms = torch.cat([pictures.from_pixels(_pixels(path), config) for path in batch])
+            waves = mel_to_wave(spectrograms, config.mel, iterations=iterations)
             for path, wave in zip(batch, waves, strict=True):
                 target = out if one else out / path.relative_to(folder).with_suffix(".wav")
                 write_wav(target, 0.95 * pictures.normalised(wave), config.mel.rate)
@@ -61,11 +62,11 @@ def sound(
 
 
 def _pixels(path: Path) -> Tensor:
-    """The image of a file in grey: uint8 [1, H, W]."""
+    """The image of a file in grey: uint8 [1, 1, H, W]."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            return torch.from_numpy(np.array(image.convert("L")))[None]
+            return torch.from_numpy(np.array(image.convert("L")))[None, None]
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} cannot be read as an image ({error})") from None

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from torch import Tensor
 
 from lab.cli.options import Overwrite, check_folder
 from lab.errors import UserError
+from lab.files.durable import write_durably
 from lab.terminal.consoles import progress_bar
 from lab.terminal.streams import say
 
-_SHOWN = 5  # recordings named for a remark
 _SIZES = (16, 32, 64, 128, 256)
 
 
@@ -39,10 +38,11 @@ def spectrograms(
     A longer recording gives its loudest stretch, a shorter one is followed by silence; each has the peak 1. Silent
     recordings are left out. spectrogram.json holds what `lab data sound` needs to make sound of such images.
     """
-    import torch
-
     from lab.audio import pictures
+    from lab.audio.picture_set import draw_set
+    from lab.audio.remarks import grouped
     from lab.audio.sources import open_recordings
+    from lab.plots.images import save_png
 
     if size not in _SIZES:
         raise UserError(f"--size {size} is not {', '.join(map(str, _SIZES[:-1]))} or {_SIZES[-1]}")
@@ -55,43 +55,27 @@ def spectrograms(
     classes = _classes(recordings.names, patterns["--label"]) if label else None
     with progress_bar() as bar:
         task = bar.add_task("reading", total=len(recordings.names))
-        found = {}
-        for name in recordings.names:
-            found[name] = recordings.read(name)
-            bar.advance(task)
-    if given is None:
-        mel = pictures.square_mel(rate or min(one.rate for one in found.values()), size, seconds)
-        frames = size
-    else:
-        mel, frames = given.mel, given.frames
-    remarks = {name: list(one.remarks) for name, one in found.items()}
-    low = [name for name, one in found.items() if one.rate < mel.rate]
-    for name in low:
-        remarks[name].append(f"it has {found[name].rate} Hz and is empty above {found[name].rate // 2}")
-    heard = [name for name in found if "it is silent" not in remarks[name]]
-    if not heard:
-        raise UserError(f"{source}: every recording is silent")
-    drawn = []
-    for name in heard:
-        wave = found[name].at(mel.rate)
-        if len(wave) > frames * mel.hop:
-            remarks[name].append(
-                f"it is longer than {frames * mel.hop / mel.rate:.3g} s; its loudest stretch was taken"
-            )
-        drawn.append(pictures.spectrogram_of(wave, mel, frames))
-    stacked = torch.stack(drawn)
-    config = given or pictures.scaled_to(stacked, mel)
-    images = pictures.to_pixels(stacked, config)
-    _write(out, {name.removesuffix(name[-4:]) + ".png": image for name, image in zip(heard, images, strict=True)})
-    pictures.save_parameters(out, config)
-    _write_listing(out, heard, classes)
-    _say_remarks(remarks)
-    silent = len(found) - len(heard)
-    if silent:
-        say(f"left out {silent:,} silent recordings")
-    kinds = f"{len(set(classes.values()))} classes" if classes else "no labels"
-    length = f"{config.samples / mel.rate:.3g} s at {mel.rate} Hz"
-    say(f"{out}: {len(heard):,} images of {mel.bands} bands x {frames} frames, {length}, {kinds}")
+        drawn = draw_set(
+            recordings, size=size, seconds=seconds, rate=rate, like=given, progress=lambda: bar.advance(task)
+        )
+    images = {_image_name(name): image for name, image in drawn.images.items()}
+    for name, image in images.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        save_png(out / name, image.permute(1, 2, 0).numpy())
+    pictures.save_parameters(out, drawn.config)
+    labels = None if classes is None else {_image_name(name): classes[name] for name in drawn.images}
+    _write_listing(out, labels)
+    for line in grouped(drawn.remarks):
+        say(f"note: {line}")
+    if drawn.silent:
+        say(f"left out {drawn.silent:,} silent recordings")
+    mel, kinds = drawn.config.mel, "no labels" if labels is None else f"{len(set(labels.values()))} classes"
+    length = f"{drawn.config.samples / mel.rate:.3g} s at {mel.rate} Hz"
+    say(f"{out}: {len(images):,} images of {mel.bands} bands x {drawn.config.frames} frames, {length}, {kinds}")
+
+
+def _image_name(recording: str) -> str:
+    return recording[: -len(".wav")] + ".png"
 
 
 def _pattern(option: str, text: str) -> re.Pattern[str]:
@@ -113,34 +97,10 @@ def _classes(names: tuple[str, ...], pattern: re.Pattern[str]) -> dict[str, str]
     return {name: match[1 if pattern.groups else 0] or "" for name, match in found.items() if match is not None}
 
 
-def _write(out: Path, images: dict[str, Tensor]) -> None:
-    from lab.plots.images import save_png
-
-    for name, image in images.items():
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_png(path, image.permute(1, 2, 0).numpy())
-
-
-def _write_listing(out: Path, names: list[str], classes: dict[str, str] | None) -> None:
+def _write_listing(out: Path, labels: dict[str, str] | None) -> None:
+    """dataset.json of images with the names of their classes, as packing reads it."""
     listing: dict[str, object] = {"labels": None}
-    if classes is not None:
-        known = sorted({classes[name] for name in names})
-        number = {text: index for index, text in enumerate(known)}
-        pairs = [[name.removesuffix(name[-4:]) + ".png", number[classes[name]]] for name in names]
-        listing = {"labels": pairs, "classes": known}
-    (out / "dataset.json").write_text(json.dumps(listing), encoding="utf-8")
-
-
-def _say_remarks(remarks: dict[str, list[str]]) -> None:
-    """One line for each remark, with the recordings it is about; figures in it are those of the first."""
-    seen: dict[str, list[str]] = {}
-    text: dict[str, str] = {}
-    for name, lines in remarks.items():
-        for line in lines:
-            key = re.sub(r"[\d.]+", "", line)
-            text.setdefault(key, line)
-            seen.setdefault(key, []).append(name)
-    for key, names in seen.items():
-        shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-        say(f"note: {len(names):,} recordings: {text[key]} ({shown})")
+    if labels is not None:
+        classes = sorted(set(labels.values()))
+        listing = {"labels": [[name, classes.index(label)] for name, label in labels.items()], "classes": classes}
+    write_durably(out / "dataset.json", json.dumps(listing).encode())

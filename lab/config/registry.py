@@ -144,6 +144,13 @@ KINDS: dict[str, Kind] = {
         catalogue="gans.series.metrics:CATALOGUE",
         functions={"sample": "gans.series.api:sample"},
     ),
+    "vocoder": Kind(
+        config="gans.vocoder.config:VocoderConfig",
+        build="gans.vocoder.experiment:build",
+        verbs={"eval": "gans.vocoder.verbs:evaluate", "predict": "gans.vocoder.verbs:predict"},
+        catalogue="gans.vocoder.metrics:CATALOGUE",
+        functions={"vocoder": "gans.vocoder.api:vocoder"},
+    ),
     "sequences": Kind(
         config="lab.sequences.config:SequencesConfig",
         build="lab.sequences.experiment:build",

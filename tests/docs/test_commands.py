@@ -82,7 +82,7 @@ def is_missing(code: str) -> bool:
         return not (is_file or name.startswith("game.options") or any(key.startswith(name) for key in keys))
     if re.fullmatch(rf"({GROUPS})/[a-z_0-9]+", code):
         return code not in metrics() | NEW_METRICS and not (ROOT / code).exists()
-    if re.fullmatch(r"(alphazero|ppo|progressive_gan|series_gan|sequences|supervised)/\w+", code):
+    if re.fullmatch(r"(alphazero|ppo|progressive_gan|series_gan|sequences|supervised|vocoder)/\w+", code):
         return code not in presets.preset_names()
     is_path = re.fullmatch(r"(lab|agents|gans|cluster|examples|tests)/[\w/.-]+", code)
     return bool(is_path) and "NAME" not in code and not (ROOT / code).exists()

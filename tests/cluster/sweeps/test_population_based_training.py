@@ -32,6 +32,8 @@ from gans.progressive.config import ProgressiveGANConfig
 from gans.progressive.experiment import ProgressiveGAN
 from gans.series.config import SeriesGANConfig
 from gans.series.experiment import SeriesGAN
+from gans.vocoder.config import VocoderConfig
+from gans.vocoder.experiment import VocoderExperiment
 from lab.cli.main import main
 from lab.config.loading import from_settings, load_run_config
 from lab.config.presets import merge, parse_overrides
@@ -51,6 +53,7 @@ from tests.agents.small_alphazero import config as alphazero
 from tests.command_line import ROOT
 from tests.gans.small_gan import config as gan
 from tests.gans.small_series import config as series_gan
+from tests.gans.small_vocoder import config as vocoder
 from tests.lab.small_classifier import config as classifier
 from tests.same_run import assert_same_bits, final_state
 
@@ -333,6 +336,11 @@ def _series_gan(config: ExperimentConfig, folder: Path) -> Experiment:
     return SeriesGAN(config, folder, _DEVICE)
 
 
+def _vocoder(config: ExperimentConfig, folder: Path) -> Experiment:
+    assert isinstance(config, VocoderConfig)
+    return VocoderExperiment(config, folder, _DEVICE)
+
+
 def _classifier(config: ExperimentConfig, folder: Path) -> Experiment:
     assert isinstance(config, SupervisedConfig)
     return Supervised(config, folder, _DEVICE)
@@ -343,6 +351,7 @@ _BUILDERS: dict[type[ExperimentConfig], Callable[[ExperimentConfig, Path], Exper
     ProgressiveGANConfig: _gan,
     SeriesGANConfig: _series_gan,
     SupervisedConfig: _classifier,
+    VocoderConfig: _vocoder,
 }
 # What has to hold for a setting to matter, and a value unlike the default.
 _PUCT: dict[str, Any] = {"search": {"algorithm": "puct", "simulations": 8}}
@@ -375,6 +384,17 @@ _CHANGES: dict[type[ExperimentConfig], dict[str, tuple[dict[str, Any], Any]]] = 
         "loss.drift": ({}, 1.0),
         "loss.gamma": ({"loss": {"name": "relativistic"}}, 9.0),
     },
+    VocoderConfig: {
+        "training.learning_rate": ({}, 1e-4),
+        "training.discriminator_learning_rate": ({}, 1e-4),
+        "training.ema_decay": ({}, 0.5),
+        "training.discriminator_steps": ({}, 2),
+        "loss.penalty_weight": ({"loss": {"name": "wgan-gp"}}, 1.0),
+        "loss.gradient_target": ({"loss": {"name": "wgan-gp"}}, 5.0),
+        "loss.drift": ({"loss": {"name": "wgan-gp"}}, 1.0),
+        "loss.gamma": ({}, 9.0),
+        "loss.spectral_weight": ({}, 1.0),
+    },
     AlphaZeroConfig: {
         "learner.learning_rate": ({}, 1e-4),
         "learner.final_fraction": ({}, 0.9),
@@ -401,6 +421,7 @@ _SMALL: dict[type[ExperimentConfig], Callable[..., ExperimentConfig]] = {
     ProgressiveGANConfig: gan,
     SeriesGANConfig: series_gan,
     SupervisedConfig: classifier,
+    VocoderConfig: vocoder,
 }
 
 

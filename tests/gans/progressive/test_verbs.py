@@ -260,8 +260,9 @@ def test_a_classifier_of_the_lab_measures_and_counts_classes(
     record = json.loads(said(capsys, "eval", labelled, "--samples", 50, "--extractor", classifier, "--json"))
     assert len(record["class_fractions"]) == 10 and sum(record["class_fractions"]) == pytest.approx(1.0)
     assert record["eval/class_fraction_max"] == max(record["class_fractions"])
+    assert 0.0 <= record["recognised"] <= 1.0 and 0.0 <= record["recognised_real"] <= 1.0
     # By name, beside the run.
     named = said(
         *(capsys, "eval", labelled, "--samples", 50, "--extractor", "classifier", "--runs-dir", classifier.parent)
     )
-    assert "class fractions: " in named
+    assert "class fractions: " in named and "recognised as the class asked for: " in named

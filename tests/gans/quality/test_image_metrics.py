@@ -8,7 +8,7 @@ from torch import Tensor
 from gans.quality.catalogue import CATALOGUE
 from gans.quality.distances import frechet_distance
 from gans.quality.features import pixel_features
-from gans.quality.image_metrics import ImageMetrics, class_fractions
+from gans.quality.image_metrics import ImageMetrics, class_fractions, recognised_fraction
 from gans.quality.ms_ssim import ms_ssim_diversity
 
 
@@ -74,6 +74,14 @@ def test_shares_of_classes_count_those_that_are_never_seen() -> None:
     features = torch.tensor([[0.1], [0.2], [0.3], [0.99]])
     assert class_fractions(Brightness(), features) == [0.5, 0.25, 0.0, 0.25, 0.0]
     assert class_fractions(pixel_features, features) == []
+
+
+def test_images_are_recognised_as_what_was_asked_for_by_name() -> None:
+    features, labels = torch.tensor([[0.1], [0.3], [0.6], [0.99]]), torch.tensor([0, 1, 1, 0])
+    # Parts 0, 1, 2 and 3 of the brightness, asked for as 0, 2, 2 and 0.
+    assert recognised_fraction(Brightness(), features, labels, ("0", "2")) == 0.5
+    assert recognised_fraction(Brightness(), features, labels, ("0", "unknown")) is None
+    assert recognised_fraction(pixel_features, features, labels, ("0", "2")) is None
 
 
 def test_features_known_already_are_not_extracted_again() -> None:

@@ -1,15 +1,19 @@
 """A run whose data file has changed on the disk is not resumed, in every kind that reads one."""
 
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lab.audio.wav import wav_bytes
 from lab.cli.main import main
 from lab.data.images import open_images, write_images
-from tests.gans import small_gan, small_series
+from tests.gans import small_gan, small_series, small_vocoder
 from tests.lab import small_classifier, small_sequences
+from tests.lab.audio.waves import vowel
 
 BUDGET = 64
 SHORT = {"batch_size": 16, "images_per_iteration": 32}
@@ -40,6 +44,19 @@ def examples(folder: Path) -> Path:
 def text(folder: Path) -> Path:
     (folder / "set.txt").write_text("one and two make three. " * 100)
     return folder / "set.txt"
+
+
+def recordings(folder: Path) -> Path:
+    (folder / "set.zip").write_bytes(zip_of_vowels(120.0, 150.0))
+    return folder / "set.zip"
+
+
+def zip_of_vowels(*pitches: float) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for pitch in pitches:
+            archive.writestr(f"{pitch:g}.wav", wav_bytes(vowel(4000, 0.5, pitch), 4000))
+    return buffer.getvalue()
 
 
 def of_classifier(folder: Path, source: Path) -> Path:
@@ -73,6 +90,10 @@ def of_text(folder: Path, source: Path) -> Path:
     return small_sequences.preset(folder, **changes)
 
 
+def of_vocoder(folder: Path, source: Path) -> Path:
+    return small_vocoder.preset(folder, data={"source": str(source)}, budget=16)
+
+
 def flip_bits(content: bytes) -> bytes:
     """500 bytes in the middle of a binary file, each changed in its lowest bit."""
     middle = len(content) // 2
@@ -96,6 +117,7 @@ KINDS = {
     "series in another unit": (series, of_series, double),
     "examples": (examples, of_examples, swap_digits),
     "text": (text, of_text, lambda content: content.replace(b"two", b"owt")),
+    "recordings": (recordings, of_vocoder, lambda content: zip_of_vowels(120.0, 151.0)),
 }
 
 

@@ -19,6 +19,8 @@ from gans.progressive.memory import estimate
 from gans.progressive.trainer import GrowingTrainer
 from gans.series import experiment as series
 from gans.series import memory as of_series
+from gans.vocoder import experiment as vocoder
+from gans.vocoder import memory as of_vocoder
 from lab.cli.main import main
 from lab.config.loading import load_preset
 from lab.config.presets import preset_names
@@ -133,6 +135,16 @@ def of_progressive_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
     return [Need("all", stage.total_mb * 1e6, "")], memory.peak
 
 
+def of_vocoder_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
+    made = vocoder.build(config, folder, CPU)
+    kept = made._data.samples.nbytes
+    with PeakMemory() as memory:
+        trainer = vocoder.make_trainer(config, CPU)
+        for _ in range(2):
+            trainer.step(made._batch(trainer.shown))
+    return of_vocoder.training_needs(config, len(made._data.samples), CPU), memory.peak + kept
+
+
 MEASURED: dict[str, Callable[[Any, Path], tuple[Sequence[Need], int]]] = {
     "alphazero": of_alphazero,
     "ppo": of_ppo_run,
@@ -140,6 +152,7 @@ MEASURED: dict[str, Callable[[Any, Path], tuple[Sequence[Need], int]]] = {
     "supervised": of_supervised_run,
     "series_gan": of_series_run,
     "progressive_gan": of_progressive_run,
+    "vocoder": of_vocoder_run,
 }
 
 
@@ -154,9 +167,13 @@ def stand_ins(preset: str, folder: Path) -> list[str]:
         return [f"data.source={folder / 'text.txt'}"]
     config = load_preset(preset)
     source = str(getattr(config.data, "source", "")) if hasattr(config, "data") else ""
-    if config.kind != "supervised" or source not in ("cifar10", "mnist"):
+    if config.kind == "vocoder":
+        return ["data.source=glides"]
+    spoken = "data/spoken_digits.safetensors"
+    if config.kind != "supervised" or source not in ("cifar10", "mnist", spoken):
         return []
     shape, classes = ((3, 32, 32), "cifar10") if source == "cifar10" else ((1, 32, 32), "mnist")
+    shape = (1, 64, 64) if source == spoken else shape
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     names = names if classes == "cifar10" else [str(digit) for digit in range(10)]
     images = (np.full(shape, value, np.uint8) for value in range(200))

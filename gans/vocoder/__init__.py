@@ -1,0 +1,1 @@
+"""Neural vocoder: log-mel spectrograms to waves."""
