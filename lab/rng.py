@@ -49,6 +49,7 @@ class Stream(IntEnum):
     SURPRISE = 25
     REANALYSE = 26
     SERIES = 32
+    ESSAY = 40
 
 
 def _logical_shift_right(x: Tensor, bits: int) -> Tensor:
