@@ -56,8 +56,8 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """weights: of the linear part, float32 [inputs, O]; None without one. longest: words of the longest training essay;
-    script: of most of their letters."""
+    """weights: of the linear part, float32 [inputs, O]; None without one. longest, shortest: words of the longest and
+    the shortest training essay; script: of most of their letters."""
 
     features: Features
     vocabulary: Vocabulary
@@ -65,6 +65,7 @@ class Encoder:
     scores: int
     max_sentences: int
     longest: int
+    shortest: int
     script: str
 
     def encode(self, essays: Sequence[Essay]) -> Encoded:
@@ -83,6 +84,7 @@ class Encoder:
             "vocabulary": list(self.vocabulary.words),
             "weights": None if self.weights is None else torch.from_numpy(self.weights),
             "longest": self.longest,
+            "shortest": self.shortest,
             "script": self.script,
         }
 
@@ -117,12 +119,12 @@ def fit_encoder(essays: Sequence[Essay], targets: np.ndarray, config: NetworkCon
         config.endings,
     )
     script = script_of([word for each in words for word in each[:50]])
-    longest = max(map(len, words))
+    lengths = [len(each) for each in words]
     surface = np.stack([features.surface(essay, own=True) for essay in essays])
     base, weights = np.zeros(targets.shape, np.float32), None
     if config.linear:
         weights, base = _fit_linear(features, essays, surface, np.nan_to_num(targets))
-    encoder = Encoder(features, vocabulary, weights, targets.shape[1], config.max_sentences, longest, script)
+    encoder = Encoder(features, vocabulary, weights, targets.shape[1], config.max_sentences, max(lengths), min(lengths), script)
     return encoder, encoder._with_tokens(essays, surface, base)
 
 
@@ -133,8 +135,8 @@ def encoder_from(state: Mapping[str, Any], config: NetworkConfig, scores: int) -
     vocabulary = Vocabulary(tuple(state["vocabulary"]), config.endings)
     if features.mean.shape != (len(NAMES),) or (weights is None) == config.linear:
         raise ValueError("other features")
-    longest, script = int(state["longest"]), str(state["script"])
-    return Encoder(features, vocabulary, weights, scores, config.max_sentences, longest, script)
+    longest, shortest, script = int(state["longest"]), int(state["shortest"]), str(state["script"])
+    return Encoder(features, vocabulary, weights, scores, config.max_sentences, longest, shortest, script)
 
 
 def random_order(count: int, seed: int, number: int) -> np.ndarray:
