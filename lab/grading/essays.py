@@ -69,7 +69,7 @@ def open_essays(config: "DataConfig", seed: int) -> EssaySet:
 
 
 def _read(config: "DataConfig", file: CsvFile) -> EssaySet:
-    text = _column(file, config.text, _TEXTS, "data.text")
+    text = text_column(file, config.text)
     score = _column(file, config.score, _SCORES, "data.score")
     prompt = config.prompt if config.prompt in file.columns else None
     if prompt is None and config.prompt != "prompt":
@@ -91,6 +91,11 @@ def _read(config: "DataConfig", file: CsvFile) -> EssaySet:
     prompts = [""] * len(texts) if prompt is None else file.cells(prompt)
     scores = np.stack([values, *(_trait(file, name) for name in traits)], 1)
     return EssaySet(file.source, texts, prompts, scores, (score, *traits))
+
+
+def text_column(file: CsvFile, given: str | None) -> str:
+    """The column of the essays: the one that is given, else the one with a usual name. Raises UserError."""
+    return _column(file, given, _TEXTS, "data.text")
 
 
 def _column(file: CsvFile, given: str | None, usual: Sequence[str], setting: str) -> str:

@@ -22,13 +22,8 @@ class SentenceEffect(NamedTuple):
     effect: float
 
 
-def graded(grader: Ensemble, text: str) -> dict[str, Any]:
-    """The grade, the estimate that it is cut from, the interval, the traits and the number of words."""
-    return records(grader, [text])[0]
-
-
 def records(grader: Ensemble, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """`graded` for each text."""
+    """For each text the grade, the estimate that it is cut from, the interval, the traits and the number of words."""
     predictions = grader.predict(texts)
     grades = grader.thresholds.grade(predictions[:, 0])
     return [
@@ -43,9 +38,9 @@ def records(grader: Ensemble, texts: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def sentence_effects(grader: Ensemble, text: str) -> list[SentenceEffect]:
-    """Every sentence of a text in order."""
-    sentences = sentences_of(text)
+def sentence_effects(grader: Ensemble, text: str, most: int) -> list[SentenceEffect]:
+    """The sentences of a text in order, the first `most` of them."""
+    sentences = sentences_of(text)[:most]
     without = [text[: one.start] + text[one.end :].lstrip(" ") for one in sentences]
     scores = grader.predict([text, *without])[:, 0]
     attention = np.mean([_attention(one, text, len(sentences)) for one in grader.graders], 0)
@@ -86,7 +81,7 @@ def _attention(grader: Grader, text: str, count: int) -> np.ndarray:
     """Shares float64 [count] of the sentences."""
     encoded = grader.encode([text])
     batch = encoded.batch([0], np.zeros((1, len(grader.names)))).to(grader.device)
-    shares = grader.network.read(batch).sentences[0].double().cpu().numpy()
+    shares = grader.network.read(batch).sentences[0].double().cpu().numpy()[:count]
     return np.pad(shares, (0, count - len(shares)))
 
 

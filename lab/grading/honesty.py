@@ -33,10 +33,11 @@ def length_matched(words: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def pairs_in_order(pairs: np.ndarray, predictions: np.ndarray) -> float:
-    """Fraction of pairs whose second essay has the higher prediction; ties count one half. 0.5 is chance."""
+def pairs_in_order(pairs: np.ndarray, predictions: np.ndarray) -> float | None:
+    """Fraction of pairs whose second essay has the higher prediction; ties count one half, 0.5 is chance. None without
+    pairs."""
     if not len(pairs):
-        return float("nan")
+        return None
     differences = predictions[pairs[:, 1]] - predictions[pairs[:, 0]]
     return float((differences > 0.0).mean() + 0.5 * (differences == 0.0).mean())
 
