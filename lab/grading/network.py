@@ -97,22 +97,31 @@ class EssayNetwork(nn.Module):
 
     def read(self, batch: EssayBatch) -> Reading:
         tokens, lengths = batch.tokens, batch.lengths
-        essays, sentences, words = tokens.shape
+        essays, sentences, _ = tokens.shape
         present = lengths > 0
-        filled = lengths.clamp(min=1).flatten()
-        mask = length_mask(filled, words)
-        read, _ = self.words(self._embedded(tokens).flatten(0, 1), filled)
-        vectors, word_weights = self.word_pool(self.dropout(read), mask)
+        flat, filled = tokens.flatten(0, 1), lengths.flatten().clamp(min=1)
+        if self.words.masked:  # a fixed shape: on a GPU counting the sentences is a host sync
+            vectors, word_weights = self._sentences(flat, filled)
+        else:  # on a CPU half of the rows are padding, and are not computed
+            places = present.flatten().nonzero()[:, 0]
+            some, some_weights = self._sentences(flat[places], filled[places])
+            vectors = some.new_zeros(len(flat), some.shape[1]).index_copy(0, places, some)
+            word_weights = some_weights.new_zeros(flat.shape).index_copy(0, places, some_weights)
         count = present.sum(1)
         place = torch.arange(sentences, device=tokens.device) / (count[:, None] - 1).clamp(min=1)
-        places = torch.stack([place, 1.0 - place, batch.opens], 2).to(vectors.dtype)
-        inputs = torch.cat([self.dropout(vectors).view(essays, sentences, -1), places], 2)
+        where = torch.stack([place, 1.0 - place, batch.opens], 2).to(vectors.dtype)
+        inputs = torch.cat([self.dropout(vectors).view(essays, sentences, -1), where], 2)
         read, _ = self.sentences(inputs, count.clamp(min=1))
         at_least_one = torch.cat([torch.ones_like(present[:, :1]), present[:, 1:]], 1)
         vector, sentence_weights = self.sentence_pool(self.dropout(read), at_least_one)
         seen = torch.cat([vector, torch.relu(self.surface(batch.surface.to(vector.dtype)))], 1)
         scores = batch.base + self.out(self.dropout(seen)).float()
-        return Reading(scores, sentence_weights, word_weights.view(essays, sentences, words))
+        return Reading(scores, sentence_weights, word_weights.view(tokens.shape))
+
+    def _sentences(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors [N, C] of sentences [N, W], and the attention [N, W] to their words."""
+        read, _ = self.words(self._embedded(tokens), lengths)
+        return self.word_pool(self.dropout(read), length_mask(lengths, tokens.shape[1]))
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         ids, cases = tokens // CASES, tokens % CASES
