@@ -1,6 +1,5 @@
 """A page of errors: which essays are graded wrongly, by score, length and prompt, and the worst of them."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,7 @@ def write_page(folder: Path, result: TestResult, title: str, name: str) -> None:
             "",
         ]
     with replacing(folder / PAGE) as path:
-        path.write_text(os.linesep.join(lines) + os.linesep, encoding="utf-8", newline="")
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _markdown(table: Table) -> list[str]:
