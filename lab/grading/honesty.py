@@ -8,28 +8,32 @@ from lab.grading.encoding import random_order
 from lab.grading.text import sentences_of
 
 _NEAR = 1.05  # largest ratio of the lengths of a pair
+_NEIGHBOURS = np.arange(-8, 8)  # by length, among which an essay's partner is looked for
 
 
 def length_matched(words: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Pairs int64 [P, 2] of essays whose numbers of words differ by at most 5%, the second with the higher score.
 
-    Each essay is in one pair at most; the lower and the upper half by score are matched in the order of their lengths.
+    Each essay is in one pair at most. Pairs are of the lower and the upper half by score, the nearest lengths first:
+    the longer ones are then the better ones about as often as not.
     """
     middle = np.median(truth)
     lower, upper = (np.flatnonzero(half) for half in (truth < middle, truth > middle))
     if min(len(lower), len(upper)) == 0 or len(lower) + len(upper) < len(truth) / 2:  # most have the middle score
         lower, upper = np.flatnonzero(truth <= middle), np.flatnonzero(truth > middle)
-    lower, upper = (half[np.argsort(words[half], kind="stable")] for half in (lower, upper))
-    pairs, low, high = [], 0, 0
-    while low < len(lower) and high < len(upper):
-        one, other = words[lower[low]], words[upper[high]]
-        if max(one, other) <= _NEAR * min(one, other):
-            pairs.append((lower[low], upper[high]))
-            low, high = low + 1, high + 1
-        elif one < other:
-            low += 1
-        else:
-            high += 1
+    lower = lower[np.argsort(words[lower], kind="stable")]
+    if not len(lower):
+        return np.zeros((0, 2), np.int64)
+    places = np.searchsorted(words[lower], words[upper])[:, None] + _NEIGHBOURS
+    low, high = lower[np.clip(places, 0, len(lower) - 1)].ravel(), upper.repeat(len(_NEIGHBOURS))
+    near = np.maximum(words[low], words[high]) <= _NEAR * np.minimum(words[low], words[high])
+    distances = np.where(near, np.abs(words[low] - words[high]), np.iinfo(np.int64).max)
+    pairs: list[tuple[int, int]] = []
+    used: set[int] = set()
+    for at in np.argsort(distances, kind="stable")[: int(near.sum())]:
+        if low[at] not in used and high[at] not in used:
+            pairs.append((low[at], high[at]))
+            used |= {low[at], high[at]}
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 

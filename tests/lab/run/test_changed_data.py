@@ -9,7 +9,7 @@ import pytest
 from lab.cli.main import main
 from lab.data.images import open_images, write_images
 from tests.gans import small_gan, small_series
-from tests.lab import small_classifier, small_sequences
+from tests.lab import small_classifier, small_grading, small_sequences
 
 BUDGET = 64
 SHORT = {"batch_size": 16, "images_per_iteration": 32}
@@ -73,6 +73,10 @@ def of_text(folder: Path, source: Path) -> Path:
     return small_sequences.preset(folder, **changes)
 
 
+def of_essays(folder: Path, source: Path) -> Path:
+    return small_grading.preset(folder, data={"source": str(source)}, training={"decay_examples": 128}, budget=BUDGET)
+
+
 def flip_bits(content: bytes) -> bytes:
     """500 bytes in the middle of a binary file, each changed in its lowest bit."""
     middle = len(content) // 2
@@ -95,6 +99,7 @@ KINDS = {
     "series": (series, of_series, swap_digits),
     "series in another unit": (series, of_series, double),
     "examples": (examples, of_examples, swap_digits),
+    "essays": (small_grading.essay_file, of_essays, lambda content: content.replace(b"First", b"Frist")),
     "text": (text, of_text, lambda content: content.replace(b"two", b"owt")),
 }
 
