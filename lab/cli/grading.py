@@ -17,7 +17,7 @@ from lab.grading.explain import SentenceEffect, doubts, records, sentence_effect
 from lab.grading.grader import Grader, load_grader
 from lab.grading.page import PAGE, write_page
 from lab.grading.reading import read_essays
-from lab.grading.results import TestResult, pooled, test_result
+from lab.grading.results import pooled, test_result
 from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.terminal.consoles import Console
@@ -135,9 +135,7 @@ def _say_details(record: dict[str, Any], effects: Sequence[SentenceEffect], cove
         say(f"{one.effect:+7.3f} {one.attention:6.1%}  {one.text}")
 
 
-def _graders(
-    run: str, others: Sequence[str] | None, runs_dir: Path, device: str, checkpoint: str
-) -> list[Grader]:
+def _graders(run: str, others: Sequence[str] | None, runs_dir: Path, device: str, checkpoint: str) -> list[Grader]:
     place = device_of(device)
     return [load_grader(find_run(name, runs_dir), place, checkpoint) for name in (run, *(others or ()))]
 

@@ -10,10 +10,8 @@ from lab.grading.reading import checked
 from lab.train.device import Device
 
 
-def predict(
-    run: Path, device: Device, inputs: str | list[str], *, checkpoint: str = "best"
-) -> list[dict[str, Any]]:
-    """Per essay {"score", "estimate", "interval", "traits", "words"}; inputs: its text, or several. Raises UserError."""
+def predict(run: Path, device: Device, inputs: str | list[str], *, checkpoint: str = "best") -> list[dict[str, Any]]:
+    """Per essay {"score", "estimate", "interval", "traits", "words"}; inputs: texts. Raises UserError."""
     texts = [inputs] if isinstance(inputs, str) else list(inputs)
     grader = Ensemble([load_grader(run, device, checkpoint)])
     return records(grader, [checked(text, f"input {number}") for number, text in enumerate(texts)])

@@ -115,12 +115,12 @@ class TrainingConfig(CommonTrainingConfig):
         default=0.0,
         ge=0.0,
         lt=1.0,
-        description="Fraction of training essays whose sentences are put in random order, as examples of a lower score.",
+        description="Fraction of training essays whose sentences are put in random order, examples of a lower score.",
     )
     shuffle_cost: NonNegativeFloat = Field(
         default=0.5,
-        description="What the random order costs these examples, in standard deviations of the score: an assumption, as "
-        "nobody graded them.",
+        description="What the random order costs these examples, in standard deviations of the score: an "
+        "assumption, as nobody graded them.",
     )
     decay_examples: Count | None = Field(
         default=None, description="Examples after which the learning-rate schedule ends; by default the first budget."

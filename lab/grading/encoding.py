@@ -124,7 +124,9 @@ def fit_encoder(essays: Sequence[Essay], targets: np.ndarray, config: NetworkCon
     base, weights = np.zeros(targets.shape, np.float32), None
     if config.linear:
         weights, base = _fit_linear(features, essays, surface, np.nan_to_num(targets))
-    encoder = Encoder(features, vocabulary, weights, targets.shape[1], config.max_sentences, max(lengths), min(lengths), script)
+    encoder = Encoder(
+        features, vocabulary, weights, targets.shape[1], config.max_sentences, max(lengths), min(lengths), script
+    )
     return encoder, encoder._with_tokens(essays, surface, base)
 
 

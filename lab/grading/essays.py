@@ -51,7 +51,7 @@ class EssaySet:
 
 
 def open_essays(config: "DataConfig", seed: int) -> EssaySet:
-    """The essays of a configuration. Raises UserError that names the line and the column of a cell that does not fit."""
+    """The essays of a configuration. Raises UserError with the line and column of a cell that does not fit."""
     if config.source is None:
         made = generate(config.size, seed)
         return EssaySet("the generated essays", made.texts, made.prompts, made.scores, made.names)

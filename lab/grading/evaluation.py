@@ -75,6 +75,13 @@ def _grouped(
         errors = predictions[mask] - truth[mask]
         kappa = quadratic_kappa(grades[mask], truth[mask])
         rows.append(
-            [label, int(mask.sum()), float(truth[mask].mean()), float(errors.mean()), float(np.abs(errors).mean()), kappa]
+            [
+                label,
+                int(mask.sum()),
+                float(truth[mask].mean()),
+                float(errors.mean()),
+                float(np.abs(errors).mean()),
+                kappa,
+            ]
         )
     return Table(name, [what, "essays", "score", "bias", "error", "kappa"], rows)

@@ -14,8 +14,8 @@ _SCRIPT_WORDS = 200  # that the script is found from
 
 
 class SentenceEffect(NamedTuple):
-    """text; attention: share of the network's attention, 0 for a sentence that it does not read; effect: the score minus
-    that of the essay without the sentence (occlusion), in units of the score."""
+    """text; attention: share of the network's attention, 0 for a sentence that it does not read; effect: the score
+    minus that of the essay without the sentence (occlusion), in units of the score."""
 
     text: str
     attention: float

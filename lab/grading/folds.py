@@ -47,7 +47,9 @@ def split(essays: EssaySet, config: "DataConfig") -> Split:
     parts = Split(remaining[~validated], remaining[validated], np.flatnonzero(tested))
     for name, part in zip(Split._fields, parts, strict=True):
         if len(part) < _LEAST:
-            raise UserError(f"{essays.source}: {len(part)} {name} essays of {len(essays)} are too few; give more essays")
+            raise UserError(
+                f"{essays.source}: {len(part)} {name} essays of {len(essays)} are too few; give more essays"
+            )
     return parts
 
 

@@ -10,7 +10,7 @@ FUNCTION_WORDS = 150
 
 @dataclass(frozen=True)
 class KnownWords:
-    """uses: training essays with a word, at least 2, by the word in small letters. function: the most frequent words."""
+    """uses: training essays with a word, at least 2, by the word in small letters. function: the most frequent."""
 
     uses: Mapping[str, int]
     function: frozenset[str]

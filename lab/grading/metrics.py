@@ -1,4 +1,4 @@
-"""The metrics of grading runs. Those of `eval` are of the validation essays during training; `lab eval` has the test."""
+"""The metrics of grading runs. During training `eval` is of the validation essays; `lab eval` has the test."""
 
 from lab.run.metrics import Catalogue, Metric
 

@@ -44,8 +44,8 @@ class EssayBatch(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """scores float32 [B, O], standardized; attention [B, S] over sentences and [B, S, W] over the words of each, rows of
-    sum 1 without padding."""
+    """scores float32 [B, O], standardized; attention [B, S] over sentences and [B, S, W] over the words of each: rows
+    of sum 1 without padding."""
 
     scores: Tensor
     sentences: Tensor

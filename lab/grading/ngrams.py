@@ -1,8 +1,8 @@
 """Hashed n-grams of an essay: of its words, of its characters and of the skeletons of its sentences.
 
 A skeleton keeps function words and punctuation; of any other word it keeps the last three letters, whether it is
-capitalised, and whether few other essays use it. Its n-grams tell constructions apart without a tagger. n-grams fall into
-bins by a hash (Weinberger et al. 2009, "Feature hashing for large scale multitask learning"); each family has its own.
+capitalised, and whether few other essays use it. Its n-grams tell constructions apart without a tagger. Bins are chosen
+by a hash (Weinberger et al. 2009, "Feature hashing for large scale multitask learning"); each family has its own.
 """
 
 import zlib

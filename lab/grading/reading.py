@@ -26,7 +26,9 @@ def read_essays(given: str, config: DataConfig) -> list[str]:
     try:
         data = read_regular(path, _LARGEST)
     except FileNotFoundError:
-        raise UserError(f"there is no file {shortened(given)}: give a text file with one essay, or - to type it") from None
+        raise UserError(
+            f"there is no file {shortened(given)}: give a text file with one essay, or - to type it"
+        ) from None
     except (OSError, ValueError) as error:
         raise UserError(f"{shortened(given)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return [checked(_decoded(data, given), given)]

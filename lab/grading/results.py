@@ -8,7 +8,7 @@ import numpy as np
 from lab.grading.baselines import BASELINES, Baseline
 from lab.grading.data import check_same_data
 from lab.grading.essays import EssaySet, open_essays
-from lab.grading.evaluation import agreement, by_length, by_prompt, by_score, calibration_table, correlation
+from lab.grading.evaluation import by_length, by_prompt, by_score, calibration_table, correlation
 from lab.grading.folds import Split, split
 from lab.grading.grader import Grader
 from lab.grading.honesty import in_random_order, length_matched, pairs_in_order, words_in
@@ -123,7 +123,9 @@ def pooled(results: Sequence[TestResult]) -> TestResult:
         inside=joined(lambda result: result.inside),
         words=joined(lambda result: result.words),
         baselines={
-            name: Baseline(*(np.concatenate([getattr(r.baselines[name], field) for r in results]) for field in Baseline._fields))
+            name: Baseline(
+                *(np.concatenate([getattr(r.baselines[name], field) for r in results]) for field in Baseline._fields)
+            )
             for name in first.baselines
         },
     )

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,7 +51,7 @@ NAMES = (
 
 _SIMPLE = frozenset(("because", "so", "and", "but"))
 _CONNECTIVES = frozenset(
-    "however therefore although moreover furthermore which while whereas since despite instead".split()
+    ("however", "therefore", "although", "moreover", "furthermore", "which", "while", "whereas", "since", "despite")
 )
 _CONTRACTION = re.compile(r"\b(dont|cant|wont|didnt|doesnt|im|ive|thats|isnt|wasnt|youre)\b", re.IGNORECASE)
 _UNCOMMON = range(3, 30)  # other essays
@@ -99,7 +100,7 @@ def surface_features(text: str, sentences: Sequence[Sentence], known: KnownWords
             sum(others[word] in _UNCOMMON for word in words) / count,
             sum(others[word] in _UNCOMMON for word in frequency) / different,
             sum(word in known.function for word in words) / count,
-            sum(one == two for one, two in zip(words, words[1:], strict=False)) / count,
+            sum(one == two for one, two in pairwise(words)) / count,
             sum(n == 1 for n in frequency.values()) / different,
             np.mean([len(set(words[at : at + _WINDOW])) for at in windows]),
             sum(frequency[word] for word in _SIMPLE) / count,

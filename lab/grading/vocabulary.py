@@ -37,7 +37,7 @@ class Vocabulary:
         return np.array([self._id(token.lower()) * CASES + _case(token) for token in tokens], np.int32)
 
     def ending_of(self) -> np.ndarray:
-        """int64 [V]: for each id that of the unknown words with the same ending; for these and for padding their own."""
+        """int64 [V]: for each id that of unknown words of the same ending; their own for these and padding."""
         own = np.arange(1 + self.endings)
         return np.concatenate([own, np.array([self._ending(word) for word in self.words], np.int64)])
 

@@ -80,7 +80,7 @@ def test_a_prompt_is_left_out_whole(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no essay has the prompt 'p3'; known: p0, p1"):
         split(essays, DataConfig(leave_out_prompt="p3"))
     alone = opened(tmp_path, GOOD.replace(",p1,", ",p0,"))
-    with pytest.raises(UserError, match="all essays have the prompt 'p0'; use data.fold"):
+    with pytest.raises(UserError, match=r"all essays have the prompt 'p0'; use data\.fold"):
         split(alone, DataConfig(leave_out_prompt="p0"))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,6 @@ def test_what_cannot_be_graded_is_one_line(
     if content is not None:
         (tmp_path / "bad.txt").write_bytes(content.encode() if isinstance(content, str) else content)
     assert run("predict", folder / "fold0", tmp_path / "bad.txt") == 2
-    import re
-
     error = capsys.readouterr().err
     assert re.search(message, error) and error.count("\n") == 1
 
@@ -150,7 +149,9 @@ def test_an_essay_unlike_those_of_training_is_graded_with_a_warning(
     assert any(doubt in message for message in caplog.messages)
 
 
-def test_runs_of_other_scores_are_not_averaged(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_of_other_scores_are_not_averaged(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = (folder / "essays.csv").read_text().replace("cohesion", "order")
     (tmp_path / "essays.csv").write_text(source)
     file = preset(tmp_path, data={"source": str(tmp_path / "essays.csv")}, budget=32)

@@ -54,7 +54,13 @@ MARKS: dict[str, pytest.MarkDecorator | tuple[pytest.Mark, ...]] = {
     **dict.fromkeys(
         [
             *("alphazero/tic_tac_toe", "supervised/digits", "supervised/diabetes", "supervised/table"),
-            *("sequences/essays", "sequences/parity", "sequences/reverse", "sequences/text", "series_gan/autoregressive"),
+            *(
+                "sequences/essays",
+                "sequences/parity",
+                "sequences/reverse",
+                "sequences/text",
+                "series_gan/autoregressive",
+            ),
         ],
         pytest.mark.slow,
     ),
