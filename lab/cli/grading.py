@@ -24,7 +24,7 @@ from lab.terminal.consoles import Console
 from lab.terminal.streams import say
 
 _log = logging.getLogger(__name__)
-_MOST_EXPLAINED = 400  # sentences; each is one more reading of the essay
+_MOST_READ = 200_000  # words: an essay is read again for each of its sentences
 _MEANINGS = {
     "qwk": "quadratic weighted kappa of grade and score",
     "pearson": "correlation of predicted and true score",
@@ -113,7 +113,7 @@ def predict(
             _log.warning(f"{given if len(texts) == 1 else f'essay {number + 1}'}: {doubt}")
     effects: list[SentenceEffect] | None = None
     if len(texts) == 1:
-        effects = sentence_effects(grader, texts[0], _MOST_EXPLAINED)
+        effects = sentence_effects(grader, texts[0], max(1, _MOST_READ // max(1, found[0]["words"])))
     if as_json:
         listed: dict[str, Any] = {} if effects is None else {"sentences": [one._asdict() for one in effects]}
         print_json({"run": run, "coverage": grader.coverage, "essays": found} | listed)
