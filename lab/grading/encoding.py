@@ -70,7 +70,7 @@ class Encoder:
 
     def encode(self, essays: Sequence[Essay]) -> Encoded:
         """Essays that were not trained on."""
-        surface = self._surface(essays, own=False)
+        surface = np.stack([self.features.surface(essay) for essay in essays])
         base = np.zeros((len(essays), self.scores), np.float32)
         if self.weights is not None:
             for start in range(0, len(essays), _BLOCK):
@@ -87,9 +87,6 @@ class Encoder:
             "shortest": self.shortest,
             "script": self.script,
         }
-
-    def _surface(self, essays: Sequence[Essay], *, own: bool) -> np.ndarray:
-        return np.stack([self.features.surface(essay, own=own) for essay in essays])
 
     def _with_tokens(self, essays: Sequence[Essay], surface: np.ndarray, base: np.ndarray) -> Encoded:
         tokens, opens = [], []
@@ -111,7 +108,7 @@ def fit_encoder(essays: Sequence[Essay], targets: np.ndarray, config: NetworkCon
     predicts for essays that it was fitted to is closer to their scores than what it predicts for further ones, and the
     network would learn to correct the wrong errors.
     """
-    features = fit_features(essays, config.ngram_bits if config.linear else None)
+    features, surface = fit_features(essays, config.ngram_bits if config.linear else None)
     words = [words_of(essay.sentences) for essay in essays]
     vocabulary = vocabulary_of(
         ([token for sentence in essay.sentences for token in sentence.tokens] for essay in essays),
@@ -120,7 +117,6 @@ def fit_encoder(essays: Sequence[Essay], targets: np.ndarray, config: NetworkCon
     )
     script = script_of([word for each in words for word in each[:50]])
     lengths = [len(each) for each in words]
-    surface = np.stack([features.surface(essay, own=True) for essay in essays])
     base, weights = np.zeros(targets.shape, np.float32), None
     if config.linear:
         weights, base = _fit_linear(features, essays, surface, np.nan_to_num(targets))

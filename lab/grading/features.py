@@ -1,6 +1,6 @@
 """What is counted in an essay, as inputs of the linear part and of the network; fitted on the training essays."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,9 +47,12 @@ class Features:
     def bits(self) -> int:
         return max(0, len(self.frequency) // len(FAMILIES)).bit_length() - 1
 
-    def surface(self, essay: Essay, *, own: bool = False) -> np.ndarray:
-        """Standardized surface features float32 [F]. own: of a training essay, which its own words do not count for."""
-        values = surface_features(essay.text, essay.sentences, self.known, own=own)
+    def surface(self, essay: Essay) -> np.ndarray:
+        """Standardized surface features float32 [F] of an essay that was not trained on."""
+        return self.standardized(surface_features(essay.text, essay.sentences, self.known, own=False))
+
+    def standardized(self, values: np.ndarray) -> np.ndarray:
+        """Surface features float32 [..., F] from raw ones."""
         return np.clip((values - self.mean) / self.deviation, -_LARGEST, _LARGEST).astype(np.float32)
 
     def counted(self, essays: Sequence[Essay], surface: np.ndarray, *, own: bool = False) -> sparse.csr_matrix:
@@ -87,13 +90,15 @@ def from_state(state: Mapping[str, Any]) -> Features:
     return Features(known, *(state[name].numpy() for name in ("surface_mean", "surface_deviation", "frequency")))
 
 
-def fit_features(essays: Sequence[Essay], bits: int | None) -> Features:
-    """Features of training essays; bits: of the n-gram bins, None for none."""
+def fit_features(essays: Sequence[Essay], bits: int | None) -> tuple[Features, np.ndarray]:
+    """Features of training essays, and their standardized surface features float32 [N, F], in which an essay does not
+    vouch for its own words. bits: of the n-gram bins, None for none."""
     known = known_words_of([[word.lower() for word in words_of(essay.sentences)] for essay in essays])
     values = np.stack([surface_features(essay.text, essay.sentences, known, own=True) for essay in essays])
     deviation = values.std(0)
     frequency = np.zeros(0, np.float32) if bits is None else _inverse_frequency(essays, known, bits)
-    return Features(known, values.mean(0), np.where(deviation > 0.0, deviation, 1.0), frequency)
+    features = Features(known, values.mean(0), np.where(deviation > 0.0, deviation, 1.0), frequency)
+    return features, features.standardized(values)
 
 
 def gram(counted: sparse.csr_matrix) -> np.ndarray:
@@ -126,8 +131,3 @@ def _matrix(rows: Sequence[tuple[np.ndarray, np.ndarray]], width: int) -> sparse
     starts = np.cumsum([0, *(len(bins) for bins, _ in rows)])
     bins, values = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     return sparse.csr_matrix((values, bins, starts), shape=(len(rows), width))
-
-
-def batches(count: int, size: int) -> Iterator[slice]:
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
