@@ -39,6 +39,11 @@ class GradingData(NamedTuple):
     scale: Scale
 
     @property
+    def grades(self) -> list[np.ndarray]:
+        """The different standardized values of each score, increasing, float64 [G] each."""
+        return [np.unique(column[np.isfinite(column)]) for column in self.scores.T]
+
+    @property
     def training(self) -> np.ndarray:
         """Rows of `encoded` that the network trains on."""
         return np.arange(len(self.parts.training))

@@ -49,7 +49,7 @@ class Grading(Experiment):
         self.data = prepare(config)
         self._fingerprint = self.data.essays.fingerprint
         memory_needs.check(training_needs(config, self.data, device), device)
-        self.network = GraderNetwork(config, self.data.encoder, self.data.scores)
+        self.network = GraderNetwork(config, self.data.encoder, self.data.grades)
         self.network.to(device.device)
         self.network.set_padding(device.device)
         assert config.training.decay_examples is not None, "set from the budget by the configuration"
@@ -131,7 +131,7 @@ class Grading(Experiment):
             "names": list(data.essays.names),
             "encoder": data.encoder.to_state(),
             "base": torch.from_numpy(data.encoded.base),
-            "scores": torch.from_numpy(np.nan_to_num(data.scores, nan=-1e9)),
+            "grades": [torch.from_numpy(grades) for grades in data.grades],
             "scale": {"mean": torch.from_numpy(data.scale.mean), "deviation": torch.from_numpy(data.scale.deviation)},
             "calibration": self._calibrated().to_state(),
         }
@@ -140,7 +140,7 @@ class Grading(Experiment):
         data = self.data
         check_same_data(self.config.data, data.essays, str(state.get("data")))
         own = self.state_dict()
-        for name in ("names", "encoder", "base", "scores", "scale", "calibration"):
+        for name in ("names", "encoder", "base", "grades", "scale", "calibration"):
             _check_form(state[name], own[name], name)
         try:
             self.network.load_state_dict(state["network"])
@@ -205,6 +205,11 @@ def _check_form(value: Any, own: Any, name: str) -> None:
             _check_form(value[key], own[key], f"{name}.{key}")
     elif isinstance(own, Tensor):
         same_form(value, own, name)
+    elif isinstance(own, list) and own and isinstance(own[0], Tensor):
+        if not isinstance(value, list) or len(value) != len(own):
+            raise CheckpointError(f"its {name} are damaged")
+        for number, (one, other) in enumerate(zip(value, own, strict=True)):
+            same_form(one, other, f"{name}.{number}")
     elif isinstance(own, float):
         if not isinstance(value, float):
             raise CheckpointError(f"its {name} is no number")

@@ -26,13 +26,13 @@ _BATCH = 64
 
 
 class GraderNetwork(nn.Module):
-    """`essays` reads essays; `head` says what its outputs stand for. scores: standardized, of the training essays."""
+    """`essays` reads essays; `head` says what its outputs stand for. grades: see `make_head`."""
 
-    def __init__(self, config: GradingConfig, encoder: Encoder, scores: np.ndarray) -> None:
+    def __init__(self, config: GradingConfig, encoder: Encoder, grades: Sequence[np.ndarray]) -> None:
         super().__init__()
-        sizes = Sizes(len(encoder.vocabulary), len(NAMES), scores.shape[1])
+        sizes = Sizes(len(encoder.vocabulary), len(NAMES), len(grades))
         self.essays = EssayNetwork(config.network, sizes, torch.from_numpy(encoder.vocabulary.ending_of()))
-        self.head = make_head(config.training.loss, scores, config.training.trait_weight)
+        self.head = make_head(config.training.loss, grades, config.training.trait_weight)
 
     def forward(self, batch: EssayBatch) -> Tensor:
         """Outputs float32 [B, O] for the head."""
@@ -106,13 +106,12 @@ def load_grader(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -
     config = found.config
     with found.restoring() as state:
         names = tuple(str(name) for name in state["names"])
-        scores = state["scores"].numpy()
-        scores = np.where(scores < -1e8, np.nan, scores)
+        grades = [each.numpy() for each in state["grades"]]
         encoder = encoder_from(state["encoder"], config.network, len(names))
-        network = GraderNetwork(config, encoder, scores)
+        network = GraderNetwork(config, encoder, grades)
         network.load_state_dict(state["network"])
         scale = Scale(*(state["scale"][name].numpy() for name in Scale._fields))
-        bounds = scale.restore(np.stack([np.nanmin(scores, 0), np.nanmax(scores, 0)]))
+        bounds = scale.restore(np.array([[each[0] for each in grades], [each[-1] for each in grades]]))
         thresholds, width = calibration.from_state(state["calibration"])
         examples, fingerprint = int(state["examples"]), str(state["data"])
     network.set_padding(device.device)

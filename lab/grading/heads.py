@@ -1,5 +1,7 @@
 """What the outputs of the network stand for: scores, or the logits of being above each grade."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -68,13 +70,12 @@ class OrdinalHead(nn.Module):
 Head = SquaredHead | OrdinalHead
 
 
-def make_head(loss: str, scores: np.ndarray, trait_weight: float) -> Head:
-    """scores: standardized, float64 [N, O], NaN where missing; their different values are the grades."""
-    weights = torch.full((scores.shape[1],), trait_weight)
+def make_head(loss: str, grades: Sequence[np.ndarray], trait_weight: float) -> Head:
+    """grades: the different standardized values of each score, increasing, float64 [G] each."""
+    weights = torch.full((len(grades),), trait_weight)
     weights[0] = 1.0
     if loss == "squared":
         return SquaredHead(weights)
-    grades = [np.unique(column[np.isfinite(column)]) for column in scores.T]
     most = max(2, *map(len, grades))
     filled = [np.pad(each, (0, most - len(each)), constant_values=np.nan) for each in grades]
     return OrdinalHead(weights, torch.from_numpy(np.stack(filled)).float())

@@ -46,7 +46,7 @@ def training_needs(config: GradingConfig, data: GradingData, device: Device) -> 
     sentences = int(np.quantile(shapes[:, 0], 0.9))
     words = int(np.ceil(np.mean([(tokens > 0).sum() / len(tokens) for tokens in data.encoded.tokens])))
     scores = data.scores.shape[1]
-    network = GraderNetwork(config, data.encoder, data.scores).to("meta")
+    network = GraderNetwork(config, data.encoder, data.grades).to("meta")
     set_padding_masked(network, True)  # packing needs values
     with torch.device("meta"):
         batch = EssayBatch(

@@ -90,17 +90,18 @@ def test_evaluation_mode_draws_nothing() -> None:
 
 
 SCORES = np.array([[-1.0, -2.0], [0.0, np.nan], [1.0, 2.0], [2.0, 0.0]])
+GRADES = [np.array([-1.0, 0.0, 1.0, 2.0]), np.array([-2.0, 0.0, 2.0])]
 
 
 def test_squared_loss_leaves_out_what_is_missing() -> None:
-    head = make_head("squared", SCORES, 0.5)
+    head = make_head("squared", GRADES, 0.5)
     assert isinstance(head, SquaredHead)
     found = head.loss(torch.zeros(4, 2), torch.from_numpy(SCORES).float())
     assert found == (pytest.approx(6.0 + 0.5 * 8.0), 4)
 
 
 def test_ordinal_scores_rise_with_the_output_from_the_lowest_to_the_highest_grade() -> None:
-    head = make_head("ordinal", SCORES, 0.5)
+    head = make_head("ordinal", GRADES, 0.5)
     assert isinstance(head, OrdinalHead)
     outputs = torch.linspace(-20.0, 20.0, 101)[:, None].expand(-1, 2)
     found = head.scores(outputs).detach()
@@ -109,7 +110,7 @@ def test_ordinal_scores_rise_with_the_output_from_the_lowest_to_the_highest_grad
 
 
 def test_the_ordinal_loss_is_least_between_the_neighbours_of_a_grade() -> None:
-    head = make_head("ordinal", SCORES, 0.0)
+    head = make_head("ordinal", GRADES, 0.0)
     outputs = torch.linspace(-3.0, 3.0, 121)
     truth = torch.tensor([[1.0, 0.0]])
     losses = [head.loss(torch.tensor([[float(one), 0.0]]), truth).total.item() for one in outputs]

@@ -110,11 +110,11 @@ def of_sequences_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
 
 
 def of_grading_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
-    with PeakMemory() as memory:
+    with PeakMemory() as memory:  # numpy counts n-grams and solves the linear part
         made = Grading(config, folder, CPU)
         for _ in range(2):
             made.step()
-    return [*of_grading.data_needs(config), *of_grading.training_needs(config, made.data, CPU)], memory.peak
+    return of_grading.training_needs(config, made.data, CPU), memory.peak
 
 
 def of_supervised_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
