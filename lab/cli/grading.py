@@ -103,7 +103,7 @@ def predict(
 ) -> None:
     """Grade an essay: score, interval, traits, and which sentences moved the score.
 
-    Of a .csv file: a line with score and interval for each essay. With several runs scores are averaged.
+    Of a .csv file: a line with score, estimate and interval for each essay. With several runs scores are averaged.
     """
     grader = Ensemble(_graders(run, others, runs_dir, device, checkpoint))
     texts = read_essays(given, grader.graders[0].config.data)
@@ -118,16 +118,18 @@ def predict(
         listed: dict[str, Any] = {} if effects is None else {"sentences": [one._asdict() for one in effects]}
         print_json({"run": run, "coverage": grader.coverage, "essays": found} | listed)
         return
+    if effects is not None:
+        _say_details(found[0], effects, grader.coverage)
+        return
     for record in found:
         low, high = record["interval"]
         say(f"{record['score']:g}\t{record['estimate']:.2f}\t{low:.2f} to {high:.2f}")
-    if effects is not None:
-        _say_details(found[0], effects, grader.coverage)
 
 
 def _say_details(record: dict[str, Any], effects: Sequence[SentenceEffect], coverage: float) -> None:
+    low, high = record["interval"]
     say(f"score {record['score']:g}, from an estimate of {record['estimate']:.2f}; {record['words']:,} words")
-    say(f"the interval holds the score of {coverage:.0%} of such essays")
+    say(f"interval {low:.2f} to {high:.2f}, which holds the score of {coverage:.0%} of such essays")
     if record["traits"]:
         say("traits: " + ", ".join(f"{name} {value:.2f}" for name, value in record["traits"].items()))
     say("effect: the score minus that without the sentence; attention: the network's share")

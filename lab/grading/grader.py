@@ -69,7 +69,7 @@ def batched(
 @dataclass(frozen=True, eq=False)
 class Grader:
     """A network in evaluation mode with all that scoring a text needs. names: of the score and the traits; bounds:
-    lowest and highest values float64 [2, O] in the training essays; examples: trained examples; fingerprint: of the
+    lowest and highest values float64 [2, O]; examples: trained examples; fingerprint: of the
     data."""
 
     config: GradingConfig
@@ -113,6 +113,7 @@ def load_grader(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -
         scale = Scale(*(state["scale"][name].numpy() for name in Scale._fields))
         bounds = scale.restore(np.array([[each[0] for each in grades], [each[-1] for each in grades]]))
         thresholds, width = calibration.from_state(state["calibration"])
+        bounds[:, 0] = thresholds.grades[[0, -1]]
         examples, fingerprint = int(state["examples"]), str(state["data"])
     network.set_padding(device.device)
     network.to(device.device).eval()
