@@ -29,7 +29,7 @@ def run(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [next(iter(RUNS)), *(pytest.param(n, marks=pytest.mark.slow) for n in list(RUNS)[1:])])
 def test_a_stopped_run_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
     file = preset(tmp_path, **RUNS[name], evaluate={"every": 2})
     assert run("train", file, "--runs-dir", tmp_path, "--name", "whole") == 0
