@@ -17,14 +17,14 @@ from lab.grading.explain import SentenceEffect, doubts, records, sentence_effect
 from lab.grading.grader import Grader, load_grader
 from lab.grading.page import PAGE, write_page
 from lab.grading.reading import read_essays
-from lab.grading.results import pooled, test_result
+from lab.grading.results import pooled, result_of
 from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.terminal.consoles import Console
 from lab.terminal.streams import say
 
 _log = logging.getLogger(__name__)
-_MOST_READ = 200_000  # words: an essay is read again for each of its sentences
+_MOST_READ = 100_000  # words: an essay is read again for each of its sentences
 _MEANINGS = {
     "qwk": "quadratic weighted kappa of grade and score",
     "pearson": "correlation of predicted and true score",
@@ -59,7 +59,7 @@ def evaluate(
 ) -> None:
     """Grade the test essays, which training never used; with several runs, each its own, and the mean of the folds."""
     graders = _graders(run, others, runs_dir, device, checkpoint)
-    results = [test_result(grader, baselines=baselines) for grader in graders]
+    results = [result_of(grader, baselines=baselines) for grader in graders]
     each = [result.metrics() for result in results]
     whole = pooled(results)
     means = {name: float(np.mean([values[name] for values in each])) for name in each[0]}

@@ -6,7 +6,7 @@ import numpy as np
 
 from lab.files.durable import replacing
 from lab.grading.figures import error_page
-from lab.grading.results import TestResult
+from lab.grading.results import Result
 from lab.plots.images import save_png
 from lab.plots.media import Cell, Table
 
@@ -15,7 +15,7 @@ _WORST = 12
 _EXCERPT = 300  # characters
 
 
-def write_page(folder: Path, result: TestResult, title: str, name: str) -> None:
+def write_page(folder: Path, result: Result, title: str, name: str) -> None:
     """Write errors.md and errors.png into a folder. name: of the score."""
     folder.mkdir(parents=True, exist_ok=True)
     truth, score = result.truth[:, 0], result.predictions[:, 0]

@@ -17,7 +17,7 @@ from lab.plots.media import Table
 
 
 @dataclass(frozen=True, eq=False)
-class TestResult:
+class Result:
     """N test essays. truth, predictions: float64 [N, O]; grades [N]; linear [N], of the linear part alone, and
     linear_grades; shuffled [N]: predictions with the sentences in random order; inside: bool [N], the score lies in its
     interval; words: int64 [N]; baselines by name."""
@@ -80,7 +80,7 @@ class TestResult:
         return [*found, by_prompt(truth, self.grades, score, self.prompts)] if any(self.prompts) else found
 
 
-def test_result(grader: Grader, *, baselines: bool) -> TestResult:
+def result_of(grader: Grader, *, baselines: bool) -> Result:
     """Grade the test essays of a run. Raises UserError where the essays are not those that it was trained on."""
     config = grader.config
     essays = open_essays(config.data, config.seed)
@@ -91,7 +91,7 @@ def test_result(grader: Grader, *, baselines: bool) -> TestResult:
     predictions = grader.predict(texts)
     moved = [in_random_order(text, config.seed, number) for number, text in enumerate(texts)]
     low, high = (np.clip(predictions[:, 0] + sign * grader.half_width, *grader.bounds[:, 0]) for sign in (-1.0, 1.0))
-    return TestResult(
+    return Result(
         texts=texts,
         prompts=[essays.prompts[index] for index in parts.test],
         truth=truth,
@@ -105,14 +105,14 @@ def test_result(grader: Grader, *, baselines: bool) -> TestResult:
     )
 
 
-def pooled(results: Sequence[TestResult]) -> TestResult:
+def pooled(results: Sequence[Result]) -> Result:
     """The test essays of all folds as one set."""
 
-    def joined(part: Callable[[TestResult], np.ndarray]) -> np.ndarray:
+    def joined(part: Callable[[Result], np.ndarray]) -> np.ndarray:
         return np.concatenate([part(result) for result in results])
 
     first = results[0]
-    return TestResult(
+    return Result(
         texts=[text for result in results for text in result.texts],
         prompts=[prompt for result in results for prompt in result.prompts],
         truth=joined(lambda result: result.truth),

@@ -9,7 +9,7 @@ import torch
 from lab.cli.main import main
 from lab.grading.grader import load_grader
 from lab.grading.grammar import TRAITS, score_of, write
-from lab.grading.results import test_result as tested
+from lab.grading.results import result_of
 from lab.train.device import Device
 
 
@@ -19,13 +19,14 @@ def test_the_preset_grades_essays_of_the_grammar_and_sees_disorder_and_faults(tm
     settings = ["data.size=400", "budget=4000", "training.examples_per_iteration=1000", "tracking.wandb=off"]
     assert main(["train", "sequences/essays", *settings, "--runs-dir", str(tmp_path), "--name", "run"]) == 0
     grader = load_grader(tmp_path / "run", Device(torch.device("cpu"), "fp32", 1))
-    found = tested(grader, baselines=True)
+    found = result_of(grader, baselines=True)
     metrics, methods = found.metrics(), {str(row[0]): row for row in found.methods().rows}
     kappa = {name: float(row[1]) for name, row in methods.items()}  # type: ignore[arg-type]
     assert metrics["qwk"] > 0.8 and metrics["coverage"] > 0.75
     assert kappa["word count"] < 0.4 < kappa["this run"] - 0.3
     assert kappa["this run"] > kappa["surface ridge"]
     assert metrics["shuffled_change"] < -0.05 and metrics["shuffled_lower"] > 0.6
+
     # The essay without a fault scores highest, and each kind of fault costs.
     def estimate(**levels: int) -> float:
         draws = [np.random.Generator(np.random.Philox(key=n)) for n in range(8)]
