@@ -115,3 +115,23 @@ def test_the_ordinal_loss_is_least_between_the_neighbours_of_a_grade() -> None:
     truth = torch.tensor([[1.0, 0.0]])
     losses = [head.loss(torch.tensor([[float(one), 0.0]]), truth).total.item() for one in outputs]
     assert float(outputs[int(np.argmin(losses))]) == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_order_of_sentences_is_learned_where_the_linear_part_is_blind_to_it() -> None:
+    """Essays of the same six sentences; the score is 1 in order and -1 in random order."""
+    generator = np.random.default_rng(1)
+    sentences = np.arange(3, 3 + 6 * 3 * 4).reshape(6, 12)[:, :4].astype(np.int32)
+    in_order = np.arange(64) % 2 == 0
+    tokens = [sentences if ordered else sentences[generator.permutation(6)] for ordered in in_order]
+    base = np.zeros((64, 1), np.float32)
+    data = Encoded(tokens, [np.zeros(6, np.float32)] * 64, np.zeros((64, 7), np.float32), base)
+    torch.manual_seed(0)
+    made = EssayNetwork(config(network={"dropout": 0.0}).network, Sizes(60, 7, 1), torch.arange(60) % 10)
+    given = data.batch(range(64), np.where(in_order, 1.0, -1.0)[:, None])
+    optimizer = torch.optim.AdamW(made.parameters(), 2e-2)
+    for _ in range(25):
+        optimizer.zero_grad()
+        squared = ((made(given) - given.targets) ** 2).mean()
+        squared.backward()
+        optimizer.step()
+    assert squared.item() < 0.2
