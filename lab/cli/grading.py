@@ -63,7 +63,7 @@ def evaluate(
     each = [result.metrics() for result in results]
     whole = pooled(results)
     means = {name: float(np.mean([values[name] for values in each])) for name in each[0]}
-    record = {"run": run, "examples_trained": graders[0].examples, "test_essays": len(whole.texts)}
+    record: dict[str, Any] = {"run": run, "examples_trained": graders[0].examples, "test_essays": len(whole.texts)}
     if len(each) > 1:
         record |= {"folds": len(each)}
     if page is not None:

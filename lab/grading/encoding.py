@@ -38,7 +38,7 @@ class Encoded:
         return len(self.tokens)
 
     def batch(
-        self, rows: Sequence[int], targets: np.ndarray, orders: Mapping[int, np.ndarray] | None = None
+        self, rows: Sequence[int] | np.ndarray, targets: np.ndarray, orders: Mapping[int, np.ndarray] | None = None
     ) -> EssayBatch:
         """A batch on the CPU without needless padding. targets: [B, O]; orders: of the sentences of rows whose
         sentences are moved, by place in the batch; paragraphs keep their places."""

@@ -82,9 +82,8 @@ def _read(config: "DataConfig", file: CsvFile) -> EssaySet:
             raise UserError(f"{file.where(row, text)} {state}; write the essay there or leave the row out")
     values = numbers(file, score)
     for name, limit, sign in (("lowest", config.lowest, 1.0), ("highest", config.highest, -1.0)):
-        outside = [] if limit is None else np.flatnonzero(sign * (values - limit) < 0.0)
-        if len(outside):
-            row = int(outside[0])
+        if limit is not None and (outside := sign * (values - limit) < 0.0).any():
+            row = int(outside.argmax())
             raise UserError(
                 f"{file.where(row, score)} is {values[row]:g}, beyond data.{name}={limit:g}; correct it or the limit"
             )

@@ -110,8 +110,8 @@ def write(topic: str, levels: dict[str, int], draw: np.random.Generator) -> str:
     thing, act, person, place = _TOPICS[topic]
     fixed = {"thing": thing, "act": act, "person": person, "place": place}
     plan = [*_OPENING]
-    for order in _ORDER[: int(draw.integers(2, len(_ORDER) + 1))]:
-        plan += [_pick(_BODY, draw).replace("{order}", order), _pick(_EXAMPLE, draw), _pick(_RESULT, draw)]
+    for number in _ORDER[: int(draw.integers(2, len(_ORDER) + 1))]:
+        plan += [_pick(_BODY, draw).replace("{order}", number), _pick(_EXAMPLE, draw), _pick(_RESULT, draw)]
     plan += _CLOSING
     plain = _faulty(len(plan), levels["vocabulary"], draw)
     sentences = [

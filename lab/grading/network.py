@@ -79,10 +79,9 @@ class EssayNetwork(nn.Module):
         self.case = nn.Embedding(CASES, config.embedding)
         nn.init.normal_(self.embedding.weight, std=0.1)
         nn.init.zeros_(self.case.weight)
-        recurrent = {"cell": config.cell, "layers": config.layers, "bidirectional": True, "dropout": config.dropout}
-        self.words = RNN(config.embedding, config.hidden, **recurrent)  # type: ignore[arg-type]
+        self.words = _recurrent(config.embedding, config)
         self.word_pool = AttentionPool(self.words.out_features)
-        self.sentences = RNN(self.words.out_features + _PLACES + _PARAGRAPH, config.hidden, **recurrent)  # type: ignore[arg-type]
+        self.sentences = _recurrent(self.words.out_features + _PLACES + _PARAGRAPH, config)
         self.sentence_pool = AttentionPool(self.sentences.out_features)
         self.dropout = nn.Dropout(config.dropout)
         self.surface = Linear(sizes.surface, config.hidden)
@@ -129,3 +128,14 @@ class EssayNetwork(nn.Module):
             unknown = torch.rand(ids.shape, device=ids.device) < self.config.word_dropout
             ids = torch.where(unknown, self.ending_of[ids], ids)
         return self.dropout(self.embedding(ids) + self.case(cases))
+
+
+def _recurrent(in_features: int, config: NetworkConfig) -> RNN:
+    return RNN(
+        in_features,
+        config.hidden,
+        cell=config.cell,
+        layers=config.layers,
+        bidirectional=True,
+        dropout=config.dropout,
+    )

@@ -13,7 +13,7 @@ from lab.grading.folds import Split, split
 from lab.grading.grader import Grader
 from lab.grading.honesty import in_random_order, length_matched, pairs_in_order, words_in
 from lab.grading.thresholds import quadratic_kappa
-from lab.plots.media import Table
+from lab.plots.media import Cell, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Result:
         """The run beside the baselines, on all test essays and on pairs of equal length."""
         pairs = length_matched(self.words, self.truth[:, 0])
         methods = {"this run": Baseline(self.predictions[:, 0], self.grades), **self.baselines}
-        rows = [
+        rows: list[list[Cell]] = [
             [
                 name,
                 quadratic_kappa(found.grades, self.truth[:, 0]),
@@ -111,14 +111,14 @@ def pooled(results: Sequence[Result]) -> Result:
     def joined(part: Callable[[Result], np.ndarray]) -> np.ndarray:
         return np.concatenate([part(result) for result in results])
 
-    first = results[0]
+    first, linear = results[0], [result.linear for result in results if result.linear is not None]
     return Result(
         texts=[text for result in results for text in result.texts],
         prompts=[prompt for result in results for prompt in result.prompts],
         truth=joined(lambda result: result.truth),
         predictions=joined(lambda result: result.predictions),
         grades=joined(lambda result: result.grades),
-        linear=None if any(r.linear is None for r in results) else np.concatenate([r.linear for r in results]),  # type: ignore[misc]
+        linear=np.concatenate(linear) if len(linear) == len(results) else None,
         shuffled=joined(lambda result: result.shuffled),
         inside=joined(lambda result: result.inside),
         words=joined(lambda result: result.words),

@@ -1,12 +1,19 @@
 """Pairs of equal length, sentences in random order, and errors by group."""
 
+from typing import Any
+
 import numpy as np
 
 from lab.grading.evaluation import by_length, by_prompt, by_score, calibration_table, correlation
 from lab.grading.honesty import in_random_order, length_matched, pairs_in_order, words_in
 from lab.grading.text import sentences_of
+from lab.plots.media import Table
 
 RNG = np.random.default_rng(0)
+
+
+def column(table: Table, at: int) -> list[Any]:
+    return [row[at] for row in table.rows]
 
 
 def test_the_word_count_says_nothing_about_pairs_of_equal_length() -> None:
@@ -43,10 +50,10 @@ def test_errors_by_group_add_up() -> None:
         by_length(truth, grades, predictions, words),
         by_prompt(truth, grades, predictions, prompts),
     ):
-        counts, biases = ([row[at] for row in table.rows] for at in (1, 3))
-        assert sum(counts) == 60  # type: ignore[arg-type]
-        assert np.isclose(np.average(biases, weights=counts), (predictions - truth).mean())  # type: ignore[arg-type]
-    assert [row[0] for row in by_prompt(truth, grades, predictions, prompts).rows] == ["b", "a"]
+        counts, biases = column(table, 1), column(table, 3)
+        assert sum(counts) == 60
+        assert np.isclose(np.average(biases, weights=counts), (predictions - truth).mean())
+    assert column(by_prompt(truth, grades, predictions, prompts), 0) == ["b", "a"]
     found = calibration_table(truth, predictions)
-    assert sum(row[0] for row in found.rows) == 60  # type: ignore[misc]
-    assert np.all(np.diff([row[1] for row in found.rows]) > 0.0)  # type: ignore[arg-type]
+    assert sum(column(found, 0)) == 60
+    assert np.all(np.diff(column(found, 1)) > 0.0)
