@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 UNDOCUMENTED = "*no description*"
 _KIND_WORDS = {
     "alphazero": "AlphaZero",
+    "grading": "Grading",
     "ppo": "PPO",
     "progressive_gan": "Progressive GAN",
     "series_gan": "Time-series GAN",

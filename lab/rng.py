@@ -50,6 +50,7 @@ class Stream(IntEnum):
     REANALYSE = 26
     SERIES = 32
     UNKNOWN_WORD = 40
+    ESSAY = 41
 
 
 def _logical_shift_right(x: Tensor, bits: int) -> Tensor:

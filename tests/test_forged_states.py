@@ -14,6 +14,7 @@ from gans.progressive import experiment as progressive
 from gans.series import experiment as series
 from gans.vocoder import experiment as vocoder
 from lab.errors import CheckpointError, UserError
+from lab.grading import experiment as grading
 from lab.run import checkpoint
 from lab.run.checkpoint import Checkpoint
 from lab.run.experiment import Experiment
@@ -26,12 +27,13 @@ from lab.train.device import Device
 from tests import forging
 from tests.agents import small_alphazero, small_ppo
 from tests.gans import small_gan, small_series, small_vocoder
-from tests.lab import small_classifier, small_sequences
+from tests.lab import small_classifier, small_grading, small_sequences
 from tests.same_run import assert_same_bits
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
 KINDS: dict[str, Callable[[Path], Experiment]] = {
     "alphazero": lambda folder: alphazero.build(small_alphazero.config(), folder, DEVICE),
+    "grading": lambda folder: grading.build(small_grading.config(), folder, DEVICE),
     "ppo": lambda folder: small_ppo.experiment(
         folder,
         env={"vectorization": "serial"},

@@ -107,6 +107,13 @@ KINDS: dict[str, Kind] = {
         ablation="agents.alphazero.ablation:ABLATION",
         functions={"agent": "agents.alphazero.agent:load_agent", "predict": "agents.alphazero.agent:predict"},
     ),
+    "grading": Kind(
+        config="lab.grading.config:GradingConfig",
+        build="lab.grading.experiment:build",
+        verbs={"eval": "lab.cli.grading:evaluate", "predict": "lab.cli.grading:predict"},
+        catalogue="lab.grading.metrics:CATALOGUE",
+        functions={"predict": "lab.grading.api:predict"},
+    ),
     "ppo": Kind(
         config="agents.ppo.config:PPOConfig",
         build="agents.ppo.experiment:build",

@@ -20,6 +20,7 @@ SMALL = {
         *("budget=400", "selfplay.boards=32", "selfplay.moves_per_iteration=8", "search.simulations=8"),
         *("replay.min_positions=64", "learner.batch_size=32", "evaluate.simulations=4"),
     ],
+    "grading": ["budget=200", "data.size=60", "network.ngram_bits=8"],
     "ppo": ["budget=2000", "evaluate.episodes=2"],
     "progressive_gan": [
         *("budget=512", "growth.fade_images=64", "growth.stable_images=64", "network.fmap_max=8"),

@@ -18,6 +18,8 @@ from gans.series.config import SeriesGANConfig
 from lab.config.loading import load_preset
 from lab.config.presets import preset_names
 from lab.errors import UserError
+from lab.grading.config import GradingConfig
+from lab.grading.network import EssayBatch, EssayNetwork, Sizes
 from lab.nets.rnn import set_padding_masked
 from lab.sequences.config import SequencesConfig
 from lab.sequences.network import DataSizes
@@ -32,10 +34,11 @@ pytestmark = pytest.mark.gpu_dry
 BATCH = 8
 IMAGE, TABLE, CLASSES = (3, 32, 32), (12,), 10
 NEEDS_PETTINGZOO = "alphazero/pettingzoo"
+GRADES = "sequences/essays"  # of another kind than its folder
 
 
 def presets(kind: str) -> list[str]:
-    return [name for name in preset_names() if name.startswith(f"{kind}/") and name != NEEDS_PETTINGZOO]
+    return [name for name in preset_names() if name.startswith(f"{kind}/") and name not in (NEEDS_PETTINGZOO, GRADES)]
 
 
 both_precisions = pytest.mark.parametrize("device", [FP32, BF16], ids=lambda device: device.precision)
@@ -127,3 +130,16 @@ def test_sequence_networks(name: str, device: Device) -> None:
         inputs = torch.zeros(BATCH, 6, dtype=torch.int64, device=CUDA)
         lengths = torch.full((BATCH,), 6, device=CUDA)
         assert network(inputs, lengths, inputs).device == CUDA
+
+
+@both_precisions
+def test_a_grading_network(device: Device) -> None:
+    config = load_preset(GRADES)
+    assert isinstance(config, GradingConfig)
+    with fake_cuda(recurrent=True), autocast(device):
+        network = EssayNetwork(config.network, Sizes(60, 7, 3), torch.arange(60)).to(CUDA)
+        set_padding_masked(network, True)
+        tokens = torch.zeros(BATCH, 5, 9, dtype=torch.int64, device=CUDA)
+        lengths = torch.full((BATCH, 5), 9, device=CUDA)
+        opens, surface, scores = (torch.zeros(BATCH, width, device=CUDA) for width in (5, 7, 3))
+        assert network(EssayBatch(tokens, lengths, opens, surface, scores, scores)).device == CUDA

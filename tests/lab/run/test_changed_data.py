@@ -12,7 +12,7 @@ from lab.audio.wav import wav_bytes
 from lab.cli.main import main
 from lab.data.images import open_images, write_images
 from tests.gans import small_gan, small_series, small_vocoder
-from tests.lab import small_classifier, small_sequences
+from tests.lab import small_classifier, small_grading, small_sequences
 from tests.lab.audio.waves import vowel
 
 BUDGET = 64
@@ -94,6 +94,10 @@ def of_vocoder(folder: Path, source: Path) -> Path:
     return small_vocoder.preset(folder, data={"source": str(source)}, budget=16)
 
 
+def of_essays(folder: Path, source: Path) -> Path:
+    return small_grading.preset(folder, data={"source": str(source)}, training={"decay_examples": 128}, budget=BUDGET)
+
+
 def flip_bits(content: bytes) -> bytes:
     """500 bytes in the middle of a binary file, each changed in its lowest bit."""
     middle = len(content) // 2
@@ -116,6 +120,7 @@ KINDS = {
     "series": (series, of_series, swap_digits),
     "series in another unit": (series, of_series, double),
     "examples": (examples, of_examples, swap_digits),
+    "essays": (small_grading.essay_file, of_essays, lambda content: content.replace(b"First", b"Frist")),
     "text": (text, of_text, lambda content: content.replace(b"two", b"owt")),
     "recordings": (recordings, of_vocoder, lambda content: zip_of_vowels(120.0, 151.0)),
 }

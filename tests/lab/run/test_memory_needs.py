@@ -26,6 +26,8 @@ from lab.config.loading import load_preset
 from lab.config.presets import preset_names
 from lab.data.images import write_images
 from lab.errors import UserError
+from lab.grading import memory as of_grading
+from lab.grading.experiment import Grading
 from lab.run.memory_needs import Need, check_fits
 from lab.sequences import memory as of_sequences
 from lab.sequences.data import sizes_of
@@ -54,7 +56,13 @@ MARKS: dict[str, pytest.MarkDecorator | tuple[pytest.Mark, ...]] = {
     **dict.fromkeys(
         [
             *("alphazero/tic_tac_toe", "supervised/digits", "supervised/diabetes", "supervised/table"),
-            *("sequences/parity", "sequences/reverse", "sequences/text", "series_gan/autoregressive"),
+            *(
+                "sequences/essays",
+                "sequences/parity",
+                "sequences/reverse",
+                "sequences/text",
+                "series_gan/autoregressive",
+            ),
         ],
         pytest.mark.slow,
     ),
@@ -103,6 +111,14 @@ def of_sequences_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
     return [*of_sequences.data_needs(config), *trained], memory.peak
 
 
+def of_grading_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
+    with PeakMemory() as memory:  # numpy counts n-grams and solves the linear part
+        made = Grading(config, folder, CPU)
+        for _ in range(2):
+            made.step()
+    return of_grading.training_needs(config, made.data, CPU), memory.peak
+
+
 def of_supervised_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
     with PeakMemory() as memory:
         made = Supervised(config, folder, CPU)
@@ -148,6 +164,7 @@ def of_vocoder_run(config: Any, folder: Path) -> tuple[Sequence[Need], int]:
 MEASURED: dict[str, Callable[[Any, Path], tuple[Sequence[Need], int]]] = {
     "alphazero": of_alphazero,
     "ppo": of_ppo_run,
+    "grading": of_grading_run,
     "sequences": of_sequences_run,
     "supervised": of_supervised_run,
     "series_gan": of_series_run,

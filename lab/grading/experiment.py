@@ -1,0 +1,222 @@
+"""The grading experiment: a network beside a linear part, trained on graded essays."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lab import rng
+from lab.data.order import indices
+from lab.errors import CheckpointError
+from lab.files.plain import same_form
+from lab.grading.calibration import Calibration, calibrate
+from lab.grading.config import GradingConfig
+from lab.grading.data import check_same_data, prepare
+from lab.grading.encoding import random_order
+from lab.grading.evaluation import agreement
+from lab.grading.figures import scatter
+from lab.grading.grader import GraderNetwork, batched
+from lab.grading.memory import data_needs, training_needs
+from lab.grading.metrics import CATALOGUE
+from lab.grading.network import EssayBatch
+from lab.plots.images import save_png
+from lab.plots.media import Image
+from lab.run import memory_needs
+from lab.run.experiment import Evaluation, Experiment
+from lab.train.device import Device
+from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
+from lab.train.measured_precision import PrecisionChoices
+from lab.train.modes import evaluating
+from lab.train.step import GradientStep, LossSum, StepResult
+
+_SHUFFLED = 100  # validation essays that are read with their sentences in random order
+
+
+class Grading(Experiment):
+    """Essays, their linear part, a network and its gradient step."""
+
+    progress = "examples"
+    catalogue = CATALOGUE
+
+    def __init__(self, config: GradingConfig, directory: Path, device: Device) -> None:
+        self.config, self._directory, self._device = config, directory, device
+        memory_needs.check(data_needs(config), device)
+        self.data = prepare(config)
+        self._fingerprint = self.data.essays.fingerprint
+        memory_needs.check(training_needs(config, self.data, device), device)
+        self.network = GraderNetwork(config, self.data.encoder, self.data.grades)
+        self.network.to(device.device)
+        self.network.set_padding(device.device)
+        assert config.training.decay_examples is not None, "set from the budget by the configuration"
+        self._period = config.training.decay_examples
+        measured = self._measured(device)
+        self._gradient_step = GradientStep(self.network, config.training, measured, heads=[self.network.essays.out])
+        warn_of_early_decay(config.training, config.budget, self._period, "examples")
+        self._examples = 0
+
+    def _measured(self, device: Device) -> Device:
+        """The device with the precision of gradient steps."""
+        size = self.config.training.batch_size
+        rows = min(size, self.config.training.micro_batch or size)
+
+        def loss(network: nn.Module, count: int) -> Tensor:
+            found = self._losses(network, self._batch(0, rows), slice(0, count))
+            return found.total / found.weight
+
+        choices = PrecisionChoices(self._directory, device)
+        measured = choices.training(self.network, loss, rows=rows)
+        choices.report()
+        return measured
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {"examples": self._examples}
+
+    def iterate(self) -> dict[str, float]:
+        """Train on at least `examples_per_iteration` essays."""
+        start, first = time.perf_counter(), self._examples
+        steps: list[StepResult] = []
+        while self._examples < first + self.config.training.examples_per_iteration:
+            rate = self._learning_rate
+            steps.append(self.step())
+        seconds = time.perf_counter() - start
+        means = (torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True))
+        loss, norm = torch.stack(list(means)).tolist()  # the only host sync
+        return {
+            "loss/score": loss,
+            "train/gradient_norm": norm,
+            "train/learning_rate": rate,
+            "train/samples_per_s": (self._examples - first) / seconds,
+        }
+
+    def step(self, rate: float | None = None) -> StepResult:
+        """One batch, at the learning rate of the schedule unless `rate` is given."""
+        self.network.train()
+        size = self.config.training.batch_size
+        step = self._gradient_step(
+            partial(self._losses, self.network, self._batch(self._examples, size)),
+            rows=size,
+            learning_rate=self._learning_rate if rate is None else rate,
+            micro_batch=self.config.training.micro_batch,
+        )
+        self._examples += size
+        return step
+
+    def evaluate(self) -> Evaluation:
+        """Metrics of the validation essays, whose predictions also choose the thresholds."""
+        data, rows = self.data, self.data.validation
+        found = self._calibrated()
+        truth = data.scale.restore(data.scores[rows])
+        values = agreement(truth, found.predictions, found.thresholds)
+        if self.config.network.linear:
+            linear = data.scale.restore(data.encoded.base[rows])
+            values["eval/linear_qwk"] = agreement(truth, linear, found.of(linear[:, 0]))["eval/qwk"]
+        values |= self._in_random_order(found)
+        pixels = scatter(truth[:, 0], found.predictions[:, 0], data.essays.names[0])
+        save_png(self._directory / "samples" / f"validation_{self._examples:09d}.png", pixels)
+        return Evaluation(values | {"eval/interval": found.half_width}, [Image("validation", pixels)])
+
+    def state_dict(self) -> dict[str, Any]:
+        data = self.data
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self._gradient_step.state_dict(),
+            "examples": self._examples,
+            "data": self._fingerprint,
+            "names": list(data.essays.names),
+            "encoder": data.encoder.to_state(),
+            "base": torch.from_numpy(data.encoded.base),
+            "grades": [torch.from_numpy(grades) for grades in data.grades],
+            "scale": {"mean": torch.from_numpy(data.scale.mean), "deviation": torch.from_numpy(data.scale.deviation)},
+            "calibration": self._calibrated().to_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        data = self.data
+        check_same_data(self.config.data, data.essays, str(state.get("data")))
+        own = self.state_dict()
+        for name in ("names", "encoder", "base", "grades", "scale", "calibration"):
+            _check_form(state[name], own[name], name)
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError:
+            raise CheckpointError("its network is not the one of this run's config.yaml") from None
+        self._gradient_step.load_state_dict(state["optimizer"])
+        # The closed form is solved again on every start: another number of threads rounds it differently.
+        data.encoded.base[:] = state["base"].numpy()
+        if data.encoder.weights is not None:
+            data.encoder.weights[:] = state["encoder"]["weights"].numpy()
+        self._examples = state["examples"]
+
+    @property
+    def _learning_rate(self) -> float:
+        return learning_rate_at(self.config.training, self._examples, self._period)
+
+    def _batch(self, start: int, count: int) -> EssayBatch:
+        """Training examples start to start + count."""
+        training, seed = self.config.training, self.config.seed
+        rows = indices(len(self.data.training), seed, start, count)
+        targets = self.data.scores[rows]
+        orders: dict[int, np.ndarray] = {}
+        if training.shuffled:
+            numbers = torch.arange(start, start + count)
+            chosen = rng.uniform(seed, int(rng.Stream.ESSAY), 3, numbers) < training.shuffled
+            for at in chosen.nonzero()[:, 0].tolist():
+                orders[at] = random_order(len(self.data.encoded.tokens[rows[at]]), seed, start + at)
+                targets[at] = np.nan  # nobody knows what it costs the traits
+                targets[at, 0] = self.data.scores[rows[at], 0] - training.shuffle_cost
+        return self.data.encoded.batch(rows, targets, orders).to(self._device.device)
+
+    def _losses(self, network: Any, batch: EssayBatch, rows: slice) -> LossSum:
+        part = batch.part(rows)
+        return network.head.loss(network(part), part.targets)
+
+    def _calibrated(self) -> Calibration:
+        data = self.data
+        predictions = data.scale.restore(self._predicted(data.validation))
+        truth = data.scale.restore(data.scores[data.validation])[:, 0]
+        return calibrate(predictions, truth, data.essays.grades, self.config.evaluate.coverage)
+
+    def _in_random_order(self, found: Calibration) -> dict[str, float]:
+        """How scores of validation essays change when the network reads their sentences in random order."""
+        rows = self.data.validation[:_SHUFFLED]
+        lengths = [len(self.data.encoded.tokens[row]) for row in rows]
+        orders = {at: random_order(count, self.config.seed, at) for at, count in enumerate(lengths)}
+        changed = self.data.scale.restore(self._predicted(rows, orders))[:, 0] - found.predictions[: len(rows), 0]
+        return {"eval/shuffled_change": float(changed.mean()), "eval/shuffled_lower": float((changed < 0.0).mean())}
+
+    def _predicted(self, rows: np.ndarray, orders: Mapping[int, np.ndarray] | None = None) -> np.ndarray:
+        """Standardized scores float32 [N, O] of rows of the encoded essays."""
+        with evaluating(self.network):
+            return batched(self.network, self.data.encoded, rows, self._device.device, orders)
+
+
+def _check_form(value: Any, own: Any, name: str) -> None:
+    """Raise CheckpointError unless values are of the form of the run's own, and texts and counts are these."""
+    if isinstance(own, Mapping):
+        if not isinstance(value, Mapping) or list(value) != list(own):
+            raise CheckpointError(f"its {name} are damaged")
+        for key in own:
+            _check_form(value[key], own[key], f"{name}.{key}")
+    elif isinstance(own, Tensor):
+        same_form(value, own, name)
+    elif isinstance(own, list) and own and isinstance(own[0], Tensor):
+        if not isinstance(value, list) or len(value) != len(own):
+            raise CheckpointError(f"its {name} are damaged")
+        for number, (one, other) in enumerate(zip(value, own, strict=True)):
+            same_form(one, other, f"{name}.{number}")
+    elif isinstance(own, float):
+        if not isinstance(value, float):
+            raise CheckpointError(f"its {name} is no number")
+    elif value != own:
+        raise CheckpointError(f"its {name} is not that of the essays")
+
+
+def build(config: GradingConfig, directory: Path, device: Device) -> Grading:
+    """The experiment of a run directory; see `lab.config.registry.Kind.build`."""
+    return Grading(config, directory, device)
