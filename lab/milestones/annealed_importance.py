@@ -56,6 +56,4 @@ def estimate_log_partition(
     mean, error = float(ratios.mean()), float(ratios.std()) / math.sqrt(chains)
     low, high = mean - 3.0 * error, mean + 3.0 * error
     shift = start + float(most)
-    return Estimate(
-        shift + math.log(mean), shift + math.log(low) if low > 0.0 else -math.inf, shift + math.log(high)
-    )
+    return Estimate(shift + math.log(mean), shift + math.log(low) if low > 0.0 else -math.inf, shift + math.log(high))

@@ -91,7 +91,10 @@ def run(seed: int, line: Line) -> Report:
         minimise(network, loss, steps=_STEPS, config=_OPTIMIZER, after=after, every=_EVERY)
         past, future = found[-1]
         line(f"{direction}: past {past:.1%}, future {future:.1%}")
-        for part, accuracy, is_seen in (("past", past, direction != "backward"), ("future", future, direction != "forward")):
+        for part, accuracy, is_seen in (
+            ("past", past, direction != "backward"),
+            ("future", future, direction != "forward"),
+        ):
             findings.append(
                 Finding(
                     f"reading {direction}: label from the {part}",
