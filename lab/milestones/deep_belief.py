@@ -131,8 +131,8 @@ def run(seed: int, line: Line) -> Report:
         ),
     )
     notes = (
-        f"Reduced: layers of {' and '.join(map(str, size.widths))} units, {size.layer_epochs} epochs of CD-1 each, labels by "
-        f"backpropagation for {size.epochs} epochs; the source has 784-500-500-2000 units and the up-down algorithm.",
+        f"Reduced: layers of {' and '.join(map(str, size.widths))} units, {size.layer_epochs} epochs of CD-1 each, "
+        f"{size.epochs} epochs of backpropagation; the source has 784-500-500-2000 units and the up-down algorithm.",
         *data.notes,
     )
     return Report(findings, _figure(errors, layers[0], data.side), notes)

@@ -13,7 +13,7 @@ from lab.milestones.digit_sets import DigitSets, binary_digits, digit_sets, pixe
 from lab.milestones.fitting import error_rate, fit_classifier
 from lab.milestones.layered_classifier import LayeredClassifier
 from lab.milestones.montage import beside, tiles
-from lab.milestones.rbm import RBM, base_rates, draw, hidden_probabilities, log_partition, new_rbm
+from lab.milestones.rbm import RBM, base_rates, draw, log_partition, new_rbm
 from lab.milestones.rbm_training import Learning
 from lab.milestones.rbm_training import learn as learn_rbm
 from lab.milestones.report import Finding, Report
@@ -96,7 +96,7 @@ def learn(data: Tensor, size: Size, seed: int, line: Line) -> Learned:
 
 
 def estimated_log_partition(dbm: DBM, data: Tensor, size: Size, seed: int) -> Estimate:
-    """log Z by annealed importance sampling from independent units with the means of data [N, V] and their top means."""
+    """log Z by annealed importance sampling from independent units with the means of data [N, V] and of h2 given it."""
     base = torch.cat([base_rates(data), base_rates(deep.mean_field(dbm, data, 10)[1])])
     return estimate_log_partition(
         deep.as_rbm(dbm),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from lab.milestones.digit_sets import DigitSets, digit_sets, pixels
 from lab.milestones.fitting import error_rate, fit_classifier
@@ -113,8 +113,8 @@ def run(seed: int, line: Line) -> Report:
         ),
     )
     notes = (
-        f"Reduced: hidden layers of {' and '.join(map(str, size.widths))} units, {size.epochs} epochs of Adam, no limit "
-        "on the norm of weights; the source trains for thousands of epochs.",
+        f"Reduced: hidden layers of {' and '.join(map(str, size.widths))} units, {size.epochs} epochs of Adam, "
+        "no limit on the norm of weights; the source trains for thousands of epochs.",
         *data.notes,
     )
     epochs = list(range(1, size.epochs + 1))

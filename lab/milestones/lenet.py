@@ -64,7 +64,7 @@ class LeNet5(nn.Sequential):
 
 
 def distorted(images: Tensor, start: int, seed: int) -> Tensor:
-    """uint8 [B, 1, R, R] -> [-1, 1], shifted, rotated and scaled; draws of image i depend on (seed, start + i) alone."""
+    """uint8 [B, 1, R, R] -> [-1, 1], shifted, rotated and scaled; draws of image i depend on (seed, start + i)."""
     which = torch.arange(start, start + len(images))
     shifts, turns = Draws(seed, which, 0), Draws(seed, which, 1)
     down, right = ((draw * (2 * _SHIFT + 1)).long() - _SHIFT for draw in shifts.uniforms(2))
@@ -114,8 +114,8 @@ def run(seed: int, line: Line) -> Report:
         ),
     )
     notes = (
-        f"Reduced: {size.epochs} epochs of digits shifted by up to {_SHIFT} pixels, rotated by {_DEGREES:g} degrees and "
-        f"scaled by {_SCALE:.0%}.",
+        f"Reduced: {size.epochs} epochs of digits shifted by up to {_SHIFT} pixels, rotated by {_DEGREES:g} degrees "
+        f"and scaled by {_SCALE:.0%}.",
         *data.notes,
     )
     return Report(findings, _figure(network, data, errors), notes)

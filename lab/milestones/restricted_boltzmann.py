@@ -1,4 +1,4 @@
-"""The restricted Boltzmann machine: exact likelihood while it learns, annealed importance sampling beside enumeration."""
+"""The restricted Boltzmann machine: exact likelihood while it learns, and log Z by annealed importance sampling."""
 
 import math
 from dataclasses import dataclass
