@@ -30,7 +30,8 @@ _OPTIMIZER = ScheduledOptimizerConfig(optimizer="adam", learning_rate=1e-2, weig
 def adding_problem(count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Sequences [count, length, 2] of uniform numbers in (0, 1) and marks, and the sum [count, 1] of two.
 
-    The marked numbers are added; one mark lies in each half. Hochreiter and Schmidhuber 1997, section 5.4, in the form of Le et al. 2015.
+    The sum is that of the marked numbers, of which each half has one. Hochreiter and Schmidhuber 1997, section 5.4, in
+    the form of Le et al. 2015.
     """
     numbers = torch.rand(count, length, generator=generator)
     half = length // 2
