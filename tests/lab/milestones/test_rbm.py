@@ -8,7 +8,7 @@ import torch
 from lab.milestones.annealed_importance import estimate_log_partition, inverse_temperatures
 from lab.milestones.rbm import (
     RBM,
-    base_rates,
+    draw,
     hidden_probabilities,
     log_partition,
     log_unnormalised,
@@ -91,17 +91,20 @@ def test_inverse_temperatures_rise_from_0_to_1() -> None:
     assert bool((values.diff() > 0).all())
 
 
-@pytest.mark.parametrize("chains", [0, 50])
-def test_learning_raises_the_exact_likelihood_towards_the_entropy_of_the_data(chains: int) -> None:
-    patterns = torch.tensor([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0]]).float()
-    data = patterns.repeat(40, 1)
-    rbm = new_rbm(data, 6, torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("chains", [0, 100])
+def test_learning_raises_the_exact_likelihood_towards_its_upper_bound(chains: int) -> None:
+    """No model gives data more than minus their empirical entropy."""
+    generator = torch.Generator().manual_seed(7)
+    patterns = torch.tensor([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0]]).float().repeat(200, 1)
+    data = (patterns - draw(torch.full(patterns.shape, 0.1), generator)).abs()
+    share = data.unique(dim=0, return_counts=True)[1] / len(data)
+    upper = float((share * share.log()).sum())
+    rbm = new_rbm(data, 6, generator, scale=0.1)
     before = mean_log_likelihood(rbm, data, log_partition(rbm))
-    learn(rbm, data, Learning(300, 0.3, 30, chains=chains), seed=0)
+    learn(rbm, data, Learning(60, 0.2, 30, chains=chains), seed=0)
     after = mean_log_likelihood(rbm, data, log_partition(rbm))
-    assert before == pytest.approx(mean_log_likelihood(RBM(torch.zeros(6, 6), base_rates(data), torch.zeros(6)), data,
-        log_partition(RBM(torch.zeros(6, 6), base_rates(data), torch.zeros(6)))), abs=0.2)  # fmt: skip
-    assert -math.log(3.0) - 0.6 < after < -math.log(3.0)
+    assert before < upper - 0.8
+    assert upper - 0.25 < after < upper
 
 
 def test_learning_is_a_function_of_the_seed() -> None:
