@@ -3,6 +3,7 @@
 Salakhutdinov and Hinton 2009, "Deep Boltzmann machines". E = -v b - h1 c1 - h2 c2 - v W1 h1 - h1 W2 h2.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -86,11 +87,12 @@ def learn(
     mean_field_updates: int,
     gibbs_steps: int,
     seed: int,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Change the parameters in place so that the DBM models bits `data` [N, V]; returns the chains' last v [chains, V].
 
     Algorithm 1 of the source: mean field for the data's statistics, persistent chains for the model's. The learning
-    rate falls in a straight line to 0.
+    rate falls in a straight line to 0. after_epoch: called with the number of epochs done.
     """
     generator = torch.Generator().manual_seed(seed)
     visible = data[torch.randint(len(data), (chains,), generator=generator)]
@@ -115,6 +117,8 @@ def learn(
         rate = learning_rate * (1.0 - step / steps)
         for parameter, slope in zip(dbm, gradient, strict=True):
             parameter.add_(slope, alpha=rate)
+        if after_epoch is not None and (step + 1) % per_epoch == 0:
+            after_epoch((step + 1) // per_epoch)
     return visible
 
 

@@ -20,7 +20,7 @@ from lab.train.modes import evaluating
 LENGTH = 100
 CONSTANT_ERROR = 1.0 / 6.0
 """Mean squared error of the best constant answer, 1: the variance of the sum of two uniform numbers."""
-_HIDDEN, _BATCH, _STEPS = 32, 64, 1500
+_HIDDEN, _BATCH, _STEPS = 32, 64, 2500
 _TEST_ROWS = 500
 _LAG_ROWS = 32
 _NEAR, _FAR = 10, 90  # lags

@@ -33,7 +33,9 @@ def test_stored_mnist_is_used_without_its_margin(no_mnist: Path) -> None:
     images = np.zeros((3, 1, 32, 32), np.uint8)
     images[:, :, 2, 2] = 255
     for name in ("mnist", "mnist_test"):
-        write_images(no_mnist / f"{name}.safetensors", iter(images), shape=images.shape, labels=np.arange(3), classes="abc")
+        write_images(
+            no_mnist / f"{name}.safetensors", iter(images), shape=images.shape, labels=np.arange(3), classes="abc"
+        )
     data = digit_sets()
     assert data.is_mnist and data.side == 28 and data.notes == ()
     found = pixels(data.images, data.side)
