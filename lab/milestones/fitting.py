@@ -17,6 +17,7 @@ _TEST_ROWS = 1000
 
 
 def cpu() -> Device:
+    """The CPU in float32: milestones give the same numbers on a machine with a GPU and without."""
     return resolve("cpu", "fp32")
 
 
