@@ -62,6 +62,25 @@ def accuracies(network: nn.Module, bits: Tensor, labels: Tensor) -> tuple[float,
     return past, future
 
 
+def learn(
+    direction: str, bits: Tensor, labels: Tensor, generator: torch.Generator
+) -> tuple[list[int], list[tuple[float, float]]]:
+    """Numbers of gradient steps, and the accuracies on the test sequences after each."""
+    network = OneOrTwoDirections(direction)
+    steps, found = [0], [accuracies(network, bits, labels)]
+
+    def loss(step: int) -> Tensor:
+        x, y = sequences(_BATCH, _LENGTH, generator)
+        return F.binary_cross_entropy_with_logits(inner(network(x)), inner(y))
+
+    def after(step: int, loss: float) -> None:
+        steps.append(step)
+        found.append(accuracies(network, bits, labels))
+
+    minimise(network, loss, steps=_STEPS, config=_OPTIMIZER, after=after, every=_EVERY)
+    return steps, found
+
+
 @seeded
 def run(seed: int, line: Line) -> Report:
     """LSTMs of one and of two directions learn a label from the past and one from the future."""
@@ -71,24 +90,7 @@ def run(seed: int, line: Line) -> Report:
     chance = 4.0 * 0.5 / tested**0.5  # four standard errors of the accuracy of guesses
     findings, curves = [], []
     for direction in _DIRECTIONS:
-        network = OneOrTwoDirections(direction)
-        steps, found = [0], [accuracies(network, bits, labels)]
-
-        def loss(step: int, network: nn.Module = network) -> Tensor:
-            x, y = sequences(_BATCH, _LENGTH, generator)
-            return F.binary_cross_entropy_with_logits(inner(network(x)), inner(y))
-
-        def after(
-            step: int,
-            loss: float,
-            network: nn.Module = network,
-            steps: list[int] = steps,
-            found: list[tuple[float, float]] = found,
-        ) -> None:
-            steps.append(step)
-            found.append(accuracies(network, bits, labels))
-
-        minimise(network, loss, steps=_STEPS, config=_OPTIMIZER, after=after, every=_EVERY)
+        steps, found = learn(direction, bits, labels, generator)
         past, future = found[-1]
         line(f"{direction}: past {past:.1%}, future {future:.1%}")
         for part, accuracy, is_seen in (

@@ -55,9 +55,9 @@ def pretrained(inputs: Tensor, size: Size, seed: int, line: Line) -> list[RBM]:
 
 
 def classifier_error(
-    layers: Sequence[RBM], data: DigitSets, widths: Sequence[int], *, labels: int | None, epochs: int, seed: int
+    layers: Sequence[RBM], data: DigitSets, widths: Sequence[int], *, labels: int, epochs: int, seed: int
 ) -> float:
-    """Test error after training with the first `labels` labels (None: all), from RBM weights or, without, random."""
+    """Test error after training with the first `labels` labels, from RBM weights or, without, random."""
     inputs, test = pixels(data.images[:labels], data.side), pixels(data.test_images, data.side)
     network = LayeredClassifier(inputs.shape[1], widths, 10)
     network.take(layers)

@@ -40,7 +40,7 @@ class Size:
 
 
 MNIST = Size(12, 0.012)
-DIGITS = Size(60, 0.03)
+DIGITS = Size(40, 0.03)
 
 
 class LeNet5(nn.Sequential):

@@ -92,8 +92,6 @@ def gradients_by_lag(core: RNN | nn.RNN, x: Tensor) -> Tensor:
             state = core(step[:, None], state=state)[1]
         else:
             state = (core(step[:, None], None if state is None else state[0])[1],)
-        for part in state:
-            part.retain_grad()
         kept.append(state[-1] if is_lstm else state[0])
     last = kept[-1]
     signs = torch.randint(2, last.shape, generator=torch.Generator().manual_seed(0)) * 2.0 - 1.0
