@@ -201,7 +201,7 @@ def _figure(
     ]
     return plots(
         [
-            Plot(errors, f"Adding problem, {LENGTH} steps", "gradient steps", "mean squared error", log_y=True),
+            Plot(errors, f"Adding problem, up to {LENGTH} steps", "gradient steps", "mean squared error", log_y=True),
             Plot(gradients, "Gradient of the last state", "lag (steps)", "norm", log_y=True),
         ],
         size=(480, 320),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ("restricted_boltzmann", "jordan_elman", "lenet", "lstm", "deep_belief", "deep_boltzmann", "dropout")
+NAMES = ("restricted_boltzmann", "lenet", "deep_belief", "deep_boltzmann", "dropout")
 
 
 @pytest.mark.long

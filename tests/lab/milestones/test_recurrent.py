@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from lab.milestones import bidirectional, elman, lstm
+from lab.milestones import bidirectional, elman, jordan_elman, lstm
 from lab.milestones.jordan import JordanNetwork
 from lab.milestones.jordan_elman import SEQUENCES, best_without_memory, learn_plans, plans
 from lab.milestones.report import Report
+from lab.milestones.seeded import Run
 from lab.milestones.simple_recurrent import SimpleRecurrent
 
 
@@ -117,5 +118,8 @@ def disagreeing(report: Report) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_one_direction_does_not_know_the_other_side() -> None:
-    assert disagreeing(bidirectional.run(1, lambda line: None)) == []
+@pytest.mark.parametrize(
+    "run", [bidirectional.run, jordan_elman.run, lstm.run], ids=["bidirectional", "jordan_elman", "lstm"]
+)
+def test_all_findings_agree(run: Run) -> None:
+    assert disagreeing(run(1, lambda line: None)) == []
