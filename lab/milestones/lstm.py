@@ -146,7 +146,7 @@ def run(seed: int, line: Line) -> Report:
             )
         )
     before = {name: gradients_by_lag(core, x[:_LAG_ROWS]) for name, (_, core) in networks.items()}
-    largest = float(torch.linalg.matrix_norm(simple.rnn.core.weight_hh_l0.detach(), 2))
+    largest = float(torch.linalg.matrix_norm(simple.rnn.core.get_parameter("weight_hh_l0").detach(), 2))
     initial = factor_per_step(before["simple network"], _NEAR, _FAR)
     findings.append(
         Finding(
