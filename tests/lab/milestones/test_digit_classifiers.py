@@ -11,7 +11,8 @@ from lab.data.images import write_images
 from lab.milestones import dropout, lenet
 from lab.milestones.digit_sets import binary_digits, digit_sets, pixels
 from lab.milestones.fitting import error_rate, fit_classifier
-from lab.milestones.seeded import seeded
+from lab.milestones.report import Report
+from lab.milestones.seeded import Line, seeded
 from lab.train.config import ScheduledOptimizerConfig
 
 
@@ -87,19 +88,19 @@ def test_classifier_learns_separable_classes() -> None:
 
 
 def test_a_seeded_run_repeats_and_leaves_the_generators_alone() -> None:
-    drawn = []
+    drawn: list[float] = []
 
     @seeded
-    def run(seed: int, line: object) -> object:  # type: ignore[misc]
+    def run(seed: int, line: Line) -> Report:
         drawn.append(torch.rand(1).item())
-        return None
+        return Report((), np.zeros((1, 1, 3), np.uint8))
 
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
     first = torch.rand(1)
-    run(0, print)  # type: ignore[arg-type]
-    run(0, print)  # type: ignore[arg-type]
+    for _ in range(2):
+        run(0, lambda line: None)
     assert drawn[0] == drawn[1]
     assert torch.equal(torch.cat([first, torch.rand(1)]), expected)
 

@@ -104,11 +104,12 @@ def test_gradient_of_a_simple_network_at_rest_is_a_power_of_its_weights() -> Non
     torch.manual_seed(0)
     core = SimpleRecurrent(2, 5, 1).core
     with torch.no_grad():
-        core.bias_ih_l0.zero_()
-        core.bias_hh_l0.zero_()
+        for name in ("bias_ih_l0", "bias_hh_l0"):
+            core.get_parameter(name).zero_()
     norms = lstm.gradients_by_lag(core, torch.zeros(1, 8, 2))
+    weights = core.get_parameter("weight_hh_l0")
     signs = torch.randint(2, (1, 1, 5), generator=torch.Generator().manual_seed(0)) * 2.0 - 1.0
-    expected = [(signs[0, 0] @ torch.linalg.matrix_power(core.weight_hh_l0, lag)).norm() for lag in range(1, 8)]
+    expected = [(signs[0, 0] @ torch.linalg.matrix_power(weights, lag)).norm() for lag in range(1, 8)]
     torch.testing.assert_close(norms, torch.stack(expected))
 
 
