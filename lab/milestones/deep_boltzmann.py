@@ -31,7 +31,10 @@ _OPTIMIZER = ScheduledOptimizerConfig(optimizer="adam", learning_rate=1e-3, weig
 
 @dataclass(frozen=True)
 class Size:
-    """Hidden units, epochs of each layer alone, of all layers together and of labels, and how log Z is estimated."""
+    """Hidden units, epochs of each layer alone, of all layers together and of labels, and how log Z is estimated.
+
+    labels: how many the classifiers learn from, None for all.
+    """
 
     widths: tuple[int, int]
     layer_epochs: int
@@ -42,11 +45,12 @@ class Size:
     layer_rate: float = 0.05
     rate: float = 0.02
     batch_size: int = 100
+    labels: int | None = None
 
 
 ENUMERATED = Size((12, 12), 60, 100, 0, 400, 3000, rate=0.05, batch_size=50)
 MNIST = Size((500, 500), 5, 6, 10, 100, 3000)
-DIGITS = Size((100, 100), 60, 200, 60, 100, 3000, rate=0.05, batch_size=50)
+DIGITS = Size((100, 100), 60, 100, 200, 100, 3000, rate=0.05, batch_size=50, labels=100)
 
 
 @dataclass(frozen=True)
@@ -125,14 +129,22 @@ def estimated_log_partition(dbm: DBM, data: Tensor, size: Size, seed: int) -> Es
 def classifier_error(dbm: DBM | None, data: DigitSets, size: Size, seed: int) -> float:
     """Test error of a classifier that sees v and the DBM's means of h2 (section 3.3), from its weights; without one,
     that sees v, from random weights."""
-    inputs, test = pixels(data.images, data.side), pixels(data.test_images, data.side)
+    inputs, test = pixels(data.images[: size.labels], data.side), pixels(data.test_images, data.side)
     layers = []
     if dbm is not None:
         inputs, test = (torch.cat([one, deep.mean_field(dbm, one, 10)[1]], 1) for one in (inputs, test))
         layers = [deep.as_rbm(dbm), RBM(dbm.second, dbm.hidden_bias, dbm.top_bias)]
     network = LayeredClassifier(inputs.shape[1], size.widths, 10)
     network.take(layers)
-    fit_classifier(network, inputs, data.labels, epochs=size.label_epochs, batch_size=100, config=_OPTIMIZER, seed=seed)
+    fit_classifier(
+        network,
+        inputs,
+        data.labels[: size.labels],
+        epochs=size.label_epochs,
+        batch_size=100,
+        config=_OPTIMIZER,
+        seed=seed,
+    )
     return error_rate(network, test, data.test_labels)
 
 
@@ -203,11 +215,11 @@ def run(seed: int, line: Line) -> Report:
             bound > independent,
         ),
         Finding(
-            "test error of the classifier",
-            f"at most {errors['random']:.2%} from random weights"
+            f"test error of the classifier, {len(data.labels[: size.labels]):,} labels",
+            f"lower than {errors['random']:.2%} from random weights"
             + (f"; {PUBLISHED_ERROR:.2%} published" if on_mnist else ""),
             f"{errors['DBM']:.2%}",
-            errors["DBM"] <= errors["random"],
+            errors["DBM"] < errors["random"],
         ),
     ]
     notes = (
