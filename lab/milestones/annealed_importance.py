@@ -36,7 +36,7 @@ def estimate_log_partition(
     """Estimate log Z with `chains` independent chains from units of biases `base_bias` [V] to the RBM.
 
     temperatures: increasing inverse temperatures [K] from 0 to 1. Salakhutdinov and Murray 2008, "On the quantitative
-    analysis of deep belief networks", section 4.1: the distribution at b is proportional to
+    analysis of deep belief networks": the distribution at b is proportional to
     exp((1 - b) base_bias v) times that of the RBM with all parameters multiplied by b.
     """
     visible = draw(torch.sigmoid(base_bias).expand(chains, -1), generator)

@@ -54,7 +54,7 @@ def mean_field(dbm: DBM, visible: Tensor, updates: int) -> tuple[Tensor, Tensor]
 
 
 def bounds(dbm: DBM, visible: Tensor, log_z: float, updates: int = 30) -> Tensor:
-    """Lower bounds of log p(v) (nats) by mean field: visible [B, V] -> float64 [B]; section 2.2, equation 6."""
+    """Lower bounds of log p(v) (nats) by mean field: visible [B, V] -> float64 [B]; section 2.2."""
     middle, top = mean_field(dbm, visible, updates)
     energy = (
         visible @ dbm.visible_bias

@@ -38,7 +38,7 @@ def stacked(first: RBM) -> DeepBelief:
 def likelihood(network: DeepBelief, visible: Tensor) -> Likelihood:
     """Mean log p(v) of visible [N, V] by enumeration of all h1, and its bound with q(h1 | v) of the first layer.
 
-    The bound is E_q[log p(h1) + log p(v | h1)] + H(q), equation 4 of the source; here all its sums are exact. h1 has
+    The bound is E_q[log p(h1) + log p(v | h1)] + H(q); here all its sums are exact. h1 has
     at most 22 units.
     """
     first, top = network
