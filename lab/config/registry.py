@@ -192,6 +192,7 @@ VERBS: dict[str, Verb] = {
             "inspect": Verb("Show what a packed file holds.", "lab.cli.data:inspect"),
             "fetch": Verb("Download a public image set and pack it.", "lab.cli.data:fetch"),
             "augment": Verb("Show a preset's data augmentation on images.", "lab.cli.augment:augment_sheet"),
+            "speak": Verb("Make recordings for a voice: a synthesizer speaks texts.", "lab.cli.speak:speak"),
         },
     ),
     "find-lr": Verb("Suggest a learning rate for a preset.", "lab.cli.find_lr:find_lr"),
