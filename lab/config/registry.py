@@ -157,6 +157,11 @@ KINDS: dict[str, Kind] = {
         verbs_of="lab.sequences.config:verbs_of",
         functions={"sample": "lab.sequences.api:sample", "predict": "lab.sequences.api:predict"},
     ),
+    "speech": Kind(
+        config="lab.speech.config:SpeechConfig",
+        build="lab.speech.experiment:build",
+        catalogue="lab.speech.metrics:CATALOGUE",
+    ),
     "supervised": Kind(
         config="lab.supervised.config:SupervisedConfig",
         build="lab.supervised.experiment:build",
