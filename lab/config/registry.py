@@ -160,7 +160,9 @@ KINDS: dict[str, Kind] = {
     "speech": Kind(
         config="lab.speech.config:SpeechConfig",
         build="lab.speech.experiment:build",
+        verbs={"eval": "lab.cli.speech:evaluate", "say": "lab.cli.speech:say"},
         catalogue="lab.speech.metrics:CATALOGUE",
+        functions={"predict": "lab.speech.api:predict"},
     ),
     "supervised": Kind(
         config="lab.supervised.config:SupervisedConfig",
@@ -182,6 +184,7 @@ VERBS: dict[str, Verb] = {
     "resume": Verb("Continue a stopped run exactly.", "lab.cli.resume:resume"),
     "eval": Verb("Evaluate a run."),
     "predict": Verb("Predict with a run's network."),
+    "say": Verb("Speak a text with a voice."),
     "play": Verb("Play against a run."),
     "watch": Verb("Watch a run's policy in its environment, or an agent play itself."),
     "analyse": Verb("Review a recorded game with a run's agent: the loss of every move."),

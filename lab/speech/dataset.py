@@ -19,6 +19,7 @@ from lab.speech import corpus
 from lab.speech.config import DataConfig
 from lab.speech.corpus import Line
 from lab.speech.features import Features, features
+from lab.speech.letters import learn
 
 _BUCKET = 8  # batches whose recordings are sorted by length together
 _LEAST = 4  # recordings to train on
@@ -68,7 +69,7 @@ class Scale:
 class SpeechSet:
     """Standardised features of the training recordings and of those held out.
 
-    fingerprint: of the samples, phones and pronunciations. seconds: of the training recordings.
+    lexicon: as in lexicon.csv. rules: for letters, learned from it. fingerprint: of the samples, phones and lexicon. seconds: of the training recordings.
     """
 
     training: Sequence[Features]
@@ -76,6 +77,7 @@ class SpeechSet:
     held_out_lines: Sequence[Line]
     scale: Scale
     lexicon: str
+    rules: str
     fingerprint: str
     seconds: float
 
@@ -107,7 +109,8 @@ def open_speech(config: DataConfig, mel: MelConfig) -> SpeechSet:
         )
     lines = corpus.read_lines(folder)
     timed = corpus.read_phones(folder)
-    lexicon = corpus.lexicon_text(corpus.read_lexicon(folder / corpus.LEXICON))
+    words = corpus.read_lexicon(folder / corpus.LEXICON)
+    lexicon = corpus.lexicon_text(words)
     digest = hashlib.sha256(repr((mel.model_dump(), lexicon)).encode())
     sides: tuple[list[Features], list[Features]] = ([], [])
     held_out_lines, seconds = [], 0.0
@@ -131,7 +134,13 @@ def open_speech(config: DataConfig, mel: MelConfig) -> SpeechSet:
         )
     scale = _scale(training)
     standard = [[_standardised(item, scale) for item in side] for side in (training, held_out)]
-    return SpeechSet(standard[0], standard[1], held_out_lines, scale, lexicon, digest.hexdigest(), seconds)
+    return SpeechSet(standard[0], standard[1], held_out_lines, scale, lexicon, learn(words).text(), digest.hexdigest(), seconds)
+
+
+def read_held_out(config: DataConfig, lines: Sequence[Line], rate: int) -> list[Tensor]:
+    """The recordings of some lines, samples [T] at a rate in Hz. Raises UserError."""
+    folder = Path(config.source).expanduser() / corpus.WAVS
+    return [read_wav(folder / f"{line.id}.wav").at(rate) for line in lines]
 
 
 def usable(recording: Recording, path: Path) -> Recording:

@@ -112,14 +112,15 @@ class Speech(Experiment):
             "examples": self._examples,
             "data": self.data.fingerprint,
             "lexicon": self.data.lexicon,
+            "rules": self.data.rules,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if not {"network", "data", "lexicon", "examples"} <= set(state):
+        if not {"network", "data", "lexicon", "rules", "examples"} <= set(state):
             raise CheckpointError("it is not of a voice")
         check_same_data(self.config, self.data.fingerprint, str(state["data"]))
-        if state["lexicon"] != self.data.lexicon:
-            raise CheckpointError("its lexicon is damaged")
+        if (state["lexicon"], state["rules"]) != (self.data.lexicon, self.data.rules):
+            raise CheckpointError("its pronunciations are damaged")
         try:
             self.network.load_state_dict(state["network"])
         except (RuntimeError, TypeError, AttributeError):

@@ -94,7 +94,7 @@ def _without_accents(character: str) -> str:
 
 def _acronyms(text: str) -> str:
     """Capitals that are spelled out: "U.S." and, without a vowel or of at most three letters, "NBA", "BBC"."""
-    text = re.sub(r"\b(?:[A-Z]\.){2,}", lambda found: " ".join(found[0].replace(".", "")), text)
+    text = re.sub(r"\b(?:[A-Z]\.){2,}", lambda found: _spelled(found[0].replace(".", "")), text)
     if text.isupper():
         return text  # a text in capitals is shouted, not spelled
 
@@ -102,13 +102,18 @@ def _acronyms(text: str) -> str:
         word = found[1]
         is_word = len(word) > 3 and re.search("[AEIOUY]", word) and not re.search("[BCDFGHJKLMNPQRSTVWXZ]{4}", word)
         plural = "'s" if found[2] else ""
-        return found[0] if is_word else " ".join(word) + plural
+        return found[0] if is_word else _spelled(word) + plural
 
     return re.sub(r"\b(?!(?:AM|PM|AD|BC)\b)([A-Z]{2,6})(s?)\b(?!')", spelled, re.sub(r"\b(AM|PM|AD|BC)\b", _pair, text))
 
 
 def _pair(found: re.Match[str]) -> str:
-    return " ".join(found[0])
+    return _spelled(found[0])
+
+
+def _spelled(letters: str) -> str:
+    """Letters one by one; A as the word "ay", since "a" is an article."""
+    return " ".join("ay" if letter in "aA" else letter for letter in letters)
 
 
 def _spaced(words: Callable[[re.Match[str]], str], found: re.Match[str]) -> str:
