@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lab.audio.mel import MelConfig, log_mel
 from lab.errors import UserError
-from lab.speech.phones import numbers_of
+from lab.speech.phones import PAUSE, numbers_of
 from lab.speech.pitch import pitch
 from lab.speech.teacher import TimedPhone
 
@@ -39,7 +39,8 @@ def features(wave: Tensor, timed: Sequence[TimedPhone], config: MelConfig, where
     durations = _frames_of(timed, frames, config)
     phone_of_frame = torch.repeat_interleave(torch.arange(len(timed)), durations)
     hertz = pitch(wave, rate=config.rate, hop=config.hop)[:frames]
-    voiced = hertz > 0.0
+    is_pause = torch.tensor([phone.phone == PAUSE for phone in timed])
+    voiced = (hertz > 0.0) & ~is_pause[phone_of_frame]
     log_hertz = torch.where(voiced, hertz.clamp_min(1.0).log(), 0.0)
     voices = torch.zeros(len(timed)).index_add_(0, phone_of_frame, voiced.float())
     sums = torch.zeros(len(timed)).index_add_(0, phone_of_frame, log_hertz)

@@ -23,7 +23,10 @@ _SYMBOLS = {
 }
 _QUIET = set("'\"`()[]{}|\\/_-‐‑‒–—―…„“”‘’«»‹›·•¿¡")  # punctuation that is not read out
 _SPOKEN_PUNCTUATION = ".,;:!?"
-_ROMAN = re.compile(r"(?<=[a-z] )(?=[IVX])(IX|IV|V?I{0,3}|X{1,2}(?:IX|IV|V?I{0,3}))(?![A-Za-z])")
+_ROMAN = re.compile(
+    r"\b(?<=[a-z] )(?:X{1,2}(?:IX|IV|V?I{0,3})|IX|IV|VI{0,3}|I{1,3})\b(?<![a-z] [IVX])"  # one letter is a letter,
+    r"|(?i:(?<=\bwar )|(?<=\bpart )|(?<=\bact )|(?<=\bchapter )|(?<=\bvolume ))[IVX]\b"  # but after these
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Normalised:
 def normalise(text: str) -> Normalised:
     """A text as it is spoken: "Dr. Lee paid $5." -> "doctor lee paid five dollars."; nothing is logged."""
     text = " ".join(unicodedata.normalize("NFC", text).replace("’", "'").replace("‘", "'").split())
-    text = _ROMAN.sub(lambda found: cardinal(_roman(found[0])) if found[0] else "", text)
+    text = _ROMAN.sub(lambda found: cardinal(_roman(found[0])), text)
     text = _acronyms(text)
     text = re.sub(r"\s*(?:--+|[–—―]|\s-\s|\.{3,}|…)\s*", ", ", text)
     for pattern, words in RULES:

@@ -32,7 +32,7 @@ _ABBREVIATIONS = {
     **{"i.e.": "that is", "approx.": "approximately", "dept.": "department", "fig.": "figure", "no.": "number"},
     **{"ave.": "avenue", "blvd.": "boulevard", "mt.": "mount", "inc.": "incorporated", "corp.": "corporation"},
     **{"co.": "company", "ltd.": "limited", "est.": "established", "vol.": "volume", "sen.": "senator"},
-    **{"gov.": "governor", "a.m.": "a m", "p.m.": "p m", "vs": "versus", "mr": "mister", "mrs": "missis"},
+    **{"gov.": "governor", "a.m.": "ay m", "p.m.": "p m", "vs": "versus", "mr": "mister", "mrs": "missis"},
     **{"dr": "doctor", "cf.": "compare", "al.": "others", "rd.": "road", "apt.": "apartment"},
 }
 
@@ -40,8 +40,8 @@ def _number(text: str) -> str:
     """Digits, with commas or a decimal point, in words."""
     whole, _, fraction = text.replace(",", "").partition(".")
     if fraction:
-        return decimal(whole, fraction)
-    return digits(whole) if len(whole) > 1 and whole[0] == "0" else cardinal(int(whole))
+        return f"{digits(whole)} point {digits(fraction)}" if len(whole) > _LONGEST else decimal(whole, fraction)
+    return digits(whole) if len(whole) > _LONGEST or (len(whole) > 1 and whole[0] == "0") else cardinal(int(whole))
 
 
 def _is_year(text: str) -> bool:
@@ -54,8 +54,8 @@ def _money(found: re.Match[str]) -> str:
     if scale:
         return f"{_number(amount)} {scale} {many}"
     whole, _, fraction = amount.replace(",", "").partition(".")
-    if fraction and (len(fraction) != 2 or not cent):
-        return f"{decimal(whole, fraction)} {many}"
+    if len(whole) > _LONGEST or (fraction and (len(fraction) != 2 or not cent)):
+        return f"{_number(amount)} {many}"
     dollars, pennies = int(whole or "0"), int(fraction or "0")
     parts = [f"{cardinal(dollars)} {one if dollars == 1 else many}"] if dollars or not pennies else []
     if pennies:
@@ -65,7 +65,7 @@ def _money(found: re.Match[str]) -> str:
 
 def _time(found: re.Match[str]) -> str:
     hour, minute = int(found["hour"]), int(found["minute"])
-    half = " ".join(found["half"].lower().replace(".", "").replace(" ", "")) if found["half"] else ""
+    half = ("ay m" if found["half"].lower()[0] == "a" else "p m") if found["half"] else ""
     if minute == 0:
         said = f"{cardinal(hour)}" + ("" if half else " o'clock" if 1 <= hour <= 12 else " hundred")
     else:
@@ -131,6 +131,7 @@ def _any_of(words: Sequence[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
+_LONGEST = 18  # digits of a number that is read as a whole
 _AMOUNT = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
@@ -146,7 +147,7 @@ def _year_or_number(found: re.Match[str]) -> str:
 
 RULES: list[_Rule] = [
     _rule(r"(?:https?://|www\.)\S+", lambda found: re.sub(r"[./:]+", " dot ", found[0].split("//")[-1].rstrip("/.,"))),
-    _rule(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", lambda found: found[0].replace(".", " dot ").replace("@", " at ")),
+    _rule(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", lambda found: found[0].replace(".", " dot ").replace("@", " at ")),
     (re.compile(r"\b[Ss]t\.(?= [A-Z])"), lambda found: "saint"),
     _rule(r"\bst\.", lambda found: "street"),
     _rule(rf"(?<![\w.])(?:{_any_of([name for name in _ABBREVIATIONS if name[-1] == '.'])})", _abbreviation),
@@ -157,10 +158,10 @@ RULES: list[_Rule] = [
     _rule(rf"\b(?P<month>{_MONTH}) (?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<year>\d{{4}})\b,?)?", _month_day),
     _rule(r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?!\d)(?: ?(?P<half>[ap] ?\.?m\b\.?))?", _time),
     _rule(r"\b(\d{0,2}[1-9]0|\d{1,2}00)'?s\b", _decade),
-    _rule(r"\b(\d+)(?:st|nd|rd|th)\b", lambda found: ordinal(int(found[1]))),
+    _rule(r"\b(\d{1,15})(?:st|nd|rd|th)\b", lambda found: ordinal(int(found[1]))),
     _rule(rf"(?<!\w)(?P<amount>{_AMOUNT}) ?%", lambda found: f"{_number(found['amount'])} percent"),
     _rule(r"\b\d{2,}(?:-\d{2,}){2,}\b", lambda found: ", ".join(digits(part) for part in found[0].split("-"))),
-    _rule(r"\b(\d+)/(\d+)\b", _fraction),
+    _rule(r"\b(\d{1,15})/(\d{1,15})\b", _fraction),
     _rule(r"\b(\d+(?:\.\d+)?) ?[-–] ?(\d+(?:\.\d+)?)\b", _range),
     _rule(rf"(?<!\w)(?P<amount>{_AMOUNT}) ?(?P<unit>{_any_of(list(_UNITS))})\b(?!')", _unit),
     _rule(r"°\s?([cf])\b", lambda found: "degrees " + ("celsius" if found[1] in "cC" else "fahrenheit")),
