@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from lab.config.limits import LARGEST_SEED
-from lab.speech import speaking
+from lab.errors import UserError
+from lab.speech import corpus, speaking
+from lab.speech.aligning import align_folder
 from lab.terminal.consoles import progress_bar
 from lab.terminal.streams import say, say_next
 
@@ -44,3 +46,20 @@ def speak(
         )
     say(f"{out}: {len(lines):,} recordings")
     say_next([f"lab train speech/voice data.source={out}"])
+
+
+def align(
+    folder: Annotated[Path, typer.Argument(help="A folder with metadata.csv and wavs/ID.wav, as that of LJSpeech.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the times that the folder has.")] = False,
+) -> None:
+    """Find when each phone of one's own recordings is spoken, for `data.source` of a voice.
+
+    Forced alignment with the transcripts alone: phones.csv and lexicon.csv are written beside them.
+    """
+    if (folder / corpus.PHONES).exists() and not overwrite:
+        raise UserError(f"{folder / corpus.PHONES} exists; --overwrite replaces it")
+    with progress_bar() as bar:
+        task = bar.add_task("aligning", total=None)
+        count = align_folder(folder, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    say(f"{folder}: {count:,} recordings aligned")
+    say_next([f"lab train speech/voice data.source={folder}"])

@@ -194,13 +194,14 @@ VERBS: dict[str, Verb] = {
     "sample": Verb("Sample from a run: images or time series of a generator, text of a language model."),
     "export": Verb("Export a run's network to ONNX or torch.export."),
     "data": Verb(
-        "Pack, inspect and fetch image sets.",
+        "Pack, inspect and fetch image sets; make recordings for a voice.",
         verbs={
             "pack": Verb("Pack a folder, a zip or arrays into one file.", "lab.cli.data:pack"),
             "inspect": Verb("Show what a packed file holds.", "lab.cli.data:inspect"),
             "fetch": Verb("Download a public image set and pack it.", "lab.cli.data:fetch"),
             "augment": Verb("Show a preset's data augmentation on images.", "lab.cli.augment:augment_sheet"),
             "speak": Verb("Make recordings for a voice: a synthesizer speaks texts.", "lab.cli.speak:speak"),
+            "align": Verb("Find the times of phones in one's own recordings.", "lab.cli.speak:align"),
         },
     ),
     "find-lr": Verb("Suggest a learning rate for a preset.", "lab.cli.find_lr:find_lr"),

@@ -30,6 +30,12 @@ class Utterance(NamedTuple):
     phones: tuple[str, ...]
     optional: tuple[bool, ...]
 
+    def check(self) -> None:
+        """Raise ValueError if there are too few frames."""
+        least = _PARTS * sum(not optional for optional in self.optional)
+        if len(self.vectors) < least:
+            raise ValueError(f"{len(self.vectors)} frames are fewer than {_PARTS} for each of its phones, {least}")
+
 
 def utterance(wave: Tensor, words: Sequence[Sequence[str]], config: MelConfig) -> Utterance:
     """Samples [T] at the rate of the configuration and the phones of each word, with pauses between all of them."""
@@ -59,8 +65,7 @@ def align(
     Raises ValueError for an utterance with fewer frames than phones.
     """
     for one in utterances:
-        if len(one.vectors) < _PARTS * sum(not optional for optional in one.optional):
-            raise ValueError(f"{len(one.vectors)} frames are fewer than {_PARTS} for each of its phones")
+        one.check()
     every = np.concatenate([one.vectors for one in utterances])
     floor = _FLOOR * every.var(0) + 1e-6
     states = [_flat(one, frames_per_s) for one in utterances]

@@ -27,6 +27,7 @@ SMALL = {
     ],
     "series_gan": ["budget=512"],
     "sequences": ["budget=2000"],
+    "speech": ["budget=64"],
     "supervised": ["budget=1000"],
 }
 """Overrides by kind under which a block of a tutorial takes seconds."""

@@ -8,7 +8,9 @@ import torch
 
 from lab.audio.wav import read_wav, write_wav
 from lab.errors import UserError
+from lab.cli.main import main
 from lab.speech import corpus, teacher
+from lab.speech.aligning import align_folder
 from lab.speech.config import DataConfig
 from lab.speech.corpus import lexicon_text, parse_lexicon, phones_line, read_lines, read_phones
 from lab.speech.dataset import open_speech
@@ -16,7 +18,7 @@ from lab.speech.recognise import word_errors
 from lab.speech.sentences import sentences
 from lab.speech.speaking import make_set, texts_of
 from lab.speech.wave_stream import WaveStream
-from tests.lab.small_speech import LEXICON, RATE, TEXTS, config, recordings
+from tests.lab.small_speech import LEXICON, RATE, TEXTS, config, recordings, spoken
 
 
 def test_recordings_are_read_back(tmp_path: Path) -> None:
@@ -101,6 +103,28 @@ def test_a_faulty_folder_is_refused_in_one_line(fault: str, tmp_path: Path) -> N
     with pytest.raises(UserError, match=message) as raised:
         open_speech(DataConfig(source=str(folder)), config(folder).mel)
     assert "\n" not in str(raised.value)
+
+
+def test_own_recordings_are_aligned_and_can_be_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.speech.aligning.shutil.which", lambda name: None)
+    folder = recordings(tmp_path, with_phones=False)
+    assert main(["data", "align", str(folder)]) == 0
+    found = read_phones(folder)
+    for name, text in zip(found, TEXTS, strict=True):
+        _, timed = spoken(text.split())
+        assert [phone.phone for phone in found[name]] == [phone.phone for phone in timed]
+        assert max(abs(one.end_s - other.end_s) for one, other in zip(found[name], timed, strict=True)) < 0.08
+    assert open_speech(DataConfig(source=str(folder), held_out=0.25), config(folder).mel).training
+    assert main(["data", "align", str(folder)]) == 2
+
+
+def test_words_without_a_pronunciation_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.speech.aligning.shutil.which", lambda name: None)
+    monkeypatch.setattr("lab.speech.aligning.dictionary", dict)
+    folder = recordings(tmp_path, with_phones=False)
+    (folder / corpus.LEXICON).write_text("cat|k ae t\n")
+    with pytest.raises(UserError, match=r"no pronunciation is known for a, mat, men, .*install flite"):
+        align_folder(folder)
 
 
 def test_sentences_are_different_and_follow_the_seed() -> None:

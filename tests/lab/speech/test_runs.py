@@ -131,11 +131,17 @@ def test_python_gets_samples(runs: Path) -> None:
     assert found["phones"] == ["pau", "dh", "ax", "k", "ae", "t", "pau"]
 
 
-def test_changed_recordings_are_not_evaluated(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_changed_recordings_are_not_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = recordings(tmp_path / "set")
     run("train", preset(tmp_path, folder, budget=8), "--runs-dir", tmp_path, "--name", "run")
-    (folder / "lexicon.csv").write_text("cat|k ae t\n")
-    assert main(["eval", str(tmp_path / "run")]) == 2
-    assert "is not the data this run was trained on" in capsys.readouterr().err
+    phones = folder / "phones.csv"
+    before = phones.read_text()
+    phones.write_text(before.replace("k:", "t:"))
+    for command in (["eval", str(tmp_path / "run")], ["resume", str(tmp_path / "run"), "budget=16"]):
+        capsys.readouterr()
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert f"{folder} is not the data this run was trained on: put the old data back" in error
+        assert error.count("\n") == 1
+    phones.write_text(before)
+    run("resume", tmp_path / "run", "budget=16")
