@@ -16,7 +16,8 @@ class DataConfig(Config):
     """Recordings with transcripts."""
 
     source: str = Field(
-        default="voice-data", description="Folder in the layout of LJSpeech with phones.csv, as `lab data speak` makes it."
+        default="voice-data",
+        description="Folder in the layout of LJSpeech with phones.csv, as `lab data speak` makes it.",
     )
     held_out: float = Field(
         default=1 / 25, gt=0.0, le=0.5, description="Fraction of the sentences held out, by a hash of their words."

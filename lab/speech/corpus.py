@@ -1,14 +1,15 @@
 """A folder of recordings with transcripts in the layout of LJSpeech, and the phones of each with their times.
 
-    metadata.csv    ID|transcript|transcript in words (the third column may be missing)
-    wavs/ID.wav
-    phones.csv      ID|phone:end phone:end ...   ends in seconds; written by the teacher or by an alignment
-    lexicon.csv     word|phone phone ...         pronunciations
+metadata.csv    ID|transcript|transcript in words (the third column may be missing)
+wavs/ID.wav
+phones.csv      ID|phone:end phone:end ...   ends in seconds; written by the teacher or by an alignment
+lexicon.csv     word|phone phone ...         pronunciations
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from lab.errors import UserError
@@ -69,7 +70,7 @@ def read_phones(folder: Path) -> dict[str, tuple[TimedPhone, ...]]:
             raise UserError(f"{where}: give ID|phone:end phone:end ..., ends in seconds") from None
         numbers_of((phone.phone for phone in phones), where)
         ends = [0.0, *(phone.end_s for phone in phones)]
-        if not phones or not all(before < after < 1e6 for before, after in zip(ends, ends[1:], strict=False)):
+        if not phones or not all(before < after < 1e6 for before, after in pairwise(ends)):
             raise UserError(f"{where}: the ends of phones must rise")
         found[name] = phones
     return found

@@ -69,7 +69,8 @@ class Scale:
 class SpeechSet:
     """Standardised features of the training recordings and of those held out.
 
-    lexicon: as in lexicon.csv. rules: for letters, learned from it. fingerprint: of the samples, phones and lexicon. seconds: of the training recordings.
+    lexicon: as in lexicon.csv. rules: for letters, learned from it. fingerprint: of the samples, phones and lexicon.
+    seconds: of the training recordings.
     """
 
     training: Sequence[Features]
@@ -105,7 +106,8 @@ def open_speech(config: DataConfig, mel: MelConfig) -> SpeechSet:
     folder = Path(config.source).expanduser()
     if not folder.is_dir():
         raise UserError(
-            f"data.source {config.source} is not a folder of recordings; `lab data speak 1300 {config.source}` makes one"
+            f"data.source {config.source} is not a folder of recordings; "
+            f"`lab data speak 1300 {config.source}` makes one"
         )
     lines = corpus.read_lines(folder)
     timed = corpus.read_phones(folder)
@@ -134,7 +136,9 @@ def open_speech(config: DataConfig, mel: MelConfig) -> SpeechSet:
         )
     scale = _scale(training)
     standard = [[_standardised(item, scale) for item in side] for side in (training, held_out)]
-    return SpeechSet(standard[0], standard[1], held_out_lines, scale, lexicon, learn(words).text(), digest.hexdigest(), seconds)
+    return SpeechSet(
+        standard[0], standard[1], held_out_lines, scale, lexicon, learn(words).text(), digest.hexdigest(), seconds
+    )
 
 
 def read_held_out(config: DataConfig, lines: Sequence[Line], rate: int) -> list[Tensor]:
@@ -148,7 +152,9 @@ def usable(recording: Recording, path: Path) -> Recording:
     if any("silent" in remark for remark in recording.remarks):
         raise UserError(f"{path}: it is silent; record it again, or remove its line from {corpus.METADATA}")
     if recording.seconds > _LONGEST_S:
-        raise UserError(f"{path}: {recording.seconds:.0f} s are too long; cut it into sentences, {_LONGEST_S:g} s at most")
+        raise UserError(
+            f"{path}: {recording.seconds:.0f} s are too long; cut it into sentences, {_LONGEST_S:g} s at most"
+        )
     return recording
 
 

@@ -48,9 +48,7 @@ def speak_all(model: AcousticModel, items: Sequence[Features], device: torch.dev
     return found
 
 
-def _given_durations(
-    model: AcousticModel, data: SpeechSet, mel: MelConfig, device: torch.device
-) -> dict[str, float]:
+def _given_durations(model: AcousticModel, data: SpeechSet, mel: MelConfig, device: torch.device) -> dict[str, float]:
     sums = torch.zeros(3, dtype=torch.float64)
     counts = torch.zeros(3, dtype=torch.float64)
     for start in range(0, len(data.held_out), _BATCH):

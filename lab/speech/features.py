@@ -33,7 +33,9 @@ def features(wave: Tensor, timed: Sequence[TimedPhone], config: MelConfig, where
     mel = log_mel(wave[None], config)[0].T.contiguous()
     frames, seconds = len(mel), len(wave) / config.rate
     if timed[-1].end_s > seconds + _SLACK_S:
-        raise UserError(f"{where}: its phones end after {timed[-1].end_s:.2f} s and the recording after {seconds:.2f} s")
+        raise UserError(
+            f"{where}: its phones end after {timed[-1].end_s:.2f} s and the recording after {seconds:.2f} s"
+        )
     if len(timed) > frames:
         raise UserError(f"{where}: {len(timed)} phones do not fit into {frames} frames; leave the recording out")
     durations = _frames_of(timed, frames, config)

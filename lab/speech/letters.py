@@ -79,9 +79,7 @@ def _can_align(word: str, phones: Sequence[str]) -> bool:
 
 
 def _context(letters: str, place: int) -> str:
-    return "".join(
-        letters[place + offset] if 0 <= place + offset < len(letters) else _EDGE for offset in _OFFSETS
-    )
+    return "".join(letters[place + offset] if 0 <= place + offset < len(letters) else _EDGE for offset in _OFFSETS)
 
 
 def _deepest(rules: Mapping[str, Phones], context: str) -> Phones:

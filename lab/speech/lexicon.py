@@ -41,9 +41,7 @@ def split_by_word(spoken: Sequence[str], words: Sequence[Phones]) -> list[Phones
     return [tuple(reversed(part)) for part in parts]
 
 
-def in_sentences(
-    sentences: Iterable[tuple[str, Sequence[str]]], isolated: Mapping[str, Phones]
-) -> dict[str, Phones]:
+def in_sentences(sentences: Iterable[tuple[str, Sequence[str]]], isolated: Mapping[str, Phones]) -> dict[str, Phones]:
     """The most frequent pronunciation of each word within sentences, pairs of a text in words and its phones.
 
     A sentence with a word that `isolated` lacks is passed over.

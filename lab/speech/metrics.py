@@ -16,6 +16,8 @@ CATALOGUE = Catalogue(
         Metric("eval/mel_error_db", "dB", "absolute error of log-mel frames, durations and pitch given", "eval", False),
         Metric("eval/duration_error_ms", "ms", "mean absolute error of the durations of phones", "eval", False),
         Metric("eval/pitch_error", "semitones", "mean absolute error of the pitch of voiced phones", "eval", False),
-        Metric("eval/mel_cepstral_distortion", "dB", "distortion of spoken spectrograms, aligned in time", "eval", False),
+        Metric(
+            "eval/mel_cepstral_distortion", "dB", "distortion of spoken spectrograms, aligned in time", "eval", False
+        ),
     ]
 )

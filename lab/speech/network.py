@@ -4,6 +4,7 @@ FastSpeech 2 (Ren et al. 2021, section 2) with convolutions and GRUs in place of
 phone as in FastPitch (Lancucki 2021). Durations are known in training, so there is no alignment to be learned.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -36,8 +37,7 @@ class Convolutions(nn.Module):
         super().__init__()
         sizes = [in_features, *[width] * layers]
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(before, after, kernel, padding=kernel // 2)
-            for before, after in zip(sizes[:-1], sizes[1:], strict=True)
+            nn.Conv1d(before, after, kernel, padding=kernel // 2) for before, after in pairwise(sizes)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)

@@ -36,6 +36,7 @@ _ABBREVIATIONS = {
     **{"dr": "doctor", "cf.": "compare", "al.": "others", "rd.": "road", "apt.": "apartment"},
 }
 
+
 def _number(text: str) -> str:
     """Digits, with commas or a decimal point, in words."""
     whole, _, fraction = text.replace(",", "").partition(".")
@@ -147,7 +148,9 @@ def _year_or_number(found: re.Match[str]) -> str:
 
 RULES: list[_Rule] = [
     _rule(r"(?:https?://|www\.)\S+", lambda found: re.sub(r"[./:]+", " dot ", found[0].split("//")[-1].rstrip("/.,"))),
-    _rule(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", lambda found: found[0].replace(".", " dot ").replace("@", " at ")),
+    _rule(
+        r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", lambda found: found[0].replace(".", " dot ").replace("@", " at ")
+    ),
     (re.compile(r"\b[Ss]t\.(?= [A-Z])"), lambda found: "saint"),
     _rule(r"\bst\.", lambda found: "street"),
     _rule(rf"(?<![\w.])(?:{_any_of([name for name in _ABBREVIATIONS if name[-1] == '.'])})", _abbreviation),

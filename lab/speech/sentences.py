@@ -3,14 +3,19 @@
 import random
 from collections.abc import Iterator
 
-_PEOPLE = (
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(text.split("|"))
+
+
+_PEOPLE = _listed(
     "my brother|the doctor|her uncle|the new teacher|a young woman|the old farmer|our neighbor|the captain|Mary|John|"
     "George|Susan|the judge|an engineer|the boy|the girl|his father|their mother|the driver|a soldier|the mayor|Joyce|"
     "the nurse|a student|the writer|my cousin|the cook|the chief|a stranger|the painter|the lawyer|Thomas|Elizabeth|"
     "Mr. Young|Mrs. Moore|Dr. Hughes|Prof. Church|the audience|the guard|a friend of mine|the child next door|"
     "the gardener|an athlete|the baker|the butcher|the bishop|a pilot|the musician|the queen|the shepherd|a thief"
-).split("|")
-_THINGS = (
+)
+_THINGS = _listed(
     "a wooden boat|the blue bicycle|an orange|the last page|a measure of gold|the yellow coat|a loud noise|the garage|"
     "the treasure|a cup of coffee|the thick book|the broken window|a piece of cloth|the engine|the leather chair|the map|"
     "an unusual picture|the television|the heavy box|a bag of flour|the church bell|a healthy lunch|the question|a jar|"
@@ -19,8 +24,8 @@ _THINGS = (
     "the menu|an empty bottle|the white horse|a small fish|the front door|the machine|the curtain|a bunch of grapes|"
     "the bathroom mirror|the cheese|a lazy dog|the evidence|a beautiful voice|the cloud|the judgment|the weather report|"
     "the youngest lamb|a cage|the huge elephant|the violin|the thin wire|a package|the wolf|the zebra|the azure sky"
-).split("|")
-_NOUNS = (
+)
+_NOUNS = _listed(
     "actor|adventure|agency|alley|ankle|arrow|author|bandage|barrel|basket|battery|beaver|bench|blanket|blossom|board|boot|"
     "bottle|branch|breeze|brick|broom|bubble|bucket|buffalo|button|cabbage|camera|candle|canoe|carriage|carrot|castle|"
     "ceiling|chain|chalk|champion|channel|chimney|chocolate|circle|cloth|coal|coffin|collar|comb|compass|cotton|couch|"
@@ -37,62 +42,63 @@ _NOUNS = (
     "syrup|tailor|target|temple|thimble|thistle|thread|throat|thumb|thunder|tiger|toad|tomato|tongue|tooth|towel|tractor|"
     "trousers|trumpet|turkey|turtle|twig|umbrella|uncle|uniform|valve|vegetable|vehicle|velvet|village|vinegar|volcano|"
     "voyage|vulture|wagon|walnut|whale|wheat|whisper|whistle|widow|willow|witch|wizard|wool|wrist|yacht|yawn|youth|zipper"
-).split("|")
-_PLACES = (
+)
+_PLACES = _listed(
     "in the garden|near the river|at the station|behind the old house|on the third floor|in the village|by the lake|"
     "at school|under the bridge|across the street|in the north of the country|on the beach|outside the theater|"
     "in the middle of the room|at the edge of the forest|around the corner|above the clouds|between the two hills|"
     "beside the road|in the museum|at the airport|in Chicago|in New York|on the island|in the valley|at home|"
     "through the tunnel|in the zoo|beyond the mountains|along the shore|in the south|below the surface"
-).split("|")
-_PAST = (
+)
+_PAST = _listed(
     "found|carried|watched|remembered|sold|bought|noticed|touched|left|described|moved|lost|painted|forgot|measured|"
     "pushed|showed us|asked for|looked at|talked about|paid for|brought|chose|destroyed|enjoyed|examined|fixed|guarded|"
     "imagined|joined|kept|liked|missed|needed|offered|pulled|reached|shared|threw away|used|wanted|worried about|"
     "thought of|dreamed about|listened to|laughed at|searched for|pointed at|climbed over|argued about|recognized"
-).split("|")
-_TIMES = (
+)
+_TIMES = _listed(
     "yesterday|last night|every morning|in the evening|before breakfast|after the storm|during the winter|at noon|"
     "for a long time|once again|on Sunday|on Thursday|two years ago|this week|in the spring|all day|without a word|"
     "as usual|by accident|with great care|with both hands|for the first time|at the end of the month|just in time|"
     "in July|in January|since the autumn|until midnight|on Wednesday afternoon|for no reason at all"
-).split("|")
-_ADJECTIVES = (
+)
+_ADJECTIVES = _listed(
     "beautiful|dangerous|quiet|difficult|easy|expensive|cheap|strange|warm|cold|bright|dark|important|useful|narrow|"
     "wide|smooth|rough|soft|hard|sour|sweet|empty|full|early|late|famous|hungry|thirsty|angry|happy|lucky|nervous|proud|"
     "foolish|gentle|honest|jealous|lonely|curious|thorough|vague|cautious|peculiar|joyful|youthful|gigantic|loyal"
-).split("|")
-_SUBJECTS = (
+)
+_SUBJECTS = _listed(
     "the weather|this road|the music|the water in the lake|the city|the test|the soup|his voice|the decision|her answer|"
     "the journey|the ocean|the moon|the bread|the village|the whole house|the game|the situation|the leather|the truth|"
     "the plan|the view from the tower|the noise|the new law|your advice|the price|the choice|the shadow|the earth|"
     "the measurement|their pleasure|the explosion|the division of labor|the conclusion|our usual lunch"
-).split("|")
-_VERBS = (
+)
+_VERBS = _listed(
     "go home|stay here|wait for the bus|read the book|open the door|close the window|make some tea|help us|think about it|"
     "call the office|sing a song|wash the dishes|start the engine|join the army|enjoy the show|choose a color|change the plan|"
     "visit the museum|learn to swim|take a short walk|write a letter|fix the roof|catch the early train|buy some fruit|"
     "watch the birds|cook dinner|draw a picture|move the piano|pay the bill|answer the question|cross the bridge|"
     "follow the path|breathe slowly|push the button|look for the keys|voice an opinion|bathe the dog|wear a thick jacket"
-).split("|")
-_REASONS = (
+)
+_REASONS = _listed(
     "it was raining|the shop was closed|nobody had asked|the road was icy|she had no choice|they were too tired|"
     "the food was gone|he knew the truth|the light went out|the ship was leaving|we had enough money|the sun was shining|"
     "everyone was watching|the boiler was broken|the voice was unusual|there was nothing to lose|the child was sleeping"
-).split("|")
-_SAYINGS = (
+)
+_SAYINGS = _listed(
     "I think that|we all know that|they say that|it seems that|nobody believes that|she hoped that|it is clear that|"
     "you should remember that|the report says that|I was told that|everyone agrees that|he was sure that"
-).split("|")
-_LINKS = "and|but|so|while|although|because|when|before|after|unless".split("|")
-_STARTS = (
+)
+_LINKS = _listed("and|but|so|while|although|because|when|before|after|unless")
+_STARTS = _listed(
     "However|In fact|Of course|As a result|On the other hand|For example|At first|Later|Fortunately|In other words"
-).split("|")
-_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December".split("|")
-_COUNTED = (
+)
+_ADVICE = _listed("you should|we have to|please|let us|they will|I would like to|do not|she wants to|I can")
+_MONTHS = _listed("January|February|March|April|May|June|July|August|September|October|November|December")
+_COUNTED = _listed(
     "apples|miles|people|dollars|days|houses|pages|songs|chairs|eggs|weeks|sheep|horses|students|questions|bridges|"
     "pounds of sugar|cups of tea|gallons of milk|feet of rope|young trees|mice|oranges|watches|boys and girls"
-).split("|")
+)
 
 
 def sentences(count: int, seed: int = 0) -> list[str]:
@@ -139,7 +145,9 @@ def _quality(draw: random.Random) -> str:
     first, second = draw.sample(_ADJECTIVES, 2)
     middle = draw.choice(["is", "was", "seemed", "looks", "will be", "is not", "has always been", "became"])
     ending = draw.choice(["", f" and {second}", f", but never {second}", f" {draw.choice(_TIMES)}"])
-    return f"{draw.choice(_SUBJECTS)} {middle} {draw.choice(['', 'very ', 'quite ', 'rather ', 'too '])}{first}{ending}."
+    return (
+        f"{draw.choice(_SUBJECTS)} {middle} {draw.choice(['', 'very ', 'quite ', 'rather ', 'too '])}{first}{ending}."
+    )
 
 
 def _joined(draw: random.Random) -> str:
@@ -147,9 +155,7 @@ def _joined(draw: random.Random) -> str:
 
 
 def _advice(draw: random.Random) -> str:
-    start = draw.choice(
-        ["you should", "we have to", "please", "let us", "they will", "I would like to", "do not", "she wants to", "I can"]
-    )
+    start = draw.choice(_ADVICE)
     first, second = draw.sample(_VERBS, 2)
     return f"{start} {first}" + draw.choice([".", f" {draw.choice(_TIMES)}.", f" and {second}.", f", or {second}."])
 
@@ -190,7 +196,9 @@ def _dated(draw: random.Random) -> str:
     day = draw.randrange(1, 29)
     if kind == 1:
         return f"on {draw.choice(_MONTHS)} {day}, {draw.randrange(1800, 2030)}, {draw.choice(_REASONS)}."
-    return f"the meeting on {draw.choice(_MONTHS)} {day} starts at {draw.randrange(1, 13)}:{draw.randrange(0, 60, 5):02d}."
+    return (
+        f"the meeting on {draw.choice(_MONTHS)} {day} starts at {draw.randrange(1, 13)}:{draw.randrange(0, 60, 5):02d}."
+    )
 
 
 def _priced(draw: random.Random) -> str:

@@ -88,7 +88,7 @@ class Voice:
 
 
 def readable(text: str) -> str:
-    """A text in words. Raises UserError, one line, for a text without anything that can be spoken or an overlong one."""
+    """A text in words. Raises UserError for an overlong text and for one without anything that can be spoken."""
     if not text.strip():
         raise UserError("the text is empty: give words to speak")
     if len(text) > _LONGEST:

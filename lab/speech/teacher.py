@@ -56,12 +56,14 @@ def speak(text: str, voice: str = "slt") -> Spoken:
         shown = _run([find(), "-voice", voice, "-psdur", "-t", text, "-o", str(out)])
         phones = tuple(TimedPhone(phone, float(end)) for phone, end in _TIMED.findall(shown))
         if not out.is_file() or not phones:
-            raise UserError(f"flite spoke nothing for {text!r:.80}; is its voice {voice!r} installed? `flite -lv` lists")
+            raise UserError(
+                f"flite spoke nothing for {text!r:.80}; is its voice {voice!r} installed? `flite -lv` lists"
+            )
         return Spoken(read_wav(out), phones)
 
 
 def pronounce(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Phones of words spoken one by one; words that the teacher does not speak as one are left out. Raises UserError."""
+    """Phones of words spoken one by one, without those that the teacher does not speak as one. Raises UserError."""
     found: dict[str, tuple[str, ...]] = {}
     for start in range(0, len(words), _WORDS):
         part = list(words[start : start + _WORDS])

@@ -46,5 +46,7 @@ class WaveStream:
 
     def _header(self, size: int) -> bytes:
         whole = min(size + _HEADER - 8, _UNKNOWN)
-        form = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", whole, b"WAVE", b"fmt ", 16, 1, 1, self._rate, 2 * self._rate, 2, 16)
+        form = struct.pack(
+            "<4sI4s4sIHHIIHH", b"RIFF", whole, b"WAVE", b"fmt ", 16, 1, 1, self._rate, 2 * self._rate, 2, 16
+        )
         return form + struct.pack("<4sI", b"data", size)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from lab.audio.wav import read_wav, write_wav
-from lab.errors import UserError
 from lab.cli.main import main
+from lab.errors import UserError
 from lab.speech import corpus, teacher
 from lab.speech.aligning import align_folder
 from lab.speech.config import DataConfig
@@ -36,7 +36,9 @@ def test_held_out_sentences_are_never_trained_on(tmp_path: Path) -> None:
     assert len(data.training) + len(data.held_out) == len(TEXTS) and len(data.held_out) == len(data.held_out_lines) > 1
     seen = {tuple(item.phones.tolist()) for item in data.training}
     assert not seen & {tuple(item.phones.tolist()) for item in data.held_out}
-    torch.testing.assert_close(torch.cat([item.mel for item in data.training]).mean(0), torch.zeros(12), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        torch.cat([item.mel for item in data.training]).mean(0), torch.zeros(12), atol=1e-4, rtol=0
+    )
 
 
 def test_every_recording_is_in_every_epoch(tmp_path: Path) -> None:
@@ -140,7 +142,12 @@ def test_texts_come_from_a_file(tmp_path: Path) -> None:
     assert len(texts_of("5")) == 5
     (tmp_path / "empty.txt").write_text("\n")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
-    for source, message in {"0": "out of range", "none.txt": "neither a number", "empty.txt": "empty", "latin.txt": "UTF-8"}.items():
+    for source, message in {
+        "0": "out of range",
+        "none.txt": "neither a number",
+        "empty.txt": "empty",
+        "latin.txt": "UTF-8",
+    }.items():
         with pytest.raises(UserError, match=message):
             texts_of(source if source == "0" else str(tmp_path / source))
 
@@ -173,6 +180,6 @@ def test_a_stream_of_samples_is_a_wav_file(tmp_path: Path) -> None:
 
 
 def test_word_errors_are_the_edit_distance() -> None:
-    assert word_errors("a b c d".split(), "a x c".split()) == 2
+    assert word_errors(["a", "b", "c", "d"], ["a", "x", "c"]) == 2
     assert word_errors([], ["a", "b"]) == word_errors(["a", "b"], []) == 2
     assert word_errors(["a"], ["a"]) == 0

@@ -70,7 +70,7 @@ def test_one_batch_is_overfitted() -> None:
     model, both = AcousticModel(SMALL, 8), batch()
     optimizer = torch.optim.Adam(model.parameters(), 5e-2)
     first = last = 0.0
-    for step in range(50):
+    for _ in range(50):
         found = losses(model(*both[:4]), both.mel, both.durations, both.pitch, both.energy)
         total = torch.stack(list(found.values())).sum()
         optimizer.zero_grad()

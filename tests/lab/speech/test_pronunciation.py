@@ -26,7 +26,9 @@ def regular(word: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-WORDS = [first + second + third + last for first in "bcdnst" for second in "aeio" for third in "bcdnst" for last in "aeo"]
+WORDS = [
+    first + second + third + last for first in "bcdnst" for second in "aeio" for third in "bcdnst" for last in "aeo"
+]
 
 
 @pytest.fixture(autouse=True)

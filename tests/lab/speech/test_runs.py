@@ -71,7 +71,9 @@ def test_a_text_is_spoken(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 def test_faster_is_shorter(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("the cat sat on a mat. " * 3)
     for pace in (1, 2):
-        run("say", "voice", tmp_path / "text.txt", "--out", tmp_path / f"{pace}.wav", "--pace", pace, "--runs-dir", runs)
+        run(
+            "say", "voice", tmp_path / "text.txt", "--out", tmp_path / f"{pace}.wav", "--pace", pace, "--runs-dir", runs
+        )
     assert read_wav(tmp_path / "2.wav").seconds < read_wav(tmp_path / "1.wav").seconds
 
 
