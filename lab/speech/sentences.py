@@ -10,38 +10,41 @@ def _listed(text: str) -> tuple[str, ...]:
 
 _PEOPLE = _listed(
     "my brother|the doctor|her uncle|the new teacher|a young woman|the old farmer|our neighbor|the captain|Mary|John|"
-    "George|Susan|the judge|an engineer|the boy|the girl|his father|their mother|the driver|a soldier|the mayor|Joyce|"
-    "the nurse|a student|the writer|my cousin|the cook|the chief|a stranger|the painter|the lawyer|Thomas|Elizabeth|"
-    "Mr. Young|Mrs. Moore|Dr. Hughes|Prof. Church|the audience|the guard|a friend of mine|the child next door|"
-    "the gardener|an athlete|the baker|the butcher|the bishop|a pilot|the musician|the queen|the shepherd|a thief"
+    "George|Susan|the judge|an engineer|the boy|the girl|his father|their mother|the driver|a soldier|the mayor|"
+    "Joyce|the nurse|a student|the writer|my cousin|the cook|the chief|a stranger|the painter|the lawyer|Thomas|"
+    "Elizabeth|Mr. Young|Mrs. Moore|Dr. Hughes|Prof. Church|the audience|the guard|a friend of mine|"
+    "the child next door|the gardener|an athlete|the baker|the butcher|the bishop|a pilot|the musician|the queen|"
+    "the shepherd|a thief"
 )
 _THINGS = _listed(
-    "a wooden boat|the blue bicycle|an orange|the last page|a measure of gold|the yellow coat|a loud noise|the garage|"
-    "the treasure|a cup of coffee|the thick book|the broken window|a piece of cloth|the engine|the leather chair|the map|"
-    "an unusual picture|the television|the heavy box|a bag of flour|the church bell|a healthy lunch|the question|a jar|"
-    "the whole story|a toy|the oil lamp|the kitchen table|a sharp knife|the red flag|a silver watch|the letter|the maze|"
-    "the newspaper|a good idea|the answer|the rough stone|a pair of shoes|the vision of the future|a yard of rope|gold|"
-    "the menu|an empty bottle|the white horse|a small fish|the front door|the machine|the curtain|a bunch of grapes|"
-    "the bathroom mirror|the cheese|a lazy dog|the evidence|a beautiful voice|the cloud|the judgment|the weather report|"
-    "the youngest lamb|a cage|the huge elephant|the violin|the thin wire|a package|the wolf|the zebra|the azure sky"
+    "a wooden boat|the blue bicycle|an orange|the last page|a measure of gold|the yellow coat|a loud noise|"
+    "the garage|the treasure|a cup of coffee|the thick book|the broken window|a piece of cloth|the engine|"
+    "the leather chair|the map|an unusual picture|the television|the heavy box|a bag of flour|the church bell|"
+    "a healthy lunch|the question|a jar|the whole story|a toy|the oil lamp|the kitchen table|a sharp knife|"
+    "the red flag|a silver watch|the letter|the maze|the newspaper|a good idea|the answer|the rough stone|"
+    "a pair of shoes|the vision of the future|a yard of rope|gold|the menu|an empty bottle|the white horse|"
+    "a small fish|the front door|the machine|the curtain|a bunch of grapes|the bathroom mirror|the cheese|a lazy dog|"
+    "the evidence|a beautiful voice|the cloud|the judgment|the weather report|the youngest lamb|a cage|"
+    "the huge elephant|the violin|the thin wire|a package|the wolf|the zebra|the azure sky"
 )
 _NOUNS = _listed(
-    "actor|adventure|agency|alley|ankle|arrow|author|bandage|barrel|basket|battery|beaver|bench|blanket|blossom|board|boot|"
-    "bottle|branch|breeze|brick|broom|bubble|bucket|buffalo|button|cabbage|camera|candle|canoe|carriage|carrot|castle|"
-    "ceiling|chain|chalk|champion|channel|chimney|chocolate|circle|cloth|coal|coffin|collar|comb|compass|cotton|couch|"
-    "cousin|crayon|crow|crystal|curve|cushion|dagger|daughter|desert|diamond|diver|donkey|drawer|drum|duck|eagle|earring|"
-    "echo|elbow|emperor|envelope|factory|faucet|feather|fence|fever|field|finger|flame|flood|flute|forehead|fortune|fox|"
-    "freezer|frog|furniture|gallery|ghost|giant|glove|glue|goat|grain|gravel|guitar|gulf|hammer|harbor|harvest|hawk|"
-    "helmet|highway|hook|hoof|hotel|hunger|hurricane|iron|ivory|jewel|juice|jungle|kettle|kingdom|kitten|knee|knot|ladder|"
-    "language|laundry|leaf|lemon|leopard|library|lightning|lizard|locket|lumber|magazine|magnet|marble|mattress|meadow|"
-    "medicine|message|monkey|moth|mouth|mushroom|mustard|napkin|needle|nephew|nest|noodle|notebook|nugget|oak|oath|onion|"
-    "orchard|oven|owl|oyster|palace|panther|parrot|path|pearl|pencil|pepper|pillow|pirate|planet|pocket|poem|poison|pony|"
-    "pottery|powder|prince|prison|puzzle|quarrel|quilt|rabbit|radio|railway|ranch|razor|refuge|ribbon|rifle|rocket|rooster|"
-    "royalty|rug|saddle|salad|sandwich|scarf|scissors|seashell|secret|shelf|shield|shovel|shrub|siege|skunk|sleeve|smoke|"
-    "snail|sneeze|sock|spider|splinter|sponge|spoon|squirrel|stable|stomach|strawberry|string|sugar|summit|swamp|sword|"
-    "syrup|tailor|target|temple|thimble|thistle|thread|throat|thumb|thunder|tiger|toad|tomato|tongue|tooth|towel|tractor|"
-    "trousers|trumpet|turkey|turtle|twig|umbrella|uncle|uniform|valve|vegetable|vehicle|velvet|village|vinegar|volcano|"
-    "voyage|vulture|wagon|walnut|whale|wheat|whisper|whistle|widow|willow|witch|wizard|wool|wrist|yacht|yawn|youth|zipper"
+    "actor|adventure|agency|alley|ankle|arrow|author|bandage|barrel|basket|battery|beaver|bench|blanket|blossom|"
+    "board|boot|bottle|branch|breeze|brick|broom|bubble|bucket|buffalo|button|cabbage|camera|candle|canoe|carriage|"
+    "carrot|castle|ceiling|chain|chalk|champion|channel|chimney|chocolate|circle|cloth|coal|coffin|collar|comb|"
+    "compass|cotton|couch|cousin|crayon|crow|crystal|curve|cushion|dagger|daughter|desert|diamond|diver|donkey|"
+    "drawer|drum|duck|eagle|earring|echo|elbow|emperor|envelope|factory|faucet|feather|fence|fever|field|finger|"
+    "flame|flood|flute|forehead|fortune|fox|freezer|frog|furniture|gallery|ghost|giant|glove|glue|goat|grain|gravel|"
+    "guitar|gulf|hammer|harbor|harvest|hawk|helmet|highway|hook|hoof|hotel|hunger|hurricane|iron|ivory|jewel|juice|"
+    "jungle|kettle|kingdom|kitten|knee|knot|ladder|language|laundry|leaf|lemon|leopard|library|lightning|lizard|"
+    "locket|lumber|magazine|magnet|marble|mattress|meadow|medicine|message|monkey|moth|mouth|mushroom|mustard|napkin|"
+    "needle|nephew|nest|noodle|notebook|nugget|oak|oath|onion|orchard|oven|owl|oyster|palace|panther|parrot|path|"
+    "pearl|pencil|pepper|pillow|pirate|planet|pocket|poem|poison|pony|pottery|powder|prince|prison|puzzle|quarrel|"
+    "quilt|rabbit|radio|railway|ranch|razor|refuge|ribbon|rifle|rocket|rooster|royalty|rug|saddle|salad|sandwich|"
+    "scarf|scissors|seashell|secret|shelf|shield|shovel|shrub|siege|skunk|sleeve|smoke|snail|sneeze|sock|spider|"
+    "splinter|sponge|spoon|squirrel|stable|stomach|strawberry|string|sugar|summit|swamp|sword|syrup|tailor|target|"
+    "temple|thimble|thistle|thread|throat|thumb|thunder|tiger|toad|tomato|tongue|tooth|towel|tractor|trousers|"
+    "trumpet|turkey|turtle|twig|umbrella|uncle|uniform|valve|vegetable|vehicle|velvet|village|vinegar|volcano|voyage|"
+    "vulture|wagon|walnut|whale|wheat|whisper|whistle|widow|willow|witch|wizard|wool|wrist|yacht|yawn|youth|zipper"
 )
 _PLACES = _listed(
     "in the garden|near the river|at the station|behind the old house|on the third floor|in the village|by the lake|"
@@ -52,9 +55,10 @@ _PLACES = _listed(
 )
 _PAST = _listed(
     "found|carried|watched|remembered|sold|bought|noticed|touched|left|described|moved|lost|painted|forgot|measured|"
-    "pushed|showed us|asked for|looked at|talked about|paid for|brought|chose|destroyed|enjoyed|examined|fixed|guarded|"
-    "imagined|joined|kept|liked|missed|needed|offered|pulled|reached|shared|threw away|used|wanted|worried about|"
-    "thought of|dreamed about|listened to|laughed at|searched for|pointed at|climbed over|argued about|recognized"
+    "pushed|showed us|asked for|looked at|talked about|paid for|brought|chose|destroyed|enjoyed|examined|fixed|"
+    "guarded|imagined|joined|kept|liked|missed|needed|offered|pulled|reached|shared|threw away|used|wanted|"
+    "worried about|thought of|dreamed about|listened to|laughed at|searched for|pointed at|climbed over|argued about|"
+    "recognized"
 )
 _TIMES = _listed(
     "yesterday|last night|every morning|in the evening|before breakfast|after the storm|during the winter|at noon|"
@@ -64,26 +68,30 @@ _TIMES = _listed(
 )
 _ADJECTIVES = _listed(
     "beautiful|dangerous|quiet|difficult|easy|expensive|cheap|strange|warm|cold|bright|dark|important|useful|narrow|"
-    "wide|smooth|rough|soft|hard|sour|sweet|empty|full|early|late|famous|hungry|thirsty|angry|happy|lucky|nervous|proud|"
-    "foolish|gentle|honest|jealous|lonely|curious|thorough|vague|cautious|peculiar|joyful|youthful|gigantic|loyal"
+    "wide|smooth|rough|soft|hard|sour|sweet|empty|full|early|late|famous|hungry|thirsty|angry|happy|lucky|nervous|"
+    "proud|foolish|gentle|honest|jealous|lonely|curious|thorough|vague|cautious|peculiar|joyful|youthful|gigantic|"
+    "loyal"
 )
 _SUBJECTS = _listed(
-    "the weather|this road|the music|the water in the lake|the city|the test|the soup|his voice|the decision|her answer|"
-    "the journey|the ocean|the moon|the bread|the village|the whole house|the game|the situation|the leather|the truth|"
-    "the plan|the view from the tower|the noise|the new law|your advice|the price|the choice|the shadow|the earth|"
-    "the measurement|their pleasure|the explosion|the division of labor|the conclusion|our usual lunch"
+    "the weather|this road|the music|the water in the lake|the city|the test|the soup|his voice|the decision|"
+    "her answer|the journey|the ocean|the moon|the bread|the village|the whole house|the game|the situation|"
+    "the leather|the truth|the plan|the view from the tower|the noise|the new law|your advice|the price|the choice|"
+    "the shadow|the earth|the measurement|their pleasure|the explosion|the division of labor|the conclusion|"
+    "our usual lunch"
 )
 _VERBS = _listed(
-    "go home|stay here|wait for the bus|read the book|open the door|close the window|make some tea|help us|think about it|"
-    "call the office|sing a song|wash the dishes|start the engine|join the army|enjoy the show|choose a color|change the plan|"
-    "visit the museum|learn to swim|take a short walk|write a letter|fix the roof|catch the early train|buy some fruit|"
-    "watch the birds|cook dinner|draw a picture|move the piano|pay the bill|answer the question|cross the bridge|"
-    "follow the path|breathe slowly|push the button|look for the keys|voice an opinion|bathe the dog|wear a thick jacket"
+    "go home|stay here|wait for the bus|read the book|open the door|close the window|make some tea|help us|"
+    "think about it|call the office|sing a song|wash the dishes|start the engine|join the army|enjoy the show|"
+    "choose a color|change the plan|visit the museum|learn to swim|take a short walk|write a letter|fix the roof|"
+    "catch the early train|buy some fruit|watch the birds|cook dinner|draw a picture|move the piano|pay the bill|"
+    "answer the question|cross the bridge|follow the path|breathe slowly|push the button|look for the keys|"
+    "voice an opinion|bathe the dog|wear a thick jacket"
 )
 _REASONS = _listed(
     "it was raining|the shop was closed|nobody had asked|the road was icy|she had no choice|they were too tired|"
-    "the food was gone|he knew the truth|the light went out|the ship was leaving|we had enough money|the sun was shining|"
-    "everyone was watching|the boiler was broken|the voice was unusual|there was nothing to lose|the child was sleeping"
+    "the food was gone|he knew the truth|the light went out|the ship was leaving|we had enough money|"
+    "the sun was shining|everyone was watching|the boiler was broken|the voice was unusual|there was nothing to lose|"
+    "the child was sleeping"
 )
 _SAYINGS = _listed(
     "I think that|we all know that|they say that|it seems that|nobody believes that|she hoped that|it is clear that|"
