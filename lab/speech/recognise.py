@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lab.errors import UserError
 from lab.speech.lexicon import words_in
+from lab.speech.normalise import normalise
 
 RATE = 16_000
 """Samples in a second that the recogniser takes."""
@@ -29,7 +30,7 @@ class Recogniser:
         self._decoder.process_raw(scaled.numpy().tobytes(), full_utt=True)
         self._decoder.end_utt()
         found = self._decoder.hyp()
-        return [] if found is None else found.hypstr.split()
+        return [] if found is None else words_in(normalise(found.hypstr).text)  # it writes mr and mrs
 
 
 def word_errors(heard: Sequence[str], said: Sequence[str]) -> int:
