@@ -1,16 +1,16 @@
 """A trained voice that speaks any text, piece by piece."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from lab.audio.griffin_lim import mel_to_wave
+from lab.audio.mel import MelConfig
 from lab.errors import UserError
 from lab.run.checkpoint import BEST
 from lab.run.load import load_run
@@ -26,8 +26,30 @@ from lab.train.device import Device
 _log = logging.getLogger(__name__)
 _LONGEST = 2_000_000  # characters of a text
 _PEAK = 0.99
-Vocoder = Callable[[Tensor], Tensor]
-"""Log-mel [N, bands, F] -> waves [N, F * hop]."""
+
+
+class Vocoder(Protocol):
+    """Makes waves of spectrograms."""
+
+    @property
+    def mel(self) -> MelConfig:
+        """The spectrogram that it expects."""
+        ...
+
+    def __call__(self, spectrogram: Tensor, /) -> Tensor:
+        """Log-mel [N, bands, F] -> waves [N, F * hop]."""
+        ...
+
+
+@dataclass(frozen=True)
+class GriffinLim:
+    """The vocoder that needs no training; see `lab.audio.griffin_lim`."""
+
+    mel: MelConfig
+    iterations: int
+
+    def __call__(self, spectrogram: Tensor, /) -> Tensor:
+        return mel_to_wave(spectrogram, self.mel, iterations=self.iterations)
 
 
 class Said(NamedTuple):
@@ -113,5 +135,14 @@ def load_voice(run: Path, device: Device, checkpoint: str = BEST, vocoder: Vocod
         )
         examples, fingerprint = int(state["examples"]), str(state["data"])
     model.to(device.device).eval().requires_grad_(False)
-    griffin_lim = partial(mel_to_wave, config=config.mel, iterations=config.evaluate.iterations)
-    return Voice(config, model, pronouncer, vocoder or griffin_lim, examples, fingerprint, device.device)
+    vocoder = vocoder or GriffinLim(config.mel, config.evaluate.iterations)
+    if vocoder.mel != config.mel:
+        raise UserError(
+            f"the vocoder expects other spectrograms ({_shown(vocoder.mel)}) than {run.name} makes "
+            f"({_shown(config.mel)}); train one with the same section mel"
+        )
+    return Voice(config, model, pronouncer, vocoder, examples, fingerprint, device.device)
+
+
+def _shown(mel: MelConfig) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in mel.model_dump().items())

@@ -1,6 +1,7 @@
 """A voice is trained, resumed exactly, evaluated, and speaks; bad texts are one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ import torch
 import lab
 from lab.audio.wav import read_wav
 from lab.cli.main import main
+from lab.config.registry import KINDS
 from lab.speech import pronounce
-from tests.lab.small_speech import RATE, preset, recordings
+from tests.lab.small_speech import RATE, config, preset, recordings
 from tests.same_run import assert_same_run
+
+SMALL_MEL = config(Path()).mel
 
 
 def run(*arguments: object) -> None:
@@ -125,6 +129,36 @@ def test_wrong_options_are_one_line(
 ) -> None:
     assert main(["say", "voice", "cat", *arguments, "--runs-dir", str(runs)]) == 2
     assert message in capsys.readouterr().err
+
+
+class Silence:
+    """A vocoder that makes nothing but silence, of spectrograms with a number of bands."""
+
+    def __init__(self, bands: int) -> None:
+        self.mel = SMALL_MEL.model_copy(update={"bands": bands})
+
+    def __call__(self, spectrogram: torch.Tensor, /) -> torch.Tensor:
+        return torch.zeros(len(spectrogram), spectrogram.shape[2] * self.mel.hop)
+
+
+def silence(run: Path, device: object) -> Silence:
+    return Silence(SMALL_MEL.bands)
+
+
+def other_silence(run: Path, device: object) -> Silence:
+    return Silence(SMALL_MEL.bands + 1)
+
+
+def test_a_vocoder_of_another_run_makes_the_waves(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say = ["say", "voice", "a cat", "--vocoder", "voice", "--runs-dir", str(runs), "--out"]
+    for name, code in (("silence", 0), ("other_silence", 2)):
+        kind = replace(KINDS["speech"], functions={"vocoder": f"{__name__}:{name}"})
+        monkeypatch.setitem(KINDS, "speech", kind)
+        assert main([*say, str(tmp_path / f"{name}.wav")]) == code
+    assert not read_wav(tmp_path / "silence.wav").samples.any()
+    assert "the vocoder expects other spectrograms" in capsys.readouterr().err
 
 
 def test_python_gets_samples(runs: Path) -> None:
