@@ -11,11 +11,11 @@ from lab.speech import corpus, teacher
 from lab.speech.align import Utterance, align, utterance
 from lab.speech.dataset import usable
 from lab.speech.letters import learn
-from lab.speech.lexicon import made_up_words, words_in
+from lab.speech.lexicon import words_in
 from lab.speech.pronounce import Pronouncer, dictionary
+from lab.speech.speaking import words_for_rules
 
 _MEL = MelConfig(fft=512, hop=160, bands=40)  # 10 ms: recordings of another rate are resampled
-_MADE_UP = 12_000  # words for the letter-to-sound rules
 _ENOUGH = 1_000  # words that rules can be learned from
 
 
@@ -49,9 +49,9 @@ def _pronunciations(folder: Path, words: set[str]) -> dict[str, tuple[str, ...]]
     known = corpus.read_lexicon(folder / corpus.LEXICON)
     missing = sorted(words - set(known))
     if shutil.which("flite") is not None:
-        known |= teacher.pronounce([*missing, *made_up_words(sorted(words), _MADE_UP)])
-    else:
-        known |= {word: phones for word, phones in dictionary().items() if word in words or len(known) < _MADE_UP}
+        known |= words_for_rules(sorted(words)) | teacher.pronounce(missing)
+    elif dictionary():
+        known |= words_for_rules([]) | {word: dictionary()[word] for word in missing if word in dictionary()}
     missing = sorted(words - set(known))
     if missing and len(known) < _ENOUGH:
         raise UserError(

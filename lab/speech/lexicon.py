@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from lab.speech.phones import PAUSE
 
 Phones = tuple[str, ...]
+_REMEMBERED = (1, 2, 3)  # letters
+_LONGEST = 16
 
 
 def words_in(text: str) -> list[str]:
@@ -60,19 +62,23 @@ def in_sentences(sentences: Iterable[tuple[str, Sequence[str]]], isolated: Mappi
 
 
 def made_up_words(words: Sequence[str], count: int, seed: int = 0) -> list[str]:
-    """Words that look like `words`: letters drawn by the three letters before them. At most `count`, all different."""
+    """Words that look like `words`: each letter drawn by the one, two or three before it. At most `count`, different.
+
+    The less is remembered, the more pairs of letters come up that `words` lack.
+    """
     follow: dict[str, list[str]] = {}
     for word in sorted(set(words)):
         padded = f"^^^{word}$"
         for place in range(3, len(padded)):
-            follow.setdefault(padded[place - 3 : place], []).append(padded[place])
+            for length in _REMEMBERED:
+                follow.setdefault(padded[place - length : place], []).append(padded[place])
     draw, found = random.Random(seed), dict.fromkeys(words)
     known = len(found)
     for _ in range(20 * count):
-        letters = "^^^"
-        while len(letters) < 16 and (letter := draw.choice(follow[letters[-3:]])) != "$":
+        length, letters = draw.choice(_REMEMBERED), "^^^"
+        while len(letters) < _LONGEST and (letter := draw.choice(follow[letters[-length:]])) != "$":
             letters += letter
-        if 3 <= len(letters) - 3 < 13 and "'" not in letters:
+        if 3 <= len(letters) - 3 < _LONGEST - 3 and "'" not in letters:
             found[letters[3:]] = None
         if len(found) - known >= count:
             break

@@ -1,5 +1,7 @@
 """A set of recordings spoken by the teacher: waves, transcripts, phones with their times, a lexicon."""
 
+import random
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,12 +13,15 @@ from lab.speech import corpus, teacher
 from lab.speech.corpus import Line
 from lab.speech.lexicon import in_sentences, made_up_words, words_in
 from lab.speech.normalise import normalise, spoken
+from lab.speech.pronounce import dictionary
 from lab.speech.sentences import sentences
 from lab.speech.teacher import TimedPhone
 
 _LARGEST = 2**28
 _MOST = 100_000  # sentences
-_MADE_UP = 12_000  # words for the letter-to-sound rules; the teacher pronounces them in 20 s
+_FROM_DICTIONARY = 20_000  # words for the letter-to-sound rules
+_MADE_UP = 12_000  # in place of a dictionary; the teacher pronounces them in 20 s
+_WORD = re.compile(r"(?<![\w.'`])[a-z]{3,14}(?![\w(_.'`=])")  # neither a name of Python nor part of one
 _NAME = "voice-{:05d}"
 
 
@@ -78,12 +83,28 @@ def make_set(
 
 
 def _lexicon(lines: Sequence[Line], phones: dict[str, tuple[TimedPhone, ...]]) -> dict[str, tuple[str, ...]]:
-    """Words as spoken in the sentences, numbers and letters, and made-up words for the letter-to-sound rules."""
+    """Words as spoken in the sentences, numbers and letters, and others for the letter-to-sound rules."""
     words = sorted({word for line in lines for word in words_in(line.words)})
     isolated = teacher.pronounce(words)
     pairs = [(line.words, [phone.phone for phone in phones[line.id]]) for line in lines]
-    others = [*made_up_words(words, _MADE_UP), *"bcdefghjklmnopqrstuvwxyz", *words_in(normalise(_COUNTING).text)]
-    return teacher.pronounce(others) | isolated | in_sentences(pairs, isolated)
+    counting = teacher.pronounce([*"bcdefghjklmnopqrstuvwxyz", *words_in(normalise(_COUNTING).text)])
+    return words_for_rules(words) | counting | isolated | in_sentences(pairs, isolated)
+
+
+def words_for_rules(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Words that show how letters sound: of the CMU dictionary where it is installed, else as the teacher says them.
+
+    Those are the words of Python's own manual, and made-up ones that look like them and like `words`.
+    """
+    known = {word: phones for word, phones in dictionary().items() if word.isalpha() and len(word) > 2}
+    if known:
+        chosen = random.Random(0).sample(sorted(known), min(_FROM_DICTIONARY, len(known)))
+        return {word: known[word] for word in chosen}
+    from pydoc_data.topics import topics
+
+    manual = set(_WORD.findall(" ".join(topics.values())))
+    real = sorted(manual | {word for word in words if word.isalpha()})
+    return teacher.pronounce([*real, *made_up_words(real, _MADE_UP)])
 
 
 _COUNTING = " ".join(map(str, [*range(21), *range(30, 100, 10), 10**2, 10**3, 10**6, 10**9, 10**12])) + (

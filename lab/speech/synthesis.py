@@ -12,6 +12,7 @@ from torch import Tensor
 from lab.audio.griffin_lim import mel_to_wave
 from lab.audio.mel import MelConfig
 from lab.errors import UserError
+from lab.nets.rnn import set_padding_masked
 from lab.run.checkpoint import BEST
 from lab.run.load import load_run
 from lab.speech.config import SpeechConfig
@@ -134,6 +135,7 @@ def load_voice(run: Path, device: Device, checkpoint: str = BEST, vocoder: Vocod
             parse_lexicon(str(state["lexicon"]), f"{run.name}: its lexicon"), parse_rules(str(state["rules"]))
         )
         examples, fingerprint = int(state["examples"]), str(state["data"])
+    set_padding_masked(model, device.device.type != "cpu")
     model.to(device.device).eval().requires_grad_(False)
     vocoder = vocoder or GriffinLim(config.mel, config.evaluate.iterations)
     if vocoder.mel != config.mel:
