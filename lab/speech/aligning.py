@@ -49,9 +49,10 @@ def _pronunciations(folder: Path, words: set[str]) -> dict[str, tuple[str, ...]]
     known = corpus.read_lexicon(folder / corpus.LEXICON)
     missing = sorted(words - set(known))
     if shutil.which("flite") is not None:
-        known |= words_for_rules(sorted(words)) | teacher.pronounce(missing)
+        known = words_for_rules(sorted(words)) | teacher.pronounce(missing) | known
     elif dictionary():
-        known |= words_for_rules([]) | {word: dictionary()[word] for word in missing if word in dictionary()}
+        found = {word: dictionary()[word] for word in missing if word in dictionary()}
+        known = words_for_rules([]) | found | known
     missing = sorted(words - set(known))
     if missing and len(known) < _ENOUGH:
         raise UserError(
