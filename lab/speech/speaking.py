@@ -58,7 +58,7 @@ def make_set(
 
     A text without anything that can be spoken is an error, since it would be a hole in the numbering. Raises UserError.
     """
-    teacher.find()
+    teacher.check_voice(voice)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder; give another name, or remove it")
     lines = [Line(_NAME.format(i), text, spoken(text, f"text {i}")) for i, text in enumerate(texts, start=1)]

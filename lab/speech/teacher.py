@@ -15,7 +15,6 @@ from lab.audio.wav import Recording, read_wav
 from lab.errors import UserError
 from lab.speech.phones import PAUSE
 
-VOICES = ("slt", "rms", "awb", "kal16", "kal")
 _TIMED = re.compile(r"([a-z]+):(\d+\.\d+)")
 _TIMEOUT_S = 120
 _WORDS = 100  # in one call
@@ -43,10 +42,11 @@ def find() -> str:
     return found
 
 
-def version() -> str:
-    """The first line with its version."""
-    shown = _run([find(), "--version"])
-    return next((line.strip() for line in shown.splitlines() if "version" in line), "flite")
+def check_voice(voice: str) -> None:
+    """Raise UserError for a voice that is not installed: flite itself would speak with another one."""
+    known = _run([find(), "-lv"]).partition(":")[2].split()
+    if voice not in known:
+        raise UserError(f"flite has no voice {voice!r}; it has {', '.join(known) or 'none'}")
 
 
 def speak(text: str, voice: str = "slt") -> Spoken:

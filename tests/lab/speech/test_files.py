@@ -160,7 +160,7 @@ def test_without_flite_the_line_says_how_to_get_it(tmp_path: Path, monkeypatch: 
 
 
 def test_a_folder_with_files_is_not_spoken_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teacher, "find", lambda: "flite")
+    monkeypatch.setattr(teacher, "check_voice", lambda voice: None)
     (tmp_path / "kept.txt").write_text("mine")
     with pytest.raises(UserError, match="not an empty folder"):
         make_set(["hello"], tmp_path)
