@@ -14,12 +14,11 @@ from torch import Tensor
 from lab.audio.distortion import mel_cepstral_distortion
 from lab.audio.mel import log_mel
 from lab.audio.resample import resample
-from lab.audio.wav import write_wav
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, DeviceName, Overwrite, check_absent, check_suffix_of, device_of
 from lab.config.registry import find_kind, load
 from lab.errors import UserError
-from lab.files.durable import explain
+from lab.files.durable import explain, replacing
 from lab.files.plain import read_regular
 from lab.plots.images import save_png
 from lab.run.lookup import RUNS_DIR, find_run, stored_kind
@@ -35,6 +34,7 @@ from lab.terminal.streams import say as show
 from lab.terminal.streams import warn
 
 _LARGEST_TEXT = 2**24  # bytes
+_PICTURED = 4800  # frames of a picture
 
 VocoderRun = Annotated[
     str, typer.Option("--vocoder", help="A run whose vocoder makes the waves; by default Griffin-Lim.")
@@ -110,7 +110,9 @@ def say(
         bool, typer.Option("--stream", help="Write every sentence as soon as it is spoken, for a player to follow.")
     ] = False,
     pace: Annotated[float, typer.Option(min=0.25, max=4.0, help="2 speaks twice as fast.")] = 1.0,
-    picture: Annotated[Path | None, typer.Option(help="FILE.png: the log-mel spectrogram.", show_default=False)] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="FILE.png: the log-mel spectrogram of the first minute.", show_default=False)
+    ] = None,
     vocoder: VocoderRun = "",
     checkpoint: Checkpoint = "best",
     device: DeviceName = "auto",
@@ -131,26 +133,21 @@ def say(
         check_absent(picture, overwrite)
     text = _text(text)
     voice = _voice(run, vocoder, checkpoint, device, runs_dir)
-    start, first, parts = time.perf_counter(), 0.0, []
+    start, first, words, frames = time.perf_counter(), 0.0, [], []
     said = voice.say(text, pace=pace)
-    with _growing(out) if stream else _nothing() as file:
-        growing = WaveStream(file, voice.rate) if file is not None else None
+    with _opened(out, stream) as file, WaveStream(file, voice.rate) as growing:
         for part in said:
+            growing.write(part.wave)
             first = first or time.perf_counter() - start
-            parts.append(part)
-            if growing is not None:
-                growing.write(part.wave)
-        if growing is not None:
-            growing.close()
-    wave = _joined(parts)
-    if not stream:
-        write_wav(Path(out), wave, voice.rate)
+            words.append(part.words)
+            if sum(map(len, frames)) < _PICTURED:
+                frames.append(part.mel)
     if picture is not None:
-        save_png(picture, spectrogram_picture([torch.cat([part.mel for part in parts])]))
-    seconds, computed = len(wave) / voice.rate, time.perf_counter() - start
+        save_png(picture, spectrogram_picture([torch.cat(frames)[:_PICTURED]]))
+    seconds, computed = growing.seconds, time.perf_counter() - start
     record = {"file": out, "seconds": seconds, "first_sound_s": first, "real_time_factor": computed / seconds}
     if as_json:
-        print_json({"run": run, **record, "words": " ".join(part.words for part in parts)})
+        print_json({"run": run, **record, "words": " ".join(words)})
         return
     line = f"{out}: {seconds:.1f} s, first sound after {first:.2f} s, real-time factor {computed / seconds:.2f}"
     (warn if out == "-" else show)(line)
@@ -197,19 +194,20 @@ def _text(given: str) -> str:
 
 
 @contextmanager
-def _growing(out: str) -> Iterator[BinaryIO | None]:
-    """Standard output, or a file that can be read while it grows. Raises UserError."""
+def _opened(out: str, stream: bool) -> Iterator[BinaryIO]:
+    """Standard output, a file that can be read while it grows (`stream`), or one that appears once it is complete.
+
+    Raises UserError if it cannot be written.
+    """
     if out == "-":
         yield sys.stdout.buffer
-        return
-    try:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        with Path(out).open("wb") as file:
+    elif not stream:
+        with replacing(Path(out)) as temporary, temporary.open("wb") as file:
             yield file
-    except OSError as error:
-        raise UserError(explain(error, Path(out), "try again")) from error
-
-
-@contextmanager
-def _nothing() -> Iterator[BinaryIO | None]:
-    yield None
+    else:
+        try:
+            Path(out).parent.mkdir(parents=True, exist_ok=True)
+            with Path(out).open("wb") as file:
+                yield file
+        except OSError as error:
+            raise UserError(explain(error, Path(out), "try again")) from error

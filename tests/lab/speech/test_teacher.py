@@ -35,7 +35,7 @@ def test_words_are_pronounced_one_by_one() -> None:
 
 @needs_flite
 def test_an_unknown_voice_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="flite has no voice 'nobody'; it has .*slt"):
+    with pytest.raises(UserError, match=r"flite has no voice 'nobody'; it has .*slt"):
         speaking.make_set(["hello"], tmp_path / "out", voice="nobody")
 
 
