@@ -78,7 +78,9 @@ def evaluate(
     }
     if recogniser is not None:
         texts = [line.words for line in lines]
-        for name, waves in (("word_error_rate", spoken), ("word_error_rate_of_recordings", true)):
+        vocoded = [voice.sound(log_mel(wave[None], voice.config.mel)[0].T) for wave in true]
+        judged = {"word_error_rate": spoken, "recordings_word_error_rate": true, "vocoded_word_error_rate": vocoded}
+        for name, waves in judged.items():
             record[name] = word_error_rate(recogniser, [resample(wave, voice.rate, RATE) for wave in waves], texts)
     if as_json:
         print_json(record)
@@ -94,7 +96,8 @@ _MEANINGS = {
     "wave_distortion": ("dB", "mel-cepstral distortion of the waves, aligned in time"),
     "real_time_factor": ("", "seconds of computing per second of speech"),
     "word_error_rate": ("fraction", "of the voice, by pocketsphinx"),
-    "word_error_rate_of_recordings": ("fraction", "of the recordings of the same sentences"),
+    "recordings_word_error_rate": ("fraction", "of the recordings of the same sentences"),
+    "vocoded_word_error_rate": ("fraction", "of the recordings through the vocoder of the voice"),
 }
 
 
@@ -133,7 +136,9 @@ def say(
         check_absent(picture, overwrite)
     text = _text(text)
     voice = _voice(run, vocoder, checkpoint, device, runs_dir)
-    start, first, words, frames = time.perf_counter(), 0.0, [], []
+    words: list[str] = []
+    frames: list[Tensor] = []
+    start, first = time.perf_counter(), 0.0
     said = voice.say(text, pace=pace)
     with _opened(out, stream) as file, WaveStream(file, voice.rate) as growing:
         for part in said:

@@ -1,6 +1,7 @@
 """A voice is trained, resumed exactly, evaluated, and speaks; bad texts are one line."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,3 +182,27 @@ def test_changed_recordings_are_not_gone_on_with(tmp_path: Path, capsys: pytest.
         assert error.count("\n") == 1
     phones.write_text(before)
     run("resume", tmp_path / "run", "budget=16")
+
+
+def test_word_error_rates_are_beside_those_of_the_recordings(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Hears:
+        """A recogniser that hears nothing: every word is an error."""
+
+        def words(self, wave: torch.Tensor) -> list[str]:
+            return []
+
+    monkeypatch.setattr("lab.cli.speech.Recogniser", Hears)
+    run("eval", "voice", "--recognise", "--runs-dir", runs, "--json")
+    found = json.loads(capsys.readouterr().out)
+    names = ("word_error_rate", "recordings_word_error_rate", "vocoded_word_error_rate")
+    assert [found[name] for name in names] == [1.0, 1.0, 1.0]
+
+
+def test_without_the_recogniser_the_line_names_the_extra(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    assert main(["eval", "voice", "--recognise", "--runs-dir", str(runs)]) == 2
+    assert "--recognise needs pocketsphinx: pip install 'rivals-lab[speech]'" in capsys.readouterr().err
