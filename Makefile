@@ -11,7 +11,7 @@ TORCH := torch==2.13.0
 # A CUDA build for checks on a machine without a GPU: 5.5 GB, in an environment of its own.
 TORCH_CUDA := torch==2.14.1
 ARGS :=
-TEXT := Hello. This voice was trained in half an hour, on two cores. It reads numbers, such as 3.14, and dates: 3/4/1999.
+TEXT := Hello. I learned to speak from a synthesizer. I read numbers, such as 3.14 or 5%, and dates: 3/4/1999.
 # Processes of the tests, one thread each; the tests of a file stay in one process, for they may share a fixture.
 JOBS := 2
 PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile

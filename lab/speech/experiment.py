@@ -39,7 +39,7 @@ class Speech(Experiment):
     catalogue = CATALOGUE
 
     def __init__(self, config: SpeechConfig, directory: Path, device: Device) -> None:
-        # float32: a step is many small products of recurrent layers, which lower precision does not speed up.
+        # float32: a step is many small products of recurrent layers; bf16 has not been tried.
         self.config, self._directory, self._device = config, directory, replace(device, precision="fp32")
         memory_needs.check(data_needs(config), device)
         self.data = open_speech(config.data, config.mel)

@@ -20,7 +20,7 @@ from lab.speech.teacher import TimedPhone
 _LARGEST = 2**28
 _MOST = 100_000  # sentences
 _FROM_DICTIONARY = 20_000  # words for the letter-to-sound rules
-_MADE_UP = 12_000  # in place of a dictionary; the teacher pronounces them in 20 s
+_MADE_UP = 12_000  # in place of a dictionary
 _WORD = re.compile(r"(?<![\w.'`])[a-z]{3,14}(?![\w(_.'`=])")  # neither a name of Python nor part of one
 _NAME = "voice-{:05d}"
 
