@@ -1,6 +1,7 @@
 """The recordings of a voice as tensors, some of them held out, and batches of similar length."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lab.audio.mel import MelConfig
-from lab.audio.wav import Recording, read_wav
+from lab.audio.wav import SILENT, Recording, read_wav
 from lab.data.order import indices
 from lab.errors import UserError
 from lab.speech import corpus
@@ -21,6 +22,7 @@ from lab.speech.corpus import Line
 from lab.speech.features import Features, features
 from lab.speech.letters import learn
 
+_log = logging.getLogger(__name__)
 _BUCKET = 8  # batches whose recordings are sorted by length together
 _LEAST = 4  # recordings to train on
 _LONGEST_S = 60.0
@@ -115,12 +117,16 @@ def open_speech(config: DataConfig, mel: MelConfig) -> SpeechSet:
     lexicon = corpus.lexicon_text(words)
     digest = hashlib.sha256(repr((mel.model_dump(), lexicon)).encode())
     sides: tuple[list[Features], list[Features]] = ([], [])
-    held_out_lines, seconds = [], 0.0
+    held_out_lines: list[Line] = []
+    remarks: list[str] = []
+    seconds = 0.0
     for line in lines:
         path = folder / corpus.WAVS / f"{line.id}.wav"
         if line.id not in timed:
             raise UserError(f"{folder / corpus.PHONES} lacks {line.id}; `lab data align {folder}` finds its phones")
-        wave = usable(read_wav(path), path).at(mel.rate)
+        recording = usable(read_wav(path), path)
+        remarks += [f"{path}: {', '.join(recording.remarks)}"] if recording.remarks else []
+        wave = recording.at(mel.rate)
         digest.update(wave.numpy().tobytes() + repr((line.words, timed[line.id])).encode())
         is_held_out = _hash(line.words) % config.modulus == 0
         sides[is_held_out].append(features(wave, timed[line.id], mel, str(path)))
@@ -128,6 +134,8 @@ def open_speech(config: DataConfig, mel: MelConfig) -> SpeechSet:
             held_out_lines.append(line)
         else:
             seconds += len(wave) / mel.rate
+    if remarks:
+        _log.warning(remarks[0] + (f" (and {len(remarks) - 1} more recordings)" if len(remarks) > 1 else ""))
     training, held_out = sides
     if len(training) < _LEAST or not held_out:
         raise UserError(
@@ -149,7 +157,7 @@ def read_held_out(config: DataConfig, lines: Sequence[Line], rate: int) -> list[
 
 def usable(recording: Recording, path: Path) -> Recording:
     """A recording that can be learned from. Raises UserError for a silent or an overlong one."""
-    if any("silent" in remark for remark in recording.remarks):
+    if float(recording.samples.abs().max()) < SILENT:
         raise UserError(f"{path}: it is silent; record it again, or remove its line from {corpus.METADATA}")
     if recording.seconds > _LONGEST_S:
         raise UserError(

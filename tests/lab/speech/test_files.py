@@ -51,6 +51,16 @@ def test_every_recording_is_in_every_epoch(tmp_path: Path) -> None:
     assert found == sorted(len(item.mel) for item in data.training for _ in range(8))
 
 
+def test_clipped_recordings_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = recordings(tmp_path)
+    for name in ("r2", "r5"):
+        path = folder / corpus.WAVS / f"{name}.wav"
+        write_wav(path, 20.0 * read_wav(path).samples, RATE)
+    open_speech(DataConfig(source=str(folder), held_out=0.25), config(folder).mel)
+    (message,) = caplog.messages
+    assert "r2.wav" in message and "clipped (and 1 more recordings)" in message
+
+
 def _without_phones(folder: Path) -> None:
     (folder / corpus.PHONES).unlink()
 
