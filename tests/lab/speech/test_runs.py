@@ -40,7 +40,7 @@ def _without_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pronounce, "dictionary", dict)
 
 
-@pytest.mark.parametrize("micro_batch", [None, 3])
+@pytest.mark.parametrize("micro_batch", [None, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on_bit_for_bit(micro_batch: int | None, tmp_path: Path, source: Path) -> None:
     file = preset(tmp_path, source, evaluate={"every": 2}, training={"micro_batch": micro_batch})
     run("train", file, "--runs-dir", tmp_path, "--name", "whole")
