@@ -11,12 +11,13 @@ TORCH := torch==2.13.0
 # A CUDA build for checks on a machine without a GPU: 5.5 GB, in an environment of its own.
 TORCH_CUDA := torch==2.14.1
 ARGS :=
+TEXT := Hello. I learned to speak from a synthesizer. I read numbers, such as 3.14 or 5%, and dates: 3/4/1999.
 # Processes of the tests, one thread each; the tests of a file stay in one process, for they may share a fixture.
 JOBS := 2
 PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help docs install train gan test test-slow test-long lint types peers gpu-dry gpu-check lock clean check-python
+.PHONY: help docs install train gan voice test test-slow test-long lint types peers gpu-dry gpu-check lock clean check-python
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,6 +29,12 @@ train: install  ## learn Connect Four: resumes the last run if unfinished, else 
 
 gan: install  ## grow a GAN on handwritten digits: resumes the last run if unfinished, else starts the next
 	$(VENV)/bin/lab train progressive_gan/digits --continue-latest $(ARGS)
+
+# flite is a Debian package: `lab data speak` says so where it is missing.
+voice: install  ## teach a voice with flite and let it speak, into samples/: resumes the last run if unfinished
+	test -e voice-data/metadata.csv || $(VENV)/bin/lab data speak 1300 voice-data
+	$(VENV)/bin/lab train speech/voice --name voice --resume $(ARGS)
+	$(VENV)/bin/lab say voice "$(TEXT)" --out samples/voice.wav --picture samples/voice.png --overwrite
 
 test: install  ## the fast tests, those of Ray in one process: two clusters at once on two cores starve each other
 	$(VENV)/bin/python -m pytest $(ARGS) tests/cluster

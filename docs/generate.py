@@ -30,6 +30,7 @@ _KIND_WORDS = {
     "progressive_gan": "Progressive GAN",
     "series_gan": "Time-series GAN",
     "sequences": "Sequences",
+    "speech": "Voice",
     "supervised": "Supervised",
     "vocoder": "Vocoder",
 }

@@ -199,6 +199,7 @@ class Run:
         inputs: supervised: images uint8 [N, H, W] or [N, H, W, C] of the run's size, rows [N, F] of its table (numbers,
         or objects where it has texts; None or NaN for a blank), or the path of an image, a folder, a zip or a CSV file;
         sequences: a text or a list of texts;
+        speech: a text or a list of texts, whose records hold the samples;
         AlphaZero: moves from the initial position, such as "443", or a list of them;
         PPO: a list of observations. options: `checkpoint`, for sequences `beam` and `steps`, for AlphaZero
         `simulations`, for PPO `masks`.

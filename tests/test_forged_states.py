@@ -21,13 +21,14 @@ from lab.run.experiment import Experiment
 from lab.run.loop_state import LoopState
 from lab.run.restore import restore_experiment
 from lab.sequences import experiment as sequences
+from lab.speech import experiment as speech
 from lab.supervised import experiment as supervised
 from lab.train import random_state
 from lab.train.device import Device
 from tests import forging
 from tests.agents import small_alphazero, small_ppo
 from tests.gans import small_gan, small_series, small_vocoder
-from tests.lab import small_classifier, small_grading, small_sequences
+from tests.lab import small_classifier, small_grading, small_sequences, small_speech
 from tests.same_run import assert_same_bits
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
@@ -45,6 +46,9 @@ KINDS: dict[str, Callable[[Path], Experiment]] = {
     ),
     "series_gan": lambda folder: series.build(small_series.config(), folder, DEVICE),
     "sequences": lambda folder: sequences.build(small_sequences.config(), folder, DEVICE),
+    "speech": lambda folder: speech.build(
+        small_speech.config(small_speech.recordings(folder / "recordings")), folder, DEVICE
+    ),
     "supervised": lambda folder: supervised.build(
         small_classifier.config(data={"source": "digits"}, training={"optimizer": "muon"}), folder, DEVICE
     ),

@@ -171,6 +171,13 @@ KINDS: dict[str, Kind] = {
         verbs_of="lab.sequences.config:verbs_of",
         functions={"sample": "lab.sequences.api:sample", "predict": "lab.sequences.api:predict"},
     ),
+    "speech": Kind(
+        config="lab.speech.config:SpeechConfig",
+        build="lab.speech.experiment:build",
+        verbs={"eval": "lab.cli.speech:evaluate", "say": "lab.cli.speech:say"},
+        catalogue="lab.speech.metrics:CATALOGUE",
+        functions={"predict": "lab.speech.api:predict"},
+    ),
     "supervised": Kind(
         config="lab.supervised.config:SupervisedConfig",
         build="lab.supervised.experiment:build",
@@ -191,6 +198,7 @@ VERBS: dict[str, Verb] = {
     "resume": Verb("Continue a stopped run exactly.", "lab.cli.resume:resume"),
     "eval": Verb("Evaluate a run."),
     "predict": Verb("Predict with a run's network."),
+    "say": Verb("Speak a text with a voice."),
     "play": Verb("Play against a run."),
     "watch": Verb("Watch a run's policy in its environment, or an agent play itself."),
     "analyse": Verb("Review a recorded game with a run's agent: the loss of every move."),
@@ -200,7 +208,7 @@ VERBS: dict[str, Verb] = {
     "sample": Verb("Sample from a run: images or time series of a generator, text of a language model."),
     "export": Verb("Export a run's network to ONNX or torch.export."),
     "data": Verb(
-        "Pack, inspect and fetch image sets.",
+        "Pack, inspect and fetch image sets; make recordings for a voice.",
         verbs={
             "pack": Verb("Pack a folder, a zip or arrays into one file.", "lab.cli.data:pack"),
             "inspect": Verb("Show what a packed file holds.", "lab.cli.data:inspect"),
@@ -208,6 +216,8 @@ VERBS: dict[str, Verb] = {
             "augment": Verb("Show a preset's data augmentation on images.", "lab.cli.augment:augment_sheet"),
             "spectrograms": Verb("Draw recordings as spectrogram images.", "lab.cli.spectrograms:spectrograms"),
             "sound": Verb("Make WAV files of spectrogram images.", "lab.cli.sound:sound"),
+            "speak": Verb("Make recordings for a voice: a synthesizer speaks texts.", "lab.cli.speak:speak"),
+            "align": Verb("Find the times of phones in one's own recordings.", "lab.cli.speak:align"),
         },
     ),
     "find-lr": Verb("Suggest a learning rate for a preset.", "lab.cli.find_lr:find_lr"),

@@ -28,6 +28,7 @@ SMALL = {
     ],
     "series_gan": ["budget=512"],
     "sequences": ["budget=2000"],
+    "speech": ["budget=64"],
     "supervised": ["budget=1000"],
     "vocoder": ["budget=16", "training.windows_per_iteration=16"],
 }
