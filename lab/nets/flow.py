@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -86,5 +87,5 @@ class Flow(nn.Module):
     def inverse(self, latent: Tensor) -> Tensor:
         """The x [B, F] of latent vectors [B, F]: of standard normal ones, samples."""
         for order, coupling in zip(self.orders.flip(0), reversed(self.couplings), strict=True):
-            latent = coupling.inverse(latent)[:, order.argsort()]
+            latent = cast(Coupling, coupling).inverse(latent)[:, order.argsort()]
         return latent

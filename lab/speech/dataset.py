@@ -51,7 +51,8 @@ class SpeechBatch(NamedTuple):
         """Some rows, without padding that all of them share."""
         kept = [tensor[rows] for tensor in self]
         phones, frames = int((kept[0] > 0).sum(1).max()), int(kept[1].sum(1).max())
-        return SpeechBatch(*(tensor[:, :phones] for tensor in kept[:4]), mel=kept[4][:, :frames])
+        *of_phones, mel = kept
+        return SpeechBatch(*(*(tensor[:, :phones] for tensor in of_phones), mel[:, :frames]))
 
     def to(self, device: torch.device) -> "SpeechBatch":
         return SpeechBatch(*(tensor.to(device) for tensor in self))

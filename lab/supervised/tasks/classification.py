@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ _LISTED = 16  # rows of their table
 class Classification(Task):
     """Classes of images or table rows, by cross-entropy."""
 
-    metrics = (
+    metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("loss/classification", "nats", "cross-entropy of the training batches", "loss", False),
         Metric("eval/accuracy", "fraction", "test samples classified correctly", "eval", True),
         Metric("eval/balanced_accuracy", "fraction", "accuracy per class, mean over the classes", "eval", True),

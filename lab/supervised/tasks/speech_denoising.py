@@ -74,7 +74,9 @@ class SpeechDenoising(Task):
         return add_noise(clips, noise, self._ratios(numbers, seed))
 
     def evaluate(self, network: Network, test: LabelledSet, device: Device, seed: int) -> Evaluation:
-        before, after, shown = [], [], []
+        before: list[Tensor] = []
+        after: list[Tensor] = []
+        shown: list[Tensor] = []
         for clean, noisy in self._test_clips(test, seed):
             with torch.no_grad():
                 found = network(noisy.to(device.device)).float().cpu()

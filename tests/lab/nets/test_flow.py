@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lab.errors import UserError
-from lab.nets.flow import Flow
+from lab.nets.flow import Coupling, Flow
 
 
 def bent(features: int, seed: int = 0, *, deviation: float = 0.5) -> Flow:
@@ -15,6 +15,7 @@ def bent(features: int, seed: int = 0, *, deviation: float = 0.5) -> Flow:
     torch.manual_seed(seed)
     flow = Flow(features, couplings=4, hidden=8).double()
     for coupling in flow.couplings:
+        assert isinstance(coupling, Coupling)
         torch.nn.init.normal_(coupling.out.weight, std=deviation)
     return flow
 
