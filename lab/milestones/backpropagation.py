@@ -1,6 +1,6 @@
 """Backpropagation (Rumelhart, Hinton and Williams 1986): gradients against differences, and exclusive or."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -80,7 +80,7 @@ def learn(layers: Layers, x: Tensor, targets: Tensor) -> tuple[Layers, Tensor]:
     return layers, torch.stack(errors)
 
 
-def gradient_error(function: Callable[[], Tensor], parameters: list[Tensor]) -> float:
+def gradient_error(function: Callable[[], Tensor], parameters: Sequence[Tensor]) -> float:
     """Relative distance of backpropagated gradients of a scalar function from central differences.
 
     The distance of the two vectors over the sum of their lengths; parameters are float64 and are changed in place

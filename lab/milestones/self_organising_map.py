@@ -22,10 +22,11 @@ def lattice(side: int) -> Tensor:
 
 
 def train(x: Tensor, weights: Tensor, *, epochs: int = _EPOCHS) -> Tensor:
-    """Maps [M, units, features] trained on samples x [N, features] by the batch rule (Kohonen 1995).
+    """Maps [M, units, features] trained on samples x [N, features] by the batch rule.
 
-    A unit becomes the mean of the samples, each weighted by exp(-d^2 / 2 radius^2), d the distance on the lattice from
-    the unit that responds most to the sample. The radius shrinks geometrically.
+    Kohonen 1995, "Self-organizing maps". A unit becomes the mean of the samples, each weighted by
+    exp(-d^2 / 2 radius^2), d the distance on the lattice from the unit that responds most to the sample. The radius
+    shrinks geometrically.
     """
     places = lattice(_SIDE)
     squared = torch.cdist(places, places) ** 2
