@@ -90,7 +90,7 @@ def surface_features(text: str, sentences: Sequence[Sentence], known: KnownWords
             (text.count('"') + text.count("“")) / count,
             text.count("?") / count,
             written.count("i") / count,
-            np.mean([s.tokens[0].islower() for s in sentences] or [0.0]),
+            np.mean([s.tokens[0].islower() for s in sentences] or [False]),
             len(re.findall(r"[,.][^\W\d_]", text)) / count,
             len(re.findall(r"\s[,.]", text)) / count,
             len(_CONTRACTION.findall(text)) / count,

@@ -87,7 +87,7 @@ def test_a_prompt_is_left_out_whole(tmp_path: Path) -> None:
 def test_settings_that_contradict_each_other_are_refused() -> None:
     for settings in ({"fold": 1, "leave_out_prompt": "a"}, {"fold": 5}, {"traits": ["a"]}, {"lowest": 1.0}):
         with pytest.raises(ValueError, match=r"leave one out|is from 0 to 4|for a file"):
-            DataConfig(**settings)  # type: ignore[arg-type]
+            DataConfig(**settings)
 
 
 def test_the_grammar_puts_as_many_faults_as_the_levels_say() -> None:
