@@ -14,7 +14,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENTS = "box2d,mujoco,atari,minatar,mpe2,openspiel"
+ENVIRONMENTS = "box2d,mujoco,atari,minatar,mpe2,openspiel,speech"
 HEADER = "# Written by `make lock`: edit pyproject.toml instead.\n"
 MAIN_NOTE = (
     "# A CUDA build of torch brings further packages, which that build pins itself.\n"

@@ -187,7 +187,7 @@ def test_constraints_pin_public_versions_exactly(name: str) -> None:
 def test_every_direct_dependency_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    environments = [line for name in ("box2d", "mujoco", "atari", "minatar", "mpe2") for line in extras[name]]
+    environments = [line for name in ("box2d", "mujoco", "atari", "minatar", "mpe2", "speech") for line in extras[name]]
     pins = (CONSTRAINTS.read_text() + (ROOT / "constraints-peers.txt").read_text()).splitlines()
     pinned = {pin.partition("==")[0] for pin in pins}
     for requirement in [*project["dependencies"], *extras["dev"], *extras["cluster"], *extras["peers"], *environments]:
