@@ -51,8 +51,8 @@ class SpeechBatch(NamedTuple):
         """Some rows, without padding that all of them share."""
         kept = [tensor[rows] for tensor in self]
         phones, frames = int((kept[0] > 0).sum(1).max()), int(kept[1].sum(1).max())
-        *of_phones, mel = kept
-        return SpeechBatch(*(*(tensor[:, :phones] for tensor in of_phones), mel[:, :frames]))
+        ends = [phones] * 4 + [frames]
+        return SpeechBatch(*(tensor[:, :end] for tensor, end in zip(kept, ends, strict=True)))
 
     def to(self, device: torch.device) -> "SpeechBatch":
         return SpeechBatch(*(tensor.to(device) for tensor in self))
