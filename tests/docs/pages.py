@@ -17,7 +17,13 @@ _BLOCK = re.compile(r"(<!-- run -->\s*\n)?^( *)```(\w+)[^\n]*\n(.*?)^\2```", re.
 
 SMALL = {
     "alphazero": [
-        *("budget=400", "selfplay.boards=32", "selfplay.moves_per_iteration=8", "search.simulations=8"),
+        *(
+            "budget=400",
+            "selfplay.boards=32",
+            "selfplay.moves_per_iteration=8",
+            "search.simulations=8",
+            "selfplay.cheap_simulations=2",
+        ),
         *("replay.min_positions=64", "learner.batch_size=32", "evaluate.simulations=4"),
     ],
     "grading": ["budget=200", "data.size=60", "network.ngram_bits=8"],

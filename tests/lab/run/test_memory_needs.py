@@ -44,7 +44,7 @@ LEFT_OUT = {
     "progressive_gan/emoji64": "minutes on a CPU",
     "supervised/transfer": "needs the run of its trunk",
     "supervised/cifar10_96": "minutes on a CPU",
-    "alphazero/connect_four_long": "the sizes of connect_four",
+    "alphazero/connect_four_long": "minutes on a CPU",
     "alphazero/connect_four_gpu": "minutes on a CPU",
     "alphazero/go_9x9": "minutes on a CPU",
     "alphazero/go_19x19": "minutes on a CPU",
