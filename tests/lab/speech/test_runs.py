@@ -100,6 +100,8 @@ def test_ten_thousand_words_are_spoken_in_pieces(runs: Path, tmp_path: Path) -> 
         ("☃ ♪", "can be read out: give English words or numbers"),
         ("你好世界", "can be read out"),
         ("... !!!", "can be read out"),
+        ("zzz", "no word of 'zzz' can be pronounced"),
+        ("none.txt", "none.txt does not exist"),
     ],
 )
 def test_a_text_without_words_is_one_line(
@@ -119,6 +121,7 @@ def test_symbols_among_words_are_a_warning(runs: Path, tmp_path: Path, capfd: py
     ("arguments", "message"),
     [
         (["--out", "x.mp3"], "ends in .wav"),
+        (["--out", "x.wav", "--pace", "nan"], "--pace must be a number"),
         (["--out", "-"], "--out - needs --stream"),
         (["--out", "x.wav", "--picture", "x.jpg"], "ends in .png"),
         (["--out", "x.wav", "--vocoder", "voice"], "have no vocoder"),
