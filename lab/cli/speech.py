@@ -1,6 +1,5 @@
 """The verbs of `lab` for a voice: eval and say."""
 
-import math
 import re
 import sys
 import time
@@ -126,8 +125,6 @@ def say(
     runs_dir: RunsDir = RUNS_DIR,
 ) -> None:
     """Speak a text into a WAV file; numbers, dates, money and abbreviations are read out."""
-    if math.isnan(pace):
-        raise UserError("--pace must be a number from 0.25 to 4")
     if out == "-" and not stream:
         raise UserError("--out - needs --stream; or give FILE.wav")
     if out == "-" and as_json:

@@ -121,7 +121,6 @@ def test_symbols_among_words_are_a_warning(runs: Path, tmp_path: Path, capfd: py
     ("arguments", "message"),
     [
         (["--out", "x.mp3"], "ends in .wav"),
-        (["--out", "x.wav", "--pace", "nan"], "--pace must be a number"),
         (["--out", "-"], "--out - needs --stream"),
         (["--out", "x.wav", "--picture", "x.jpg"], "ends in .png"),
         (["--out", "x.wav", "--vocoder", "voice"], "have no vocoder"),
