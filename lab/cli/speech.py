@@ -86,7 +86,7 @@ def evaluate(
     if as_json:
         print_json(record)
         return
-    show(f"{run}: {voice.examples:,} training sentences, {len(lines)} held-out sentences")
+    show(f"{run}: trained on {voice.examples:,} sentences, repetitions included; {len(lines)} held-out sentences")
     for name, value in list(record.items())[3:]:
         metric = CATALOGUE.get(f"eval/{name}")
         unit, meaning = (metric.unit, metric.meaning) if metric else _MEANINGS[name]

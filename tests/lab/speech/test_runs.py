@@ -41,9 +41,12 @@ def _without_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("micro_batch", [None, pytest.param(3, marks=pytest.mark.slow)])
-def test_a_stopped_run_goes_on_bit_for_bit(micro_batch: int | None, tmp_path: Path, source: Path) -> None:
+def test_a_stopped_run_goes_on_bit_for_bit(
+    micro_batch: int | None, tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = preset(tmp_path, source, evaluate={"every": 2}, training={"micro_batch": micro_batch})
     run("train", file, "--runs-dir", tmp_path, "--name", "whole")
+    assert f"lab say {tmp_path}/whole TEXT --out FILE.wav" in capsys.readouterr().out
     run("train", file, "budget=16", "training.decay_examples=32", "--runs-dir", tmp_path, "--name", "parts")
     run("resume", tmp_path / "parts", "budget=32")
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
