@@ -164,6 +164,8 @@ RULES: list[_Rule] = [
     ),
     (re.compile(r"\b[Ss]t\.(?= [A-Z])"), lambda found: "saint"),
     _rule(r"\bst\.", lambda found: "street"),
+    # These often end a sentence, and then their point ends it as well.
+    (re.compile(r"(?<![\w.])(?i:etc|[ap]\.m)\.(?= [A-Z])"), lambda found: f"{_abbreviation(found)}."),
     _rule(rf"(?<![\w.])(?:{_any_of([name for name in _ABBREVIATIONS if name[-1] == '.'])})", _abbreviation),
     _rule(rf"\b(?:{_any_of([name for name in _ABBREVIATIONS if name[-1] != '.'])})\b", _abbreviation),
     _rule(rf"(?<![\w.])(?:{_any_of(list(_BEFORE_NUMBERS))})(?= ?\d)", _before_number),
@@ -171,7 +173,7 @@ RULES: list[_Rule] = [
     _rule(r"\b(\d{4})-(\d{2})-(\d{2})\b", _iso_date),
     _rule(r"\b(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})\b", _date),
     _rule(rf"\b(?P<month>{_MONTH}) (?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<year>\d{{4}})\b,?)?", _month_day),
-    _rule(r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?!\d)(?: ?(?P<half>[ap] ?\.?m\b\.?))?", _time),
+    _rule(r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?!\d)(?: ?(?P<half>[ap] ?\.?m\b))?", _time),
     _rule(r"(?<![\w.,:])(?P<hour>1[0-2]|[1-9]) ?(?P<half>[ap])m\b", _hour),
     _rule(r"\b(\d{0,2}[1-9]0|\d{1,2}00)'?s\b", _decade),
     _rule(r"\b(\d{1,15})(?:st|nd|rd|th)\b", lambda found: ordinal(int(found[1]))),

@@ -34,6 +34,7 @@ READ = {
     "this -- that... end": "this, that, end",
     "He said no. No. 5 is apt. See fig. 2": "he said no. number five is apt. see figure two",
     "Al. met Ann et al. at 5 pm, 11 AM and 3PM": "al. met ann et others at five p m, eleven ay m and three p m",
+    "Cats etc. At 9:30pm. At 5 p.m. I left.": "cats et cetera. at nine thirty p m. at five p m. i left.",
     "Born on May 5, 1999. It rained!": "born on may fifth, nineteen ninety nine. it rained!",
     "HELLO WORLD": "hello world",
     "007": "zero zero seven",
