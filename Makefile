@@ -12,6 +12,7 @@ TORCH := torch==2.13.0
 TORCH_CUDA := torch==2.14.1
 ARGS :=
 TEXT := Hello. I learned to speak from a synthesizer. I read numbers, such as 3.14 or 5%, and dates: 3/4/1999.
+export TEXT
 # Processes of the tests, one thread each; the tests of a file stay in one process, for they may share a fixture.
 JOBS := 2
 PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile
@@ -34,7 +35,7 @@ gan: install  ## grow a GAN on handwritten digits: resumes the last run if unfin
 voice: install  ## teach a voice with flite and let it speak, into samples/: resumes the last run if unfinished
 	test -e voice-data/metadata.csv || $(VENV)/bin/lab data speak 1300 voice-data
 	$(VENV)/bin/lab train speech/voice --name voice --resume $(ARGS)
-	$(VENV)/bin/lab say voice "$(TEXT)" --out samples/voice.wav --picture samples/voice.png --overwrite
+	$(VENV)/bin/lab say voice "$$TEXT" --out samples/voice.wav --picture samples/voice.png --overwrite
 
 test: install  ## the fast tests, those of Ray in one process: two clusters at once on two cores starve each other
 	$(VENV)/bin/python -m pytest $(ARGS) tests/cluster

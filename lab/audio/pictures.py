@@ -2,9 +2,10 @@
 
 import math
 from pathlib import Path
+from typing import Self
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from torch import Tensor
 
 from lab.audio.mel import FLOOR, MelConfig
@@ -24,9 +25,15 @@ class PictureConfig(Config):
     """What the pixels of a spectrogram image mean: its spectrogram, and the values of black and white."""
 
     mel: MelConfig = Field(description="The spectrogram; its bands are the rows, the lowest at the bottom.")
-    frames: int = Field(ge=1, description="Frames, the columns.")
+    frames: int = Field(ge=1, le=2**16, description="Frames, the columns.")
     black: float = Field(description="Log-mel value of pixel 0, and of all below.")
     white: float = Field(description="Log-mel value of pixel 255, and of all above.")
+
+    @model_validator(mode="after")
+    def _white_is_louder(self) -> Self:
+        if not -100.0 < self.black < self.white < 100.0:
+            raise ValueError(f"black {self.black:g} and white {self.white:g} must rise within -100 and 100")
+        return self
 
     @property
     def samples(self) -> int:

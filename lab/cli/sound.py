@@ -1,7 +1,7 @@
 """`lab data sound`: spectrogram images as recordings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from lab.cli.options import Overwrite, check_absent, check_folder
 from lab.errors import UserError
 from lab.terminal.consoles import progress_bar
 from lab.terminal.streams import say
+
+if TYPE_CHECKING:
+    from lab.audio.pictures import PictureConfig
 
 _BATCH = 64  # images per call of Griffin-Lim
 
@@ -51,7 +54,7 @@ def sound(
         task = bar.add_task("sound", total=len(files))
         for start in range(0, len(files), _BATCH):
             batch = files[start : start + _BATCH]
-            spectrograms = torch.cat([pictures.from_pixels(_pixels(path), config) for path in batch])
+            spectrograms = torch.cat([_spectrogram(path, config) for path in batch])
             waves = mel_to_wave(spectrograms, config.mel, iterations=iterations)
             for path, wave in zip(batch, waves, strict=True):
                 target = out if one else out / path.relative_to(folder).with_suffix(".wav")
@@ -59,6 +62,17 @@ def sound(
             bar.advance(task, len(batch))
     what = "1 recording" if one else f"{len(files):,} recordings"
     say(f"{what} of {config.samples / config.mel.rate:.3g} s at {config.mel.rate} Hz in {out}")
+
+
+def _spectrogram(path: Path, config: "PictureConfig") -> Tensor:
+    """Log-mel [1, bands, frames] of a file. Raises UserError that names it."""
+    from lab.audio.pictures import from_pixels
+
+    pixels = _pixels(path)
+    try:
+        return from_pixels(pixels, config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _pixels(path: Path) -> Tensor:

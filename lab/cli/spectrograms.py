@@ -62,6 +62,9 @@ def spectrograms(
     for name, image in images.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         save_png(out / name, image.permute(1, 2, 0).numpy())
+    others = sum(path.suffix.lower() == ".png" for path in out.rglob("*")) - len(images)
+    if others:
+        say(f"note: {out} holds {others:,} other .png files, which packing takes too: remove those of an earlier call")
     pictures.save_parameters(out, drawn.config)
     labels = None if classes is None else {_image_name(name): classes[name] for name in drawn.images}
     _write_listing(out, labels)

@@ -1,5 +1,6 @@
 """The verbs of `lab` for a voice: eval and say."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ from lab.terminal.streams import say as show
 from lab.terminal.streams import warn
 
 _LARGEST_TEXT = 2**24  # bytes
-_PICTURED = 4800  # frames of a picture
+_PICTURED_S = 60.0  # of speech, at most
 
 VocoderRun = Annotated[
     str, typer.Option("--vocoder", help="A run whose vocoder makes the waves; by default Griffin-Lim.")
@@ -85,7 +86,7 @@ def evaluate(
     if as_json:
         print_json(record)
         return
-    show(f"{run}: {voice.examples:,} training sentences, {len(lines)} held-out sentences")
+    show(f"{run}: trained on {voice.examples:,} sentences, repetitions included; {len(lines)} held-out sentences")
     for name, value in list(record.items())[3:]:
         metric = CATALOGUE.get(f"eval/{name}")
         unit, meaning = (metric.unit, metric.meaning) if metric else _MEANINGS[name]
@@ -139,16 +140,16 @@ def say(
     words: list[str] = []
     frames: list[Tensor] = []
     start, first = time.perf_counter(), 0.0
-    said = voice.say(text, pace=pace)
+    said, pictured = voice.say(text, pace=pace), round(_PICTURED_S * voice.config.mel.frames_per_s)
     with _opened(out, stream) as file, WaveStream(file, voice.rate) as growing:
         for part in said:
             growing.write(part.wave)
             first = first or time.perf_counter() - start
             words.append(part.words)
-            if sum(map(len, frames)) < _PICTURED:
+            if sum(map(len, frames)) < pictured:
                 frames.append(part.mel)
     if picture is not None:
-        save_png(picture, spectrogram_picture([torch.cat(frames)[:_PICTURED]]))
+        save_png(picture, spectrogram_picture([torch.cat(frames)[:pictured]]))
     seconds, computed = growing.seconds, time.perf_counter() - start
     record = {"file": out, "seconds": seconds, "first_sound_s": first, "real_time_factor": computed / seconds}
     if as_json:
@@ -181,14 +182,22 @@ def _vocoder(run: str, runs_dir: Path, device: Any) -> Vocoder | None:
 
 
 def _text(given: str) -> str:
-    """A text, the content of a file or of standard input. Raises UserError for a file that is not UTF-8."""
+    """A text, the content of a file or of standard input.
+
+    Raises UserError for one that is not UTF-8, and for the name of a text file that is not there.
+    """
     if given == "-":
-        return sys.stdin.read(_LARGEST_TEXT)
+        try:
+            return sys.stdin.buffer.read(_LARGEST_TEXT).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise UserError("standard input is not UTF-8 text") from None
     try:
         is_file = Path(given).is_file()
     except (OSError, ValueError):  # too long for a file name, or with a zero byte: a text
         is_file = False
     if not is_file:
+        if re.fullmatch(r"\S+\.txt", given):  # a slip of the pen, which would be read out as "dot t x t"
+            raise UserError(f"{given} does not exist; give a text or the name of a text file")
         return given
     try:
         return read_regular(Path(given), _LARGEST_TEXT).decode("utf-8-sig")

@@ -26,7 +26,8 @@ from lab.train.learning_rate import reaches_zero_at
 StartActors = Callable[[Any, Device], AbstractContextManager[Any]]
 """A context manager `(config, device)` of actors on the cluster, which the kind's `build` takes."""
 
-_MORE_ARGUMENTS = {"predict": " INPUT", "export": " --out FILE.onnx"}  # of a verb, besides the run
+# Of a verb, besides the run.
+_MORE_ARGUMENTS = {"predict": " INPUT", "export": " --out FILE.onnx", "say": " TEXT --out FILE.wav"}
 
 
 def start_run(

@@ -20,7 +20,10 @@ class DataConfig(Config):
         description="Folder in the layout of LJSpeech with phones.csv, as `lab data speak` makes it.",
     )
     held_out: float = Field(
-        default=1 / 25, gt=0.0, le=0.5, description="Fraction of the sentences held out, by a hash of their words."
+        default=1 / 25,
+        gt=0.0,
+        le=0.5,
+        description="Fraction of the sentences held out, by a hash of their words; rounded to one of two, three ...",
     )
 
     @property

@@ -106,15 +106,12 @@ class AcousticModel(nn.Module):
         return Acoustics(self._decode(encoded, mask, durations, pitch, energy), *found)
 
     @torch.no_grad()
-    def speak(self, phones: Tensor, *, pace: float = 1.0, pitch_shift: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Phones int64 [B, P] -> log-mel [B, F, bands], frames of each row int64 [B].
-
-        pace: 2 speaks twice as fast. pitch_shift: added to the pitch, in standard deviations.
-        """
+    def speak(self, phones: Tensor, *, pace: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Phones int64 [B, P] -> log-mel [B, F, bands], frames of each row int64 [B]; pace 2 speaks twice as fast."""
         encoded, mask = self._encode(phones)
         log_durations, pitch, energy = self._predict(encoded, mask)
         durations = durations_of(log_durations, phones, pace)
-        mel = self._decode(encoded, mask, durations, pitch + pitch_shift, energy)
+        mel = self._decode(encoded, mask, durations, pitch, energy)
         return mel * self.mel_deviation + self.mel_mean, durations.sum(1)
 
     def _encode(self, phones: Tensor) -> tuple[Tensor, Tensor]:

@@ -81,9 +81,15 @@ def _readable(text: str) -> Normalised:
             if not plain:
                 unread[character] = None
     joined = re.sub(r"(?<![a-z])'+|'+(?![a-z])", " ", "".join(kept))
-    joined = re.sub(r"\s*([.,;:!?])[\s.,;:!?]*", r"\1 ", " ".join(joined.split()))
+    joined = re.sub(r"\s*[.,;:!?][\s.,;:!?]*", _one_mark, " ".join(joined.split()))
     joined = re.sub(r"^[\s.,;:!?]+", "", joined)
     return Normalised(" ".join(joined.split()), tuple(unread))
+
+
+def _one_mark(found: re.Match[str]) -> str:
+    """Of several marks the first that ends a sentence, else the first."""
+    marks = found[0].replace(" ", "")
+    return next((mark for mark in marks if mark in ".!?"), marks[0]) + " "
 
 
 _LIGATURES = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ł": "l", "þ": "th", "ð": "d", "ı": "i"}

@@ -48,10 +48,6 @@ class Pronouncer:
             return stem
         return self.rules.pronounce(word)
 
-    def source(self, word: str) -> str:
-        """Where the phones of a word come from: lexicon, dictionary or rules."""
-        return "lexicon" if word in self.lexicon else "dictionary" if word in dictionary() else "rules"
-
     def _known(self, word: str) -> Phones:
         return self.lexicon.get(word) or dictionary().get(word) or ()
 

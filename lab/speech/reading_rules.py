@@ -29,12 +29,14 @@ _ABBREVIATIONS = {
     **{"mr.": "mister", "mrs.": "missis", "ms.": "miz", "dr.": "doctor", "prof.": "professor", "gen.": "general"},
     **{"capt.": "captain", "col.": "colonel", "lt.": "lieutenant", "sgt.": "sergeant", "rev.": "reverend"},
     **{"sr.": "senior", "jr.": "junior", "vs.": "versus", "etc.": "et cetera", "e.g.": "for example"},
-    **{"i.e.": "that is", "approx.": "approximately", "dept.": "department", "fig.": "figure", "no.": "number"},
+    **{"i.e.": "that is", "approx.": "approximately", "dept.": "department"},
     **{"ave.": "avenue", "blvd.": "boulevard", "mt.": "mount", "inc.": "incorporated", "corp.": "corporation"},
-    **{"co.": "company", "ltd.": "limited", "est.": "established", "vol.": "volume", "sen.": "senator"},
+    **{"co.": "company", "ltd.": "limited", "est.": "established", "sen.": "senator"},
     **{"gov.": "governor", "a.m.": "ay m", "p.m.": "p m", "vs": "versus", "mr": "mister", "mrs": "missis"},
-    **{"dr": "doctor", "cf.": "compare", "al.": "others", "rd.": "road", "apt.": "apartment"},
+    **{"dr": "doctor", "cf.": "compare", "et al.": "et others", "rd.": "road"},
 }
+_BEFORE_NUMBERS = {"no.": "number", "fig.": "figure", "vol.": "volume", "apt.": "apartment"}
+"""Abbreviations that are words at the end of a sentence: "I said no.", "he ate a fig."."""
 
 
 def _number(text: str) -> str:
@@ -72,6 +74,11 @@ def _time(found: re.Match[str]) -> str:
     else:
         said = f"{cardinal(hour)} {'oh ' if minute < 10 else ''}{cardinal(minute)}"
     return f"{said} {half}".strip()
+
+
+def _hour(found: re.Match[str]) -> str:
+    """An hour without minutes: "5 pm"."""
+    return f"{cardinal(int(found['hour']))} {'ay' if found['half'] in 'aA' else 'p'} m"
 
 
 def _date(found: re.Match[str]) -> str:
@@ -128,6 +135,10 @@ def _abbreviation(found: re.Match[str]) -> str:
     return _ABBREVIATIONS[found[0].lower()]
 
 
+def _before_number(found: re.Match[str]) -> str:
+    return _BEFORE_NUMBERS[found[0].lower()]
+
+
 def _any_of(words: Sequence[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
@@ -153,13 +164,17 @@ RULES: list[_Rule] = [
     ),
     (re.compile(r"\b[Ss]t\.(?= [A-Z])"), lambda found: "saint"),
     _rule(r"\bst\.", lambda found: "street"),
+    # These often end a sentence, and then their point ends it as well.
+    (re.compile(r"(?<![\w.])(?i:etc|[ap]\.m)\.(?= [A-Z])"), lambda found: f"{_abbreviation(found)}."),
     _rule(rf"(?<![\w.])(?:{_any_of([name for name in _ABBREVIATIONS if name[-1] == '.'])})", _abbreviation),
     _rule(rf"\b(?:{_any_of([name for name in _ABBREVIATIONS if name[-1] != '.'])})\b", _abbreviation),
+    _rule(rf"(?<![\w.])(?:{_any_of(list(_BEFORE_NUMBERS))})(?= ?\d)", _before_number),
     _rule(rf"(?P<sign>[$€£¥]) ?(?P<amount>{_AMOUNT})(?: ?(?P<scale>{_SCALES})\b)?", _money),
     _rule(r"\b(\d{4})-(\d{2})-(\d{2})\b", _iso_date),
     _rule(r"\b(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})\b", _date),
     _rule(rf"\b(?P<month>{_MONTH}) (?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<year>\d{{4}})\b,?)?", _month_day),
-    _rule(r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?!\d)(?: ?(?P<half>[ap] ?\.?m\b\.?))?", _time),
+    _rule(r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?!\d)(?: ?(?P<half>[ap] ?\.?m\b))?", _time),
+    _rule(r"(?<![\w.,:])(?P<hour>1[0-2]|[1-9]) ?(?P<half>[ap])m\b", _hour),
     _rule(r"\b(\d{0,2}[1-9]0|\d{1,2}00)'?s\b", _decade),
     _rule(r"\b(\d{1,15})(?:st|nd|rd|th)\b", lambda found: ordinal(int(found[1]))),
     _rule(rf"(?<!\w)(?P<amount>{_AMOUNT}) ?%", lambda found: f"{_number(found['amount'])} percent"),

@@ -4,10 +4,12 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from lab.audio.wav import write_wav
 from lab.errors import UserError
+from lab.files.durable import remove
 from lab.files.plain import read_regular
 from lab.speech import corpus, teacher
 from lab.speech.corpus import Line
@@ -56,7 +58,8 @@ def make_set(
 ) -> list[Line]:
     """Speak texts into a folder that is empty or absent; see `lab.speech.corpus` for its files.
 
-    A text without anything that can be spoken is an error, since it would be a hole in the numbering. Raises UserError.
+    After an error or an interruption nothing is left in the way of the next try. A text without anything that can be
+    spoken is an error, since it would be a hole in the numbering. Raises UserError.
     """
     teacher.check_voice(voice)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -72,13 +75,23 @@ def make_set(
         return said.phones
 
     phones: dict[str, tuple[TimedPhone, ...]] = {}
-    with ThreadPoolExecutor(workers) as pool:
+    pool, is_new = ThreadPoolExecutor(workers), not out.exists()
+    try:
         for line, found in zip(lines, pool.map(speak, lines), strict=True):
             phones[line.id] = found
             progress(len(phones), len(lines))
-    corpus.write_text(out / corpus.LEXICON, corpus.lexicon_text(_lexicon(lines, phones)).splitlines())
-    corpus.write_text(out / corpus.PHONES, [corpus.phones_line(name, timed) for name, timed in phones.items()])
-    corpus.write_text(out / corpus.METADATA, [f"{line.id}|{line.text}|{line.words}" for line in lines])
+        corpus.write_text(out / corpus.LEXICON, corpus.lexicon_text(_lexicon(lines, phones)).splitlines())
+        corpus.write_text(out / corpus.PHONES, [corpus.phones_line(name, timed) for name, timed in phones.items()])
+        corpus.write_text(out / corpus.METADATA, [f"{line.id}|{line.text}|{line.words}" for line in lines])
+    except BaseException:
+        pool.shutdown(cancel_futures=True)  # waits for those at work: they would write after the removal
+        for name in (corpus.WAVS, corpus.LEXICON, corpus.PHONES, corpus.METADATA):
+            remove(out / name)
+        if is_new:
+            with suppress(OSError):
+                out.rmdir()
+        raise
+    pool.shutdown()
     return lines
 
 

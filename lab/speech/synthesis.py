@@ -88,6 +88,8 @@ class Voice:
         pace: 2 speaks twice as fast. Raises UserError before anything is spoken if the text has nothing to speak.
         """
         words = readable(text)
+        if not any(self.pronouncer.phones(piece) for piece in pieces(words)):
+            raise UserError(f"no word of {text.strip()!r:.60} can be pronounced by the lexicon and rules of this voice")
 
         def speak() -> Iterator[Said]:
             for piece in pieces(words):

@@ -138,8 +138,16 @@ def test_what_is_asked_wrongly_is_one_line(
     assert main(["data", "spectrograms", str(recordings), str(out), "--size", "32"]) == 0
     parameters = ["--parameters", out / "spectrogram.json"]
     assert "is not empty" in refused(capsys, *draw, out)
-    assert "do not fit" in refused(capsys, "data", "sound", image, tmp_path / "x.wav", *parameters)
+    assert "x.png: images of 1 x 8 x 8 do not fit" in refused(
+        capsys, "data", "sound", image, tmp_path / "x.wav", *parameters
+    )
     assert "name FILE.wav" in refused(capsys, "data", "sound", image, tmp_path / "x.mp3", *parameters)
+    capsys.readouterr()
+    assert main(["data", "spectrograms", str(recordings), str(out), "--only", "low_a", "--overwrite"]) == 0
+    assert "holds 3 other .png files" in capsys.readouterr().out
+    scale = json.loads((out / "spectrogram.json").read_text())
+    (tmp_path / "p.json").write_text(json.dumps(scale | {"black": scale["white"] + 1.0}))
+    assert "must rise within" in refused(capsys, *draw, tmp_path / "q", "--like", tmp_path / "p.json")
     (tmp_path / "p.json").write_text('{"frames": 3}')
     assert "(mel: Field required)" in refused(
         capsys, "data", "sound", image, tmp_path / "x.wav", "--parameters", tmp_path / "p.json"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lab.audio.wav import read_wav, write_wav
+from lab.audio.wav import Recording, read_wav, write_wav
 from lab.cli.main import main
 from lab.errors import UserError
 from lab.speech import corpus, teacher
@@ -174,6 +174,20 @@ def test_a_folder_with_files_is_not_spoken_into(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "kept.txt").write_text("mine")
     with pytest.raises(UserError, match="not an empty folder"):
         make_set(["hello"], tmp_path)
+
+
+def test_an_interrupted_set_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = teacher.Spoken(Recording(torch.zeros(80), RATE, ()), (teacher.TimedPhone("pau", 0.01),))
+    monkeypatch.setattr(teacher, "check_voice", lambda voice: None)
+    monkeypatch.setattr(teacher, "speak", lambda text, voice: said)
+
+    def interrupt(done: int, total: int) -> None:
+        assert (tmp_path / "out" / "wavs" / "voice-00001.wav").exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_set(["hello"] * 9, tmp_path / "out", progress=interrupt)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_stream_of_samples_is_a_wav_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from lab.speech.numbers_in_words import cardinal, ordinal, year
 
 READ = {
     "Dr. Smith paid $12.50 on 3/4/1999.": "doctor smith paid twelve dollars and fifty cents on march fourth, nineteen "
-    "ninety nine,",
+    "ninety nine.",
     "In 1999 and 2007, but 1,204,567!": "in nineteen ninety nine and two thousand seven, but one million two hundred "
     "four thousand five hundred sixty seven!",
     "3.14 of the 21st": "three point one four of the twenty first",
@@ -32,6 +32,10 @@ READ = {
     "naïve Straße": "naive strasse",
     "don't 'quote' rock 'n' roll": "don't quote rock n roll",
     "this -- that... end": "this, that, end",
+    "He said no. No. 5 is apt. See fig. 2": "he said no. number five is apt. see figure two",
+    "Al. met Ann et al. at 5 pm, 11 AM and 3PM": "al. met ann et others at five p m, eleven ay m and three p m",
+    "Cats etc. At 9:30pm. At 5 p.m. I left.": "cats et cetera. at nine thirty p m. at five p m. i left.",
+    "Born on May 5, 1999. It rained!": "born on may fifth, nineteen ninety nine. it rained!",
     "HELLO WORLD": "hello world",
     "007": "zero zero seven",
     "": "",

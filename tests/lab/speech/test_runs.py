@@ -41,9 +41,12 @@ def _without_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("micro_batch", [None, pytest.param(3, marks=pytest.mark.slow)])
-def test_a_stopped_run_goes_on_bit_for_bit(micro_batch: int | None, tmp_path: Path, source: Path) -> None:
+def test_a_stopped_run_goes_on_bit_for_bit(
+    micro_batch: int | None, tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = preset(tmp_path, source, evaluate={"every": 2}, training={"micro_batch": micro_batch})
     run("train", file, "--runs-dir", tmp_path, "--name", "whole")
+    assert f"lab say {tmp_path}/whole TEXT --out FILE.wav" in capsys.readouterr().out
     run("train", file, "budget=16", "training.decay_examples=32", "--runs-dir", tmp_path, "--name", "parts")
     run("resume", tmp_path / "parts", "budget=32")
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
@@ -100,6 +103,8 @@ def test_ten_thousand_words_are_spoken_in_pieces(runs: Path, tmp_path: Path) -> 
         ("☃ ♪", "can be read out: give English words or numbers"),
         ("你好世界", "can be read out"),
         ("... !!!", "can be read out"),
+        ("zzz", "no word of 'zzz' can be pronounced"),
+        ("none.txt", "none.txt does not exist"),
     ],
 )
 def test_a_text_without_words_is_one_line(
