@@ -92,12 +92,12 @@ def run(seed: int, line: Callable[[str], None]) -> Report:
         functions = every_function(inputs)
         found, excluded = computed_by_one_unit(functions), contradiction(functions)
         name = f"{inputs} input{'s' if inputs > 1 else ''}"
-        line(f"{name}: {int(found.sum())} functions by one unit, {int(excluded.sum())} proven impossible")
+        line(f"{name}: {int(found.sum()):,} functions by one unit, {int(excluded.sum()):,} proven impossible")
         findings.append(
             Finding(
                 f"functions of {name}, one unit",
-                f"{known} of {len(functions)}",
-                f"{int(found.sum())} of {len(functions)}",
+                f"{known:,} of {len(functions):,}",
+                f"{int(found.sum()):,} of {len(functions):,}",
                 int(found.sum()) == known and bool((found ^ excluded).all()),
             )
         )
