@@ -21,6 +21,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector
 
+from lab.errors import UserError
 from lab.nets.mlp import MLP
 from lab.plots.figures import Curve, Plot, plots
 from lab.plots.images import save_png
@@ -140,12 +141,14 @@ def draw(found: Turn, name: str, costs: list[float]) -> np.ndarray:
 def show(*, steps: int, learning_rate: float, knob: int | None, rate: float, out: Path | None, seed: int) -> Turn:
     """Train, turn one knob (by default the steepest), and make one step with it and one with all."""
     console = Console(seed)
+    if steps < 0:
+        raise SystemExit(f"--steps {steps}: at least 0")
+    if knob is not None and not 0 <= knob < len(console.knobs):
+        raise SystemExit(f"--knob {knob}: there are {len(console.knobs):,} knobs, the first is 0")
     costs = descend(console, steps, learning_rate)
     gradient = console.gradient(console.knobs)
     if knob is None:
         knob = int(gradient.abs().argmax())
-    if not 0 <= knob < len(gradient):
-        raise SystemExit(f"--knob {knob}: there are {len(gradient):,} knobs, the first is 0")
     name, found = console.names()[knob], turn(console, knob, rate)
     together = float(console.cost(console.knobs - learning_rate * gradient))
     print(f"\nknob {knob} of {len(gradient):,}, {name}, stands at {found.setting:.4f}; all others are held")
@@ -170,4 +173,7 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=30.0, help="learning rate of the step of the one knob")
     parser.add_argument("--out", type=Path, help="FILE.png of the curves")
     parser.add_argument("--seed", type=int, default=0)
-    show(**vars(parser.parse_args()))
+    try:
+        show(**vars(parser.parse_args()))
+    except UserError as error:  # the file of the curves cannot be written
+        raise SystemExit(str(error)) from None

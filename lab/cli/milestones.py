@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any
 
 import typer
@@ -72,14 +73,13 @@ def _run(milestone: Milestone, *, seed: int, out: Path, quiet: bool) -> Report:
 
     line(f"{milestone.title} ({milestone.year}). {milestone.source}")
     report = milestone.run(seed, line)
-    figure = _figure(milestone, out)
-    save_png(figure, report.figure)
     if not quiet:
         _print_findings(report)
         for note in report.notes:
             say(f"note: {note}")
-        say(f"figure: {figure}")
-        say()
+    figure = _figure(milestone, out)
+    save_png(figure, report.figure)  # last: findings of minutes are printed even where the figure cannot be written
+    line(f"figure: {figure}\n")
     return report
 
 
@@ -120,7 +120,10 @@ def _figure(milestone: Milestone, out: Path) -> Path:
 
 
 def _make_directory(out: Path) -> None:
+    """Make it, and write to it before anything is computed."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror or error}; give a directory that can be written") from error

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lab.data.batches import reduce_to
-from lab.data.images import ImageSet, cache_directory, open_images
+from lab.data.images import cache_directory, open_images
 from lab.errors import UserError
 
 _TEST_EVERY = 5  # of scikit-learn's digits, which have no test set of their own, every fifth is held out
@@ -43,11 +43,11 @@ class DigitSets:
 
 
 def digit_sets() -> DigitSets:
-    """MNIST, or scikit-learn's digits without it. Raises UserError for a stored file that is damaged."""
+    """MNIST, or scikit-learn's digits without it. Raises UserError for a stored file that is damaged or is no MNIST."""
     if _is_stored("mnist") and _is_stored("mnist_test"):
-        (images, labels), (test_images, test_labels) = (_tensors(open_images(name)) for name in ("mnist", "mnist_test"))
+        (images, labels), (test_images, test_labels) = (_tensors(name) for name in ("mnist", "mnist_test"))
         return DigitSets(images, labels, test_images, test_labels, True)
-    images, labels = _tensors(open_images("digits"))
+    images, labels = _tensors("digits")
     held_out = _held_out(len(images))
     return DigitSets(images[~held_out], labels[~held_out], images[held_out], labels[held_out], False)
 
@@ -81,6 +81,10 @@ def _is_stored(name: str) -> bool:
         return False
 
 
-def _tensors(data: ImageSet) -> tuple[Tensor, Tensor]:
-    assert data.labels is not None
+def _tensors(name: str) -> tuple[Tensor, Tensor]:
+    data = open_images(name)
+    if data.labels is None or data.images.shape[1:] != (1, 32, 32):
+        raise UserError(
+            f"{data.path} is not MNIST as it was published: `lab data fetch mnist --overwrite` packs it again"
+        )
     return torch.from_numpy(np.array(data.images)), torch.from_numpy(data.labels)

@@ -18,6 +18,8 @@ from lab.train.config import ScheduledOptimizerConfig
 _ENUMERATED = 12  # hidden units, so 4,096 networks
 HIDDEN_RATE, INPUT_RATE = 0.5, 0.2
 """Fractions of units that are left out, as in the source."""
+PUBLISHED = "published: 1.60% without, 1.25% with, 1.06% with a limit on the norm of weights too"
+"""On MNIST, three hidden layers of 1,024 rectified units in the rows with dropout (Srivastava et al. 2014, table 2)."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def run(seed: int, line: Line) -> Report:
     size = MNIST if data.is_mnist else DIGITS
     without, with_dropout = (learn(data, size, with_dropout=is_on, seed=seed, line=line) for is_on in (False, True))
     before, after = without.errors[-1], with_dropout.errors[-1]
-    published = "; published on MNIST: 1.6% without, 1.05% to 1.25% with" if data.is_mnist else ""
+    published = f"; {PUBLISHED}" if data.is_mnist else ""
     findings = (
         Finding(
             f"network of half weights beside the geometric mean of 2^{_ENUMERATED} subnetworks",

@@ -91,12 +91,13 @@ def run(seed: int, line: Callable[[str], None]) -> Report:
     for inputs, known in SEPARABLE.items():
         functions = every_function(inputs)
         found, excluded = computed_by_one_unit(functions), contradiction(functions)
-        line(f"{inputs} inputs: {int(found.sum())} functions by one unit, {int(excluded.sum())} proven impossible")
+        name = f"{inputs} input{'s' if inputs > 1 else ''}"
+        line(f"{name}: {int(found.sum()):,} functions by one unit, {int(excluded.sum()):,} proven impossible")
         findings.append(
             Finding(
-                f"functions of {inputs} input{'s' if inputs > 1 else ''}, one unit",
-                f"{known} of {len(functions)}",
-                f"{int(found.sum())} of {len(functions)}",
+                f"functions of {name}, one unit",
+                f"{known:,} of {len(functions):,}",
+                f"{int(found.sum()):,} of {len(functions):,}",
                 int(found.sum()) == known and bool((found ^ excluded).all()),
             )
         )

@@ -39,11 +39,6 @@ def hidden_probabilities(rbm: RBM, visible: Tensor) -> Tensor:
     return torch.sigmoid(torch.addmm(rbm.hidden_bias, visible, rbm.weights))
 
 
-def visible_probabilities(rbm: RBM, hidden: Tensor) -> Tensor:
-    """P(v = 1 | h): [B, H] -> [B, V]."""
-    return torch.sigmoid(torch.addmm(rbm.visible_bias, hidden, rbm.weights.T))
-
-
 def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
     """Units that are 1 with their probability, as floats of the same shape."""
     return (torch.rand(probabilities.shape, generator=generator) < probabilities).to(probabilities.dtype)

@@ -72,9 +72,17 @@ def test_the_slope_of_backpropagation_is_the_tangent(knob: int | None, tmp_path:
     assert misses[0] / misses[1] == pytest.approx(4.0, rel=0.1)
 
 
-def test_a_knob_that_is_not_there_is_refused() -> None:
-    with pytest.raises(SystemExit, match="1,210 knobs"):
-        example("mixing_console").show(steps=0, learning_rate=0.5, knob=1_210, rate=1.0, out=None, seed=0)
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [({"knob": 1_210}, "1,210 knobs"), ({"knob": -1}, "1,210 knobs"), ({"steps": -3}, "--steps -3")],
+)
+def test_a_knob_or_a_number_of_steps_that_cannot_be_is_refused(
+    mistake: dict[str, int], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"steps": 5, "learning_rate": 0.5, "knob": None, "rate": 1.0, "out": None, "seed": 0}
+    with pytest.raises(SystemExit, match=message):
+        example("mixing_console").show(**settings | mistake)
+    assert capsys.readouterr().out == ""  # before any training
 
 
 def test_a_convolution_by_hand_is_that_of_the_book_and_of_the_layer(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,27 @@ def test_a_disagreement_has_exit_code_1(
     assert [finding["agrees"] for finding in record["findings"]] == [False, True] and record["notes"] == ["a note"]
 
 
+def test_findings_are_printed_even_if_the_figure_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mcculloch_pitts.png").mkdir()
+    assert main(["milestones", "mcculloch_pitts", "--out", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert "104 of 256" in captured.out and captured.err.startswith("lab: cannot write")
+
+
+def test_a_directory_that_cannot_be_written_is_found_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("lab.cli.milestones.TemporaryFile", refuse)
+    assert main(["milestones", "mcculloch_pitts", "--out", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and "give a directory that can be written" in captured.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lab.data.images import write_images
+from lab.errors import UserError
 from lab.milestones import dropout, lenet
 from lab.milestones.digit_sets import binary_digits, digit_sets, pixels
 from lab.milestones.fitting import error_rate, fit_classifier
@@ -41,6 +42,18 @@ def test_stored_mnist_is_used_without_its_margin(no_mnist: Path) -> None:
     assert data.is_mnist and data.side == 28 and data.notes == ()
     found = pixels(data.images, data.side)
     assert found.shape == (3, 784) and bool((found[:, 0] == 1.0).all()) and float(found.sum()) == 3.0
+
+
+def test_a_file_that_is_not_mnist_is_refused(no_mnist: Path) -> None:
+    for name in ("mnist", "mnist_test"):
+        write_images(
+            no_mnist / f"{name}.safetensors",
+            iter(np.zeros((3, 1, 32, 32), np.uint8)),
+            shape=(3, 1, 32, 32),
+            labels=None,
+        )
+    with pytest.raises(UserError, match="lab data fetch mnist --overwrite"):
+        digit_sets()
 
 
 def test_binary_digits_are_bits_of_both_parts() -> None:

@@ -16,7 +16,6 @@ from lab.milestones.rbm import (
     new_rbm,
     states,
     transposed,
-    visible_probabilities,
 )
 from lab.milestones.rbm_training import Learning, learn
 
@@ -52,7 +51,7 @@ def test_conditionals_and_free_energy_are_those_of_the_joint_distribution() -> N
     of_hidden = (weights @ h.double()) / weights.sum(1, keepdim=True)
     torch.testing.assert_close(hidden_probabilities(rbm, v).double(), of_hidden, atol=1e-5, rtol=0)
     of_visible = (weights.T @ v.double()) / weights.sum(0)[:, None]
-    torch.testing.assert_close(visible_probabilities(rbm, h).double(), of_visible, atol=1e-5, rtol=0)
+    torch.testing.assert_close(hidden_probabilities(transposed(rbm), h).double(), of_visible, atol=1e-5, rtol=0)
 
 
 def test_annealed_importance_sampling_finds_log_z() -> None:
