@@ -17,7 +17,7 @@ from lab.grading.explain import SentenceEffect, doubts, records, sentence_effect
 from lab.grading.grader import Grader, load_grader
 from lab.grading.page import PAGE, write_page
 from lab.grading.reading import read_essays
-from lab.grading.results import pooled, result_of
+from lab.grading.results import check_folds, pooled, result_of
 from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.terminal.consoles import Console
@@ -59,10 +59,16 @@ def evaluate(
 ) -> None:
     """Grade the test essays, which training never used; with several runs, each its own, and the mean of the folds."""
     graders = _graders(run, others, runs_dir, device, checkpoint)
+    if len(graders) > 1:
+        check_folds(graders)
     results = [result_of(grader, baselines=baselines) for grader in graders]
     each = [result.metrics() for result in results]
     whole = pooled(results)
-    means = {name: float(np.mean([values[name] for values in each])) for name in each[0]}
+    means = {
+        name: float(np.mean([values[name] for values in each]))
+        for name in each[0]
+        if all(name in values for values in each)
+    }
     record: dict[str, Any] = {"run": run, "examples_trained": graders[0].examples, "test_essays": len(whole.texts)}
     if len(each) > 1:
         record |= {"folds": len(each)}

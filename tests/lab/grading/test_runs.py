@@ -161,3 +161,6 @@ def test_runs_of_other_scores_are_not_averaged(
     capsys.readouterr()
     assert run("predict", folder / "fold0", folder / "essay.txt", "--with", tmp_path / "other") == 2
     assert "cannot be averaged" in capsys.readouterr().err
+    for others, message in ((["--with", tmp_path / "other"], "different essays"), (["--with", "fold0"], "count twice")):
+        assert run("eval", "fold0", *others, "--runs-dir", folder) == 2
+        assert message in capsys.readouterr().err
