@@ -18,6 +18,7 @@ from lab.grading.grader import Grader, load_grader
 from lab.grading.page import PAGE, write_page
 from lab.grading.reading import read_essays
 from lab.grading.results import check_folds, pooled, result_of
+from lab.grading.text import sentences_of
 from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.terminal.consoles import Console
@@ -120,6 +121,9 @@ def predict(
     effects: list[SentenceEffect] | None = None
     if len(texts) == 1:
         effects = sentence_effects(grader, texts[0], max(1, _MOST_READ // max(1, found[0]["words"])))
+        count = len(sentences_of(texts[0]))
+        if len(effects) < count:
+            _log.warning(f"the effects are those of the first {len(effects):,} of its {count:,} sentences")
     if as_json:
         listed: dict[str, Any] = {} if effects is None else {"sentences": [one._asdict() for one in effects]}
         print_json({"run": run, "coverage": grader.coverage, "essays": found} | listed)
