@@ -17,7 +17,8 @@ from lab.grading.explain import SentenceEffect, doubts, records, sentence_effect
 from lab.grading.grader import Grader, load_grader
 from lab.grading.page import PAGE, write_page
 from lab.grading.reading import read_essays
-from lab.grading.results import pooled, result_of
+from lab.grading.results import check_folds, pooled, result_of
+from lab.grading.text import sentences_of
 from lab.plots.media import Table
 from lab.run.lookup import RUNS_DIR, find_run
 from lab.terminal.consoles import Console
@@ -59,10 +60,16 @@ def evaluate(
 ) -> None:
     """Grade the test essays, which training never used; with several runs, each its own, and the mean of the folds."""
     graders = _graders(run, others, runs_dir, device, checkpoint)
+    if len(graders) > 1:
+        check_folds(graders)
     results = [result_of(grader, baselines=baselines) for grader in graders]
     each = [result.metrics() for result in results]
     whole = pooled(results)
-    means = {name: float(np.mean([values[name] for values in each])) for name in each[0]}
+    means = {
+        name: float(np.mean([values[name] for values in each]))
+        for name in each[0]
+        if all(name in values for values in each)
+    }
     record: dict[str, Any] = {"run": run, "examples_trained": graders[0].examples, "test_essays": len(whole.texts)}
     if len(each) > 1:
         record |= {"folds": len(each)}
@@ -114,6 +121,9 @@ def predict(
     effects: list[SentenceEffect] | None = None
     if len(texts) == 1:
         effects = sentence_effects(grader, texts[0], max(1, _MOST_READ // max(1, found[0]["words"])))
+        count = len(sentences_of(texts[0]))
+        if len(effects) < count:
+            _log.warning(f"the effects are those of the first {len(effects):,} of its {count:,} sentences")
     if as_json:
         listed: dict[str, Any] = {} if effects is None else {"sentences": [one._asdict() for one in effects]}
         print_json({"run": run, "coverage": grader.coverage, "essays": found} | listed)

@@ -1,6 +1,7 @@
 """Sets of graded essays: a CSV file, or essays that a grammar generates."""
 
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Sequence
@@ -14,10 +15,12 @@ from lab.config.suggestions import did_you_mean, shortened
 from lab.data.csv_file import CsvFile, numbers, read_csv
 from lab.errors import UserError
 from lab.grading.grammar import generate
+from lab.grading.text import cleaned
 
 if TYPE_CHECKING:
     from lab.grading.config import DataConfig
 
+_log = logging.getLogger(__name__)
 MOST_GRADES = 100
 _TEXTS, _SCORES = ("text", "essay", "full_text"), ("overall", "score", "grade")
 _LEAST = 20  # essays
@@ -75,7 +78,7 @@ def _read(config: "DataConfig", file: CsvFile) -> EssaySet:
     if prompt is None and config.prompt != "prompt":
         raise UserError(f"data.prompt: {file.source} has no column {config.prompt!r}")
     traits = _traits(config, file, (text, score, prompt))
-    texts = file.cells(text)
+    texts = [cleaned(cell) for cell in file.cells(text)]
     for row, essay in enumerate(texts):
         if not any(letter.isalpha() for letter in essay):
             state = "is empty" if not essay else f"is {shortened(essay)}, without a letter"
@@ -107,11 +110,26 @@ def _column(file: CsvFile, given: str | None, usual: Sequence[str], setting: str
 
 
 def _traits(config: "DataConfig", file: CsvFile, taken: Sequence[str | None]) -> list[str]:
-    """The columns of traits: those that are named, else all further ones of numbers."""
+    """The columns of traits: those that are named, else all further ones of numbers that look like scores."""
     if config.traits is not None:
-        return [_column(file, name, (), "data.traits") for name in config.traits]
-    others = [name for name in file.columns if name not in taken]
-    return [name for name in others if all(not cell or not file.flaw(cell) for cell in file.cells(name))]
+        named = [_column(file, name, (), "data.traits") for name in config.traits]
+        for at, name in enumerate(named):
+            if name in taken or name in named[:at]:
+                raise UserError(f"data.traits: {name!r} is already read; leave it out")
+        return named
+    return [name for name in file.columns if name not in taken and _looks_like_a_trait(file, name)]
+
+
+def _looks_like_a_trait(file: CsvFile, name: str) -> bool:
+    """Whether a column has numbers, and neither one for all essays nor one for each, as their numbers are."""
+    cells = [cell for cell in file.cells(name) if cell]
+    if not cells or any(file.flaw(cell) for cell in cells):
+        return False
+    different = len(set(cells))
+    if not 1 < different < min(len(cells), MOST_GRADES + 1):
+        _log.warning(f"{file.source}: {name!r} has {different:,} different numbers and is not read as a trait")
+        return False
+    return True
 
 
 def _trait(file: CsvFile, name: str) -> np.ndarray:

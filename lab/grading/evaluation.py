@@ -38,9 +38,12 @@ def calibration_table(truth: np.ndarray, predictions: np.ndarray) -> Table:
 
 
 def by_score(truth: np.ndarray, grades: np.ndarray, predictions: np.ndarray) -> Table:
-    """Errors by true score."""
-    groups = [(f"{score:g}", truth == score) for score in np.unique(truth)]
-    return _grouped("by_score", "score", groups, truth, grades, predictions)
+    """Errors by true score; `exact`: essays that get this grade. (A kappa of essays of one score is always 0.)"""
+    rows: list[list[Cell]] = []
+    for score in np.unique(truth):
+        mask = truth == score
+        rows.append([f"{score:g}", *_errors(truth[mask], predictions[mask]), float((grades[mask] == score).mean())])
+    return Table("by_score", ["score", "essays", "mean", "bias", "error", "exact"], rows)
 
 
 def by_length(truth: np.ndarray, grades: np.ndarray, predictions: np.ndarray, words: np.ndarray) -> Table:
@@ -69,19 +72,13 @@ def _grouped(
     grades: np.ndarray,
     predictions: np.ndarray,
 ) -> Table:
-    """bias: mean of prediction minus score."""
     rows: list[list[Cell]] = []
     for label, mask in groups:
-        errors = predictions[mask] - truth[mask]
-        kappa = quadratic_kappa(grades[mask], truth[mask])
-        rows.append(
-            [
-                label,
-                int(mask.sum()),
-                float(truth[mask].mean()),
-                float(errors.mean()),
-                float(np.abs(errors).mean()),
-                kappa,
-            ]
-        )
+        rows.append([label, *_errors(truth[mask], predictions[mask]), quadratic_kappa(grades[mask], truth[mask])])
     return Table(name, [what, "essays", "score", "bias", "error", "kappa"], rows)
+
+
+def _errors(truth: np.ndarray, predictions: np.ndarray) -> list[Cell]:
+    """Number of essays, mean score, mean of prediction minus score, mean absolute error."""
+    errors = predictions - truth
+    return [len(truth), float(truth.mean()), float(errors.mean()), float(np.abs(errors).mean())]

@@ -69,8 +69,7 @@ def batched(
 @dataclass(frozen=True, eq=False)
 class Grader:
     """A network in evaluation mode with all that scoring a text needs. names: of the score and the traits; bounds:
-    lowest and highest values float64 [2, O]; examples: trained examples; fingerprint: of the
-    data."""
+    lowest and highest values float64 [2, O]; examples: trained examples; fingerprint: of the data."""
 
     config: GradingConfig
     network: GraderNetwork
@@ -88,7 +87,7 @@ class Grader:
         return self.encoder.encode([parsed(text) for text in texts])
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
-        """Scores float64 [N, O] in their units, within the range of the training essays' scores."""
+        """Scores float64 [N, O] in their units: between the lowest and the highest of the data."""
         encoded = self.encode(texts)
         return self.in_units(batched(self.network, encoded, np.arange(len(encoded)), self.device))
 

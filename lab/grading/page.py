@@ -31,7 +31,7 @@ def write_page(folder: Path, result: Result, title: str, name: str) -> None:
         lines += [
             f"**{truth[index]:g}, predicted {score[index]:.2f}** ({result.words[index]:,} words{prompt})",
             "",
-            f"> {_plain(result.texts[index])[:_EXCERPT]}",
+            f"> {_plain(result.texts[index][:_EXCERPT])}",
             "",
         ]
     with replacing(folder / PAGE) as path:

@@ -10,6 +10,7 @@ from lab.errors import UserError
 from lab.files.plain import read_regular
 from lab.grading.config import DataConfig
 from lab.grading.essays import text_column
+from lab.grading.text import cleaned
 
 _LARGEST = 10_000_000  # bytes
 
@@ -35,8 +36,9 @@ def read_essays(given: str, config: DataConfig) -> list[str]:
 
 
 def checked(text: str, name: str) -> str:
-    """The text; UserError that names it if there is nothing to grade in it."""
-    if not text.strip():
+    """The text as it is counted; UserError that names it if there is nothing to grade in it."""
+    text = cleaned(text)
+    if not text:
         raise UserError(f"{name} is empty: there is no essay to grade")
     if not any(letter.isalpha() for letter in text):
         raise UserError(f"{name} has no letters: there is no essay to grade")

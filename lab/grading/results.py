@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lab.errors import UserError
 from lab.grading.baselines import BASELINES, Baseline
 from lab.grading.data import check_same_data
 from lab.grading.essays import EssaySet, open_essays
@@ -103,6 +104,20 @@ def result_of(grader: Grader, *, baselines: bool) -> Result:
         words=words_in(texts),
         baselines=_baselines(essays, parts) if baselines else {},
     )
+
+
+def check_folds(graders: Sequence[Grader]) -> None:
+    """Raise UserError unless the runs are folds of the same essays and no essay is in the test of two."""
+    first = graders[0]
+    if any((one.fingerprint, one.names) != (first.fingerprint, first.names) for one in graders[1:]):
+        raise UserError("--with: these runs were trained on different essays or scores: give folds of one set")
+    essays = open_essays(first.config.data, first.config.seed)
+    tested = np.concatenate([split(essays, grader.config.data).test for grader in graders])
+    if len(np.unique(tested)) < len(tested):
+        raise UserError(
+            "--with: two of these runs test the same essays, which would count twice: give runs of other data.fold and "
+            "equal data.folds"
+        )
 
 
 def pooled(results: Sequence[Result]) -> Result:

@@ -22,6 +22,14 @@ class Sentence(NamedTuple):
     new_paragraph: bool
 
 
+def cleaned(text: str) -> str:
+    """The text in the form in which it is counted: composed letters, line breaks of one kind, nothing around it.
+
+    An essay is then graded alike whether it comes from a table, a file or a program.
+    """
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
 def sentences_of(text: str) -> list[Sentence]:
     """The sentences of a text in order; parts without a token are left out."""
     found: list[Sentence] = []

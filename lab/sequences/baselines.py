@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from lab.sequences.files import FileData
 from lab.sequences.pair import Pair
@@ -13,12 +14,11 @@ def baselines_of(data: FileData, *, intents: bool) -> dict[str, Mapping[str, flo
     """Metrics of the test examples by the name of the method."""
     train, test = data.train_pairs, data.test_pairs
     if not intents:
-        true = [" ".join(pair.target.split()) for pair in test]
+        labels, true = ([" ".join(pair.target.split()) for pair in pairs] for pairs in (train, test))
         found = {
-            "most frequent label": [Counter(" ".join(p.target.split()) for p in train).most_common(1)[0][0]]
-            * len(test),
-            "TF-IDF, words": _linear(train, [" ".join(p.target.split()) for p in train], test, longest=1),
-            "TF-IDF, words and pairs": _linear(train, [" ".join(p.target.split()) for p in train], test, longest=2),
+            "most frequent label": [Counter(labels).most_common(1)[0][0]] * len(test),
+            "TF-IDF, words": _linear(train, labels, test, longest=1),
+            "TF-IDF, words and pairs": _linear(train, labels, test, longest=2),
         }
         return {name: {"eval/exact_match": _share(answers, true)} for name, answers in found.items()}
     true_tags = [pair.target.split() for pair in test]
@@ -40,7 +40,14 @@ def _linear(train: Sequence[Pair], labels: Sequence[str], test: Sequence[Pair], 
 
     if len(set(labels)) == 1:
         return [labels[0]] * len(test)
-    vectors = TfidfVectorizer(ngram_range=(1, longest), token_pattern=r"\S+", sublinear_tf=True)
+    # Words in small letters without punctuation, as an open vocabulary reads them.
+    vectors = TfidfVectorizer(
+        ngram_range=(1, longest),
+        lowercase=False,
+        token_pattern=None,
+        tokenizer=partial(split_tokens, words=True, is_open=True),
+        sublinear_tf=True,
+    )
     model = make_pipeline(vectors, LogisticRegression(C=10.0, max_iter=1000))
     model.fit([pair.input for pair in train], list(labels))
     return [str(label) for label in model.predict([pair.input for pair in test])]

@@ -35,7 +35,7 @@ class Detection(Classification):
     )
 
     name: Literal["detection"] = Field(default="detection", description="Type of task.")  # type: ignore[assignment]
-    positive: str = Field(default="", description="Class to detect; by default the rarest of the training set.")
+    positive: str = Field(default="", description="Class to detect; by default the rarest of the test set.")
     reviews: float = Field(
         default=0.01, gt=0.0, le=1.0, description="Budget: fraction of the rows that can be reviewed."
     )
@@ -56,7 +56,7 @@ class Detection(Classification):
         return Evaluation(metrics, [_curve(scores, labels == positive)])
 
     def baselines(self, train: LabelledSet, test: LabelledSet, seed: int) -> dict[str, Mapping[str, float]]:
-        found = scores_of_baselines(train, test, self._positive(train), seed)
+        found = scores_of_baselines(train, test, self._positive(test), seed)
         return {name: self._ranked(torch.from_numpy(scores), test) for name, scores in found.items()}
 
     def _ranked(self, scores: Tensor, test: LabelledSet) -> dict[str, float]:
@@ -72,11 +72,12 @@ class Detection(Classification):
             "eval/cost": found.cost,
         }
 
-    def _positive(self, data: LabelledSet) -> int:
+    def _positive(self, test: LabelledSet) -> int:
         """Index of the class to detect. Raises UserError."""
         if self.positive:
-            return class_index(self.positive, data.classes, "task.positive")
-        return int(np.bincount(data.targets, minlength=len(data.classes)).argmin())
+            return class_index(self.positive, test.classes, "task.positive")
+        present, counts = np.unique(test.targets, return_counts=True)
+        return int(present[counts.argmin()])
 
     def _amounts(self, test: LabelledSet) -> Tensor | None:
         """Cost float64 [N] of each row if it is positive and not reviewed; blank and negative cells cost 0."""

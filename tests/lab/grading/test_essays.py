@@ -11,6 +11,7 @@ from lab.grading.config import DataConfig
 from lab.grading.essays import EssaySet, open_essays
 from lab.grading.folds import split
 from lab.grading.grammar import TRAITS, generate, score_of, write
+from lab.grading.reading import checked
 from tests.lab.small_grading import essay_file
 
 
@@ -111,3 +112,18 @@ def test_the_score_of_a_generated_essay_is_that_of_its_levels_and_not_its_length
     assert abs(np.corrcoef(words, made.scores[:, 0])[0, 1]) < 0.15
     again = generate(10, 3)
     assert again.texts == made.texts[:10] and generate(10, 4).texts != again.texts
+
+
+def test_only_columns_that_look_like_scores_are_traits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    header = "id,text,prompt,score,style,year,blank"
+    rows = "".join(f"{n},{line},{n % 3},2024,\n" for n, line in enumerate(GOOD.splitlines()))
+    assert opened(tmp_path, rows, header).names == ("score", "style")
+    assert [("'id'" in one, "'year'" in one) for one in caplog.messages] == [(True, False), (False, True)]
+    with pytest.raises(UserError, match=r"data\.traits: 'score' is already read"):
+        opened(tmp_path, rows, header, traits=("style", "score"))
+
+
+def test_a_text_is_the_same_essay_with_other_line_breaks_and_in_other_composition(tmp_path: Path) -> None:
+    for text in ("Café one.\r\nTwo.\n", "Cafe\u0301 one.\nTwo."):
+        essays = opened(tmp_path, GOOD + f'"{text}",p0,3\n')
+        assert essays.texts[-1] == checked(text, "a file") == "Café one.\nTwo."

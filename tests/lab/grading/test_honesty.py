@@ -54,6 +54,8 @@ def test_errors_by_group_add_up() -> None:
         assert sum(counts) == 60
         assert np.isclose(np.average(biases, weights=counts), (predictions - truth).mean())
     assert column(by_prompt(truth, grades, predictions, prompts), 0) == ["b", "a"]
+    exact = column(by_score(truth, grades, predictions), 5)
+    assert exact == [float(np.mean(grades[truth == score] == score)) for score in (1.0, 2.0, 3.0)]
     found = calibration_table(truth, predictions)
     assert sum(column(found, 0)) == 60
     assert np.all(np.diff(column(found, 1)) > 0.0)

@@ -135,7 +135,7 @@ def test_what_cannot_be_graded_is_one_line(
     ("text", "doubt"),
     [
         ("Это сочинение о школьной форме. " * 12, "its letters are cyrillic, those of the training essays latin"),
-        (ESSAY + " word" * 10_000, "words, more than the"),
+        (ESSAY + " word" * 10_000, "words, more than the|the effects are those of the first 9 of its"),
         ("Too short.", "words, fewer than the"),
         ("Zyx wvu tsr qpo. " * 30, "words are in none of the training essays"),
     ],
@@ -148,7 +148,8 @@ def test_an_essay_unlike_those_of_training_is_graded_with_a_warning(
         assert run("predict", folder / "fold0", folder / "odd.txt", "--json") == 0
     essay = json.loads(capsys.readouterr().out)["essays"][0]
     assert 1.0 <= essay["estimate"] <= 5.0
-    assert any(doubt in message for message in caplog.messages)
+    for part in doubt.split("|"):
+        assert any(part in message for message in caplog.messages)
 
 
 def test_runs_of_other_scores_are_not_averaged(
@@ -161,3 +162,6 @@ def test_runs_of_other_scores_are_not_averaged(
     capsys.readouterr()
     assert run("predict", folder / "fold0", folder / "essay.txt", "--with", tmp_path / "other") == 2
     assert "cannot be averaged" in capsys.readouterr().err
+    for others, message in ((["--with", tmp_path / "other"], "different essays"), (["--with", "fold0"], "count twice")):
+        assert run("eval", "fold0", *others, "--runs-dir", folder) == 2
+        assert message in capsys.readouterr().err

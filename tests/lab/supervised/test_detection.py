@@ -10,7 +10,9 @@ import torch
 from lab.cli.main import main
 from lab.data.transactions import fraud_probability
 from lab.supervised.data import training_and_test
+from lab.supervised.labelled_set import LabelledSet
 from lab.supervised.ranking import average_precision, review
+from lab.supervised.tasks.detection import Detection
 from tests.lab.small_classifier import other, written
 
 SETTINGS = other(
@@ -57,3 +59,10 @@ def test_the_rarest_class_is_detected_by_default_and_a_wrong_column_is_named(
         name = f"run{code}"
         assert main(["train", str(written(tmp_path, settings)), "--runs-dir", str(tmp_path), "--name", name]) == code
     assert "task.amount" in capsys.readouterr().err
+
+
+def test_the_rarest_class_is_one_that_the_test_set_has() -> None:
+    task, targets = Detection(), np.array([0, 0, 0, 2, 2])
+    test = LabelledSet("rows", np.zeros((5, 1), np.float32), targets, ("usual", "absent", "rare"), ("a",), "")
+    scores = torch.tensor([0.1, 0.2, 0.3, 0.8, 0.9])
+    assert task._ranked(scores, test)["eval/auprc"] == 1.0
