@@ -13,7 +13,7 @@ from rich.text import Text
 from lab.cli.arguments import Json, Run, RunsDir, print_json
 from lab.cli.options import Checkpoint, DeviceName, device_of
 from lab.grading.ensemble import Ensemble
-from lab.grading.explain import SentenceEffect, doubts, records, sentence_effects
+from lab.grading.explain import SentenceEffect, input_warnings, records, sentence_effects
 from lab.grading.grader import Grader, load_grader
 from lab.grading.page import PAGE, write_page
 from lab.grading.reading import read_essays
@@ -116,8 +116,8 @@ def predict(
     texts = read_essays(given, grader.graders[0].config.data)
     found = records(grader, texts)
     for number, text in enumerate(texts):
-        for doubt in doubts(grader, text):
-            _log.warning(f"{given if len(texts) == 1 else f'essay {number + 1}'}: {doubt}")
+        for warning in input_warnings(grader, text):
+            _log.warning(f"{given if len(texts) == 1 else f'essay {number + 1}'}: {warning}")
     effects: list[SentenceEffect] | None = None
     if len(texts) == 1:
         effects = sentence_effects(grader, texts[0], max(1, _MOST_READ // max(1, found[0]["words"])))

@@ -50,7 +50,7 @@ def sentence_effects(grader: Ensemble, text: str, most: int) -> list[SentenceEff
     ]
 
 
-def doubts(grader: Ensemble, text: str) -> list[str]:
+def input_warnings(grader: Ensemble, text: str) -> list[str]:
     """Reasons not to rely on the grade of a text, a line each."""
     encoder = grader.graders[0].encoder
     sentences = sentences_of(text)

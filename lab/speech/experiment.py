@@ -75,8 +75,8 @@ class Speech(Experiment):
             steps.append(self._step(batch.to(self._device.device), rate))
         seconds = time.perf_counter() - start
         names = list(steps[0].statistics)
-        rows = [[step.loss, step.gradient_norm, *(step.statistics[name] for name in names)] for step in steps]
-        total, norm, *parts = torch.tensor(rows).mean(0).tolist()
+        rows = [torch.stack([*step[:2], *(step.statistics[name] for name in names)]) for step in steps]
+        total, norm, *parts = torch.stack(rows).mean(0).tolist()  # the only host sync
         return {
             "loss/total": total,
             **{f"loss/{name}": value for name, value in zip(names, parts, strict=True)},

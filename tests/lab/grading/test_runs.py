@@ -132,7 +132,7 @@ def test_what_cannot_be_graded_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("text", "doubt"),
+    ("text", "warnings"),
     [
         ("Это сочинение о школьной форме. " * 12, "its letters are cyrillic, those of the training essays latin"),
         (ESSAY + " word" * 10_000, "words, more than the|the effects are those of the first 9 of its"),
@@ -141,15 +141,15 @@ def test_what_cannot_be_graded_is_one_line(
     ],
 )
 def test_an_essay_unlike_those_of_training_is_graded_with_a_warning(
-    text: str, doubt: str, folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    text: str, warnings: str, folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / "odd.txt").write_text(text)
     with caplog.at_level(logging.WARNING):
         assert run("predict", folder / "fold0", folder / "odd.txt", "--json") == 0
     essay = json.loads(capsys.readouterr().out)["essays"][0]
     assert 1.0 <= essay["estimate"] <= 5.0
-    for part in doubt.split("|"):
-        assert any(part in message for message in caplog.messages)
+    for expected in warnings.split("|"):
+        assert any(expected in message for message in caplog.messages)
 
 
 def test_runs_of_other_scores_are_not_averaged(
