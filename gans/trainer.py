@@ -1,6 +1,7 @@
 """The training step of a GAN: one gradient step of each network, then an update of the averaged generator."""
 
 import math
+import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Generic, NamedTuple
@@ -97,6 +98,19 @@ class Trainer(Generic[G]):
         self.shown += batch.total
         self.steps += 1
         return statistics
+
+    def iterate(self, samples: int, batch: Callable[[int], Batch]) -> dict[str, float]:
+        """Steps until at least `samples` more have been shown; means of their statistics, learning rate and speed.
+
+        batch: of the number of its first sample.
+        """
+        start, first, statistics = time.perf_counter(), self.shown, MeanStatistics()
+        while self.shown < first + samples:
+            rate = self.learning_rate
+            statistics.add(self.step(batch(self.shown)))
+        metrics = statistics.compute()  # the only wait for the device in an iteration
+        speed = (self.shown - first) / (time.perf_counter() - start)
+        return metrics | {"train/learning_rate": rate, "train/samples_per_s": speed}
 
     def _loss_of_rows(self, phase: Phase, batch: Batch, rows: slice) -> LossTerm:
         return phase.loss(batch.rows(rows), step=self.steps, shown=self.shown)

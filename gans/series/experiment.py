@@ -1,6 +1,5 @@
 """The time-series GAN as an experiment: iterations of training steps, evaluation, state."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -22,7 +21,7 @@ from gans.series.metrics import CATALOGUE
 from gans.series.network import Discriminator, Generator
 from gans.series.noise import noise
 from gans.series.sampler import DataSummary, Sampler
-from gans.trainer import MeanStatistics, Trainer
+from gans.trainer import Trainer
 from lab.data.order import indices
 from lab.errors import CheckpointError, UserError
 from lab.plots.images import save_png
@@ -56,14 +55,7 @@ class SeriesGAN(Experiment):
 
     def iterate(self) -> dict[str, float]:
         """Steps until `series_per_iteration` more series have been shown."""
-        trainer, training, start = self.trainer, self.config.training, time.perf_counter()
-        first, statistics = trainer.shown, MeanStatistics()
-        while trainer.shown < first + training.series_per_iteration:
-            rate = trainer.learning_rate
-            statistics.add(trainer.step(self._batch(trainer.shown)))
-        metrics = statistics.compute()  # the only wait for the device in an iteration
-        shown, seconds = trainer.shown - first, time.perf_counter() - start
-        return metrics | {"train/learning_rate": rate, "train/samples_per_s": shown / seconds}
+        return self.trainer.iterate(self.config.training.series_per_iteration, self._batch)
 
     def evaluate(self) -> Evaluation:
         """Metrics beside their floors, and a plot of real and generated series."""

@@ -23,7 +23,11 @@ class DataConfig(Config):
 
     source: str = Field(default="glides", description="glides, or a folder or zip of WAV files, at any depth.")
     held_out: float = Field(
-        default=0.1, gt=0.0, le=0.5, description="Fraction of the recordings that is held out for evaluation."
+        default=0.1,
+        gt=0.0,
+        le=0.5,
+        description="Fraction of the recordings that is held out for evaluation; of a folder with metadata.csv those "
+        "that a voice with the same fraction holds out.",
     )
     frames: Length = Field(default=40, description="Frames of a training window.")
     synthetic: SyntheticConfig = SyntheticConfig()

@@ -17,6 +17,7 @@ from lab.audio.remarks import grouped
 from lab.audio.sources import open_recordings
 from lab.audio.wav import SILENCE
 from lab.errors import UserError
+from lab.speech.corpus import METADATA, WAVS, is_held_out, read_lines
 
 _log = logging.getLogger(__name__)
 GLIDES = "glides"
@@ -63,15 +64,17 @@ def open_speech(config: VocoderConfig) -> Speech:
     """The configured recordings. Raises UserError where they cannot be read or are too few."""
     data, rate = config.data, config.mel.rate
     remarks: list[str] = []
+    held: set[int] = set()
     if is_file(data):
-        waves, remarks = _from_files(data, rate)
+        waves, held, remarks = _from_files(data, rate)
     else:
         made = data.synthetic
         waves = [torch.from_numpy(wave) for wave in synthetic.glides(made.recordings, made.seconds, rate, config.seed)]
     if len(waves) < 2:
         raise UserError(f"{data.source} has {len(waves)} usable recording: training needs one and evaluation another")
-    order = np.random.default_rng(config.seed).permutation(len(waves))
-    held = set(order[: max(1, round(data.held_out * len(waves)))].tolist())
+    if not 0 < len(held) < len(waves):
+        order = np.random.default_rng(config.seed).permutation(len(waves))
+        held = set(order[: max(1, round(data.held_out * len(waves)))].tolist())
     window = data.frames * config.mel.hop
     training = [_at_least(wave, window) for index, wave in enumerate(waves) if index not in held]
     lengths = torch.tensor([len(wave) for wave in training])
@@ -95,10 +98,14 @@ def check_same(config: DataConfig, fingerprint: str, trained_on: str, otherwise:
         raise UserError(f"{config.source} is not the data this run was trained on: {otherwise}")
 
 
-def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], list[str]]:
-    """Waves at `rate` and remarks on them; silent recordings are left out."""
-    recordings = open_recordings(Path(config.source))
+def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], set[int], list[str]]:
+    """Waves at `rate`, the numbers of those that a voice holds out, remarks; silent recordings are left out."""
+    source = Path(config.source)
+    recordings = open_recordings(source)
+    lines = read_lines(source) if (source / METADATA).is_file() else []
+    of_a_voice = {f"{WAVS}/{line.id}.wav" for line in lines if is_held_out(line.words, config.held_out)}
     waves: list[Tensor] = []
+    held: set[int] = set()
     remarks: dict[str, list[str]] = {}
     for name in recordings.names:
         found = recordings.read(name)
@@ -106,10 +113,12 @@ def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], list[str]]
         if found.rate < rate:
             remarks[name].append(f"its {found.rate} Hz are fewer than mel.rate {rate}")
         if SILENCE not in found.remarks:
+            if name in of_a_voice:
+                held.add(len(waves))
             waves.append(found.at(rate))
     if not waves:
         raise UserError(f"{config.source}: every recording is silent")
-    return waves, [f"{config.source}: {line}" for line in grouped(remarks)]
+    return waves, held, [f"{config.source}: {line}" for line in grouped(remarks)]
 
 
 def warn(remarks: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """The vocoder as an experiment: iterations of training steps, evaluation, state."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 
 from gans.losses import AdversarialLoss, Batch
-from gans.trainer import MeanStatistics, Trainer
+from gans.trainer import Trainer
 from gans.vocoder.config import VocoderConfig
 from gans.vocoder.dataset import check_same, open_speech, warn
 from gans.vocoder.evaluation import Resynthesis
@@ -51,14 +50,7 @@ class VocoderExperiment(Experiment):
 
     def iterate(self) -> dict[str, float]:
         """Steps until `windows_per_iteration` more windows have been shown."""
-        trainer, training, start = self.trainer, self.config.training, time.perf_counter()
-        first, statistics = trainer.shown, MeanStatistics()
-        while trainer.shown < first + training.windows_per_iteration:
-            rate = trainer.learning_rate
-            statistics.add(trainer.step(self._batch(trainer.shown)))
-        metrics = statistics.compute()  # the only wait for the device in an iteration
-        shown, seconds = trainer.shown - first, time.perf_counter() - start
-        return metrics | {"train/learning_rate": rate, "train/samples_per_s": shown / seconds}
+        return self.trainer.iterate(self.config.training.windows_per_iteration, self._batch)
 
     def evaluate(self) -> Evaluation:
         """Distances of held-out recordings made again, beside Griffin-Lim; their spectrograms and a WAV file."""

@@ -53,11 +53,6 @@ class Generator(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, 2 * (mel.fft // 2 + 1))
 
-    @property
-    def reach(self) -> int:
-        """Frames on either side that a frame of the spectrum depends on."""
-        return (1 + len(self.blocks)) * (_KERNEL // 2)
-
     def forward(self, spectrogram: Tensor, labels: Tensor | None = None) -> Tensor:
         """labels: none; for the form that all generators share."""
         return inverse_stft(self.spectrum(spectrogram), self.mel.fft, self.mel.hop)

@@ -1,7 +1,6 @@
-"""Waves from magnitudes: the fast Griffin-Lim algorithm, whole or in overlapping pieces."""
+"""Waves from magnitudes: the fast Griffin-Lim algorithm."""
 
 import math
-from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -38,37 +37,6 @@ def mel_to_wave(spectrogram: Tensor, config: MelConfig, *, iterations: int = 32,
     return griffin_lim(magnitude, fft=config.fft, hop=config.hop, iterations=iterations, seed=seed)
 
 
-def stream_wave(
-    spectrograms: Iterable[Tensor],
-    config: MelConfig,
-    *,
-    piece: int = 64,
-    overlap: int = 16,
-    iterations: int = 32,
-    seed: int = 0,
-) -> Iterator[Tensor]:
-    """Log-mel parts [bands, n] of one spectrogram, n > 0 -> parts [t] of its wave as soon as they are known.
-
-    A piece of `piece` frames starts with the phases of the last `overlap` frames of the piece before it, and is
-    cross-faded with them. The parts together have frames * hop samples. Raises ValueError for an overlap that is too
-    short for the frames to fade in, or not below the piece.
-    """
-    margin = math.ceil(config.fft / (2 * config.hop))  # frames at an edge whose windows see beyond it
-    if not 2 * margin < overlap < piece:
-        raise ValueError(f"overlap {overlap} must lie between {2 * margin} and the {piece} frames of a piece")
-    waiting = torch.empty(0)
-    tail = torch.empty(0)  # samples of the first `overlap` waiting frames, as the piece before heard them
-    for part in spectrograms:
-        waiting = torch.cat([waiting, part], 1) if waiting.numel() else part
-        while waiting.shape[1] >= piece:
-            wave = _piece(waiting[:, :piece], tail, config, margin, iterations, seed)
-            held = overlap * config.hop
-            yield wave[:-held]
-            tail, waiting = wave[-held:], waiting[:, piece - overlap :]
-    if waiting.numel():
-        yield _piece(waiting, tail, config, margin, iterations, seed)
-
-
 def random_phase(shape: torch.Size | tuple[int, ...], seed: int) -> Tensor:
     """Complex numbers of absolute value 1 on the CPU, uniform in angle."""
     angle = 2.0 * math.pi * torch.rand(shape, generator=torch.Generator().manual_seed(seed))
@@ -78,20 +46,3 @@ def random_phase(shape: torch.Size | tuple[int, ...], seed: int) -> Tensor:
 def unit(spectrum: Tensor) -> Tensor:
     """Complex numbers divided by their absolute value, 0 for 0."""
     return spectrum / spectrum.abs().clamp_min(1e-12)
-
-
-def _piece(spectrogram: Tensor, tail: Tensor, config: MelConfig, margin: int, iterations: int, seed: int) -> Tensor:
-    """Wave [frames * hop] of log-mel [bands, frames] that continues `tail`, the samples of its first frames."""
-    magnitude = to_magnitude(spectrogram[None], config)
-    phase = random_phase(magnitude.shape[1:], seed).to(magnitude.device)[None]
-    if tail.numel():
-        known = unit(stft(tail[None], config.fft, config.hop))[..., :-margin]
-        phase = torch.cat([known, phase[..., known.shape[-1] :]], -1)
-    wave = griffin_lim(magnitude, fft=config.fft, hop=config.hop, iterations=iterations, phase=phase)[0]
-    if tail.numel():
-        fading = tail.shape[0] - 2 * margin * config.hop
-        zeros = torch.zeros(margin * config.hop, device=wave.device)
-        ramp = torch.linspace(0.0, 1.0, fading, device=wave.device)
-        weight = torch.cat([zeros, ramp, 1.0 - zeros])
-        wave = torch.cat([torch.lerp(tail, wave[: tail.shape[0]], weight), wave[tail.shape[0] :]])
-    return wave

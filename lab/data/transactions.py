@@ -113,16 +113,6 @@ def fraud_probability(rows: np.ndarray) -> np.ndarray:
     return probability
 
 
-def best_average_precision(probabilities: np.ndarray) -> float:
-    """The expected area under the precision-recall curve of the exact probabilities [N] as scores.
-
-    It needs no labels: among the k rows with the highest probabilities, the expected number of frauds is their sum.
-    """
-    ranked = np.sort(probabilities)[::-1]
-    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
-    return float((precision * ranked).sum() / ranked.sum())
-
-
 def _log_density(profile: Profile, rows: np.ndarray) -> np.ndarray:
     """Log-density [N] of rows [N, 7] in a profile."""
     amount, hour, distance, count, age, channel, device = rows.T

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lab import rng
 from lab.data.order import indices
@@ -30,9 +30,9 @@ from lab.run import memory_needs
 from lab.run.experiment import Evaluation, Experiment
 from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
-from lab.train.measured_precision import PrecisionChoices
+from lab.train.measured_precision import for_gradient_steps
 from lab.train.modes import evaluating
-from lab.train.step import GradientStep, LossSum, StepResult
+from lab.train.step import GradientStep, LossSum, StepResult, mean_of
 
 _SHUFFLED = 100  # validation essays that are read with their sentences in random order
 
@@ -54,24 +54,17 @@ class Grading(Experiment):
         self.network.set_padding(device.device)
         assert config.training.decay_examples is not None, "set from the budget by the configuration"
         self._period = config.training.decay_examples
-        measured = self._measured(device)
+        rows = config.training.rows_at_once(config.training.batch_size)
+        measured = for_gradient_steps(
+            directory,
+            device,
+            self.network,
+            lambda network, part: self._losses(network, self._batch(0, rows), part),
+            rows=rows,
+        )
         self._gradient_step = GradientStep(self.network, config.training, measured, heads=[self.network.essays.out])
         warn_of_early_decay(config.training, config.budget, self._period, "examples")
         self._examples = 0
-
-    def _measured(self, device: Device) -> Device:
-        """The device with the precision of gradient steps."""
-        size = self.config.training.batch_size
-        rows = min(size, self.config.training.micro_batch or size)
-
-        def loss(network: nn.Module, count: int) -> Tensor:
-            found = self._losses(network, self._batch(0, rows), slice(0, count))
-            return found.total / found.weight
-
-        choices = PrecisionChoices(self._directory, device)
-        measured = choices.training(self.network, loss, rows=rows)
-        choices.report()
-        return measured
 
     @property
     def counters(self) -> dict[str, int]:
@@ -84,12 +77,11 @@ class Grading(Experiment):
         while self._examples < first + self.config.training.examples_per_iteration:
             rate = self._learning_rate
             steps.append(self.step())
+        means = mean_of(steps)  # waits for the device, so that the time counts the work
         seconds = time.perf_counter() - start
-        means = (torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True))
-        loss, norm = torch.stack(list(means)).tolist()  # the only host sync
         return {
-            "loss/score": loss,
-            "train/gradient_norm": norm,
+            "loss/score": float(means.loss),
+            "train/gradient_norm": float(means.gradient_norm),
             "train/learning_rate": rate,
             "train/samples_per_s": (self._examples - first) / seconds,
         }

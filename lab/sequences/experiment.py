@@ -37,9 +37,9 @@ from lab.sequences.vocabulary import PAD
 from lab.train.collectives import ranks
 from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
-from lab.train.measured_precision import PrecisionChoices
+from lab.train.measured_precision import for_gradient_steps
 from lab.train.modes import evaluating
-from lab.train.step import GradientStep, LossSum, StepResult
+from lab.train.step import GradientStep, LossSum, StepResult, mean_of
 
 _MAPS = 4  # attention maps of an evaluation
 _SAMPLE, _TEMPERATURE = 400, 0.7  # of the sample text of an evaluation
@@ -67,24 +67,17 @@ class Sequences(Experiment):
         assert config.training.decay_examples is not None, "set from the budget by the configuration"
         self._period = config.training.decay_examples
         self._rows = ranks().rows(config.training.batch_size)
-        measured = self._measured(device)
+        rows = config.training.rows_at_once(self._rows.stop - self._rows.start)
+        measured = for_gradient_steps(
+            directory,
+            device,
+            self.network,
+            lambda network, part: self._losses(network, self._batch(0, rows), 0, part),
+            rows=rows,
+        )
         self._gradient_step = GradientStep(self.network, config.training, measured, heads=heads_of(self.network))
         warn_of_early_decay(config.training, config.budget, self._period, "examples")
         self._examples = 0
-
-    def _measured(self, device: Device) -> Device:
-        """The device with the precision of gradient steps."""
-        count = self._rows.stop - self._rows.start
-        rows = min(count, self.config.training.micro_batch or count)
-
-        def loss(network: Any, count: int) -> Tensor:
-            found = self._losses(network, self._batch(0, rows), 0, slice(0, count))
-            return found.total / found.weight
-
-        choices = PrecisionChoices(self._directory, device)
-        measured = choices.training(self.network, loss, rows=rows)
-        choices.report()
-        return measured
 
     @property
     def counters(self) -> dict[str, int]:
@@ -94,23 +87,22 @@ class Sequences(Experiment):
         """Train on at least `examples_per_iteration` examples."""
         training, start, first = self.config.training, time.perf_counter(), self._examples
         steps: list[StepResult] = []
-        tokens = torch.zeros((), device=self._device.device)
+        tokens: list[Tensor] = []
         while self._examples < first + training.examples_per_iteration:
             rate = self._learning_rate
             step, predicted = self._advance(None)
             steps.append(step)
-            tokens = tokens + predicted
-        seconds = time.perf_counter() - start
+            tokens.append(predicted)
         numbers = self.data.targets is None
-        means = (torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True))
-        loss, norm, own_tokens = torch.stack([*means, tokens]).tolist()  # the only host sync
+        means = mean_of(steps)  # waits for the device, so that the time counts the work
+        seconds = time.perf_counter() - start
         values = {
-            "loss/squared_error" if numbers else "loss/cross_entropy": loss * self.data.scale.deviation**2,
-            "train/gradient_norm": norm,
+            "loss/squared_error" if numbers else "loss/cross_entropy": float(means.loss) * self.data.scale.deviation**2,
+            "train/gradient_norm": float(means.gradient_norm),
             "train/learning_rate": rate,
             "train/samples_per_s": (self._examples - first) / seconds,
         }
-        of_all_ranks = own_tokens * training.batch_size / (self._rows.stop - self._rows.start)
+        of_all_ranks = float(torch.stack(tokens).sum()) * training.batch_size / (self._rows.stop - self._rows.start)
         return values if numbers else values | {"train/tokens_per_s": of_all_ranks / seconds}
 
     def step(self, rate: float | None = None) -> StepResult:

@@ -26,11 +26,6 @@ class DataConfig(Config):
         description="Fraction of the sentences held out, by a hash of their words; rounded to one of two, three ...",
     )
 
-    @property
-    def modulus(self) -> int:
-        """One of this many sentences is held out."""
-        return max(2, round(1.0 / self.held_out))
-
 
 class NetworkConfig(Config):
     """The acoustic model, phones -> log-mel frames; see `lab.speech.network`."""

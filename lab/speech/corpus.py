@@ -6,6 +6,7 @@ phones.csv      ID|phone:end phone:end ...   ends in seconds; written by the tea
 lexicon.csv     word|phone phone ...         pronunciations
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,15 @@ def read_lines(folder: Path) -> list[Line]:
     if not found:
         raise UserError(f"{path} is empty: give ID|transcript on each line")
     return list(found.values())
+
+
+def is_held_out(words: str, fraction: float) -> bool:
+    """Whether a sentence is held out for evaluation, by a hash of its words: one of two, three ... is.
+
+    A voice and a vocoder with the same fraction hold out the same sentences, also of a set that has grown.
+    """
+    number = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
+    return number % max(2, round(1.0 / fraction)) == 0
 
 
 def read_phones(folder: Path) -> dict[str, tuple[TimedPhone, ...]]:

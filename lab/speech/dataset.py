@@ -18,7 +18,7 @@ from lab.data.order import indices
 from lab.errors import UserError
 from lab.speech import corpus
 from lab.speech.config import DataConfig
-from lab.speech.corpus import Line
+from lab.speech.corpus import Line, is_held_out
 from lab.speech.features import Features, features
 from lab.speech.letters import learn
 
@@ -129,9 +129,9 @@ def open_speech(config: DataConfig, mel: MelConfig) -> SpeechSet:
         remarks += [f"{path}: {', '.join(recording.remarks)}"] if recording.remarks else []
         wave = recording.at(mel.rate)
         digest.update(wave.numpy().tobytes() + repr((line.words, timed[line.id])).encode())
-        is_held_out = _hash(line.words) % config.modulus == 0
-        sides[is_held_out].append(features(wave, timed[line.id], mel, str(path)))
-        if is_held_out:
+        apart = is_held_out(line.words, config.held_out)
+        sides[apart].append(features(wave, timed[line.id], mel, str(path)))
+        if apart:
             held_out_lines.append(line)
         else:
             seconds += len(wave) / mel.rate
@@ -165,10 +165,6 @@ def usable(recording: Recording, path: Path) -> Recording:
             f"{path}: {recording.seconds:.0f} s are too long; cut it into sentences, {_LONGEST_S:g} s at most"
         )
     return recording
-
-
-def _hash(words: str) -> int:
-    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
 
 
 def _scale(items: Sequence[Features]) -> Scale:

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lab.audio.griffin_lim import mel_to_wave
 from lab.audio.wav import write_wav
 from lab.errors import CheckpointError, UserError
@@ -27,7 +25,7 @@ from lab.speech.network import AcousticModel, losses
 from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
 from lab.train.modes import evaluating
-from lab.train.step import GradientStep, LossTerm, StepResult
+from lab.train.step import GradientStep, LossTerm, StepResult, mean_of
 
 _SHOWN = 3  # sentences of an evaluation that are kept as pictures and waves
 
@@ -73,14 +71,12 @@ class Speech(Experiment):
             batch = self.data.batch(self._examples, training.batch_size, self.config.seed)
             frames += int(batch.durations.sum())
             steps.append(self._step(batch.to(self._device.device), rate))
+        means = mean_of(steps)  # waits for the device, so that the time counts the work
         seconds = time.perf_counter() - start
-        names = list(steps[0].statistics)
-        rows = [torch.stack([*step[:2], *(step.statistics[name] for name in names)]) for step in steps]
-        total, norm, *parts = torch.stack(rows).mean(0).tolist()  # the only host sync
         return {
-            "loss/total": total,
-            **{f"loss/{name}": value for name, value in zip(names, parts, strict=True)},
-            "train/gradient_norm": norm,
+            "loss/total": float(means.loss),
+            **{f"loss/{name}": float(value) for name, value in means.statistics.items()},
+            "train/gradient_norm": float(means.gradient_norm),
             "train/learning_rate": rate,
             "train/samples_per_s": (self._examples - first) / seconds,
             "train/frames_per_s": frames / seconds,

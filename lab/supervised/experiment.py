@@ -32,9 +32,9 @@ from lab.terminal.text import one_line
 from lab.train.collectives import ranks
 from lab.train.device import Device
 from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
-from lab.train.measured_precision import PrecisionChoices
+from lab.train.measured_precision import for_gradient_steps
 from lab.train.modes import evaluating
-from lab.train.step import GradientStep, StepResult
+from lab.train.step import GradientStep, StepResult, mean_of
 
 _log = logging.getLogger(__name__)
 _SHOWN = 10  # classes, or columns of a kind
@@ -72,23 +72,16 @@ class Supervised(Experiment):
         augmented = config.augment if self.train.has_images else None
         batches = Batches(self.train, device.device, config.seed)
         self.batches = TrainingBatches(batches, augmented, config.seed, config.training.batch_size, self._rows)
-        self.device = self._measured(device)
+        self.device = for_gradient_steps(
+            directory,
+            device,
+            self.network,
+            lambda network, rows: self.loss(network, part(self.batches.at(0), rows)),
+            rows=config.training.rows_at_once(self._rows.stop - self._rows.start),
+        )
         self._gradient_step = GradientStep(self.network, config.training, self.device, heads=[self.network.out])
         warn_of_early_decay(config.training, config.budget, config.training.period, self.progress, "images")
         self._images = 0
-
-    def _measured(self, device: Device) -> Device:
-        """The device with the precision of gradient steps."""
-
-        def loss(network: Any, count: int) -> Tensor:
-            found = self.loss(network, part(self.batches.at(0), slice(0, count)))
-            return found.total / found.weight
-
-        choices = PrecisionChoices(self._directory, device)
-        rows = self._rows.stop - self._rows.start
-        measured = choices.training(self.network, loss, rows=min(rows, self.config.training.micro_batch or rows))
-        choices.report()
-        return measured
 
     @property
     def counters(self) -> dict[str, int]:
@@ -101,11 +94,10 @@ class Supervised(Experiment):
         while self._images < first + self.config.training.images_per_iteration:
             rate = self._learning_rate
             steps.append(self.step())
-        means = [torch.stack(column).mean() for column in zip(*(step[:2] for step in steps), strict=True)]
-        loss, norm = torch.stack(means).tolist()  # the only host sync
+        means = mean_of(steps)  # the only wait for the device, so that the time counts the work
         return {
-            self.config.task.metrics[0].name: loss,
-            "train/gradient_norm": norm,
+            self.config.task.metrics[0].name: float(means.loss),
+            "train/gradient_norm": float(means.gradient_norm),
             "train/learning_rate": rate,
             "train/samples_per_s": (self._images - first) / (time.perf_counter() - start),
         }

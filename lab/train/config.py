@@ -106,6 +106,10 @@ class TrainingConfig(ScheduledOptimizerConfig):
         description="Gradient accumulation: samples per forward pass. Batch norm uses the statistics of a micro-batch.",
     )
 
+    def rows_at_once(self, rows: int) -> int:
+        """Samples per forward pass of a rank whose part of the batch has `rows`."""
+        return min(rows, self.micro_batch or rows)
+
     def check_learners(self, learners: int, dropout: float | None) -> None:
         """Raise ValueError if this many learners would not train as one process does."""
         if self.batch_size < learners:

@@ -26,6 +26,7 @@ from lab.terminal.streams import say
 from lab.train import random_state
 from lab.train.collectives import ranks
 from lab.train.device import Device, Form, Precision, autocast
+from lab.train.step import LossSum
 
 FILE = "precision.json"
 SWITCH = "LAB_MEASURE_PRECISION"  # 0: auto is fp32 on every CPU, so that all runs compute alike
@@ -149,6 +150,24 @@ class PrecisionChoices:
             durable.write_durably(self._path, json.dumps(self._kept, indent=1).encode())
         except OSError as error:
             raise UserError(durable.explain(error, self._path, "try again")) from error
+
+
+def for_gradient_steps(
+    directory: Path, device: Device, network: nn.Module, loss: Callable[[Any, slice], LossSum], *, rows: int
+) -> Device:
+    """The device with the precision of a run's gradient steps, whose choice is printed.
+
+    loss: of these rows of a batch by a network. rows: of a micro-batch.
+    """
+
+    def mean(network: nn.Module, count: int) -> Tensor:
+        found = loss(network, slice(0, count))
+        return found.total / found.weight
+
+    choices = PrecisionChoices(directory, device)
+    measured = choices.training(network, mean, rows=rows)
+    choices.report()
+    return measured
 
 
 def kept_choice(directory: Path, use: str, device: Device) -> Device:

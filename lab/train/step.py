@@ -52,6 +52,14 @@ class StepResult(NamedTuple):
     statistics: dict[str, Tensor]
 
 
+def mean_of(steps: Sequence[StepResult]) -> StepResult:
+    """The means of all values over steps with the same 0-d statistics, on the CPU, by one transfer from the device."""
+    names = list(steps[0].statistics)
+    rows = [torch.stack([*step[:2], *(step.statistics[name] for name in names)]) for step in steps]
+    loss, norm, *rest = torch.stack(rows).mean(0).cpu()
+    return StepResult(loss, norm, dict(zip(names, rest, strict=True)))
+
+
 class GradientStep:
     """One network, its optimizer, and their step on a global batch.
 

@@ -9,6 +9,7 @@ import torch
 from gans.vocoder.dataset import Speech, open_speech
 from lab.audio.wav import write_wav
 from lab.errors import UserError
+from lab.speech.corpus import is_held_out
 from tests.gans.small_vocoder import config
 from tests.lab.audio.waves import vowel
 
@@ -33,6 +34,17 @@ def test_held_out_recordings_are_whole_and_apart() -> None:
     training = data.samples.view(4, 1200)
     assert all(not torch.equal(one, wave) for one in training for wave in data.held_out)
     assert data.fingerprint() == open_speech(config()).fingerprint() != open_speech(config(seed=1)).fingerprint()
+
+
+def test_a_folder_with_transcripts_is_split_as_by_a_voice(tmp_path: Path) -> None:
+    words = "one two three four five six seven eight nine ten eleven twelve".split()
+    for number, word in enumerate(words):
+        write_wav(tmp_path / "wavs" / f"{word}.wav", torch.full((1200,), (number + 1) / 20), 4000)
+    (tmp_path / "metadata.csv").write_text("\n".join(f"{word}|{word}" for word in words))
+    data = open_speech(config(data={"source": str(tmp_path), "held_out": 0.3}))
+    held = {words[round(float(wave[0]) * 20) - 1] for wave in data.held_out}
+    assert held == {word for word in words if is_held_out(word, 0.3)}
+    assert 0 < len(held) < 12
 
 
 def folder(path: Path, *rates: int) -> Path:

@@ -1,12 +1,11 @@
-"""The vocoder's networks: shapes, streams, gradients that penalties need, and what training is to bring down."""
+"""The vocoder's networks: shapes, gradients that penalties need, and what training is to bring down."""
 
 import torch
 
 from gans.vocoder.network import Discriminator, Generator, log_magnitude
 from gans.vocoder.spectral_loss import SpectralLoss, spectral_distance
-from gans.vocoder.vocoder import Vocoder
 from lab.audio.mel import log_mel, to_magnitude
-from tests.gans.small_vocoder import DEVICE, config
+from tests.gans.small_vocoder import config
 from tests.lab.audio.waves import vowel
 
 SMALL = config()
@@ -29,17 +28,6 @@ def test_without_a_correction_the_magnitude_is_that_of_the_filters_inverse() -> 
     spectrogram = log_mel(WAVE, SMALL.mel)
     found = net.spectrum(spectrogram).abs().detach()
     assert torch.allclose(found, to_magnitude(spectrogram, SMALL.mel, iterations=0), atol=2e-5)
-
-
-def test_a_stream_gives_the_wave_of_the_whole() -> None:
-    vocoder = Vocoder(generator().eval(), SMALL, 0, "", DEVICE)
-    spectrogram = torch.randn(12, 150, generator=torch.Generator().manual_seed(1)) - 5.0
-    whole = vocoder(spectrogram[None])[0]
-    for arriving, piece in ((1, 8), (13, 8), (150, 64), (40, 1)):
-        parts = list(vocoder.stream(spectrogram.split(arriving, 1), piece))
-        assert torch.allclose(torch.cat(parts), whole, atol=1e-5)
-        assert len(parts) > 1
-    assert not list(vocoder.stream([]))
 
 
 def test_scores_are_one_per_wave_and_twice_differentiable() -> None:

@@ -1,12 +1,10 @@
-"""Waves from spectrograms by Griffin-Lim, whole and in pieces."""
-
-from collections.abc import Iterator
+"""Waves from spectrograms by Griffin-Lim."""
 
 import pytest
 import torch
 
 from lab.audio.distortion import mel_cepstral_distortion, spectral_convergence
-from lab.audio.griffin_lim import griffin_lim, mel_to_wave, stream_wave
+from lab.audio.griffin_lim import griffin_lim, mel_to_wave
 from lab.audio.mel import MelConfig, log_mel
 from lab.audio.stft import stft
 from tests.lab.audio.waves import vowel
@@ -46,33 +44,3 @@ def test_a_recording_returns_from_its_log_mel_spectrogram() -> None:
     assert mel_cepstral_distortion(log_mel(made, CONFIG)[0], spectrogram[0]) < 2.0
     assert torch.equal(made, mel_to_wave(spectrogram, CONFIG, iterations=60))
     assert not torch.equal(made, mel_to_wave(spectrogram, CONFIG, iterations=60, seed=1))
-
-
-@pytest.mark.parametrize("arriving", [1, 7, 80])
-def test_a_stream_is_as_near_as_the_whole_and_has_no_seams(arriving: int) -> None:
-    spectrogram = log_mel(WAVE, CONFIG)
-    parts = spectrogram[0].split(arriving, 1)
-    made = torch.cat(list(stream_wave(parts, CONFIG, piece=32, overlap=12)))[None]
-    whole = mel_to_wave(spectrogram, CONFIG)
-    assert made.shape == whole.shape
-    assert convergence(made) < convergence(whole) + 0.1
-    seams = (made[0, 1:] - made[0, :-1]).abs().max()
-    assert seams < 1.5 * (WAVE[0, 1:] - WAVE[0, :-1]).abs().max()
-
-
-def test_a_stream_speaks_before_it_has_heard_everything() -> None:
-    heard = []
-
-    def parts() -> Iterator[torch.Tensor]:
-        for part in log_mel(WAVE, CONFIG)[0].split(8, 1):
-            heard.append(part.shape[1])
-            yield part
-
-    first = next(stream_wave(parts(), CONFIG, piece=32, overlap=12))
-    assert sum(heard) == 32 and len(first) == 20 * 100
-
-
-def test_an_overlap_without_room_to_fade_is_refused() -> None:
-    for overlap in (6, 32):
-        with pytest.raises(ValueError, match="must lie between"):
-            next(stream_wave([torch.zeros(40, 40)], CONFIG, piece=32, overlap=overlap))
