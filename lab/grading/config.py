@@ -40,7 +40,7 @@ class DataConfig(Config):
         default=None, description="Prompt whose essays are the test, in place of a fold."
     )
     validation: float = Field(
-        default=0.1,
+        default=0.2,
         gt=0.0,
         le=0.5,
         description="Fraction of the remaining essays that thresholds, intervals and the best checkpoint are taken "
@@ -115,12 +115,13 @@ class TrainingConfig(CommonTrainingConfig):
         default=0.0,
         ge=0.0,
         lt=1.0,
-        description="Fraction of training essays whose sentences are put in random order, examples of a lower score.",
+        description="Fraction of training essays whose sentences are put in random order, for the network to learn to "
+        "tell them.",
     )
     shuffle_cost: NonNegativeFloat = Field(
-        default=0.5,
-        description="What the random order costs these examples, in standard deviations of the score: an "
-        "assumption, as nobody graded them.",
+        default=0.3,
+        description="What a random order costs, in standard deviations of the score: an assumption, as nobody graded "
+        "such essays. The network subtracts it times the probability of a random order, and trains on scores less it.",
     )
     decay_examples: Count | None = Field(
         default=None, description="Examples after which the learning-rate schedule ends; by default the first budget."

@@ -50,7 +50,10 @@ class Encoded:
             order = None if orders is None else orders.get(at)
             tokens[at, : len(part), : part.shape[1]] = part if order is None else part[order]
             opens[at, : len(part)] = self.opens[row]
-        arrays = (tokens, (tokens > 0).sum(2), opens, self.surface[rows], self.base[rows], targets.astype(np.float32))
+        shuffled = np.zeros(len(rows), np.float32)
+        shuffled[list(orders or {})] = 1.0
+        surface, base = self.surface[rows], self.base[rows]
+        arrays = (tokens, (tokens > 0).sum(2), opens, surface, base, targets.astype(np.float32), shuffled)
         return EssayBatch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
 
 

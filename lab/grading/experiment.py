@@ -20,7 +20,7 @@ from lab.grading.data import check_same_data, prepare
 from lab.grading.encoding import random_order
 from lab.grading.evaluation import agreement
 from lab.grading.figures import scatter
-from lab.grading.grader import GraderNetwork, batched
+from lab.grading.grader import GraderNetwork, Scored, batched
 from lab.grading.memory import data_needs, training_needs
 from lab.grading.metrics import CATALOGUE
 from lab.grading.network import EssayBatch
@@ -33,8 +33,6 @@ from lab.train.learning_rate import learning_rate_at, warn_of_early_decay
 from lab.train.measured_precision import for_gradient_steps
 from lab.train.modes import evaluating
 from lab.train.step import GradientStep, LossSum, StepResult, mean_of
-
-_SHUFFLED = 100  # validation essays that are read with their sentences in random order
 
 
 class Grading(Experiment):
@@ -80,7 +78,7 @@ class Grading(Experiment):
         means = mean_of(steps)  # waits for the device, so that the time counts the work
         seconds = time.perf_counter() - start
         return {
-            "loss/score": float(means.loss),
+            "loss/total": float(means.loss),
             "train/gradient_norm": float(means.gradient_norm),
             "train/learning_rate": rate,
             "train/samples_per_s": (self._examples - first) / seconds,
@@ -102,16 +100,24 @@ class Grading(Experiment):
     def evaluate(self) -> Evaluation:
         """Metrics of the validation essays, whose predictions also choose the thresholds."""
         data, rows = self.data, self.data.validation
-        found = self._calibrated()
+        scored = self._read(rows)
+        found = self._calibrated(scored)
         truth = data.scale.restore(data.scores[rows])
         values = agreement(truth, found.predictions, found.thresholds)
         if self.config.network.linear:
             linear = data.scale.restore(data.encoded.base[rows])
             values["eval/linear_qwk"] = agreement(truth, linear, found.of(linear[:, 0]))["eval/qwk"]
-        values |= self._in_random_order(found)
+        moved = self._read(rows, {at: self._random_order(row, at) for at, row in enumerate(rows)})
+        changed = data.scale.restore(moved.scores)[:, 0] - found.predictions[:, 0]
+        values |= {
+            "eval/loss": _loss(scored, moved, data.scores[rows, 0], self.config.training.shuffled),
+            "eval/shuffled_change": float(changed.mean()),
+            "eval/shuffled_lower": float((changed < 0.0).mean()),
+            "eval/interval": found.half_width,
+        }
         pixels = scatter(truth[:, 0], found.predictions[:, 0], data.essays.names[0])
         save_png(self._directory / "samples" / f"validation_{self._examples:09d}.png", pixels)
-        return Evaluation(values | {"eval/interval": found.half_width}, [Image("validation", pixels)])
+        return Evaluation(values, [Image("validation", pixels)])
 
     def state_dict(self) -> dict[str, Any]:
         data = self.data
@@ -125,7 +131,7 @@ class Grading(Experiment):
             "base": torch.from_numpy(data.encoded.base),
             "grades": [torch.from_numpy(grades) for grades in data.grades],
             "scale": {"mean": torch.from_numpy(data.scale.mean), "deviation": torch.from_numpy(data.scale.deviation)},
-            "calibration": self._calibrated().to_state(),
+            "calibration": self._calibrated(self._read(data.validation)).to_state(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -159,33 +165,39 @@ class Grading(Experiment):
             numbers = torch.arange(start, start + count)
             chosen = rng.uniform(seed, int(rng.Stream.ESSAY), 3, numbers) < training.shuffled
             for at in chosen.nonzero()[:, 0].tolist():
-                orders[at] = random_order(len(self.data.encoded.tokens[rows[at]]), seed, start + at)
+                orders[at] = self._random_order(rows[at], start + at)
                 targets[at] = np.nan  # nobody knows what it costs the traits
                 targets[at, 0] = self.data.scores[rows[at], 0] - training.shuffle_cost
         return self.data.encoded.batch(rows, targets, orders).to(self._device.device)
 
     def _losses(self, network: Any, batch: EssayBatch, rows: slice) -> LossSum:
-        part = batch.part(rows)
-        return network.head.loss(network(part), part.targets)
+        found: LossSum = network.loss(batch.part(rows))
+        return found
 
-    def _calibrated(self) -> Calibration:
+    def _calibrated(self, scored: Scored) -> Calibration:
+        """Of what the network says of the validation essays."""
         data = self.data
-        predictions = data.scale.restore(self._predicted(data.validation))
         truth = data.scale.restore(data.scores[data.validation])[:, 0]
-        return calibrate(predictions, truth, data.essays.grades, self.config.evaluate.coverage)
+        return calibrate(data.scale.restore(scored.scores), truth, data.essays.grades, self.config.evaluate.coverage)
 
-    def _in_random_order(self, found: Calibration) -> dict[str, float]:
-        """How scores of validation essays change when the network reads their sentences in random order."""
-        rows = self.data.validation[:_SHUFFLED]
-        lengths = [len(self.data.encoded.tokens[row]) for row in rows]
-        orders = {at: random_order(count, self.config.seed, at) for at, count in enumerate(lengths)}
-        changed = self.data.scale.restore(self._predicted(rows, orders))[:, 0] - found.predictions[: len(rows), 0]
-        return {"eval/shuffled_change": float(changed.mean()), "eval/shuffled_lower": float((changed < 0.0).mean())}
+    def _random_order(self, row: int, number: int) -> np.ndarray:
+        """A random order of the sentences of an encoded essay."""
+        return random_order(len(self.data.encoded.tokens[row]), self.config.seed, number)
 
-    def _predicted(self, rows: np.ndarray, orders: Mapping[int, np.ndarray] | None = None) -> np.ndarray:
-        """Standardized scores float32 [N, O] of rows of the encoded essays."""
+    def _read(self, rows: np.ndarray, orders: Mapping[int, np.ndarray] | None = None) -> Scored:
+        """Rows of the encoded essays; orders: as in `Encoded.batch`."""
         with evaluating(self.network):
             return batched(self.network, self.data.encoded, rows, self._device.device, orders)
+
+
+def _loss(scored: Scored, moved: Scored, truth: np.ndarray, shuffled: float) -> float:
+    """Squared error of standardized scores [N], and the cross-entropy of telling random orders, of which there are so
+    many as in training, if that is learned."""
+    loss = float(((scored.scores[:, 0] - truth) ** 2).mean())
+    if scored.disorder is None or moved.disorder is None:
+        return loss
+    in_order, random = np.logaddexp(0.0, scored.disorder).mean(), np.logaddexp(0.0, -moved.disorder).mean()
+    return loss + float((1.0 - shuffled) * in_order + shuffled * random)
 
 
 def _check_form(value: Any, own: Any, name: str) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.grading import calibration
@@ -21,6 +23,7 @@ from lab.nets.rnn import set_padding_masked
 from lab.run import checkpoint as checkpoints
 from lab.run.load import load_run
 from lab.train.device import Device
+from lab.train.step import LossSum
 
 _BATCH = 64
 
@@ -31,21 +34,42 @@ class GraderNetwork(nn.Module):
     def __init__(self, config: GradingConfig, encoder: Encoder, grades: Sequence[np.ndarray]) -> None:
         super().__init__()
         sizes = Sizes(len(encoder.vocabulary), len(NAMES), len(grades))
-        self.essays = EssayNetwork(config.network, sizes, torch.from_numpy(encoder.vocabulary.ending_of()))
+        self.essays = EssayNetwork(
+            config.network,
+            sizes,
+            torch.from_numpy(encoder.vocabulary.ending_of()),
+            disorder_cost=config.training.shuffle_cost if config.training.shuffled else None,
+        )
         self.head = make_head(config.training.loss, grades, config.training.trait_weight)
 
     def forward(self, batch: EssayBatch) -> Tensor:
         """Outputs float32 [B, O] for the head."""
         return self.essays(batch)
 
+    def loss(self, batch: EssayBatch) -> LossSum:
+        """Sum over essays of the losses of their scores and, where it is learned, of telling random orders."""
+        found = self.essays.read(batch)
+        scores = self.head.loss(found.scores, batch.targets)
+        if found.disorder is None:
+            return scores
+        order = F.binary_cross_entropy_with_logits(found.disorder, batch.shuffled, reduction="sum")
+        return LossSum(scores.total + order, scores.weight)
+
     def read(self, batch: EssayBatch) -> Reading:
-        """Standardized scores and attention."""
+        """Standardized scores, disorder and attention."""
         found = self.essays.read(batch)
         return found._replace(scores=self.head.scores(found.scores))
 
     def set_padding(self, device: torch.device) -> None:
         """Packing is faster on a CPU; on a GPU it costs a host sync for the lengths."""
         set_padding_masked(self, device.type != "cpu")
+
+
+class Scored(NamedTuple):
+    """scores: standardized float32 [N, O]; disorder: float32 [N], as of `Reading`."""
+
+    scores: np.ndarray
+    disorder: np.ndarray | None
 
 
 @torch.no_grad()
@@ -55,15 +79,17 @@ def batched(
     rows: np.ndarray,
     device: torch.device,
     orders: Mapping[int, np.ndarray] | None = None,
-) -> np.ndarray:
-    """Standardized scores float32 [N, O] of rows, by a network in evaluation mode; orders: as in `Encoded.batch`."""
+) -> Scored:
+    """Rows read by a network in evaluation mode; orders: as in `Encoded.batch`."""
     found = []
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
         moved = {at - start: order for at, order in (orders or {}).items() if start <= at < start + _BATCH}
         batch = encoded.batch(part, np.zeros((len(part), encoded.base.shape[1])), moved)
-        found.append(network.read(batch.to(device)).scores.float().cpu())
-    return torch.cat(found).numpy()
+        found.append(network.read(batch.to(device)))
+    scores = torch.cat([each.scores.float().cpu() for each in found]).numpy()
+    disorder = [each.disorder.cpu() for each in found if each.disorder is not None]
+    return Scored(scores, torch.cat(disorder).numpy() if disorder else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +115,7 @@ class Grader:
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Scores float64 [N, O] in their units: between the lowest and the highest of the data."""
         encoded = self.encode(texts)
-        return self.in_units(batched(self.network, encoded, np.arange(len(encoded)), self.device))
+        return self.in_units(batched(self.network, encoded, np.arange(len(encoded)), self.device).scores)
 
     def linear(self, texts: Sequence[str]) -> np.ndarray:
         """Scores of the linear part alone."""

@@ -41,7 +41,7 @@ def data_needs(config: GradingConfig) -> list[Need]:
 def training_needs(config: GradingConfig, data: GradingData, device: Device) -> list[Need]:
     """Memory of the network and of a step on essays of the usual length."""
     training = config.training
-    rows = min(training.micro_batch or training.batch_size, training.batch_size)
+    rows = training.rows_at_once(training.batch_size)
     shapes = np.array([tokens.shape for tokens in data.encoded.tokens])
     sentences = int(np.quantile(shapes[:, 0], 0.9))
     words = int(np.ceil(np.mean([(tokens > 0).sum() / len(tokens) for tokens in data.encoded.tokens])))
@@ -56,10 +56,11 @@ def training_needs(config: GradingConfig, data: GradingData, device: Device) -> 
             torch.zeros(rows, len(NAMES)),
             torch.zeros(rows, scores),
             torch.zeros(rows, scores),
+            torch.zeros(rows),
         )
 
         def forward() -> Tensor:
-            return network(batch)
+            return torch.as_tensor(network.loss(batch).total)
 
         step = activations(network, forward, device, reduce_with="training.micro_batch or training.batch_size")
     return [weights(network, training, reduce_with="network.hidden or network.vocabulary"), step]

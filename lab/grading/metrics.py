@@ -4,10 +4,17 @@ from lab.run.metrics import Catalogue, Metric
 
 CATALOGUE = Catalogue(
     [
-        Metric("loss/score", "", "loss of the scores of the training batches, traits included", "loss", False),
+        Metric("loss/total", "", "loss of the training batches: scores, traits, telling random orders", "loss", False),
         Metric("train/gradient_norm", "", "norm of the gradient before clipping, mean over the steps", "train"),
         Metric("train/learning_rate", "", "learning rate of the last step", "train"),
         Metric("train/samples_per_s", "1/s", "training essays per second", "train", True),
+        Metric(
+            "eval/loss",
+            "",
+            "squared error of the standardized score, cross-entropy of random orders",
+            "eval",
+            False,
+        ),
         Metric("eval/qwk", "", "quadratic weighted kappa of grade and score", "eval", True),
         Metric("eval/linear_qwk", "", "quadratic weighted kappa of the linear part alone", "eval", True),
         Metric("eval/pearson", "", "correlation of predicted and true score", "eval", True),

@@ -27,7 +27,8 @@ class Sizes(NamedTuple):
 class EssayBatch(NamedTuple):
     """B essays: tokens int64 [B, S, W], 0 after the `lengths` int64 [B, S] of the sentences, which are 0 after the last
     one; opens float32 [B, S], 1 at the first sentence of a paragraph; surface float32 [B, F]; base float32 [B, O], the
-    linear part's scores; targets float32 [B, O], NaN where missing. Scores are standardized."""
+    linear part's scores; targets float32 [B, O], NaN where missing; shuffled float32 [B], 1 where the sentences are in
+    random order. Scores are standardized."""
 
     tokens: Tensor
     lengths: Tensor
@@ -35,6 +36,7 @@ class EssayBatch(NamedTuple):
     surface: Tensor
     base: Tensor
     targets: Tensor
+    shuffled: Tensor
 
     def part(self, rows: slice) -> "EssayBatch":
         return EssayBatch(*(tensor[rows] for tensor in self))
@@ -44,10 +46,12 @@ class EssayBatch(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """scores float32 [B, O], standardized; attention [B, S] over sentences and [B, S, W] over the words of each: rows
-    of sum 1 without padding."""
+    """scores float32 [B, O], standardized; disorder float32 [B], the logit that the sentences are in random order, None
+    where that is not learned; attention [B, S] over sentences and [B, S, W] over the words of each: rows of sum 1
+    without padding."""
 
     scores: Tensor
+    disorder: Tensor | None
     sentences: Tensor
     words: Tensor
 
@@ -67,12 +71,20 @@ class AttentionPool(nn.Module):
 
 
 class EssayNetwork(nn.Module):
-    """Scores of essays: `base` plus what the network reads in words, sentences and surface features."""
+    """Scores of essays: `base` plus what the network reads in words, sentences and surface features.
+
+    With a cost of disorder a second output says how likely the sentences are in random order, and the score falls by
+    this probability times the cost (Farag, Yannakoudakis and Briscoe 2018, "Neural automated essay scoring and
+    coherence modeling for adversarially crafted input").
+    """
 
     ending_of: Tensor
 
-    def __init__(self, config: NetworkConfig, sizes: Sizes, ending_of: Tensor) -> None:
+    def __init__(
+        self, config: NetworkConfig, sizes: Sizes, ending_of: Tensor, *, disorder_cost: float | None = None
+    ) -> None:
         super().__init__()
+        self._cost = disorder_cost
         self.config = config
         self.register_buffer("ending_of", ending_of, persistent=False)
         self.embedding = nn.Embedding(sizes.words, config.embedding, padding_idx=0)
@@ -86,6 +98,7 @@ class EssayNetwork(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.surface = Linear(sizes.surface, config.hidden)
         self.out = Linear(self.sentences.out_features + config.hidden, sizes.scores)
+        self.order = None if disorder_cost is None else Linear(self.sentences.out_features, 1)
         if config.linear:
             # Training begins at the linear part.
             nn.init.zeros_(self.out.weight)
@@ -115,7 +128,13 @@ class EssayNetwork(nn.Module):
         vector, sentence_weights = self.sentence_pool(self.dropout(read), at_least_one)
         seen = torch.cat([vector, torch.relu(self.surface(batch.surface.to(vector.dtype)))], 1)
         scores = batch.base + self.out(self.dropout(seen)).float()
-        return Reading(scores, sentence_weights, word_weights.view(tokens.shape))
+        disorder = None
+        if self.order is not None:
+            disorder = self.order(self.dropout(vector))[:, 0].float()
+            # Detached: the probability is to be learned from orders alone.
+            cost = self._cost * disorder.sigmoid().detach()
+            scores = torch.cat([scores[:, :1] - cost[:, None], scores[:, 1:]], 1)
+        return Reading(scores, disorder, sentence_weights, word_weights.view(tokens.shape))
 
     def _sentences(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors [N, C] of sentences [N, W], and the attention [N, W] to their words."""

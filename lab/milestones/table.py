@@ -98,28 +98,28 @@ MILESTONES: tuple[Milestone, ...] = (
         "lenet",
         "LeNet: convolution, weight sharing, subsampling",
         "LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition",
-        minutes=10,
+        minutes=2,
     ),
     _entry(
         2006,
         "deep_belief",
         "Deep belief network",
         "Hinton, Osindero and Teh, A fast learning algorithm for deep belief nets",
-        minutes=10,
+        minutes=3,
     ),
     _entry(
         2009,
         "deep_boltzmann",
         "Deep Boltzmann machine",
         "Salakhutdinov and Hinton, Deep Boltzmann machines",
-        minutes=10,
+        minutes=5,
     ),
     _entry(
         2012,
         "dropout",
         "Dropout",
         "Hinton et al., Improving neural networks by preventing co-adaptation; Srivastava et al. 2014",
-        minutes=10,
+        minutes=8,
     ),
 )
 """Every milestone, by year."""

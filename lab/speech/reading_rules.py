@@ -170,6 +170,7 @@ RULES: list[_Rule] = [
     _rule(rf"\b(?:{_any_of([name for name in _ABBREVIATIONS if name[-1] != '.'])})\b", _abbreviation),
     _rule(rf"(?<![\w.])(?:{_any_of(list(_BEFORE_NUMBERS))})(?= ?\d)", _before_number),
     _rule(rf"(?P<sign>[$€£¥]) ?(?P<amount>{_AMOUNT})(?: ?(?P<scale>{_SCALES})\b)?", _money),
+    _rule(rf"(?<![\w.])(?P<amount>{_AMOUNT})(?: ?(?P<scale>{_SCALES}))? ?(?P<sign>[$€£¥])", _money),
     _rule(r"\b(\d{4})-(\d{2})-(\d{2})\b", _iso_date),
     _rule(r"\b(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})\b", _date),
     _rule(rf"\b(?P<month>{_MONTH}) (?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<year>\d{{4}})\b,?)?", _month_day),

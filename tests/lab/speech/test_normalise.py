@@ -26,6 +26,7 @@ READ = {
     "July 4, 1776": "july fourth, seventeen seventy six,",
     "2024-05-06": "may sixth, twenty twenty four,",
     "$1, $0.05 and $1.01": "one dollar, five cents and one dollar and one cent",
+    "It cost 5€, 2.50 £ and 3 million $.": "it cost five euros, two pounds and fifty pence and three million dollars.",
     "5 km in 1 kg": "five kilometers in one kilogram",
     "me@example.com": "me at example dot com",
     "R&D = 5 > 3": "r and d equals five greater than three",
