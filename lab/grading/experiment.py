@@ -60,7 +60,7 @@ class Grading(Experiment):
             lambda network, part: self._losses(network, self._batch(0, rows), part),
             rows=rows,
         )
-        self._gradient_step = GradientStep(self.network, config.training, measured, heads=[self.network.essays.out])
+        self._gradient_step = GradientStep(self.network, config.training, measured, heads=self.network.essays.heads)
         warn_of_early_decay(config.training, config.budget, self._period, "examples")
         self._examples = 0
 

@@ -81,7 +81,7 @@ def _attention(grader: Grader, text: str, count: int) -> np.ndarray:
     """Shares float64 [count] of the sentences."""
     encoded = grader.encode([text])
     batch = encoded.batch([0], np.zeros((1, len(grader.names)))).to(grader.device)
-    shares = grader.network.read(batch).sentences[0].double().cpu().numpy()[:count]
+    shares = grader.network(batch).sentences[0].double().cpu().numpy()[:count]
     return np.pad(shares, (0, count - len(shares)))
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from lab.grading import calibration
 from lab.grading.config import GradingConfig
@@ -42,22 +42,18 @@ class GraderNetwork(nn.Module):
         )
         self.head = make_head(config.training.loss, grades, config.training.trait_weight)
 
-    def forward(self, batch: EssayBatch) -> Tensor:
-        """Outputs float32 [B, O] for the head."""
-        return self.essays(batch)
-
     def loss(self, batch: EssayBatch) -> LossSum:
         """Sum over essays of the losses of their scores and, where it is learned, of telling random orders."""
-        found = self.essays.read(batch)
+        found: Reading = self.essays(batch)
         scores = self.head.loss(found.scores, batch.targets)
         if found.disorder is None:
             return scores
         order = F.binary_cross_entropy_with_logits(found.disorder, batch.shuffled, reduction="sum")
         return LossSum(scores.total + order, scores.weight)
 
-    def read(self, batch: EssayBatch) -> Reading:
+    def forward(self, batch: EssayBatch) -> Reading:
         """Standardized scores, disorder and attention."""
-        found = self.essays.read(batch)
+        found: Reading = self.essays(batch)
         return found._replace(scores=self.head.scores(found.scores))
 
     def set_padding(self, device: torch.device) -> None:
@@ -86,7 +82,7 @@ def batched(
         part = rows[start : start + _BATCH]
         moved = {at - start: order for at, order in (orders or {}).items() if start <= at < start + _BATCH}
         batch = encoded.batch(part, np.zeros((len(part), encoded.base.shape[1])), moved)
-        found.append(network.read(batch.to(device)))
+        found.append(network(batch.to(device)))
     scores = torch.cat([each.scores.float().cpu() for each in found]).numpy()
     disorder = [each.disorder.cpu() for each in found if each.disorder is not None]
     return Scored(scores, torch.cat(disorder).numpy() if disorder else None)

@@ -104,10 +104,12 @@ class EssayNetwork(nn.Module):
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
 
-    def forward(self, batch: EssayBatch) -> Tensor:
-        return self.read(batch).scores
+    @property
+    def heads(self) -> list[nn.Module]:
+        """The output layers."""
+        return [self.out] if self.order is None else [self.out, self.order]
 
-    def read(self, batch: EssayBatch) -> Reading:
+    def forward(self, batch: EssayBatch) -> Reading:
         tokens, lengths = batch.tokens, batch.lengths
         essays, sentences, _ = tokens.shape
         present = lengths > 0

@@ -37,7 +37,7 @@ def test_held_out_recordings_are_whole_and_apart() -> None:
 
 
 def test_a_folder_with_transcripts_is_split_as_by_a_voice(tmp_path: Path) -> None:
-    words = "one two three four five six seven eight nine ten eleven twelve".split()
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
     for number, word in enumerate(words):
         write_wav(tmp_path / "wavs" / f"{word}.wav", torch.full((1200,), (number + 1) / 20), 4000)
     (tmp_path / "metadata.csv").write_text("\n".join(f"{word}|{word}" for word in words))

@@ -46,9 +46,9 @@ def trained(**settings: bool) -> EssayNetwork:
 @torch.no_grad()
 def test_an_essay_does_not_depend_on_its_batch() -> None:
     made = trained()
-    together = made.read(batch([0, 1, 2, 3]))
+    together = made(batch([0, 1, 2, 3]))
     for row in range(4):
-        alone = made.read(batch([row]))
+        alone = made(batch([row]))
         torch.testing.assert_close(alone.scores[0], together.scores[row])
         torch.testing.assert_close(alone.sentences[0], together.sentences[row, : alone.sentences.shape[1]])
 
@@ -56,8 +56,8 @@ def test_an_essay_does_not_depend_on_its_batch() -> None:
 @torch.no_grad()
 def test_masked_and_packed_padding_compute_the_same() -> None:
     made = trained()
-    packed = made.read(batch([0, 1, 2, 3]))
-    masked = set_padding_masked(made, True).read(batch([0, 1, 2, 3]))  # type: ignore[operator]
+    packed = made(batch([0, 1, 2, 3]))
+    masked = set_padding_masked(made, True)(batch([0, 1, 2, 3]))
     torch.testing.assert_close(masked.scores, packed.scores)
     torch.testing.assert_close(masked.sentences, packed.sentences)
 
@@ -65,7 +65,7 @@ def test_masked_and_packed_padding_compute_the_same() -> None:
 @torch.no_grad()
 def test_attention_is_a_distribution_over_what_is_there() -> None:
     given = batch([0, 1, 2, 3])
-    found = trained().read(given)
+    found = trained()(given)
     torch.testing.assert_close(found.sentences.sum(1), torch.ones(4))
     assert (found.sentences[given.lengths == 0] == 0.0).all()
     torch.testing.assert_close(found.words.sum(2), (given.lengths > 0).float())
@@ -75,18 +75,35 @@ def test_attention_is_a_distribution_over_what_is_there() -> None:
 @torch.no_grad()
 def test_training_begins_at_the_linear_part_and_the_order_of_sentences_counts() -> None:
     given = batch([0, 2])
-    assert torch.equal(network()(given), given.base)
+    assert torch.equal(network()(given).scores, given.base)
     made, data = trained(), encoded()
     moved = data.batch([0, 2], np.zeros((2, 2)), {1: np.array([5, 4, 3, 2, 1, 0])})
-    one, other = made(given), made(moved)
+    one, other = made(given).scores, made(moved).scores
     assert torch.allclose(one[0], other[0]) and not torch.allclose(one[1], other[1], atol=1e-4)
 
 
 def test_evaluation_mode_draws_nothing() -> None:
     made = trained().train()
     with evaluating(made):
-        assert torch.equal(made(batch([0, 1])), made(batch([0, 1])))
-    assert not torch.equal(made(batch([0, 1])), made(batch([0, 1])))
+        assert torch.equal(made(batch([0, 1])).scores, made(batch([0, 1])).scores)
+    assert not torch.equal(made(batch([0, 1])).scores, made(batch([0, 1])).scores)
+
+
+def test_disorder_costs_the_score_and_not_the_traits() -> None:
+    torch.manual_seed(0)
+    settings, given = config(network={"linear": True}).network, batch([0, 1, 2, 3])
+    made = EssayNetwork(settings, Sizes(60, 7, 2), torch.arange(60) % 10, disorder_cost=0.3).eval()
+    found = made(given)
+    assert found.disorder is not None and found.disorder.shape == (4,)
+    torch.testing.assert_close(given.base[:, 0] - found.scores[:, 0], 0.3 * found.disorder.sigmoid())
+    assert torch.equal(found.scores[:, 1], given.base[:, 1])
+    found.scores.sum().backward()  # the score does not teach the network what a random order is
+    assert made.order is not None and made.order.weight.grad is None
+
+
+def test_a_batch_says_which_essays_are_in_random_order() -> None:
+    orders = {1: np.array([5, 4, 3, 2, 1, 0])}
+    assert encoded().batch([0, 2, 1], np.zeros((3, 2)), orders).shuffled.tolist() == [0.0, 1.0, 0.0]
 
 
 SCORES = np.array([[-1.0, -2.0], [0.0, np.nan], [1.0, 2.0], [2.0, 0.0]])
@@ -132,7 +149,7 @@ def test_the_order_of_sentences_is_learned_where_the_linear_part_is_blind_to_it(
     optimizer = torch.optim.AdamW(made.parameters(), 2e-2)
     for _ in range(25):
         optimizer.zero_grad()
-        squared = ((made(given) - given.targets) ** 2).mean()
+        squared = ((made(given).scores - given.targets) ** 2).mean()
         squared.backward()
         optimizer.step()
     assert squared.item() < 0.2
