@@ -1,4 +1,4 @@
-"""What validation essays say about predictions: the thresholds of grades, and how far scores are from them."""
+"""What validation essays say about predictions: their offset, the thresholds of grades, how far scores are off."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,11 +10,12 @@ from lab.grading.thresholds import Thresholds, fit_thresholds, half_width
 
 
 class Calibration(NamedTuple):
-    """predictions: float64 [N, O] of the validation essays; truth: float64 [N], their scores; half_width: of the
-    interval about a prediction."""
+    """predictions: float64 [N, O] of the validation essays, with the offset; truth: float64 [N], their scores; offset:
+    what is added to the score; half_width: of the interval about a prediction."""
 
     predictions: np.ndarray
     truth: np.ndarray
+    offset: float
     thresholds: Thresholds
     half_width: float
 
@@ -26,17 +27,26 @@ class Calibration(NamedTuple):
         return {
             "grades": torch.from_numpy(self.thresholds.grades),
             "cuts": torch.from_numpy(self.thresholds.cuts),
+            "offset": self.offset,
             "half_width": self.half_width,
         }
 
 
 def calibrate(predictions: np.ndarray, truth: np.ndarray, grades: np.ndarray, coverage: float) -> Calibration:
-    """Raises FloatingPointError if predictions are NaN or infinite."""
+    """The offset gives predictions the mean of the scores: doubts about the order of sentences cost every essay a little.
+
+    Raises FloatingPointError if predictions are NaN or infinite.
+    """
     if not np.isfinite(predictions).all():
         raise FloatingPointError("scores of validation essays are NaN or infinite")
-    thresholds = fit_thresholds(predictions[:, 0], truth, grades)
-    return Calibration(predictions, truth, thresholds, half_width(predictions[:, 0] - truth, coverage))
+    offset = float((truth - predictions[:, 0]).mean())
+    moved = predictions.copy()
+    moved[:, 0] += offset
+    thresholds = fit_thresholds(moved[:, 0], truth, grades)
+    return Calibration(moved, truth, offset, thresholds, half_width(moved[:, 0] - truth, coverage))
 
 
-def from_state(state: Mapping[str, Any]) -> tuple[Thresholds, float]:
-    return Thresholds(state["grades"].numpy(), state["cuts"].numpy()), float(state["half_width"])
+def from_state(state: Mapping[str, Any]) -> tuple[Thresholds, float, float]:
+    """Thresholds, half width and offset of `Calibration.to_state`."""
+    thresholds = Thresholds(state["grades"].numpy(), state["cuts"].numpy())
+    return thresholds, float(state["half_width"]), float(state["offset"])

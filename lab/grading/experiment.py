@@ -108,7 +108,7 @@ class Grading(Experiment):
             linear = data.scale.restore(data.encoded.base[rows])
             values["eval/linear_qwk"] = agreement(truth, linear, found.of(linear[:, 0]))["eval/qwk"]
         moved = self._read(rows, {at: self._random_order(row, at) for at, row in enumerate(rows)})
-        changed = data.scale.restore(moved.scores)[:, 0] - found.predictions[:, 0]
+        changed = (data.scale.restore(moved.scores) - data.scale.restore(scored.scores))[:, 0]
         values |= {
             "eval/loss": _loss(scored, moved, data.scores[rows, 0], self.config.training.shuffled),
             "eval/shuffled_change": float(changed.mean()),

@@ -91,7 +91,8 @@ def batched(
 @dataclass(frozen=True, eq=False)
 class Grader:
     """A network in evaluation mode with all that scoring a text needs. names: of the score and the traits; bounds:
-    lowest and highest values float64 [2, O]; examples: trained examples; fingerprint: of the data."""
+    lowest and highest values float64 [2, O]; offset: what is added to the score; examples: trained examples;
+    fingerprint: of the data."""
 
     config: GradingConfig
     network: GraderNetwork
@@ -101,6 +102,7 @@ class Grader:
     bounds: np.ndarray
     thresholds: Thresholds
     half_width: float
+    offset: float
     examples: int
     fingerprint: str
     device: torch.device
@@ -111,14 +113,14 @@ class Grader:
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Scores float64 [N, O] in their units: between the lowest and the highest of the data."""
         encoded = self.encode(texts)
-        return self.in_units(batched(self.network, encoded, np.arange(len(encoded)), self.device).scores)
+        standardized = batched(self.network, encoded, np.arange(len(encoded)), self.device).scores
+        scores = self.scale.restore(standardized)
+        scores[:, 0] += self.offset
+        return np.clip(scores, *self.bounds)
 
     def linear(self, texts: Sequence[str]) -> np.ndarray:
         """Scores of the linear part alone."""
-        return self.in_units(self.encode(texts).base)
-
-    def in_units(self, standardized: np.ndarray) -> np.ndarray:
-        return np.clip(self.scale.restore(standardized), *self.bounds)
+        return np.clip(self.scale.restore(self.encode(texts).base), *self.bounds)
 
 
 def load_grader(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -> Grader:
@@ -133,11 +135,22 @@ def load_grader(run: Path, device: Device, checkpoint: str = checkpoints.BEST) -
         network.load_state_dict(state["network"])
         scale = Scale(*(state["scale"][name].numpy() for name in Scale._fields))
         bounds = scale.restore(np.array([[each[0] for each in grades], [each[-1] for each in grades]]))
-        thresholds, width = calibration.from_state(state["calibration"])
+        thresholds, width, offset = calibration.from_state(state["calibration"])
         bounds[:, 0] = thresholds.grades[[0, -1]]
         examples, fingerprint = int(state["examples"]), str(state["data"])
     network.set_padding(device.device)
     network.to(device.device).eval()
     return Grader(
-        config, network, encoder, scale, names, bounds, thresholds, width, examples, fingerprint, device.device
+        config,
+        network,
+        encoder,
+        scale,
+        names,
+        bounds,
+        thresholds,
+        width,
+        offset,
+        examples,
+        fingerprint,
+        device.device,
     )

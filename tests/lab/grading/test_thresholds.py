@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from lab.grading.calibration import calibrate, from_state
 from lab.grading.thresholds import fit_thresholds, half_width, quadratic_kappa, quantile_grades
 
 RNG = np.random.default_rng(0)
@@ -42,3 +43,15 @@ def test_an_interval_covers_what_it_says() -> None:
     inside = np.mean([np.abs(RNG.normal(size=100)) <= width for width in widths])
     assert 0.89 < inside < 0.93
     assert half_width(np.array([1.0, -3.0]), 0.99) == 3.0
+
+
+def test_the_offset_makes_the_mean_right_and_survives_a_checkpoint() -> None:
+    truth = RNG.choice([1.0, 2.0, 3.0], 200)
+    predictions = np.stack([0.5 * truth - 3.0, truth], 1)
+    found = calibrate(predictions, truth, np.array([1.0, 2.0, 3.0]), 0.9)
+    assert found.predictions[:, 0].mean() == pytest.approx(truth.mean())
+    assert np.array_equal(found.predictions[:, 1], predictions[:, 1])
+    assert np.array_equal(found.thresholds.grade(found.predictions[:, 0]), truth)
+    thresholds, width, offset = from_state(found.to_state())
+    assert (width, offset) == (found.half_width, found.offset)
+    assert np.array_equal(thresholds.cuts, found.thresholds.cuts)
