@@ -102,8 +102,7 @@ def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], set[int], 
     """Waves at `rate`, the numbers of those that a voice holds out, remarks; silent recordings are left out."""
     source = Path(config.source)
     recordings = open_recordings(source)
-    lines = read_lines(source) if (source / METADATA).is_file() else []
-    of_a_voice = {f"{WAVS}/{line.id}.wav" for line in lines if is_held_out(line.words, config.held_out)}
+    of_a_voice, general = _held_out_by_a_voice(source, config.held_out)
     waves: list[Tensor] = []
     held: set[int] = set()
     remarks: dict[str, list[str]] = {}
@@ -118,7 +117,18 @@ def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], set[int], 
             waves.append(found.at(rate))
     if not waves:
         raise UserError(f"{config.source}: every recording is silent")
-    return waves, held, [f"{config.source}: {line}" for line in grouped(remarks)]
+    return waves, held, [f"{config.source}: {line}" for line in grouped(remarks)] + general
+
+
+def _held_out_by_a_voice(source: Path, fraction: float) -> tuple[set[str], list[str]]:
+    """Names of recordings that a voice of this folder would hold out, and a remark on transcripts that are none."""
+    if not (source / METADATA).is_file():
+        return set(), []
+    try:
+        lines = read_lines(source)
+    except UserError as error:
+        return set(), [f"{error}; recordings are held out at random, not as by a voice"]
+    return {f"{WAVS}/{line.id}.wav" for line in lines if is_held_out(line.words, fraction)}, []
 
 
 def warn(remarks: Sequence[str]) -> None:

@@ -33,7 +33,7 @@ class Calibration(NamedTuple):
 
 
 def calibrate(predictions: np.ndarray, truth: np.ndarray, grades: np.ndarray, coverage: float) -> Calibration:
-    """The offset gives predictions the mean of the scores: doubts about the order of sentences cost every essay a little.
+    """The offset gives predictions the mean of the scores: doubts about the order cost every essay a little.
 
     Raises FloatingPointError if predictions are NaN or infinite.
     """

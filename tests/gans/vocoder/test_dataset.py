@@ -45,6 +45,9 @@ def test_a_folder_with_transcripts_is_split_as_by_a_voice(tmp_path: Path) -> Non
     held = {words[round(float(wave[0]) * 20) - 1] for wave in data.held_out}
     assert held == {word for word in words if is_held_out(word, 0.3)}
     assert 0 < len(held) < 12
+    (tmp_path / "metadata.csv").write_text("file,speaker\none.wav,1\n")
+    other = open_speech(config(data={"source": str(tmp_path), "held_out": 0.3}))
+    assert len(other.held_out) == 4 and "held out at random" in other.remarks[0]
 
 
 def folder(path: Path, *rates: int) -> Path:
