@@ -102,7 +102,7 @@ class Trainer(Generic[G]):
     def iterate(self, samples: int, batch: Callable[[int], Batch]) -> dict[str, float]:
         """Steps until at least `samples` more have been shown; means of their statistics, learning rate and speed.
 
-        batch: of the number of its first sample.
+        batch: makes the batch that begins at this sample number.
         """
         start, first, statistics = time.perf_counter(), self.shown, MeanStatistics()
         while self.shown < first + samples:

@@ -26,8 +26,8 @@ class DataConfig(Config):
         default=0.1,
         gt=0.0,
         le=0.5,
-        description="Fraction of the recordings that is held out for evaluation; of a folder with metadata.csv those "
-        "that a voice with the same fraction holds out.",
+        description="Fraction of the recordings that is held out for evaluation; of a folder with metadata.csv, which "
+        "is no zip, those that a voice with the same fraction holds out: one of two, three ...",
     )
     frames: Length = Field(default=40, description="Frames of a training window.")
     synthetic: SyntheticConfig = SyntheticConfig()

@@ -100,7 +100,7 @@ def check_same(config: DataConfig, fingerprint: str, trained_on: str, otherwise:
 
 def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], set[int], list[str]]:
     """Waves at `rate`, the numbers of those that a voice holds out, remarks; silent recordings are left out."""
-    source = Path(config.source)
+    source = Path(config.source).expanduser()
     recordings = open_recordings(source)
     of_a_voice, general = _held_out_by_a_voice(source, config.held_out)
     waves: list[Tensor] = []
@@ -117,18 +117,21 @@ def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], set[int], 
             waves.append(found.at(rate))
     if not waves:
         raise UserError(f"{config.source}: every recording is silent")
-    return waves, held, [f"{config.source}: {line}" for line in grouped(remarks)] + general
+    lines = [f"{config.source}: {line}" for line in grouped(remarks)]
+    return waves, held, [*lines, *general]
 
 
 def _held_out_by_a_voice(source: Path, fraction: float) -> tuple[set[str], list[str]]:
-    """Names of recordings that a voice of this folder would hold out, and a remark on transcripts that are none."""
+    """Names of recordings that a voice of this folder would hold out, and a remark if transcripts cannot say."""
     if not (source / METADATA).is_file():
         return set(), []
+    at_random = "recordings are held out at random, not as by a voice"
     try:
-        lines = read_lines(source)
+        lines = read_lines(source, warn=False)
     except UserError as error:
-        return set(), [f"{error}; recordings are held out at random, not as by a voice"]
-    return {f"{WAVS}/{line.id}.wav" for line in lines if is_held_out(line.words, fraction)}, []
+        return set(), [f"{error}; {at_random}"]
+    held = {f"{WAVS}/{line.id}.wav" for line in lines if is_held_out(line.words, fraction)}
+    return held, [] if 0 < len(held) < len(lines) else [f"{source / METADATA} has too few lines; {at_random}"]
 
 
 def warn(remarks: Sequence[str]) -> None:

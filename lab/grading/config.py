@@ -115,13 +115,13 @@ class TrainingConfig(CommonTrainingConfig):
         default=0.0,
         ge=0.0,
         lt=1.0,
-        description="Fraction of training essays whose sentences are put in random order, for the network to learn to "
-        "tell them.",
+        description="Fraction of training examples whose sentences are put in random order, for the network to learn "
+        "to tell them from essays in order. Their scores are not learned from.",
     )
     shuffle_cost: NonNegativeFloat = Field(
         default=0.3,
         description="What a random order costs, in standard deviations of the score: an assumption, as nobody graded "
-        "such essays. The network subtracts it times the probability of a random order, and trains on scores less it.",
+        "such essays. The score falls by it times the probability of a random order.",
     )
     decay_examples: Count | None = Field(
         default=None, description="Examples after which the learning-rate schedule ends; by default the first budget."

@@ -34,6 +34,8 @@ from lab.train.measured_precision import for_gradient_steps
 from lab.train.modes import evaluating
 from lab.train.step import GradientStep, LossSum, StepResult, mean_of
 
+_MOVED = 200  # validation essays that are also read in random order
+
 
 class Grading(Experiment):
     """Essays, their linear part, a network and its gradient step."""
@@ -107,12 +109,13 @@ class Grading(Experiment):
         if self.config.network.linear:
             linear = data.scale.restore(data.encoded.base[rows])
             values["eval/linear_qwk"] = agreement(truth, linear, found.of(linear[:, 0]))["eval/qwk"]
-        moved = self._read(rows, {at: self._random_order(row, at) for at, row in enumerate(rows)})
-        changed = (data.scale.restore(moved.scores) - data.scale.restore(scored.scores))[:, 0]
+        orders = self._random_orders(rows[:_MOVED], 0)
+        moved = self._read(rows[:_MOVED], orders)
+        changed = (data.scale.restore(moved.scores) - data.scale.restore(scored.scores[:_MOVED]))[list(orders), 0]
         values |= {
             "eval/loss": _loss(scored, moved, data.scores[rows, 0], self.config.training.shuffled),
-            "eval/shuffled_change": float(changed.mean()),
-            "eval/shuffled_lower": float((changed < 0.0).mean()),
+            "eval/shuffled_change": float(changed.mean()) if orders else 0.0,
+            "eval/shuffled_lower": float((changed < 0.0).mean()) if orders else 0.0,
             "eval/interval": found.half_width,
         }
         pixels = scatter(truth[:, 0], found.predictions[:, 0], data.essays.names[0])
@@ -162,12 +165,9 @@ class Grading(Experiment):
         targets = self.data.scores[rows]
         orders: dict[int, np.ndarray] = {}
         if training.shuffled:
-            numbers = torch.arange(start, start + count)
-            chosen = rng.uniform(seed, int(rng.Stream.ESSAY), 3, numbers) < training.shuffled
-            for at in chosen.nonzero()[:, 0].tolist():
-                orders[at] = self._random_order(rows[at], start + at)
-                targets[at] = np.nan  # nobody knows what it costs the traits
-                targets[at, 0] = self.data.scores[rows[at], 0] - training.shuffle_cost
+            chosen = rng.uniform(seed, int(rng.Stream.ESSAY), 3, torch.arange(start, start + count)) < training.shuffled
+            orders = {at: order for at, order in self._random_orders(rows, start).items() if chosen[at]}
+            targets[list(orders)] = np.nan  # nobody graded it
         return self.data.encoded.batch(rows, targets, orders).to(self._device.device)
 
     def _losses(self, network: Any, batch: EssayBatch, rows: slice) -> LossSum:
@@ -180,9 +180,14 @@ class Grading(Experiment):
         truth = data.scale.restore(data.scores[data.validation])[:, 0]
         return calibrate(data.scale.restore(scored.scores), truth, data.essays.grades, self.config.evaluate.coverage)
 
-    def _random_order(self, row: int, number: int) -> np.ndarray:
-        """A random order of the sentences of an encoded essay."""
-        return random_order(len(self.data.encoded.tokens[row]), self.config.seed, number)
+    def _random_orders(self, rows: np.ndarray, number: int) -> dict[int, np.ndarray]:
+        """Random orders of the sentences of encoded essays, examples `number` and up, by place in `rows`; without those
+        that change nothing."""
+        orders = {
+            at: random_order(len(self.data.encoded.tokens[row]), self.config.seed, number + at)
+            for at, row in enumerate(rows)
+        }
+        return {at: order for at, order in orders.items() if (order != np.arange(len(order))).any()}
 
     def _read(self, rows: np.ndarray, orders: Mapping[int, np.ndarray] | None = None) -> Scored:
         """Rows of the encoded essays; orders: as in `Encoded.batch`."""
@@ -191,9 +196,12 @@ class Grading(Experiment):
 
 
 def _loss(scored: Scored, moved: Scored, truth: np.ndarray, shuffled: float) -> float:
-    """Squared error of standardized scores [N], and the cross-entropy of telling random orders, of which there are so
-    many as in training, if that is learned."""
-    loss = float(((scored.scores[:, 0] - truth) ** 2).mean())
+    """Squared error of the standardized scores [N] but for the offset, and where it is learned the cross-entropy of
+    telling random orders, a fraction `shuffled` of which are in training.
+
+    moved: the first essays in random order.
+    """
+    loss = float((scored.scores[:, 0] - truth).var())
     if scored.disorder is None or moved.disorder is None:
         return loss
     in_order, random = np.logaddexp(0.0, scored.disorder).mean(), np.logaddexp(0.0, -moved.disorder).mean()

@@ -38,12 +38,16 @@ class GraderNetwork(nn.Module):
             config.network,
             sizes,
             torch.from_numpy(encoder.vocabulary.ending_of()),
-            disorder_cost=config.training.shuffle_cost if config.training.shuffled else None,
+            tells_order=config.training.shuffled > 0.0,
         )
+        self._cost = config.training.shuffle_cost
         self.head = make_head(config.training.loss, grades, config.training.trait_weight)
 
     def loss(self, batch: EssayBatch) -> LossSum:
-        """Sum over essays of the losses of their scores and, where it is learned, of telling random orders."""
+        """Sum over essays of the losses of their scores and, where it is learned, of telling random orders.
+
+        The cost of disorder is no part of the scores here: they would learn to make up for it.
+        """
         found: Reading = self.essays(batch)
         scores = self.head.loss(found.scores, batch.targets)
         if found.disorder is None:
@@ -52,9 +56,13 @@ class GraderNetwork(nn.Module):
         return LossSum(scores.total + order, scores.weight)
 
     def forward(self, batch: EssayBatch) -> Reading:
-        """Standardized scores, disorder and attention."""
+        """Standardized scores, the first less the probability of a random order times its cost."""
         found: Reading = self.essays(batch)
-        return found._replace(scores=self.head.scores(found.scores))
+        scores = self.head.scores(found.scores)
+        if found.disorder is not None:
+            cost = self._cost * found.disorder.sigmoid()
+            scores = torch.cat([scores[:, :1] - cost[:, None], scores[:, 1:]], 1)
+        return found._replace(scores=scores)
 
     def set_padding(self, device: torch.device) -> None:
         """Packing is faster on a CPU; on a GPU it costs a host sync for the lengths."""

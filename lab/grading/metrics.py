@@ -11,7 +11,7 @@ CATALOGUE = Catalogue(
         Metric(
             "eval/loss",
             "",
-            "squared error of the standardized score, cross-entropy of random orders",
+            "squared error of the standardized score plus cross-entropy of telling random orders",
             "eval",
             False,
         ),

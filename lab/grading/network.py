@@ -46,9 +46,8 @@ class EssayBatch(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """scores float32 [B, O], standardized; disorder float32 [B], the logit that the sentences are in random order, None
-    where that is not learned; attention [B, S] over sentences and [B, S, W] over the words of each: rows of sum 1
-    without padding."""
+    """scores float32 [B, O]; disorder float32 [B], the logit that the sentences are in random order, None where that is
+    not learned; attention [B, S] over sentences and [B, S, W] over the words of each: rows of sum 1 without padding."""
 
     scores: Tensor
     disorder: Tensor | None
@@ -73,18 +72,14 @@ class AttentionPool(nn.Module):
 class EssayNetwork(nn.Module):
     """Scores of essays: `base` plus what the network reads in words, sentences and surface features.
 
-    With a cost of disorder a second output says how likely the sentences are in random order, and the score falls by
-    this probability times the cost (Farag, Yannakoudakis and Briscoe 2018, "Neural automated essay scoring and
-    coherence modeling for adversarially crafted input").
+    tells_order: a second output says how likely the sentences are in random order (Farag, Yannakoudakis and Briscoe
+    2018, "Neural automated essay scoring and coherence modeling for adversarially crafted input").
     """
 
     ending_of: Tensor
 
-    def __init__(
-        self, config: NetworkConfig, sizes: Sizes, ending_of: Tensor, *, disorder_cost: float | None = None
-    ) -> None:
+    def __init__(self, config: NetworkConfig, sizes: Sizes, ending_of: Tensor, *, tells_order: bool = False) -> None:
         super().__init__()
-        self._cost = disorder_cost
         self.config = config
         self.register_buffer("ending_of", ending_of, persistent=False)
         self.embedding = nn.Embedding(sizes.words, config.embedding, padding_idx=0)
@@ -98,7 +93,7 @@ class EssayNetwork(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.surface = Linear(sizes.surface, config.hidden)
         self.out = Linear(self.sentences.out_features + config.hidden, sizes.scores)
-        self.order = None if disorder_cost is None else Linear(self.sentences.out_features, 1)
+        self.order = Linear(self.sentences.out_features, 1) if tells_order else None
         if config.linear:
             # Training begins at the linear part.
             nn.init.zeros_(self.out.weight)
@@ -130,12 +125,7 @@ class EssayNetwork(nn.Module):
         vector, sentence_weights = self.sentence_pool(self.dropout(read), at_least_one)
         seen = torch.cat([vector, torch.relu(self.surface(batch.surface.to(vector.dtype)))], 1)
         scores = batch.base + self.out(self.dropout(seen)).float()
-        disorder = None
-        if self.order is not None:
-            disorder = self.order(self.dropout(vector))[:, 0].float()
-            # Detached: the probability is to be learned from orders alone.
-            cost = self._cost * disorder.sigmoid().detach()
-            scores = torch.cat([scores[:, :1] - cost[:, None], scores[:, 1:]], 1)
+        disorder = None if self.order is None else self.order(self.dropout(vector))[:, 0].float()
         return Reading(scores, disorder, sentence_weights, word_weights.view(tokens.shape))
 
     def _sentences(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from lab.errors import UserError
 from lab.files.durable import replacing
 from lab.files.plain import read_regular
-from lab.speech.normalise import spoken
+from lab.speech.normalise import normalise, spoken
 from lab.speech.phones import PAUSE, numbers_of
 from lab.speech.teacher import TimedPhone
 
@@ -34,8 +34,8 @@ class Line:
     words: str
 
 
-def read_lines(folder: Path) -> list[Line]:
-    """metadata.csv, in its order. Raises UserError naming the line."""
+def read_lines(folder: Path, *, warn: bool = True) -> list[Line]:
+    """metadata.csv, in its order. warn: of what cannot be read out. Raises UserError naming the line."""
     path, found = folder / METADATA, {}
     for number, row in enumerate(_rows(path), start=1):
         where = f"{path}, line {number}"
@@ -46,7 +46,7 @@ def read_lines(folder: Path) -> list[Line]:
             raise UserError(f"{where}: {name!r:.60} names no file; use letters, digits, _ . and -")
         if name in found:
             raise UserError(f"{where}: the id {name} stands twice")
-        words = spoken(row[-1], where)
+        words = spoken(row[-1], where) if warn else normalise(row[-1]).text
         if not words:
             raise UserError(f"{where}: the transcript has nothing that can be spoken")
         found[name] = Line(name, text, words)

@@ -137,7 +137,7 @@ def test_a_grading_network(device: Device) -> None:
     config = load_preset(GRADES)
     assert isinstance(config, GradingConfig)
     with fake_cuda(recurrent=True), autocast(device):
-        network = EssayNetwork(config.network, Sizes(60, 7, 3), torch.arange(60), disorder_cost=0.3).to(CUDA)
+        network = EssayNetwork(config.network, Sizes(60, 7, 3), torch.arange(60), tells_order=True).to(CUDA)
         set_padding_masked(network, True)
         tokens = torch.zeros(BATCH, 5, 9, dtype=torch.int64, device=CUDA)
         lengths = torch.full((BATCH, 5), 9, device=CUDA)

@@ -48,6 +48,8 @@ def test_a_folder_with_transcripts_is_split_as_by_a_voice(tmp_path: Path) -> Non
     (tmp_path / "metadata.csv").write_text("file,speaker\none.wav,1\n")
     other = open_speech(config(data={"source": str(tmp_path), "held_out": 0.3}))
     assert len(other.held_out) == 4 and "held out at random" in other.remarks[0]
+    (tmp_path / "metadata.csv").write_text("one|one")
+    assert "too few lines" in open_speech(config(data={"source": str(tmp_path)})).remarks[0]
 
 
 def folder(path: Path, *rates: int) -> Path:

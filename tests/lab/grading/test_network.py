@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from lab.grading.encoding import Encoded
+from lab.grading.encoding import Encoded, fit_encoder
+from lab.grading.features import parsed
+from lab.grading.grader import GraderNetwork
+from lab.grading.grammar import generate
 from lab.grading.heads import OrdinalHead, SquaredHead, make_head
 from lab.grading.network import EssayBatch, EssayNetwork, Sizes
+from lab.grading.surface import NAMES
 from lab.nets.rnn import set_padding_masked
 from lab.train.modes import evaluating
 from tests.lab.small_grading import config
@@ -89,16 +93,19 @@ def test_evaluation_mode_draws_nothing() -> None:
     assert not torch.equal(made(batch([0, 1])).scores, made(batch([0, 1])).scores)
 
 
-def test_disorder_costs_the_score_and_not_the_traits() -> None:
+def test_disorder_costs_the_score_and_not_the_traits_and_is_no_part_of_the_loss_of_scores() -> None:
+    settings, given = config(training={"shuffled": 0.5, "shuffle_cost": 0.3}), batch([0, 1, 2, 3])
+    encoder = fit_encoder([parsed(text) for text in generate(8, 0).texts], np.zeros((8, 2)), settings.network)[0]
     torch.manual_seed(0)
-    settings, given = config(network={"linear": True}).network, batch([0, 1, 2, 3])
-    made = EssayNetwork(settings, Sizes(60, 7, 2), torch.arange(60) % 10, disorder_cost=0.3).eval()
+    made = GraderNetwork(settings, encoder, [np.array([-1.0, 1.0])] * 2).eval()
+    given = given._replace(surface=torch.zeros(4, len(NAMES)))
     found = made(given)
     assert found.disorder is not None and found.disorder.shape == (4,)
     torch.testing.assert_close(given.base[:, 0] - found.scores[:, 0], 0.3 * found.disorder.sigmoid())
     assert torch.equal(found.scores[:, 1], given.base[:, 1])
-    found.scores.sum().backward()  # the score does not teach the network what a random order is
-    assert made.order is not None and made.order.weight.grad is None
+    right = given._replace(targets=given.base)  # the outputs before the cost
+    order = torch.nn.functional.softplus(found.disorder).sum()
+    torch.testing.assert_close(torch.as_tensor(made.loss(right).total), order)
 
 
 def test_a_batch_says_which_essays_are_in_random_order() -> None:

@@ -1,5 +1,6 @@
 """Grading runs from the command line: resumed bit for bit, evaluated, and asked about essays."""
 
+import dataclasses
 import json
 import logging
 import re
@@ -8,18 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import lab
 from lab.cli.main import main
 from lab.errors import UserError
+from lab.grading.grader import load_grader
 from lab.grading.grammar import generate
 from lab.grading.page import FIGURE, PAGE
+from lab.train.device import Device
 from tests.lab.small_grading import essay_file, preset
 from tests.same_run import assert_same_run
 
 RUNS: dict[str, dict[str, Any]] = {
     "shuffled, with dropout": {"training": {"shuffled": 0.5, "micro_batch": 6}},
-    "ordinal": {"training": {"loss": "ordinal"}},
+    "ordinal, shuffled": {"training": {"loss": "ordinal", "shuffled": 0.5}},
     "without the linear part": {"network": {"linear": False, "cell": "lstm", "layers": 2}},
 }
 ESSAY = generate(61, 0).texts[60]
@@ -71,6 +75,15 @@ def test_an_essay_is_graded_and_its_sentences_explain_it(
     shown = capsys.readouterr().out
     assert f"score {essay['score']:g}" in shown and "cohesion" in shown
     assert not caplog.messages
+
+
+def test_the_offset_moves_the_score_and_not_the_traits(folder: Path) -> None:
+    grader = load_grader(folder / "fold0", Device(torch.device("cpu"), "fp32", 1))
+    before, after = (
+        grader.predict([ESSAY])[0],
+        dataclasses.replace(grader, offset=grader.offset - 0.1).predict([ESSAY])[0],
+    )
+    assert after[0] == pytest.approx(before[0] - 0.1) and np.array_equal(after[1:], before[1:])
 
 
 def test_folds_are_averaged(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

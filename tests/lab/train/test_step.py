@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lab.errors import CheckpointError
 from lab.train.config import OptimizerConfig
 from lab.train.device import Device
-from lab.train.step import GradientStep, LossSum, LossTerm, StepResult
+from lab.train.step import GradientStep, LossSum, LossTerm, StepResult, mean_of
 
 DEVICE = Device(torch.device("cpu"), "fp32", 1)
 X = torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
@@ -180,3 +180,14 @@ def test_the_state_of_another_optimizer_is_refused() -> None:
     for state in states:
         with pytest.raises(CheckpointError, match="optimizer"):
             gradient_step(net, optimizer="adamw").load_state_dict(state)
+
+
+def test_the_mean_of_steps_is_that_of_each_value() -> None:
+    steps = [
+        StepResult(torch.tensor(one), torch.tensor(2.0 * one), {"b": torch.tensor(3.0), "a": torch.tensor(-one)})
+        for one in (1.0, 2.0, 6.0)
+    ]
+    found = mean_of(steps)
+    assert (float(found.loss), float(found.gradient_norm)) == (3.0, 6.0)
+    assert {name: float(value) for name, value in found.statistics.items()} == {"b": 3.0, "a": -3.0}
+    assert mean_of([step._replace(statistics={}) for step in steps]).statistics == {}
