@@ -21,5 +21,6 @@ def _joined(rank: int, size: int, meeting: str, function: Callable[..., None], a
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
     try:
         function(*arguments)
+        dist.barrier()  # no rank leaves while another still talks to it
     finally:
         dist.destroy_process_group()
