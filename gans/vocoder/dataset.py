@@ -102,7 +102,7 @@ def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], set[int], 
     """Waves at `rate`, the numbers of those that a voice holds out, remarks; silent recordings are left out."""
     source = Path(config.source).expanduser()
     recordings = open_recordings(source)
-    of_a_voice, general = _held_out_by_a_voice(source, config.held_out)
+    of_a_voice, reason = _held_out_by_a_voice(source, config.held_out)
     waves: list[Tensor] = []
     held: set[int] = set()
     remarks: dict[str, list[str]] = {}
@@ -118,20 +118,21 @@ def _from_files(config: DataConfig, rate: int) -> tuple[list[Tensor], set[int], 
     if not waves:
         raise UserError(f"{config.source}: every recording is silent")
     lines = [f"{config.source}: {line}" for line in grouped(remarks)]
-    return waves, held, [*lines, *general]
+    if reason and not 0 < len(held) < len(waves):
+        lines.append(f"{reason}; recordings are held out at random, not as by a voice")
+    return waves, held, lines
 
 
-def _held_out_by_a_voice(source: Path, fraction: float) -> tuple[set[str], list[str]]:
-    """Names of recordings that a voice of this folder would hold out, and a remark if transcripts cannot say."""
+def _held_out_by_a_voice(source: Path, fraction: float) -> tuple[set[str], str]:
+    """Names of recordings that a voice of this folder would hold out, and the reason if these cannot be used."""
     if not (source / METADATA).is_file():
-        return set(), []
-    at_random = "recordings are held out at random, not as by a voice"
+        return set(), ""
     try:
         lines = read_lines(source, warn=False)
     except UserError as error:
-        return set(), [f"{error}; {at_random}"]
+        return set(), str(error)
     held = {f"{WAVS}/{line.id}.wav" for line in lines if is_held_out(line.words, fraction)}
-    return held, [] if 0 < len(held) < len(lines) else [f"{source / METADATA} has too few lines; {at_random}"]
+    return held, f"{source / METADATA} has too few lines for the recordings in {WAVS}"
 
 
 def warn(remarks: Sequence[str]) -> None:

@@ -109,7 +109,7 @@ class Grading(Experiment):
         if self.config.network.linear:
             linear = data.scale.restore(data.encoded.base[rows])
             values["eval/linear_qwk"] = agreement(truth, linear, found.of(linear[:, 0]))["eval/qwk"]
-        orders = self._random_orders(rows[:_MOVED], 0)
+        orders = self._random_orders(dict(enumerate(rows[:_MOVED])), 0)
         moved = self._read(rows[:_MOVED], orders)
         changed = (data.scale.restore(moved.scores) - data.scale.restore(scored.scores[:_MOVED]))[list(orders), 0]
         values |= {
@@ -166,7 +166,7 @@ class Grading(Experiment):
         orders: dict[int, np.ndarray] = {}
         if training.shuffled:
             chosen = rng.uniform(seed, int(rng.Stream.ESSAY), 3, torch.arange(start, start + count)) < training.shuffled
-            orders = {at: order for at, order in self._random_orders(rows, start).items() if chosen[at]}
+            orders = self._random_orders({at: rows[at] for at in chosen.nonzero()[:, 0].tolist()}, start)
             targets[list(orders)] = np.nan  # nobody graded it
         return self.data.encoded.batch(rows, targets, orders).to(self._device.device)
 
@@ -180,12 +180,14 @@ class Grading(Experiment):
         truth = data.scale.restore(data.scores[data.validation])[:, 0]
         return calibrate(data.scale.restore(scored.scores), truth, data.essays.grades, self.config.evaluate.coverage)
 
-    def _random_orders(self, rows: np.ndarray, number: int) -> dict[int, np.ndarray]:
-        """Random orders of the sentences of encoded essays, examples `number` and up, by place in `rows`; without those
-        that change nothing."""
+    def _random_orders(self, rows: Mapping[int, int], number: int) -> dict[int, np.ndarray]:
+        """Random orders of the sentences of encoded essays by place, without those that change nothing.
+
+        The essay at place i is example `number` + i.
+        """
         orders = {
             at: random_order(len(self.data.encoded.tokens[row]), self.config.seed, number + at)
-            for at, row in enumerate(rows)
+            for at, row in rows.items()
         }
         return {at: order for at, order in orders.items() if (order != np.arange(len(order))).any()}
 
@@ -202,9 +204,9 @@ def _loss(scored: Scored, moved: Scored, truth: np.ndarray, shuffled: float) -> 
     moved: the first essays in random order.
     """
     loss = float((scored.scores[:, 0] - truth).var())
-    if scored.disorder is None or moved.disorder is None:
+    if scored.shuffled_logit is None or moved.shuffled_logit is None:
         return loss
-    in_order, random = np.logaddexp(0.0, scored.disorder).mean(), np.logaddexp(0.0, -moved.disorder).mean()
+    in_order, random = np.logaddexp(0.0, scored.shuffled_logit).mean(), np.logaddexp(0.0, -moved.shuffled_logit).mean()
     return loss + float((1.0 - shuffled) * in_order + shuffled * random)
 
 

@@ -38,7 +38,7 @@ class GraderNetwork(nn.Module):
             config.network,
             sizes,
             torch.from_numpy(encoder.vocabulary.ending_of()),
-            tells_order=config.training.shuffled > 0.0,
+            detects_shuffling=config.training.shuffled > 0.0,
         )
         self._cost = config.training.shuffle_cost
         self.head = make_head(config.training.loss, grades, config.training.trait_weight)
@@ -46,21 +46,21 @@ class GraderNetwork(nn.Module):
     def loss(self, batch: EssayBatch) -> LossSum:
         """Sum over essays of the losses of their scores and, where it is learned, of telling random orders.
 
-        The cost of disorder is no part of the scores here: they would learn to make up for it.
+        The cost of a random order is no part of the scores here: they would learn to make up for it.
         """
         found: Reading = self.essays(batch)
         scores = self.head.loss(found.scores, batch.targets)
-        if found.disorder is None:
+        if found.shuffled_logit is None:
             return scores
-        order = F.binary_cross_entropy_with_logits(found.disorder, batch.shuffled, reduction="sum")
+        order = F.binary_cross_entropy_with_logits(found.shuffled_logit, batch.shuffled, reduction="sum")
         return LossSum(scores.total + order, scores.weight)
 
     def forward(self, batch: EssayBatch) -> Reading:
         """Standardized scores, the first less the probability of a random order times its cost."""
         found: Reading = self.essays(batch)
         scores = self.head.scores(found.scores)
-        if found.disorder is not None:
-            cost = self._cost * found.disorder.sigmoid()
+        if found.shuffled_logit is not None:
+            cost = self._cost * found.shuffled_logit.sigmoid()
             scores = torch.cat([scores[:, :1] - cost[:, None], scores[:, 1:]], 1)
         return found._replace(scores=scores)
 
@@ -70,10 +70,10 @@ class GraderNetwork(nn.Module):
 
 
 class Scored(NamedTuple):
-    """scores: standardized float32 [N, O]; disorder: float32 [N], as of `Reading`."""
+    """scores: standardized float32 [N, O]; shuffled_logit: float32 [N], as of `Reading`."""
 
     scores: np.ndarray
-    disorder: np.ndarray | None
+    shuffled_logit: np.ndarray | None
 
 
 @torch.no_grad()
@@ -92,8 +92,8 @@ def batched(
         batch = encoded.batch(part, np.zeros((len(part), encoded.base.shape[1])), moved)
         found.append(network(batch.to(device)))
     scores = torch.cat([each.scores.float().cpu() for each in found]).numpy()
-    disorder = [each.disorder.cpu() for each in found if each.disorder is not None]
-    return Scored(scores, torch.cat(disorder).numpy() if disorder else None)
+    logits = [each.shuffled_logit.cpu() for each in found if each.shuffled_logit is not None]
+    return Scored(scores, torch.cat(logits).numpy() if logits else None)
 
 
 @dataclass(frozen=True, eq=False)

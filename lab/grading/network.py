@@ -46,11 +46,12 @@ class EssayBatch(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """scores float32 [B, O]; disorder float32 [B], the logit that the sentences are in random order, None where that is
-    not learned; attention [B, S] over sentences and [B, S, W] over the words of each: rows of sum 1 without padding."""
+    """scores float32 [B, O]; shuffled_logit float32 [B], the logit of a random order of the sentences, None where that
+    is not learned; attention [B, S] over sentences and [B, S, W] over the words of each: rows of sum 1 without
+    padding."""
 
     scores: Tensor
-    disorder: Tensor | None
+    shuffled_logit: Tensor | None
     sentences: Tensor
     words: Tensor
 
@@ -72,13 +73,15 @@ class AttentionPool(nn.Module):
 class EssayNetwork(nn.Module):
     """Scores of essays: `base` plus what the network reads in words, sentences and surface features.
 
-    tells_order: a second output says how likely the sentences are in random order (Farag, Yannakoudakis and Briscoe
-    2018, "Neural automated essay scoring and coherence modeling for adversarially crafted input").
+    detects_shuffling: a second output says how likely the sentences are in random order (Farag, Yannakoudakis and
+    Briscoe 2018, "Neural automated essay scoring and coherence modeling for adversarially crafted input").
     """
 
     ending_of: Tensor
 
-    def __init__(self, config: NetworkConfig, sizes: Sizes, ending_of: Tensor, *, tells_order: bool = False) -> None:
+    def __init__(
+        self, config: NetworkConfig, sizes: Sizes, ending_of: Tensor, *, detects_shuffling: bool = False
+    ) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("ending_of", ending_of, persistent=False)
@@ -93,7 +96,7 @@ class EssayNetwork(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.surface = Linear(sizes.surface, config.hidden)
         self.out = Linear(self.sentences.out_features + config.hidden, sizes.scores)
-        self.order = Linear(self.sentences.out_features, 1) if tells_order else None
+        self.shuffle_detector = Linear(self.sentences.out_features, 1) if detects_shuffling else None
         if config.linear:
             # Training begins at the linear part.
             nn.init.zeros_(self.out.weight)
@@ -102,7 +105,7 @@ class EssayNetwork(nn.Module):
     @property
     def heads(self) -> list[nn.Module]:
         """The output layers."""
-        return [self.out] if self.order is None else [self.out, self.order]
+        return [self.out] if self.shuffle_detector is None else [self.out, self.shuffle_detector]
 
     def forward(self, batch: EssayBatch) -> Reading:
         tokens, lengths = batch.tokens, batch.lengths
@@ -125,8 +128,8 @@ class EssayNetwork(nn.Module):
         vector, sentence_weights = self.sentence_pool(self.dropout(read), at_least_one)
         seen = torch.cat([vector, torch.relu(self.surface(batch.surface.to(vector.dtype)))], 1)
         scores = batch.base + self.out(self.dropout(seen)).float()
-        disorder = None if self.order is None else self.order(self.dropout(vector))[:, 0].float()
-        return Reading(scores, disorder, sentence_weights, word_weights.view(tokens.shape))
+        shuffled = None if self.shuffle_detector is None else self.shuffle_detector(self.dropout(vector))[:, 0].float()
+        return Reading(scores, shuffled, sentence_weights, word_weights.view(tokens.shape))
 
     def _sentences(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors [N, C] of sentences [N, W], and the attention [N, W] to their words."""

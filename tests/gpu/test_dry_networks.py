@@ -137,10 +137,10 @@ def test_a_grading_network(device: Device) -> None:
     config = load_preset(GRADES)
     assert isinstance(config, GradingConfig)
     with fake_cuda(recurrent=True), autocast(device):
-        network = EssayNetwork(config.network, Sizes(60, 7, 3), torch.arange(60), tells_order=True).to(CUDA)
+        network = EssayNetwork(config.network, Sizes(60, 7, 3), torch.arange(60), detects_shuffling=True).to(CUDA)
         set_padding_masked(network, True)
         tokens = torch.zeros(BATCH, 5, 9, dtype=torch.int64, device=CUDA)
         lengths = torch.full((BATCH, 5), 9, device=CUDA)
         opens, surface, scores = (torch.zeros(BATCH, width, device=CUDA) for width in (5, 7, 3))
         found = network(EssayBatch(tokens, lengths, opens, surface, scores, scores, torch.zeros(BATCH, device=CUDA)))
-        assert found.scores.device == found.disorder.device == CUDA
+        assert found.scores.device == found.shuffled_logit.device == CUDA

@@ -50,6 +50,8 @@ def test_a_folder_with_transcripts_is_split_as_by_a_voice(tmp_path: Path) -> Non
     assert len(other.held_out) == 4 and "held out at random" in other.remarks[0]
     (tmp_path / "metadata.csv").write_text("one|one")
     assert "too few lines" in open_speech(config(data={"source": str(tmp_path)})).remarks[0]
+    (tmp_path / "metadata.csv").write_text("\n".join(f"other {word}|{word}".replace(" ", "_") for word in words))
+    assert "too few lines" in open_speech(config(data={"source": str(tmp_path)})).remarks[0]  # of other recordings
 
 
 def folder(path: Path, *rates: int) -> Path:

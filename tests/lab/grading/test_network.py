@@ -93,18 +93,18 @@ def test_evaluation_mode_draws_nothing() -> None:
     assert not torch.equal(made(batch([0, 1])).scores, made(batch([0, 1])).scores)
 
 
-def test_disorder_costs_the_score_and_not_the_traits_and_is_no_part_of_the_loss_of_scores() -> None:
+def test_a_random_order_costs_the_score_and_not_the_traits_and_is_no_part_of_the_loss_of_scores() -> None:
     settings, given = config(training={"shuffled": 0.5, "shuffle_cost": 0.3}), batch([0, 1, 2, 3])
     encoder = fit_encoder([parsed(text) for text in generate(8, 0).texts], np.zeros((8, 2)), settings.network)[0]
     torch.manual_seed(0)
     made = GraderNetwork(settings, encoder, [np.array([-1.0, 1.0])] * 2).eval()
     given = given._replace(surface=torch.zeros(4, len(NAMES)))
     found = made(given)
-    assert found.disorder is not None and found.disorder.shape == (4,)
-    torch.testing.assert_close(given.base[:, 0] - found.scores[:, 0], 0.3 * found.disorder.sigmoid())
+    assert found.shuffled_logit is not None and found.shuffled_logit.shape == (4,)
+    torch.testing.assert_close(given.base[:, 0] - found.scores[:, 0], 0.3 * found.shuffled_logit.sigmoid())
     assert torch.equal(found.scores[:, 1], given.base[:, 1])
     right = given._replace(targets=given.base)  # the outputs before the cost
-    order = torch.nn.functional.softplus(found.disorder).sum()
+    order = torch.nn.functional.softplus(found.shuffled_logit).sum()
     torch.testing.assert_close(torch.as_tensor(made.loss(right).total), order)
 
 
